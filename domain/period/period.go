@@ -1,0 +1,93 @@
+// Package period holds billing periods: calendar months of a time zone, kept as
+// half-open UTC intervals [Start, End).
+package period
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// Month is a calendar month, without a zone: 2026-10.
+type Month struct {
+	year  int
+	month time.Month
+}
+
+var monthRE = regexp.MustCompile(`^(\d{4})-(0[1-9]|1[0-2])$`)
+
+// Parse reads "2026-10".
+func Parse(s string) (Month, error) {
+	m := monthRE.FindStringSubmatch(s)
+	if m == nil {
+		return Month{}, fault.InvalidField("period", "period_malformed", "%q is not a month", s).Fix("Write it as YYYY-MM, for example 2026-10")
+	}
+	y, errY := strconv.Atoi(m[1])
+	mo, errM := strconv.Atoi(m[2])
+	if errY != nil || errM != nil || y < 1970 {
+		return Month{}, fault.InvalidField("period", "period_malformed", "%q is not a month", s).Fix("Write it as YYYY-MM, for example 2026-10")
+	}
+	return Month{year: y, month: time.Month(mo)}, nil
+}
+
+// Of returns the month that contains t in the zone.
+func Of(t time.Time, zone *time.Location) Month {
+	l := t.In(zone)
+	return Month{year: l.Year(), month: l.Month()}
+}
+
+// IsZero reports whether the month is unset.
+func (m Month) IsZero() bool { return m.year == 0 }
+
+// String is "2026-10".
+func (m Month) String() string { return fmt.Sprintf("%04d-%02d", m.year, int(m.month)) }
+
+// Name is "October 2026".
+func (m Month) Name() string { return fmt.Sprintf("%s %d", m.month, m.year) }
+
+// Add moves by n months.
+func (m Month) Add(n int) Month {
+	t := time.Date(m.year, m.month+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
+	return Month{year: t.Year(), month: t.Month()}
+}
+
+// Before reports whether m is earlier than o.
+func (m Month) Before(o Month) bool {
+	return m.year < o.year || (m.year == o.year && m.month < o.month)
+}
+
+// Sub is the number of months from o to m.
+func (m Month) Sub(o Month) int { return (m.year-o.year)*12 + int(m.month-o.month) }
+
+// In gives the half-open UTC interval of the month in a zone. The bounds are the
+// local midnights; where a midnight does not exist, Go's normalisation applies.
+func (m Month) In(zone *time.Location) Interval {
+	return Interval{
+		Start: time.Date(m.year, m.month, 1, 0, 0, 0, 0, zone).UTC(),
+		End:   time.Date(m.year, m.month+1, 1, 0, 0, 0, 0, zone).UTC(),
+	}
+}
+
+// Interval is a half-open UTC interval [Start, End).
+type Interval struct {
+	Start time.Time
+	End   time.Time
+}
+
+// Contains reports whether Start <= t < End.
+func (i Interval) Contains(t time.Time) bool { return !t.Before(i.Start) && t.Before(i.End) }
+
+// LoadZone resolves an IANA time zone name.
+func LoadZone(name string) (*time.Location, error) {
+	if name == "" || name == "Local" {
+		return nil, fault.InvalidField("time_zone", "time_zone_unknown", "a time zone is required").Fix(`Use an IANA name such as "Europe/Berlin" or "UTC"`)
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fault.InvalidField("time_zone", "time_zone_unknown", "%q is not an IANA time zone", name).Fix(`Use a name such as "Europe/Berlin" or "UTC"`)
+	}
+	return loc, nil
+}
