@@ -1,0 +1,143 @@
+// Package decisions takes the decision log in: good rows are stored once, bad
+// rows are reported by number and field, and neither stops the other.
+package decisions
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/uow"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/decision"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// batchRows bounds the memory of an upload of any length.
+const batchRows = 5000
+
+// maxReported bounds the answer; the count of bad rows is always complete.
+const maxReported = 100
+
+// Row is one line of an upload: a decision or the reason why it is none.
+type Row struct {
+	Number   int // 1-based line number
+	Decision decision.Decision
+	Err      error
+}
+
+// BadRow names a refused line.
+type BadRow struct {
+	Row     int
+	Field   string
+	Code    string
+	Message string
+}
+
+// Result counts an upload. Accepted + Duplicates + Rejected is the number of rows.
+type Result struct {
+	Accepted   int
+	Duplicates int
+	Rejected   int
+	BadRows    []BadRow
+}
+
+// Log stores decisions.
+type Log interface {
+	// Append stores the decisions whose ID is new for the account and returns how many were.
+	Append(ctx context.Context, a account.Account, rows []decision.Decision, at time.Time) (int, error)
+}
+
+// Reader finds the account and its snapshots.
+type Reader interface {
+	Account(ctx context.Context, id string) (account.Account, error)
+	SnapshotIDs(ctx context.Context, accountID string) (map[string]bool, error)
+}
+
+// Stores are the stores of one transaction.
+type Stores struct {
+	Log    Log
+	Reader Reader
+}
+
+// Service is the use case.
+type Service struct {
+	Work  uow.UnitOfWork[Stores]
+	Clock clock.Clock
+}
+
+// Append stores an upload in batches; each batch is one transaction, and a
+// repeated upload stores nothing twice.
+func (s *Service) Append(ctx context.Context, accountID string, rows iter.Seq[Row]) (Result, error) {
+	var (
+		res       Result
+		acc       account.Account
+		snapshots map[string]bool
+		batch     = make([]decision.Decision, 0, batchRows)
+	)
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		var err error
+		if acc, err = st.Reader.Account(ctx, accountID); err != nil {
+			return err
+		}
+		snapshots, err = st.Reader.SnapshotIDs(ctx, accountID)
+		return err
+	})
+	if err != nil {
+		return res, err
+	}
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+			n, err := st.Log.Append(ctx, acc, batch, s.Clock.Now())
+			if err == nil {
+				res.Accepted += n
+				res.Duplicates += len(batch) - n
+			}
+			return err
+		})
+		batch = batch[:0]
+		return err
+	}
+	for row := range rows {
+		if bad := refuse(row, snapshots); bad != nil {
+			res.Rejected++
+			if len(res.BadRows) < maxReported {
+				res.BadRows = append(res.BadRows, *bad)
+			}
+			continue
+		}
+		if batch = append(batch, row.Decision); len(batch) == batchRows {
+			if err := flush(); err != nil {
+				return res, err
+			}
+		}
+	}
+	return res, flush()
+}
+
+func refuse(row Row, snapshots map[string]bool) *BadRow {
+	err := row.Err
+	if err == nil {
+		err = row.Decision.Validate()
+	}
+	if err == nil && !snapshots[row.Decision.SnapshotID] {
+		err = fault.InvalidField("snapshot_id", "snapshot_unknown", "snapshot %q was not shipped to this account", row.Decision.SnapshotID).
+			Fix("Ship the snapshot first, or correct the ID")
+	}
+	if err == nil {
+		return nil
+	}
+	bad := &BadRow{Row: row.Number, Code: fault.CodeOf(err), Message: err.Error()}
+	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // Validate returns *fault.Error itself; a wrapped one has no field to show
+		bad.Field = f.Field
+		bad.Message = f.Msg
+		if f.Remedy != "" {
+			bad.Message += ". " + f.Remedy
+		}
+	}
+	return bad
+}

@@ -1,0 +1,95 @@
+package reconcile
+
+import (
+	"context"
+
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
+)
+
+// Reader reads the ledger for people.
+type Reader interface {
+	Cycles(ctx context.Context, f CyclesFilter) (Page[CycleSummary], error)
+	Periods(ctx context.Context) ([]string, error)
+	TieOut(ctx context.Context, cycleID string) (TieOut, error)
+	Readout(ctx context.Context, caseID string) (Readout, error)
+	Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error)
+	RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error)
+	Accounts(ctx context.Context) ([]Overview, error)
+}
+
+// Limits of a page.
+const (
+	DefaultLimit = 50
+	MaxLimit     = 500
+)
+
+// Service answers finance's questions; every method checks its input and reads.
+type Service struct{ Reader Reader }
+
+// Cycles lists the cycles that the filter selects, newest period first.
+func (s *Service) Cycles(ctx context.Context, f CyclesFilter) (Page[CycleSummary], error) {
+	if err := checkPeriod(f.Period); err != nil {
+		return Page[CycleSummary]{}, err
+	}
+	var err error
+	if f.Limit, err = limit(f.Limit); err != nil {
+		return Page[CycleSummary]{}, err
+	}
+	return s.Reader.Cycles(ctx, f)
+}
+
+// Periods lists the periods that have cycles, newest first.
+func (s *Service) Periods(ctx context.Context) ([]string, error) { return s.Reader.Periods(ctx) }
+
+// TieOut explains one cycle's total; NotFound when there is no such cycle.
+func (s *Service) TieOut(ctx context.Context, cycleID string) (TieOut, error) {
+	return s.Reader.TieOut(ctx, cycleID)
+}
+
+// Readout returns one readout by its case ID; NotFound when there is none.
+func (s *Service) Readout(ctx context.Context, caseID string) (Readout, error) {
+	return s.Reader.Readout(ctx, caseID)
+}
+
+// Readouts lists the readouts of an account, newest period first.
+func (s *Service) Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error) {
+	var err error
+	if f.Limit, err = limit(f.Limit); err != nil {
+		return Page[Readout]{}, err
+	}
+	return s.Reader.Readouts(ctx, accountID, f)
+}
+
+// RewardEvents lists booked facts of an account, newest first.
+func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error) {
+	if err := checkPeriod(f.Period); err != nil {
+		return Page[RewardEvent]{}, err
+	}
+	var err error
+	if f.Limit, err = limit(f.Limit); err != nil {
+		return Page[RewardEvent]{}, err
+	}
+	return s.Reader.RewardEvents(ctx, f)
+}
+
+// Accounts lists every account with what it is wired to.
+func (s *Service) Accounts(ctx context.Context) ([]Overview, error) { return s.Reader.Accounts(ctx) }
+
+func checkPeriod(p string) error {
+	if p == "" {
+		return nil
+	}
+	_, err := period.Parse(p)
+	return err
+}
+
+func limit(n int) (int, error) {
+	switch {
+	case n == 0:
+		return DefaultLimit, nil
+	case n < 1 || n > MaxLimit:
+		return 0, fault.InvalidField("limit", "limit_range", "a page holds 1 to %d rows", MaxLimit)
+	}
+	return n, nil
+}

@@ -1,0 +1,231 @@
+// Package reconcile is what finance sees: the cycles of a month, the tie-out of
+// one cycle, the readout behind a line, and the rows behind every number.
+//
+// It only reads. Amounts are minor units with their currency; the pages and the
+// JSON API show the same values.
+package reconcile
+
+import (
+	"time"
+
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+)
+
+// CycleSummary is one row of the close board.
+type CycleSummary struct {
+	ID          string
+	AccountID   string
+	AccountName string
+	Environment account.Environment
+	Period      string // YYYY-MM
+	PeriodStart time.Time
+	PeriodEnd   time.Time // exclusive
+	TimeZone    string
+	Basis       string
+	State       billing.CycleState
+	Reason      string // why it is blocked, withheld or in need of a person
+	NextAction  string
+	Currency    string
+	// LiftMinor is the measured incremental revenue of the billed lines.
+	LiftMinor int64
+	// WithheldLines counts snapshots whose lift was not billed.
+	WithheldLines int
+	Lines         int
+	EngineMinor   int64
+	// StripeMinor is the total of the finalized invoice as Stripe returned it; nil when none was written.
+	StripeMinor     *int64
+	DifferenceMinor *int64
+	StripeInvoiceID string
+	InvoiceNumber   string
+	WorkflowID      string
+	UpdatedAt       time.Time
+}
+
+// CyclesFilter selects cycles. Empty fields select all.
+type CyclesFilter struct {
+	Period      string
+	State       string
+	AccountID   string
+	Environment string
+	Cursor      string
+	Limit       int
+}
+
+// BucketSum is where revenue ended: on a snapshot or in a named bucket.
+type BucketSum struct {
+	Bucket      string // "snapshot", "before_exposure", "out_of_window", "no_decision", "unmapped", "own_invoice", "out_of_scope"
+	SnapshotID  string // only for "snapshot"
+	AmountMinor int64
+	Events      int
+}
+
+// Line is one policy snapshot of a cycle, billed or withheld.
+type Line struct {
+	SnapshotID    string
+	SnapshotName  string
+	CaseID        string
+	Billed        bool
+	Verdict       string // "passed" or "withheld"
+	HeadlineCode  string // first failing guardrail check
+	Explanation   string // one sentence in plain words with the numbers
+	Units         int64
+	HoldoutUnits  int64
+	ObservedMinor int64 // year-to-date revenue of the exposed units
+	MeasuredMinor int64 // year-to-date point estimate, floored
+	BoundMinor    int64 // year-to-date lower bound at the scheduled error, floored
+	HighWaterFrom int64 // billed base of the contract year before this cycle
+	HighWaterTo   int64 // and after it
+	BaseMinor     int64 // billed base of this cycle
+	DeferredMinor int64 // measured and not billed, kept for later periods of the year
+	FeeMinor      int64 // the invoice line
+	StripeLineID  string
+	StripeMinor   *int64
+}
+
+// Step is one stored row of the arithmetic, in order.
+type Step struct {
+	Number     int
+	Name       string
+	SnapshotID string
+	Formula    string
+	Inputs     string
+	Result     string
+}
+
+// TieOut is everything behind one cycle's total.
+type TieOut struct {
+	CycleSummary
+	ContractID   string
+	ContractHash string
+	Share        string
+	PlanID       string
+	PlanHash     string
+	Watermark    time.Time
+	InputDigest  string
+	// PaidRevenueMinor is the net paid revenue of the contract year to date at Stripe; the buckets sum to it.
+	PaidRevenueMinor int64
+	Buckets          []BucketSum
+	// StripeNetMinor is the same sum as re-read from Stripe's lists at collection; nil when it was not read.
+	StripeNetMinor *int64
+	Lines          []Line
+	Steps          []Step
+	PooledCaseID   string
+	HostedURL      string
+	PDFURL         string
+	StripeStatus   string
+	FinalizedAt    *time.Time
+	CaseIDs        []string
+	Attempts       []Attempt
+}
+
+// Attempt is one call of the write-back, with Stripe's request ID.
+type Attempt struct {
+	At        time.Time
+	Operation string
+	Outcome   string
+	RequestID string
+}
+
+// Check is one guardrail check of a readout.
+type Check struct {
+	Code      string
+	Status    string // passed, failed, not_evaluated
+	Value     string
+	Threshold string
+	Explain   string
+}
+
+// Readout is one snapshot's measured lift of a period, with every check.
+type Readout struct {
+	CaseID         string
+	PreviousCaseID string
+	CycleID        string
+	AccountID      string
+	AccountName    string
+	Environment    account.Environment
+	SnapshotID     string
+	SnapshotName   string
+	Period         string
+	Currency       string
+	Units          int64
+	HoldoutUnits   int64
+	ObservedMinor  int64
+	// Lift, its standard errors and bounds, in minor units, as estimated (not rounded).
+	Lift           float64
+	Counterfactual float64
+	SE             float64
+	VarianceCR     float64
+	VarianceB      float64
+	Variance0      float64
+	IntervalLow    float64 // two-sided 95 %, display
+	IntervalHigh   float64
+	Bound          float64 // one-sided, at the scheduled error budget
+	Z              string
+	ESS            float64
+	Verdict        string
+	HeadlineCode   string
+	Explanation    string
+	Checks         []Check
+	PlanHash       string
+	Estimator      string
+	InputDigest    string
+	Watermark      time.Time
+	Manifest       string // canonical JSON whose hash is the case ID
+	Billed         bool
+	BaseMinor      int64
+	FeeMinor       int64
+}
+
+// RewardEvent is one booked fact.
+type RewardEvent struct {
+	ConnectionID   string
+	FactKey        string
+	Kind           string
+	IsReward       bool
+	CustomerID     string
+	UserID         string // empty when the customer is not mapped
+	SubscriptionID string
+	InvoiceID      string
+	ChargeID       string
+	AmountMinor    *int64
+	Currency       string
+	EffectiveAt    time.Time
+	EventID        string
+	OwnInvoice     bool
+}
+
+// RewardEventsFilter selects reward events of an account, newest first.
+type RewardEventsFilter struct {
+	AccountID string
+	Kind      string
+	Period    string
+	Mapped    string // "", "yes", "no"
+	Search    string // a Stripe ID or a user ID
+	Cursor    string
+	Limit     int
+}
+
+// Overview is one account with what it is wired to.
+type Overview struct {
+	ID               string
+	Name             string
+	Environment      account.Environment
+	SourceConnection string
+	IssuerConnection string
+	PayerCustomer    string
+	ContractID       string
+	PlanID           string
+	Snapshots        int
+	Decisions        int64
+	StripeEvents     int64
+	PendingEvents    int64
+	DeadEvents       int64
+	LastEventAt      *time.Time
+}
+
+// Page is one page of a list: the cursor is empty on the last one.
+type Page[T any] struct {
+	Items      []T
+	NextCursor string
+}

@@ -1,0 +1,164 @@
+package billing
+
+import (
+	"crypto/sha1" //nolint:gosec // UUIDv5 (RFC 9562 §5.5) is defined over SHA-1; it names, it does not protect.
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// IntentKey is what makes an invoice ours and unique: one issuer connection,
+// one payer, one currency, one period, one part.
+type IntentKey struct {
+	IssuerConnection string
+	Customer         string
+	Currency         string
+	Period           string
+	Part             string
+}
+
+// intentNamespace is the UUID that scopes our name-based UUIDs.
+var intentNamespace = [16]byte{0x6c, 0x69, 0x66, 0x74, 0x62, 0x69, 0x4c, 0x6c, 0x80, 0x77, 0x72, 0x69, 0x74, 0x65, 0x62, 0x6b}
+
+// ID is the UUIDv5 of the key: the same key gives the same ID for ever.
+func (k IntentKey) ID() string {
+	h := sha1.New() //nolint:gosec // see the import
+	h.Write(intentNamespace[:])
+	h.Write([]byte(strings.Join([]string{k.IssuerConnection, k.Customer, k.Currency, k.Period, k.Part}, "\x00")))
+	var u [16]byte
+	copy(u[:], h.Sum(nil))
+	u[6] = u[6]&0x0f | 0x50
+	u[8] = u[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+// StripeKey is the value of lb_key in Stripe's metadata and the root of every idempotency key.
+func (k IntentKey) StripeKey() string { return "lb:" + k.ID() }
+
+// PlanLine is one line as it must stand on the Stripe invoice.
+type PlanLine struct {
+	Line        string // stable line key: the snapshot's ID
+	AmountMinor int64
+	Description string
+	Metadata    map[string]string
+}
+
+// InvoicePlan is everything that is sent for one invoice, frozen and hashed
+// before the first request.
+type InvoicePlan struct {
+	Key              IntentKey
+	CycleID          string
+	AccountID        string
+	CollectionMethod CollectionMethod
+	DaysUntilDue     int
+	Description      string
+	Footer           string
+	PONumber         string
+	PeriodStart      int64 // Unix seconds, inclusive
+	PeriodEnd        int64 // Unix seconds, exclusive
+	Metadata         map[string]string
+	Lines            []PlanLine
+}
+
+// TotalMinor is the sum of the lines.
+func (p InvoicePlan) TotalMinor() int64 {
+	var sum int64
+	for _, l := range p.Lines {
+		sum += l.AmountMinor
+	}
+	return sum
+}
+
+// Hash is the SHA-256 over the amounts, lines and addressee of the plan, in a
+// canonical text form. A changed plan under one key is refused by comparing it.
+func (p InvoicePlan) Hash() string {
+	var b strings.Builder
+	field := func(parts ...string) {
+		for _, s := range parts {
+			b.WriteString(strconv.Itoa(len(s)) + ":" + s + ",")
+		}
+		b.WriteByte('\n')
+	}
+	field("lb-plan/1", p.Key.StripeKey(), p.Key.Customer, p.Key.Currency, p.Key.Period, p.Key.Part, string(p.CollectionMethod), strconv.Itoa(p.DaysUntilDue))
+	for _, l := range p.Lines {
+		field(l.Line, strconv.FormatInt(l.AmountMinor, 10), l.Description, l.Metadata["lb_readout"])
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:])
+}
+
+// Validate checks the invariants that every plan must hold before it is stored.
+func (p InvoicePlan) Validate() error {
+	if p.Key.Customer == "" {
+		return fault.New(fault.Conflict, "payer_missing", "the account has no payer at the issuer").Fix("Set the payer's Stripe customer ID on the account")
+	}
+	if len(p.Lines) == 0 || len(p.Lines) > MaxBillableSnapshots {
+		return fault.New(fault.Invalid, "lines_count", "an invoice needs 1 to %d lines, not %d", MaxBillableSnapshots, len(p.Lines))
+	}
+	seen := map[string]bool{}
+	for _, l := range p.Lines {
+		if l.AmountMinor <= 0 {
+			return fault.New(fault.Invalid, "line_not_positive", "line %s has the amount %d", l.Line, l.AmountMinor)
+		}
+		if seen[l.Line] {
+			return fault.New(fault.Invalid, "line_repeated", "line %s appears twice", l.Line)
+		}
+		seen[l.Line] = true
+	}
+	return nil
+}
+
+// WriteBack is the permission to write one invoice. Only Authorize makes it, and
+// only for a live issuer; the Stripe adapter's write methods demand it.
+type WriteBack struct {
+	proof account.LiveProof
+	plan  InvoicePlan
+}
+
+// Plan is the frozen plan that may be written.
+func (w WriteBack) Plan() InvoicePlan { return w.plan }
+
+// Valid is false for the zero value, which nobody authorised.
+func (w WriteBack) Valid() bool { return w.proof.ConnectionID() != "" }
+
+// Authorize gives the permission to write a plan to the proven live connection.
+func Authorize(proof account.LiveProof, env account.Environment, plan InvoicePlan) (WriteBack, error) {
+	switch {
+	case env != account.Live:
+		return WriteBack{}, fault.New(fault.Forbidden, "test_mode_write", "account %s is a test account: its invoice is computed and shown, never written", plan.AccountID)
+	case proof.ConnectionID() == "" || proof.ConnectionID() != plan.Key.IssuerConnection:
+		return WriteBack{}, fault.New(fault.Forbidden, "mode_violation", "connection %s was not proven live", plan.Key.IssuerConnection)
+	}
+	if err := plan.Validate(); err != nil {
+		return WriteBack{}, err
+	}
+	return WriteBack{proof: proof, plan: plan}, nil
+}
+
+// IntentState is where the write-back of one invoice stands.
+type IntentState string
+
+// The states of an intent (see the state machine in docs/write-back.md).
+const (
+	IntentPlanned   IntentState = "planned"
+	IntentPinned    IntentState = "pinned"
+	IntentVerified  IntentState = "verified"
+	IntentFinalized IntentState = "finalized"
+	IntentReleased  IntentState = "released"
+	IntentHuman     IntentState = "needs_human"
+)
+
+// Intent is the one row that drives one Stripe invoice to its final state.
+type Intent struct {
+	Plan       InvoicePlan
+	PlanHash   string
+	State      IntentState
+	Generation int    // counts drafts given up; part of the create key
+	FinalizeN  int    // counts finalize attempts whose answer was lost
+	InvoiceID  string // the pinned Stripe invoice, empty before it is pinned
+}
