@@ -1,0 +1,58 @@
+package reward
+
+import "strings"
+
+// maxUserID is the longest metadata value that Stripe stores.
+const maxUserID = 500
+
+func customerCreated(b *builder, obj, _ node) {
+	user := b.userID(obj)
+	if user == "" {
+		b.ignore(ignoredNoMapping)
+		return
+	}
+	b.mapped(obj, user, "", KeyOf(CustomerMapping, obj.str("id"), user))
+}
+
+// customerUpdated books a mapping only when the key moved. A mapping that was set,
+// changed and set back is three statements, so these keys carry the change and its time.
+func customerUpdated(b *builder, obj, prev node) {
+	user, was := b.userID(obj), b.userID(prev)
+	moved := prev.obj("metadata").has(b.userIDKey())
+	if !moved || user == was {
+		b.ignore(ignoredNoMapping)
+		return
+	}
+	b.mapped(obj, user, was, KeyOf(CustomerMapping, obj.str("id"), was+">"+user+"@"+unix(b.at)))
+}
+
+func (b *builder) userID(n node) string {
+	return strings.TrimSpace(n.obj("metadata").str(b.userIDKey()))
+}
+
+func (b *builder) mapped(obj node, user, was, key string) {
+	id := obj.str("id")
+	// A longer value cannot come from Stripe, and a cut one would name another user.
+	if len([]rune(user)) > maxUserID {
+		b.anomaly(anomalyUserID, "customer", id)
+		return
+	}
+	f := Fact{Kind: CustomerMapping, Key: key, ObjectID: id, Customer: id, UserID: user, PreviousUserID: was}
+	if was == "" && !b.isUpdate() {
+		f.EffectiveAt = obj.when("created")
+	}
+	if user == "" {
+		b.fact(f) // the link ends: a fact, but no event to show
+		return
+	}
+	b.both(f, Signal{UserID: user})
+}
+
+func (b *builder) isUpdate() bool { return b.out.Envelope.Type == "customer.updated" }
+
+// customerDeleted closes the link. Churn comes from the subscriptions, whose own
+// events follow.
+func customerDeleted(b *builder, obj, _ node) {
+	id := obj.str("id")
+	b.fact(Fact{Kind: CustomerDeleted, Key: KeyOf(CustomerDeleted, id), ObjectID: id, Customer: id})
+}
