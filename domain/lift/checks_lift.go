@@ -1,0 +1,70 @@
+package lift
+
+import (
+	"strconv"
+
+	"github.com/liftbill/liftbill/domain/account"
+)
+
+// sizeChecks: there is enough data for the normal approximation.
+func (j *judge) sizeChecks() {
+	r := &j.e.Result
+	minUnits, minPayers := strconv.Itoa(j.t.MinUnits), strconv.Itoa(j.t.MinBaselinePayers)
+	if j.e.Refused() {
+		for _, c := range []Code{CodeMinUnits, CodeMinBaselinePayers, CodeESSTooSmall, CodeESSRatioLow, CodeWeightDominance} {
+			j.unknown(c, "", "there is no estimate")
+		}
+	} else {
+		small := min(r.Holdout, r.Units-r.Holdout)
+		j.is(CodeMinUnits, small >= j.t.MinUnits, strconv.Itoa(small), ">= "+minUnits, "The smaller arm has %d units, at least %s are required.", small, minUnits)
+		j.is(CodeMinBaselinePayers, r.HoldoutPayers >= j.t.MinBaselinePayers, strconv.Itoa(r.HoldoutPayers), ">= "+minPayers,
+			"%d units of the holdout have revenue, at least %s are required.", r.HoldoutPayers, minPayers)
+		// Kish's ratio of equal weights may miss the whole number by rounding.
+		const slack = 1 - 1e-12
+		j.is(CodeESSTooSmall, r.ESS >= limit(j.t.MinESS)*slack, number(r.ESS), ">= "+j.t.MinESS,
+			"The effective sample size of the holdout is %s, at least %s is required.", number(r.ESS), j.t.MinESS)
+		j.is(CodeESSRatioLow, r.ESSRatio() >= limit(j.t.MinESSRatio)*slack, number(r.ESSRatio()), ">= "+j.t.MinESSRatio,
+			"The effective sample size is %s of the units, at least %s is required.", number(r.ESSRatio()), j.t.MinESSRatio)
+		j.is(CodeWeightDominance, r.WeightDominance <= limit(j.t.MaxWeightDominance), number(r.WeightDominance), "<= "+j.t.MaxWeightDominance,
+			"One unit carries %s of the squared weight, at most %s is allowed.", number(r.WeightDominance), j.t.MaxWeightDominance)
+	}
+	h := j.plan.HoldoutProbability
+	j.is(CodeHoldoutAboveHalf, limit(h) <= limit(j.t.MaxHoldout), h, "<= "+j.t.MaxHoldout, "The holdout probability is %s, at most %s is allowed.", h, j.t.MaxHoldout)
+}
+
+// liftChecks: the lift is there, and not because of one customer or a cap.
+func (j *judge) liftChecks(v Verdict) {
+	r := &j.e.Result
+	if j.e.Refused() || !v.HasEstimate {
+		for _, c := range []Code{CodeConcentration, CodeCapSignConflict, CodeNegativeLift, CodeLCBNotPositive} {
+			j.unknown(c, "> 0", "there is no estimate")
+		}
+	} else {
+		z := limit(v.Z)
+		if r.WithoutTop == nil {
+			j.unknown(CodeConcentration, "> 0", "the estimate without its most favourable unit is not available")
+		} else {
+			rest := r.WithoutTop.T - float64(z*r.WithoutTop.SE)
+			j.is(CodeConcentration, rest > 0, hexFloat(rest), "> 0", "Without the most favourable unit the bound is %s.", j.cash(rest))
+		}
+		if u := j.e.Uncapped; u == nil {
+			j.unknown(CodeCapSignConflict, "> 0", "the plan has no revenue cap")
+		} else {
+			j.is(CodeCapSignConflict, u.T > 0, hexFloat(u.T), "> 0", "Without the revenue cap the lift is %s.", j.cash(u.T))
+		}
+		low, high := j.e.Interval()
+		j.is(CodeNegativeLift, r.T >= 0, hexFloat(r.T), ">= 0", "The lift is %s (95 %% interval %s to %s).", j.cash(r.T), j.cash(low), j.cash(high))
+		j.is(CodeLCBNotPositive, v.LCB > 0, hexFloat(v.LCB), "> 0",
+			"The lift is %s, and its lower bound at the scheduled error budget (z = %s) is %s.", j.cash(r.T), v.Z, j.cash(v.LCB))
+	}
+	j.put(CodePortfolioCapped, NotEvaluated, "", "", "Applied when the invoice is settled; it scales and does not fail.")
+	look := j.ev.Look == LookMonth || j.ev.Look == LookSettlement
+	j.is(CodeNoLook, look, string(j.ev.Look), "scheduled look", "The look of this period is %q; month 12 makes none, the settlement of the year follows.", string(j.ev.Look))
+	env := "test"
+	if j.ev.Environment == account.Live {
+		env = "live"
+	}
+	j.put(CodeTestMode, Passed, env, "", "Computed on %s data; only live data is ever written to Stripe.", env)
+	edge := strconv.FormatBool(v.RoundingEdge)
+	j.put(CodeRoundingEdge, Passed, edge, "", "Whether an amount lies within a millionth of a minor unit of a rounding step: %s.", edge)
+}

@@ -1,0 +1,306 @@
+package lift
+
+import (
+	"sort"
+	"time"
+
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// SnapshotPooled names the pooled readout of all snapshots of a contract year.
+// No policy snapshot may bear it.
+const SnapshotPooled = "pooled"
+
+// Exposure is one eligible decision of a unit, logged in both arms. Join needs
+// of every unit the first decision for each snapshot and every decision that
+// changes the unit's snapshot; further ones do no harm.
+type Exposure struct {
+	UnitID     string
+	SnapshotID string
+	// Arm is the logged arm.
+	Arm Arm
+	// ArmProb is the probability that the unit gets the baseline, in (0,1): the
+	// holdout probability, or the product over the unit's decisions with
+	// per-decision exploration. 0 stands for the plan's holdout probability.
+	ArmProb float64
+	At      time.Time
+	// Features are frozen at this decision, in the plan's order.
+	Features []float64
+	// PropensityOK is whether the decision has its full propensity vector.
+	PropensityOK bool
+}
+
+// Revenue is one confirmed money event: positive for cash, negative for a
+// refund or a dispute, booked when it happens.
+type Revenue struct {
+	// Key is the natural key; the same key twice is refused.
+	Key string
+	// UnitID is empty where the customer belongs to no known unit.
+	UnitID      string
+	AmountMinor int64
+	At          time.Time
+	// OwnInvoice marks our own outcome invoices, which never count.
+	OwnInvoice bool
+}
+
+// Bucket names where a revenue event went that no snapshot got.
+type Bucket string
+
+// The buckets, in the order in which they are tried.
+const (
+	// BucketOwnInvoice: our own outcome invoice.
+	BucketOwnInvoice Bucket = "own_invoice"
+	// BucketUnmapped: the customer belongs to no known unit.
+	BucketUnmapped Bucket = "unmapped"
+	// BucketNoDecision: the unit was never exposed.
+	BucketNoDecision Bucket = "no_decision"
+	// BucketBeforeExposure: the unit was first exposed later.
+	BucketBeforeExposure Bucket = "before_exposure"
+	// BucketOutOfWindow: more than W after the first exposure to the snapshot.
+	BucketOutOfWindow Bucket = "out_of_window"
+)
+
+// Buckets lists the buckets in their order.
+func Buckets() []Bucket {
+	return []Bucket{BucketOwnInvoice, BucketUnmapped, BucketNoDecision, BucketBeforeExposure, BucketOutOfWindow}
+}
+
+// Tally counts events and sums their minor units.
+type Tally struct {
+	Events   int   `json:"events"`
+	SumMinor int64 `json:"sum_minor"`
+}
+
+// Attribution is where one revenue event went: to a snapshot or to a bucket.
+type Attribution struct {
+	Key        string
+	SnapshotID string
+	Bucket     Bucket
+}
+
+// Joined is the outcome of Join.
+type Joined struct {
+	// Tables holds one unit table per snapshot, ascending by snapshot id.
+	Tables []UnitTable
+	// Pooled has one row per unit exposed to any snapshot: revenue summed,
+	// features at the first exposure.
+	Pooled UnitTable
+	// Attributions has one entry per event, in the order of the input.
+	Attributions []Attribution
+	// Input is the whole input; Attributed what went to snapshots; Input equals
+	// Attributed plus every bucket.
+	Input, Attributed Tally
+	buckets           map[Bucket]Tally
+	// Exposures counts the decisions that were read, MissingPropensity those
+	// without a full propensity vector.
+	Exposures, MissingPropensity int
+	// Crossover are the units seen in both arms, ascending. A unit counts in the
+	// arm of its first exposure.
+	Crossover []string
+}
+
+// Bucket is the tally of one bucket.
+func (j Joined) Bucket(b Bucket) Tally { return j.buckets[b] }
+
+// unitHistory are the exposures of one unit in time order.
+type unitHistory struct {
+	exposures []Exposure
+	// firstOf is the index of the first exposure per snapshot.
+	firstOf map[string]int
+	revenue map[string]int64
+	crossed bool
+}
+
+// Join attributes every revenue event to exactly one snapshot or bucket. An
+// event belongs to the snapshot of the unit's latest eligible decision at or
+// before it (the same rule in both arms, so that no cent counts twice), if it is
+// at most window after the unit's first exposure to that snapshot. Arms are
+// looked at last: attribution cannot depend on them.
+func Join(plan Plan, exposures []Exposure, revenue []Revenue) (Joined, error) {
+	h, err := plan.Holdout()
+	if err != nil {
+		return Joined{}, err
+	}
+	units, ids, err := histories(plan, exposures)
+	if err != nil {
+		return Joined{}, err
+	}
+	out := Joined{buckets: map[Bucket]Tally{}, Exposures: len(exposures)}
+	for i := range exposures {
+		if !exposures[i].PropensityOK {
+			out.MissingPropensity++
+		}
+	}
+	if err := out.attribute(units, revenue, time.Duration(plan.AttributionDays)*24*time.Hour); err != nil {
+		return Joined{}, err
+	}
+	for _, id := range ids {
+		if units[id].crossed {
+			out.Crossover = append(out.Crossover, id)
+		}
+	}
+	out.Tables, out.Pooled, err = tables(plan, h.Float(), units, ids)
+	if err != nil {
+		return Joined{}, err
+	}
+	return out, out.balance()
+}
+
+// histories groups exposures by unit; ids are ascending.
+func histories(plan Plan, exposures []Exposure) (map[string]*unitHistory, []string, error) {
+	units := make(map[string]*unitHistory)
+	var ids []string
+	for i := range exposures {
+		e := &exposures[i]
+		if err := checkExposure(plan, e, i); err != nil {
+			return nil, nil, err
+		}
+		u := units[e.UnitID]
+		if u == nil {
+			u = &unitHistory{firstOf: map[string]int{}, revenue: map[string]int64{}}
+			units[e.UnitID] = u
+			ids = append(ids, e.UnitID)
+		}
+		u.exposures = append(u.exposures, *e)
+	}
+	sort.Strings(ids)
+	for _, id := range ids {
+		u := units[id]
+		// Equal instants fall back on the snapshot and then on the holdout, so
+		// that the order of the input never decides.
+		sort.SliceStable(u.exposures, func(a, b int) bool { return earlier(&u.exposures[a], &u.exposures[b]) })
+		for i := range u.exposures {
+			if _, ok := u.firstOf[u.exposures[i].SnapshotID]; !ok {
+				u.firstOf[u.exposures[i].SnapshotID] = i
+			}
+			u.crossed = u.crossed || u.exposures[i].Arm != u.exposures[0].Arm
+		}
+	}
+	return units, ids, nil
+}
+
+// earlier orders exposures of one unit totally, features included.
+func earlier(a, b *Exposure) bool {
+	switch {
+	case !a.At.Equal(b.At):
+		return a.At.Before(b.At)
+	case a.SnapshotID != b.SnapshotID:
+		return a.SnapshotID < b.SnapshotID
+	case a.Arm != b.Arm:
+		return a.Arm < b.Arm
+	case a.ArmProb != b.ArmProb:
+		return a.ArmProb < b.ArmProb
+	}
+	for j := range min(len(a.Features), len(b.Features)) {
+		if a.Features[j] != b.Features[j] {
+			return a.Features[j] < b.Features[j]
+		}
+	}
+	return false
+}
+
+func checkExposure(plan Plan, e *Exposure, i int) error {
+	switch {
+	case e.UnitID == "":
+		return fault.InvalidField("unit_id", "exposure_unit", "decision %d has no unit", i)
+	case e.SnapshotID == "" || e.SnapshotID == SnapshotPooled:
+		return fault.InvalidField("snapshot_id", "exposure_snapshot", "decision %d of unit %q has the snapshot %q", i, e.UnitID, e.SnapshotID)
+	case e.Arm != ArmPolicy && e.Arm != ArmHoldout:
+		return fault.InvalidField("arm", "arm_unknown", "decision %d of unit %q has the arm %q", i, e.UnitID, string(e.Arm))
+	case e.At.IsZero():
+		return fault.InvalidField("at", "exposure_time", "decision %d of unit %q has no time", i, e.UnitID)
+	case len(e.Features) != len(plan.Features):
+		return fault.InvalidField("features", "exposure_features", "decision %d of unit %q has %d features, the plan has %d", i, e.UnitID, len(e.Features), len(plan.Features))
+	}
+	return nil
+}
+
+// attribute gives every event its place and keeps the sums.
+func (j *Joined) attribute(units map[string]*unitHistory, revenue []Revenue, window time.Duration) error {
+	seen := make(map[string]bool, len(revenue))
+	j.Attributions = make([]Attribution, len(revenue))
+	for i := range revenue {
+		r := &revenue[i]
+		if r.Key == "" || seen[r.Key] {
+			return fault.New(fault.Conflict, "revenue_key_repeated", "revenue event %d has the key %q, which is empty or was seen before", i, r.Key).On("key")
+		}
+		seen[r.Key] = true
+		snapshot, bucket := place(units[r.UnitID], r, window)
+		j.Attributions[i] = Attribution{Key: r.Key, SnapshotID: snapshot, Bucket: bucket}
+		if !add(&j.Input, r.AmountMinor) {
+			return overflow()
+		}
+		if bucket != "" {
+			t := j.buckets[bucket]
+			if !add(&t, r.AmountMinor) {
+				return overflow()
+			}
+			j.buckets[bucket] = t
+			continue
+		}
+		if !add(&j.Attributed, r.AmountMinor) {
+			return overflow()
+		}
+		sum, ok := addMinor(units[r.UnitID].revenue[snapshot], r.AmountMinor)
+		if !ok {
+			return overflow()
+		}
+		units[r.UnitID].revenue[snapshot] = sum
+	}
+	return nil
+}
+
+// place is the attribution rule for one event.
+func place(u *unitHistory, r *Revenue, window time.Duration) (snapshot string, bucket Bucket) {
+	switch {
+	case r.OwnInvoice:
+		return "", BucketOwnInvoice
+	case r.UnitID == "":
+		return "", BucketUnmapped
+	case u == nil:
+		return "", BucketNoDecision
+	}
+	after := sort.Search(len(u.exposures), func(i int) bool { return u.exposures[i].At.After(r.At) })
+	if after == 0 {
+		return "", BucketBeforeExposure
+	}
+	snapshot = u.exposures[after-1].SnapshotID
+	if r.At.After(u.exposures[u.firstOf[snapshot]].At.Add(window)) {
+		return "", BucketOutOfWindow
+	}
+	return snapshot, ""
+}
+
+// balance checks that every minor unit of the input is on a snapshot or in a
+// bucket, and that the tables hold what was attributed.
+func (j *Joined) balance() error {
+	sum, events := j.Attributed.SumMinor, j.Attributed.Events
+	for _, b := range Buckets() {
+		sum, events = sum+j.buckets[b].SumMinor, events+j.buckets[b].Events
+	}
+	var lines, pooled int64
+	for i := range j.Tables {
+		lines += j.Tables[i].SumMinor()
+	}
+	pooled = j.Pooled.SumMinor()
+	if sum != j.Input.SumMinor || events != j.Input.Events || lines != j.Attributed.SumMinor || pooled != j.Attributed.SumMinor {
+		return fault.New(fault.Internal, "attribution_unbalanced", "revenue of %d does not equal %d on snapshots and in buckets (tables %d, pooled %d)", j.Input.SumMinor, sum, lines, pooled)
+	}
+	return nil
+}
+
+func overflow() error {
+	return fault.New(fault.Invalid, "amount_overflow", "the revenue events sum to more than 64 bits")
+}
+
+// addMinor adds two amounts; ok is false when they exceed 64 bits.
+func addMinor(a, b int64) (sum int64, ok bool) {
+	sum = a + b
+	return sum, (b >= 0 && sum >= a) || (b < 0 && sum < a)
+}
+
+func add(t *Tally, minor int64) bool {
+	sum, ok := addMinor(t.SumMinor, minor)
+	t.Events, t.SumMinor = t.Events+1, sum
+	return ok
+}
