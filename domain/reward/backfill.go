@@ -66,7 +66,8 @@ func subscriptionSeen(b *builder, obj node) {
 	switch {
 	case hasEnded:
 		ended(b, s)
-	case s.Status.IsLive() && trialOver && !s.isFree():
+	case s.Status.IsLive() && trialOver:
+		freeStarted(b, c)
 		converted(b, c)
 	}
 	if s.CancelScheduled() && !hasEnded {

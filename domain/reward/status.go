@@ -82,7 +82,7 @@ func converted(b *builder, c change) {
 	if c.prev.Status == Paused && c.now.PeriodStart.After(f.EffectiveAt) {
 		f.EffectiveAt = c.now.PeriodStart
 	}
-	f.Flags.Unconfirmed = true
+	f.Flags.Unconfirmed, f.Flags.Free = true, c.now.isFree()
 	b.both(f, Signal{})
 }
 

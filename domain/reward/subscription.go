@@ -55,16 +55,22 @@ func subscriptionCreated(b *builder, obj, _ node) {
 	case Trialing:
 		trialStarted(b, c)
 	case Active, PastDue:
-		if c.now.isFree() {
-			f := c.fact(FreeStart, KeyOf(FreeStart, c.now.ID))
-			f.EffectiveAt = c.now.StartDate
-			b.fact(f)
-			return
-		}
+		freeStarted(b, c)
 		converted(b, c)
 	default:
 		b.checkStatus(c)
 	}
+}
+
+// freeStarted marks a subscription that starts at nothing. Its conversion is booked
+// beside it and stays unconfirmed until a later plan brings money.
+func freeStarted(b *builder, c change) {
+	if !c.now.isFree() {
+		return
+	}
+	f := c.fact(FreeStart, KeyOf(FreeStart, c.now.ID))
+	f.EffectiveAt = c.now.StartDate
+	b.fact(f)
 }
 
 // isFree reports whether nothing will ever be charged: metered use may be.

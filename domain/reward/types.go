@@ -91,6 +91,8 @@ type Fact struct {
 type Flags struct {
 	// Unconfirmed: a conversion that no money has confirmed yet.
 	Unconfirmed bool `json:"unconfirmed,omitempty"`
+	// Free: the subscription costs nothing so far.
+	Free bool `json:"free,omitempty"`
 	// NotFinal: churn by status unpaid, which a late payment can still revert.
 	NotFinal bool `json:"not_final,omitempty"`
 	// Reentry: a paying subscription went back into a trial.
