@@ -51,6 +51,7 @@ var handlers = map[string]handler{
 // Why a payload bears no fact.
 const (
 	ignoredThin       = "thin_event"
+	ignoredNotEvent   = "not_an_event"
 	ignoredType       = "type_without_reward"
 	ignoredNoChange   = "no_reward_change"
 	ignoredOwn        = "own_invoice"
@@ -81,6 +82,8 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 	switch {
 	case env.Thin:
 		b.out.Ignored = ignoredThin
+	case env.Object != "" && env.Object != "event":
+		b.out.Ignored = ignoredNotEvent
 	case !known:
 		b.out.Ignored = ignoredType
 	case len(w.data) == 0:
@@ -100,7 +103,7 @@ type builder struct {
 	at time.Time
 	// seen is set when an object is read instead of an event.
 	seen bool
-	out      Classification
+	out  Classification
 }
 
 func (b *builder) userIDKey() string { return firstText(b.cfg.UserIDKey, DefaultUserIDKey) }

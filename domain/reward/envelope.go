@@ -3,12 +3,13 @@ package reward
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
-// thinObject is the object name of version 2 events, which carry no payload.
-const thinObject = "v2.core.event"
+// thinPrefix begins the object names of version 2 events, which carry no payload.
+const thinPrefix = "v2."
 
 // wire is the payload of an event, read without a schema.
 type wire struct {
@@ -36,7 +37,7 @@ func parse(raw []byte) (Envelope, wire, error) {
 		Account: n.id("account"), APIVersion: n.str("api_version"),
 		RequestID: n.id("request"), IdempotencyKey: n.obj("request").str("idempotency_key"),
 		ObjectID: w.data.str("id"), ObjectType: w.data.str("object"),
-		Thin: n.str("object") == thinObject,
+		Thin: strings.HasPrefix(n.str("object"), thinPrefix),
 	}
 	if env.ID == "" || env.Type == "" {
 		return Envelope{}, wire{}, fault.New(fault.Invalid, "event_malformed", "the body is JSON but no Stripe event: id or type is missing")

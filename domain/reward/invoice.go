@@ -155,16 +155,15 @@ func (i invoice) revenue(kind, keyKind Kind, amount int64, currency string) (Fac
 	return f, Signal{Amount: ptr(net), Currency: currency}
 }
 
-// invoicePaymentFailed books no amount: its twin, the turn to past_due, has none, and
-// a failure moves no money. The signal shows what was due.
+// invoicePaymentFailed shows what was due in the signal only.
 func invoicePaymentFailed(b *builder, obj, _ node) {
 	i := invoiceOf(obj)
 	if i.own {
 		b.ignore(ignoredOwn)
 		return
 	}
-	f := i.fact(PaymentFailed, KeyOf(PaymentFailed, i.ID))
-	f.Charge, f.Currency = "", i.Currency
+	f := failure(i.ID, i.Customer, i.Subscription, i.Currency)
+	f.EffectiveAt = obj.when("period_end")
 	b.both(f, Signal{Amount: ptr(i.amountDue), Currency: i.Currency})
 }
 

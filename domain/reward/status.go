@@ -92,19 +92,31 @@ func activationFailed(b *builder, c change) {
 	b.fact(f)
 }
 
-// paymentFailed shares its key with invoice.payment_failed: one failure, not two.
+// paymentFailed is the twin of invoice.payment_failed and says exactly what it says:
+// one failure, not two, whichever comes first.
 func paymentFailed(b *builder, c change) { failPayment(b, c, false) }
 
 func firstPaymentFailed(b *builder, c change) { failPayment(b, c, true) }
 
 func failPayment(b *builder, c change, atTrialEnd bool) {
-	f := c.fact(PaymentFailed, KeyOf(PaymentFailed, c.now.LatestInvoice))
-	f.Invoice, f.Flags.AtTrialEnd = c.now.LatestInvoice, atTrialEnd
-	if f.Invoice == "" {
+	if c.now.LatestInvoice == "" {
 		// Without the invoice the twin cannot be recognised, so this stays a state fact.
-		f.Kind, f.Key = PaymentAtRisk, KeyOf(PaymentAtRisk, c.now.ID, periodOccasion(c.now, b.at))
+		b.fact(c.fact(PaymentAtRisk, KeyOf(PaymentAtRisk, c.now.ID, periodOccasion(c.now, b.at))))
+		return
 	}
+	f := failure(c.now.LatestInvoice, c.now.Customer, c.now.ID, c.now.Currency)
+	f.EffectiveAt, f.Flags.AtTrialEnd = c.now.PeriodStart, atTrialEnd
 	b.both(f, Signal{})
+}
+
+// failure is the failed payment of an invoice. It books no amount, because it moves no
+// money, and takes effect when the payment fell due: the one moment that the invoice
+// (its period's end) and the subscription (its period's start) both state.
+func failure(invoice, customer, subscription, currency string) Fact {
+	return Fact{
+		Key: KeyOf(PaymentFailed, invoice), Kind: PaymentFailed, ObjectID: invoice, Invoice: invoice,
+		Customer: customer, Subscription: subscription, Currency: currency,
+	}
 }
 
 func paymentRecovered(b *builder, c change) {
