@@ -26,7 +26,8 @@ func (b Billable) CaseID() string { return b.caseID }
 // PointMinor is floor(T), year to date, in minor units.
 func (b Billable) PointMinor() int64 { return b.pointMinor }
 
-// BoundMinor is floor(LCB) at the scheduled error budget, in minor units; above 0.
+// BoundMinor is floor(LCB) at the scheduled error budget, in minor units; never
+// negative, and 0 where the bound is a fraction of a minor unit.
 func (b Billable) BoundMinor() int64 { return b.boundMinor }
 
 // Currency is the currency of the amounts.
