@@ -1,0 +1,95 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/money"
+)
+
+// toMoney shows minor units. A currency that is not in the table (no row yet)
+// shows the plain number rather than nothing.
+func toMoney(minor int64, currency string) Money {
+	a, err := money.New(minor, money.Currency(currency))
+	if err != nil {
+		return Money{Minor: minor, Currency: currency, Formatted: fmt.Sprint(minor)}
+	}
+	return Money{Minor: minor, Currency: currency, Formatted: a.String()}
+}
+
+// toOptional leaves an unknown amount out.
+func toOptional(minor *int64, currency string) Money {
+	if minor == nil {
+		return Money{}
+	}
+	return toMoney(*minor, currency)
+}
+
+// finite is null in JSON for a number that JSON can't write.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func toConnection(c account.Connection) Connection {
+	return Connection{
+		ID: c.ID, Environment: Environment(c.Environment), Roles: append([]string{}, c.Roles.Names()...), StripeAccountID: c.StripeAccountID,
+		PublishableKey: c.PublishableKey, UserIDKey: c.UserIDKey, KeyMask: c.KeyMask, Paused: c.Paused,
+	}
+}
+
+func toOverview(o reconcile.Overview) AccountOverview {
+	out := AccountOverview{
+		ID: o.ID, Environment: Environment(o.Environment), Name: o.Name,
+		SourceConnection: o.SourceConnection, IssuerConnection: o.IssuerConnection, PayerCustomer: o.PayerCustomer,
+		ContractID: o.ContractID, PlanID: o.PlanID, Snapshots: o.Snapshots, Decisions: o.Decisions,
+		StripeEvents: o.StripeEvents, PendingEvents: o.PendingEvents, DeadEvents: o.DeadEvents,
+	}
+	if o.LastEventAt != nil {
+		out.LastEventAt = *o.LastEventAt
+	}
+	return out
+}
+
+func toPlan(p onboard.StoredPlan) (Plan, error) {
+	out := Plan{ID: p.ID, AccountID: p.AccountID, Environment: Environment(p.Environment), Hash: p.Plan.Hash(), SealedAt: p.Plan.At()}
+	if err := json.Unmarshal(p.Plan.JSON(), &out.Plan); err != nil {
+		return Plan{}, fmt.Errorf("decode sealed plan %s: %w", p.ID, err)
+	}
+	return out, nil
+}
+
+func toRewardEvent(e reconcile.RewardEvent) RewardEvent {
+	return RewardEvent{
+		ConnectionID: e.ConnectionID, FactKey: e.FactKey, Kind: e.Kind, IsReward: e.IsReward,
+		CustomerID: e.CustomerID, UserID: e.UserID, SubscriptionID: e.SubscriptionID, InvoiceID: e.InvoiceID, ChargeID: e.ChargeID,
+		Amount: toOptional(e.AmountMinor, e.Currency), EffectiveAt: e.EffectiveAt, EventID: e.EventID, OwnInvoice: e.OwnInvoice,
+	}
+}
+
+func toCheck(c reconcile.Check) Check {
+	return Check{Code: c.Code, Status: c.Status, Value: c.Value, Threshold: c.Threshold, Explain: c.Explain}
+}
+
+func toReadout(r reconcile.Readout) Readout {
+	return Readout{
+		CaseID: r.CaseID, PreviousCaseID: r.PreviousCaseID, CycleID: r.CycleID, AccountID: r.AccountID, AccountName: r.AccountName,
+		Environment: Environment(r.Environment), SnapshotID: r.SnapshotID, SnapshotName: r.SnapshotName, Period: r.Period,
+		Currency: r.Currency, Units: r.Units, HoldoutUnits: r.HoldoutUnits, Observed: toMoney(r.ObservedMinor, r.Currency),
+		Estimate: Estimate{
+			Lift: finite(r.Lift), Counterfactual: finite(r.Counterfactual), StandardError: finite(r.SE),
+			VarianceClusterRobust: finite(r.VarianceCR), VarianceBaseline: finite(r.VarianceB), VarianceNoEffect: finite(r.Variance0),
+			IntervalLow: finite(r.IntervalLow), IntervalHigh: finite(r.IntervalHigh), Bound: finite(r.Bound),
+			Z: r.Z, EffectiveSampleSize: finite(r.ESS),
+		},
+		Verdict: r.Verdict, HeadlineCode: r.HeadlineCode, Explanation: r.Explanation, Checks: convertAll(r.Checks, toCheck),
+		PlanHash: r.PlanHash, Estimator: r.Estimator, InputDigest: r.InputDigest, Watermark: r.Watermark,
+		Billed: r.Billed, Base: toMoney(r.BaseMinor, r.Currency), Fee: toMoney(r.FeeMinor, r.Currency),
+	}
+}

@@ -1,0 +1,60 @@
+package httpapi
+
+import (
+	"github.com/liftbill/liftbill/app/reconcile"
+)
+
+func toCycle(c reconcile.CycleSummary) Cycle {
+	return Cycle{
+		ID: c.ID, AccountID: c.AccountID, AccountName: c.AccountName, Environment: Environment(c.Environment),
+		Period: c.Period, PeriodStart: c.PeriodStart, PeriodEnd: c.PeriodEnd, TimeZone: c.TimeZone, Basis: c.Basis,
+		State: string(c.State), Reason: c.Reason, NextAction: c.NextAction, Currency: c.Currency,
+		Lift: toMoney(c.LiftMinor, c.Currency), Lines: c.Lines, WithheldLines: c.WithheldLines,
+		EngineTotal: toMoney(c.EngineMinor, c.Currency), StripeTotal: toOptional(c.StripeMinor, c.Currency),
+		Difference: toOptional(c.DifferenceMinor, c.Currency), StripeInvoiceID: c.StripeInvoiceID,
+		InvoiceNumber: c.InvoiceNumber, WorkflowID: c.WorkflowID, UpdatedAt: c.UpdatedAt,
+	}
+}
+
+func toInvoice(c reconcile.CycleSummary) Invoice {
+	return Invoice{
+		StripeInvoiceID: c.StripeInvoiceID, Number: c.InvoiceNumber, CycleID: c.ID, AccountID: c.AccountID, Period: c.Period,
+		State: string(c.State), EngineTotal: toMoney(c.EngineMinor, c.Currency),
+		StripeTotal: toOptional(c.StripeMinor, c.Currency), Difference: toOptional(c.DifferenceMinor, c.Currency),
+	}
+}
+
+func toTieOut(t reconcile.TieOut) TieOut {
+	out := TieOut{
+		Cycle: toCycle(t.CycleSummary), ContractID: t.ContractID, ContractHash: t.ContractHash, Share: t.Share,
+		PlanID: t.PlanID, PlanHash: t.PlanHash, Watermark: t.Watermark, InputDigest: t.InputDigest,
+		PaidRevenue: toMoney(t.PaidRevenueMinor, t.Currency), StripeNet: toOptional(t.StripeNetMinor, t.Currency),
+		Buckets: convertAll(t.Buckets, func(b reconcile.BucketSum) Bucket {
+			return Bucket{Bucket: b.Bucket, SnapshotID: b.SnapshotID, Amount: toMoney(b.AmountMinor, t.Currency), Events: b.Events}
+		}),
+		Lines: convertAll(t.Lines, func(l reconcile.Line) Line { return toLine(l, t.Currency) }),
+		Steps: convertAll(t.Steps, func(s reconcile.Step) Step {
+			return Step{Number: s.Number, Name: s.Name, SnapshotID: s.SnapshotID, Formula: s.Formula, Inputs: s.Inputs, Result: s.Result}
+		}),
+		Attempts: convertAll(t.Attempts, func(a reconcile.Attempt) Attempt {
+			return Attempt{At: a.At, Operation: a.Operation, Outcome: a.Outcome, RequestID: a.RequestID}
+		}),
+		PooledCaseID: t.PooledCaseID, CaseIds: append([]string{}, t.CaseIDs...),
+		HostedURL: t.HostedURL, PdfURL: t.PDFURL, StripeStatus: t.StripeStatus,
+	}
+	if t.FinalizedAt != nil {
+		out.FinalizedAt = *t.FinalizedAt
+	}
+	return out
+}
+
+func toLine(l reconcile.Line, currency string) Line {
+	return Line{
+		SnapshotID: l.SnapshotID, SnapshotName: l.SnapshotName, CaseID: l.CaseID, Billed: l.Billed, Verdict: l.Verdict,
+		HeadlineCode: l.HeadlineCode, Explanation: l.Explanation, Units: l.Units, HoldoutUnits: l.HoldoutUnits,
+		Observed: toMoney(l.ObservedMinor, currency), Measured: toMoney(l.MeasuredMinor, currency), Bound: toMoney(l.BoundMinor, currency),
+		HighWaterFrom: toMoney(l.HighWaterFrom, currency), HighWaterTo: toMoney(l.HighWaterTo, currency),
+		Base: toMoney(l.BaseMinor, currency), Deferred: toMoney(l.DeferredMinor, currency), Fee: toMoney(l.FeeMinor, currency),
+		StripeLineID: l.StripeLineID, StripeAmount: toOptional(l.StripeMinor, currency),
+	}
+}

@@ -1,0 +1,135 @@
+package httpapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+)
+
+var at = time.Date(2026, 11, 4, 9, 0, 0, 0, time.UTC)
+
+// fakes stands in for every use case; each test sets the functions it needs.
+type fakes struct {
+	connect     func(onboard.ConnectionInput) (account.Connection, bool, error)
+	contract    func(billing.Terms) (billing.Contract, bool, error)
+	seal        func(onboard.PlanInput) (onboard.StoredPlan, bool, error)
+	snapshot    func(onboard.SnapshotInput) (onboard.Snapshot, bool, error)
+	receive     func(context.Context, ingest.Delivery) (ingest.Receipt, error)
+	append      func(iter.Seq[decisions.Row]) (decisions.Result, error)
+	cycles      func(reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error)
+	tieOut      func(string) (reconcile.TieOut, error)
+	readout     func(string) (reconcile.Readout, error)
+	events      func(reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
+	accounts    []reconcile.Overview
+	connections []account.Connection
+	ready       error
+}
+
+func (f *fakes) Connect(_ context.Context, in onboard.ConnectionInput) (account.Connection, bool, error) {
+	return f.connect(in)
+}
+func (f *fakes) RegisterWebhook(_ context.Context, id string) (onboard.Endpoint, bool, error) {
+	return onboard.Endpoint{ID: "we-" + id, ConnectionID: id, Environment: account.Live, SealedSecret: []byte("whsec_x"), CreatedAt: at}, true, nil
+}
+func (f *fakes) CreateAccount(_ context.Context, in onboard.AccountInput) (account.Account, bool, error) {
+	a, err := account.New(in.ID, account.Environment(in.Environment), in.Name)
+	return a, err == nil, err
+}
+func (f *fakes) CreateContract(_ context.Context, _, _ string, t billing.Terms) (billing.Contract, bool, error) {
+	return f.contract(t)
+}
+func (f *fakes) SealPlan(_ context.Context, _ string, in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
+	return f.seal(in)
+}
+func (f *fakes) ShipSnapshot(_ context.Context, _ string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error) {
+	return f.snapshot(in)
+}
+func (f *fakes) Connections(context.Context) ([]account.Connection, error) { return f.connections, nil }
+func (f *fakes) Receive(ctx context.Context, d ingest.Delivery) (ingest.Receipt, error) {
+	return f.receive(ctx, d)
+}
+func (f *fakes) Append(_ context.Context, _ string, rows iter.Seq[decisions.Row]) (decisions.Result, error) {
+	return f.append(rows)
+}
+func (f *fakes) Cycles(_ context.Context, q reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
+	return f.cycles(q)
+}
+func (f *fakes) TieOut(_ context.Context, id string) (reconcile.TieOut, error) { return f.tieOut(id) }
+func (f *fakes) Readout(_ context.Context, id string) (reconcile.Readout, error) {
+	return f.readout(id)
+}
+func (f *fakes) Readouts(context.Context, string, reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error) {
+	return reconcile.Page[reconcile.Readout]{}, nil
+}
+func (f *fakes) RewardEvents(_ context.Context, q reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
+	return f.events(q)
+}
+func (f *fakes) Accounts(context.Context) ([]reconcile.Overview, error) { return f.accounts, nil }
+
+// lines is the simplest parser: one row for each line, none of them refused.
+func lines(r io.Reader) iter.Seq[decisions.Row] {
+	return func(yield func(decisions.Row) bool) {
+		buf, number := make([]byte, 1024), 0
+		for {
+			n, err := r.Read(buf)
+			for range strings.Count(string(buf[:n]), "\n") {
+				number++
+				if !yield(decisions.Row{Number: number}) {
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}
+}
+
+func newServer(t *testing.T, f *fakes) *echo.Echo {
+	t.Helper()
+	e := echo.New()
+	e.HideBanner = true
+	httpapi.New(httpapi.Services{
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, ParseDecisions: lines,
+		Ready: func(context.Context) error { return f.ready },
+	}, slog.New(slog.DiscardHandler)).Register(e)
+	return e
+}
+
+// request builds one from this machine, as curl would.
+func request(method, path, body string) *http.Request {
+	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r
+}
+
+func serve(t *testing.T, e *echo.Echo, r *http.Request) (*httptest.ResponseRecorder, map[string]any) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, r)
+	var out map[string]any
+	if w.Body.Len() > 0 && strings.Contains(w.Header().Get("Content-Type"), "json") {
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &out), w.Body.String())
+	}
+	return w, out
+}

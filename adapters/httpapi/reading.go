@@ -1,0 +1,111 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+)
+
+// ListRewardEvents lists the facts of an account.
+func (s *Server) ListRewardEvents(ctx context.Context, r ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error) {
+	page, err := s.Reconcile.RewardEvents(ctx, reconcile.RewardEventsFilter{
+		AccountID: r.Account, Kind: r.Params.Kind, Period: r.Params.Period, Mapped: r.Params.Mapped,
+		Search: r.Params.Q, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ListRewardEvents200JSONResponse{Items: convertAll(page.Items, toRewardEvent), NextCursor: page.NextCursor}, nil
+}
+
+// ListReadouts lists the readouts of an account.
+func (s *Server) ListReadouts(ctx context.Context, r ListReadoutsRequestObject) (ListReadoutsResponseObject, error) {
+	page, err := s.Reconcile.Readouts(ctx, r.Account, reconcile.CyclesFilter{
+		Period: r.Params.Period, AccountID: r.Account, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ListReadouts200JSONResponse{Items: convertAll(page.Items, toReadout), NextCursor: page.NextCursor}, nil
+}
+
+// GetReadout reads one readout.
+func (s *Server) GetReadout(ctx context.Context, r GetReadoutRequestObject) (GetReadoutResponseObject, error) {
+	out, err := s.Reconcile.Readout(ctx, r.CaseID)
+	if err != nil {
+		return nil, err
+	}
+	return GetReadout200JSONResponse(toReadout(out)), nil
+}
+
+// GetManifest hands out the bytes that the case ID is the hash of.
+func (s *Server) GetManifest(ctx context.Context, r GetManifestRequestObject) (GetManifestResponseObject, error) {
+	out, err := s.Reconcile.Readout(ctx, r.CaseID)
+	if err != nil {
+		return nil, err
+	}
+	etag := strconv.Quote(out.CaseID)
+	if strings.Contains(r.Params.IfNoneMatch, etag) {
+		return GetManifest304Response{}, nil
+	}
+	return manifestBytes{etag: etag, body: []byte(out.Manifest)}, nil
+}
+
+// manifestBytes writes the manifest as it is; an encoder would change its bytes.
+type manifestBytes struct {
+	etag string
+	body []byte
+}
+
+// VisitGetManifestResponse implements GetManifestResponseObject.
+func (m manifestBytes) VisitGetManifestResponse(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(m.body)))
+	w.Header().Set("ETag", m.etag)
+	w.Header().Set("Cache-Control", "private, no-cache")
+	w.WriteHeader(http.StatusOK)
+	_, err := bytes.NewReader(m.body).WriteTo(w)
+	return err
+}
+
+// ListCycles lists cycles.
+func (s *Server) ListCycles(ctx context.Context, r ListCyclesRequestObject) (ListCyclesResponseObject, error) {
+	page, err := s.Reconcile.Cycles(ctx, reconcile.CyclesFilter{
+		Period: r.Params.Period, State: r.Params.State, AccountID: r.Params.Account, Environment: r.Params.Environment,
+		Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ListCycles200JSONResponse{Items: convertAll(page.Items, toCycle), NextCursor: page.NextCursor}, nil
+}
+
+// GetCycle explains one cycle.
+func (s *Server) GetCycle(ctx context.Context, r GetCycleRequestObject) (GetCycleResponseObject, error) {
+	t, err := s.Reconcile.TieOut(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return GetCycle200JSONResponse(toTieOut(t)), nil
+}
+
+// ListInvoices lists the cycles that have an invoice at Stripe.
+func (s *Server) ListInvoices(ctx context.Context, r ListInvoicesRequestObject) (ListInvoicesResponseObject, error) {
+	page, err := s.Reconcile.Cycles(ctx, reconcile.CyclesFilter{
+		Period: r.Params.Period, AccountID: r.Params.Account, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	items := []Invoice{}
+	for _, c := range page.Items {
+		if c.StripeInvoiceID != "" {
+			items = append(items, toInvoice(c))
+		}
+	}
+	return ListInvoices200JSONResponse{Items: items, NextCursor: page.NextCursor}, nil
+}
