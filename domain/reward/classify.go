@@ -68,6 +68,7 @@ const (
 	anomalyCurrency   = "currency_unknown"
 	anomalyAmount     = "amount_missing"
 	anomalyUserID     = "user_id_too_long"
+	anomalyTime       = "time_missing"
 )
 
 // Classify says what one event means, from its payload alone. The only error is a
@@ -161,6 +162,12 @@ func (b *builder) currency(n node, object string) (string, bool) {
 }
 
 func (b *builder) done() Classification {
+	for _, f := range b.out.Facts {
+		if f.EffectiveAt.IsZero() {
+			b.anomaly(anomalyTime, b.out.Envelope.ObjectType, b.out.Envelope.ObjectID)
+			break
+		}
+	}
 	if len(b.out.Facts) == 0 && len(b.out.Signals) == 0 && b.out.Anomaly == "" && b.out.Ignored == "" {
 		b.out.Ignored = ignoredNoChange
 	}

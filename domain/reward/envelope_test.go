@@ -77,6 +77,9 @@ func TestBrokenPayloadsAreKeptForAReading(t *testing.T) {
 		require.Equal(t, "amount_missing", got.Anomaly)
 		require.Empty(t, got.Facts)
 	}
+	timeless := classify(t, []byte(`{"id":"evt_1","type":"customer.deleted","data":{"object":{"id":"cus_1","object":"customer"}}}`))
+	require.Equal(t, "time_missing", timeless.Anomaly)
+	require.Empty(t, timeless.Facts)
 	foreign := classify(t, []byte(`{"id":"cus_1","object":"customer","type":"customer.created"}`))
 	require.Equal(t, "not_an_event", foreign.Ignored)
 }

@@ -125,6 +125,7 @@ func wellFormed(t require.TestingT, c reward.Classification) {
 	seen := map[string]bool{}
 	for _, f := range c.Facts {
 		require.NotEmpty(t, f.Key)
+		require.False(t, f.EffectiveAt.IsZero())
 		require.False(t, seen[f.Key], "one payload says a thing once")
 		seen[f.Key] = true
 		require.Equal(t, f.Kind.IsReward(), f.IsReward)

@@ -59,6 +59,10 @@ func TestConfirmedRevenue(t *testing.T) {
 			require.Equal(t, f.Kind.IsReward(), len(got.Signals) == 1)
 		})
 	}
+}
+
+func TestInvoiceStatesAndParts(t *testing.T) {
+	t.Parallel()
 	t.Run("partly out of band", func(t *testing.T) {
 		t.Parallel()
 		got := classify(t, event("invoice.paid", invoiceObj(obj{"amount_paid_off_stripe": 500}), nil))

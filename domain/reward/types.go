@@ -66,6 +66,9 @@ type Signal struct {
 
 // Fact is one normalised statement under a natural key. Two payloads that say the
 // same thing (twin events, webhook and pull, two Event objects) give the same Key.
+// Amounts are signed by their effect on revenue, so that a plain sum is right: a
+// refund and a dispute subtract, what undoes them adds, and dispute_lost is 0 because
+// the dispute has subtracted already.
 type Fact struct {
 	Key          string    `json:"key"`
 	Kind         Kind      `json:"kind"`
@@ -119,6 +122,8 @@ type Flags struct {
 
 // Read asks the ingest to fetch an object before more can be said.
 type Read struct {
+	// Object is Stripe's object name: charge, invoice, subscription, refund, dispute,
+	// credit_note or customer.
 	Object string `json:"object"`
 	ID     string `json:"id"`
 	Reason string `json:"reason"`
