@@ -88,6 +88,7 @@ type Outcome struct {
 	Status Status
 	Reason string
 	Facts  []reward.Fact
+	Reads  []reward.Read
 }
 
 // Queue hands pending events to one classifier at a time.

@@ -80,7 +80,6 @@ type StoredPlan struct {
 type Accounts interface {
 	Account(ctx context.Context, id string) (account.Account, error)
 	InsertAccount(ctx context.Context, a account.Account, at time.Time) error
-	LinkAccount(ctx context.Context, a account.Account) error
 }
 
 // Connections stores connections and their webhook endpoints.

@@ -77,7 +77,7 @@ type Contract struct {
 // DefaultTerms is the proposal that an integrator starts from.
 func DefaultTerms() Terms {
 	return Terms{
-		Share: "0.20", Basis: lift.Measured, Currency: "usd", TimeZone: "UTC", CloseLagDays: 3,
+		Share: "0.20", Basis: lift.BasisMeasured, Currency: "usd", TimeZone: "UTC", CloseLagDays: 3,
 		CollectionMethod: SendInvoice, DaysUntilDue: 30, Rounding: money.Down,
 	}
 }
@@ -89,11 +89,11 @@ func (t Terms) Normalise() (Terms, error) {
 	if err != nil || !share.IsPositive() || share.GreaterThan(decimal.NewFromInt(1)) {
 		return t, fault.InvalidField("share", "share_range", "%q is not a share", t.Share).Fix("Write a decimal above 0 and at most 1, for example 0.20")
 	}
-	if t.Basis != lift.Measured && t.Basis != lift.Proven {
+	if t.Basis != lift.BasisMeasured && t.Basis != lift.BasisProven {
 		return t, fault.InvalidField("basis", "basis_unknown", "%q is not a basis", string(t.Basis)).Fix("Use measured or proven")
 	}
 	if t.PortfolioCap == nil {
-		on := t.Basis == lift.Proven
+		on := t.Basis == lift.BasisProven
 		t.PortfolioCap = &on
 	}
 	if t.Currency, err = money.ParseCurrency(string(t.Currency)); err != nil {

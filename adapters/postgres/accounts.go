@@ -1,0 +1,256 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
+)
+
+// Onboarding is the unit of work of app/onboard.
+func (db *DB) Onboarding() Work[onboard.Stores] {
+	return Work[onboard.Stores]{db: db, make: func(tx *gorm.DB) onboard.Stores {
+		return onboard.Stores{Accounts: accounts{tx}, Connections: connections{tx}, Agreements: agreements{tx}}
+	}}
+}
+
+type accountRow struct {
+	ID               string `gorm:"primaryKey"`
+	Environment      string
+	Name             string
+	SourceConnection string
+	IssuerConnection *string
+	PayerCustomer    *string
+	CreatedAt        time.Time
+}
+
+func (accountRow) TableName() string { return "accounts" }
+
+func (r accountRow) domain() account.Account {
+	return account.Account{
+		ID: r.ID, Environment: account.Environment(r.Environment), Name: r.Name, SourceConnection: r.SourceConnection,
+		IssuerConnection: text(r.IssuerConnection), PayerCustomer: text(r.PayerCustomer),
+	}
+}
+
+type accounts struct{ tx *gorm.DB }
+
+func (s accounts) Account(ctx context.Context, id string) (account.Account, error) {
+	var r accountRow
+	if err := s.tx.WithContext(ctx).Take(&r, "id = ?", id).Error; err != nil {
+		return account.Account{}, notFound(err, "account", id)
+	}
+	return r.domain(), nil
+}
+
+func (s accounts) InsertAccount(ctx context.Context, a account.Account, at time.Time) error {
+	return wrap(s.tx.WithContext(ctx).Create(&accountRow{
+		ID: a.ID, Environment: a.Environment.String(), Name: a.Name, SourceConnection: a.SourceConnection,
+		IssuerConnection: nullable(a.IssuerConnection), PayerCustomer: nullable(a.PayerCustomer), CreatedAt: at,
+	}).Error)
+}
+
+type connectionRow struct {
+	ID              string `gorm:"primaryKey"`
+	Environment     string
+	RoleSource      bool
+	RoleIssuer      bool
+	StripeAccountID string
+	SealedKey       []byte
+	KeyMask         string
+	PublishableKey  string
+	UserIDKey       string
+	Paused          bool
+	CreatedAt       time.Time
+}
+
+func (connectionRow) TableName() string { return "connections" }
+
+func (r connectionRow) domain() onboard.SealedConnection {
+	return onboard.SealedConnection{
+		Connection: account.Connection{
+			ID: r.ID, Environment: account.Environment(r.Environment), Roles: account.Roles{Source: r.RoleSource, Issuer: r.RoleIssuer},
+			StripeAccountID: r.StripeAccountID, PublishableKey: r.PublishableKey, UserIDKey: r.UserIDKey, KeyMask: r.KeyMask, Paused: r.Paused,
+		},
+		SealedKey: r.SealedKey, CreatedAt: r.CreatedAt.UTC(),
+	}
+}
+
+type connections struct{ tx *gorm.DB }
+
+func (s connections) Connection(ctx context.Context, id string) (onboard.SealedConnection, error) {
+	var r connectionRow
+	if err := s.tx.WithContext(ctx).Take(&r, "id = ?", id).Error; err != nil {
+		return onboard.SealedConnection{}, notFound(err, "connection", id)
+	}
+	return r.domain(), nil
+}
+
+func (s connections) InsertConnection(ctx context.Context, c onboard.SealedConnection) error {
+	return wrap(s.tx.WithContext(ctx).Create(&connectionRow{
+		ID: c.ID, Environment: c.Environment.String(), RoleSource: c.Roles.Source, RoleIssuer: c.Roles.Issuer,
+		StripeAccountID: c.StripeAccountID, SealedKey: c.SealedKey, KeyMask: c.KeyMask, PublishableKey: c.PublishableKey,
+		UserIDKey: c.UserIDKey, Paused: c.Paused, CreatedAt: c.CreatedAt,
+	}).Error)
+}
+
+type endpointRow struct {
+	ID             string `gorm:"primaryKey"`
+	ConnectionID   string
+	Environment    string
+	URL            string
+	StripeID       string
+	SealedSecret   []byte
+	SealedPrevious []byte
+	CreatedAt      time.Time
+}
+
+func (endpointRow) TableName() string { return "webhook_endpoints" }
+
+func (s connections) EndpointOf(ctx context.Context, connectionID string) (onboard.Endpoint, error) {
+	var r endpointRow
+	if err := s.tx.WithContext(ctx).Take(&r, "connection_id = ?", connectionID).Error; err != nil {
+		return onboard.Endpoint{}, notFound(err, "webhook endpoint of connection", connectionID)
+	}
+	return onboard.Endpoint{
+		ID: r.ID, ConnectionID: r.ConnectionID, Environment: account.Environment(r.Environment), URL: r.URL, StripeID: r.StripeID,
+		SealedSecret: r.SealedSecret, SealedPrevious: r.SealedPrevious, CreatedAt: r.CreatedAt.UTC(),
+	}, nil
+}
+
+func (s connections) UpsertEndpoint(ctx context.Context, e onboard.Endpoint) error {
+	// The secret that was current stays valid as the previous one, so that deliveries
+	// that Stripe signed before the change are still accepted.
+	return wrap(s.tx.WithContext(ctx).Exec(`
+		INSERT INTO webhook_endpoints (id, connection_id, environment, url, stripe_id, sealed_secret, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (connection_id) DO UPDATE SET url = excluded.url, stripe_id = excluded.stripe_id,
+			sealed_previous = webhook_endpoints.sealed_secret, sealed_secret = excluded.sealed_secret`,
+		e.ID, e.ConnectionID, e.Environment.String(), e.URL, e.StripeID, e.SealedSecret, e.CreatedAt).Error)
+}
+
+type contractRow struct {
+	ID           string `gorm:"primaryKey"`
+	AccountID    string
+	Environment  string
+	Version      int
+	Terms        string
+	TermsHash    string
+	TimeZone     string
+	CloseLagDays int
+	FirstPeriod  string
+	CreatedAt    time.Time
+}
+
+func (contractRow) TableName() string { return "contracts" }
+
+func (r contractRow) domain() (billing.Contract, error) {
+	var terms billing.Terms
+	if err := json.Unmarshal([]byte(r.Terms), &terms); err != nil {
+		return billing.Contract{}, fault.Wrap(err, fault.Internal, "contract_unreadable", "contract %s cannot be read", r.ID)
+	}
+	c, err := billing.NewContract(r.ID, r.AccountID, account.Environment(r.Environment), r.Version, terms, r.CreatedAt)
+	if err == nil && c.Hash != r.TermsHash {
+		err = fault.New(fault.Internal, "contract_hash", "contract %s does not have its stored hash", r.ID)
+	}
+	return c, err
+}
+
+type agreements struct{ tx *gorm.DB }
+
+func (s agreements) Contract(ctx context.Context, accountID string) (billing.Contract, error) {
+	var r contractRow
+	if err := s.tx.WithContext(ctx).Order("version DESC").Take(&r, "account_id = ?", accountID).Error; err != nil {
+		return billing.Contract{}, notFound(err, "contract of account", accountID)
+	}
+	return r.domain()
+}
+
+func (s agreements) InsertContract(ctx context.Context, c billing.Contract) error {
+	terms, err := json.Marshal(c.Terms)
+	if err != nil {
+		return err
+	}
+	return wrap(s.tx.WithContext(ctx).Create(&contractRow{
+		ID: c.ID, AccountID: c.AccountID, Environment: c.Environment.String(), Version: c.Version, Terms: string(terms), TermsHash: c.Hash,
+		TimeZone: c.Terms.TimeZone, CloseLagDays: c.Terms.CloseLagDays, FirstPeriod: c.Terms.FirstPeriod, CreatedAt: c.CreatedAt,
+	}).Error)
+}
+
+type planRow struct {
+	ID          string `gorm:"primaryKey"`
+	AccountID   string
+	Environment string
+	Version     int
+	Plan        string
+	PlanHash    string
+	SealedAt    time.Time
+	SealedSalt  []byte
+}
+
+func (planRow) TableName() string { return "measurement_plans" }
+
+func (s agreements) Plan(ctx context.Context, accountID string) (onboard.StoredPlan, error) {
+	var r planRow
+	if err := s.tx.WithContext(ctx).Order("version DESC").Take(&r, "account_id = ?", accountID).Error; err != nil {
+		return onboard.StoredPlan{}, notFound(err, "measurement plan of account", accountID)
+	}
+	sealed, err := lift.RestoreSealed([]byte(r.Plan), r.PlanHash, r.SealedAt)
+	return onboard.StoredPlan{
+		ID: r.ID, AccountID: r.AccountID, Environment: account.Environment(r.Environment), Plan: sealed, SealedSalt: r.SealedSalt,
+	}, err
+}
+
+func (s agreements) InsertPlan(ctx context.Context, p onboard.StoredPlan) error {
+	return wrap(s.tx.WithContext(ctx).Create(&planRow{
+		ID: p.ID, AccountID: p.AccountID, Environment: p.Environment.String(), Version: p.Plan.Plan().Version,
+		Plan: string(p.Plan.JSON()), PlanHash: p.Plan.Hash(), SealedAt: p.Plan.At(), SealedSalt: p.SealedSalt,
+	}).Error)
+}
+
+type snapshotRow struct {
+	AccountID   string `gorm:"primaryKey"`
+	ID          string `gorm:"primaryKey"`
+	Environment string
+	Name        string
+	ShippedAt   time.Time
+}
+
+func (snapshotRow) TableName() string { return "policy_snapshots" }
+
+func (r snapshotRow) domain() onboard.Snapshot {
+	return onboard.Snapshot{ID: r.ID, AccountID: r.AccountID, Environment: account.Environment(r.Environment), Name: r.Name, ShippedAt: r.ShippedAt.UTC()}
+}
+
+func (s agreements) Snapshot(ctx context.Context, accountID, id string) (onboard.Snapshot, error) {
+	var r snapshotRow
+	if err := s.tx.WithContext(ctx).Take(&r, "account_id = ? AND id = ?", accountID, id).Error; err != nil {
+		return onboard.Snapshot{}, notFound(err, "policy snapshot", id)
+	}
+	return r.domain(), nil
+}
+
+func (s agreements) Snapshots(ctx context.Context, accountID string) ([]onboard.Snapshot, error) {
+	var rows []snapshotRow
+	if err := s.tx.WithContext(ctx).Order("id").Find(&rows, "account_id = ?", accountID).Error; err != nil {
+		return nil, wrap(err)
+	}
+	out := make([]onboard.Snapshot, len(rows))
+	for i, r := range rows {
+		out[i] = r.domain()
+	}
+	return out, nil
+}
+
+func (s agreements) InsertSnapshot(ctx context.Context, sn onboard.Snapshot) error {
+	return wrap(s.tx.WithContext(ctx).Create(&snapshotRow{
+		AccountID: sn.AccountID, ID: sn.ID, Environment: sn.Environment.String(), Name: sn.Name, ShippedAt: sn.ShippedAt,
+	}).Error)
+}

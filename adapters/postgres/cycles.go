@@ -1,0 +1,225 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
+)
+
+// Cycles implements measure.Ledger.
+type Cycles struct{ db *DB }
+
+// NewCycles opens the ledger of cycles.
+func (db *DB) NewCycles() *Cycles { return &Cycles{db} }
+
+type cycleRow struct {
+	ID              string `gorm:"primaryKey"`
+	AccountID       string
+	Environment     string
+	Period          string
+	PeriodStart     time.Time
+	PeriodEnd       time.Time
+	ContractID      string
+	PlanID          string
+	State           string
+	Reason          string
+	WorkflowID      string
+	Watermark       *time.Time
+	SourceWatermark *time.Time
+	InputDigest     string
+	PaidMinor       *int64
+	StripeNetMinor  *int64
+	OpenedAt        time.Time
+	UpdatedAt       time.Time `gorm:"autoUpdateTime:false"`
+}
+
+func (cycleRow) TableName() string { return "cycles" }
+
+// OpenCycle makes the cycle with the agreements that apply now, or returns the one
+// that is there. A period that is not the contract's is refused.
+func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month, workflowID string, at time.Time) (measure.Cycle, error) {
+	var out measure.Cycle
+	err := c.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		acc, err := accounts{tx}.Account(ctx, accountID)
+		if err != nil {
+			return err
+		}
+		contract, err := agreements{tx}.Contract(ctx, accountID)
+		if err != nil {
+			return err
+		}
+		plan, err := agreements{tx}.Plan(ctx, accountID)
+		if err != nil {
+			return err
+		}
+		if _, err := contract.YearStart(m); err != nil {
+			return err
+		}
+		settled, err := contract.SettledAt(m)
+		if err != nil {
+			return err
+		}
+		if at.Before(settled) {
+			return fault.New(fault.Conflict, "period_not_settled", "%s of account %s settles at %s", m, accountID, settled.Format(time.RFC3339)).
+				Fix("Wait for the close lag of the contract")
+		}
+		zone, err := contract.Zone()
+		if err != nil {
+			return err
+		}
+		in := m.In(zone)
+		err = tx.WithContext(ctx).Exec(`
+			INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, workflow_id, opened_at, updated_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'collecting', ?, ?, ?) ON CONFLICT (account_id, period) DO NOTHING`,
+			billing.CycleID(accountID, m), accountID, acc.Environment.String(), m.String(), in.Start, in.End, contract.ID, plan.ID, workflowID, at, at).Error
+		if err != nil {
+			return err
+		}
+		out, err = loadCycle(ctx, tx, billing.CycleID(accountID, m))
+		return err
+	})
+	return out, wrap(err)
+}
+
+// Cycle loads a cycle with its agreements.
+func (c *Cycles) Cycle(ctx context.Context, id string) (measure.Cycle, error) {
+	return loadCycle(ctx, c.db.gorm, id)
+}
+
+func loadCycle(ctx context.Context, tx *gorm.DB, id string) (measure.Cycle, error) {
+	var r cycleRow
+	if err := tx.WithContext(ctx).Take(&r, "id = ?", id).Error; err != nil {
+		return measure.Cycle{}, notFound(err, "cycle", id)
+	}
+	return r.load(ctx, tx)
+}
+
+func (r cycleRow) load(ctx context.Context, tx *gorm.DB) (measure.Cycle, error) {
+	out := measure.Cycle{
+		ID: r.ID, PlanID: r.PlanID, State: billing.CycleState(r.State),
+		Interval: period.Interval{Start: r.PeriodStart.UTC(), End: r.PeriodEnd.UTC()}, SnapshotName: map[string]string{},
+	}
+	if r.Watermark != nil {
+		out.Watermark = r.Watermark.UTC()
+	}
+	var err error
+	if out.Period, err = period.Parse(r.Period); err != nil {
+		return out, err
+	}
+	if out.Account, err = (accounts{tx}).Account(ctx, r.AccountID); err != nil {
+		return out, err
+	}
+	if out.Contract, err = (agreements{tx}).Contract(ctx, r.AccountID); err != nil {
+		return out, err
+	}
+	plan, err := agreements{tx}.Plan(ctx, r.AccountID)
+	if err != nil {
+		return out, err
+	}
+	out.Plan, out.SealedSalt = plan.Plan, plan.SealedSalt
+	snapshots, err := agreements{tx}.Snapshots(ctx, r.AccountID)
+	if err != nil {
+		return out, err
+	}
+	for _, s := range snapshots {
+		out.SnapshotName[s.ID] = s.Name
+	}
+	if out.YearStart, err = out.Contract.YearStart(out.Period); err != nil {
+		return out, err
+	}
+	zone, err := out.Contract.Zone()
+	if err != nil {
+		return out, err
+	}
+	out.YearToDate = period.Interval{Start: out.YearStart.In(zone).Start, End: out.Interval.End}
+	return out, nil
+}
+
+// dueRow is one account with its contract's first month.
+type dueRow struct {
+	AccountID   string
+	Environment string
+	FirstPeriod string
+}
+
+// DuePeriods lists the account months of a calendar that have ended, settled by asOf and are not
+// finished: for each account from its contract's first period on.
+func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal billing.Calendar, asOf time.Time) (map[period.Month][]string, error) {
+	var rows []dueRow
+	err := c.db.gorm.WithContext(ctx).Raw(`
+		SELECT DISTINCT ON (a.id) a.id AS account_id, a.environment, k.first_period
+		FROM accounts a JOIN contracts k ON k.account_id = a.id
+		WHERE a.environment = ? AND k.time_zone = ? AND k.close_lag_days = ?
+		  AND EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = a.id)
+		ORDER BY a.id, k.version DESC`, env.String(), cal.TimeZone, cal.CloseLagDays).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap(err)
+	}
+	zone, err := period.LoadZone(cal.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	finished, err := c.finished(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	due := map[period.Month][]string{}
+	for _, r := range rows {
+		first, err := period.Parse(r.FirstPeriod)
+		if err != nil {
+			return nil, err
+		}
+		for m := first; !m.In(zone).End.AddDate(0, 0, cal.CloseLagDays).After(asOf); m = m.Add(1) {
+			if !finished[billing.CycleID(r.AccountID, m)] {
+				due[m] = append(due[m], r.AccountID)
+			}
+		}
+	}
+	return due, nil
+}
+
+func (c *Cycles) finished(ctx context.Context, env account.Environment) (map[string]bool, error) {
+	var ids []string
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT id FROM cycles WHERE environment = ? AND state IN ('invoiced', 'withheld', 'dry_run')`, env.String()).Scan(&ids).Error
+	out := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		out[id] = true
+	}
+	return out, wrap(err)
+}
+
+// Calendars lists the distinct calendars of an environment's contracts.
+func (c *Cycles) Calendars(ctx context.Context) (map[account.Environment][]billing.Calendar, error) {
+	var rows []struct {
+		Environment, TimeZone string
+		CloseLagDays          int
+	}
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT environment, time_zone, close_lag_days FROM contracts ORDER BY 1, 2, 3`).Scan(&rows).Error
+	out := map[account.Environment][]billing.Calendar{}
+	for _, r := range rows {
+		env := account.Environment(r.Environment)
+		out[env] = append(out[env], billing.Calendar{TimeZone: r.TimeZone, CloseLagDays: r.CloseLagDays})
+	}
+	return out, wrap(err)
+}
+
+// Counts says how many of the accounts' cycles of a period are finished, by state.
+func (c *Cycles) Counts(ctx context.Context, m period.Month, accountIDs []string) (map[billing.CycleState]int, error) {
+	var rows []struct {
+		State string
+		N     int
+	}
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT state, count(*) AS n FROM cycles WHERE period = ? AND account_id IN ? GROUP BY state`, m.String(), accountIDs).Scan(&rows).Error
+	out := map[billing.CycleState]int{}
+	for _, r := range rows {
+		out[billing.CycleState(r.State)] = r.N
+	}
+	return out, wrap(err)
+}

@@ -1,0 +1,197 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
+)
+
+// Invoicing implements invoicing.Ledger.
+type Invoicing struct{ db *DB }
+
+// NewInvoicing opens the ledger of proposals and intents.
+func (db *DB) NewInvoicing() *Invoicing { return &Invoicing{db} }
+
+// Judged restores a cycle's readouts from their manifests, which checks their case
+// IDs and judges them again: a verdict that was edited in a table is refused.
+func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judged, error) {
+	cy, err := loadCycle(ctx, v.db.gorm, cycleID)
+	if err != nil {
+		return invoicing.Judged{}, err
+	}
+	j := invoicing.Judged{
+		CycleID: cy.ID, State: cy.State, Account: cy.Account, Contract: cy.Contract, Plan: cy.Plan, Period: cy.Period,
+		Interval: cy.Interval, Names: cy.SnapshotName, HighWater: map[string]int64{},
+	}
+	var rows []struct{ CaseID, Manifest string }
+	err = v.db.gorm.WithContext(ctx).Raw(`SELECT case_id, manifest FROM readouts WHERE cycle_id = ? ORDER BY snapshot_id`, cycleID).Scan(&rows).Error
+	if err != nil {
+		return j, wrap(err)
+	}
+	if len(rows) == 0 {
+		return j, fault.New(fault.Conflict, "not_estimated", "cycle %s has no readouts", cycleID)
+	}
+	for _, row := range rows {
+		r, err := lift.RestoreReadout([]byte(row.Manifest), row.CaseID, cy.Plan)
+		if err != nil {
+			return j, err
+		}
+		j.Readouts = append(j.Readouts, r)
+	}
+	if err := v.highWater(ctx, cy, &j); err != nil {
+		return j, err
+	}
+	if cy.Account.IssuerConnection != "" {
+		issuer, err := connections{v.db.gorm}.Connection(ctx, cy.Account.IssuerConnection)
+		if err != nil {
+			return j, err
+		}
+		j.IssuerConnected, j.IssuerPaused = issuer.Roles.Issuer, issuer.Paused
+	}
+	return j, nil
+}
+
+// highWater sums what the contract year billed before this cycle. Only finished
+// cycles count; unfinished earlier ones are named, because their marks are unknown.
+func (v *Invoicing) highWater(ctx context.Context, cy measure.Cycle, j *invoicing.Judged) error {
+	var marks []struct {
+		SnapshotID string
+		Base       int64
+	}
+	from, to := cy.YearStart.String(), cy.Period.String()
+	err := v.db.gorm.WithContext(ctx).Raw(`
+		SELECT l.snapshot_id, sum(l.base_minor)::bigint AS base FROM cycle_lines l JOIN cycles c ON c.id = l.cycle_id
+		WHERE c.account_id = ? AND c.period >= ? AND c.period < ? AND c.state IN ('invoiced', 'withheld', 'dry_run') GROUP BY l.snapshot_id`,
+		cy.Account.ID, from, to).Scan(&marks).Error
+	if err != nil {
+		return wrap(err)
+	}
+	for _, m := range marks {
+		j.HighWater[m.SnapshotID] = m.Base
+	}
+	var done []string
+	err = v.db.gorm.WithContext(ctx).Raw(`SELECT period FROM cycles WHERE account_id = ? AND period >= ? AND period < ? AND state IN ('invoiced', 'withheld', 'dry_run')`,
+		cy.Account.ID, from, to).Scan(&done).Error
+	if err != nil {
+		return wrap(err)
+	}
+	finished := map[string]bool{}
+	for _, p := range done {
+		finished[p] = true
+	}
+	for m := cy.YearStart; m.Before(cy.Period); m = m.Add(1) {
+		if !finished[m.String()] {
+			j.OpenBefore = append(j.OpenBefore, billing.CycleID(cy.Account.ID, m))
+		}
+	}
+	return nil
+}
+
+// SaveProposal stores the priced cycle and its intent in one transaction.
+func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invoicing.Proposal, at time.Time) (billing.CycleState, string, error) {
+	var state billing.CycleState
+	var reason string
+	err := v.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		var cy cycleRow
+		if err := tx.Raw("SELECT * FROM cycles WHERE id = ? FOR UPDATE", j.CycleID).Scan(&cy).Error; err != nil {
+			return err
+		}
+		state, reason = billing.CycleState(cy.State), cy.Reason
+		isNew, err := sameInvoice(tx, j, p)
+		if err != nil {
+			return err
+		}
+		if isNew {
+			if err := insertProposal(tx, j, p, at); err != nil {
+				return err
+			}
+			if err := moveCycle(ctx, tx, j.CycleID, billing.Proposed, "", at); err != nil {
+				return err
+			}
+			state = billing.Proposed
+		}
+		if state != billing.Proposed && state != billing.Blocked {
+			return nil // it went on already; what is stored decides
+		}
+		if p.Next == billing.Writing {
+			if err := insertIntent(tx, j, p, at); err != nil {
+				return err
+			}
+		}
+		state, reason = p.Next, p.Reason
+		return moveCycle(ctx, tx, j.CycleID, p.Next, p.Reason, at)
+	})
+	return state, reason, wrap(err)
+}
+
+// sameInvoice reports whether the cycle has no invoice yet; one with another plan is a Conflict.
+func sameInvoice(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal) (isNew bool, err error) {
+	var hash string
+	if err := tx.Raw(`SELECT plan_hash FROM invoices WHERE cycle_id = ?`, j.CycleID).Scan(&hash).Error; err != nil {
+		return false, err
+	}
+	if hash != "" && hash != p.Plan.Hash() {
+		return false, fault.New(fault.Conflict, "plan_changed", "cycle %s was proposed with other lines", j.CycleID).
+			Fix("A proposed cycle is corrected by void and reissue, never in place")
+	}
+	return hash == "", nil
+}
+
+func insertProposal(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time.Time) error {
+	env := j.Account.Environment.String()
+	for _, l := range p.Priced.Lines {
+		verdict := "withheld"
+		if l.Passed {
+			verdict = "passed"
+		}
+		err := tx.Exec(`INSERT INTO cycle_lines (cycle_id, environment, snapshot_id, case_id, verdict, measured_minor, bound_minor,
+				high_water_from, high_water_to, base_minor, deferred_minor, fee_minor, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			j.CycleID, env, l.SnapshotID, caseOf(j.Readouts, l.SnapshotID), verdict, l.PointMinor, l.BoundMinor,
+			l.HighWaterBefore, l.HighWaterAfter, l.DeltaMinor, l.DeferredMinor, l.Fee, string(l.Reason)).Error
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range p.Priced.Steps {
+		err := tx.Exec(`INSERT INTO cycle_steps (cycle_id, number, name, snapshot_id, formula, inputs, result) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			j.CycleID, s.Number, s.Name, s.SnapshotID, s.Formula, s.Inputs, s.Result).Error
+		if err != nil {
+			return err
+		}
+	}
+	plan, err := json.Marshal(p.Plan)
+	if err != nil {
+		return err
+	}
+	return tx.Exec(`INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		j.CycleID, env, string(j.Contract.Terms.Currency), p.Priced.Total.Minor(), string(plan), p.Plan.Hash(), at).Error
+}
+
+func caseOf(readouts []lift.Readout, snapshotID string) string {
+	for _, r := range readouts {
+		if r.SnapshotID == snapshotID {
+			return r.CaseID
+		}
+	}
+	return ""
+}
+
+// insertIntent writes the intent before any request is sent. livemode is what the
+// environment says, so that a row for a test account breaks the table's rule.
+func insertIntent(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time.Time) error {
+	k := p.Plan.Key
+	return tx.Exec(`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part,
+			plan_hash, total_minor, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', ?, ?)
+		ON CONFLICT (cycle_id) DO NOTHING`,
+		k.ID(), j.CycleID, j.Account.Environment.String(), j.Account.Environment == account.Live, j.Account.ID, k.IssuerConnection, k.Customer,
+		k.Currency, k.Period, k.Part, p.Plan.Hash(), p.Plan.TotalMinor(), at, at).Error
+}

@@ -1,0 +1,257 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/domain/reward"
+)
+
+// Classification is the unit of work of the classifier.
+func (db *DB) Classification() Work[ingest.Stores] {
+	q := &queue{db: db}
+	return Work[ingest.Stores]{db: db, make: func(tx *gorm.DB) ingest.Stores {
+		return ingest.Stores{Queue: queueTx{q, tx}}
+	}}
+}
+
+// Reads implements ingest.ReadQueue.
+func (db *DB) Reads() ingest.ReadQueue { return &queue{db: db} }
+
+type queue struct {
+	db         *DB
+	partitions partitions
+}
+
+type queueTx struct {
+	*queue
+	tx *gorm.DB
+}
+
+// Take locks a batch; SKIP LOCKED lets other classifiers take the next one.
+func (q queueTx) Take(ctx context.Context, limit int) ([]ingest.PendingEvent, error) {
+	var out []ingest.PendingEvent
+	err := q.tx.WithContext(ctx).Raw(`
+		SELECT p.connection_id, p.event_id, p.created, e.sealed_body, c.user_id_key
+		FROM event_processing p
+		JOIN stripe_events e ON e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created
+		JOIN connections c ON c.id = p.connection_id
+		WHERE p.status = 'pending' ORDER BY p.seq LIMIT ? FOR UPDATE OF p SKIP LOCKED`, limit).Scan(&out).Error
+	return out, wrap(err)
+}
+
+// factRow is a fact as it travels to PostgreSQL, in one JSON document a batch.
+type factRow struct {
+	ConnectionID   string     `json:"connection_id"`
+	FactKey        string     `json:"fact_key"`
+	Kind           string     `json:"kind"`
+	IsReward       bool       `json:"is_reward"`
+	ObjectID       string     `json:"object_id"`
+	CustomerID     string     `json:"customer_id"`
+	SubscriptionID string     `json:"subscription_id"`
+	InvoiceID      string     `json:"invoice_id"`
+	ChargeID       string     `json:"charge_id"`
+	AmountMinor    *int64     `json:"amount_minor"`
+	Currency       string     `json:"currency"`
+	EffectiveAt    time.Time  `json:"effective_at"`
+	EventID        string     `json:"event_id"`
+	Detail         factDetail `json:"detail"`
+	UserID         string     `json:"-"`
+}
+
+// factDetail is what qualifies a fact and is shown, not summed.
+type factDetail struct {
+	UserID    string       `json:"user_id,omitempty"`
+	MRRBefore string       `json:"mrr_before,omitempty"`
+	MRRAfter  string       `json:"mrr_after,omitempty"`
+	Flags     reward.Flags `json:"flags,omitzero"`
+}
+
+func rowOf(connectionID, eventID string, f reward.Fact) factRow {
+	return factRow{
+		ConnectionID: connectionID, FactKey: f.Key, Kind: f.Kind.String(), IsReward: f.IsReward, ObjectID: f.ObjectID,
+		CustomerID: f.Customer, SubscriptionID: f.Subscription, InvoiceID: f.Invoice, ChargeID: f.Charge,
+		AmountMinor: f.Amount, Currency: f.Currency, EffectiveAt: f.EffectiveAt.UTC(), EventID: eventID, UserID: f.UserID,
+		Detail: factDetail{UserID: f.UserID, MRRBefore: f.MRRBefore, MRRAfter: f.MRRAfter, Flags: f.Flags},
+	}
+}
+
+// Book appends the new facts of a batch, the customer links and the reads that
+// they ask for, and marks the events, all in the caller's transaction.
+func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Time) (ingest.Booked, error) {
+	booked := ingest.Booked{Events: len(outcomes)}
+	var rows []factRow
+	var reads []readRow
+	for _, o := range outcomes {
+		for _, f := range o.Facts {
+			rows = append(rows, rowOf(o.Event.ConnectionID, o.Event.EventID, f))
+			if f.Charge != "" && f.Customer == "" {
+				reads = append(reads, readRow{o.Event.ConnectionID, "charge", f.Charge, "owner"})
+			}
+		}
+		for _, r := range o.Reads {
+			reads = append(reads, readRow{o.Event.ConnectionID, r.Object, r.ID, r.Reason})
+		}
+	}
+	fresh, err := q.bookFacts(ctx, q.tx, rows, at)
+	if err != nil {
+		return booked, err
+	}
+	booked.Facts, booked.Duplicates = len(fresh), len(rows)-len(fresh)
+	if booked.Links, err = bookLinks(ctx, q.tx, fresh); err != nil {
+		return booked, err
+	}
+	if err := askReads(ctx, q.tx, reads, at); err != nil {
+		return booked, err
+	}
+	return booked, markEvents(ctx, q.tx, outcomes, at)
+}
+
+// bookFacts inserts keys first; only facts whose key was new are appended.
+func (q *queue) bookFacts(ctx context.Context, tx *gorm.DB, rows []factRow, at time.Time) ([]factRow, error) {
+	type key struct{ ConnectionID, FactKey string }
+	first := map[key]int{}
+	var unique []factRow
+	for _, r := range rows {
+		k := key{r.ConnectionID, r.FactKey}
+		if _, seen := first[k]; !seen {
+			first[k] = len(unique)
+			unique = append(unique, r)
+		}
+	}
+	if len(unique) == 0 {
+		return nil, nil
+	}
+	doc, err := json.Marshal(unique)
+	if err != nil {
+		return nil, err
+	}
+	var inserted []key
+	err = tx.WithContext(ctx).Raw(`
+		INSERT INTO fact_keys (connection_id, fact_key)
+		SELECT connection_id, fact_key FROM jsonb_to_recordset(?::jsonb) AS f(connection_id text, fact_key text)
+		ORDER BY connection_id, fact_key -- one lock order for all classifiers
+		ON CONFLICT DO NOTHING RETURNING connection_id, fact_key`, string(doc)).Scan(&inserted).Error
+	if err != nil || len(inserted) == 0 {
+		return nil, wrap(err)
+	}
+	fresh := make([]factRow, len(inserted))
+	for i, k := range inserted {
+		fresh[i] = unique[first[k]]
+		if err := q.partitions.ensure(ctx, q.db.gorm, "reward_events", fresh[i].EffectiveAt); err != nil {
+			return nil, err
+		}
+	}
+	if doc, err = json.Marshal(fresh); err != nil {
+		return nil, err
+	}
+	err = tx.WithContext(ctx).Exec(`
+		INSERT INTO reward_events (connection_id, environment, fact_key, kind, is_reward, object_id, customer_id, subscription_id,
+			invoice_id, charge_id, amount_minor, currency, effective_at, event_id, detail, recorded_at)
+		SELECT f.connection_id, c.environment, f.fact_key, f.kind, f.is_reward, f.object_id, f.customer_id, f.subscription_id,
+			f.invoice_id, f.charge_id, f.amount_minor, f.currency, f.effective_at, f.event_id, f.detail, ?
+		FROM jsonb_to_recordset(?::jsonb) AS f(connection_id text, fact_key text, kind text, is_reward boolean, object_id text,
+			customer_id text, subscription_id text, invoice_id text, charge_id text, amount_minor bigint, currency text,
+			effective_at timestamptz, event_id text, detail jsonb)
+		JOIN connections c ON c.id = f.connection_id`, at, string(doc)).Error
+	return fresh, wrap(err)
+}
+
+// bookLinks derives the customer links from new mapping facts.
+func bookLinks(ctx context.Context, tx *gorm.DB, fresh []factRow) (int, error) {
+	n := 0
+	for _, f := range fresh {
+		if f.Kind != reward.CustomerMapping.String() {
+			continue
+		}
+		res := tx.WithContext(ctx).Exec(`
+			INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`, f.ConnectionID, f.CustomerID, f.UserID, f.EffectiveAt, f.EventID)
+		if res.Error != nil {
+			return n, wrap(res.Error)
+		}
+		n += int(res.RowsAffected)
+	}
+	return n, nil
+}
+
+type readRow struct{ ConnectionID, Object, ObjectID, Reason string }
+
+// askReads queues reads; one that was done is asked again, because its object changed.
+func askReads(ctx context.Context, tx *gorm.DB, reads []readRow, at time.Time) error {
+	for _, r := range reads {
+		err := tx.WithContext(ctx).Exec(`
+			INSERT INTO object_reads (connection_id, object, object_id, reason, status, requested_at) VALUES (?, ?, ?, ?, 'pending', ?)
+			ON CONFLICT (connection_id, object, object_id, reason) DO UPDATE SET status = 'pending', requested_at = excluded.requested_at`,
+			r.ConnectionID, r.Object, r.ObjectID, r.Reason, at).Error
+		if err != nil {
+			return wrap(err)
+		}
+	}
+	return nil
+}
+
+func markEvents(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome, at time.Time) error {
+	type mark struct {
+		ConnectionID string    `json:"connection_id"`
+		EventID      string    `json:"event_id"`
+		Created      time.Time `json:"created"`
+		Status       string    `json:"status"`
+		Reason       string    `json:"reason"`
+	}
+	marks := make([]mark, len(outcomes))
+	for i, o := range outcomes {
+		marks[i] = mark{o.Event.ConnectionID, o.Event.EventID, o.Event.Created, string(o.Status), o.Reason}
+	}
+	doc, err := json.Marshal(marks)
+	if err != nil {
+		return err
+	}
+	return wrap(tx.WithContext(ctx).Exec(`
+		UPDATE event_processing p SET status = m.status, reason = m.reason, processed_at = ?
+		FROM jsonb_to_recordset(?::jsonb) AS m(connection_id text, event_id text, created timestamptz, status text, reason text)
+		WHERE p.connection_id = m.connection_id AND p.event_id = m.event_id AND p.created = m.created`, at, string(doc)).Error)
+}
+
+// PendingReads lists the charges that wait to be read.
+func (q *queue) PendingReads(ctx context.Context, limit int) ([]ingest.PendingRead, error) {
+	var out []ingest.PendingRead
+	err := q.db.gorm.WithContext(ctx).Raw(`
+		SELECT r.connection_id, r.object, r.object_id, r.reason, c.user_id_key
+		FROM object_reads r JOIN connections c ON c.id = r.connection_id
+		WHERE r.status = 'pending' AND r.object = 'charge' ORDER BY r.requested_at, r.object_id LIMIT ?`, limit).Scan(&out).Error
+	return out, wrap(err)
+}
+
+// FinishRead stores the charge's owner and its refunds' facts.
+func (q *queue) FinishRead(ctx context.Context, r ingest.PendingRead, result ingest.ReadResult, at time.Time) error {
+	err := q.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		status := "done"
+		if result.Failed != "" {
+			status = "failed"
+		}
+		if c := result.Charge; c != nil {
+			err := tx.Exec(`
+				INSERT INTO charge_owners (connection_id, charge_id, customer_id, invoice_id, own_invoice) VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT (connection_id, charge_id) DO NOTHING`, r.ConnectionID, c.ID, c.Customer, c.Invoice, c.OwnInvoice).Error
+			if err != nil {
+				return err
+			}
+		}
+		rows := make([]factRow, len(result.Facts))
+		for i, f := range result.Facts {
+			rows[i] = rowOf(r.ConnectionID, "read:"+r.ObjectID, f)
+		}
+		if _, err := q.bookFacts(ctx, tx, rows, at); err != nil {
+			return err
+		}
+		return tx.Exec(`UPDATE object_reads SET status = ?, detail = ?, done_at = ?
+			WHERE connection_id = ? AND object = ? AND object_id = ? AND reason = ?`,
+			status, result.Failed, at, r.ConnectionID, r.Object, r.ObjectID, r.Reason).Error
+	})
+	return wrap(err)
+}

@@ -1,0 +1,146 @@
+package ingest
+
+import (
+	"context"
+	"time"
+
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/secret"
+	"github.com/liftbill/liftbill/app/uow"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/reward"
+)
+
+// batchEvents bounds one classifier transaction.
+const batchEvents = 500
+
+// Classifier turns stored events into reward events. Several may run at once:
+// each takes a batch of its own under row locks.
+type Classifier struct {
+	Work   uow.UnitOfWork[Stores]
+	Source SourceReader
+	Reads  ReadQueue
+	Box    secret.Box
+	Clock  clock.Clock
+}
+
+// ReadQueue holds the objects that have to be read at Stripe.
+type ReadQueue interface {
+	// PendingReads lists reads that wait, oldest first.
+	PendingReads(ctx context.Context, limit int) ([]PendingRead, error)
+	// FinishRead stores what was learnt and marks the read, in one transaction.
+	FinishRead(ctx context.Context, r PendingRead, result ReadResult, at time.Time) error
+}
+
+// PendingRead is one object that waits to be read.
+type PendingRead struct {
+	ConnectionID string
+	Object       string
+	ObjectID     string
+	Reason       string
+	UserIDKey    string
+}
+
+// ReadResult is what a read gave: the owner of a charge and the facts of its refunds.
+type ReadResult struct {
+	Charge *Charge
+	Facts  []reward.Fact
+	Failed string
+}
+
+// Drain classifies until nothing is pending and returns what was booked.
+func (c *Classifier) Drain(ctx context.Context) (Booked, error) {
+	var total Booked
+	for {
+		b, err := c.Step(ctx)
+		total.Events += b.Events
+		total.Facts += b.Facts
+		total.Duplicates += b.Duplicates
+		total.Links += b.Links
+		if err != nil || b.Events == 0 {
+			return total, err
+		}
+	}
+}
+
+// Step classifies one batch in one transaction.
+func (c *Classifier) Step(ctx context.Context) (Booked, error) {
+	var booked Booked
+	err := c.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		events, err := st.Queue.Take(ctx, batchEvents)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		outcomes := make([]Outcome, len(events))
+		for i, e := range events {
+			outcomes[i] = c.classify(e)
+		}
+		booked, err = st.Queue.Book(ctx, outcomes, c.Clock.Now())
+		return err
+	})
+	return booked, err
+}
+
+func (c *Classifier) classify(e PendingEvent) Outcome {
+	out := Outcome{Event: e, Status: Processed}
+	body, err := c.Box.Open(BodyContext(e.ConnectionID), e.SealedBody)
+	if err != nil {
+		out.Status, out.Reason = Dead, "body_unreadable"
+		return out
+	}
+	got, err := reward.Classify(body, reward.Config{UserIDKey: e.UserIDKey})
+	switch {
+	case err != nil:
+		out.Status, out.Reason = Dead, fault.CodeOf(err)
+		return out
+	case got.Anomaly != "":
+		out.Status, out.Reason = Quarantined, got.Anomaly
+	case got.Ignored != "":
+		out.Status, out.Reason = Ignored, got.Ignored
+	}
+	out.Facts = got.Facts
+	out.Reads = got.NeedsRead
+	return out
+}
+
+// ReadPending reads the charges that refunds and disputes wait for. A charge that
+// cannot be read now stays pending and is reported by the next collection.
+func (c *Classifier) ReadPending(ctx context.Context) (int, error) {
+	reads, err := c.Reads.PendingReads(ctx, batchEvents)
+	if err != nil {
+		return 0, err
+	}
+	for i, r := range reads {
+		result, err := c.read(ctx, r)
+		if err != nil {
+			return i, err
+		}
+		if err := c.Reads.FinishRead(ctx, r, result, c.Clock.Now()); err != nil {
+			return i, err
+		}
+	}
+	return len(reads), nil
+}
+
+func (c *Classifier) read(ctx context.Context, r PendingRead) (ReadResult, error) {
+	charge, err := c.Source.Charge(ctx, r.ConnectionID, r.ObjectID)
+	if fault.Is(err, fault.NotFound) {
+		return ReadResult{Failed: "the charge does not exist at Stripe"}, nil
+	}
+	if err != nil {
+		return ReadResult{}, err
+	}
+	refunds, err := c.Source.RefundsOf(ctx, r.ConnectionID, r.ObjectID)
+	if err != nil {
+		return ReadResult{}, err
+	}
+	result := ReadResult{Charge: &charge}
+	for _, raw := range refunds {
+		got, err := reward.ClassifyObject(raw, c.Clock.Now(), reward.Config{UserIDKey: r.UserIDKey})
+		if err != nil {
+			return ReadResult{}, err
+		}
+		result.Facts = append(result.Facts, got.Facts...)
+	}
+	return result, nil
+}

@@ -1,0 +1,136 @@
+package invoicing
+
+import (
+	"context"
+
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
+)
+
+// Service is the use case.
+type Service struct {
+	Ledger  Ledger
+	Writers Writers
+	Clock   clock.Clock
+}
+
+// Outcome is what a step reports: identifiers, counts and amounts only.
+type Outcome struct {
+	CycleID    string
+	State      billing.CycleState
+	Reason     string
+	Currency   string
+	TotalMinor int64
+	Lines      int
+	Withheld   int
+	PlanHash   string
+	InvoiceID  string
+	Number     string
+	// Redo asks for the draft to be made again: the last one was given up.
+	Redo bool
+}
+
+// Reasons with which a cycle ends or waits.
+const (
+	ReasonNothingBillable = "nothing_billable"
+	ReasonBelowMinimum    = "below_minimum_charge"
+	ReasonTestMode        = "test_mode"
+	ReasonIssuerMissing   = "issuer_missing"
+	ReasonIssuerPaused    = "issuer_paused"
+	ReasonPayerMissing    = "payer_missing"
+)
+
+// Draft settles and prices a cycle from its stored readouts and stores the
+// proposal. A test account's cycle ends here.
+func (s *Service) Draft(ctx context.Context, cycleID string) (Outcome, error) {
+	j, err := s.Ledger.Judged(ctx, cycleID)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if len(j.OpenBefore) > 0 {
+		// Marks of an unfinished month are unknown: billing this one first could bill twice.
+		return Outcome{}, fault.New(fault.Unavailable, "earlier_cycle_open", "cycle %s waits for %s", cycleID, j.OpenBefore[0]).
+			Fix("Finish the earlier cycle first")
+	}
+	p, err := propose(j)
+	if err != nil {
+		return Outcome{}, err
+	}
+	state, reason, err := s.Ledger.SaveProposal(ctx, j, p, s.Clock.Now())
+	if err != nil {
+		return Outcome{}, err
+	}
+	out := Outcome{
+		CycleID: cycleID, State: state, Reason: reason, Currency: string(j.Contract.Terms.Currency),
+		TotalMinor: p.Priced.Total.Minor(), Lines: len(p.Plan.Lines), PlanHash: p.Plan.Hash(),
+	}
+	for _, l := range p.Priced.Lines {
+		if l.Fee == 0 {
+			out.Withheld++
+		}
+	}
+	return out, nil
+}
+
+// propose is the pure part: settle, price, plan, and say what comes next.
+func propose(j Judged) (Proposal, error) {
+	settle := lift.SettleInput{
+		Basis: j.Contract.Terms.Basis, PortfolioCap: j.Contract.Terms.Capped(), Look: lift.LookNone,
+		SnapshotLimit: j.Plan.Plan().ErrorBudget.Snapshots,
+	}
+	byID := map[string]lift.Readout{}
+	for _, r := range j.Readouts {
+		if r.SnapshotID == lift.SnapshotPooled {
+			settle.Pooled, settle.Look = r.Verdict, r.Verdict.Look
+			continue
+		}
+		line := lift.SettleLine{SnapshotID: r.SnapshotID, Verdict: r.Verdict, HighWaterMinor: j.HighWater[r.SnapshotID]}
+		if b, ok := r.Billable(); ok {
+			line.Billable = b
+		}
+		byID[r.SnapshotID] = r
+		settle.Lines = append(settle.Lines, line)
+		settle.TotalHighWaterMinor += line.HighWaterMinor
+	}
+	settled, err := lift.Settle(settle)
+	if err != nil {
+		return Proposal{}, err
+	}
+	p := Proposal{}
+	if p.Priced, err = billing.Price(j.Contract, settled, j.Readouts); err != nil {
+		return Proposal{}, err
+	}
+	if p.Priced.Total.IsPositive() && billing.BelowMinimumCharge(p.Priced.Total) {
+		p.Priced, p.Reason = billing.DeferAll(p.Priced, "total below Stripe's minimum charge"), ReasonBelowMinimum
+	}
+	if p.Plan, err = billing.NewInvoicePlan(billing.PlanInput{
+		Account: j.Account, Contract: j.Contract, Period: j.Period, Interval: j.Interval, Priced: p.Priced, Names: j.Names, Readouts: byID,
+	}); err != nil {
+		return Proposal{}, err
+	}
+	p.Next, p.Reason = next(j, p)
+	return p, nil
+}
+
+// next says where a priced cycle goes; only a complete live set-up goes to writing.
+func next(j Judged, p Proposal) (billing.CycleState, string) {
+	switch {
+	case j.Account.Environment != account.Live:
+		return billing.DryRun, ReasonTestMode
+	case p.Reason != "":
+		return billing.Withheld, p.Reason
+	case !p.Priced.Total.IsPositive():
+		return billing.Withheld, ReasonNothingBillable
+	case !j.IssuerConnected:
+		return billing.Blocked, ReasonIssuerMissing
+	case j.IssuerPaused:
+		return billing.Blocked, ReasonIssuerPaused
+	case j.Account.PayerCustomer == "":
+		return billing.Blocked, ReasonPayerMissing
+	default:
+		return billing.Writing, ""
+	}
+}

@@ -1,0 +1,209 @@
+package measure
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"sort"
+	"time"
+
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/secret"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
+)
+
+// Service is the use case.
+type Service struct {
+	Ledger  Ledger
+	Source  Source
+	Drainer Drainer
+	Box     secret.Box
+	Clock   clock.Clock
+	// SaltContext binds a sealed salt to its plan.
+	SaltContext func(planID string) string
+	// Build names compiler, commit and modules; it stands beside a readout, unhashed.
+	Build map[string]string
+	// Workers is the number of goroutines of the estimator; it never changes a bit.
+	Workers int
+}
+
+// Summary is what a step reports to its caller: identifiers, counts and digests only.
+type Summary struct {
+	CycleID     string
+	Environment account.Environment
+	State       billing.CycleState
+	InputDigest string
+	Units       int
+	Decisions   int
+	Revenue     int
+	Cases       []string
+	Passed      int
+	Withheld    int
+}
+
+// Open makes the cycle's row, or finds it.
+func (s *Service) Open(ctx context.Context, accountID string, m period.Month, workflowID string) (Summary, error) {
+	c, err := s.Ledger.OpenCycle(ctx, accountID, m, workflowID, s.Clock.Now())
+	if err != nil {
+		return Summary{}, err
+	}
+	return Summary{CycleID: c.ID, Environment: c.Account.Environment, State: c.State}, nil
+}
+
+// Collect drains what was received, compares it with Stripe's own lists, freezes
+// the watermark and stores the unit tables. Running it again changes nothing.
+func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress) (Summary, error) {
+	c, err := s.Ledger.Cycle(ctx, cycleID)
+	if err != nil {
+		return Summary{}, err
+	}
+	sum := Summary{CycleID: c.ID, Environment: c.Account.Environment, State: c.State}
+	if !c.Watermark.IsZero() {
+		return sum, nil
+	}
+	progress(0, 4, "classifying what was received")
+	if err := s.Drainer.DrainAll(ctx); err != nil {
+		return sum, err
+	}
+	progress(1, 4, "comparing with Stripe")
+	net, err := s.Source.NetPaid(ctx, c.Account.SourceConnection, string(c.Contract.Terms.Currency), c.YearToDate)
+	if err != nil {
+		return sum, err
+	}
+	sourceMark, err := s.sourceWatermark(ctx, c.Account.SourceConnection)
+	if err != nil {
+		return sum, err
+	}
+	watermark := s.Clock.Now()
+	progress(2, 4, "reading decisions and revenue")
+	col, err := s.build(ctx, c, watermark, sourceMark, net)
+	if err != nil {
+		return sum, err
+	}
+	progress(3, 4, "freezing the unit tables")
+	if err := s.Ledger.SaveCollection(ctx, c.ID, col, watermark); err != nil {
+		return sum, err
+	}
+	sum.State, sum.InputDigest = billing.Computing, col.InputDigest
+	if t, ok := pooled(col.Tables); ok {
+		sum.Units, sum.Decisions, sum.Revenue = len(t.Rows), t.Inputs.Decisions, t.Inputs.Revenue.Events
+	}
+	return sum, nil
+}
+
+// sourceWatermark is the time up to which the source is known to be complete: now
+// when the newest event at Stripe is stored here, otherwise the newest stored one.
+func (s *Service) sourceWatermark(ctx context.Context, connectionID string) (time.Time, error) {
+	id, created, ok, err := s.Source.NewestEvent(ctx, connectionID)
+	if err != nil {
+		return time.Time{}, err
+	}
+	_, stored, err := s.Ledger.NewestEvent(ctx, connectionID)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return time.Time{}, err
+	}
+	if !ok || id == "" || !stored.Before(created) {
+		return s.Clock.Now(), nil
+	}
+	return stored, nil
+}
+
+func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time.Time, stripeNet int64) (Collection, error) {
+	exposures, err := s.Ledger.Exposures(ctx, c, watermark)
+	if err != nil {
+		return Collection{}, err
+	}
+	rows, err := s.Ledger.Revenue(ctx, c, watermark)
+	if err != nil {
+		return Collection{}, err
+	}
+	plan := c.Plan.Plan()
+	revenue, outside, paid := scope(rows, c.Contract, plan)
+	joined, err := lift.Join(plan, exposures, revenue)
+	if err != nil {
+		return Collection{}, err
+	}
+	evidence, err := s.evidence(ctx, c, joined, exposures, evidenceInput{watermark, sourceMark, paid, stripeNet})
+	if err != nil {
+		return Collection{}, err
+	}
+	col := Collection{Watermark: watermark, SourceWatermark: sourceMark, PaidMinor: paid, StripeNetMinor: &stripeNet}
+	digest := sha256.New()
+	for _, t := range append(append([]lift.UnitTable{}, joined.Tables...), joined.Pooled) {
+		in := lift.InputsOf(joined, t, watermark)
+		col.Tables = append(col.Tables, Table{UnitTable: t, Inputs: in, Evidence: evidence.forTable(t)})
+		digest.Write([]byte(t.SnapshotID + "\x00" + in.UnitDigest + "\n"))
+	}
+	col.InputDigest = hex.EncodeToString(digest.Sum(nil))
+	col.Buckets = bucketsOf(joined, outside)
+	return col, nil
+}
+
+// scope separates what the contract measures from what it does not, by reason,
+// and sums what was paid in the contract's currency.
+func scope(rows []RevenueRow, contract billing.Contract, plan lift.Plan) (in []lift.Revenue, out []OutOfScope, paid int64) {
+	outside := map[string]*OutOfScope{}
+	for _, r := range rows {
+		reason := ""
+		switch {
+		case r.Currency != string(contract.Terms.Currency):
+			reason = "out_of_scope:" + r.Currency
+		case plan.Reward.SubscriptionOnly && !r.Subscription:
+			reason = "out_of_scope:no_subscription"
+		}
+		if r.Currency == string(contract.Terms.Currency) && !r.OwnInvoice {
+			paid += r.AmountMinor
+		}
+		if reason == "" {
+			in = append(in, r.Revenue)
+			continue
+		}
+		o := outside[reason]
+		if o == nil {
+			o = &OutOfScope{Reason: reason}
+			outside[reason] = o
+		}
+		o.SumMinor += r.AmountMinor
+		o.Events++
+	}
+	for _, o := range outside {
+		out = append(out, *o)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Reason < out[j].Reason })
+	return in, out, paid
+}
+
+func bucketsOf(j lift.Joined, outside []OutOfScope) []Bucket {
+	var out []Bucket
+	for _, t := range j.Tables {
+		events := 0
+		for _, a := range j.Attributions {
+			if a.Bucket == "" && a.SnapshotID == t.SnapshotID {
+				events++
+			}
+		}
+		out = append(out, Bucket{Name: "snapshot", SnapshotID: t.SnapshotID, SumMinor: t.SumMinor(), Events: events})
+	}
+	for _, b := range lift.Buckets() {
+		if t := j.Bucket(b); t.Events > 0 {
+			out = append(out, Bucket{Name: string(b), SumMinor: t.SumMinor, Events: t.Events})
+		}
+	}
+	for _, o := range outside {
+		out = append(out, Bucket{Name: o.Reason, SumMinor: o.SumMinor, Events: o.Events})
+	}
+	return out
+}
+
+func pooled(tables []Table) (Table, bool) {
+	for _, t := range tables {
+		if t.SnapshotID == lift.SnapshotPooled {
+			return t, true
+		}
+	}
+	return Table{}, false
+}

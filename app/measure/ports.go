@@ -1,0 +1,118 @@
+// Package measure turns a month of decisions and revenue into readouts: collect
+// and reconcile the rewards up to a frozen watermark, build the unit tables,
+// estimate, judge, store.
+//
+// Everything after the watermark is a function of what Collect stored, so that a
+// retry, a replay and an audit see the same bits.
+package measure
+
+import (
+	"context"
+	"time"
+
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
+)
+
+// Cycle is one account's billing of one period with the agreements that apply.
+type Cycle struct {
+	ID           string
+	Account      account.Account
+	Contract     billing.Contract
+	PlanID       string
+	Plan         lift.SealedPlan
+	SealedSalt   []byte
+	Period       period.Month
+	YearStart    period.Month
+	Interval     period.Interval // the period
+	YearToDate   period.Interval // from the contract year's start to the period's end
+	State        billing.CycleState
+	Watermark    time.Time // zero before collection
+	SnapshotName map[string]string
+}
+
+// RevenueRow is a money fact joined to its unit. UnitID is empty when the
+// customer is not mapped to a user; a user without decisions gives a unit that
+// no table has.
+type RevenueRow struct {
+	lift.Revenue
+	Currency     string
+	Subscription bool
+}
+
+// OutOfScope is revenue that the contract does not measure, by its reason.
+type OutOfScope struct {
+	Reason   string
+	SumMinor int64
+	Events   int
+}
+
+// Collection is everything that Collect froze.
+type Collection struct {
+	Watermark       time.Time
+	SourceWatermark time.Time
+	InputDigest     string
+	PaidMinor       int64
+	StripeNetMinor  *int64
+	Buckets         []Bucket
+	Tables          []Table
+}
+
+// Bucket is where revenue ended.
+type Bucket struct {
+	Name       string
+	SnapshotID string
+	SumMinor   int64
+	Events     int
+}
+
+// Table is one unit table with what is known about it.
+type Table struct {
+	lift.UnitTable
+	Inputs   lift.Inputs
+	Evidence lift.Evidence
+}
+
+// Ledger stores cycles, their frozen inputs and their readouts.
+type Ledger interface {
+	// OpenCycle makes the cycle or returns the one that is there.
+	OpenCycle(ctx context.Context, accountID string, m period.Month, workflowID string, at time.Time) (Cycle, error)
+	Cycle(ctx context.Context, id string) (Cycle, error)
+	// Exposures lists the account's decisions in the interval recorded up to the watermark, with features in the plan's order.
+	Exposures(ctx context.Context, c Cycle, watermark time.Time) ([]lift.Exposure, error)
+	// DecisionGaps counts missing sequence numbers; ok is false when the log has none.
+	DecisionGaps(ctx context.Context, c Cycle, watermark time.Time) (gaps int, ok bool, err error)
+	// Revenue lists the money facts of the source connection in the interval recorded up to the watermark.
+	Revenue(ctx context.Context, c Cycle, watermark time.Time) ([]RevenueRow, error)
+	// NewestEvent is the creation time of the newest stored event of the connection.
+	NewestEvent(ctx context.Context, connectionID string) (id string, created time.Time, err error)
+	// SaveCollection freezes the inputs and moves the cycle on, in one transaction.
+	// A cycle that has a watermark keeps what it has.
+	SaveCollection(ctx context.Context, cycleID string, c Collection, at time.Time) error
+	// Tables loads the frozen unit tables.
+	Tables(ctx context.Context, c Cycle) ([]Table, error)
+	// PreviousCase is the case ID of the snapshot's latest readout before the period, empty for the first.
+	PreviousCase(ctx context.Context, accountID, snapshotID, beforePeriod string) (string, error)
+	// SaveReadouts stores readouts under their case IDs and moves the cycle on. The same
+	// case again is no change; another case for the same snapshot is a Conflict.
+	SaveReadouts(ctx context.Context, c Cycle, readouts []lift.Readout, build map[string]string, at time.Time) error
+}
+
+// Source re-reads the source account at Stripe, to compare with what was ingested.
+type Source interface {
+	// NetPaid is the net paid revenue of the interval in the currency as Stripe's own
+	// lists show it: paid invoices without ours, minus refunds, minus disputes.
+	NetPaid(ctx context.Context, connectionID, currency string, in period.Interval) (int64, error)
+	// NewestEvent is the newest event that Stripe has of the types that we ingest.
+	NewestEvent(ctx context.Context, connectionID string) (id string, created time.Time, ok bool, err error)
+}
+
+// Drainer classifies what is pending, so that a collection misses nothing that was received.
+type Drainer interface {
+	DrainAll(ctx context.Context) error
+}
+
+// Progress is told how far a long step is.
+type Progress func(done, total int, what string)

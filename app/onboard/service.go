@@ -1,0 +1,381 @@
+package onboard
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/secret"
+	"github.com/liftbill/liftbill/app/uow"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
+)
+
+// Service is the use case of setting accounts up.
+type Service struct {
+	Work      uow.UnitOfWork[Stores]
+	Prober    Prober
+	Registrar Registrar
+	Box       secret.Box
+	Clock     clock.Clock
+	// PublicURL is the address at which Stripe reaches our webhook endpoint.
+	PublicURL string
+}
+
+// ConnectionInput is what an integrator enters for one Stripe account.
+type ConnectionInput struct {
+	ID             string
+	Environment    string
+	Roles          []string
+	SecretKey      string
+	PublishableKey string
+	UserIDKey      string
+}
+
+// Connect stores a connection after Stripe itself has confirmed the key's mode.
+// The second result is false when the same connection was there before.
+func (s *Service) Connect(ctx context.Context, in ConnectionInput) (account.Connection, bool, error) {
+	env, err := account.ParseEnvironment(in.Environment)
+	if err != nil {
+		return account.Connection{}, false, err
+	}
+	roles, err := account.ParseRoles(in.Roles)
+	if err != nil {
+		return account.Connection{}, false, err
+	}
+	key, err := account.ParseSecretKey(in.SecretKey)
+	if err != nil {
+		return account.Connection{}, false, err
+	}
+	conn, err := account.NewConnection(in.ID, env, roles, key, in.PublishableKey, in.UserIDKey)
+	if err != nil {
+		return account.Connection{}, false, err
+	}
+	seen, err := s.Prober.Observe(ctx, key)
+	if err != nil {
+		return account.Connection{}, false, err
+	}
+	if seen.LivemodeSeen && account.EnvironmentOf(seen.Livemode) != env {
+		return account.Connection{}, false, fault.InvalidField("secret_key", "key_mode_mismatch", "Stripe answers this key in %s mode, not in %s mode", account.EnvironmentOf(seen.Livemode), env).
+			Fix("Paste a key of the %s mode of that Stripe account", env)
+	}
+	conn.StripeAccountID = seen.StripeAccountID
+	sealed, err := s.Box.Seal(KeyContext(conn.ID), []byte(key.Reveal()))
+	if err != nil {
+		return account.Connection{}, false, err
+	}
+	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
+		old, err := st.Connections.Connection(ctx, conn.ID)
+		if fault.Is(err, fault.NotFound) {
+			return true, st.Connections.InsertConnection(ctx, SealedConnection{Connection: conn, SealedKey: sealed, CreatedAt: s.Clock.Now()})
+		}
+		if err != nil {
+			return false, err
+		}
+		return false, same("connection", conn.ID, old.Connection, conn)
+	})
+	return conn, created, err
+}
+
+// KeyContext binds a sealed key to its connection.
+func KeyContext(connectionID string) string { return "connection-key:" + connectionID }
+
+// SecretContext binds a sealed webhook secret to its endpoint.
+func SecretContext(endpointID string) string { return "webhook-secret:" + endpointID }
+
+// SaltContext binds a sealed salt to its plan.
+func SaltContext(planID string) string { return "plan-salt:" + planID }
+
+func (s *Service) insert(ctx context.Context, fn func(context.Context, Stores) (bool, error)) (bool, error) {
+	created := false
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		var err error
+		created, err = fn(ctx, st)
+		return err
+	})
+	return created, err
+}
+
+// same turns a second, different object under one ID into a conflict.
+func same[T any](what, id string, stored, given T) error {
+	if reflect.DeepEqual(stored, given) {
+		return nil
+	}
+	return fault.New(fault.Conflict, what+"_exists", "%s %s exists with other values", what, id).
+		Fix("Use another ID; what is stored is never changed in place")
+}
+
+// AccountInput is what an integrator enters for one customer of the vendor.
+type AccountInput struct {
+	ID               string
+	Environment      string
+	Name             string
+	SourceConnection string
+	IssuerConnection string
+	PayerCustomer    string
+}
+
+// CreateAccount stores an account with its connections and its payer, which must
+// exist at the issuer.
+func (s *Service) CreateAccount(ctx context.Context, in AccountInput) (account.Account, bool, error) {
+	env, err := account.ParseEnvironment(in.Environment)
+	if err != nil {
+		return account.Account{}, false, err
+	}
+	acc, err := account.New(in.ID, env, in.Name)
+	if err != nil {
+		return account.Account{}, false, err
+	}
+	acc.SourceConnection, acc.IssuerConnection, acc.PayerCustomer = in.SourceConnection, in.IssuerConnection, strings.TrimSpace(in.PayerCustomer)
+	if err := s.checkWiring(ctx, acc); err != nil {
+		return account.Account{}, false, err
+	}
+	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
+		old, err := st.Accounts.Account(ctx, acc.ID)
+		if fault.Is(err, fault.NotFound) {
+			return true, st.Accounts.InsertAccount(ctx, acc, s.Clock.Now())
+		}
+		if err != nil {
+			return false, err
+		}
+		return false, same("account", acc.ID, old, acc)
+	})
+	return acc, created, err
+}
+
+func (s *Service) checkWiring(ctx context.Context, acc account.Account) error {
+	source, err := s.connection(ctx, "source_connection", acc.SourceConnection, acc.Environment)
+	if err != nil {
+		return err
+	}
+	if !source.Roles.Source {
+		return fault.InvalidField("source_connection", "role_missing", "connection %s does not hold the source role", source.ID)
+	}
+	if acc.IssuerConnection == "" {
+		if acc.PayerCustomer != "" {
+			return fault.InvalidField("payer_customer", "issuer_missing", "a payer needs an issuer connection")
+		}
+		return nil
+	}
+	issuer, err := s.connection(ctx, "issuer_connection", acc.IssuerConnection, acc.Environment)
+	if err != nil {
+		return err
+	}
+	if !issuer.Roles.Issuer {
+		return fault.InvalidField("issuer_connection", "role_missing", "connection %s does not hold the issuer role", issuer.ID)
+	}
+	if acc.PayerCustomer == "" {
+		return nil
+	}
+	key, err := s.openKey(issuer)
+	if err != nil {
+		return err
+	}
+	ok, err := s.Prober.CustomerExists(ctx, key, acc.PayerCustomer)
+	if err == nil && !ok {
+		err = fault.InvalidField("payer_customer", "payer_unknown", "customer %s does not exist at connection %s", acc.PayerCustomer, issuer.ID).
+			Fix("Create the payer in that Stripe account and use its ID (cus_…)")
+	}
+	return err
+}
+
+func (s *Service) connection(ctx context.Context, field, id string, env account.Environment) (SealedConnection, error) {
+	var conn SealedConnection
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		var err error
+		conn, err = st.Connections.Connection(ctx, id)
+		return err
+	})
+	var e *fault.Error
+	if errors.As(err, &e) && e.Kind == fault.NotFound {
+		return conn, fault.InvalidField(field, "connection_unknown", "there is no connection %q", id).Fix("Create it first: POST /v1/connections")
+	}
+	if err == nil && conn.Environment != env {
+		return conn, fault.InvalidField(field, "environment_mismatch", "connection %s is %s, the account is %s", id, conn.Environment, env)
+	}
+	return conn, err
+}
+
+func (s *Service) openKey(c SealedConnection) (account.SecretKey, error) {
+	text, err := s.Box.Open(KeyContext(c.ID), c.SealedKey)
+	if err != nil {
+		return account.SecretKey{}, err
+	}
+	return account.ParseSecretKey(string(text))
+}
+
+// RegisterWebhook lets Stripe deliver the connection's events to us. A connection
+// that is registered at this address already keeps its endpoint.
+func (s *Service) RegisterWebhook(ctx context.Context, connectionID string) (Endpoint, bool, error) {
+	var conn SealedConnection
+	var old Endpoint
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		var err error
+		if conn, err = st.Connections.Connection(ctx, connectionID); err != nil {
+			return err
+		}
+		old, err = st.Connections.EndpointOf(ctx, connectionID)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return Endpoint{}, false, err
+	}
+	e := Endpoint{ID: "we-" + connectionID, ConnectionID: connectionID, Environment: conn.Environment, CreatedAt: s.Clock.Now()}
+	e.URL = strings.TrimRight(s.PublicURL, "/") + "/v1/stripe/webhooks/" + e.ID
+	if old.ID != "" && old.URL == e.URL {
+		return old, false, nil
+	}
+	key, err := s.openKey(conn)
+	if err != nil {
+		return Endpoint{}, false, err
+	}
+	made, err := s.Registrar.Register(ctx, key, connectionID, e.URL)
+	if err != nil {
+		return Endpoint{}, false, err
+	}
+	if account.EnvironmentOf(made.Livemode) != conn.Environment {
+		return Endpoint{}, false, fault.New(fault.Forbidden, "mode_violation", "Stripe made a %s endpoint for a %s connection", account.EnvironmentOf(made.Livemode), conn.Environment)
+	}
+	e.StripeID = made.StripeID
+	if e.SealedSecret, err = s.Box.Seal(SecretContext(e.ID), []byte(strings.TrimSpace(made.Secret))); err != nil {
+		return Endpoint{}, false, err
+	}
+	err = s.Work.Do(ctx, func(ctx context.Context, st Stores) error { return st.Connections.UpsertEndpoint(ctx, e) })
+	return e, true, err
+}
+
+// CreateContract stores version 1 of an account's contract.
+func (s *Service) CreateContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error) {
+	var out billing.Contract
+	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
+		acc, err := st.Accounts.Account(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		if out, err = billing.NewContract(id, acc.ID, acc.Environment, 1, terms, s.Clock.Now()); err != nil {
+			return false, err
+		}
+		old, err := st.Agreements.Contract(ctx, accountID)
+		if fault.Is(err, fault.NotFound) {
+			return true, st.Agreements.InsertContract(ctx, out)
+		}
+		if err != nil {
+			return false, err
+		}
+		given := out
+		out = old
+		if old.ID != given.ID || old.Hash != given.Hash {
+			return false, fault.New(fault.Conflict, "contract_exists", "account %s has contract %s with other terms", accountID, old.ID)
+		}
+		return false, nil
+	})
+	return out, created, err
+}
+
+// PlanInput is a measurement plan to be sealed, with the salt of the arm assignment.
+type PlanInput struct {
+	ID   string
+	Plan lift.Plan
+	// SaltHex is the secret salt, hexadecimal; only its SHA-256 stands in the plan.
+	SaltHex string
+}
+
+// SealPlan validates, hashes and stores the plan; it can't be changed afterwards.
+func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) (StoredPlan, bool, error) {
+	if err := account.CheckID("id", in.ID); err != nil {
+		return StoredPlan{}, false, err
+	}
+	salt, err := hex.DecodeString(in.SaltHex)
+	if err != nil || len(salt) < 16 {
+		return StoredPlan{}, false, fault.InvalidField("salt", "salt_malformed", "the salt must be at least 16 bytes in hexadecimal").
+			Fix("Use the salt with which your SDK assigns the arms")
+	}
+	plan := in.Plan
+	plan.SaltCommitment = lift.SaltCommitment(salt)
+	sealed, err := plan.Seal(s.Clock.Now())
+	if err != nil {
+		return StoredPlan{}, false, err
+	}
+	out := StoredPlan{ID: in.ID, AccountID: accountID, Plan: sealed}
+	if out.SealedSalt, err = s.Box.Seal(SaltContext(in.ID), salt); err != nil {
+		return StoredPlan{}, false, err
+	}
+	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
+		acc, err := st.Accounts.Account(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		out.Environment = acc.Environment
+		old, err := st.Agreements.Plan(ctx, accountID)
+		if fault.Is(err, fault.NotFound) {
+			return true, st.Agreements.InsertPlan(ctx, out)
+		}
+		if err != nil {
+			return false, err
+		}
+		given := out
+		out = old
+		if old.ID != given.ID || old.Plan.Hash() != given.Plan.Hash() {
+			return false, fault.New(fault.Conflict, "plan_exists", "account %s has the sealed plan %s", accountID, old.ID).
+				Fix("A sealed plan lasts the contract year; seal another one for the next year")
+		}
+		return false, nil
+	})
+	return out, created, err
+}
+
+// SnapshotInput is a policy snapshot to be shipped.
+type SnapshotInput struct {
+	ID        string
+	Name      string
+	ShippedAt time.Time
+}
+
+// ShipSnapshot records a policy snapshot. The number of snapshots is limited by
+// the plan, because each one takes its part of the error budget.
+func (s *Service) ShipSnapshot(ctx context.Context, accountID string, in SnapshotInput) (Snapshot, bool, error) {
+	if err := account.CheckID("id", in.ID); err != nil {
+		return Snapshot{}, false, err
+	}
+	name := strings.TrimSpace(in.Name)
+	if name == "" || len(name) > 200 {
+		return Snapshot{}, false, fault.InvalidField("name", "name_length", "a name of 1 to 200 characters is required")
+	}
+	if in.ShippedAt.IsZero() {
+		in.ShippedAt = s.Clock.Now()
+	}
+	out := Snapshot{ID: in.ID, AccountID: accountID, Name: name, ShippedAt: in.ShippedAt.UTC().Truncate(time.Microsecond)}
+	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
+		plan, err := st.Agreements.Plan(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		out.Environment = plan.Environment
+		old, err := st.Agreements.Snapshot(ctx, accountID, in.ID)
+		if err == nil {
+			return false, same("snapshot", in.ID, old, out)
+		}
+		if !fault.Is(err, fault.NotFound) {
+			return false, err
+		}
+		all, err := st.Agreements.Snapshots(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		if limit := plan.Plan.Plan().ErrorBudget.Snapshots; len(all) >= limit {
+			return false, fault.New(fault.Conflict, "snapshot_limit", "the plan allows %d snapshots, and %d are shipped", limit, len(all)).
+				Fix("Declare more snapshots in the next plan; each one needs its part of the error budget")
+		}
+		return true, st.Agreements.InsertSnapshot(ctx, out)
+	})
+	return out, created, err
+}
