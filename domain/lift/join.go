@@ -26,7 +26,8 @@ type Exposure struct {
 	At      time.Time
 	// Features are frozen at this decision, in the plan's order.
 	Features []float64
-	// PropensityOK is whether the decision has its full propensity vector.
+	// PropensityOK is whether the decision has its full propensity vector. A
+	// decision without one exposes nobody; too many of them fail PROPENSITY_MISSING.
 	PropensityOK bool
 }
 
@@ -102,6 +103,29 @@ type Joined struct {
 // Bucket is the tally of one bucket.
 func (j Joined) Bucket(b Bucket) Tally { return j.buckets[b] }
 
+// Fill puts what the join knows about one of its tables into the evidence: the
+// decisions, the units in both arms, and the unmapped share of net revenue (own
+// invoices are no revenue).
+func (j Joined) Fill(ev Evidence, table UnitTable) Evidence {
+	crossed := make(map[string]bool, len(j.Crossover))
+	for _, id := range j.Crossover {
+		crossed[id] = true
+	}
+	both := 0
+	for i := range table.Rows {
+		if crossed[table.Rows[i].UnitID] {
+			both++
+		}
+	}
+	inTable := 0 // Join admits no decision without its vector
+	decisions, missing := j.Exposures, j.MissingPropensity
+	unmapped := j.Bucket(BucketUnmapped).SumMinor
+	net := j.Input.SumMinor - j.Bucket(BucketOwnInvoice).SumMinor
+	ev.Decisions, ev.DecisionsWithoutPropensity, ev.UnitsWithoutPropensity = &decisions, &missing, &inTable
+	ev.CrossoverUnits, ev.UnmappedMinor, ev.NetMinor = &both, &unmapped, &net
+	return ev
+}
+
 // unitHistory are the exposures of one unit in time order.
 type unitHistory struct {
 	exposures []Exposure
@@ -125,11 +149,9 @@ func Join(plan Plan, exposures []Exposure, revenue []Revenue) (Joined, error) {
 	if err != nil {
 		return Joined{}, err
 	}
-	out := Joined{buckets: map[Bucket]Tally{}, Exposures: len(exposures)}
-	for i := range exposures {
-		if !exposures[i].PropensityOK {
-			out.MissingPropensity++
-		}
+	out := Joined{buckets: map[Bucket]Tally{}, Exposures: len(exposures), MissingPropensity: len(exposures)}
+	for _, id := range ids {
+		out.MissingPropensity -= len(units[id].exposures)
 	}
 	if err := out.attribute(units, revenue, time.Duration(plan.AttributionDays)*24*time.Hour); err != nil {
 		return Joined{}, err
@@ -154,6 +176,9 @@ func histories(plan Plan, exposures []Exposure) (map[string]*unitHistory, []stri
 		e := &exposures[i]
 		if err := checkExposure(plan, e, i); err != nil {
 			return nil, nil, err
+		}
+		if !e.PropensityOK {
+			continue
 		}
 		u := units[e.UnitID]
 		if u == nil {

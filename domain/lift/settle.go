@@ -236,6 +236,9 @@ func checkSettle(in SettleInput) ([]SettleLine, error) {
 	if in.Basis != BasisMeasured && in.Basis != BasisProven {
 		return nil, fault.InvalidField("basis", "basis_unknown", "%q is not a basis of billing", string(in.Basis))
 	}
+	if len(in.Pooled.Checks) > 0 && in.Pooled.Look != in.Look {
+		return nil, fault.New(fault.Conflict, "settle_pooled", "the pooled readout was judged at look %q, not at %q", string(in.Pooled.Look), string(in.Look))
+	}
 	if len(in.Lines) > in.SnapshotLimit {
 		return nil, fault.InvalidField("lines", "snapshot_limit", "%d snapshots, the plan's error budget is split over %d", len(in.Lines), in.SnapshotLimit).
 			Fix("Seal the next year's plan with a higher snapshot limit")

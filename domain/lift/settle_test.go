@@ -141,8 +141,11 @@ func TestSettleRefusesWrongMarksPermissionsAndTooManySnapshots(t *testing.T) {
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 	c := in
-	c.Look = lift.LookSettlement
+	c.Pooled = pooled(t, lift.LookSettlement, 1e3, 0)
 	_, err := lift.Settle(c)
+	require.Equal(t, "settle_pooled", fault.CodeOf(err))
+	c.Look = lift.LookSettlement
+	_, err = lift.Settle(c)
 	require.Equal(t, "settle_permission", fault.CodeOf(err), "a permission holds for its look only")
 }
 
