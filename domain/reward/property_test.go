@@ -129,7 +129,6 @@ func wellFormed(t require.TestingT, c reward.Classification) {
 		require.False(t, seen[f.Key], "one payload says a thing once")
 		seen[f.Key] = true
 		require.Equal(t, f.Kind.IsReward(), f.IsReward)
-		require.NotContains(t, f.Key, c.Envelope.ID+":")
 	}
 	for _, s := range c.Signals {
 		require.True(t, s.Kind.IsReward())

@@ -167,6 +167,15 @@ func TestQuantityAtTheTop(t *testing.T) {
 	require.Equal(t, ptr(1), got.Signals[0].FromQuantity)
 }
 
+// TestPlanAtTheTopBesideAPrice: the item's price is the new one, so the earlier plan
+// has to win over it.
+func TestPlanAtTheTopBesideAPrice(t *testing.T) {
+	t.Parallel()
+	got := updated(t, sub2023(5000, obj{"plan": planOf(5000)}), wasPlan(2000))
+	require.Equal(t, []string{"upgrade"}, kinds(got))
+	require.Equal(t, []*int64{ptr(2000), ptr(5000)}, []*int64{got.Signals[0].FromAmount, got.Signals[0].ToAmount})
+}
+
 func TestSubscriptionState(t *testing.T) {
 	t.Parallel()
 	second := with(basilItem(2000, t0+day), obj{"id": "si_2"})
