@@ -146,6 +146,11 @@ func TestTwinsShareOneKey(t *testing.T) {
 	resume := classify(t, event("customer.subscription.resumed", trialSub("active", nil), nil))
 	require.Equal(t, updated(t, trialSub("active", nil), obj{"status": "paused"}).Facts, resume.Facts)
 
+	later := obj{"current_period_start": t0 + 20*day}
+	resume = classify(t, event("customer.subscription.resumed", trialSub("active", later), nil))
+	require.Equal(t, updated(t, trialSub("active", later), obj{"status": "paused"}).Facts, resume.Facts)
+	require.Equal(t, at(t0+20*day), fact(t, resume, "conversion").EffectiveAt, "it converts when it resumes")
+
 	failed := classify(t, event("invoice.payment_failed", invoiceObj(obj{"status": "open", "amount_paid": 0}), nil))
 	require.Equal(t, updated(t, sub("past_due", nil), obj{"status": "active"}).Facts, failed.Facts)
 	require.Equal(t, ptr(2000), failed.Signals[0].Amount)

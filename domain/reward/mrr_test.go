@@ -57,6 +57,7 @@ func TestMRR(t *testing.T) {
 		{"never below zero", "active", plain, off(obj{"amount_off": 99999}), "2000", "0"},
 		{"a discount by id", "active", plain, obj{"discounts": []string{"di_1"}}, "2000", ""},
 		{"a discount by source", "active", plain, obj{"discounts": []obj{{"source": obj{"coupon": obj{"percent_off": 10, "duration": "forever"}}}}}, "2000", "1800"},
+		{"absurd magnitude is unknown", "active", items(item(p(0, obj{"unit_amount": json.Number("1e31")}), 1)), nil, "", ""},
 		{"yen stay yen", "active", items(item(p(980, obj{"currency": "jpy"}), 1)), obj{"currency": "jpy"}, "980", "980"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

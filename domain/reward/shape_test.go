@@ -176,6 +176,14 @@ func TestPlanAtTheTopBesideAPrice(t *testing.T) {
 	require.Equal(t, []*int64{ptr(2000), ptr(5000)}, []*int64{got.Signals[0].FromAmount, got.Signals[0].ToAmount})
 }
 
+// TestPartialPreviousPlan: nested objects name only the fields that changed.
+func TestPartialPreviousPlan(t *testing.T) {
+	t.Parallel()
+	got := updated(t, subPlan(5000, nil), obj{"plan": obj{"id": "price_a", "amount": 2000}})
+	require.Equal(t, []string{"upgrade"}, kinds(got))
+	require.Equal(t, ptr(2000), got.Signals[0].FromAmount)
+}
+
 func TestSubscriptionState(t *testing.T) {
 	t.Parallel()
 	second := with(basilItem(2000, t0+day), obj{"id": "si_2"})
