@@ -142,7 +142,6 @@ CREATE TABLE invoices (
     UNIQUE (cycle_id, environment),
     FOREIGN KEY (cycle_id, environment) REFERENCES cycles (id, environment)
 );
-CREATE TRIGGER invoices_append_only BEFORE UPDATE OR DELETE ON invoices FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 -- The one row that drives one Stripe invoice. livemode can only be true, and the
 -- composite keys make a test account or a test connection unreachable from here.
@@ -179,6 +178,20 @@ CREATE TABLE writeback_intents (
     CHECK (state = 'planned' OR state = 'needs_human' OR invoice_id IS NOT NULL)
 );
 
+-- An invoice whose write-back has begun is evidence. Before that (a blocked cycle) only the
+-- addressee may still change, never the total.
+-- +goose StatementBegin
+CREATE FUNCTION refuse_invoice_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR NEW.total_minor <> OLD.total_minor OR NEW.currency <> OLD.currency
+        OR EXISTS (SELECT 1 FROM writeback_intents w WHERE w.cycle_id = OLD.cycle_id) THEN
+        RAISE EXCEPTION 'invoice of cycle % is append-only', OLD.cycle_id USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER invoices_append_only BEFORE UPDATE OR DELETE ON invoices FOR EACH ROW EXECUTE FUNCTION refuse_invoice_change();
+
 CREATE TABLE writeback_lines (
     intent_id    text NOT NULL REFERENCES writeback_intents (id),
     line         text NOT NULL,
@@ -199,3 +212,4 @@ CREATE INDEX writeback_attempts_intent ON writeback_attempts (intent_id, id);
 
 -- +goose Down
 DROP TABLE writeback_attempts, writeback_lines, writeback_intents, invoices, cycle_steps, cycle_lines, readouts, cycle_inputs, cycle_units, cycle_buckets, cycles;
+DROP FUNCTION refuse_invoice_change();

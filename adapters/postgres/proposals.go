@@ -106,7 +106,7 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 			return err
 		}
 		state, reason = billing.CycleState(cy.State), cy.Reason
-		isNew, err := sameInvoice(tx, j, p)
+		isNew, err := sameInvoice(tx, state, j, p)
 		if err != nil {
 			return err
 		}
@@ -133,11 +133,20 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 	return state, reason, wrap(err)
 }
 
-// sameInvoice reports whether the cycle has no invoice yet; one with another plan is a Conflict.
-func sameInvoice(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal) (isNew bool, err error) {
+// sameInvoice reports whether the cycle has no invoice yet; one with another plan is
+// a Conflict, unless the cycle was blocked and only its addressee is new.
+func sameInvoice(tx *gorm.DB, state billing.CycleState, j invoicing.Judged, p invoicing.Proposal) (isNew bool, err error) {
 	var hash string
 	if err := tx.Raw(`SELECT plan_hash FROM invoices WHERE cycle_id = ?`, j.CycleID).Scan(&hash).Error; err != nil {
 		return false, err
+	}
+	if hash != "" && hash != p.Plan.Hash() && state == billing.Blocked {
+		plan, err := json.Marshal(p.Plan)
+		if err != nil {
+			return false, err
+		}
+		return false, tx.Exec(`UPDATE invoices SET plan = ?, plan_hash = ?, total_minor = ? WHERE cycle_id = ?`,
+			string(plan), p.Plan.Hash(), p.Priced.Total.Minor(), j.CycleID).Error
 	}
 	if hash != "" && hash != p.Plan.Hash() {
 		return false, fault.New(fault.Conflict, "plan_changed", "cycle %s was proposed with other lines", j.CycleID).

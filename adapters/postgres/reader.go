@@ -1,0 +1,246 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
+)
+
+// Reader implements reconcile.Reader. Every statement names its columns and pages by key.
+type Reader struct{ db *DB }
+
+// NewReader opens the read side.
+func (db *DB) NewReader() *Reader { return &Reader{db} }
+
+type summaryRow struct {
+	ID, AccountID, AccountName, Environment, Period, State, Reason, WorkflowID, Terms string
+	PeriodStart, PeriodEnd, UpdatedAt                                                 time.Time
+	LiftMinor, EngineMinor                                                            int64
+	WithheldLines, Lines                                                              int
+	StripeMinor                                                                       *int64
+	StripeInvoiceID, InvoiceNumber                                                    string
+	Planned                                                                           *int64
+}
+
+const summarySelect = `
+	SELECT c.id, c.account_id, a.name AS account_name, c.environment, c.period, c.period_start, c.period_end, c.state, c.reason, c.workflow_id,
+		c.updated_at, k.terms, coalesce(l.lift, 0) AS lift_minor, coalesce(l.withheld, 0) AS withheld_lines, coalesce(l.billed, 0) AS lines,
+		coalesce(i.total_minor, 0) AS engine_minor, w.stripe_total AS stripe_minor, coalesce(w.invoice_id, '') AS stripe_invoice_id,
+		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned
+	FROM cycles c JOIN accounts a ON a.id = c.account_id JOIN contracts k ON k.id = c.contract_id
+	LEFT JOIN invoices i ON i.cycle_id = c.id
+	LEFT JOIN writeback_intents w ON w.cycle_id = c.id
+	LEFT JOIN LATERAL (
+		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0) AS withheld,
+			count(*) FILTER (WHERE fee_minor > 0) AS billed
+		FROM cycle_lines WHERE cycle_id = c.id) l ON true`
+
+func (r summaryRow) view() (reconcile.CycleSummary, error) {
+	var t billing.Terms
+	if err := json.Unmarshal([]byte(r.Terms), &t); err != nil {
+		return reconcile.CycleSummary{}, fault.Wrap(err, fault.Internal, "contract_unreadable", "the contract of cycle %s cannot be read", r.ID)
+	}
+	v := reconcile.CycleSummary{
+		ID: r.ID, AccountID: r.AccountID, AccountName: r.AccountName, Period: r.Period, PeriodStart: r.PeriodStart.UTC(), PeriodEnd: r.PeriodEnd.UTC(),
+		TimeZone: t.TimeZone, Basis: string(t.Basis), State: billing.CycleState(r.State), Reason: r.Reason, Currency: string(t.Currency),
+		LiftMinor: r.LiftMinor, WithheldLines: r.WithheldLines, Lines: r.Lines, EngineMinor: r.EngineMinor, StripeMinor: r.StripeMinor,
+		StripeInvoiceID: r.StripeInvoiceID, InvoiceNumber: r.InvoiceNumber, WorkflowID: r.WorkflowID, UpdatedAt: r.UpdatedAt.UTC(),
+	}
+	v.Environment = environmentOf(r.Environment)
+	v.NextAction = v.State.NextAction()
+	if r.StripeMinor != nil {
+		d := r.EngineMinor - *r.StripeMinor
+		v.DifferenceMinor = &d
+	}
+	return v, nil
+}
+
+// Cycles pages by (period, id), newest period first.
+func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
+	q := where{}
+	q.eq("c.period", f.Period)
+	q.eq("c.state", f.State)
+	q.eq("c.account_id", f.AccountID)
+	q.eq("c.environment", f.Environment)
+	if err := q.after(f.Cursor, "(c.period, c.id) < (?, ?)"); err != nil {
+		return reconcile.Page[reconcile.CycleSummary]{}, err
+	}
+	var rows []summaryRow
+	err := r.db.gorm.WithContext(ctx).Raw(summarySelect+q.sql()+" ORDER BY c.period DESC, c.id DESC LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
+	if err != nil {
+		return reconcile.Page[reconcile.CycleSummary]{}, wrap(err)
+	}
+	var page reconcile.Page[reconcile.CycleSummary]
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		page.NextCursor = cursor(rows[f.Limit-1].Period, rows[f.Limit-1].ID)
+	}
+	for _, row := range rows {
+		v, err := row.view()
+		if err != nil {
+			return page, err
+		}
+		page.Items = append(page.Items, v)
+	}
+	return page, nil
+}
+
+// Periods lists the periods with cycles.
+func (r *Reader) Periods(ctx context.Context) ([]string, error) {
+	var out []string
+	return out, wrap(r.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT period FROM cycles ORDER BY period DESC`).Scan(&out).Error)
+}
+
+// TieOut loads everything behind one cycle's total.
+func (r *Reader) TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, error) {
+	var row summaryRow
+	if err := r.db.gorm.WithContext(ctx).Raw(summarySelect+" WHERE c.id = ?", cycleID).Scan(&row).Error; err != nil {
+		return reconcile.TieOut{}, wrap(err)
+	}
+	if row.ID == "" {
+		return reconcile.TieOut{}, fault.New(fault.NotFound, "cycle_not_found", "there is no cycle %q", cycleID)
+	}
+	summary, err := row.view()
+	if err != nil {
+		return reconcile.TieOut{}, err
+	}
+	t := reconcile.TieOut{CycleSummary: summary}
+	for _, load := range []func(context.Context, *gorm.DB, *reconcile.TieOut) error{tieOutHead, tieOutRows, tieOutLines, tieOutWriteBack} {
+		if err := load(ctx, r.db.gorm, &t); err != nil {
+			return t, wrap(err)
+		}
+	}
+	return t, nil
+}
+
+func tieOutHead(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
+	var h struct {
+		ContractID, TermsHash, Terms, PlanID, PlanHash, InputDigest string
+		Watermark                                                   *time.Time
+		PaidMinor, StripeNetMinor                                   *int64
+		PooledCase                                                  string
+	}
+	err := tx.WithContext(ctx).Raw(`
+		SELECT c.contract_id, k.terms_hash, k.terms, c.plan_id, p.plan_hash, c.input_digest, c.watermark, c.paid_minor, c.stripe_net_minor,
+			coalesce((SELECT case_id FROM readouts r WHERE r.cycle_id = c.id AND r.snapshot_id = ?), '') AS pooled_case
+		FROM cycles c JOIN contracts k ON k.id = c.contract_id JOIN measurement_plans p ON p.id = c.plan_id WHERE c.id = ?`, lift.SnapshotPooled, t.ID).Scan(&h).Error
+	if err != nil {
+		return err
+	}
+	var terms billing.Terms
+	if err := json.Unmarshal([]byte(h.Terms), &terms); err != nil {
+		return err
+	}
+	t.ContractID, t.ContractHash, t.Share, t.PlanID, t.PlanHash = h.ContractID, h.TermsHash, terms.Share, h.PlanID, h.PlanHash
+	t.InputDigest, t.StripeNetMinor, t.PooledCaseID = h.InputDigest, h.StripeNetMinor, h.PooledCase
+	if h.Watermark != nil {
+		t.Watermark = h.Watermark.UTC()
+	}
+	if h.PaidMinor != nil {
+		t.PaidRevenueMinor = *h.PaidMinor
+	}
+	return nil
+}
+
+func tieOutRows(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
+	err := tx.WithContext(ctx).Raw(`SELECT bucket, snapshot_id, amount_minor, events FROM cycle_buckets WHERE cycle_id = ? ORDER BY bucket <> 'snapshot', bucket, snapshot_id`, t.ID).Scan(&t.Buckets).Error
+	if err != nil {
+		return err
+	}
+	return tx.WithContext(ctx).Raw(`SELECT number, name, snapshot_id, formula, inputs, result FROM cycle_steps WHERE cycle_id = ? ORDER BY number`, t.ID).Scan(&t.Steps).Error
+}
+
+// tieOutLines lists one line per snapshot readout, priced when the cycle has come
+// that far.
+func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
+	err := tx.WithContext(ctx).Raw(`
+		SELECT r.snapshot_id, s.name AS snapshot_name, r.case_id, coalesce(l.fee_minor, 0) > 0 AS billed, r.verdict, r.headline AS headline_code,
+			r.explanation, r.units, r.holdout_units, r.observed_minor, coalesce(l.measured_minor, floor(r.lift)::bigint) AS measured_minor,
+			coalesce(l.bound_minor, floor(r.bound)::bigint) AS bound_minor, coalesce(l.high_water_from, 0) AS high_water_from,
+			coalesce(l.high_water_to, 0) AS high_water_to, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.deferred_minor, 0) AS deferred_minor,
+			coalesce(l.fee_minor, 0) AS fee_minor, coalesce(wl.stripe_id, '') AS stripe_line_id, wl.amount_minor AS stripe_minor
+		FROM readouts r
+		LEFT JOIN policy_snapshots s ON s.account_id = r.account_id AND s.id = r.snapshot_id
+		LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id
+		LEFT JOIN writeback_intents w ON w.cycle_id = r.cycle_id
+		LEFT JOIN writeback_lines wl ON wl.intent_id = w.id AND wl.line = r.snapshot_id
+		WHERE r.cycle_id = ? AND r.snapshot_id <> ? ORDER BY r.snapshot_id`, t.ID, lift.SnapshotPooled).Scan(&t.Lines).Error
+	for _, l := range t.Lines {
+		if l.Billed {
+			t.CaseIDs = append(t.CaseIDs, l.CaseID)
+		}
+	}
+	return err
+}
+
+func tieOutWriteBack(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
+	var w struct {
+		ID, HostedURL, PDFURL, StripeStatus string
+		FinalizedAt                         *time.Time
+	}
+	err := tx.WithContext(ctx).Raw(`SELECT id, hosted_url, pdf_url, stripe_status, finalized_at FROM writeback_intents WHERE cycle_id = ?`, t.ID).Scan(&w).Error
+	if err != nil || w.ID == "" {
+		return err
+	}
+	t.HostedURL, t.PDFURL, t.StripeStatus = w.HostedURL, w.PDFURL, w.StripeStatus
+	if w.FinalizedAt != nil {
+		at := w.FinalizedAt.UTC()
+		t.FinalizedAt = &at
+	}
+	return tx.WithContext(ctx).Raw(`SELECT at, operation, outcome, request_id FROM writeback_attempts WHERE intent_id = ? ORDER BY id`, w.ID).Scan(&t.Attempts).Error
+}
+
+// where collects conditions; column names come from this package only.
+type where struct {
+	conds []string
+	args  []any
+}
+
+func (w *where) add(cond string, args ...any) {
+	w.conds = append(w.conds, cond)
+	w.args = append(w.args, args...)
+}
+
+func (w *where) eq(column, value string) {
+	if value != "" {
+		w.add(column+" = ?", value)
+	}
+}
+
+func (w *where) after(c, cond string) error {
+	if c == "" {
+		return nil
+	}
+	a, b, err := parseCursor(c)
+	if err == nil {
+		w.add(cond, a, b)
+	}
+	return err
+}
+
+func (w *where) sql() string {
+	if len(w.conds) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.conds, " AND ")
+}
+
+// A cursor is the key of the last row, "a~b"; it holds nothing secret.
+func cursor(a, b string) string { return fmt.Sprintf("%s~%s", a, b) }
+
+func parseCursor(c string) (a, b string, err error) {
+	a, b, ok := strings.Cut(c, "~")
+	if !ok {
+		return "", "", fault.InvalidField("cursor", "cursor_malformed", "%q is not a cursor of this list", c).Fix("Use next_cursor of the previous page")
+	}
+	return a, b, nil
+}

@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
+)
+
+// environmentOf reads a stored environment; the tables hold no other value.
+func environmentOf(s string) account.Environment { return account.Environment(s) }
+
+type readoutRow struct {
+	CaseID, PreviousCaseID, CycleID, AccountID, AccountName, Environment, SnapshotID, SnapshotName, Period, Currency string
+	Units, HoldoutUnits, ObservedMinor                                                                               int64
+	Lift, Counterfactual, SE, VarianceCR, VarianceB, Variance0, IntervalLow, IntervalHigh, Bound, ESS                float64
+	Z, Verdict, Headline, Explanation, Checks, PlanHash, Estimator, InputDigest, Manifest                            string
+	Watermark                                                                                                        time.Time
+	BaseMinor, FeeMinor                                                                                              int64
+}
+
+const readoutSelect = `
+	SELECT r.case_id, r.previous_case_id, r.cycle_id, r.account_id, a.name AS account_name, r.environment, r.snapshot_id,
+		coalesce(s.name, 'All snapshots together') AS snapshot_name, r.period, r.currency, r.units, r.holdout_units, r.observed_minor,
+		r.lift, r.counterfactual, r.se, r.variance_cr AS variance_cr, r.variance_b AS variance_b, r.variance_0 AS variance0,
+		r.interval_low, r.interval_high, r.bound, r.ess, r.z, r.verdict, r.headline, r.explanation, r.checks::text AS checks, r.plan_hash,
+		r.estimator, r.manifest, c.input_digest, c.watermark, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.fee_minor, 0) AS fee_minor
+	FROM readouts r JOIN accounts a ON a.id = r.account_id JOIN cycles c ON c.id = r.cycle_id
+	LEFT JOIN policy_snapshots s ON s.account_id = r.account_id AND s.id = r.snapshot_id
+	LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id`
+
+func (r readoutRow) view() (reconcile.Readout, error) {
+	v := reconcile.Readout{
+		CaseID: r.CaseID, PreviousCaseID: r.PreviousCaseID, CycleID: r.CycleID, AccountID: r.AccountID, AccountName: r.AccountName,
+		Environment: environmentOf(r.Environment), SnapshotID: r.SnapshotID, SnapshotName: r.SnapshotName, Period: r.Period, Currency: r.Currency,
+		Units: r.Units, HoldoutUnits: r.HoldoutUnits, ObservedMinor: r.ObservedMinor, Lift: r.Lift, Counterfactual: r.Counterfactual, SE: r.SE,
+		VarianceCR: r.VarianceCR, VarianceB: r.VarianceB, Variance0: r.Variance0, IntervalLow: r.IntervalLow, IntervalHigh: r.IntervalHigh,
+		Bound: r.Bound, Z: r.Z, ESS: r.ESS, Verdict: r.Verdict, HeadlineCode: r.Headline, Explanation: r.Explanation, PlanHash: r.PlanHash,
+		Estimator: r.Estimator, InputDigest: r.InputDigest, Watermark: r.Watermark.UTC(), Manifest: r.Manifest,
+		Billed: r.FeeMinor > 0, BaseMinor: r.BaseMinor, FeeMinor: r.FeeMinor,
+	}
+	var checks []lift.Check
+	if err := json.Unmarshal([]byte(r.Checks), &checks); err != nil {
+		return v, fault.Wrap(err, fault.Internal, "checks_unreadable", "the checks of case %s cannot be read", r.CaseID)
+	}
+	for _, c := range checks {
+		v.Checks = append(v.Checks, reconcile.Check{Code: string(c.Code), Status: string(c.Status), Value: c.Value, Threshold: c.Threshold, Explain: c.Explain})
+	}
+	return v, nil
+}
+
+// Readout loads one readout by its case ID.
+func (r *Reader) Readout(ctx context.Context, caseID string) (reconcile.Readout, error) {
+	var row readoutRow
+	if err := r.db.gorm.WithContext(ctx).Raw(readoutSelect+" WHERE r.case_id = ?", caseID).Scan(&row).Error; err != nil {
+		return reconcile.Readout{}, wrap(err)
+	}
+	if row.CaseID == "" {
+		return reconcile.Readout{}, fault.New(fault.NotFound, "readout_not_found", "there is no readout with the case ID %q", caseID)
+	}
+	return row.view()
+}
+
+// Readouts pages by (period, snapshot), newest period first.
+func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error) {
+	q := where{}
+	q.eq("r.account_id", accountID)
+	q.eq("r.period", f.Period)
+	var page reconcile.Page[reconcile.Readout]
+	if err := q.after(f.Cursor, "(r.period, r.snapshot_id) < (?, ?)"); err != nil {
+		return page, err
+	}
+	var rows []readoutRow
+	err := r.db.gorm.WithContext(ctx).Raw(readoutSelect+q.sql()+" ORDER BY r.period DESC, r.snapshot_id DESC LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
+	if err != nil {
+		return page, wrap(err)
+	}
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		page.NextCursor = cursor(rows[f.Limit-1].Period, rows[f.Limit-1].SnapshotID)
+	}
+	for _, row := range rows {
+		v, err := row.view()
+		if err != nil {
+			return page, err
+		}
+		page.Items = append(page.Items, v)
+	}
+	return page, nil
+}
+
+// RewardEvents pages by (effective_at, fact_key), newest first.
+func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
+	q := where{}
+	q.add("e.connection_id = (SELECT source_connection FROM accounts WHERE id = ?)", f.AccountID)
+	q.eq("e.kind", f.Kind)
+	if f.Period != "" {
+		q.add("e.effective_at >= (?::text || '-01')::date AND e.effective_at < (?::text || '-01')::date + interval '1 month'", f.Period, f.Period)
+	}
+	switch f.Mapped {
+	case "yes":
+		q.add("coalesce(l.user_id, '') <> ''")
+	case "no":
+		q.add("coalesce(l.user_id, '') = ''")
+	}
+	if f.Search != "" {
+		q.add("? IN (e.customer_id, e.subscription_id, e.invoice_id, e.charge_id, e.event_id, e.object_id, e.fact_key, coalesce(l.user_id, ''))", f.Search)
+	}
+	var page reconcile.Page[reconcile.RewardEvent]
+	if err := q.after(f.Cursor, "(e.effective_at, e.fact_key) < (?::timestamptz, ?)"); err != nil {
+		return page, err
+	}
+	err := r.db.gorm.WithContext(ctx).Raw(`
+		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, coalesce(nullif(e.customer_id, ''), o.customer_id, '') AS customer_id,
+			coalesce(l.user_id, '') AS user_id, e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id,
+			coalesce(o.own_invoice, false) AS own_invoice
+		FROM reward_events e
+		LEFT JOIN charge_owners o ON o.connection_id = e.connection_id AND o.charge_id = e.charge_id
+		LEFT JOIN LATERAL (
+			SELECT user_id FROM customer_links l WHERE l.connection_id = e.connection_id AND l.customer_id = coalesce(nullif(e.customer_id, ''), o.customer_id)
+			ORDER BY l.valid_from <= e.effective_at DESC, CASE WHEN l.valid_from <= e.effective_at THEN l.valid_from END DESC, l.valid_from LIMIT 1) l ON true`+
+		q.sql()+` ORDER BY e.effective_at DESC, e.fact_key DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&page.Items).Error
+	if err != nil {
+		return page, wrap(err)
+	}
+	if len(page.Items) > f.Limit {
+		page.Items = page.Items[:f.Limit]
+		last := page.Items[f.Limit-1]
+		page.NextCursor = cursor(last.EffectiveAt.UTC().Format(time.RFC3339Nano), last.FactKey)
+	}
+	return page, nil
+}
+
+// Accounts lists accounts with what flows through them.
+func (r *Reader) Accounts(ctx context.Context) ([]reconcile.Overview, error) {
+	var rows []struct {
+		reconcile.Overview
+		Env string
+	}
+	err := r.db.gorm.WithContext(ctx).Raw(`
+		SELECT a.id, a.name, a.environment AS env, a.source_connection, coalesce(a.issuer_connection, '') AS issuer_connection,
+			coalesce(a.payer_customer, '') AS payer_customer,
+			coalesce((SELECT id FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS contract_id,
+			coalesce((SELECT id FROM measurement_plans p WHERE p.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS plan_id,
+			(SELECT count(*) FROM policy_snapshots s WHERE s.account_id = a.id) AS snapshots,
+			(SELECT count(*) FROM decision_keys d WHERE d.account_id = a.id) AS decisions,
+			(SELECT count(*) FROM event_processing e WHERE e.connection_id = a.source_connection) AS stripe_events,
+			(SELECT count(*) FROM event_processing e WHERE e.connection_id = a.source_connection AND e.status = 'pending') AS pending_events,
+			(SELECT count(*) FROM event_processing e WHERE e.connection_id = a.source_connection AND e.status IN ('dead', 'quarantined')) AS dead_events,
+			(SELECT max(created) FROM stripe_events e WHERE e.connection_id = a.source_connection) AS last_event_at
+		FROM accounts a ORDER BY a.id`).Scan(&rows).Error
+	out := make([]reconcile.Overview, len(rows))
+	for i, row := range rows {
+		out[i] = row.Overview
+		out[i].Environment = environmentOf(row.Env)
+	}
+	return out, wrap(err)
+}
+
+var _ reconcile.Reader = (*Reader)(nil)

@@ -1,0 +1,95 @@
+package system
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// SecretBox seals with AES-256-GCM. A sealed text is version byte 1, the 12-byte
+// random nonce, and the ciphertext with its tag; the context is authenticated, so
+// a ciphertext can't be moved to another row.
+type SecretBox struct{ aead cipher.AEAD }
+
+const boxVersion = 1
+
+// KeyBytes is the length of the encryption key.
+const KeyBytes = 32
+
+// NewSecretBox opens a box with a key of 32 bytes.
+func NewSecretBox(key []byte) (*SecretBox, error) {
+	if len(key) != KeyBytes {
+		return nil, fault.InvalidField("LIFTBILL_ENCRYPTION_KEY", "encryption_key_length", "the encryption key must be %d bytes in base64", KeyBytes).
+			Fix("Make one with: openssl rand -base64 32")
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("open secret box: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("open secret box: %w", err)
+	}
+	return &SecretBox{aead}, nil
+}
+
+// ParseKey reads a base64 key.
+func ParseKey(text string) ([]byte, error) {
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(key) != KeyBytes {
+		return nil, fault.InvalidField("LIFTBILL_ENCRYPTION_KEY", "encryption_key_length", "the encryption key must be %d bytes in base64", KeyBytes).
+			Fix("Make one with: openssl rand -base64 32")
+	}
+	return key, nil
+}
+
+// KeyFile reads a base64 key from a file of the demo, making one the first time.
+func KeyFile(path string) (string, error) {
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		return string(raw), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("encryption key file: %w", err)
+	}
+	key := make([]byte, KeyBytes)
+	if _, err := rand.Read(key); err != nil {
+		return "", fmt.Errorf("make encryption key: %w", err)
+	}
+	text := base64.StdEncoding.EncodeToString(key)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return "", fmt.Errorf("encryption key file: %w", err)
+	}
+	return text, nil
+}
+
+// Seal encrypts plaintext for its context.
+func (b *SecretBox) Seal(context string, plaintext []byte) ([]byte, error) {
+	out := make([]byte, 1+b.aead.NonceSize(), 1+b.aead.NonceSize()+len(plaintext)+b.aead.Overhead())
+	out[0] = boxVersion
+	if _, err := rand.Read(out[1:]); err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	return b.aead.Seal(out, out[1:], plaintext, []byte(context)), nil
+}
+
+// Open decrypts; the error says nothing about the content.
+func (b *SecretBox) Open(context string, sealed []byte) ([]byte, error) {
+	n := 1 + b.aead.NonceSize()
+	if len(sealed) < n+b.aead.Overhead() || sealed[0] != boxVersion {
+		return nil, fault.New(fault.Internal, "secret_malformed", "a sealed value is damaged")
+	}
+	plain, err := b.aead.Open(nil, sealed[1:n], sealed[n:], []byte(context))
+	if err != nil {
+		return nil, fault.New(fault.Internal, "secret_unreadable", "a sealed value cannot be opened with this encryption key").
+			Fix("Start with the key that sealed it (LIFTBILL_ENCRYPTION_KEY)")
+	}
+	return plain, nil
+}
