@@ -95,8 +95,17 @@ func (s *Server) Register(e *echo.Echo) {
 	e.Binder = strictBinder{}
 	e.Use(requestID, safeHeaders, recovered, Guard())
 	e.POST(webhookPrefix+":endpoint", s.webhook)
-	RegisterHandlers(e.Group("", limited), NewStrictHandler(s, nil))
+	RegisterHandlers(limitedRoutes{e}, NewStrictHandler(s, nil))
 	s.registerReference(e)
+}
+
+// limitedRoutes adds the limits to every route that takes a body. (A group would
+// also answer for every path that it does not know, those of the pages included.)
+type limitedRoutes struct{ *echo.Echo }
+
+// POST implements EchoRouter.
+func (l limitedRoutes) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return l.Echo.POST(path, h, append(m, limited)...)
 }
 
 // ownRoute reports whether a path belongs to the API and not to the pages.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -24,6 +25,10 @@ const webhookTimeout = 5 * time.Second
 // may read or change the body before Receive. Answers have no body: a status is
 // all that Stripe acts on, and a refusal must not help a forger.
 func (s *Server) webhook(c echo.Context) error {
+	endpoint := c.Param("endpoint")
+	if strings.Contains(endpoint, "/") { // echo's last parameter takes the rest of the path
+		return c.NoContent(http.StatusNotFound)
+	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), webhookTimeout)
 	defer cancel()
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxWebhookBody))
@@ -34,7 +39,6 @@ func (s *Server) webhook(c echo.Context) error {
 	case err != nil:
 		return c.NoContent(http.StatusBadRequest)
 	}
-	endpoint := c.Param("endpoint")
 	_, err = s.Ingest.Receive(ctx, ingest.Delivery{
 		EndpointID: endpoint, SignatureHeader: c.Request().Header.Get("Stripe-Signature"), Body: body,
 	})

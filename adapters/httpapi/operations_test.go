@@ -1,0 +1,264 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"errors"
+	"iter"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
+)
+
+func TestCreateAnswers(t *testing.T) {
+	t.Parallel()
+	var given onboard.ConnectionInput
+	created := true
+	e := newServer(t, &fakes{connect: func(in onboard.ConnectionInput) (account.Connection, bool, error) {
+		given = in
+		return account.Connection{ID: in.ID, Environment: account.Live, Roles: account.Roles{Source: true}, KeyMask: "rk_live_…cret"}, created, nil
+	}})
+	w, body := serve(t, e, request(http.MethodPost, "/v1/connections", connection))
+	require.Equal(t, http.StatusCreated, w.Code)
+	require.Equal(t, "rk_live_verysecret", given.SecretKey)
+	require.NotContains(t, w.Body.String(), "verysecret", "keys are write-only")
+	require.Equal(t, "rk_live_…cret", body["key_mask"])
+	created = false
+	w, _ = serve(t, e, request(http.MethodPost, "/v1/connections", connection))
+	require.Equal(t, http.StatusOK, w.Code)
+
+	w, _ = serve(t, e, request(http.MethodPost, "/v1/connections/acme/webhook-endpoint", ""))
+	require.Equal(t, http.StatusCreated, w.Code)
+	require.NotContains(t, w.Body.String(), "whsec")
+	w, _ = serve(t, e, request(http.MethodPost, "/v1/accounts", `{"id":"acme","environment":"live","name":"Acme","source_connection":"acme"}`))
+	require.Equal(t, http.StatusCreated, w.Code)
+}
+
+func TestContractTakesDefaults(t *testing.T) {
+	t.Parallel()
+	e := newServer(t, &fakes{contract: func(terms billing.Terms) (billing.Contract, bool, error) {
+		c, err := billing.NewContract("c", "acme", account.Live, 1, terms, at)
+		return c, true, err
+	}})
+	w, body := serve(t, e, request(http.MethodPost, "/v1/accounts/acme/contracts", `{"id":"c","first_period":"2026-10","basis":"proven"}`))
+	require.Equal(t, http.StatusCreated, w.Code, w.Body.String())
+	require.Equal(t, "0.20", body["share"])
+	require.Equal(t, true, body["portfolio_cap"], "the basis decides")
+	require.EqualValues(t, 30, body["days_until_due"])
+
+	w, body = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/contracts", `{"id":"c","first_period":"2026-10","portfolio_cap":true,"case_ids_in_metadata":false,"collection_method":"charge_automatically"}`))
+	require.Equal(t, http.StatusCreated, w.Code, w.Body.String())
+	require.Equal(t, true, body["portfolio_cap"])
+	require.Equal(t, false, body["case_ids_in_metadata"])
+	require.EqualValues(t, 0, body["days_until_due"])
+
+	w, body = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/contracts", `{"id":"c","first_period":"2026-10","days_until_due":0}`))
+	require.Equal(t, http.StatusBadRequest, w.Code, "a zero that was written is no default")
+	require.Equal(t, "days_until_due", body["field"])
+}
+
+func TestPlanIsSealedWithEveryDefault(t *testing.T) {
+	t.Parallel()
+	e := newServer(t, &fakes{seal: func(in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
+		in.Plan.SaltCommitment = strings.Repeat("0", 64)
+		sealed, err := in.Plan.Seal(at)
+		return onboard.StoredPlan{ID: in.ID, AccountID: "acme", Environment: account.Live, Plan: sealed}, true, err
+	}})
+	w, body := serve(t, e, request(http.MethodPost, "/v1/accounts/acme/plans",
+		`{"id":"p","salt":"00112233445566778899aabbccddeeff","first_period":"2026-10","unit":"user","baseline":"none","holdout_probability":"0.5","thresholds":{"min_units":10}}`))
+	require.Equal(t, http.StatusCreated, w.Code, w.Body.String())
+	require.NotContains(t, w.Body.String(), "00112233", "the salt is write-only")
+	raw, err := json.Marshal(body["plan"])
+	require.NoError(t, err)
+	var got lift.Plan
+	require.NoError(t, json.Unmarshal(raw, &got))
+	want := lift.DefaultThresholds()
+	want.MinUnits = 10
+	require.Empty(t, cmp.Diff(want, got.Thresholds))
+	require.Equal(t, "3.290527", got.ErrorBudget.ZLine)
+	require.Equal(t, lift.DefaultFolds, got.Folds)
+}
+
+func upload(body string) *http.Request {
+	r := request(http.MethodPost, "/v1/accounts/acme/decisions", body)
+	r.Header.Set("Content-Type", "application/x-ndjson; charset=utf-8")
+	return r
+}
+
+func TestUploadAnswers(t *testing.T) {
+	t.Parallel()
+	bad := []decisions.BadRow{{Row: 17, Field: "propensity", Code: "propensity_sum", Message: "the probabilities sum to 0.9"}}
+	for name, tc := range map[string]struct {
+		result decisions.Result
+		err    error
+		status int
+		code   string
+	}{
+		"all good":    {decisions.Result{Accepted: 3}, nil, 200, ""},
+		"all known":   {decisions.Result{Duplicates: 3}, nil, 200, ""},
+		"some bad":    {decisions.Result{Accepted: 2, Rejected: 1, BadRows: bad}, nil, 200, ""},
+		"all bad":     {decisions.Result{Rejected: 3, BadRows: bad}, nil, 422, "rows_rejected"},
+		"no rows":     {decisions.Result{}, nil, 400, "body_empty"},
+		"no account":  {decisions.Result{}, fault.New(fault.NotFound, "account_unknown", "no"), 404, "account_unknown"},
+		"store fails": {decisions.Result{}, errors.New("boom"), 500, "internal"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newServer(t, &fakes{append: func(iter.Seq[decisions.Row]) (decisions.Result, error) { return tc.result, tc.err }})
+			w, body := serve(t, e, upload("x\n"))
+			require.Equal(t, tc.status, w.Code, w.Body.String())
+			if tc.code != "" {
+				require.Equal(t, tc.code, body["code"])
+				require.NotEmpty(t, body["request_id"])
+			}
+			if tc.result.Rejected > 0 {
+				row := body["rows"].([]any)[0].(map[string]any)
+				require.Equal(t, map[string]any{"row": 17.0, "field": "propensity", "code": "propensity_sum", "message": "the probabilities sum to 0.9"}, row)
+			}
+		})
+	}
+}
+
+func TestUploadThatBreaksOffSaysWhatIsStored(t *testing.T) {
+	t.Parallel()
+	e := newServer(t, &fakes{append: func(rows iter.Seq[decisions.Row]) (decisions.Result, error) {
+		n := 0
+		for range rows {
+			n++
+		}
+		return decisions.Result{Accepted: n}, nil
+	}})
+	r := upload("x\ny\n")
+	r.Body = broken{r.Body}
+	w, body := serve(t, e, r)
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.Equal(t, "upload_cut", body["code"])
+	require.Contains(t, body["detail"], "2 new")
+}
+
+func TestManifestKeepsItsBytes(t *testing.T) {
+	t.Parallel()
+	manifest := "{\"b\":1,\"a\":\"<&>\"}"
+	e := newServer(t, &fakes{readout: func(id string) (reconcile.Readout, error) {
+		return reconcile.Readout{CaseID: id, Manifest: manifest}, nil
+	}})
+	w, _ := serve(t, e, request(http.MethodGet, "/v1/readouts/abc/manifest", ""))
+	require.Equal(t, manifest, w.Body.String())
+	require.Equal(t, `"abc"`, w.Header().Get("ETag"))
+	r := request(http.MethodGet, "/v1/readouts/abc/manifest", "")
+	r.Header.Set("If-None-Match", `W/"x", "abc"`)
+	w, _ = serve(t, e, r)
+	require.Equal(t, http.StatusNotModified, w.Code)
+	require.Zero(t, w.Body.Len())
+}
+
+func TestReadoutWithoutNumbers(t *testing.T) {
+	t.Parallel()
+	e := newServer(t, &fakes{readout: func(id string) (reconcile.Readout, error) {
+		return reconcile.Readout{CaseID: id, Currency: "usd", Lift: math.NaN(), SE: math.Inf(1), Bound: -1.5, FeeMinor: 412050}, nil
+	}})
+	w, body := serve(t, e, request(http.MethodGet, "/v1/readouts/abc", ""))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	estimate := body["estimate"].(map[string]any)
+	require.Nil(t, estimate["lift"])
+	require.Nil(t, estimate["standard_error"])
+	require.InDelta(t, -1.5, estimate["bound"], 0)
+	require.Equal(t, map[string]any{"minor": 412050.0, "currency": "usd", "formatted": "4,120.50 USD"}, body["fee"])
+}
+
+func TestListsPassTheirFiltersOn(t *testing.T) {
+	t.Parallel()
+	var cycles reconcile.CyclesFilter
+	var events reconcile.RewardEventsFilter
+	total, zero, amount := int64(500), int64(0), int64(-500)
+	e := newServer(t, &fakes{
+		cycles: func(f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
+			cycles = f
+			return reconcile.Page[reconcile.CycleSummary]{NextCursor: "n", Items: []reconcile.CycleSummary{
+				{ID: "a.2026-10", Currency: "usd", State: billing.Invoiced, EngineMinor: 500, StripeMinor: &total, DifferenceMinor: &zero, StripeInvoiceID: "in_1"},
+				{ID: "b.2026-10", Currency: "usd", State: billing.Withheld},
+			}}, nil
+		},
+		events: func(f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
+			events = f
+			return reconcile.Page[reconcile.RewardEvent]{Items: []reconcile.RewardEvent{{Kind: "refund", AmountMinor: &amount, Currency: "usd"}, {Kind: "churn"}}}, nil
+		},
+	})
+	_, body := serve(t, e, request(http.MethodGet, "/v1/cycles?period=2026-10&state=invoiced&account=acme&environment=live&limit=7&cursor=c", ""))
+	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{Period: "2026-10", State: "invoiced", AccountID: "acme", Environment: "live", Limit: 7, Cursor: "c"}, cycles))
+	items := body["items"].([]any)
+	require.Equal(t, "0.00 USD", items[0].(map[string]any)["difference"].(map[string]any)["formatted"])
+	require.NotContains(t, items[1], "stripe_total", "empty and zero are different")
+	require.Equal(t, "n", body["next_cursor"])
+
+	_, body = serve(t, e, request(http.MethodGet, "/v1/invoices", ""))
+	require.Len(t, body["items"], 1)
+
+	_, body = serve(t, e, request(http.MethodGet, "/v1/accounts/acme/reward-events?kind=refund&period=2026-10&mapped=no&q=cus_1", ""))
+	require.Empty(t, cmp.Diff(reconcile.RewardEventsFilter{AccountID: "acme", Kind: "refund", Period: "2026-10", Mapped: "no", Search: "cus_1"}, events))
+	items = body["items"].([]any)
+	require.Equal(t, "-5.00 USD", items[0].(map[string]any)["amount"].(map[string]any)["formatted"])
+	require.NotContains(t, items[1], "amount")
+
+	_, body = serve(t, e, request(http.MethodGet, "/v1/accounts/acme/readouts", ""))
+	require.Equal(t, []any{}, body["items"], "an empty list is []")
+}
+
+func TestShortListsArePaged(t *testing.T) {
+	t.Parallel()
+	e := newServer(t, &fakes{accounts: []reconcile.Overview{{ID: "c"}, {ID: "a", LastEventAt: &at}, {ID: "b"}}, connections: []account.Connection{{ID: "x"}}})
+	var seen []string
+	cursor := ""
+	for range 3 {
+		_, body := serve(t, e, request(http.MethodGet, "/v1/accounts?limit=1&cursor="+cursor, ""))
+		items := body["items"].([]any)
+		require.Len(t, items, 1)
+		seen = append(seen, items[0].(map[string]any)["id"].(string))
+		cursor, _ = body["next_cursor"].(string)
+	}
+	require.Equal(t, []string{"a", "b", "c"}, seen)
+	require.Empty(t, cursor)
+	_, body := serve(t, e, request(http.MethodGet, "/v1/connections", ""))
+	require.Len(t, body["items"], 1)
+	require.NotContains(t, body, "next_cursor")
+}
+
+func TestTieOut(t *testing.T) {
+	t.Parallel()
+	e := newServer(t, &fakes{tieOut: func(id string) (reconcile.TieOut, error) {
+		if id != "acme.2026-10" {
+			return reconcile.TieOut{}, fault.New(fault.NotFound, "cycle_unknown", "there is no cycle %q", id)
+		}
+		return reconcile.TieOut{CycleSummary: reconcile.CycleSummary{ID: id, Currency: "jpy"}, PaidRevenueMinor: 1000, FinalizedAt: &at,
+			Buckets: []reconcile.BucketSum{{Bucket: "snapshot", SnapshotID: "s", AmountMinor: 1000}}, Lines: []reconcile.Line{{FeeMinor: 7}},
+			Steps: []reconcile.Step{{Number: 1}}, Attempts: []reconcile.Attempt{{RequestID: "req_1"}}}, nil
+	}})
+	w, body := serve(t, e, request(http.MethodGet, "/v1/cycles/acme.2026-10", ""))
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, "1,000 JPY", body["paid_revenue"].(map[string]any)["formatted"])
+	require.Len(t, body["lines"], 1)
+	w, body = serve(t, e, request(http.MethodGet, "/v1/cycles/other", ""))
+	require.Equal(t, http.StatusNotFound, w.Code)
+	require.Equal(t, "cycle_unknown", body["code"])
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	w, _ := serve(t, newServer(t, &fakes{}), request(http.MethodGet, "/readyz", ""))
+	require.Equal(t, http.StatusOK, w.Code)
+	w, body := serve(t, newServer(t, &fakes{ready: errors.New("dial tcp 10.0.0.9")}), request(http.MethodGet, "/readyz", ""))
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, "not_ready", body["code"])
+	require.NotContains(t, w.Body.String(), "10.0.0.9")
+}

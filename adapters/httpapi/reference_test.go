@@ -1,0 +1,103 @@
+package httpapi_test
+
+import (
+	"iter"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"io"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/app/decisions"
+)
+
+// broken ends the body with an error after its bytes.
+type broken struct{ io.ReadCloser }
+
+func (b broken) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func TestEveryRouteOfTheSpecIsServed(t *testing.T) {
+	t.Parallel()
+	e := newServer(t, &fakes{})
+	_, spec := serve(t, e, request(http.MethodGet, "/openapi.json", ""))
+	var want, got []string
+	for path, methods := range spec["paths"].(map[string]any) {
+		for method, op := range methods.(map[string]any) {
+			o := op.(map[string]any)
+			want = append(want, strings.ToUpper(method)+" "+regexp.MustCompile(`\{(\w+)\}`).ReplaceAllString(path, ":$1"))
+			require.NotEmpty(t, o["summary"])
+			require.NotEmpty(t, o["tags"])
+			require.Contains(t, o["responses"], "200")
+		}
+	}
+	for _, r := range e.Routes() {
+		if strings.HasPrefix(r.Path, "/v1/stripe/") || r.Path == "/openapi.json" || r.Path == "/docs/api" {
+			continue
+		}
+		got = append(got, r.Method+" "+r.Path)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	require.Equal(t, want, got)
+}
+
+func TestReferencePage(t *testing.T) {
+	t.Parallel()
+	e := newServer(t, &fakes{})
+	w, _ := serve(t, e, request(http.MethodGet, "/docs/api", ""))
+	require.Equal(t, http.StatusOK, w.Code)
+	page := w.Body.String()
+	_, spec := serve(t, e, request(http.MethodGet, "/openapi.json", ""))
+	for path := range spec["paths"].(map[string]any) {
+		require.Contains(t, page, path)
+	}
+	for name := range spec["components"].(map[string]any)["schemas"].(map[string]any) {
+		require.Contains(t, page, `id="schema-`+name+`"`)
+	}
+	for _, link := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		require.Contains(t, page, `id="`+link[1]+`"`, "every link on the page leads somewhere")
+	}
+	require.NotRegexp(t, `(src|href)="(https?:)?//`, page, "nothing comes from another host")
+}
+
+// TestUploadIsStreamed sends one row, sees that it was handed on, and only then
+// sends the next one.
+func TestUploadIsStreamed(t *testing.T) {
+	t.Parallel()
+	seen := make(chan int)
+	e := newServer(t, &fakes{append: func(rows iter.Seq[decisions.Row]) (decisions.Result, error) {
+		n := 0
+		for row := range rows {
+			n++
+			seen <- row.Number
+		}
+		return decisions.Result{Accepted: n}, nil
+	}})
+	srv := httptest.NewServer(e)
+	t.Cleanup(srv.Close)
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(srv.URL, "http://"), 5*time.Second)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = io.WriteString(conn, "POST /v1/accounts/acme/decisions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nx\n\r\n")
+	require.NoError(t, err)
+	require.Equal(t, 1, <-seen)
+	_, err = io.WriteString(conn, "2\r\ny\n\r\n0\r\n\r\n")
+	require.NoError(t, err)
+	require.Equal(t, 2, <-seen)
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), `"accepted":2`)
+}
