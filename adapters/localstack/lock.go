@@ -48,8 +48,8 @@ func TakeLock(ctx context.Context, path string, exclusive bool, within time.Dura
 	}
 }
 
-// sign writes our process id into the file, for messages only.
-func (l *Lock) sign() {
+// Sign writes our process id into the file, for messages only.
+func (l *Lock) Sign() {
 	_ = l.file.Truncate(0)
 	_, _ = l.file.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
 }
@@ -75,7 +75,7 @@ func lockDir(ctx context.Context, path, dir string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.sign()
+	l.Sign()
 	return l, nil
 }
 

@@ -231,6 +231,7 @@ type host struct {
 	binGlobs []string // folders with PostgreSQL binaries, patterns
 	lookPath func(string) (string, error)
 	root     bool
+	aptConf  string // what keeps Debian's package from starting a server
 }
 
 func thisHost() host {
@@ -244,6 +245,7 @@ func thisHost() host {
 		},
 		lookPath: exec.LookPath,
 		root:     os.Geteuid() == 0,
+		aptConf:  createClusterConf,
 	}
 }
 

@@ -29,7 +29,7 @@ func (h host) installPostgres(ctx context.Context, opts PostgresOptions) error {
 		return err
 	}
 	opts.Log("PostgreSQL: none found; installing it (apt-get install postgresql, about 75 MB, no system-wide server)")
-	if err := noSystemCluster(createClusterConf); err != nil {
+	if err := noSystemCluster(h.aptConf); err != nil {
 		return err
 	}
 	for _, args := range [][]string{

@@ -233,8 +233,11 @@ var serverVersionPattern = regexp.MustCompile(`server=([0-9A-Za-z.+-]+)`)
 func temporalVersion(ctx context.Context, binary string) (string, error) {
 	out, err := exec.CommandContext(ctx, binary, "--version").CombinedOutput()
 	match := serverVersionPattern.FindSubmatch(out)
-	if err != nil || match == nil {
-		return "", fmt.Errorf("%s is no usable temporaldev binary (%w): %s", binary, err, strings.TrimSpace(string(out)))
+	if err == nil && match == nil {
+		err = errors.New("it names no server version")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s is no usable temporaldev binary: %w %s", binary, err, strings.TrimSpace(string(out)))
 	}
 	return string(match[1]), nil
 }

@@ -122,6 +122,9 @@ func cacheDir(wanted string) (string, error) {
 		base, err := os.UserCacheDir()
 		if err != nil {
 			base = filepath.Join(os.TempDir(), fmt.Sprintf("liftbill-cache-%d", os.Geteuid()))
+			if err := OwnDir(base, 0o700); err != nil {
+				return "", fmt.Errorf("cache folder: %w", err)
+			}
 		}
 		wanted = filepath.Join(base, "liftbill")
 	}

@@ -75,6 +75,22 @@ func makeDir(dir string) error {
 	return os.Chmod(dir, 0o755)
 }
 
+// OwnDir makes a folder in a public place such as /tmp. One that exists must
+// be ours and no link, so that nobody prepares it for us.
+func OwnDir(dir string, mode fs.FileMode) error {
+	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("create a folder: %w", err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("look at a folder: %w", err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || !ok || int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is not a folder of this user: delete it", dir)
+	}
+	return os.Chmod(dir, mode)
+}
+
 // reachable tells whether u may enter every folder down to dir.
 func reachable(dir string, u *User) bool {
 	for {

@@ -76,17 +76,11 @@ func Ensure(ctx context.Context, opts Options) (*localstack.Postgres, error) {
 func sharedDir(key string) (string, error) {
 	digest := sha256.Sum256([]byte(key))
 	dir := filepath.Join(os.TempDir(), "liftbill-test-"+strconv.Itoa(os.Geteuid())+"-"+hex.EncodeToString(digest[:4]))
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	// The server may run as another user, who has to get into the folder.
+	if err := localstack.OwnDir(dir, 0o755); err != nil {
 		return "", fmt.Errorf("folder of the shared test cluster: %w", err)
 	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return "", fmt.Errorf("folder of the shared test cluster: %w", err)
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || !ok || int(st.Uid) != os.Geteuid() {
-		return "", fmt.Errorf("%s is not a folder of this user: delete it", dir)
-	}
-	return dir, os.Chmod(dir, 0o755) // the server may run as another user
+	return dir, nil
 }
 
 // join connects to the running cluster, or starts it. The caller holds the
@@ -125,8 +119,17 @@ func join(ctx context.Context, dir string, opts Options) (*localstack.Postgres, 
 	}
 }
 
-// connect uses the address that the supervisor wrote.
+// connect uses the address that the supervisor wrote. The server of one that
+// was killed may still answer for a moment, so the supervisor must live.
 func connect(ctx context.Context, dir string) (*localstack.Postgres, error) {
+	orphaned, err := localstack.TakeLock(ctx, filepath.Join(dir, supervisorLock), false, 0)
+	if err == nil {
+		orphaned.Release()
+		return nil, errors.New("no supervisor is running")
+	}
+	if !errors.Is(err, localstack.ErrLocked) {
+		return nil, err
+	}
 	b, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if err != nil {
 		return nil, err

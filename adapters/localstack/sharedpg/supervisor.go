@@ -46,6 +46,7 @@ func supervise(ctx context.Context, dir string) error {
 		return fmt.Errorf("another supervisor is still there: %w", err)
 	}
 	defer alone.Release()
+	alone.Sign()
 	data := filepath.Join(dir, "data")
 	install, _ := strconv.ParseBool(os.Getenv(installEnv))
 	p, err := localstack.EnsurePostgres(ctx, localstack.PostgresOptions{
