@@ -52,7 +52,6 @@ type recurring struct {
 	Aggregate *string `json:"aggregate_usage"`
 	Interval  string  `json:"interval"`
 	Count     int64   `json:"interval_count"`
-	TrialDays *int64  `json:"trial_period_days"`
 	Usage     string  `json:"usage_type"`
 }
 

@@ -38,9 +38,26 @@ type discount struct {
 	Subscription *string `json:"subscription"`
 }
 
+// deletedDiscount is the tombstone of a discount: it has no end any more.
 type deletedDiscount struct {
-	*discount
-	Deleted bool `json:"deleted"`
+	Checkout     any     `json:"checkout_session"`
+	Coupon       *coupon `json:"coupon"`
+	Customer     string  `json:"customer"`
+	Deleted      bool    `json:"deleted"`
+	ID           string  `json:"id"`
+	Invoice      *string `json:"invoice"`
+	InvoiceItem  *string `json:"invoice_item"`
+	Object       string  `json:"object"`
+	Promotion    any     `json:"promotion_code"`
+	Start        int64   `json:"start"`
+	Subscription *string `json:"subscription"`
+}
+
+func (d *discount) tombstone() deletedDiscount {
+	return deletedDiscount{
+		Coupon: d.Coupon, Customer: d.Customer, Deleted: true, ID: d.ID, Invoice: d.Invoice, InvoiceItem: d.InvoiceItem,
+		Object: d.Object, Start: d.Start, Subscription: d.Subscription,
+	}
 }
 
 func createCoupon(c *call) action {

@@ -353,7 +353,7 @@ func deleteCustomerDiscount(c *call) action {
 		d := cu.Discount
 		cu.Discount = nil
 		r.emit("customer.discount.deleted", d)
-		return deletedDiscount{d, true}, nil
+		return d.tombstone(), nil
 	}
 }
 

@@ -332,6 +332,6 @@ func deleteSubDiscount(c *call) action {
 		d := s.Discount
 		c.r.update("customer.subscription.updated", s, func() { s.Discount = nil })
 		c.r.emit("customer.discount.deleted", d)
-		return deletedDiscount{d, true}, nil
+		return d.tombstone(), nil
 	}
 }
