@@ -74,7 +74,7 @@ const (
 // Classify says what one event means, from its payload alone. The only error is a
 // body that is no event; whatever else is wrong becomes an Anomaly or a Read.
 func Classify(raw []byte, cfg Config) (Classification, error) {
-	env, w, err := parse(raw)
+	env, err := ParseEnvelope(raw)
 	if err != nil {
 		return Classification{}, err
 	}
@@ -87,14 +87,23 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 		b.out.Ignored = ignoredNotEvent
 	case !known:
 		b.out.Ignored = ignoredType
-	case len(w.data) == 0:
+	case env.Data == nil:
 		b.out.Anomaly = anomalyNoObject
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		handle(b, w.data, w.previous)
+		handle(b, payload(env.Data), payload(env.Previous))
 	}
 	return b.done(), nil
+}
+
+// payload decodes a part that the envelope has cut out; a missing one is empty.
+func payload(raw []byte) node {
+	n, err := decodeNode(raw)
+	if err != nil {
+		return nil
+	}
+	return n
 }
 
 // builder collects what a handler finds.

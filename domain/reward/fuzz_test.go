@@ -1,7 +1,11 @@
 package reward_test
 
 import (
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/domain/reward"
 )
@@ -28,6 +32,7 @@ func FuzzClassify(f *testing.F) {
 			return
 		}
 		wellFormed(t, c)
+		agreesWithDecoder(t, raw, c.Envelope)
 		if len(c.Envelope.Data) > 0 {
 			if _, err := reward.ClassifyObject(c.Envelope.Data, at(t0), reward.Config{}); err != nil {
 				t.Fatal(err)
@@ -37,4 +42,37 @@ func FuzzClassify(f *testing.F) {
 			}
 		}
 	})
+}
+
+// agreesWithDecoder compares the scanned envelope with a full decoding.
+func agreesWithDecoder(t *testing.T, raw []byte, e reward.Envelope) {
+	t.Helper()
+	var all, part obj
+	require.NoError(t, unmarshal(raw, &all))
+	if id, ok := all["id"].(string); ok {
+		require.Equal(t, strings.ReplaceAll(id, "\x00", ""), e.ID)
+	}
+	data, _ := all["data"].(obj)
+	object, isObject := data["object"].(obj)
+	require.Equal(t, isObject && !e.Thin, e.Data != nil)
+	if e.Data != nil {
+		require.NoError(t, unmarshal(e.Data, &part))
+		require.Empty(t, cmp.Diff(object, part))
+	}
+}
+
+func TestScanAgreesWithDecoder(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{
+		`{"id":"e","type":"t","data":{"object":{"a":"}\"{\\","b":[{},"]"],"id":"x"}}}`,
+		" \n{ \"id\" : \"e\\u0041\" ,\t\"type\":\"t\", \"data\" : { \"x\":1 , \"object\" : { } } } ",
+		`{"id":"e","type":"t","data":{"object":1,"object":{"id":"last"}}}`,
+		`{"id":"e","type":"t","data":{"object":{"id":"first"}},"data":[]}`,
+		`{"\u0069d":"e","type":"t","data":{"object":null}}`,
+		`{"id":"e","type":"t","created":-1e3,"livemode":true,"data":{}}`,
+	} {
+		e, err := reward.ParseEnvelope([]byte(raw))
+		require.NoError(t, err, raw)
+		agreesWithDecoder(t, []byte(raw), e)
+	}
 }
