@@ -43,7 +43,9 @@ func (h host) installPostgres(ctx context.Context, opts PostgresOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := awaitWithProgress(ctx, proc, opts.Log); err != nil {
+		if err := awaitWithProgress(ctx, proc, func(took time.Duration) {
+			opts.Log(fmt.Sprintf("PostgreSQL: apt-get %s: %s, %s", args[0], took, proc.Tail(1)))
+		}); err != nil {
 			return fmt.Errorf("%w (%s)", err, h.remedy())
 		}
 	}
@@ -67,9 +69,9 @@ func noSystemCluster(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// awaitWithProgress waits for a program that does its work and ends, and says
-// every few seconds what it is at.
-func awaitWithProgress(ctx context.Context, proc *Process, log func(string)) error {
+// awaitWithProgress waits for a program that does its work and ends, and calls
+// progress every few seconds.
+func awaitWithProgress(ctx context.Context, proc *Process, progress func(took time.Duration)) error {
 	began := time.Now()
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
@@ -83,7 +85,7 @@ func awaitWithProgress(ctx context.Context, proc *Process, log func(string)) err
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), proc.Stop())
 		case <-tick.C:
-			log(fmt.Sprintf("%s: %s, %s", proc.opts.Name, time.Since(began).Round(time.Second), proc.Tail(1)))
+			progress(time.Since(began).Round(time.Second))
 		}
 	}
 }

@@ -228,7 +228,7 @@ func TestDockerIsUsedWhenItsEngineAnswers(t *testing.T) {
 
 func TestUnreachableDataDirIsReplaced(t *testing.T) {
 	t.Parallel()
-	nobody := &User{Name: "nobody", UID: 65534, GID: 65534}
+	nobody := &User{Name: "nobody", UID: 61234, GID: 61234}
 	closed := t.TempDir() // its parent is ours alone
 	fallback := publicDir(t)
 	var log lines

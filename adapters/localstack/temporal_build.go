@@ -76,7 +76,10 @@ func build(ctx context.Context, opts TemporalOptions, goTool, binary string, env
 	if err != nil {
 		return err
 	}
-	if err := awaitWithProgress(ctx, proc, func(line string) { opts.Log("Temporal: " + line) }); err != nil {
+	progress := func(took time.Duration) {
+		opts.Log(fmt.Sprintf("Temporal: building the server: %s, %s", took, buildStep(proc.opts.LogFile)))
+	}
+	if err := awaitWithProgress(ctx, proc, progress); err != nil {
 		return fmt.Errorf("build the Temporal server: %w (the first build needs the Go module proxy and about 5 GB in %s; whole log: %s)", err, filepath.Dir(binary), proc.opts.LogFile)
 	}
 	if err := os.Rename(binary+".new", binary); err != nil {
@@ -85,6 +88,27 @@ func build(ctx context.Context, opts TemporalOptions, goTool, binary string, env
 	removeOldBuilds(binary)
 	opts.Log(fmt.Sprintf("Temporal: built in %s", time.Since(began).Round(time.Second)))
 	return nil
+}
+
+// buildStep says what the build is at. Go names each module that it downloads
+// and each package that it compiles, one a line.
+func buildStep(logFile string) string {
+	b, _ := os.ReadFile(logFile) // progress is not worth an error
+	compiled, latest := 0, ""
+	for line := range strings.Lines(string(b)) {
+		latest = strings.TrimSpace(line)
+		if !strings.HasPrefix(latest, "go: ") {
+			compiled++
+		}
+	}
+	switch {
+	case latest == "":
+		return "linking, or looking at what is compiled already"
+	case strings.HasPrefix(latest, "go: "):
+		return strings.TrimPrefix(latest, "go: ")
+	default:
+		return fmt.Sprintf("%d packages compiled, latest %s", compiled, latest)
+	}
 }
 
 // removeOldBuilds keeps the cache to two servers of 150 MB: the present one
@@ -120,7 +144,7 @@ func findGo() (string, error) {
 func cacheDir(wanted string) (string, error) {
 	if wanted == "" {
 		base, err := os.UserCacheDir()
-		if err != nil {
+		if err != nil || (os.Getenv("XDG_CACHE_HOME") == "" && !hasHome()) {
 			base = filepath.Join(os.TempDir(), fmt.Sprintf("liftbill-cache-%d", os.Geteuid()))
 			if err := OwnDir(base, 0o700); err != nil {
 				return "", fmt.Errorf("cache folder: %w", err)
@@ -142,7 +166,7 @@ func cacheDir(wanted string) (string, error) {
 // without what would lead it to another module.
 func buildEnv(cache string) []string {
 	env := append(os.Environ(), "GOWORK=off")
-	if os.Getenv("HOME") == "" {
+	if !hasHome() {
 		if os.Getenv("GOCACHE") == "" && os.Getenv("XDG_CACHE_HOME") == "" {
 			env = append(env, "GOCACHE="+filepath.Join(cache, "go-build"))
 		}
@@ -151,6 +175,13 @@ func buildEnv(cache string) []string {
 		}
 	}
 	return env
+}
+
+// hasHome tells whether there is a home folder: service accounts and bare
+// containers name none, or one that does not exist.
+func hasHome() bool {
+	info, err := os.Stat(os.Getenv("HOME"))
+	return err == nil && info.IsDir()
 }
 
 // buildKey digests what the binary depends on.

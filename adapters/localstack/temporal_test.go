@@ -101,6 +101,33 @@ func TestTemporalIsBuiltOnce(t *testing.T) {
 	require.NoError(t, err, "a failed build leaves the earlier one")
 }
 
+func TestBuildWithoutAHome(t *testing.T) {
+	for _, home := range []string{"", filepath.Join(t.TempDir(), "missing")} {
+		t.Setenv("HOME", home)
+		t.Setenv("TMPDIR", t.TempDir())
+		for _, name := range []string{"XDG_CACHE_HOME", "GOCACHE", "GOPATH"} {
+			t.Setenv(name, "")
+		}
+		cache, err := cacheDir("")
+		require.NoError(t, err)
+		require.Equal(t, os.Getenv("TMPDIR"), filepath.Dir(filepath.Dir(cache)))
+		env := buildEnv(cache)
+		require.Contains(t, env, "GOCACHE="+filepath.Join(cache, "go-build"))
+		require.Contains(t, env, "GOPATH="+filepath.Join(cache, "go"))
+	}
+}
+
+func TestBuildStepIsSaid(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "build.log")
+	require.Contains(t, buildStep(log), "linking")
+	text := "go: downloading example.com/a v1.2.3\n"
+	require.NoError(t, os.WriteFile(log, []byte(text), 0o600))
+	require.Equal(t, "downloading example.com/a v1.2.3", buildStep(log))
+	require.NoError(t, os.WriteFile(log, []byte(text+"internal/a\nexample.com/a\n"), 0o600))
+	require.Equal(t, "2 packages compiled, latest example.com/a", buildStep(log))
+}
+
 func TestBuildsOfOtherSourcesArePruned(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
