@@ -74,14 +74,21 @@ func serve(ctx context.Context, opts options, stdout io.Writer) error {
 		}
 		defer release()
 	}
-	server, err := newServer(opts)
+	logger, level, err := newLogger(opts)
+	if err != nil {
+		return err
+	}
+	server, err := newServer(opts, logger)
 	if err != nil {
 		return err
 	}
 	if err := server.Start(); err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
-	defer stopWithin(stopPatience, func() { _ = server.Stop() })
+	defer func() {
+		level.SetLevel(silent().Level())
+		stopWithin(stopPatience, func() { _ = server.Stop() })
+	}()
 
 	if err := ensureAttributes(ctx, opts); err != nil {
 		if ctx.Err() != nil {

@@ -23,6 +23,7 @@ import (
 	"go.temporal.io/server/common/primitives"
 	sqliteschema "go.temporal.io/server/schema/sqlite"
 	"go.temporal.io/server/temporal"
+	"go.uber.org/zap"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
@@ -37,7 +38,7 @@ const (
 )
 
 // newServer assembles the four services of Temporal in this process.
-func newServer(opts options) (temporal.Server, error) {
+func newServer(opts options, logger log.Logger) (temporal.Server, error) {
 	store, err := openStore(opts)
 	if err != nil {
 		return nil, err
@@ -46,7 +47,6 @@ func newServer(opts options) (temporal.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger := newLogger(opts)
 	authorizer, err := authorization.GetAuthorizerFromConfig(&conf.Global.Authorization)
 	if err != nil {
 		return nil, fmt.Errorf("authorizer: %w", err)
@@ -84,16 +84,28 @@ func newServer(opts options) (temporal.Server, error) {
 	return server, nil
 }
 
-func newLogger(opts options) log.Logger {
+// newLogger writes to stderr, without stack traces. The level can be raised at
+// the end: services that stop one after another complain about each other.
+func newLogger(opts options) (log.Logger, zap.AtomicLevel, error) {
+	conf := zap.NewProductionConfig()
+	conf.Sampling, conf.DisableStacktrace, conf.DisableCaller = nil, true, true
+	conf.EncoderConfig = log.DefaultZapEncoderConfig
+	if opts.logFormat != "json" {
+		conf.Encoding = "console"
+	}
+	conf.Level = zap.NewAtomicLevelAt(log.ParseZapLevel(opts.logLevel))
 	if opts.logLevel == "never" {
-		return log.NewNoopLogger()
+		conf.Level = silent()
 	}
-	format := "console"
-	if opts.logFormat == "json" {
-		format = "json"
+	logger, err := conf.Build()
+	if err != nil {
+		return nil, zap.AtomicLevel{}, fmt.Errorf("open the log: %w", err)
 	}
-	return log.NewZapLogger(log.BuildZapLogger(log.Config{Level: opts.logLevel, Format: format}))
+	return log.NewZapLogger(logger), conf.Level, nil
 }
+
+// silent lets nothing but the end of the process through.
+func silent() zap.AtomicLevel { return zap.NewAtomicLevelAt(zap.FatalLevel) }
 
 // openStore prepares the SQLite database and its namespaces. The write-ahead
 // log makes a file twenty times faster than SQLite's default journal.
