@@ -47,6 +47,8 @@ type deliverer struct {
 	sent   uint64
 	failed uint64
 	wg     sync.WaitGroup
+	ctx    context.Context //nolint:containedctx // the life of the server, not of a call
+	cancel context.CancelFunc
 }
 
 func newDeliverer(s *Server, o Options) *deliverer {
@@ -62,6 +64,7 @@ func newDeliverer(s *Server, o Options) *deliverer {
 		}
 	}
 	d.idle = sync.NewCond(&d.mu)
+	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d
 }
 
@@ -213,7 +216,7 @@ func (d *deliverer) send(v *delivery) bool {
 	if stop {
 		return true // a disabled endpoint gets nothing and owes nothing
 	}
-	req, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(d.ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return false
 	}
@@ -335,6 +338,7 @@ func (d *deliverer) close() {
 	d.closed = true
 	d.idle.Broadcast()
 	d.mu.Unlock()
+	d.cancel()
 	d.wg.Wait()
 	d.client.CloseIdleConnections()
 }

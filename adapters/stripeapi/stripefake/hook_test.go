@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -58,4 +59,12 @@ func (f *fixture) endpoint(h *hook, types ...string) *stripe.WebhookEndpoint {
 	})
 	require.NoError(f.t, err)
 	return e
+}
+
+// newSlowHook answers only when released.
+func newSlowHook(t *testing.T, release <-chan struct{}) string {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	t.Cleanup(srv.Close)
+	return srv.URL
 }
