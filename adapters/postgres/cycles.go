@@ -142,35 +142,35 @@ func (r cycleRow) load(ctx context.Context, tx *gorm.DB) (measure.Cycle, error) 
 	return out, nil
 }
 
-// dueRow is one account with its contract's first month.
-type dueRow struct {
-	AccountID   string
-	Environment string
-	FirstPeriod string
-}
+// calendarAccounts selects the accounts of a calendar that can be billed: they
+// have a contract on it and a sealed plan.
+const calendarAccounts = `
+	SELECT a.id AS account_id, k.first_period
+	FROM accounts a JOIN LATERAL (SELECT * FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1) k ON true
+	WHERE a.environment = ? AND k.time_zone = ? AND k.close_lag_days = ?
+	  AND EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = a.id)`
 
-// DuePeriods lists the account months of a calendar that have ended, settled by asOf and are not
-// finished: for each account from its contract's first period on.
-func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal billing.Calendar, asOf time.Time) (map[period.Month][]string, error) {
-	var rows []dueRow
-	err := c.db.gorm.WithContext(ctx).Raw(`
-		SELECT DISTINCT ON (a.id) a.id AS account_id, a.environment, k.first_period
-		FROM accounts a JOIN contracts k ON k.account_id = a.id
-		WHERE a.environment = ? AND k.time_zone = ? AND k.close_lag_days = ?
-		  AND EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = a.id)
-		ORDER BY a.id, k.version DESC`, env.String(), cal.TimeZone, cal.CloseLagDays).Scan(&rows).Error
-	if err != nil {
-		return nil, wrap(err)
-	}
+// DuePeriods lists the months of a calendar that have ended, are settled by asOf and
+// are not finished for some account, with the number of such accounts.
+func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal billing.Calendar, asOf time.Time) (map[period.Month]int, error) {
 	zone, err := period.LoadZone(cal.TimeZone)
 	if err != nil {
 		return nil, err
 	}
-	finished, err := c.finished(ctx, env)
-	if err != nil {
-		return nil, err
+	var rows []struct{ AccountID, FirstPeriod string }
+	if err := c.db.gorm.WithContext(ctx).Raw(calendarAccounts, env.String(), cal.TimeZone, cal.CloseLagDays).Scan(&rows).Error; err != nil {
+		return nil, wrap(err)
 	}
-	due := map[period.Month][]string{}
+	var ids []string
+	err = c.db.gorm.WithContext(ctx).Raw(`SELECT id FROM cycles WHERE environment = ? AND state IN ('invoiced', 'withheld', 'dry_run')`, env.String()).Scan(&ids).Error
+	if err != nil {
+		return nil, wrap(err)
+	}
+	finished := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		finished[id] = true
+	}
+	due := map[period.Month]int{}
 	for _, r := range rows {
 		first, err := period.Parse(r.FirstPeriod)
 		if err != nil {
@@ -178,21 +178,20 @@ func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal bi
 		}
 		for m := first; !m.In(zone).End.AddDate(0, 0, cal.CloseLagDays).After(asOf); m = m.Add(1) {
 			if !finished[billing.CycleID(r.AccountID, m)] {
-				due[m] = append(due[m], r.AccountID)
+				due[m]++
 			}
 		}
 	}
 	return due, nil
 }
 
-func (c *Cycles) finished(ctx context.Context, env account.Environment) (map[string]bool, error) {
+// ListAccounts pages by ID through the accounts whose month is not finished.
+func (c *Cycles) ListAccounts(ctx context.Context, env account.Environment, cal billing.Calendar, m period.Month, after string, limit int) ([]string, error) {
 	var ids []string
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT id FROM cycles WHERE environment = ? AND state IN ('invoiced', 'withheld', 'dry_run')`, env.String()).Scan(&ids).Error
-	out := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		out[id] = true
-	}
-	return out, wrap(err)
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT account_id FROM (`+calendarAccounts+`) d WHERE first_period <= ? AND account_id > ?
+		AND NOT EXISTS (SELECT 1 FROM cycles c WHERE c.account_id = d.account_id AND c.period = ? AND c.state IN ('invoiced', 'withheld', 'dry_run'))
+		ORDER BY account_id LIMIT ?`, env.String(), cal.TimeZone, cal.CloseLagDays, m.String(), after, m.String(), limit).Scan(&ids).Error
+	return ids, wrap(err)
 }
 
 // Calendars lists the distinct calendars of an environment's contracts.
@@ -210,16 +209,22 @@ func (c *Cycles) Calendars(ctx context.Context) (map[account.Environment][]billi
 	return out, wrap(err)
 }
 
-// Counts says how many of the accounts' cycles of a period are finished, by state.
-func (c *Cycles) Counts(ctx context.Context, m period.Month, accountIDs []string) (map[billing.CycleState]int, error) {
+// Counts says how many accounts of a calendar have a cycle in the month, and how
+// many of the cycles are in which state.
+func (c *Cycles) Counts(ctx context.Context, env account.Environment, cal billing.Calendar, m period.Month) (total int, byState map[billing.CycleState]int, err error) {
 	var rows []struct {
-		State string
+		State *string
 		N     int
 	}
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT state, count(*) AS n FROM cycles WHERE period = ? AND account_id IN ? GROUP BY state`, m.String(), accountIDs).Scan(&rows).Error
-	out := map[billing.CycleState]int{}
+	err = c.db.gorm.WithContext(ctx).Raw(`SELECT c.state, count(*) AS n FROM (`+calendarAccounts+`) d
+		LEFT JOIN cycles c ON c.account_id = d.account_id AND c.period = ? WHERE d.first_period <= ? GROUP BY c.state`,
+		env.String(), cal.TimeZone, cal.CloseLagDays, m.String(), m.String()).Scan(&rows).Error
+	byState = map[billing.CycleState]int{}
 	for _, r := range rows {
-		out[billing.CycleState(r.State)] = r.N
+		total += r.N
+		if r.State != nil {
+			byState[billing.CycleState(*r.State)] = r.N
+		}
 	}
-	return out, wrap(err)
+	return total, byState, wrap(err)
 }

@@ -41,6 +41,10 @@ const (
 	ReasonIssuerMissing   = "issuer_missing"
 	ReasonIssuerPaused    = "issuer_paused"
 	ReasonPayerMissing    = "payer_missing"
+	ReasonPayerDeleted    = "payer_deleted"
+	ReasonPayerEmail      = "payer_email_missing"
+	// ReasonNeedsPayerAction: automatic collection needs a payment method on file.
+	ReasonNeedsPayerAction = "needs_payer_action"
 )
 
 // Draft settles and prices a cycle from its stored readouts and stores the

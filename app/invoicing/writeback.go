@@ -83,44 +83,49 @@ func (s *Service) EnsureDraft(ctx context.Context, cycleID string) (Outcome, err
 		}
 		return Outcome{}, err
 	}
-	err = ses.close(ctx, ses.ensureDraft(ctx))
-	return ses.outcome(), err
+	blocked, err := ses.ensureDraft(ctx)
+	err = ses.close(ctx, err)
+	out := ses.outcome()
+	if blocked != "" {
+		out.State, out.Reason = billing.Blocked, blocked
+	}
+	return out, err
 }
 
-func (s *session) ensureDraft(ctx context.Context) error {
-	if err := s.checkPayer(ctx); err != nil {
-		return err
-	}
-	if s.intent.InvoiceID != "" {
+func (s *session) ensureDraft(ctx context.Context) (blocked string, err error) {
+	if s.intent.InvoiceID != "" { // a pinned invoice is carried to its end
 		_, err := s.w.Invoice(ctx, s.intent.InvoiceID)
-		if fault.Is(err, fault.NotFound) {
-			if s.intent.State == billing.IntentFinalized {
-				return s.escalate(ctx, "the finalized invoice is gone at Stripe")
-			}
-			return s.unpin(ctx) // an operator deleted our draft
+		if !fault.Is(err, fault.NotFound) {
+			return "", err
 		}
-		return err
+		if s.intent.State == billing.IntentFinalized {
+			return "", s.escalate(ctx, "the finalized invoice is gone at Stripe")
+		}
+		return "", s.unpin(ctx) // an operator deleted our draft
+	}
+	if blocked, err = s.checkPayer(ctx); err != nil || blocked != "" {
+		return blocked, err
 	}
 	ours, err := s.w.OurInvoices(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	found, err := s.adoptable(ctx, ours)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if found == "" {
 		inv, err := s.w.CreateDraft(ctx, s.intent.Generation)
 		if err != nil {
-			return s.lostCreate(ctx, err)
+			return "", s.lostCreate(ctx, err)
 		}
 		found = inv.ID
 	}
 	if err := s.Ledger.Pin(ctx, s.intent.ID, found, s.Clock.Now()); err != nil {
-		return err
+		return "", err
 	}
 	s.intent.InvoiceID = found
-	return nil
+	return "", nil
 }
 
 // adoptable picks the invoice of ours to go on with: the finalized one if there is
@@ -177,26 +182,22 @@ func (s *session) unpin(ctx context.Context) error {
 	return fault.New(fault.Unavailable, "draft_given_up", "the draft of cycle %s was given up and is made again", s.cycleID)
 }
 
-func (s *session) checkPayer(ctx context.Context) error {
+// checkPayer blocks a cycle whose payer cannot be invoiced, before anything is sent.
+func (s *session) checkPayer(ctx context.Context) (blocked string, err error) {
 	p, err := s.w.Payer(ctx)
-	reason := ""
 	switch {
 	case fault.Is(err, fault.NotFound), err == nil && p.Deleted:
-		reason = "payer_deleted"
+		blocked = ReasonPayerDeleted
 	case err != nil:
-		return err
+		return "", err
 	case s.intent.Plan.CollectionMethod == billing.SendInvoice && !p.HasEmail:
-		reason = "payer_email_missing"
+		blocked = ReasonPayerEmail
 	case s.intent.Plan.CollectionMethod == billing.ChargeAutomatically && !p.HasDefaultPaymentMethod:
-		reason = "needs_payer_action"
+		blocked = ReasonNeedsPayerAction
+	default:
+		return "", nil
 	}
-	if reason == "" || s.intent.InvoiceID != "" {
-		return nil // a pinned invoice is carried to its end
-	}
-	if err := s.Ledger.Move(ctx, s.cycleID, billing.Blocked, reason, s.Clock.Now()); err != nil {
-		return err
-	}
-	return fault.New(fault.Conflict, reason, "cycle %s: the payer cannot be invoiced (%s)", s.cycleID, reason)
+	return blocked, s.Ledger.Move(ctx, s.cycleID, billing.Blocked, blocked, s.Clock.Now())
 }
 
 // EnsureLines adds the lines that are missing and verifies the draft. A draft that

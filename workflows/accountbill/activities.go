@@ -1,0 +1,133 @@
+package accountbill
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/domain/period"
+	"github.com/liftbill/liftbill/workflows/wferr"
+	"github.com/liftbill/liftbill/workflows/wire"
+)
+
+// Measure is what the activities need of app/measure.
+type Measure interface {
+	Open(ctx context.Context, accountID string, m period.Month, workflowID string) (measure.Summary, error)
+	Collect(ctx context.Context, cycleID string, progress measure.Progress) (measure.Summary, error)
+	Estimate(ctx context.Context, cycleID string, progress measure.Progress) (measure.Summary, error)
+}
+
+// Drafting prices a cycle; it cannot reach Stripe.
+type Drafting interface {
+	Draft(ctx context.Context, cycleID string) (invoicing.Outcome, error)
+}
+
+// Writing carries an invoice out at Stripe.
+type Writing interface {
+	EnsureDraft(ctx context.Context, cycleID string) (invoicing.Outcome, error)
+	EnsureLines(ctx context.Context, cycleID string) (invoicing.Outcome, error)
+	Finalize(ctx context.Context, cycleID string) (invoicing.Outcome, error)
+}
+
+// LedgerActivities run on the workflow queue: short, one transaction each.
+type LedgerActivities struct {
+	Measure  Measure
+	Drafting Drafting
+}
+
+// OpenBill makes or finds the cycle's row.
+func (a *LedgerActivities) OpenBill(ctx context.Context, in wire.OpenBillInput) (wire.BillStep, error) {
+	m, err := period.Parse(in.Period)
+	if err != nil {
+		return wire.BillStep{}, wferr.From(err)
+	}
+	s, err := a.Measure.Open(ctx, in.AccountID, m, in.WorkflowID)
+	return measured(s), wferr.From(err)
+}
+
+// Propose settles and prices the cycle.
+func (a *LedgerActivities) Propose(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	o, err := a.Drafting.Draft(ctx, in.CycleID)
+	return invoiced(o), wferr.From(err)
+}
+
+// ComputeActivities run on the compute queue: long, with heartbeats.
+type ComputeActivities struct{ Measure Measure }
+
+// CollectRewards gathers, reconciles and freezes the inputs.
+func (a *ComputeActivities) CollectRewards(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	s, err := a.Measure.Collect(ctx, in.CycleID, heartbeat(ctx))
+	return measured(s), wferr.From(err)
+}
+
+// ComputeReadouts estimates and judges.
+func (a *ComputeActivities) ComputeReadouts(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	s, err := a.Measure.Estimate(ctx, in.CycleID, heartbeat(ctx))
+	return measured(s), wferr.From(err)
+}
+
+// StripeActivities run on the live Stripe queue only.
+type StripeActivities struct{ Writing Writing }
+
+// EnsureDraft makes sure that one invoice of ours exists and is pinned.
+func (a *StripeActivities) EnsureDraft(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	return a.stripe(ctx, in, a.Writing.EnsureDraft)
+}
+
+// EnsureLines adds what is missing and verifies the draft.
+func (a *StripeActivities) EnsureLines(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	return a.stripe(ctx, in, a.Writing.EnsureLines)
+}
+
+// FinalizeInvoice finalizes, releases, sweeps and closes the cycle.
+func (a *StripeActivities) FinalizeInvoice(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	return a.stripe(ctx, in, a.Writing.Finalize)
+}
+
+// beat is the pace of heartbeats; the SDK throttles what is too much.
+const beat = 5 * time.Second
+
+// stripe runs a step while a heartbeat tells the server that the worker lives; a
+// cancelled activity cancels the step's context.
+func (a *StripeActivities) stripe(ctx context.Context, in wire.StepInput, step func(context.Context, string) (invoicing.Outcome, error)) (wire.BillStep, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		t := time.NewTicker(beat)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				activity.RecordHeartbeat(ctx, in.CycleID)
+			}
+		}
+	}()
+	o, err := step(ctx, in.CycleID)
+	return invoiced(o), wferr.From(err)
+}
+
+func heartbeat(ctx context.Context) measure.Progress {
+	return func(done, total int, what string) {
+		activity.RecordHeartbeat(ctx, fmt.Sprintf("%d/%d %s", done, total, what))
+	}
+}
+
+func measured(s measure.Summary) wire.BillStep {
+	return wire.BillStep{
+		CycleID: s.CycleID, Environment: s.Environment, State: s.State, InputDigest: s.InputDigest, Cases: s.Cases,
+		Units: s.Units, Decisions: s.Decisions, Revenue: s.Revenue, Passed: s.Passed, Withheld: s.Withheld,
+	}
+}
+
+func invoiced(o invoicing.Outcome) wire.BillStep {
+	return wire.BillStep{
+		CycleID: o.CycleID, State: o.State, Reason: o.Reason, Currency: o.Currency, TotalMinor: o.TotalMinor, Lines: o.Lines, Withheld: o.Withheld,
+		PlanHash: o.PlanHash, InvoiceID: o.InvoiceID, Number: o.Number, Redo: o.Redo,
+	}
+}

@@ -1,0 +1,74 @@
+// Package wferr is the one table from faults to Temporal's errors: what is retried,
+// how soon, and what stops a step for good.
+package wferr
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// Types of application errors, as operators see them in the web console.
+const (
+	TypeInvalidInput   = "InvalidInput"
+	TypeNotFound       = "NotFound"
+	TypeLedgerConflict = "LedgerConflict"
+	TypeForbidden      = "Forbidden"
+	TypeModeViolation  = "TestModeWriteBack"
+	TypeUnavailable    = "Unavailable"
+	TypeIndeterminate  = "StripeIndeterminate"
+	TypeRateLimited    = "StripeRateLimited"
+	TypeInternal       = "Internal"
+)
+
+// NonRetryable lists the types that no retry can mend.
+func NonRetryable() []string {
+	return []string{TypeInvalidInput, TypeNotFound, TypeLedgerConflict, TypeForbidden, TypeModeViolation}
+}
+
+// retryAfter is how long to wait when Stripe asked us to slow down and named no time.
+const retryAfter = 10 * time.Second
+
+// From turns an error of a use case into Temporal's. Messages are faults' own,
+// which never hold secrets or bodies; anything else is reported as internal.
+func From(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return temporal.NewApplicationErrorWithCause("internal error", TypeInternal, err)
+	}
+	msg := f.Code + ": " + f.Msg
+	if f.Remedy != "" {
+		msg += ". " + f.Remedy
+	}
+	switch f.Kind {
+	case fault.Invalid:
+		return temporal.NewNonRetryableApplicationError(msg, TypeInvalidInput, nil)
+	case fault.NotFound:
+		return temporal.NewNonRetryableApplicationError(msg, TypeNotFound, nil)
+	case fault.Conflict:
+		return temporal.NewNonRetryableApplicationError(msg, TypeLedgerConflict, nil)
+	case fault.Forbidden:
+		if f.Code == "mode_violation" || f.Code == "test_mode_write" {
+			return temporal.NewNonRetryableApplicationError(msg, TypeModeViolation, nil)
+		}
+		return temporal.NewNonRetryableApplicationError(msg, TypeForbidden, nil)
+	case fault.RateLimited:
+		return temporal.NewApplicationErrorWithOptions(msg, TypeRateLimited, temporal.ApplicationErrorOptions{
+			NextRetryDelay: retryAfter, Category: temporal.ApplicationErrorCategoryBenign,
+		})
+	case fault.Indeterminate:
+		return temporal.NewApplicationError(msg, TypeIndeterminate)
+	case fault.Unavailable:
+		return temporal.NewApplicationError(msg, TypeUnavailable)
+	case fault.Internal:
+		return temporal.NewApplicationError(f.Code, TypeInternal)
+	}
+	return temporal.NewApplicationError(msg, TypeInternal)
+}
