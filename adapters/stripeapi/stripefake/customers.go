@@ -324,7 +324,7 @@ func deleteCustomer(c *call) action {
 		}
 		for _, s := range slices.Clone(r.subs.of(cu.ID)) {
 			if !s.ended() {
-				r.cancel(s, cancellation{reason: ref("cancellation_requested")})
+				r.cancel(s, ending{reason: "cancellation_requested"})
 			}
 		}
 		cu.gone = true

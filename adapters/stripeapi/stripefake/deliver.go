@@ -22,14 +22,15 @@ type delivery struct {
 	to      *endpoint
 	due     int64
 	attempt int
-	copy    bool // a second copy made by a fault: it settles nothing
+	copy    bool        // a second copy made by a fault: it settles nothing
+	then    []*delivery // reordered ones, released when this one is done
 }
 
 // lane is the queue of one endpoint.
 type lane struct {
 	ready   []*delivery
 	waiting []*delivery // due later on the clock
-	held    []*delivery // reordered: released behind the next delivery
+	held    []*delivery // reordered: they wait for the next delivery
 	active  int
 }
 
@@ -43,6 +44,7 @@ type deliverer struct {
 	idle   *sync.Cond
 	lanes  map[*endpoint]*lane
 	hold   bool
+	flush  int // callers of DeliverWebhooks: they override hold
 	closed bool
 	sent   uint64
 	failed uint64
@@ -126,17 +128,14 @@ func (d *deliverer) enqueue(v *delivery, fault *FaultRule) {
 		twin.copy = true
 		l.waiting = append(l.waiting, &twin)
 	}
+	v.then, l.held = l.held, nil
 	l.waiting = append(l.waiting, v)
-	if len(l.held) > 0 {
-		l.waiting = append(l.waiting, l.held...)
-		l.held = nil
-	}
 	d.start(l)
 }
 
 // start moves what is due to the queue and keeps the workers busy.
 func (d *deliverer) start(l *lane) {
-	if d.hold || d.closed {
+	if (d.hold && d.flush == 0) || d.closed {
 		return
 	}
 	now := d.s.Clock.Now().Unix()
@@ -195,6 +194,10 @@ func (d *deliverer) settle(l *lane, v *delivery, ok bool) {
 	wait, more := backoff(v.r.live, v.attempt)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(v.then) > 0 {
+		l.waiting, v.then = append(l.waiting, v.then...), nil
+		d.start(l)
+	}
 	if ok {
 		d.sent++
 		return
@@ -273,11 +276,14 @@ func (s *Server) Webhooks() WebhookStats {
 	st := WebhookStats{Sent: d.sent, Failed: d.failed}
 	for _, l := range d.lanes {
 		st.Due += len(l.ready) + len(l.held) + l.active
+		for _, v := range l.ready {
+			st.Due += len(v.then)
+		}
 		for _, v := range l.waiting {
 			if v.due <= now {
-				st.Due++
+				st.Due += 1 + len(v.then)
 			} else {
-				st.Waiting++
+				st.Waiting += 1 + len(v.then)
 			}
 		}
 	}
@@ -295,9 +301,8 @@ func (s *Server) DeliverWebhooks(ctx context.Context) error {
 	})()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	held := d.hold
-	d.hold = false
-	defer func() { d.hold = held }()
+	d.flush++
+	defer func() { d.flush-- }()
 	for {
 		busy := 0
 		for _, l := range d.lanes {

@@ -15,7 +15,6 @@ type apiError struct {
 	declineCode string
 	charge      string
 	reason      string // Stripe-Rate-Limited-Reason
-	shouldRetry string // Stripe-Should-Retry
 	noRequestID bool
 }
 

@@ -83,14 +83,11 @@ type invoice struct {
 	TransferData      any              `json:"transfer_data"`
 	DeliveredAt       *int64           `json:"webhooks_delivered_at"`
 
-	lines     []*line
-	applied   []*discount // own discounts; nil inherits nothing
-	daysDue   *int64
-	numbered  bool  // number given by the caller
-	sent      bool  // e-mailed
-	manual    bool  // created through the API, not by a subscription
-	firstTry  int64 // time of the first payment attempt
-	usedFirst bool  // its once-discounts are used up
+	lines    []*line
+	applied  []*discount // own discounts; nil inherits nothing
+	daysDue  *int64
+	numbered bool // number given by the caller
+	manual   bool // created through the API, not by a subscription
 }
 
 type automaticTax struct {

@@ -215,7 +215,6 @@ func sendInvoice(c *call) action {
 				return nil, err
 			}
 		}
-		in.sent = true
 		r.emit("invoice.sent", in)
 		return in, nil
 	}

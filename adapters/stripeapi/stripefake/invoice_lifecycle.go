@@ -45,7 +45,6 @@ func (r *realm) finalize(in *invoice, automatic bool) error {
 	r.emit("invoice.finalized", in)
 	switch {
 	case in.Collection == "send_invoice" && automatic:
-		in.sent = true
 		r.emit("invoice.sent", in)
 	case automatic:
 		_ = r.collect(in, nil) // a failed payment is told by events
@@ -85,7 +84,7 @@ func (r *realm) useBalance(in *invoice, cu *customer) {
 // useDiscounts ends discounts that apply to one invoice only.
 func (r *realm) useDiscounts(in *invoice, cu *customer) {
 	for _, d := range in.applied {
-		if d.Coupon.Duration != "once" {
+		if d.Coupon.Duration != "once" || in.Subtotal == 0 {
 			continue
 		}
 		if cu.Discount == d {
@@ -165,9 +164,6 @@ func (r *realm) collect(in *invoice, token *string) error {
 	if err == nil {
 		r.markPaid(in, false, ch)
 		return nil
-	}
-	if in.firstTry == 0 {
-		in.firstTry = r.now
 	}
 	r.paymentFailed(in)
 	return err

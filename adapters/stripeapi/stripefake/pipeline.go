@@ -14,11 +14,9 @@ import (
 type call struct {
 	s      *Server
 	r      *realm
-	key    *apiKey
 	args   args
 	ids    []string // path parameters
 	path   string
-	method string
 	idem   string
 	reqID  string
 	expand []string
@@ -116,8 +114,7 @@ func (s *Server) process(entry *Request, key *apiKey, fault *FaultRule) *respons
 		return errorResponse(e, entry.ID)
 	}
 	c := &call{
-		s: s, r: key.acct.realms[key.live], key: key, args: newArgs(tree), ids: ids, path: entry.Path,
-		method: entry.Method, reqID: entry.ID,
+		s: s, r: key.acct.realms[key.live], args: newArgs(tree), ids: ids, path: entry.Path, reqID: entry.ID,
 	}
 	if entry.Method != http.MethodPost || entry.IdempotencyKey == "" {
 		resp, _ := c.execute(rt.handle, fault)
@@ -211,9 +208,6 @@ func errorResponse(e *apiError, reqID string) *response {
 	resp := &response{status: e.status, body: body, header: map[string]string{}}
 	if e.reason != "" {
 		resp.header["Stripe-Rate-Limited-Reason"] = e.reason
-	}
-	if e.shouldRetry != "" {
-		resp.header["Stripe-Should-Retry"] = e.shouldRetry
 	}
 	if e.noRequestID {
 		resp.header["Request-Id"] = ""

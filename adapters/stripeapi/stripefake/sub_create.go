@@ -271,6 +271,7 @@ func (r *realm) startSub(s *subscription, cu *customer, behavior string) error {
 	if s.Status == "incomplete" {
 		r.at(r.now+23*hour, func() { r.expireIncomplete(s) })
 	}
+	s.announced = true
 	r.emit("customer.subscription.created", s)
 	if s.CancelAt != nil {
 		r.scheduleCancelAt(s)

@@ -130,13 +130,13 @@ func (r *realm) endTrial(s *subscription) {
 		return
 	}
 	if s.CancelAtEnd || (s.CancelAt != nil && *s.CancelAt <= r.now) {
-		r.cancel(s, cancellation{reason: ref("cancellation_requested")})
+		r.cancel(s, ending{reason: "cancellation_requested"})
 		return
 	}
 	if s.Collection == "charge_automatically" && r.methodFor(cu, s.DefaultMethod) == nil {
 		switch s.TrialSettings.EndBehavior.MissingMethod {
 		case "cancel":
-			r.cancel(s, cancellation{reason: ref("payment_failed")})
+			r.cancel(s, ending{reason: "payment_failed"})
 			return
 		case "pause":
 			r.update("customer.subscription.updated", s, func() { s.Status = "paused" })
@@ -154,7 +154,7 @@ func (r *realm) scheduleRenewal(s *subscription) {
 			return
 		}
 		if s.CancelAtEnd {
-			r.cancel(s, cancellation{reason: ref("cancellation_requested")})
+			r.cancel(s, ending{reason: "cancellation_requested"})
 			return
 		}
 		if cu, ok := r.customers.get(s.Customer); ok {
@@ -200,20 +200,24 @@ func (r *realm) pausedInvoice(in *invoice, s *subscription) {
 	r.emit("invoice.marked_uncollectible", in)
 }
 
+// ending says why a subscription ends.
+type ending struct {
+	reason            string
+	comment, feedback *string
+}
+
 // cancel ends a subscription now.
-func (r *realm) cancel(s *subscription, why cancellation) {
+func (r *realm) cancel(s *subscription, why ending) {
 	if s.CanceledAt == nil {
 		s.CanceledAt = ref(r.now)
 	}
 	s.Status, s.EndedAt = "canceled", ref(r.now)
-	if why.reason != nil {
-		s.Cancellation.Reason = why.reason
+	s.Cancellation.Reason = &why.reason
+	if why.comment != nil {
+		s.Cancellation.Comment = why.comment
 	}
-	if why.Comment != nil {
-		s.Cancellation.Comment = why.Comment
-	}
-	if why.Feedback != nil {
-		s.Cancellation.Feedback = why.Feedback
+	if why.feedback != nil {
+		s.Cancellation.Feedback = why.feedback
 	}
 	for _, in := range r.invoices.of(s.ID) {
 		if (in.Status == "draft" || in.Status == "open") && in.AutoAdvance {
@@ -227,7 +231,7 @@ func (r *realm) scheduleCancelAt(s *subscription) {
 	at := *s.CancelAt
 	r.at(at, func() {
 		if s.CancelAt != nil && *s.CancelAt == at && !s.ended() && !s.CancelAtEnd {
-			r.cancel(s, cancellation{reason: ref("cancellation_requested")})
+			r.cancel(s, ending{reason: "cancellation_requested"})
 		}
 	})
 }
@@ -240,8 +244,8 @@ func (r *realm) invoicePaid(in *invoice) {
 	}
 	switch s.Status {
 	case "incomplete":
-		if r.creating(s) {
-			s.Status = "active"
+		if !s.announced {
+			s.Status = "active" // its created event is still to come and shows it
 			return
 		}
 		r.update("customer.subscription.updated", s, func() { s.Status = "active" })
@@ -253,11 +257,6 @@ func (r *realm) invoicePaid(in *invoice) {
 		}
 		r.update("customer.subscription.updated", s, func() { s.Status = "active" })
 	}
-}
-
-// creating says whether the subscription's created event is still to come.
-func (r *realm) creating(s *subscription) bool {
-	return r.current != nil && r.current.path == "/v1/subscriptions" && s.Created == r.now
 }
 
 // invoiceUnpaid tells the subscription that a payment failed.
@@ -274,7 +273,7 @@ func (r *realm) invoiceUnpaid(in *invoice, last bool) {
 	}
 	switch r.acct.spec.DunningEnd {
 	case "cancel":
-		r.cancel(s, cancellation{reason: ref("payment_failed")})
+		r.cancel(s, ending{reason: "payment_failed"})
 	case "unpaid":
 		r.update("customer.subscription.updated", s, func() { s.Status = "unpaid" })
 	}

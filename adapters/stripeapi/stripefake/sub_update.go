@@ -292,7 +292,7 @@ func cancelSub(c *call) action {
 		if s.ended() {
 			return nil, missing("subscription", c.id())
 		}
-		c.r.cancel(s, cancellation{Comment: comment, Feedback: feedback, reason: ref("cancellation_requested")})
+		c.r.cancel(s, ending{reason: "cancellation_requested", comment: comment, feedback: feedback})
 		return s, nil
 	}
 }

@@ -46,6 +46,8 @@ type subscription struct {
 	TrialEnd        *int64        `json:"trial_end"`
 	TrialSettings   trialSettings `json:"trial_settings"`
 	TrialStart      *int64        `json:"trial_start"`
+
+	announced bool // its created event has been emitted
 }
 
 type subTax struct {
@@ -63,8 +65,6 @@ type cancellation struct {
 	Comment  *string `json:"comment"`
 	Feedback *string `json:"feedback"`
 	Reason   *string `json:"reason"`
-
-	reason *string
 }
 
 type pauseRule struct {

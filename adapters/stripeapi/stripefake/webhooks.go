@@ -27,7 +27,7 @@ type signingSecret struct {
 	until int64
 }
 
-// maxTestEndpoints is Stripe's limit per account and mode.
+// maxEndpoints is Stripe's limit per account and mode.
 const maxEndpoints = 16
 
 type createdEndpoint struct {
