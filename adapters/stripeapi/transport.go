@@ -79,8 +79,13 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	// The SDK puts the output of uname into this header; Stripe does not need it.
 	req = req.Clone(req.Context())
 	req.Header.Del("X-Stripe-Client-User-Agent")
+	x, ok := req.Context().Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return g.next.RoundTrip(req)
+	}
+	*x = exchange{} // a repeated request must not keep what the first one was told
 	res, err := g.next.RoundTrip(req)
-	if x, ok := req.Context().Value(exchangeKey{}).(*exchange); ok && res != nil {
+	if err == nil {
 		x.status, x.header = res.StatusCode, res.Header
 	}
 	return res, err

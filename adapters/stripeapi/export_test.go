@@ -1,0 +1,49 @@
+package stripeapi
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+)
+
+// UnprovenWriter is a writer without the first layer: nobody proved anything.
+func UnprovenWriter(c *Client, key account.SecretKey, plan billing.InvoicePlan) invoicing.Writer {
+	return c.writerOf(key, plan.Key.IssuerConnection, plan)
+}
+
+// UnguardedWriter is a writer without the first and the second layer: its transport
+// sends everything.
+func UnguardedWriter(c *Client, key account.SecretKey, plan billing.InvoicePlan) invoicing.Writer {
+	w := c.writerOf(key, plan.Key.IssuerConnection, plan)
+	all := regexp.MustCompile(`.`)
+	open := role{name: "open", strict: true, writes: []rule{{http.MethodPost, all}, {http.MethodDelete, all}}}
+	w.s.backend = c.open(open, key, account.Live, c.limiter("open", account.Live)).backend
+	return w
+}
+
+// SendAs sends one request in the named role.
+func SendAs(ctx context.Context, c *Client, roleName string, key account.SecretKey, method, path, idempotencyKey string) error {
+	r := map[string]role{"reader": readerRole, "registrar": registrarRole, "writer": writerRole}[roleName]
+	r.retries = 0
+	_, err := c.open(r, key, key.Environment(), newLimiter(Unlimited, 0)).call(ctx, request{op: "test", method: method, path: path, key: idempotencyKey})
+	return err
+}
+
+// SendOp sends one request of an operation with everything allowed.
+func SendOp(ctx context.Context, c *Client, key account.SecretKey, op, method, path string) error {
+	all := regexp.MustCompile(`.`)
+	open := role{name: "open", writes: []rule{{http.MethodPost, all}, {http.MethodDelete, all}}}
+	_, err := c.open(open, key, key.Environment(), newLimiter(Unlimited, 0)).call(ctx, request{op: op, method: method, path: path, key: "k"})
+	return err
+}
+
+// Pace is the limiter's wait.
+func Pace(n int, window time.Duration) func(context.Context) error { return newLimiter(n, window).wait }
+
+// EnabledEvents are the registered event types.
+func EnabledEvents() []string { return enabledEvents }
