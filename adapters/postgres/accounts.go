@@ -254,3 +254,26 @@ func (s agreements) InsertSnapshot(ctx context.Context, sn onboard.Snapshot) err
 		AccountID: sn.AccountID, ID: sn.ID, Environment: sn.Environment.String(), Name: sn.Name, ShippedAt: sn.ShippedAt,
 	}).Error)
 }
+
+// Connections lists every connection without its key.
+func (db *DB) Connections(ctx context.Context) ([]account.Connection, error) {
+	var rows []connectionRow
+	if err := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id").Find(&rows).Error; err != nil {
+		return nil, wrap(err)
+	}
+	out := make([]account.Connection, len(rows))
+	for i, r := range rows {
+		out[i] = r.domain().Connection
+	}
+	return out, nil
+}
+
+// SealedConnection loads one connection with its sealed key.
+func (db *DB) SealedConnection(ctx context.Context, id string) (onboard.SealedConnection, error) {
+	return connections{db.gorm}.Connection(ctx, id)
+}
+
+// Account loads one account.
+func (db *DB) Account(ctx context.Context, id string) (account.Account, error) {
+	return accounts{db.gorm}.Account(ctx, id)
+}

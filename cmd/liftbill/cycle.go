@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/period"
+	"github.com/liftbill/liftbill/workflows/wire"
+)
+
+func newCycle() *cobra.Command {
+	group := &cobra.Command{Use: "cycle", Short: "One account's billing of one period"}
+	group.AddCommand(cycleStatus(), cycleRun())
+	return group
+}
+
+type cycleFlags struct {
+	account, period string
+	asJSON          bool
+}
+
+func (f *cycleFlags) bind(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&f.account, "account", "", "the account's ID")
+	cmd.Flags().StringVar(&f.period, "period", "", "the month, YYYY-MM")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
+	for _, name := range []string{"account", "period"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag was defined three lines above
+		}
+	}
+	return cmd
+}
+
+func cycleStatus() *cobra.Command {
+	var f cycleFlags
+	return f.bind(&cobra.Command{
+		Use: "status", Short: "Show where a cycle stands and why", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withApp(cmd, func(ctx context.Context, a *app) error {
+				m, err := period.Parse(f.period)
+				if err != nil {
+					return err
+				}
+				t, err := a.reconcile().TieOut(ctx, billing.CycleID(f.account, m))
+				if err != nil {
+					return err
+				}
+				if f.asJSON {
+					return printJSON(cmd.OutOrStdout(), t)
+				}
+				return printTieOut(cmd, t)
+			})
+		},
+	})
+}
+
+func printTieOut(cmd *cobra.Command, t reconcile.TieOut) error {
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+	fmt.Fprintf(w, "%s\t%s\t%s %s\n", t.ID, t.Environment, t.State, t.Reason)
+	for _, l := range t.Lines {
+		verdict := "billed"
+		if !l.Billed {
+			verdict = "withheld: " + l.HeadlineCode
+		}
+		fmt.Fprintf(w, "  %s\tmeasured %d\tbase %d\tfee %d %s\t%s\n", l.SnapshotID, l.MeasuredMinor, l.BaseMinor, l.FeeMinor, t.Currency, verdict)
+	}
+	fmt.Fprintf(w, "  total\t%d %s\t%s %s\n", t.EngineMinor, t.Currency, t.StripeInvoiceID, t.InvoiceNumber)
+	return w.Flush()
+}
+
+func cycleRun() *cobra.Command {
+	var f cycleFlags
+	return f.bind(&cobra.Command{
+		Use: "run", Short: "Start the cycle of an account through Temporal; a finished one stays as it is", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withApp(cmd, func(ctx context.Context, a *app) error {
+				m, err := period.Parse(f.period)
+				if err != nil {
+					return err
+				}
+				env, err := a.environmentOf(ctx, f.account)
+				if err != nil {
+					return err
+				}
+				s, err := a.scheduler(ctx)
+				if err != nil {
+					return err
+				}
+				defer s.Close()
+				res, err := s.StartBill(ctx, wire.BillInput{Environment: env, AccountID: f.account, Period: m.String()})
+				if err != nil {
+					return err
+				}
+				if f.asJSON {
+					return printJSON(cmd.OutOrStdout(), res)
+				}
+				word := "started"
+				if res.Already {
+					word = "runs already"
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", res.WorkflowID, word)
+				return err
+			})
+		},
+	})
+}
+
+func (a *app) environmentOf(ctx context.Context, accountID string) (account.Environment, error) {
+	acc, err := a.db.Account(ctx, accountID)
+	return acc.Environment, err
+}

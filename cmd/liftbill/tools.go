@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/liftbill/liftbill/adapters/postgres"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// withApp runs a command that needs the wired process.
+func withApp(cmd *cobra.Command, fn func(ctx context.Context, a *app) error) error {
+	cfg, err := loadConfig()
+	if err != nil {
+		return err
+	}
+	log, err := cfg.logger(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	a, err := openApp(cmd.Context(), cfg, log)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return fn(cmd.Context(), a)
+}
+
+// printJSON writes one document to stdout.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+func newMigrate() *cobra.Command {
+	return &cobra.Command{
+		Use: "migrate", Short: "Bring the database to the newest schema", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig()
+			if err != nil {
+				return err
+			}
+			if cfg.DatabaseURL == "" {
+				return fault.InvalidField("DATABASE_URL", "database_url_missing", "the address of PostgreSQL is required").
+					Fix("Set it to postgres://user:password@host:5432/database")
+			}
+			db, err := postgres.Open(cmd.Context(), cfg.DatabaseURL, postgres.Options{MaxConns: 4})
+			if err != nil {
+				return err
+			}
+			n, err := db.Migrate(cmd.Context())
+			if closeErr := db.Close(); err == nil {
+				err = closeErr
+			}
+			if err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "%d migrations applied; the schema is up to date\n", n)
+			}
+			return err
+		},
+	}
+}
+
+func newSchedules() *cobra.Command {
+	group := &cobra.Command{Use: "schedules", Short: "Temporal Schedules of the billing calendars"}
+	group.AddCommand(&cobra.Command{
+		Use: "ensure", Short: "Make the Schedule of every calendar that a contract names", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withApp(cmd, func(ctx context.Context, a *app) error {
+				s, err := a.scheduler(ctx)
+				if err != nil {
+					return err
+				}
+				defer s.Close()
+				return a.ensureSchedules(ctx, s)
+			})
+		},
+	})
+	return group
+}
+
+// check is one line of the doctor's report.
+type check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+func newDoctor() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Check the configuration and everything that it points at", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			checks := diagnose(cmd.Context())
+			failed := 0
+			for _, c := range checks {
+				if !c.OK {
+					failed++
+				}
+			}
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), checks); err != nil {
+					return err
+				}
+			} else {
+				for _, c := range checks {
+					mark := "ok  "
+					if !c.OK {
+						mark = "FAIL"
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), "%s  %-16s %s\n", mark, c.Name, c.Detail)
+				}
+			}
+			if failed > 0 {
+				return exitError{exitEnvironment, fmt.Errorf("%d of %d checks failed", failed, len(checks))}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	return cmd
+}
+
+// diagnose checks each part on its own, so that one failure does not hide another.
+func diagnose(ctx context.Context) []check {
+	cfg, err := loadConfig()
+	if err != nil {
+		return []check{{"configuration", false, err.Error()}}
+	}
+	report := func(name string, err error, ok string) check {
+		if err != nil {
+			return check{name, false, err.Error()}
+		}
+		return check{name, true, ok}
+	}
+	_, boxErr := cfg.box()
+	clk, clockErr := cfg.clock()
+	log, logErr := cfg.logger(io.Discard)
+	out := []check{report("encryption key", boxErr, "32 bytes, not shown"), report("log level", logErr, cfg.LogLevel)}
+	if clockErr != nil {
+		out = append(out, report("clock", clockErr, ""))
+	} else {
+		out = append(out, check{"clock", true, clk.Now().Format("2006-01-02 15:04:05 UTC")})
+	}
+	if boxErr != nil || clockErr != nil || logErr != nil {
+		return out
+	}
+	a, err := openApp(ctx, cfg, log)
+	out = append(out, report("database", err, "answers"))
+	if err != nil {
+		return out
+	}
+	defer a.close()
+	target := os.Getenv("TEMPORAL_ADDRESS")
+	if target == "" {
+		target = "localhost:7233"
+	}
+	s, err := a.scheduler(ctx)
+	out = append(out, report("temporal", err, target+" answers"))
+	if err == nil {
+		s.Close()
+	}
+	conns, err := a.db.Connections(ctx)
+	out = append(out, report("connections", err, fmt.Sprintf("%d stored, keys sealed", len(conns))))
+	return out
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"go.temporal.io/sdk/contrib/envconfig"
+
+	"github.com/liftbill/liftbill/adapters/decisionlog"
+	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/adapters/postgres"
+	"github.com/liftbill/liftbill/adapters/scheduler"
+	"github.com/liftbill/liftbill/adapters/stripeapi"
+	"github.com/liftbill/liftbill/adapters/system"
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
+)
+
+// app is the wiring of one process: adapters behind the ports of the use cases.
+type app struct {
+	cfg    Config
+	log    *slog.Logger
+	clock  clock.Clock
+	box    *system.SecretBox
+	db     *postgres.DB
+	stripe *stripeapi.Client
+}
+
+// openApp opens what every process needs and migrates nothing.
+func openApp(ctx context.Context, cfg Config, log *slog.Logger) (*app, error) {
+	if cfg.DatabaseURL == "" {
+		return nil, fault.InvalidField("DATABASE_URL", "database_url_missing", "the address of PostgreSQL is required").
+			Fix("Set it to postgres://user:password@host:5432/database, or try: make demo")
+	}
+	a := &app{cfg: cfg, log: log}
+	var err error
+	if a.clock, err = cfg.clock(); err != nil {
+		return nil, err
+	}
+	if a.box, err = cfg.box(); err != nil {
+		return nil, err
+	}
+	if a.db, err = postgres.Open(ctx, cfg.DatabaseURL, postgres.Options{}); err != nil {
+		return nil, err
+	}
+	a.stripe, err = stripeapi.New(stripeapi.Config{
+		APIBase: cfg.StripeAPIBase, LiveRate: cfg.StripeRate, TestRate: cfg.StripeRate, Clock: a.clock, Logger: log,
+		ConnectionKey: a.connectionKey,
+	})
+	if err != nil {
+		return nil, errors.Join(err, a.db.Close())
+	}
+	return a, nil
+}
+
+func (a *app) close() {
+	if err := a.db.Close(); err != nil {
+		a.log.Warn("database pool did not close cleanly", slog.Any("error", err))
+	}
+}
+
+func (a *app) connectionKey(ctx context.Context, id string) (account.Connection, account.SecretKey, error) {
+	c, err := a.db.SealedConnection(ctx, id)
+	if err != nil {
+		return account.Connection{}, account.SecretKey{}, err
+	}
+	text, err := a.box.Open(onboard.KeyContext(id), c.SealedKey)
+	if err != nil {
+		return account.Connection{}, account.SecretKey{}, err
+	}
+	key, err := account.ParseSecretKey(string(text))
+	return c.Connection, key, err
+}
+
+func (a *app) ingest() *ingest.Service {
+	inbox := a.db.NewInbox(a.box)
+	return &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: a.box, Clock: a.clock}
+}
+
+func (a *app) classifier() *ingest.Classifier {
+	return &ingest.Classifier{
+		Work: a.db.Classification(), Source: stripeapi.NewSourceReader(a.stripe), Reads: a.db.Reads(), Box: a.box, Clock: a.clock,
+	}
+}
+
+func (a *app) services() httpapi.Services {
+	return httpapi.Services{
+		Onboard: &onboard.Service{
+			Work: a.db.Onboarding(), Prober: stripeapi.NewProber(a.stripe), Registrar: stripeapi.NewRegistrar(a.stripe),
+			Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
+		},
+		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
+		Reconcile: a.reconcile(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+	}
+}
+
+func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader: a.db.NewReader()} }
+
+func (a *app) measure() *measure.Service {
+	return &measure.Service{
+		Ledger: a.db.NewCycles(), Source: stripeSource{stripeapi.NewSourceReader(a.stripe)}, Drainer: drainer{a.classifier()},
+		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(), Workers: runtime.GOMAXPROCS(0),
+	}
+}
+
+func (a *app) invoicing() *invoicing.Service {
+	return &invoicing.Service{Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock}
+}
+
+func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {
+	opts, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "temporal_config", "Temporal's settings cannot be read")
+	}
+	return scheduler.Connect(ctx, opts, a.log)
+}
+
+// drainer classifies all that was received and reads all charges that facts wait for.
+type drainer struct{ c *ingest.Classifier }
+
+func (d drainer) DrainAll(ctx context.Context) error {
+	if _, err := d.c.Drain(ctx); err != nil {
+		return err
+	}
+	_, err := d.c.ReadPending(ctx)
+	return err
+}
+
+// stripeSource sums what Stripe's own lists say of a period.
+type stripeSource struct{ r *stripeapi.SourceReader }
+
+// eventTypes are the types whose newest event tells whether all was received.
+// Stripe takes at most 20 of them in one filter.
+var eventTypes = []string{
+	"customer.created", "customer.updated", "customer.deleted", "customer.subscription.created", "customer.subscription.updated",
+	"customer.subscription.deleted", "invoice.paid", "invoice.payment_succeeded", "invoice.payment_failed", "charge.refunded",
+	"charge.dispute.created", "charge.dispute.closed", "credit_note.created",
+}
+
+// NewestEvent is the newest event that Stripe has of the types that we rely on.
+func (s stripeSource) NewestEvent(ctx context.Context, connectionID string) (string, time.Time, bool, error) {
+	return s.r.LatestEvent(ctx, connectionID, eventTypes)
+}
+
+// NetPaid is cash collected without tax, minus refunds, minus disputes that took
+// money and were not won; our own invoices and what was returned of them are left out.
+func (s stripeSource) NetPaid(ctx context.Context, connectionID, currency string, in period.Interval) (int64, error) {
+	var net int64
+	err := s.r.PaidInvoices(ctx, connectionID, in.Start, in.End, func(p stripeapi.PaidInvoice) error {
+		if p.Currency == currency && !p.OwnInvoice {
+			net += p.CashNetMinor
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	refunds, err := s.r.Refunds(ctx, connectionID, in.Start, in.End)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range refunds {
+		if r.Currency != currency || r.Status != "succeeded" {
+			continue
+		}
+		own, err := s.own(ctx, connectionID, r.Charge)
+		if err != nil {
+			return 0, err
+		}
+		if !own {
+			net -= r.AmountMinor
+		}
+	}
+	disputes, err := s.r.Disputes(ctx, connectionID, in.Start, in.End)
+	if err != nil {
+		return 0, err
+	}
+	for _, d := range disputes {
+		switch d.Status {
+		case "won", "warning_needs_response", "warning_under_review", "warning_closed", "prevented":
+			continue
+		}
+		own, err := s.own(ctx, connectionID, d.Charge)
+		if err != nil {
+			return 0, err
+		}
+		if d.Currency == currency && !own {
+			net -= d.AmountMinor
+		}
+	}
+	return net, nil
+}
+
+func (s stripeSource) own(ctx context.Context, connectionID, chargeID string) (bool, error) {
+	c, err := s.r.Charge(ctx, connectionID, chargeID)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return c.OwnInvoice, err
+}
+
+// buildInfo names what computed a readout; it stands beside it and is not hashed.
+func buildInfo() map[string]string {
+	out := map[string]string{"go": runtime.Version(), "arch": runtime.GOARCH, "os": runtime.GOOS}
+	if bi, ok := debug.ReadBuildInfo(); ok {
+		out["module"] = bi.Main.Path + "@" + bi.Main.Version
+		for _, s := range bi.Settings {
+			if s.Key == "vcs.revision" || s.Key == "vcs.modified" {
+				out[s.Key] = s.Value
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/liftbill/liftbill/adapters/scheduler"
+	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/workflows/accountbill"
+	"github.com/liftbill/liftbill/workflows/billingcycle"
+	"github.com/liftbill/liftbill/workflows/billingtick"
+	"github.com/liftbill/liftbill/workflows/wire"
+)
+
+func newWorker() *cobra.Command {
+	return &cobra.Command{
+		Use: "worker", Short: "Run the workflows and classify received events", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig()
+			if err != nil {
+				return err
+			}
+			log, err := cfg.logger(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			a, err := openApp(cmd.Context(), cfg, log)
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			return a.work(cmd.Context())
+		},
+	}
+}
+
+// stopTimeout lets the longest Stripe call end before the worker does.
+const stopTimeout = 35 * time.Second
+
+// work runs the three workers of the process and the classifier until the context ends.
+func (a *app) work(ctx context.Context) error {
+	s, err := a.scheduler(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	fatal := make(chan error, 3)
+	onFatal := func(err error) {
+		select {
+		case fatal <- err:
+		default:
+		}
+	}
+	workers := a.workers(s, onFatal)
+	for _, w := range workers {
+		if err := w.Start(); err != nil {
+			return err
+		}
+		defer w.Stop()
+	}
+	if err := a.ensureSchedules(ctx, s); err != nil {
+		return err
+	}
+	go a.classify(ctx)
+	a.log.InfoContext(ctx, "working", slog.Bool("stripe_live", a.cfg.StripeLive))
+	select {
+	case err := <-fatal:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Worker {
+	measure, inv, cycles := a.measure(), a.invoicing(), a.db.NewCycles()
+	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, MaxConcurrentActivityExecutionSize: 50})
+	billingtick.Register(ledger, &billingtick.Activities{Ledger: cycles, Starter: s})
+	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: cycles})
+	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
+	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{
+		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2,
+	})
+	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure})
+	out := []worker.Worker{ledger, compute}
+	if a.cfg.StripeLive {
+		live := worker.New(s.Client(), wire.QueueStripeLive, worker.Options{
+			WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true,
+			MaxConcurrentActivityExecutionSize: 20, TaskQueueActivitiesPerSecond: 10,
+		})
+		accountbill.RegisterStripeLive(live, &accountbill.StripeActivities{Writing: inv})
+		out = append(out, live)
+	}
+	return out
+}
+
+// ensureSchedules makes the Schedule of every calendar that a contract names.
+func (a *app) ensureSchedules(ctx context.Context, s *scheduler.Scheduler) error {
+	calendars, err := a.db.NewCycles().Calendars(ctx)
+	if err != nil {
+		return err
+	}
+	for env, list := range calendars {
+		for _, cal := range list {
+			wrote, err := s.Ensure(ctx, env, cal)
+			if err != nil {
+				return err
+			}
+			a.log.InfoContext(ctx, "schedule", slog.String("id", wire.ScheduleID(env, wire.CalendarID(cal))), slog.Bool("written", wrote))
+		}
+	}
+	return nil
+}
+
+// The pace of the classifier: at once while there is work, otherwise so often that
+// an event waits for about a second.
+const (
+	classifyPause = time.Second
+	readEvery     = 5
+)
+
+// classify books received events until the context ends. A failure is logged and
+// tried again; nothing that is pending is lost by it.
+func (a *app) classify(ctx context.Context) {
+	c := a.classifier()
+	tick := time.NewTicker(classifyPause)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		booked, err := c.Drain(ctx)
+		if err == nil && (n%readEvery == 0 || booked.Facts > 0) {
+			_, err = c.ReadPending(ctx)
+		}
+		a.reportBooked(ctx, booked, err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *app) reportBooked(ctx context.Context, b ingest.Booked, err error) {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		a.log.ErrorContext(ctx, "classification", slog.Any("error", err))
+	case b.Events > 0:
+		a.log.DebugContext(ctx, "classified", slog.Int("events", b.Events), slog.Int("facts", b.Facts), slog.Int("duplicates", b.Duplicates))
+	}
+}
