@@ -38,8 +38,22 @@ func SendAs(ctx context.Context, c *Client, roleName string, key account.SecretK
 func SendOp(ctx context.Context, c *Client, key account.SecretKey, op, method, path string) error {
 	all := regexp.MustCompile(`.`)
 	open := role{name: "open", writes: []rule{{http.MethodPost, all}, {http.MethodDelete, all}}}
-	_, err := c.open(open, key, key.Environment(), newLimiter(Unlimited, 0)).call(ctx, request{op: op, method: method, path: path, key: "k"})
+	_, err := c.open(open, key, key.Environment(), newLimiter(Unlimited, 0)).call(ctx, request{op: op, method: method, path: path, key: "lb:k"})
 	return err
+}
+
+// SendTo puts a request to any address into the writer's transport.
+func SendTo(ctx context.Context, c *Client, key account.SecretKey, address string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+key.Reveal())
+	res, err := (&guard{role: writerRole, base: c.base, next: c.wire}).RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
 }
 
 // Pace is the limiter's wait.

@@ -187,7 +187,7 @@ func TestAllowLists(t *testing.T) {
 	w := worldOn(t, live)
 	for _, c := range cases {
 		name := c.role + " " + c.method + " " + c.path
-		err := stripeapi.SendAs(t.Context(), w.client, c.role, secretKey(t, c.key), c.method, c.path, "k")
+		err := stripeapi.SendAs(t.Context(), w.client, c.role, secretKey(t, c.key), c.method, c.path, "lb:k")
 		seen := w.tap.take()
 		if c.allowed {
 			require.NoError(t, err, name)
@@ -204,10 +204,22 @@ func TestKeysStayWithStripe(t *testing.T) {
 	t.Parallel()
 	elsewhere := worldOn(t, liar)
 	w := worldOn(t, http.RedirectHandler(elsewhere.url+"/v1/invoices", http.StatusTemporaryRedirect))
-	err := stripeapi.SendAs(t.Context(), w.client, "writer", secretKey(t, liveText), http.MethodPost, "/v1/invoices", "k")
+	err := stripeapi.SendAs(t.Context(), w.client, "writer", secretKey(t, liveText), http.MethodPost, "/v1/invoices", "lb:k")
 	requireFault(t, err, fault.Indeterminate, "stripe_indeterminate")
 	require.Len(t, w.tap.take(), 1)
 	require.Empty(t, elsewhere.tap.take(), "a redirect is not followed")
+	requireFault(t, stripeapi.SendTo(t.Context(), w.client, secretKey(t, liveText), elsewhere.url+"/v1/invoices"), fault.Forbidden, "mode_violation")
+	require.Empty(t, elsewhere.tap.take())
+}
+
+func TestWritesNeedADerivedKey(t *testing.T) {
+	t.Parallel()
+	w := worldOn(t, liar)
+	for _, k := range []string{"", "random"} {
+		err := stripeapi.SendAs(t.Context(), w.client, "writer", secretKey(t, liveText), http.MethodPost, "/v1/invoices", k)
+		requireFault(t, err, fault.Internal, "idempotency_key_missing")
+	}
+	require.Empty(t, w.tap.take())
 }
 
 func TestAPIBase(t *testing.T) {

@@ -78,16 +78,21 @@ func unreadable(err error) bool {
 // livemodeOf is the livemode of an object or of the first object of a list; nil when there is none.
 func livemodeOf(raw json.RawMessage) *bool {
 	var o struct {
-		Livemode *bool             `json:"livemode"`
-		Data     []json.RawMessage `json:"data"`
+		Object   string          `json:"object"`
+		Livemode *bool           `json:"livemode"`
+		Data     json.RawMessage `json:"data"` // an event has an object here
 	}
 	if err := json.Unmarshal(raw, &o); err != nil {
 		return nil
 	}
-	if len(o.Data) > 0 {
-		return livemodeOf(o.Data[0])
+	if o.Object != "list" {
+		return o.Livemode
 	}
-	return o.Livemode
+	var items []json.RawMessage
+	if err := json.Unmarshal(o.Data, &items); err != nil || len(items) == 0 {
+		return nil
+	}
+	return livemodeOf(items[0])
 }
 
 // CustomerExists reports whether the customer exists and is not deleted.

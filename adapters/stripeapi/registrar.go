@@ -122,5 +122,5 @@ func (s *session) deleteEndpoints(ctx context.Context, connectionID, url string)
 
 func endpointKey(connectionID, url string, more []string) string {
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{connectionID, url}, more...), "\x00")))
-	return "lb:endpoint:" + hex.EncodeToString(sum[:16])
+	return keyPrefix + "endpoint:" + hex.EncodeToString(sum[:16])
 }

@@ -1,0 +1,84 @@
+package stripeapi_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-mock/embedded"
+	"github.com/stripe/stripe-mock/server"
+
+	"github.com/liftbill/liftbill/adapters/stripeapi"
+)
+
+// officialMock is Stripe's own mock of this API version, which checks every
+// parameter's name, type and value against the published specification.
+var officialMock = sync.OnceValues(func() (*server.StubServer, error) {
+	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
+	if err != nil {
+		return nil, err
+	}
+	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
+	if err != nil {
+		return nil, err
+	}
+	return server.NewStubServer(fixtures, spec, true, false)
+})
+
+func TestRequestsFollowTheSpecification(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, everything())
+	cus := w.subscriber("live")
+	_, charge := w.paid("live", cus, 100, nil)
+	p := plan(w.customer("live"))
+	w.tap.take()
+
+	ctx := t.Context()
+	out := openWriter(t, w, p)
+	done := sequence(t, out, p)
+	_, err := out.Void(ctx, done.ID)
+	require.NoError(t, err)
+	p.Key.Period = "2026-03"
+	out = openWriter(t, w, p)
+	draft, err := out.CreateDraft(ctx, 0)
+	require.NoError(t, err)
+	item, err := out.AddItem(ctx, draft.ID, p.Lines[0])
+	require.NoError(t, err)
+	require.NoError(t, out.DeleteItem(ctx, item.ID))
+	require.NoError(t, out.DeleteDraft(ctx, draft.ID))
+	for range 2 {
+		_, err = stripeapi.NewRegistrar(w.client).Register(ctx, secretKey(t, liveText), "issuer", "https://hooks.example.com/a")
+		require.NoError(t, err)
+	}
+	r := stripeapi.NewSourceReader(w.client)
+	_, err = r.Charge(ctx, "issuer", charge)
+	require.NoError(t, err)
+	_, err = r.RefundsOf(ctx, "issuer", charge)
+	require.NoError(t, err)
+	_, err = r.Refunds(ctx, "issuer", start, start.AddDate(0, 1, 0))
+	require.NoError(t, err)
+	_, err = r.Disputes(ctx, "issuer", start, start.AddDate(0, 1, 0))
+	require.NoError(t, err)
+	require.NoError(t, r.PaidInvoices(ctx, "issuer", start, start.AddDate(0, 1, 0), func(stripeapi.PaidInvoice) error { return nil }))
+	_, _, _, err = r.LatestEvent(ctx, "issuer", []string{"invoice.paid", "refund.updated"})
+	require.NoError(t, err)
+	_, err = stripeapi.NewProber(w.client).CustomerExists(ctx, secretKey(t, liveText), cus)
+	require.NoError(t, err)
+
+	mock, err := officialMock()
+	require.NoError(t, err)
+	all := w.tap.take()
+	require.Greater(t, len(all), 30)
+	for _, s := range all {
+		req := httptest.NewRequestWithContext(ctx, s.Method, s.Path, strings.NewReader(s.Body))
+		req.Header = s.Header.Clone()
+		// The mock knows test keys only; what it checks is the request.
+		req.Header.Set("Authorization", "Bearer sk_test_123")
+		res := httptest.NewRecorder()
+		mock.HandleRequest(res, req)
+		require.Equal(t, http.StatusOK, res.Code, "%s %s %s: %s", s.Method, s.Path, s.Body, res.Body)
+	}
+}
