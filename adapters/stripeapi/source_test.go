@@ -215,8 +215,12 @@ func TestPaidInvoicesByTimeOfPayment(t *testing.T) {
 	w.setup("live", http.MethodPost, "/v1/refunds", url.Values{"charge": {charge}, "amount": {"100"}})
 	dispute, err := w.fake.OpenDispute(stripefake.DisputeSpec{Account: "acct_1Vendor", Mode: "live", Charge: charge, Amount: 900})
 	require.NoError(t, err)
+	unpaid := w.setup("live", http.MethodPost, "/v1/invoices", url.Values{"customer": {cus}, "currency": {"usd"}, "pending_invoice_items_behavior": {"exclude"}})["id"].(string)
+	w.setup("live", http.MethodPost, "/v1/invoiceitems", url.Values{"customer": {cus}, "invoice": {unpaid}, "currency": {"usd"}, "amount": {"300"}})
 	to := from.Add(48 * time.Hour)
 	require.NoError(t, w.fake.SetTime(to))
+	w.setup("live", http.MethodPost, "/v1/invoices/"+unpaid+"/finalize", url.Values{"auto_advance": {"false"}})
+	w.setup("live", http.MethodPost, "/v1/invoices/"+unpaid+"/pay", nil) // created inside, paid after
 	_, late := w.paid("live", cus, 200, nil) // in the first second after it
 	w.setup("live", http.MethodPost, "/v1/refunds", url.Values{"charge": {late}, "amount": {"50"}})
 
