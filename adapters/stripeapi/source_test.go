@@ -221,7 +221,7 @@ func TestPaidInvoicesByTimeOfPayment(t *testing.T) {
 	require.NoError(t, w.fake.SetTime(to))
 	w.setup("live", http.MethodPost, "/v1/invoices/"+unpaid+"/finalize", url.Values{"auto_advance": {"false"}})
 	w.setup("live", http.MethodPost, "/v1/invoices/"+unpaid+"/pay", nil) // created inside, paid after
-	_, late := w.paid("live", cus, 200, nil) // in the first second after it
+	_, late := w.paid("live", cus, 200, nil)                             // in the first second after it
 	w.setup("live", http.MethodPost, "/v1/refunds", url.Values{"charge": {late}, "amount": {"50"}})
 
 	r := stripeapi.NewSourceReader(w.client)
