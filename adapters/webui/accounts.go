@@ -1,0 +1,173 @@
+package webui
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/reward"
+)
+
+// accountsView is what is wired to what.
+type accountsView struct {
+	Rows                                 []accountRow
+	Environments                         []Choice
+	Snapshots                            int
+	Decisions, Events, Pending, Dead     int64
+	LiveN, TestN, Incomplete, Unfiltered int
+}
+
+type accountRow struct {
+	reconcile.Overview
+	Missing []string
+}
+
+func (s *Server) accounts(c echo.Context) error {
+	all, err := s.reconcile.Accounts(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	env := c.QueryParam("environment")
+	v := accountsView{Environments: choices("Live and test", env, []string{"live", "test"}, words), Unfiltered: len(all)}
+	for _, o := range all {
+		if env != "" && string(o.Environment) != env {
+			continue
+		}
+		row := accountRow{Overview: o, Missing: missing(o)}
+		v.Rows = append(v.Rows, row)
+		v.Snapshots += o.Snapshots
+		v.Decisions += o.Decisions
+		v.Events += o.StripeEvents
+		v.Pending += o.PendingEvents
+		v.Dead += o.DeadEvents
+		if o.Environment == account.Live {
+			v.LiveN++
+		} else {
+			v.TestN++
+		}
+		if len(row.Missing) > 0 {
+			v.Incomplete++
+		}
+	}
+	return s.render(c, http.StatusOK, "accounts", frame{Title: "Accounts", Active: "accounts", Environment: env, Page: v})
+}
+
+// missing names what an account still needs before a cycle can bill it.
+func missing(o reconcile.Overview) []string {
+	var out []string
+	for _, need := range []struct {
+		name string
+		have bool
+	}{
+		{"source", o.SourceConnection != ""}, {"issuer", o.IssuerConnection != ""}, {"payer", o.PayerCustomer != ""},
+		{"contract", o.ContractID != ""}, {"plan", o.PlanID != ""}, {"snapshot", o.Snapshots > 0}, {"decisions", o.Decisions > 0}, {"events", o.StripeEvents > 0},
+	} {
+		if !need.have {
+			out = append(out, need.name)
+		}
+	}
+	return out
+}
+
+// eventsView is the list of an account's booked facts.
+type eventsView struct {
+	AccountID, AccountName      string
+	Kinds, Periods, Mapping     []Choice
+	Search                      string
+	Rows                        []reconcile.RewardEvent
+	Totals                      []eventTotal
+	Filtered                    bool
+	MoreURL, FirstURL, ResetURL string
+}
+
+// eventTotal sums one kind in one currency; revenue and refunds are not netted
+// here, so that each sum can be compared with Stripe's list of that object.
+type eventTotal struct {
+	Kind, Currency string
+	Events         int
+	Minor          int64
+}
+
+func (s *Server) events(c echo.Context) error {
+	ctx := c.Request().Context()
+	all, err := s.reconcile.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	id := c.Param("id")
+	i := slices.IndexFunc(all, func(o reconcile.Overview) bool { return o.ID == id })
+	if i < 0 {
+		return echo.NewHTTPError(http.StatusNotFound)
+	}
+	periods, err := s.reconcile.Periods(ctx)
+	if err != nil {
+		return err
+	}
+	q := reconcile.RewardEventsFilter{
+		AccountID: id, Kind: c.QueryParam("kind"), Period: c.QueryParam("period"), Mapped: c.QueryParam("mapped"),
+		Search: strings.TrimSpace(c.QueryParam("q")), Cursor: c.QueryParam("cursor"), Limit: 100,
+	}
+	page, err := s.reconcile.RewardEvents(ctx, q)
+	if err != nil {
+		return err
+	}
+	mapping := map[string]string{"yes": "Mapped to a user", "no": "Not mapped"}
+	v := eventsView{
+		AccountID: id, AccountName: all[i].Name, Search: q.Search, Rows: page.Items, Totals: eventTotals(page.Items),
+		Kinds:    choices("Every kind", q.Kind, rewardKinds(q.Kind), words),
+		Periods:  choices("Every period", q.Period, periods, month),
+		Mapping:  choices("Mapped or not", q.Mapped, []string{"yes", "no"}, func(m string) string { return mapping[m] }),
+		Filtered: q.Kind != "" || q.Period != "" || q.Mapped != "" || q.Search != "" || q.Cursor != "",
+		ResetURL: "/accounts/" + id + "/events",
+	}
+	at := func(cursor string) string {
+		return query(v.ResetURL, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search, "cursor", cursor)
+	}
+	if page.NextCursor != "" {
+		v.MoreURL = at(page.NextCursor)
+	}
+	if q.Cursor != "" {
+		v.FirstURL = at("")
+	}
+	return s.render(c, http.StatusOK, "events", frame{
+		Title: "Reward events, " + v.AccountName, Active: "accounts", Environment: string(all[i].Environment), Page: v,
+	})
+}
+
+func eventTotals(rows []reconcile.RewardEvent) []eventTotal {
+	var out []eventTotal
+	for _, r := range rows {
+		if r.AmountMinor == nil {
+			continue
+		}
+		i := slices.IndexFunc(out, func(t eventTotal) bool { return t.Kind == r.Kind && t.Currency == r.Currency })
+		if i < 0 {
+			i = len(out)
+			out = append(out, eventTotal{Kind: r.Kind, Currency: r.Currency})
+		}
+		out[i].Events++
+		out[i].Minor += *r.AmountMinor
+	}
+	slices.SortFunc(out, func(a, b eventTotal) int { return strings.Compare(a.Currency+a.Kind, b.Currency+b.Kind) })
+	return out
+}
+
+// rewardKinds are the public kinds, and the one that the address names.
+func rewardKinds(present string) []string {
+	var out []string
+	for _, k := range []reward.Kind{
+		reward.RevenueConfirmation, reward.Refund, reward.Dispute, reward.DisputeWon, reward.DisputeLost,
+		reward.TrialStart, reward.TrialWillEnd, reward.TrialExpired, reward.TrialCancelled, reward.Conversion, reward.Reactivation,
+		reward.Upgrade, reward.Downgrade, reward.Churn, reward.PaymentFailed, reward.PaymentRecovered, reward.CustomerMapping,
+	} {
+		out = append(out, string(k))
+	}
+	if present != "" && !slices.Contains(out, present) {
+		out = append(out, present)
+	}
+	return out
+}

@@ -1,0 +1,177 @@
+package webui
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+)
+
+// everyPeriod selects all periods; without a period the newest one is shown.
+const everyPeriod = "all"
+
+// cyclesView is the close board.
+type cyclesView struct {
+	Period, PeriodName          string
+	PreviousURL, NextURL        string
+	Periods, States             []Choice
+	Accounts, Environments      []Choice
+	Filtered                    bool
+	Rows                        []cycleRow
+	Totals                      []cycleTotal
+	MoreURL, FirstURL, ResetURL string
+}
+
+type cycleRow struct {
+	reconcile.CycleSummary
+	State       StateView
+	WorkflowURL string
+	TiesOut     bool
+}
+
+// cycleTotal sums the rows of one environment and currency.
+type cycleTotal struct {
+	Environment                           account.Environment
+	Currency                              string
+	Cycles, Lines, Withheld               int
+	Lift, Engine, Stripe, Difference      int64
+	WithStripe, Unwritten, WithDifference int
+}
+
+func (s *Server) cycles(c echo.Context) error {
+	ctx := c.Request().Context()
+	periods, err := s.reconcile.Periods(ctx)
+	if err != nil {
+		return err
+	}
+	accounts, err := s.reconcile.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	q := reconcile.CyclesFilter{
+		Period: c.QueryParam("period"), State: c.QueryParam("state"), AccountID: c.QueryParam("account"),
+		Environment: c.QueryParam("environment"), Cursor: c.QueryParam("cursor"), Limit: reconcile.MaxLimit,
+	}
+	if q.Period == "" && len(periods) > 0 {
+		q.Period = periods[0]
+	}
+	chosen := q.Period
+	if q.Period == everyPeriod {
+		q.Period = ""
+	}
+	page, err := s.reconcile.Cycles(ctx, q)
+	if err != nil {
+		return err
+	}
+	v := cyclesView{
+		Period: chosen, PeriodName: month(chosen), Totals: totalsOf(page.Items), ResetURL: "/cycles",
+		Filtered:     q.State != "" || q.AccountID != "" || q.Environment != "" || q.Cursor != "",
+		States:       choices("Every state", q.State, stateNames(), words),
+		Environments: choices("Live and test", q.Environment, []string{"live", "test"}, words),
+		Accounts:     choices("Every account", q.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) }),
+	}
+	if chosen == "" {
+		v.PeriodName = "Cycles"
+	}
+	if chosen == everyPeriod {
+		v.PeriodName = "Every period"
+	}
+	v.Periods = periodChoices(periods, chosen)
+	at := func(p, cursor string) string {
+		return query("/cycles", "period", p, "state", q.State, "account", q.AccountID, "environment", q.Environment, "cursor", cursor)
+	}
+	if i := slices.Index(periods, chosen); i >= 0 {
+		if i+1 < len(periods) {
+			v.PreviousURL = at(periods[i+1], "")
+		}
+		if i > 0 {
+			v.NextURL = at(periods[i-1], "")
+		}
+	}
+	if page.NextCursor != "" {
+		v.MoreURL = at(chosen, page.NextCursor)
+	}
+	if q.Cursor != "" {
+		v.FirstURL = at(chosen, "")
+	}
+	for _, item := range page.Items {
+		v.Rows = append(v.Rows, cycleRow{
+			CycleSummary: item, State: stateOf(string(item.State)), WorkflowURL: s.workflowURL(item.WorkflowID),
+			TiesOut: item.DifferenceMinor != nil && *item.DifferenceMinor == 0,
+		})
+	}
+	return s.render(c, http.StatusOK, "cycles", frame{Title: v.PeriodName, Active: "cycles", Environment: q.Environment, Page: v})
+}
+
+// totalsOf sums the shown rows. Amounts of two currencies never meet, and neither
+// do those of live and test.
+func totalsOf(rows []reconcile.CycleSummary) []cycleTotal {
+	var out []cycleTotal
+	for _, r := range rows {
+		i := slices.IndexFunc(out, func(t cycleTotal) bool { return t.Currency == r.Currency && t.Environment == r.Environment })
+		if i < 0 {
+			i = len(out)
+			out = append(out, cycleTotal{Environment: r.Environment, Currency: r.Currency})
+		}
+		t := &out[i]
+		t.Cycles++
+		t.Lines += r.Lines
+		t.Withheld += r.WithheldLines
+		t.Lift += r.LiftMinor
+		t.Engine += r.EngineMinor
+		if r.StripeMinor != nil {
+			t.Stripe += *r.StripeMinor
+			t.WithStripe++
+		} else if r.EngineMinor != 0 {
+			t.Unwritten++
+		}
+		if r.DifferenceMinor != nil {
+			t.Difference += *r.DifferenceMinor
+			t.WithDifference++
+		}
+	}
+	return out
+}
+
+func stateNames() []string {
+	var out []string
+	for _, s := range []billing.CycleState{
+		billing.Collecting, billing.Computing, billing.Proposed, billing.Writing, billing.Invoiced,
+		billing.Withheld, billing.DryRun, billing.Blocked, billing.NeedsHuman,
+	} {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+func periodChoices(periods []string, chosen string) []Choice {
+	var out []Choice
+	for _, p := range periods {
+		out = append(out, Choice{Value: p, Label: month(p), Selected: p == chosen})
+	}
+	if chosen != "" && chosen != everyPeriod && !slices.Contains(periods, chosen) {
+		out = append(out, Choice{Value: chosen, Label: month(chosen), Selected: true})
+	}
+	return append(out, Choice{Value: everyPeriod, Label: "Every period", Selected: chosen == everyPeriod})
+}
+
+func idsOf(accounts []reconcile.Overview) []string {
+	var out []string
+	for _, a := range accounts {
+		out = append(out, a.ID)
+	}
+	return out
+}
+
+func nameOf(accounts []reconcile.Overview, id string) string {
+	for _, a := range accounts {
+		if a.ID == id {
+			return a.Name
+		}
+	}
+	return id
+}

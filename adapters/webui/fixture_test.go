@@ -1,0 +1,189 @@
+package webui_test
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/liftbill/liftbill/adapters/webui"
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+var now = time.Date(2026, 11, 4, 9, 30, 0, 0, time.UTC)
+
+func ptr[T any](v T) *T { return &v }
+
+// ledger is a month of three accounts, and what a test changes of it.
+type ledger struct {
+	cycles   []reconcile.CycleSummary
+	tieOuts  map[string]reconcile.TieOut
+	readouts map[string]reconcile.Readout
+	events   []reconcile.RewardEvent
+	accounts []reconcile.Overview
+	periods  []string
+	next     string
+	err      error
+
+	cyclesAsked reconcile.CyclesFilter
+	eventsAsked reconcile.RewardEventsFilter
+}
+
+func (l *ledger) Cycles(_ context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
+	l.cyclesAsked = f
+	return reconcile.Page[reconcile.CycleSummary]{Items: l.cycles, NextCursor: l.next}, l.err
+}
+func (l *ledger) Periods(context.Context) ([]string, error) { return l.periods, nil }
+func (l *ledger) TieOut(_ context.Context, id string) (reconcile.TieOut, error) {
+	t, ok := l.tieOuts[id]
+	if !ok {
+		return t, fault.New(fault.NotFound, "cycle_unknown", "there is no cycle %q", id).Fix("Look for it in the list of cycles")
+	}
+	return t, nil
+}
+func (l *ledger) Readout(_ context.Context, id string) (reconcile.Readout, error) {
+	r, ok := l.readouts[id]
+	if !ok {
+		return r, fault.New(fault.NotFound, "readout_unknown", "there is no readout %q", id)
+	}
+	return r, nil
+}
+func (l *ledger) RewardEvents(_ context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
+	l.eventsAsked = f
+	return reconcile.Page[reconcile.RewardEvent]{Items: l.events, NextCursor: l.next}, l.err
+}
+func (l *ledger) Accounts(context.Context) ([]reconcile.Overview, error) { return l.accounts, nil }
+
+func newEcho(l *ledger) *echo.Echo {
+	s, err := webui.New(l, webui.Options{TemporalUI: "http://127.0.0.1:8233/"}, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	if err != nil {
+		panic(err)
+	}
+	e := echo.New()
+	s.Register(e)
+	return e
+}
+
+const (
+	caseGood = "mfzwizltoq2dqnbrgmydcmrtgq"
+	caseNull = "nbswy3dpeb3w64tmmqqho2lume"
+	caseHarm = "orsxg5baoruw2zjanfxca5dine"
+)
+
+func fixture() *ledger {
+	cycle := func(id, name string, env account.Environment, state billing.CycleState, engine int64) reconcile.CycleSummary {
+		return reconcile.CycleSummary{
+			ID: id + ".2026-10", AccountID: id, AccountName: name, Environment: env, Period: "2026-10", State: state, Basis: "measured",
+			PeriodStart: time.Date(2026, 9, 30, 22, 0, 0, 0, time.UTC), PeriodEnd: time.Date(2026, 10, 31, 23, 0, 0, 0, time.UTC),
+			TimeZone: "Europe/Berlin", Currency: "usd", LiftMinor: engine * 5, Lines: 3, WithheldLines: 2, EngineMinor: engine,
+			WorkflowID: "cycle/live/" + id + "/2026-10", UpdatedAt: now.Add(-47 * time.Minute),
+		}
+	}
+	acme := cycle("acme", "Acme Inc.", account.Live, billing.Invoiced, 412_050)
+	acme.StripeMinor, acme.DifferenceMinor, acme.StripeInvoiceID, acme.InvoiceNumber = ptr[int64](412_050), ptr[int64](0), "in_1QHk2vG9RKHgCVdKx01", "ACME-0001"
+	northwind := cycle("northwind", "Northwind Traders", account.Live, billing.NeedsHuman, 98_000)
+	northwind.Basis, northwind.Currency, northwind.TimeZone = "proven", "eur", "UTC"
+	northwind.StripeMinor, northwind.DifferenceMinor, northwind.StripeInvoiceID, northwind.InvoiceNumber = ptr[int64](97_500), ptr[int64](500), "in_1QHk9aG9RKHgCVdKy77", "NW-0004"
+	northwind.Reason, northwind.NextAction = "the total at Stripe is not the planned one", billing.NeedsHuman.NextAction()
+	contoso := cycle("contoso", "Contoso Labs", account.Live, billing.Withheld, 0)
+	contoso.Reason, contoso.Lines = "no snapshot passed the guardrail", 2
+	sandbox := cycle("sandbox", "Acme sandbox", account.Test, billing.DryRun, 123_456)
+	l := &ledger{
+		cycles: []reconcile.CycleSummary{acme, northwind, contoso, sandbox}, periods: []string{"2026-10", "2026-09"},
+		tieOuts: map[string]reconcile.TieOut{acme.ID: acmeTieOut(acme)}, readouts: map[string]reconcile.Readout{caseGood: goodReadout(), caseNull: nullReadout()},
+	}
+	test := acmeTieOut(sandbox)
+	test.StripeStatus, test.HostedURL, test.PDFURL, test.FinalizedAt, test.Attempts = "", "", "", nil, nil
+	for i := range test.Lines {
+		test.Lines[i].StripeMinor, test.Lines[i].StripeLineID = nil, ""
+	}
+	test.EngineMinor = 412_050
+	l.tieOuts[sandbox.ID] = test
+	l.tieOuts[contoso.ID] = reconcile.TieOut{CycleSummary: contoso, Share: "0.20"}
+	l.tieOuts[northwind.ID] = reconcile.TieOut{CycleSummary: northwind, Share: "0.20"}
+	l.accounts = []reconcile.Overview{
+		{ID: "acme", Name: "Acme Inc.", Environment: account.Live, SourceConnection: "acme-stripe", IssuerConnection: "acme-stripe", PayerCustomer: "cus_RkPayer00000001", ContractID: "acme-2026", PlanID: "acme-plan-2026", Snapshots: 3, Decisions: 10_800, StripeEvents: 24_210, LastEventAt: ptr(now.Add(-3 * time.Minute))},
+		{ID: "northwind", Name: "Northwind Traders", Environment: account.Live, SourceConnection: "northwind", IssuerConnection: "vendor", PayerCustomer: "cus_RkPayer00000002", ContractID: "nw-1", PlanID: "nw-plan", Snapshots: 3, Decisions: 10_800, StripeEvents: 23_977, PendingEvents: 12, DeadEvents: 1, LastEventAt: ptr(now.Add(-time.Hour))},
+		{ID: "contoso", Name: "Contoso Labs", Environment: account.Live, SourceConnection: "contoso", IssuerConnection: "contoso", PayerCustomer: "cus_RkPayer00000003", ContractID: "ct-1", PlanID: "ct-plan", Snapshots: 2, Decisions: 4_800, StripeEvents: 9_001, LastEventAt: ptr(now.Add(-time.Minute))},
+		{ID: "sandbox", Name: "Acme sandbox", Environment: account.Test, SourceConnection: "sandbox-stripe"},
+	}
+	l.events = []reconcile.RewardEvent{
+		{ConnectionID: "acme-stripe", FactKey: "refund:re_1", Kind: "refund", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", ChargeID: "ch_3QHk2vG9RKHgCVdK0aaa", InvoiceID: "in_1QHaaaG9RKHgCVdKaaa", AmountMinor: ptr[int64](4_900), Currency: "usd", EffectiveAt: now.Add(-time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcd"},
+		{ConnectionID: "acme-stripe", FactKey: "paid:in_2", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f7", UserID: "user-10423", InvoiceID: "in_1QHbbbG9RKHgCVdKbbb", SubscriptionID: "sub_1QHbbbG9RKHgCVdK", AmountMinor: ptr[int64](9_900), Currency: "usd", EffectiveAt: now.Add(-2 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bce"},
+		{ConnectionID: "acme-stripe", FactKey: "paid:in_3", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f8", InvoiceID: "in_1QHcccG9RKHgCVdKccc", AmountMinor: ptr[int64](2_900), Currency: "usd", EffectiveAt: now.Add(-3 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcf"},
+		{ConnectionID: "acme-stripe", FactKey: "paid:in_own", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkPayer00000001", InvoiceID: "in_1QHk2vG9RKHgCVdKx01", AmountMinor: ptr[int64](412_050), Currency: "usd", OwnInvoice: true, EffectiveAt: now.Add(-4 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcg"},
+		{ConnectionID: "acme-stripe", FactKey: "trial:sub_4", Kind: "trial_start", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f9", UserID: "user-10424", SubscriptionID: "sub_1QHdddG9RKHgCVdK", EffectiveAt: now.Add(-5 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bch"},
+	}
+	return l
+}
+
+func acmeTieOut(c reconcile.CycleSummary) reconcile.TieOut {
+	return reconcile.TieOut{
+		CycleSummary: c, ContractID: "acme-2026", ContractHash: "9c1185a5c5e9fc54612808977ee8f548b2258d31", Share: "0.20", PlanID: "acme-plan-2026",
+		PlanHash: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Watermark: now.Add(-9 * time.Hour),
+		InputDigest: "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9", PaidRevenueMinor: 10_812_400, StripeNetMinor: ptr[int64](10_812_400),
+		Buckets: []reconcile.BucketSum{
+			{Bucket: "snapshot", SnapshotID: "trial-nudge-7", AmountMinor: 7_214_300, Events: 1_204},
+			{Bucket: "snapshot", SnapshotID: "copy-test-2", AmountMinor: 1_402_000, Events: 301},
+			{Bucket: "snapshot", SnapshotID: "discount-3", AmountMinor: 1_283_100, Events: 288},
+			{Bucket: "own_invoice", AmountMinor: 0, Events: 0},
+			{Bucket: "unmapped", AmountMinor: 98_000, Events: 20},
+			{Bucket: "no_decision", AmountMinor: 515_000, Events: 102},
+			{Bucket: "before_exposure", AmountMinor: 300_000, Events: 61},
+		},
+		Lines: []reconcile.Line{
+			{SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", CaseID: caseGood, Billed: true, Verdict: "passed", Explanation: "The policy added 20,602.50 USD over 6,000 users; with the scheduled error budget at least 11,240.13 USD of it is certain.", Units: 6_000, HoldoutUnits: 2_994, ObservedMinor: 7_214_300, MeasuredMinor: 2_060_250, BoundMinor: 1_124_013, HighWaterTo: 2_060_250, BaseMinor: 2_060_250, FeeMinor: 412_050, StripeLineID: "ii_1QHk2wG9RKHgCVdKz", StripeMinor: ptr[int64](412_050)},
+			{SnapshotID: "copy-test-2", SnapshotName: "Copy test 2", CaseID: caseNull, Verdict: "withheld", HeadlineCode: "LCB_NOT_POSITIVE", Explanation: "The policy may have had no effect: the lower bound is -8,120.44 USD. 312.10 USD stay deferred within the year.", Units: 2_400, HoldoutUnits: 1_207, ObservedMinor: 1_402_000, MeasuredMinor: 31_210, BoundMinor: -812_044, DeferredMinor: 31_210},
+			{SnapshotID: "discount-3", SnapshotName: "Discount 3", CaseID: caseHarm, Verdict: "withheld", HeadlineCode: "NEGATIVE_LIFT", Explanation: "The policy earned 1,204.00 USD less than the baseline would have.", Units: 2_400, HoldoutUnits: 1_188, ObservedMinor: 1_283_100, MeasuredMinor: -120_400, BoundMinor: -955_310},
+		},
+		Steps: []reconcile.Step{
+			{Number: 1, Name: "net_revenue", Formula: "sum(paid) - sum(refunds)", Inputs: "1,976 events", Result: "10812400"},
+			{Number: 2, Name: "measured_lift", SnapshotID: "trial-nudge-7", Formula: "floor(T)", Inputs: "T = 2060250.73", Result: "2060250"},
+			{Number: 3, Name: "high_water", SnapshotID: "trial-nudge-7", Formula: "max(0, T - mark)", Inputs: "mark = 0", Result: "2060250"},
+			{Number: 4, Name: "fee", SnapshotID: "trial-nudge-7", Formula: "round_down(base * share)", Inputs: "share = 0.20", Result: "412050"},
+		},
+		HostedURL: "https://invoice.stripe.com/i/acct_x/test", PDFURL: "https://pay.stripe.com/invoice/x/pdf", StripeStatus: "open", FinalizedAt: ptr(now.Add(-46 * time.Minute)),
+		CaseIDs: []string{caseGood, caseNull, caseHarm}, PooledCaseID: caseGood,
+		Attempts: []reconcile.Attempt{
+			{At: now.Add(-47 * time.Minute), Operation: "create_draft", Outcome: "ok", RequestID: "req_8XhDyQh3yYc1aB"},
+			{At: now.Add(-47 * time.Minute), Operation: "add_item", Outcome: "timeout, looked and found", RequestID: ""},
+			{At: now.Add(-46 * time.Minute), Operation: "finalize", Outcome: "ok", RequestID: "req_9XhDyQh3yYc1aC"},
+		},
+	}
+}
+
+func goodReadout() reconcile.Readout {
+	return reconcile.Readout{
+		CaseID: caseGood, PreviousCaseID: caseNull, CycleID: "acme.2026-10", AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live,
+		SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", Period: "2026-10", Currency: "usd", Units: 6_000, HoldoutUnits: 2_994,
+		ObservedMinor: 7_214_300, Lift: 2_060_250.73, Counterfactual: 5_154_049.27, SE: 284_518.4, VarianceCR: 7.9e10, VarianceB: 7.1e10, Variance0: 8.0951e10,
+		IntervalLow: 1_502_604.9, IntervalHigh: 2_617_896.5, Bound: 1_124_013.2, Z: "3.290527", ESS: 2_994, Verdict: "passed",
+		Explanation: "The policy added 20,602.50 USD over 6,000 users; with the scheduled error budget at least 11,240.13 USD of it is certain.",
+		Checks: []reconcile.Check{
+			{Code: "PLAN_NOT_SEALED", Status: "passed", Value: "2026-09-20", Threshold: "before 2026-10-01", Explain: "The plan was sealed before its first period."},
+			{Code: "SRM", Status: "passed", Value: "0.15", Threshold: "3.29", Explain: "The arms have the sizes that chance gives."},
+			{Code: "PLACEBO_LIFT", Status: "not_evaluated", Explain: "There is no revenue before exposure to test on."},
+			{Code: "MIN_UNITS", Status: "passed", Value: "2,994", Threshold: "1,000", Explain: "The smaller arm has 2,994 users."},
+			{Code: "LCB_NOT_POSITIVE", Status: "passed", Value: "11,240.13", Threshold: "0.00", Explain: "The lower bound is above zero."},
+		},
+		PlanHash: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Estimator: "aipw-hajek-ridge/1", InputDigest: "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9",
+		Watermark: now.Add(-9 * time.Hour), Manifest: "{}", Billed: true, BaseMinor: 2_060_250, FeeMinor: 412_050,
+	}
+}
+
+func nullReadout() reconcile.Readout {
+	r := goodReadout()
+	r.CaseID, r.PreviousCaseID, r.SnapshotID, r.SnapshotName = caseNull, "", "copy-test-2", "Copy test 2"
+	r.Units, r.HoldoutUnits, r.ObservedMinor, r.ESS = 2_400, 1_207, 1_402_000, 1_207
+	r.Lift, r.Counterfactual, r.SE, r.IntervalLow, r.IntervalHigh, r.Bound = 31_210, 1_370_790, 256_270, -471_070, 533_490, -812_044
+	r.Verdict, r.HeadlineCode, r.Billed, r.BaseMinor, r.FeeMinor = "withheld", "LCB_NOT_POSITIVE", false, 0, 0
+	r.Explanation = "The policy may have had no effect: the lower bound is -8,120.44 USD. 312.10 USD stay deferred within the year."
+	r.Checks = append([]reconcile.Check{}, r.Checks...)
+	r.Checks[4] = reconcile.Check{Code: "LCB_NOT_POSITIVE", Status: "failed", Value: "-8,120.44", Threshold: "0.00", Explain: "The lower bound is not above zero, so the lift is not proven."}
+	return r
+}

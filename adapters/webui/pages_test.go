@@ -1,0 +1,288 @@
+package webui_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/labstack/echo/v4"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// page is what a reader sees: the text of the page, its tables and its links.
+type page struct {
+	status int
+	html   string
+	text   string
+	links  []string
+	header http.Header
+}
+
+var (
+	tags  = regexp.MustCompile(`<[^>]*>`)
+	space = regexp.MustCompile(`\s+`)
+	hrefs = regexp.MustCompile(`(?:href|src|action)="([^"]*)"`)
+	rows  = regexp.MustCompile(`(?s)<tr[^>]*>(.*?)</tr>`)
+	cells = regexp.MustCompile(`(?s)<t[hd][^>]*>(.*?)</t[hd]>`)
+)
+
+func plainText(html string) string {
+	unescape := strings.NewReplacer("&#34;", `"`, "&#39;", "'", "&amp;", "&", "&lt;", "<", "&gt;", ">", "&nbsp;", " ", "&#43;", "+")
+	return strings.TrimSpace(unescape.Replace(space.ReplaceAllString(tags.ReplaceAllString(html, " "), " ")))
+}
+
+func open(t *testing.T, e *echo.Echo, path string) page {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Accept", "text/html")
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, r)
+	p := page{status: w.Code, html: w.Body.String(), text: plainText(w.Body.String()), header: w.Header()}
+	for _, m := range hrefs.FindAllStringSubmatch(p.html, -1) {
+		p.links = append(p.links, strings.ReplaceAll(m[1], "&amp;", "&"))
+	}
+	return p
+}
+
+// row returns the cells of the first row that contains the text.
+func (p page) row(t *testing.T, text string) []string {
+	t.Helper()
+	for _, m := range rows.FindAllStringSubmatch(p.html, -1) {
+		var out []string
+		for _, c := range cells.FindAllStringSubmatch(m[1], -1) {
+			out = append(out, plainText(c[1]))
+		}
+		if strings.Contains(strings.Join(out, " | "), text) {
+			return out
+		}
+	}
+	t.Fatalf("no row with %q", text)
+	return nil
+}
+
+var everyPage = []string{
+	"/cycles", "/cycles?period=all", "/cycles/acme.2026-10", "/cycles/sandbox.2026-10", "/cycles/contoso.2026-10", "/cycles/northwind.2026-10",
+	"/readouts/" + caseGood, "/readouts/" + caseNull, "/accounts", "/accounts/acme/events", "/cycles/nothing",
+}
+
+func TestEveryPageIsSoundAndSelfContained(t *testing.T) {
+	t.Parallel()
+	for _, path := range everyPage {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			p := open(t, newEcho(fixture()), path)
+			require.NotContains(t, p.html, "ZgotmplZ", "a value was not safe where it stands")
+			require.NotContains(t, p.html, "<no value>")
+			require.NotContains(t, p.html, " style=", "the policy forbids inline style")
+			require.NotContains(t, p.html, "<script")
+			require.Contains(t, p.text, "As of 2026-11-04 09:30:00 UTC")
+			require.Regexp(t, `<html lang="en">`, p.html)
+			require.Equal(t, 1, strings.Count(p.html, "<h1>"))
+			require.Contains(t, p.header.Get("Content-Security-Policy"), "default-src 'none'")
+			require.NotRegexp(t, `(src|<link[^>]*href)="https?:`, p.html, "nothing is loaded from another host")
+			for _, tag := range []string{"table", "section", "tbody", "tr", "td", "th", "dl", "div", "a", "svg", "p", "span"} {
+				require.Equal(t, len(regexp.MustCompile(`<`+tag+`[ >]`).FindAllString(p.html, -1)), strings.Count(p.html, "</"+tag+">"), "balance of %s", tag)
+			}
+			for _, link := range p.links {
+				if id, ok := strings.CutPrefix(link, "#"); ok {
+					require.True(t, strings.Contains(p.html, `id="`+id+`"`), "#%s leads nowhere", id)
+				}
+			}
+			ids := map[string]bool{}
+			for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(p.html, -1) {
+				require.False(t, ids[m[1]], "id %s appears twice", m[1])
+				ids[m[1]] = true
+			}
+			for _, m := range regexp.MustCompile(`<(?:select|input)[^>]*>`).FindAllStringIndex(p.html, -1) {
+				require.Regexp(t, `<label>[^<]*$`, p.html[:m[0]], "every field has a label")
+			}
+		})
+	}
+}
+
+func TestInternalLinksAreServed(t *testing.T) {
+	t.Parallel()
+	e := newEcho(fixture())
+	seen := map[string]bool{}
+	for _, path := range everyPage {
+		for _, link := range open(t, e, path).links {
+			link, _, _ = strings.Cut(link, "#")
+			if !strings.HasPrefix(link, "/") || seen[link] || strings.HasPrefix(link, "/v1/") || strings.HasPrefix(link, "/docs/") || strings.Contains(link, caseHarm) {
+				continue
+			}
+			seen[link] = true
+			require.Less(t, open(t, e, link).status, 400, link)
+		}
+	}
+	require.Greater(t, len(seen), 10)
+}
+
+func TestCloseBoard(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	p := open(t, newEcho(l), "/cycles")
+	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{Period: "2026-10", Limit: reconcile.MaxLimit}, l.cyclesAsked), "the newest period is shown first")
+	require.Equal(t, "4,120.50 USD", p.row(t, "ACME-0001")[5])
+	require.Equal(t, "4,120.50 USD", p.row(t, "ACME-0001")[6])
+	require.Equal(t, "0.00 USD ✓", p.row(t, "ACME-0001")[7])
+	require.Equal(t, "5.00 EUR ✕", p.row(t, "NW-0004")[7])
+	require.Contains(t, p.row(t, "NW-0004")[1], "Compare the invoice at Stripe")
+	require.Equal(t, []string{"–", "–", "–"}, p.row(t, "Acme sandbox")[6:9], "nothing written is not zero")
+	require.Contains(t, p.row(t, "Acme sandbox")[0], "TEST")
+
+	live := p.row(t, "Total USD LIVE")
+	require.Equal(t, []string{"20,602.50 USD", "5", "4", "4,120.50 USD", "4,120.50 USD", "0.00 USD ✓"}, live[2:8], "a total is the sum of its rows, live apart from test")
+	require.Equal(t, "1,234.56 USD", p.row(t, "Total USD TEST")[5])
+	require.Equal(t, "980.00 EUR", p.row(t, "Total EUR LIVE")[5])
+	require.Contains(t, p.links, "http://127.0.0.1:8233/namespaces/default/workflows/cycle%2Flive%2Facme%2F2026-10")
+	require.Contains(t, p.links, "/cycles?period=2026-09")
+}
+
+func TestCloseBoardFilters(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	l.next = "c2"
+	p := open(t, newEcho(l), "/cycles?period=all&state=invoiced&account=acme&environment=live&cursor=c1")
+	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{State: "invoiced", AccountID: "acme", Environment: "live", Cursor: "c1", Limit: reconcile.MaxLimit}, l.cyclesAsked))
+	require.Contains(t, p.links, "/cycles?account=acme&cursor=c2&environment=live&period=all&state=invoiced")
+	require.Contains(t, p.links, "/cycles?account=acme&environment=live&period=all&state=invoiced")
+	require.Contains(t, p.text, "on this page", "a total of one page says so")
+	for _, chosen := range []string{`value="all" selected`, `value="invoiced" selected`, `value="acme" selected`, `value="live" selected`} {
+		require.Contains(t, p.html, chosen)
+	}
+	l.cycles, l.next = nil, ""
+	require.Contains(t, open(t, newEcho(l), "/cycles?state=blocked").text, "No cycle matches")
+	require.Contains(t, open(t, newEcho(&ledger{}), "/cycles").text, "No cycles yet")
+}
+
+func TestTieOut(t *testing.T) {
+	t.Parallel()
+	p := open(t, newEcho(fixture()), "/cycles/acme.2026-10")
+	require.Less(t, strings.Index(p.text, "Difference 0.00 USD"), strings.Index(p.text, "Engine total 4,120.50 USD"), "the difference stands first")
+	require.Contains(t, p.text, "Stripe total 4,120.50 USD")
+	require.Contains(t, p.links, "https://invoice.stripe.com/i/acct_x/test")
+
+	total := p.row(t, "Total USD")
+	require.Equal(t, []string{"10,800", "98,994.00 USD", "19,710.60 USD", "–", "0.00 USD", "20,602.50 USD", "312.10 USD", "4,120.50 USD", "4,120.50 USD", "0.00 USD"}, total[2:])
+	require.Equal(t, "–", p.row(t, "Copy test 2")[10], "a withheld line has no Stripe side")
+	require.Contains(t, p.text, "NEGATIVE_LIFT The policy earned 1,204.00 USD less")
+	require.Equal(t, "108,124.00 USD", p.row(t, "Sum of the buckets")[3])
+	require.Equal(t, "✓ equal", p.row(t, "read from Stripe's lists")[2])
+	require.Contains(t, p.row(t, "finalize"), "req_9XhDyQh3yYc1aC")
+	require.Contains(t, p.links, "/accounts/acme/events?mapped=no", "a bucket leads to its rows")
+}
+
+func TestTieOutOfATestAccount(t *testing.T) {
+	t.Parallel()
+	p := open(t, newEcho(fixture()), "/cycles/sandbox.2026-10")
+	require.Contains(t, p.text, "Computed and shown, nothing written")
+	require.Contains(t, p.text, "Engine total 4,120.50 USD", "a test account sees its amount")
+	require.Contains(t, p.text, "Stripe total –")
+	require.Contains(t, p.text, "a test account never causes a write")
+}
+
+func TestTieOutThatBreaks(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	broken := l.tieOuts["acme.2026-10"]
+	broken.DifferenceMinor, broken.StripeMinor = ptr[int64](100), ptr[int64](411_950)
+	broken.EngineMinor, broken.PaidRevenueMinor, broken.StripeNetMinor = 400_000, 10_812_500, ptr[int64](10_812_000)
+	l.tieOuts["acme.2026-10"] = broken
+	p := open(t, newEcho(l), "/cycles/acme.2026-10")
+	require.Contains(t, p.text, "Difference 1.00 USD")
+	require.Contains(t, p.text, "Engine and Stripe disagree")
+	require.Contains(t, p.text, "the gap is 120.50 USD", "lines that do not sum are shown")
+	require.Equal(t, "✕ -1.00 USD", p.row(t, "Paid revenue in our ledger")[2])
+	require.Equal(t, "✕ 5.00 USD", p.row(t, "read from Stripe's lists")[2])
+	require.Equal(t, "-1.00 USD", p.row(t, "Unexplained")[2])
+}
+
+func TestReadoutPage(t *testing.T) {
+	t.Parallel()
+	p := open(t, newEcho(fixture()), "/readouts/"+caseGood)
+	require.Contains(t, p.text, "Billed: the lift is proven")
+	require.Contains(t, p.text, "On the invoice 4,120.50 USD")
+	require.Equal(t, []string{"Policy", "3,006", "50.1 %", "–"}, p.row(t, "Policy"))
+	require.Equal(t, "20,602.50 USD", p.row(t, "Measured lift")[1])
+	require.Equal(t, "51,540.50 USD", p.row(t, "Expected without the policy")[1], "with the lift it sums to what was observed")
+	require.Contains(t, p.row(t, "V_0")[1], "used")
+	require.Contains(t, p.row(t, "PLACEBO_LIFT")[0], "not evaluated")
+	require.Contains(t, p.html, "Measured lift 20,602.50 USD, 95 percent interval from 15,026.04 USD to 26,178.96 USD", "the drawing has words")
+	require.Contains(t, p.links, "/v1/readouts/"+caseGood+"/manifest")
+	require.Contains(t, p.links, "/readouts/"+caseNull)
+
+	p = open(t, newEcho(fixture()), "/readouts/"+caseNull)
+	require.Contains(t, p.text, "Withheld: nothing is billed")
+	require.Contains(t, p.row(t, "LCB_NOT_POSITIVE")[0], "✕ failed")
+}
+
+func TestAccountsAndEvents(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	l.next = "e2"
+	e := newEcho(l)
+	p := open(t, e, "/accounts")
+	require.Contains(t, p.row(t, "Acme sandbox")[1], "missing: issuer, payer, contract")
+	require.Equal(t, "57,188", p.row(t, "Total 3 live, 1 test")[6])
+	require.NotContains(t, open(t, e, "/accounts?environment=test").text, "Northwind")
+	require.Contains(t, open(t, newEcho(&ledger{}), "/accounts").text, "No accounts yet")
+
+	p = open(t, e, "/accounts/acme/events?kind=refund&period=2026-10&mapped=no&q=+cus_1+&cursor=e1")
+	require.Empty(t, cmp.Diff(reconcile.RewardEventsFilter{AccountID: "acme", Kind: "refund", Period: "2026-10", Mapped: "no", Search: "cus_1", Cursor: "e1", Limit: 100}, l.eventsAsked))
+	require.Contains(t, p.links, "/accounts/acme/events?cursor=e2&kind=refund&mapped=no&period=2026-10&q=cus_1")
+	require.Equal(t, "4,248.50 USD", p.row(t, "3 events")[2], "a total is the sum of its kind")
+	require.Contains(t, p.row(t, "our own invoice")[3], "–")
+	l.events = nil
+	require.Contains(t, open(t, e, "/accounts/acme/events").text, "No events yet")
+	require.Contains(t, open(t, e, "/accounts/acme/events?kind=churn").text, "No event matches")
+}
+
+func TestErrorPages(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err    error
+		path   string
+		status int
+		says   string
+	}{
+		"cycle":       {nil, "/cycles/nope", 404, `There is no cycle "nope".`},
+		"account":     {nil, "/accounts/nope/events", 404, "no such page"},
+		"route":       {nil, "/nope", 404, "no such page"},
+		"bad filter":  {fault.InvalidField("period", "period_malformed", "\"<b>\" is not a month").Fix("Write it as YYYY-MM"), "/cycles?period=%3Cb%3E", 400, `"<b>" is not a month. Write it as YYYY-MM.`},
+		"unavailable": {fault.New(fault.Unavailable, "database", "the database does not answer"), "/cycles", 503, "The database does not answer."},
+		"bug":         {errors.New("secret detail"), "/cycles", 500, "Something went wrong here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := fixture()
+			l.err = tc.err
+			p := open(t, newEcho(l), tc.path)
+			require.Equal(t, tc.status, p.status)
+			require.Contains(t, p.text, tc.says)
+			require.NotContains(t, p.text, "secret detail")
+			require.NotContains(t, p.html, "<b>", "what came with the address is escaped")
+		})
+	}
+}
+
+func TestFrame(t *testing.T) {
+	t.Parallel()
+	e := newEcho(fixture())
+	require.Equal(t, "/cycles", open(t, e, "/").header.Get("Location"))
+	style := regexp.MustCompile(`/static/style\.css\?v=[0-9a-f]{12}`).FindString(open(t, e, "/cycles").html)
+	p := open(t, e, style)
+	require.Equal(t, http.StatusOK, p.status)
+	require.Contains(t, p.header.Get("Cache-Control"), "immutable")
+	require.NotContains(t, p.html, "url(", "the sheet loads nothing")
+	r := httptest.NewRequest(http.MethodGet, "/nope", nil) // a program, not a browser
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, r)
+	require.Contains(t, w.Header().Get("Content-Type"), "json")
+}

@@ -1,0 +1,141 @@
+// Package webui serves the pages that finance reads: the cycles of a month, the
+// tie-out of one cycle, the readout behind a line, and the rows behind a number.
+//
+// Pages are rendered on the server from the same use cases as the JSON API, load
+// nothing from another host and need no JavaScript. Filters live in the URL. The
+// package owns wording, layout and drawing; it computes no money, except for the
+// sums of what a page shows.
+package webui
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/reconcile"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed static/style.css
+var styleSheet []byte
+
+// Reconcile answers the pages' questions; *reconcile.Service is it.
+type Reconcile interface {
+	Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error)
+	Periods(ctx context.Context) ([]string, error)
+	TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, error)
+	Readout(ctx context.Context, caseID string) (reconcile.Readout, error)
+	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
+	Accounts(ctx context.Context) ([]reconcile.Overview, error)
+}
+
+// Options of the pages. The zero value works.
+type Options struct {
+	// TemporalUI is the base address of the Temporal web console; empty shows no links to it.
+	TemporalUI string
+	// TemporalNamespace of the workflows; empty is "default".
+	TemporalNamespace string
+}
+
+// Server serves the pages.
+type Server struct {
+	reconcile Reconcile
+	options   Options
+	clock     clock.Clock
+	log       *slog.Logger
+	pages     map[string]*template.Template
+	styleURL  string
+}
+
+// policy lets a page load its own style and nothing else.
+const policy = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// New parses the pages. An error is a mistake in a template.
+func New(reconcile Reconcile, options Options, clk clock.Clock, logger *slog.Logger) (*Server, error) {
+	options.TemporalUI = strings.TrimRight(options.TemporalUI, "/")
+	if options.TemporalNamespace == "" {
+		options.TemporalNamespace = "default"
+	}
+	sum := sha256.Sum256(styleSheet)
+	s := &Server{
+		reconcile: reconcile, options: options, clock: clk, log: logger,
+		pages: map[string]*template.Template{}, styleURL: "/static/style.css?v=" + hex.EncodeToString(sum[:6]),
+	}
+	for _, name := range []string{"cycles", "cycle", "readout", "accounts", "events", "error"} {
+		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
+		if err != nil {
+			return nil, fmt.Errorf("parse page %s: %w", name, err)
+		}
+		s.pages[name] = t
+	}
+	return s, nil
+}
+
+// Register mounts the pages on e, and gives browsers an error page for every
+// address that is not the API's.
+func (s *Server) Register(e *echo.Echo) {
+	others := e.HTTPErrorHandler
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		if strings.HasPrefix(c.Request().URL.Path, "/v1/") || !strings.Contains(c.Request().Header.Get(echo.HeaderAccept), "text/html") {
+			others(err, c)
+			return
+		}
+		s.errorPage(err, c)
+	}
+	e.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusSeeOther, "/cycles") })
+	e.GET("/cycles", s.cycles)
+	e.GET("/cycles/:id", s.cycle)
+	e.GET("/readouts/:case", s.readout)
+	e.GET("/accounts", s.accounts)
+	e.GET("/accounts/:id/events", s.events)
+	e.GET("/static/style.css", func(c echo.Context) error {
+		// The address holds the digest of the file, so it never changes.
+		c.Response().Header().Set(echo.HeaderCacheControl, "public, max-age=31536000, immutable")
+		return c.Blob(http.StatusOK, "text/css; charset=utf-8", styleSheet)
+	})
+}
+
+// frame is what every page shows around its content.
+type frame struct {
+	Title       string
+	Active      string // the entry of the navigation
+	Environment string // "live", "test", or "" when the page shows both
+	AsOf        string
+	StyleURL    string
+	TemporalUI  string
+	Page        any
+}
+
+func (s *Server) render(c echo.Context, status int, page string, f frame) error {
+	f.AsOf = stamp(s.clock.Now())
+	f.StyleURL, f.TemporalUI = s.styleURL, s.options.TemporalUI
+	var out bytes.Buffer
+	if err := s.pages[page].Execute(&out, f); err != nil {
+		return fmt.Errorf("render page %s: %w", page, err)
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentSecurityPolicy, policy)
+	h.Set(echo.HeaderCacheControl, "no-store")
+	return c.HTMLBlob(status, out.Bytes())
+}
+
+// workflowURL is the page of a workflow in the Temporal web console.
+func (s *Server) workflowURL(id string) string {
+	if s.options.TemporalUI == "" || id == "" {
+		return ""
+	}
+	return s.options.TemporalUI + "/namespaces/" + url.PathEscape(s.options.TemporalNamespace) + "/workflows/" + url.PathEscape(id)
+}
