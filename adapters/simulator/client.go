@@ -110,6 +110,19 @@ func (c *client) create(ctx context.Context, key, path string, form url.Values, 
 	return fault.New(fault.Unavailable, "simulation_stripe", "%s answered 500 again and again", path)
 }
 
+// ensure makes an object unless it exists from an earlier run.
+func (c *client) ensure(ctx context.Context, key, path string, form url.Values, list string, out *created) error {
+	found, err := c.find(ctx, list, key)
+	if err != nil {
+		return err
+	}
+	if found != nil {
+		*out = *found
+		return nil
+	}
+	return c.create(ctx, key, path, form, list, out)
+}
+
 // change does something that may as well happen twice, so a 500 is simply repeated
 // under another key.
 func (c *client) change(ctx context.Context, key, path string, form url.Values, out any) error {
@@ -141,7 +154,7 @@ func (c *client) find(ctx context.Context, list, key string) (*created, error) {
 func (c *client) createPayer(ctx context.Context, name, email string) (string, error) {
 	var made created
 	form := url.Values{"name": {name}, "email": {email}, "invoice_settings[default_payment_method]": {cardGood}, "payment_method": {cardGood}}
-	err := c.create(ctx, "payer:"+email, "/v1/customers", form, "/v1/customers?limit=100&email="+url.QueryEscape(email), &made)
+	err := c.ensure(ctx, "payer:"+email, "/v1/customers", form, "/v1/customers?limit=100&email="+url.QueryEscape(email), &made)
 	return made.ID, err
 }
 

@@ -18,7 +18,7 @@ type life struct {
 	ledger []entry
 
 	// What Stripe called them, once they exist.
-	customer, subscription, item, dispute string
+	customer, subscription, item string
 }
 
 // actKind is something the business or its customer does through the API.

@@ -19,8 +19,10 @@ func (b *Business) perform(ctx context.Context, l *life, a act) error {
 	if a.kind == actStart {
 		return b.begin(ctx, l)
 	}
-	if l.customer == "" {
-		return fault.New(fault.Conflict, "simulation_order", "the customer was never created").Fix("Run the months in their order with one Business")
+	if l.subscription == "" {
+		if err := b.recall(ctx, l); err != nil {
+			return err
+		}
 	}
 	key := l.id + ":" + strconv.Itoa(int(a.kind)) + ":" + strconv.FormatInt(a.at.Unix(), 10)
 	subscription := "/v1/subscriptions/" + l.subscription
@@ -42,8 +44,7 @@ func (b *Business) perform(ctx context.Context, l *life, a act) error {
 	case actDispute:
 		return b.openDispute(ctx, l)
 	default:
-		in := map[string]any{"account": b.stripe.StripeAccount, "mode": b.stripe.Mode, "id": l.dispute, "outcome": "lost"}
-		return b.stripe.control(ctx, "/_fake/disputes/close", in, nil)
+		return b.loseDispute(ctx, l)
 	}
 }
 
@@ -58,7 +59,7 @@ func (b *Business) begin(ctx context.Context, l *life) error {
 		form.Set("metadata[user_id]", l.userID)
 	}
 	var customer, sub created
-	if err := b.stripe.create(ctx, l.id+":customer", "/v1/customers", form, "/v1/customers?email="+url.QueryEscape(email), &customer); err != nil {
+	if err := b.stripe.create(ctx, startKey(l), "/v1/customers", form, "/v1/customers?email="+url.QueryEscape(email), &customer); err != nil {
 		return err
 	}
 	form = url.Values{"customer": {customer.ID}, "items[0][price]": {b.prices[l.plan]}}
@@ -72,6 +73,29 @@ func (b *Business) begin(ctx context.Context, l *life) error {
 		return fault.New(fault.Unavailable, "simulation_stripe", "subscription %s came without items", sub.ID)
 	}
 	l.customer, l.subscription, l.item = customer.ID, sub.ID, sub.Items.Data[0].ID
+	return nil
+}
+
+// startKey names the request that makes the customer.
+func startKey(l *life) string { return l.id + ":customer" }
+
+// recall finds what an earlier Business of the same Spec has made.
+func (b *Business) recall(ctx context.Context, l *life) error {
+	var customers, subs struct {
+		Data []created `json:"data"`
+	}
+	if err := b.stripe.get(ctx, "/v1/customers?email="+url.QueryEscape(l.id+"@example.com"), &customers); err != nil {
+		return err
+	}
+	if len(customers.Data) == 1 {
+		if err := b.stripe.get(ctx, "/v1/subscriptions?status=all&customer="+customers.Data[0].ID, &subs); err != nil {
+			return err
+		}
+	}
+	if len(subs.Data) != 1 || len(subs.Data[0].Items.Data) == 0 {
+		return fault.New(fault.Conflict, "simulation_order", "the customer was never created").Fix("Run the months in their order, without a gap")
+	}
+	l.customer, l.subscription, l.item = customers.Data[0].ID, subs.Data[0].ID, subs.Data[0].Items.Data[0].ID
 	return nil
 }
 
@@ -120,11 +144,26 @@ func (b *Business) openDispute(ctx context.Context, l *life) error {
 	if err != nil {
 		return err
 	}
-	var d created
 	in := map[string]any{"account": b.stripe.StripeAccount, "mode": b.stripe.Mode, "charge": charge}
-	if err := b.stripe.control(ctx, "/_fake/disputes", in, &d); err != nil {
+	return b.stripe.control(ctx, "/_fake/disputes", in, nil)
+}
+
+func (b *Business) loseDispute(ctx context.Context, l *life) error {
+	charge, err := b.lastCharge(ctx, l)
+	if err != nil {
 		return err
 	}
-	l.dispute = d.ID
+	var found struct {
+		Data []created `json:"data"`
+	}
+	if err := b.stripe.get(ctx, "/v1/disputes?charge="+charge, &found); err != nil {
+		return err
+	}
+	for _, d := range found.Data {
+		in := map[string]any{"account": b.stripe.StripeAccount, "mode": b.stripe.Mode, "id": d.ID, "outcome": "lost"}
+		if err := b.stripe.control(ctx, "/_fake/disputes/close", in, nil); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -79,7 +79,7 @@ func (b *Business) newUnit(snapshot int, m period.Month, index int) *unit {
 	v := rng.Float64()
 	u.visits = float64(1 + int(14*v*v*(1.6-u.u)))
 	u.tenureDays = float64(int(rng.Float64() * 60 * (1.3 - 0.5*u.u)))
-	u.mobileShare = float64(rng.IntN(11)) / 10
+	u.mobileShare = float64(rng.IntN(9)) / 8 // eighths survive quantisation unchanged
 
 	rng = draws(s.Seed, id, "exposure")
 	first := m.In(s.zone()).Start.Add(days(rng, exposureDays))

@@ -3,9 +3,7 @@ package simulator
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +39,9 @@ func (b *Business) Verify(ctx context.Context) error {
 	// Beyond the last month the ledger does not follow the business.
 	end := b.spec.Months[len(b.spec.Months)-1].In(b.spec.zone()).End
 	counts := func(at time.Time) bool { return at.Before(end) && !at.After(clock.Now) }
+	if err := b.recognise(ctx, clock.Now); err != nil {
+		return err
+	}
 	model, names := books{}, map[string]string{}
 	for _, l := range b.lives {
 		name := cmp.Or(l.customer, "of "+l.id+", who was never created")
@@ -51,89 +52,130 @@ func (b *Business) Verify(ctx context.Context) error {
 			}
 		}
 	}
-	real, err := b.stripeBooks(ctx, counts)
+	booked, err := b.stripeBooks(ctx, counts)
 	if err != nil {
 		return err
 	}
 	for m := period.Of(b.spec.Start(), b.spec.zone()); !period.Of(end, b.spec.zone()).Before(m); m = m.Add(1) {
-		if err := compare(m, model[m], real[m], names); err != nil {
+		if err := compare(m, model[m], booked[m], names); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func compare(m period.Month, model, real map[string]int64, names map[string]string) error {
+// recognise learns the ids of customers that an earlier Business of the same Spec
+// has made.
+func (b *Business) recognise(ctx context.Context, now time.Time) error {
+	missing := map[string]*life{}
+	for _, l := range b.lives {
+		if l.customer == "" && !l.start.After(now) {
+			missing[startKey(l)] = l
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return list(ctx, b.stripe, "/v1/customers?", func(c created) string {
+		if l := missing[c.Metadata[requestKey]]; l != nil {
+			l.customer = c.ID
+		}
+		return c.ID
+	})
+}
+
+func compare(m period.Month, model, booked map[string]int64, names map[string]string) error {
 	customers := map[string]bool{}
 	for c := range model {
 		customers[c] = true
 	}
-	for c := range real {
+	for c := range booked {
 		customers[c] = true
 	}
 	for _, c := range slices.Sorted(maps.Keys(customers)) {
-		if model[c] != real[c] {
+		if model[c] != booked[c] {
 			return fault.New(fault.Conflict, "simulation_differs", "%s: customer %s (%s) brought %d minor units, the model says %d",
-				m, c, cmp.Or(names[c], "unknown to the model"), real[c], model[c])
+				m, c, cmp.Or(names[c], "unknown to the model"), booked[c], model[c])
 		}
 	}
 	return nil
 }
 
-// stripeBooks reads the stand-in's objects. Refunds and disputes know only their
-// charge; the invoice of the charge knows the customer.
+// stripeBooks reads the account through Stripe's lists. Refunds and disputes know
+// only their charge; the invoice of the charge knows the customer.
 func (b *Business) stripeBooks(ctx context.Context, counts func(time.Time) bool) (books, error) {
-	var invoices []struct {
+	type invoice struct {
+		ID          string            `json:"id"`
 		Customer    string            `json:"customer"`
 		Charge      string            `json:"charge"`
 		AmountPaid  int64             `json:"amount_paid"`
-		Status      string            `json:"status"`
 		Metadata    map[string]string `json:"metadata"`
 		Transitions struct {
 			PaidAt int64 `json:"paid_at"`
 		} `json:"status_transitions"`
 	}
-	if err := b.state(ctx, "invoices", &invoices); err != nil {
-		return nil, err
-	}
 	out, payer := books{}, map[string]string{}
-	for _, in := range invoices {
-		own := slices.ContainsFunc(slices.Collect(maps.Keys(in.Metadata)), func(k string) bool { return strings.HasPrefix(k, ownPrefix) })
+	err := list(ctx, b.stripe, "/v1/invoices?status=paid", func(in invoice) string {
 		paid := time.Unix(in.Transitions.PaidAt, 0)
-		if own || in.Status != "paid" {
-			continue
+		if in.AmountPaid == 0 || own(in.Metadata) {
+			return in.ID
 		}
 		payer[in.Charge] = in.Customer
-		if counts(paid) && in.AmountPaid != 0 {
+		if counts(paid) {
 			out.book(period.Of(paid, b.spec.zone()), in.Customer, in.AmountPaid)
 		}
+		return in.ID
+	})
+	if err != nil {
+		return nil, err
 	}
-	for _, kind := range []string{"refunds", "disputes"} {
-		var moves []struct {
-			Charge  string `json:"charge"`
-			Amount  int64  `json:"amount"`
-			Created int64  `json:"created"`
-			Status  string `json:"status"`
-		}
-		if err := b.state(ctx, kind, &moves); err != nil {
-			return nil, err
-		}
-		for _, mv := range moves {
+	type move struct {
+		ID      string `json:"id"`
+		Charge  string `json:"charge"`
+		Amount  int64  `json:"amount"`
+		Created int64  `json:"created"`
+		Status  string `json:"status"`
+	}
+	for _, path := range []string{"/v1/refunds?", "/v1/disputes?"} {
+		err := list(ctx, b.stripe, path, func(mv move) string {
 			at := time.Unix(mv.Created, 0)
 			if counts(at) && payer[mv.Charge] != "" && mv.Status != "failed" && mv.Status != "won" {
 				out.book(period.Of(at, b.spec.zone()), payer[mv.Charge], -mv.Amount)
 			}
+			return mv.ID
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// state reads all objects of one kind.
-func (b *Business) state(ctx context.Context, kind string, out any) error {
-	query := url.Values{"account": {b.stripe.StripeAccount}, "mode": {b.stripe.Mode}, "kind": {kind}}
-	var wrapped map[string]json.RawMessage
-	if err := b.stripe.control(ctx, "/_fake/state?"+query.Encode(), nil, &wrapped); err != nil {
-		return err
+// own says whether an invoice is one of the product under demonstration.
+func own(metadata map[string]string) bool {
+	for k := range metadata {
+		if strings.HasPrefix(k, ownPrefix) {
+			return true
+		}
 	}
-	return json.Unmarshal(wrapped[kind], out)
+	return false
+}
+
+// list reads a list of Stripe's to its end. each returns the object's id.
+func list[T any](ctx context.Context, c *client, path string, each func(T) (id string)) error {
+	for after := ""; ; {
+		var page struct {
+			Data    []T  `json:"data"`
+			HasMore bool `json:"has_more"`
+		}
+		if err := c.get(ctx, path+"&limit=100"+after, &page); err != nil {
+			return err
+		}
+		for _, o := range page.Data {
+			after = "&starting_after=" + each(o)
+		}
+		if !page.HasMore {
+			return nil
+		}
+	}
 }
