@@ -452,6 +452,8 @@ type PlanCreate struct {
 }
 
 // Problem An RFC 9457 problem.
+//
+// Example: {"code":"key_mode_mismatch","detail":"a test key was given for a live connection","field":"secret_key","remedy":"Paste the key whose text begins with rk_live_ or sk_live_","request_id":"4kqzp3n6v2","status":400,"title":"Invalid input","type":"urn:liftbill:problem:key_mode_mismatch"}
 type Problem struct {
 	// Code A stable, snake_case code for programs.
 	Code string `json:"code"`
@@ -705,6 +707,8 @@ type Cursor = string
 type Limit = int
 
 // ProblemAnswer An RFC 9457 problem.
+//
+// Example: {"code":"key_mode_mismatch","detail":"a test key was given for a live connection","field":"secret_key","remedy":"Paste the key whose text begins with rk_live_ or sk_live_","request_id":"4kqzp3n6v2","status":400,"title":"Invalid input","type":"urn:liftbill:problem:key_mode_mismatch"}
 type ProblemAnswer = Problem
 
 // ListAccountsParams defines parameters for ListAccounts.

@@ -59,6 +59,7 @@ type specSchema struct {
 	Format      string
 	Description string
 	Default     any
+	Example     any
 	Enum        []string
 	Required    []string
 	WriteOnly   bool
@@ -92,6 +93,7 @@ type schemaView struct {
 	Name, Description string
 	Fields            []fieldView
 	Enum              []string
+	Example           string
 }
 
 type fieldView struct {
@@ -116,7 +118,7 @@ func (d specDoc) view() referenceView {
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Components.Schemas)) {
 		s := d.Components.Schemas[name]
-		out := schemaView{Name: name, Description: s.Description, Enum: s.Enum}
+		out := schemaView{Name: name, Description: s.Description, Enum: s.Enum, Example: exampleText(s.Example)}
 		for _, field := range slices.Sorted(maps.Keys(s.Properties)) {
 			f := fieldOf(field, s.Properties[field])
 			f.Required = slices.Contains(s.Required, field)
@@ -158,11 +160,6 @@ func (d specDoc) operation(method, path string, op specOperation) operationView 
 		r := op.Responses[status]
 		if r.Ref != "" {
 			r = d.Components.Responses[refName(r.Ref)]
-			r.Content = maps.Clone(r.Content)
-			for media, content := range r.Content {
-				content.Example = nil // the same for every operation; it stands in the introduction
-				r.Content[media] = content
-			}
 		}
 		out.Answers = append(out.Answers, bodyOf(status, r))
 	}
@@ -174,21 +171,27 @@ func bodyOf(status string, r specResponse) bodyView {
 	for _, media := range slices.Sorted(maps.Keys(r.Content)) {
 		c := r.Content[media]
 		out.MediaType, out.Schema = media, refName(c.Schema.Ref)
-		switch example := c.Example.(type) {
-		case nil:
-		case string:
-			out.Example = strings.TrimSpace(example)
-		default:
-			var b bytes.Buffer
-			enc := json.NewEncoder(&b)
-			enc.SetEscapeHTML(false)
-			enc.SetIndent("", "  ")
-			if enc.Encode(example) == nil {
-				out.Example = strings.TrimSpace(b.String())
-			}
-		}
+		out.Example = exampleText(c.Example)
 	}
 	return out
+}
+
+// exampleText shows an example as it would be sent.
+func exampleText(example any) string {
+	switch v := example.(type) {
+	case nil:
+		return ""
+	case string:
+		return strings.TrimSpace(v)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if enc.Encode(example) != nil {
+		return ""
+	}
+	return strings.TrimSpace(b.String())
 }
 
 func fieldOf(name string, s specSchema) fieldView {
