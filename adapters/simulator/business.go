@@ -82,10 +82,10 @@ func (b *Business) pickDispute() {
 // addOutsiders adds the customers that belong to no decision.
 func (b *Business) addOutsiders() {
 	s := b.spec
-	add := func(kind string, m period.Month, n int, from time.Time, spread float64, make func(id string, start time.Time) *life) {
+	add := func(kind string, m period.Month, n int, from time.Time, spread float64, live func(id string, start time.Time) *life) {
 		for i := range n {
 			id := identity(s.Seed, kind, 0, m, i)
-			b.lives = append(b.lives, make(id, b.slot(from.Add(days(draws(s.Seed, id, "start"), spread)))))
+			b.lives = append(b.lives, live(id, b.slot(from.Add(days(draws(s.Seed, id, "start"), spread)))))
 		}
 	}
 	for i, m := range s.Months {

@@ -21,7 +21,8 @@ func (b *Business) SetUp(ctx context.Context) error {
 			"product": {product.ID}, "currency": {string(b.spec.Currency)}, "unit_amount": {strconv.FormatInt(amount, 10)},
 			"recurring[interval]": {"month"}, "nickname": {name},
 		}
-		if err := b.stripe.ensure(ctx, "setup:price:"+string(b.spec.Currency)+":"+strconv.FormatInt(amount, 10), "/v1/prices", form, "/v1/prices?limit=100&product="+product.ID, &price); err != nil {
+		key := "setup:price:" + string(b.spec.Currency) + ":" + strconv.FormatInt(amount, 10)
+		if err := b.stripe.ensure(ctx, key, "/v1/prices", form, "/v1/prices?limit=100&product="+product.ID, &price); err != nil {
 			return err
 		}
 		b.prices[i] = price.ID

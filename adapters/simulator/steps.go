@@ -10,16 +10,16 @@ import (
 
 // String names the act for progress and errors.
 func (k actKind) String() string {
-	return [...]string{"subscribe", "map the customer", "replace the card", "change the plan", "cancel at the period's end", "cancel", "refund", "dispute", "lose the dispute"}[k]
+	return [...]string{
+		"subscribe", "map the customer", "replace the card", "change the plan", "cancel at the period's end", "cancel",
+		"refund", "dispute", "lose the dispute",
+	}[k]
 }
 
 // perform carries out one act through the API. Its idempotency key is made of the
 // customer, the act and its time.
 func (b *Business) perform(ctx context.Context, l *life, a act) error {
-	if a.kind == actStart {
-		return b.begin(ctx, l)
-	}
-	if l.subscription == "" {
+	if a.kind != actStart && l.subscription == "" {
 		if err := b.recall(ctx, l); err != nil {
 			return err
 		}
@@ -27,6 +27,8 @@ func (b *Business) perform(ctx context.Context, l *life, a act) error {
 	key := l.id + ":" + strconv.Itoa(int(a.kind)) + ":" + strconv.FormatInt(a.at.Unix(), 10)
 	subscription := "/v1/subscriptions/" + l.subscription
 	switch a.kind {
+	case actStart:
+		return b.begin(ctx, l)
 	case actMap:
 		return b.stripe.change(ctx, key, "/v1/customers/"+l.customer, url.Values{"metadata[user_id]": {l.userID}}, nil)
 	case actNewCard:
@@ -43,9 +45,10 @@ func (b *Business) perform(ctx context.Context, l *life, a act) error {
 		return b.refund(ctx, l, key, a.amount)
 	case actDispute:
 		return b.openDispute(ctx, l)
-	default:
+	case actDisputeLost:
 		return b.loseDispute(ctx, l)
 	}
+	return fault.New(fault.Internal, "simulation_act", "there is no act %d", a.kind)
 }
 
 // begin makes the customer and the subscription.
