@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	tlog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
@@ -194,4 +196,32 @@ func unavailable(err error) error {
 		return nil
 	}
 	return fault.Wrap(err, fault.Unavailable, "temporal_unavailable", "Temporal refused or did not answer")
+}
+
+// TerminateRunning ends every open run. A demo calls it before its worker starts,
+// because runs of an earlier demo belong to a database that is gone.
+func (s *Scheduler) TerminateRunning(ctx context.Context, reason string) (int, error) {
+	n := 0
+	var token []byte
+	for {
+		res, err := s.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running'", NextPageToken: token})
+		if err != nil {
+			return n, unavailable(err)
+		}
+		for _, e := range res.GetExecutions() {
+			id := e.GetExecution().GetWorkflowId()
+			if strings.HasPrefix(id, "temporal-sys") {
+				continue
+			}
+			err := s.client.TerminateWorkflow(ctx, id, e.GetExecution().GetRunId(), reason)
+			var gone *serviceerror.NotFound
+			if err != nil && !errors.As(err, &gone) {
+				return n, unavailable(err)
+			}
+			n++
+		}
+		if token = res.GetNextPageToken(); len(token) == 0 {
+			return n, nil
+		}
+	}
 }

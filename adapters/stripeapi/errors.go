@@ -12,6 +12,7 @@ import (
 
 	"github.com/stripe/stripe-go/v76"
 
+	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -27,7 +28,7 @@ const (
 	codeMode          = "mode_violation"
 	codeDeclined      = "stripe_declined"
 	codeNotFound      = "stripe_not_found"
-	codeState         = "stripe_state_conflict"
+	codeState         = invoicing.CodeStateConflict
 	codeTax           = "stripe_tax_blocked"
 	codeEndpointLimit = "webhook_endpoint_limit"
 	codeBadAnswer     = "stripe_bad_answer"

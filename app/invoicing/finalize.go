@@ -67,7 +67,11 @@ func (s *session) commit(ctx context.Context, id string, inv StripeInvoice) (red
 	if problem := mismatch(s.intent.Plan, inv, items); problem != "" {
 		return true, s.burn(ctx)
 	}
-	if _, err = s.w.Finalize(ctx, id, s.intent.FinalizeN); fault.Is(err, fault.Indeterminate) {
+	_, err = s.w.Finalize(ctx, id, s.intent.FinalizeN)
+	switch {
+	case fault.CodeOf(err) == CodeStateConflict:
+		return false, nil // somebody, perhaps our lost request, finalized it: the status decides
+	case fault.Is(err, fault.Indeterminate):
 		if countErr := s.Ledger.NextFinalize(ctx, s.intent.ID, s.Clock.Now()); countErr != nil {
 			return false, countErr
 		}

@@ -57,6 +57,10 @@ type Payer struct {
 	HasDefaultPaymentMethod bool
 }
 
+// CodeStateConflict is the code of a writer's Conflict when Stripe refuses a step
+// because the invoice has left the state for it.
+const CodeStateConflict = "stripe_state_conflict"
+
 // Call is one answered request, for the attempt log.
 type Call struct {
 	Operation string
