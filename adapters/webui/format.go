@@ -90,11 +90,27 @@ func month(s string) string {
 // words turns an identifier into text: "needs_human" is "needs human".
 func words(s string) string { return strings.ReplaceAll(s, "_", " ") }
 
+// reasons says in words what the stable codes of a cycle mean to a person.
+var reasons = map[string]string{
+	"test_mode":            "computed and shown; test mode writes nothing to Stripe",
+	"nothing_billable":     "no snapshot has anything to bill in this period",
+	"below_minimum_charge": "the total is below Stripe's minimum charge and is kept for a later period",
+	"issuer_missing":       "the account has no connection that may issue an invoice",
+	"issuer_paused":        "the issuer connection is paused",
+	"payer_missing":        "the account has no payer at the issuer",
+	"payer_deleted":        "the payer was deleted at Stripe",
+	"payer_email_missing":  "the payer has no e-mail address to send the invoice to",
+	"needs_payer_action":   "the payer has no payment method on file",
+}
+
 // sentence makes one of an error message or a reason, which are written without
-// capital and full stop.
+// capital and full stop; a known code is put into words.
 func sentence(s string) string {
 	if s == "" {
 		return ""
+	}
+	if words, ok := reasons[s]; ok {
+		s = words
 	}
 	first, size := utf8.DecodeRuneInString(s)
 	s = string(unicode.ToUpper(first)) + s[size:]

@@ -76,7 +76,7 @@ type lineReport struct {
 func (w *world) report(ctx context.Context) (*report, error) {
 	s := w.stack
 	r := &report{Seed: s.flags.seed, companies: w.companies, URLs: urls{
-		Pages: s.api + "/cycles", API: s.api + "/v1/cycles", APIReference: s.api + "/reference", TemporalUI: s.tmprl.UIURL, StripeFake: s.stripe,
+		Pages: s.api + "/cycles", API: s.api + "/v1/cycles", APIReference: s.api + "/docs/api", TemporalUI: s.tmprl.UIURL, StripeFake: s.stripe,
 		StripeRequest: s.stripe + "/_fake/requests?method=write",
 	}}
 	for _, c := range w.companies {
@@ -221,6 +221,7 @@ func (r *report) print(out io.Writer) error {
 			if err := w.Flush(); err != nil {
 				return err
 			}
+			printTruth(out, m)
 			printOutcome(out, a, m)
 		}
 	}
@@ -235,6 +236,24 @@ func (r *report) print(out io.Writer) error {
 	}
 	fmt.Fprintf(w, "  what Stripe was asked to write\t%s\n", r.URLs.StripeRequest)
 	return w.Flush()
+}
+
+// printTruth sets the billed base beside the lift that the simulation knows.
+func printTruth(out io.Writer, m monthReport) {
+	var base, truth int64
+	for _, l := range m.Lines {
+		if l.BaseMinor > 0 {
+			base, truth = base+l.BaseMinor, truth+l.TrueMinor
+		}
+	}
+	if base == 0 {
+		return
+	}
+	relation := "above"
+	if base <= truth {
+		relation = "below"
+	}
+	fmt.Fprintf(out, "  billed on %s against a true lift of %s: %s %s it\n", amount(base, m.Currency), amount(truth, m.Currency), amount(max(base-truth, truth-base), m.Currency), relation)
 }
 
 func printOutcome(out io.Writer, a accountReport, m monthReport) {

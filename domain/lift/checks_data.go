@@ -43,7 +43,7 @@ func (j *judge) planChecks() {
 		j.is(CodePlanNotSealed, !j.sealed.At().After(due), at, limit, "The plan was sealed at %s; the measurement began at %s.", at, limit)
 	}
 	if j.ev.PlanHashMatches == nil {
-		j.unknown(CodePlanHashMismatch, j.sealed.Hash(), "the decisions bear no plan hash")
+		j.unknown(CodePlanHashMismatch, "the sealed plan's", "the decisions bear no plan hash")
 		return
 	}
 	j.is(CodePlanHashMismatch, *j.ev.PlanHashMatches, strconv.FormatBool(*j.ev.PlanHashMatches), "true",

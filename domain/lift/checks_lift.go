@@ -41,20 +41,24 @@ func (j *judge) liftChecks(v Verdict) {
 		}
 	} else {
 		z := limit(v.Z)
-		if r.WithoutTop == nil {
+		switch {
+		case v.LCB <= 0:
+			// One unit cannot carry what is not there: the bound itself names the reason.
+			j.unknown(CodeConcentration, "> 0", "the bound is not above zero with the most favourable unit either")
+		case r.WithoutTop == nil:
 			j.unknown(CodeConcentration, "> 0", "the estimate without its most favourable unit is not available")
-		} else {
+		default:
 			rest := r.WithoutTop.T - float64(z*r.WithoutTop.SE)
-			j.is(CodeConcentration, rest > 0, hexFloat(rest), "> 0", "Without the most favourable unit the bound is %s.", j.cash(rest))
+			j.is(CodeConcentration, rest > 0, j.cash(rest), "> 0", "Without the most favourable unit the bound is %s.", j.cash(rest))
 		}
 		if u := j.e.Uncapped; u == nil {
 			j.unknown(CodeCapSignConflict, "> 0", "the plan has no revenue cap")
 		} else {
-			j.is(CodeCapSignConflict, u.T > 0, hexFloat(u.T), "> 0", "Without the revenue cap the lift is %s.", j.cash(u.T))
+			j.is(CodeCapSignConflict, u.T > 0, j.cash(u.T), "> 0", "Without the revenue cap the lift is %s.", j.cash(u.T))
 		}
 		low, high := j.e.Interval()
-		j.is(CodeNegativeLift, r.T >= 0, hexFloat(r.T), ">= 0", "The lift is %s (95 %% interval %s to %s).", j.cash(r.T), j.cash(low), j.cash(high))
-		j.is(CodeLCBNotPositive, v.LCB > 0, hexFloat(v.LCB), "> 0",
+		j.is(CodeNegativeLift, r.T >= 0, j.cash(r.T), ">= 0", "The lift is %s (95 %% interval %s to %s).", j.cash(r.T), j.cash(low), j.cash(high))
+		j.is(CodeLCBNotPositive, v.LCB > 0, j.cash(v.LCB), "> 0",
 			"The lift is %s, and its lower bound at the scheduled error budget (z = %s) is %s.", j.cash(r.T), v.Z, j.cash(v.LCB))
 	}
 	j.put(CodePortfolioCapped, NotEvaluated, "", "", "Applied when the invoice is settled; it scales and does not fail.")

@@ -102,7 +102,10 @@ func TestEveryCodeFails(t *testing.T) {
 func TestNegativeLiftAndRefusalAndMissingPlan(t *testing.T) {
 	t.Parallel()
 	v := lift.Judge(healthy("a", -5, 1), evidence(lift.LookMonth), sealed(t))
-	require.Equal(t, lift.CodeConcentration, v.Headline) // first of the table's order
+	require.Equal(t, lift.CodeNegativeLift, v.Headline)
+	c, ok := v.Check(lift.CodeConcentration)
+	require.True(t, ok)
+	require.Equal(t, lift.NotEvaluated, c.Status) // one unit cannot carry what is not there
 	require.Contains(t, v.FailedCodes(), lift.CodeNegativeLift)
 	require.Contains(t, v.FailedCodes(), lift.CodeLCBNotPositive)
 
