@@ -186,20 +186,28 @@ func (s *stack) startStripe(ctx context.Context, p *progress) error {
 	return nil
 }
 
+// address is where API and pages listen: as asked, or a free port beside it.
+func (s *stack) address(p *progress) (string, error) {
+	host, port, err := net.SplitHostPort(s.flags.listen)
+	if err != nil {
+		return "", fault.InvalidField("--listen", "address_malformed", "%q is no address", s.flags.listen).Fix("Write host:port, for example 127.0.0.1:8080")
+	}
+	if port != "0" {
+		taken := localstack.PortFree(s.flags.listen)
+		if taken == nil {
+			return s.flags.listen, nil
+		}
+		p.note(fmt.Sprintf("%v; taking a free port instead", taken))
+	}
+	free, err := localstack.FreePort()
+	return net.JoinHostPort(host, fmt.Sprint(free)), err
+}
+
 func (s *stack) startServe(ctx context.Context, p *progress) error {
 	p.step("API and pages")
-	listen := s.flags.listen
-	if err := localstack.PortFree(listen); err != nil {
-		port, freeErr := localstack.FreePort()
-		if freeErr != nil {
-			return freeErr
-		}
-		p.note(fmt.Sprintf("%v; taking port %d instead", err, port))
-		host, _, splitErr := net.SplitHostPort(listen)
-		if splitErr != nil {
-			return fault.InvalidField("--listen", "address_malformed", "%q is no address", listen).Fix("Write host:port, for example 127.0.0.1:8080")
-		}
-		listen = net.JoinHostPort(host, fmt.Sprint(port))
+	listen, err := s.address(p)
+	if err != nil {
+		return err
 	}
 	s.api = "http://" + listen
 	key, err := system.KeyFile(filepath.Join(s.flags.data, "encryption.key"))

@@ -1,0 +1,87 @@
+//go:build e2e
+
+package main_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// browser opens headless Chromium with a profile of its own.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	profile, err := os.MkdirTemp("", "liftbill-chromium-")
+	require.NoError(t, err)
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.DisableGPU, chromedp.UserDataDir(profile),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1400, 1000))
+	if os.Geteuid() == 0 {
+		opts = append(opts, chromedp.NoSandbox)
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(func() {
+		cancel()
+		stop()
+		// Chromium may still be writing when its context ends.
+		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 10*time.Second, 100*time.Millisecond)
+	})
+	return ctx
+}
+
+// checkPages follows the path of somebody from finance: the month, one cycle, the
+// readout behind a line, and the run in Temporal's console.
+func checkPages(t *testing.T, s demoState) {
+	t.Helper()
+	ctx := browser(t)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(s.API+"/cycles")))
+	within, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	text := func(selector string) string {
+		t.Helper()
+		got, err := chromedp.Run(within, chromedp.Text(selector))
+		require.NoError(t, err)
+		return got
+	}
+	board := text("main")
+	for _, want := range []string{"Acme Notes", "Borealis CRM", "Cedar Forms (test)", "invoiced", "dry run", "0.00"} {
+		require.Contains(t, board, want)
+	}
+	open := func(address string) {
+		t.Helper()
+		require.NoError(t, chromedp.Do(within, chromedp.Navigate(address)))
+	}
+	link, err := chromedp.Run(within, chromedp.Evaluate[string](`[...document.querySelectorAll('main a')].find(a => a.textContent.includes('Acme Notes')).href`))
+	require.NoError(t, err)
+	open(link)
+	tie := text("main")
+	for _, want := range []string{"Why the invoice is this amount", "Trial offer v3", "billed", "withheld", "Where the paid revenue went"} {
+		require.Contains(t, tie, want)
+	}
+	link, err = chromedp.Run(within, chromedp.Evaluate[string](`document.querySelector('main a[href^="/readouts/"]').href`))
+	require.NoError(t, err)
+	open(link)
+	require.Contains(t, text("main"), "LCB_NOT_POSITIVE")
+	shot(t, within, "readout")
+	open(s.Console + "/namespaces/default/workflows")
+	require.NoError(t, chromedp.Do(within, chromedp.WaitVisible(`a[href*="account-bill"]`)))
+	require.Contains(t, text("body"), "account-bill/live/acme/")
+	shot(t, within, "console")
+}
+
+// shot keeps a picture for whoever wants to look; LIFTBILL_SHOTS names the folder.
+func shot(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	dir := os.Getenv("LIFTBILL_SHOTS")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600))
+}
