@@ -77,7 +77,7 @@ func fakeTemporal(behaviour string) int {
 		return 1
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	_ = http.ListenAndServe(net.JoinHostPort(loopback, *uiPort), handler) //nolint:gosec // a stand-in in a test
+	_ = http.ListenAndServe(net.JoinHostPort(loopback, *uiPort), handler)
 	return 1
 }
 

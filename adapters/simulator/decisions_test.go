@@ -97,7 +97,7 @@ func TestTheLogIsWhatTheProductReads(t *testing.T) {
 			actions[d.Action]++
 			for _, f := range simulator.Features() {
 				require.Contains(t, d.Features, f)
-				require.Equal(t, decision.Quantise(d.Features[f]), d.Features[f]) //nolint:testifylint // bits, not nearness
+				require.Equal(t, decision.Quantise(d.Features[f]), d.Features[f])
 			}
 			rows++
 		}

@@ -98,7 +98,7 @@ func livemodeOf(raw json.RawMessage) *bool {
 // CustomerExists reports whether the customer exists and is not deleted.
 func (p *Prober) CustomerExists(ctx context.Context, key account.SecretKey, customerID string) (bool, error) {
 	s := p.c.open(readerRole, key, key.Environment(), p.c.limiter(onboarding, key.Environment()))
-	raw, err := s.get(ctx, "customer.get", "/v1/customers", customerID, nil)
+	raw, err := s.get(ctx, "customer.get", "/v1/customers", customerID)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}

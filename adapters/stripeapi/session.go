@@ -127,12 +127,12 @@ func (s *session) note(ctx context.Context, r request, x *exchange, err error) {
 }
 
 // get reads one object.
-func (s *session) get(ctx context.Context, op, collection, id string, params any) (json.RawMessage, error) {
+func (s *session) get(ctx context.Context, op, collection, id string) (json.RawMessage, error) {
 	path, err := objectPath(collection, id)
 	if err != nil {
 		return nil, err
 	}
-	return s.call(ctx, request{op: op, method: http.MethodGet, path: path, params: params})
+	return s.call(ctx, request{op: op, method: http.MethodGet, path: path})
 }
 
 // list calls each for every object of every page, until it returns false. An error

@@ -27,7 +27,7 @@ func (r *SourceReader) Charge(ctx context.Context, connectionID, chargeID string
 	if err != nil {
 		return ingest.Charge{}, err
 	}
-	raw, err := s.get(ctx, "charge.get", "/v1/charges", chargeID, nil)
+	raw, err := s.get(ctx, "charge.get", "/v1/charges", chargeID)
 	if err != nil {
 		return ingest.Charge{}, err
 	}
@@ -45,7 +45,7 @@ func (r *SourceReader) Charge(ctx context.Context, connectionID, chargeID string
 		return out, nil
 	}
 	// Read, not expanded: the answer is checked for its mode like every other.
-	raw, err = s.get(ctx, "invoice.get", "/v1/invoices", out.Invoice, nil)
+	raw, err = s.get(ctx, "invoice.get", "/v1/invoices", out.Invoice)
 	if err != nil {
 		return ingest.Charge{}, err
 	}

@@ -281,7 +281,7 @@ func (w *writer) get(ctx context.Context, op, collection, id string) (json.RawMe
 	if err := w.halted(); err != nil {
 		return nil, err
 	}
-	return w.s.get(ctx, op, collection, id, nil)
+	return w.s.get(ctx, op, collection, id)
 }
 
 func (w *writer) send(ctx context.Context, r request) (json.RawMessage, error) {

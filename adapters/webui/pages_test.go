@@ -92,7 +92,7 @@ func TestEveryPageIsSoundAndSelfContained(t *testing.T) {
 			}
 			for _, link := range p.links {
 				if id, ok := strings.CutPrefix(link, "#"); ok {
-					require.True(t, strings.Contains(p.html, `id="`+id+`"`), "#%s leads nowhere", id)
+					require.Contains(t, p.html, `id="`+id+`"`, "#%s leads nowhere", id)
 				}
 			}
 			ids := map[string]bool{}

@@ -113,7 +113,7 @@ func (d *demo) eventually(within time.Duration, ok func() bool, what string) {
 
 func getJSON(t *testing.T, address string, out any) {
 	t.Helper()
-	res, err := http.Get(address) //nolint:gosec,noctx // a loopback address of the test's own
+	res, err := http.Get(address) //nolint:noctx // a loopback address of the test's own
 	require.NoError(t, err)
 	raw, err := io.ReadAll(res.Body)
 	require.NoError(t, errors.Join(err, res.Body.Close()))
@@ -299,7 +299,7 @@ func TestDemoAfterACrashOfTheParent(t *testing.T) {
 	first := startDemo(t, bin, data)
 	s := first.state()
 	require.NoError(t, first.cmd.Process.Kill())
-	<-first.done
+	require.Error(t, <-first.done, "it was killed")
 	require.Eventually(t, func() bool {
 		for _, pid := range []int{s.ServePID, s.WorkerPID, s.StripePID} {
 			if syscall.Kill(pid, 0) == nil {

@@ -82,7 +82,7 @@ func (w *world) report(ctx context.Context) (*report, error) {
 	for _, c := range w.companies {
 		a := accountReport{ID: c.id, Name: c.name, Environment: c.env.String(), Basis: string(c.basis)}
 		for _, m := range s.months {
-			month, err := w.month(ctx, c, c.id+"."+m.String())
+			month, err := w.month(ctx, c.id+"."+m.String())
 			if err != nil {
 				return nil, err
 			}
@@ -103,7 +103,7 @@ func (w *world) report(ctx context.Context) (*report, error) {
 	return r, nil
 }
 
-func (w *world) month(ctx context.Context, c *company, cycle string) (monthReport, error) {
+func (w *world) month(ctx context.Context, cycle string) (monthReport, error) {
 	var t httpapi.TieOut
 	if err := call(ctx, http.MethodGet, w.stack.api+"/v1/cycles/"+url.PathEscape(cycle), nil, &t); err != nil {
 		return monthReport{}, err

@@ -278,7 +278,7 @@ func (s *stack) answer(ctx context.Context, child *localstack.Process, url strin
 		if err != nil {
 			return err
 		}
-		if res, err := http.DefaultClient.Do(req); err == nil {
+		if res, err := demoHTTP.Do(req); err == nil {
 			ok := res.StatusCode == http.StatusOK
 			if err := res.Body.Close(); err == nil && ok {
 				return nil
@@ -392,6 +392,9 @@ func (s *stack) stop() error {
 	return err
 }
 
+// demoHTTP bounds every request of the demo; an upload of a month takes seconds.
+var demoHTTP = &http.Client{Timeout: 2 * time.Minute}
+
 // call sends a request to the API or to the stand-in's control address and decodes the answer.
 func call(ctx context.Context, method, url string, in, out any) error {
 	var body io.Reader = http.NoBody
@@ -412,7 +415,7 @@ func call(ctx context.Context, method, url string, in, out any) error {
 		return err
 	}
 	req.Header.Set("Content-Type", kind)
-	res, err := http.DefaultClient.Do(req)
+	res, err := demoHTTP.Do(req)
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, "request_failed", "%s %s", method, url)
 	}

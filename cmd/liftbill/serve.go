@@ -32,7 +32,7 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer a.close()
+			defer a.close(cmd.Context())
 			return a.serve(cmd.Context())
 		},
 	}

@@ -27,7 +27,7 @@ func withApp(cmd *cobra.Command, fn func(ctx context.Context, a *app) error) err
 	if err != nil {
 		return err
 	}
-	defer a.close()
+	defer a.close(cmd.Context())
 	return fn(cmd.Context(), a)
 }
 
@@ -156,7 +156,7 @@ func diagnose(ctx context.Context) []check {
 	if err != nil {
 		return out
 	}
-	defer a.close()
+	defer a.close(ctx)
 	target := os.Getenv("TEMPORAL_ADDRESS")
 	if target == "" {
 		target = "localhost:7233"

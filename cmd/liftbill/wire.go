@@ -65,9 +65,9 @@ func openApp(ctx context.Context, cfg Config, log *slog.Logger) (*app, error) {
 	return a, nil
 }
 
-func (a *app) close() {
+func (a *app) close(ctx context.Context) {
 	if err := a.db.Close(); err != nil {
-		a.log.Warn("database pool did not close cleanly", slog.Any("error", err))
+		a.log.WarnContext(ctx, "database pool did not close cleanly", slog.Any("error", err))
 	}
 }
 

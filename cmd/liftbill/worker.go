@@ -32,7 +32,7 @@ func newWorker() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer a.close()
+			defer a.close(cmd.Context())
 			return a.work(cmd.Context())
 		},
 	}

@@ -47,7 +47,7 @@ func (e Estimate) PValue() float64 {
 // estimated gives an Estimate with a Refusal, never an error: the guardrail
 // turns it into a withheld line. workers never changes a bit.
 func Measure(table UnitTable, plan Plan, workers int) (Estimate, error) {
-	lambda, err := decimalIn("lambda", plan.Lambda, "0", "1000000", false)
+	lambda, err := decimalIn("lambda", plan.Lambda, "1000000", false)
 	if err != nil {
 		return Estimate{}, err
 	}

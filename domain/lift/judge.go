@@ -74,7 +74,7 @@ func (j *judge) is(code Code, ok bool, value, threshold, format string, args ...
 
 // amounts takes the bound and the floors from the estimate.
 func (j *judge) amounts(v Verdict) Verdict {
-	z, err := decimalIn("z", v.Z, "0", "10", true)
+	z, err := decimalIn("z", v.Z, "10", true)
 	if err != nil {
 		return v
 	}

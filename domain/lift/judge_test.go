@@ -2,7 +2,6 @@ package lift_test
 
 import (
 	"math"
-	"strings"
 	"testing"
 	"time"
 
@@ -112,7 +111,7 @@ func TestNegativeLiftAndRefusalAndMissingPlan(t *testing.T) {
 	v = lift.Judge(lift.Estimate{SnapshotID: "a", Refusal: "there are no units"}, evidence(lift.LookMonth), sealed(t))
 	require.Equal(t, lift.CodeNotIdentified, v.Headline)
 	require.False(t, v.DataGatesPassed)
-	require.True(t, strings.Contains(v.Sentence, "there are no units"))
+	require.Contains(t, v.Sentence, "there are no units")
 
 	v = lift.Judge(healthy("a", 1e6, 1), evidence(lift.LookMonth), lift.SealedPlan{})
 	require.Equal(t, lift.CodePlanNotSealed, v.Headline)

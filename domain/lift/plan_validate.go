@@ -62,7 +62,7 @@ func (p Plan) validateModel() error {
 	if p.Folds < 2 || p.Folds > ope.MaxFolds {
 		return fault.InvalidField("folds", "plan_folds", "%d folds, not 2 to %d", p.Folds, ope.MaxFolds)
 	}
-	if _, err := decimalIn("lambda", p.Lambda, "0", "1000000", false); err != nil {
+	if _, err := decimalIn("lambda", p.Lambda, "1000000", false); err != nil {
 		return err
 	}
 	if len(p.Features) > ope.MaxFeatures {
@@ -98,11 +98,11 @@ func (b ErrorBudget) Validate() error {
 	}
 	alphas := make([]decimal.Decimal, len(rows))
 	for i, r := range rows {
-		a, err := decimalIn("error_budget.alpha_"+r.field, r.alpha, "0", "0.5", true)
+		a, err := decimalIn("error_budget.alpha_"+r.field, r.alpha, "0.5", true)
 		if err != nil {
 			return err
 		}
-		z, err := decimalIn("error_budget.z_"+r.field, r.z, "0", "10", true)
+		z, err := decimalIn("error_budget.z_"+r.field, r.z, "10", true)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (b ErrorBudget) Validate() error {
 			return fault.InvalidField("error_budget.z_"+r.field, "error_budget_z", "z = %s spends %.6f, not the %s that the plan says", r.z, implied, r.alpha)
 		}
 	}
-	year, err := decimalIn("error_budget.alpha_year", b.AlphaYear, "0", "0.5", true)
+	year, err := decimalIn("error_budget.alpha_year", b.AlphaYear, "0.5", true)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (t Thresholds) Validate() error {
 		{"min_ess_ratio", t.MinESSRatio, "1"}, {"max_weight_dominance", t.MaxWeightDominance, "1"}, {"max_holdout", t.MaxHoldout, "1"},
 	}
 	for _, r := range rows {
-		if _, err := decimalIn("thresholds."+r.field, r.value, "0", r.hi, false); err != nil {
+		if _, err := decimalIn("thresholds."+r.field, r.value, r.hi, false); err != nil {
 			return err
 		}
 	}
@@ -146,9 +146,9 @@ func (t Thresholds) Validate() error {
 	return nil
 }
 
-// decimalIn reads a decimal between lo and hi; open excludes lo itself.
-func decimalIn(field, s, lo, hi string, open bool) (decimal.Decimal, error) {
-	bad := fault.InvalidField(field, "decimal_malformed", "%q is not a decimal between %s and %s", s, lo, hi)
+// decimalIn reads a decimal between 0 and hi; open excludes 0 itself.
+func decimalIn(field, s, hi string, open bool) (decimal.Decimal, error) {
+	bad := fault.InvalidField(field, "decimal_malformed", "%q is not a decimal between 0 and %s", s, hi)
 	if len(s) == 0 || len(s) > 32 {
 		return decimal.Zero, bad
 	}
@@ -158,8 +158,7 @@ func decimalIn(field, s, lo, hi string, open bool) (decimal.Decimal, error) {
 		}
 	}
 	d, err := decimal.NewFromString(s)
-	low, high := decimal.RequireFromString(lo), decimal.RequireFromString(hi)
-	if err != nil || d.LessThan(low) || d.GreaterThan(high) || (open && d.Equal(low)) {
+	if err != nil || d.IsNegative() || d.GreaterThan(decimal.RequireFromString(hi)) || (open && d.IsZero()) {
 		return decimal.Zero, bad
 	}
 	return d, nil

@@ -182,6 +182,7 @@ func invoiceState(kind Kind) handler {
 			f.EffectiveAt = moves.when("voided_at")
 		case InvoiceUncollectible:
 			f.EffectiveAt = moves.when("marked_uncollectible_at")
+		default: // the event's own time
 		}
 		b.fact(f)
 	}

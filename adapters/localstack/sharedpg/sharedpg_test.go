@@ -117,7 +117,7 @@ func TestKilledSupervisorIsReplaced(t *testing.T) {
 
 	second, err := Ensure(t.Context(), Options{Key: key})
 	require.NoError(t, err)
-	require.NotEqual(t, "", second.URL(""))
+	require.NotEmpty(t, second.URL(""))
 	require.NoError(t, first.Stop())
 	require.NoError(t, second.Stop())
 	requireGone(t, key, second.URL(""))

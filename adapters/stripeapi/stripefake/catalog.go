@@ -154,7 +154,7 @@ type priceSpec struct {
 
 func (a args) priceSpec() priceSpec {
 	a.require("currency")
-	p := priceSpec{currency: a.currency("currency"), product: a.text("product")}
+	p := priceSpec{currency: a.currency(), product: a.text("product")}
 	amount := a.integer("unit_amount")
 	p.unit = a.decimal("unit_amount_decimal")
 	if amount != nil {
@@ -274,7 +274,7 @@ func updatePrice(c *call) action {
 func listPrices(c *call) action {
 	p := c.args.paging()
 	p.created = c.args.created("created")
-	prod, cur := c.args.text("product"), c.args.currency("currency")
+	prod, cur := c.args.text("product"), c.args.currency()
 	active, typ := c.args.boolean("active"), c.args.enum("type", "one_time", "recurring")
 	return func() (any, error) {
 		from := c.r.prices.all

@@ -63,7 +63,7 @@ func (d *discount) tombstone() deletedDiscount {
 func createCoupon(c *call) action {
 	a := c.args
 	id, name, md := a.text("id"), a.str("name", 40), a.metadata()
-	percent, off, cur := a.number("percent_off"), a.integer("amount_off"), a.currency("currency")
+	percent, off, cur := a.number("percent_off"), a.integer("amount_off"), a.currency()
 	duration, months := a.enum("duration", "forever", "once", "repeating"), a.integer("duration_in_months")
 	most, by := a.integer("max_redemptions"), a.integer("redeem_by")
 	switch {

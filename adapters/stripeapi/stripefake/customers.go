@@ -209,11 +209,11 @@ func (r *realm) indexEmail(cu *customer, old *string) {
 	}
 }
 
-// customer finds a living customer named by a parameter.
-func (r *realm) customer(id, param string) (*customer, error) {
+// customer finds the living customer that the parameter "customer" names.
+func (r *realm) customer(id string) (*customer, error) {
 	cu, ok := r.customers.get(id)
 	if !ok || cu.gone {
-		e := missingParam("customer", id, param)
+		e := missingParam("customer", id, "customer")
 		if other, found := r.acct.otherSide(r, id); found {
 			return nil, e.wrongMode(other)
 		}

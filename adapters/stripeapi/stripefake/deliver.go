@@ -66,7 +66,7 @@ func newDeliverer(s *Server, o Options) *deliverer {
 		}
 	}
 	d.idle = sync.NewCond(&d.mu)
-	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.ctx, d.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // deliveries outlive every request; Close ends them
 	return d
 }
 
@@ -127,6 +127,7 @@ func (d *deliverer) enqueue(v *delivery, fault *FaultRule) {
 		twin := *v
 		twin.copy = true
 		l.waiting = append(l.waiting, &twin)
+	default: // a fault of a request, or none
 	}
 	v.then, l.held = l.held, nil
 	l.waiting = append(l.waiting, v)
@@ -325,7 +326,7 @@ func (s *Server) DeliverWebhooks(ctx context.Context) error {
 }
 
 // DeliverPending is DeliverWebhooks without a deadline.
-func (s *Server) DeliverPending() error { return s.DeliverWebhooks(context.Background()) }
+func (s *Server) DeliverPending() error { return s.DeliverWebhooks(s.deliverer.ctx) }
 
 func (d *deliverer) releaseHeld() bool {
 	any := false

@@ -218,6 +218,7 @@ func (s *Server) faultBefore(w http.ResponseWriter, entry *Request, f *FaultRule
 		if entry.Method != http.MethodPost || entry.IdempotencyKey == "" {
 			s.sleep(f.Delay)
 		}
+	default: // it strikes during execution, after it, or at a webhook
 	}
 	if e == nil {
 		return false

@@ -98,7 +98,7 @@ func updateInvoice(c *call) action {
 		if in.Status != "draft" && p.touchesMoney() {
 			return nil, notEditable(in, "")
 		}
-		cu, err := r.customer(in.Customer, "customer")
+		cu, err := r.customer(in.Customer)
 		if err != nil {
 			return nil, err
 		}

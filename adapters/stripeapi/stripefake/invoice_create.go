@@ -164,7 +164,7 @@ func (r *realm) invoiceDiscounts(cu *customer, p invoiceParams) ([]*discount, er
 
 func createInvoice(c *call) action {
 	a := c.args
-	cus, currency := a.text("customer"), a.currency("currency")
+	cus, currency := a.text("customer"), a.currency()
 	sub := a.text("subscription")
 	behavior := a.enum("pending_invoice_items_behavior", "exclude", "include", "include_and_require")
 	p := a.invoice()
@@ -183,7 +183,7 @@ func createInvoice(c *call) action {
 			}
 			cus, currency = s.Customer, s.Currency
 		}
-		cu, err := r.customer(cus, "customer")
+		cu, err := r.customer(cus)
 		if err != nil {
 			return nil, err
 		}

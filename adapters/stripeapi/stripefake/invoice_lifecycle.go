@@ -160,7 +160,7 @@ func (r *realm) collect(in *invoice, token *string) error {
 		in.AttemptCount, in.Attempted = 0, false
 		return invalid("resource_missing", "", "There is no default payment method set on this Customer or Invoice. Please set one or pass a payment_method.")
 	}
-	ch, err := r.chargeInvoice(in, cu, pm)
+	ch, err := r.chargeInvoice(in, pm)
 	if err == nil {
 		r.markPaid(in, false, ch)
 		return nil

@@ -78,7 +78,7 @@ func (a args) item() itemParams {
 
 func createItem(c *call) action {
 	a := c.args
-	cus, currency, inv, sub := a.require("customer"), a.currency("currency"), a.text("invoice"), a.text("subscription")
+	cus, currency, inv, sub := a.require("customer"), a.currency(), a.text("invoice"), a.text("subscription")
 	p := a.item()
 	if p.amount == nil && p.unit == nil && p.price == "" && p.priceData == nil {
 		a.fail(invalid("parameter_missing", "amount", "One of the following params is required: amount, unit_amount, price, price_data."))
@@ -88,7 +88,7 @@ func createItem(c *call) action {
 	}
 	return func() (any, error) {
 		r := c.r
-		cu, err := r.customer(cus, "customer")
+		cu, err := r.customer(cus)
 		if err != nil {
 			return nil, err
 		}

@@ -98,7 +98,7 @@ func (r *realm) attach(customer, id string) *paymentMethod {
 func attachMethod(c *call) action {
 	cus := c.args.require("customer")
 	return func() (any, error) {
-		cu, err := c.r.customer(cus, "customer")
+		cu, err := c.r.customer(cus)
 		if err != nil {
 			return nil, err
 		}

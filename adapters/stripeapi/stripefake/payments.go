@@ -79,7 +79,7 @@ func (r *realm) newInvoiceIntent(in *invoice, cu *customer) {
 }
 
 // chargeInvoice makes one payment attempt.
-func (r *realm) chargeInvoice(in *invoice, cu *customer, pm *paymentMethod) (*charge, error) {
+func (r *realm) chargeInvoice(in *invoice, pm *paymentMethod) (*charge, error) {
 	pi, ok := r.intents.get(deref(in.PaymentIntent))
 	if !ok {
 		return nil, serverError()
@@ -124,7 +124,7 @@ func (r *realm) confirm(pi *paymentIntent, pm *paymentMethod) (*charge, error) {
 
 func createIntent(c *call) action {
 	a := c.args
-	amount, cur := a.integer("amount"), a.currency("currency")
+	amount, cur := a.integer("amount"), a.currency()
 	a.require("amount")
 	a.require("currency")
 	cus, method, md := a.text("customer"), a.text("payment_method"), a.metadata()
@@ -146,7 +146,7 @@ func createIntent(c *call) action {
 		var cu *customer
 		if cus != "" {
 			var err error
-			if cu, err = r.customer(cus, "customer"); err != nil {
+			if cu, err = r.customer(cus); err != nil {
 				return nil, err
 			}
 		}

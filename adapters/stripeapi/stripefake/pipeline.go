@@ -142,6 +142,7 @@ func (c *call) execute(h handler, fault *FaultRule) (resp *response, executed bo
 		case Fault500Late:
 			r.postpone(c, run, fault)
 			return errorResponse(serverError(), c.reqID), true
+		default: // it struck before, or strikes afterwards
 		}
 	}
 	resp = c.run(run)

@@ -81,6 +81,7 @@ func (r *realm) refund(ch *charge, amount *int64, reason string) (*refund, error
 		r.at(r.now+day, func() { _ = r.setRefund(re, "succeeded", "") }) // it may have been settled by hand meanwhile
 	case refundFails:
 		r.at(r.now+day, func() { _ = r.setRefund(re, "failed", "expired_or_canceled_card") }) // ditto
+	default: // it succeeds at once
 	}
 	ch.Refunded += re.Amount
 	ch.IsRefunded = ch.Refunded == ch.Amount

@@ -1,6 +1,9 @@
 package stripefake
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // route is one operation; ":id" segments are path parameters.
 type route struct {
@@ -107,7 +110,7 @@ func compile(all []route) map[string][]*route {
 	return out
 }
 
-func routeKey(method string, n int) string { return method + string(rune('0'+n)) }
+func routeKey(method string, n int) string { return method + strconv.Itoa(n) }
 
 // findRoute matches a path and returns its parameters.
 func findRoute(method, path string) (*route, []string) {

@@ -34,7 +34,7 @@ func session(f *fixture) {
 func sessionCatalogue(f *fixture, cu *stripe.Customer) {
 	_, err := f.api.Accounts.Get()
 	require.NoError(f.t, err)
-	prod, err := f.api.Products.New(&stripe.ProductParams{Name: stripe.String("Seat"), Params: stripe.Params{Metadata: map[string]string{"a": "b"}}})
+	prod, err := f.api.Products.New(&stripe.ProductParams{Name: stripe.String("Seat"), Metadata: map[string]string{"a": "b"}})
 	require.NoError(f.t, err)
 	_, err = f.api.Products.Update(prod.ID, &stripe.ProductParams{Description: stripe.String("A seat")})
 	require.NoError(f.t, err)
@@ -56,7 +56,7 @@ func sessionCatalogue(f *fixture, cu *stripe.Customer) {
 	require.NoError(f.t, err)
 	_, err = f.api.Customers.Update(cu.ID, &stripe.CustomerParams{
 		Coupon: stripe.String("half"), Address: &stripe.AddressParams{Country: stripe.String("DE"), City: stripe.String("Bonn")},
-		Params: stripe.Params{Metadata: map[string]string{"user_id": "u1"}},
+		Metadata: map[string]string{"user_id": "u1"},
 	})
 	require.NoError(f.t, err)
 	pm, err := f.api.PaymentMethods.Attach("pm_card_mastercard", &stripe.PaymentMethodAttachParams{Customer: &cu.ID})
@@ -168,7 +168,7 @@ func sessionPayments(f *fixture, cu *stripe.Customer) {
 	require.NoError(f.t, err)
 	re, err := f.api.Refunds.New(&stripe.RefundParams{Charge: &pi.LatestCharge.ID, Amount: stripe.Int64(400), Reason: stripe.String("requested_by_customer")})
 	require.NoError(f.t, err)
-	_, err = f.api.Refunds.Update(re.ID, &stripe.RefundParams{Params: stripe.Params{Metadata: map[string]string{"k": "v"}}})
+	_, err = f.api.Refunds.Update(re.ID, &stripe.RefundParams{Metadata: map[string]string{"k": "v"}})
 	require.NoError(f.t, err)
 	require.NoError(f.t, f.SettleRefund(acct, stripefake.Live, re.ID, "failed", "unknown"))
 	_, err = f.api.Refunds.Get(re.ID, nil)

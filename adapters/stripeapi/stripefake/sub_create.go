@@ -68,7 +68,7 @@ func (a args) cancellationDetails() (comment, feedback *string) {
 
 func createSub(c *call) action {
 	a := c.args
-	cus, currency := a.require("customer"), a.currency("currency")
+	cus, currency := a.require("customer"), a.currency()
 	p := a.sub()
 	p.trialDays = a.integer("trial_period_days")
 	if len(p.items) == 0 {
@@ -79,7 +79,7 @@ func createSub(c *call) action {
 	}
 	return func() (any, error) {
 		r := c.r
-		cu, err := r.customer(cus, "customer")
+		cu, err := r.customer(cus)
 		if err != nil {
 			return nil, err
 		}

@@ -22,7 +22,7 @@ func updateSub(c *call) action {
 		if s.ended() {
 			return nil, invalid("", "", "A canceled subscription can only update its cancellation_details and metadata.")
 		}
-		cu, err := r.customer(s.Customer, "customer")
+		cu, err := r.customer(s.Customer)
 		if err != nil {
 			return nil, err
 		}
@@ -309,7 +309,7 @@ func resumeSub(c *call) action {
 		if s.Status != "paused" {
 			return nil, invalid("", "", "Only paused subscriptions can be resumed; this one is %s.", s.Status)
 		}
-		cu, err := r.customer(s.Customer, "customer")
+		cu, err := r.customer(s.Customer)
 		if err != nil {
 			return nil, err
 		}
