@@ -84,7 +84,7 @@ func importPlants() []plant {
 	anywhere("stripe-only-in-stripeapi", stripe)
 	anywhere("echo-only-in-http", echo)
 	anywhere("temporal-only-in-workflows", temporal)
-	anywhere("test-libraries", "testing", testify, "pgregory.net/rapid", "github.com/google/go-cmp/cmp")
+	anywhere("test-libraries", "testing", testify, "pgregory.net/rapid", "github.com/google/go-cmp/cmp", self+"internal/pipelinetest")
 	anywhere("sharedpg-only-in-tests", self+"adapters/localstack/sharedpg")
 	anywhere("stripefake-only-in-tests", self+"adapters/stripeapi/stripefake")
 	// A production adapter is no exception from the rules for tests.
