@@ -103,7 +103,7 @@ CREATE TABLE object_reads (
     detail        text NOT NULL DEFAULT '',
     requested_at  timestamptz NOT NULL,
     done_at       timestamptz,
-    PRIMARY KEY (connection_id, object, object_id, reason)
+    PRIMARY KEY (connection_id, object, object_id)
 );
 CREATE INDEX object_reads_pending ON object_reads (connection_id) WHERE status = 'pending';
 

@@ -173,6 +173,15 @@ func (s agreements) Contract(ctx context.Context, accountID string) (billing.Con
 	return r.domain()
 }
 
+// contract loads the very version that a cycle was opened under.
+func (s agreements) contract(ctx context.Context, id string) (billing.Contract, error) {
+	var r contractRow
+	if err := s.tx.WithContext(ctx).Take(&r, "id = ?", id).Error; err != nil {
+		return billing.Contract{}, notFound(err, "contract", id)
+	}
+	return r.domain()
+}
+
 func (s agreements) InsertContract(ctx context.Context, c billing.Contract) error {
 	terms, err := json.Marshal(c.Terms)
 	if err != nil {
@@ -202,6 +211,19 @@ func (s agreements) Plan(ctx context.Context, accountID string) (onboard.StoredP
 	if err := s.tx.WithContext(ctx).Order("version DESC").Take(&r, "account_id = ?", accountID).Error; err != nil {
 		return onboard.StoredPlan{}, notFound(err, "measurement plan of account", accountID)
 	}
+	return r.domain()
+}
+
+// plan loads the very version that a cycle was opened under.
+func (s agreements) plan(ctx context.Context, id string) (onboard.StoredPlan, error) {
+	var r planRow
+	if err := s.tx.WithContext(ctx).Take(&r, "id = ?", id).Error; err != nil {
+		return onboard.StoredPlan{}, notFound(err, "measurement plan", id)
+	}
+	return r.domain()
+}
+
+func (r planRow) domain() (onboard.StoredPlan, error) {
 	sealed, err := lift.RestoreSealed([]byte(r.Plan), r.PlanHash, r.SealedAt)
 	return onboard.StoredPlan{
 		ID: r.ID, AccountID: r.AccountID, Environment: account.Environment(r.Environment), Plan: sealed, SealedSalt: r.SealedSalt,

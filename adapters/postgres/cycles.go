@@ -116,10 +116,10 @@ func (r cycleRow) load(ctx context.Context, tx *gorm.DB) (measure.Cycle, error) 
 	if out.Account, err = (accounts{tx}).Account(ctx, r.AccountID); err != nil {
 		return out, err
 	}
-	if out.Contract, err = (agreements{tx}).Contract(ctx, r.AccountID); err != nil {
+	if out.Contract, err = (agreements{tx}).contract(ctx, r.ContractID); err != nil {
 		return out, err
 	}
-	plan, err := agreements{tx}.Plan(ctx, r.AccountID)
+	plan, err := agreements{tx}.plan(ctx, r.PlanID)
 	if err != nil {
 		return out, err
 	}

@@ -186,7 +186,7 @@ func askReads(ctx context.Context, tx *gorm.DB, reads []readRow, at time.Time) e
 	for _, r := range reads {
 		err := tx.WithContext(ctx).Exec(`
 			INSERT INTO object_reads (connection_id, object, object_id, reason, status, requested_at) VALUES (?, ?, ?, ?, 'pending', ?)
-			ON CONFLICT (connection_id, object, object_id, reason) DO UPDATE SET status = 'pending', requested_at = excluded.requested_at`,
+			ON CONFLICT (connection_id, object, object_id) DO UPDATE SET status = 'pending', reason = excluded.reason, requested_at = excluded.requested_at`,
 			r.ConnectionID, r.Object, r.ObjectID, r.Reason, at).Error
 		if err != nil {
 			return wrap(err)
@@ -250,8 +250,8 @@ func (q *queue) FinishRead(ctx context.Context, r ingest.PendingRead, result ing
 			return err
 		}
 		return tx.Exec(`UPDATE object_reads SET status = ?, detail = ?, done_at = ?
-			WHERE connection_id = ? AND object = ? AND object_id = ? AND reason = ?`,
-			status, result.Failed, at, r.ConnectionID, r.Object, r.ObjectID, r.Reason).Error
+			WHERE connection_id = ? AND object = ? AND object_id = ?`,
+			status, result.Failed, at, r.ConnectionID, r.Object, r.ObjectID).Error
 	})
 	return wrap(err)
 }
