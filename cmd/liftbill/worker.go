@@ -65,6 +65,7 @@ func (a *app) work(ctx context.Context) error {
 	if err := a.ensureSchedules(ctx, s); err != nil {
 		return err
 	}
+	go a.keepSchedules(ctx, s)
 	go a.classify(ctx)
 	a.log.InfoContext(ctx, "working", slog.Bool("stripe_live", a.cfg.StripeLive))
 	select {
@@ -109,10 +110,31 @@ func (a *app) ensureSchedules(ctx context.Context, s *scheduler.Scheduler) error
 			if err != nil {
 				return err
 			}
-			a.log.InfoContext(ctx, "schedule", slog.String("id", wire.ScheduleID(env, wire.CalendarID(cal))), slog.Bool("written", wrote))
+			if wrote {
+				a.log.InfoContext(ctx, "schedule written", slog.String("id", wire.ScheduleID(env, wire.CalendarID(cal))))
+			}
 		}
 	}
 	return nil
+}
+
+// scheduleEvery is how soon a new contract's calendar gets its Schedule.
+const scheduleEvery = time.Minute
+
+// keepSchedules makes the Schedules of contracts that came after the worker's start.
+func (a *app) keepSchedules(ctx context.Context, s *scheduler.Scheduler) {
+	tick := time.NewTicker(scheduleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := a.ensureSchedules(ctx, s); err != nil && ctx.Err() == nil {
+				a.log.ErrorContext(ctx, "schedules", slog.Any("error", err))
+			}
+		}
+	}
 }
 
 // The pace of the classifier: at once while there is work, otherwise so often that
