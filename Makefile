@@ -121,6 +121,7 @@ check: fmt-check vet lint lint-selftest verify test ## What must pass before a c
 
 .PHONY: clean
 clean: ## Remove binaries, the demo's data and built tools
+	@chmod -R u+w .cache 2>/dev/null || true
 	rm -rf bin var .cache coverage
 
 ## --- parts ---------------------------------------------------------------------
