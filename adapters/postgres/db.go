@@ -10,6 +10,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"time"
 
@@ -56,7 +57,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	if err := pool.PingContext(ctx); err != nil {
 		pool.Close() //nolint:errcheck,gosec // the ping's error is the one to tell
-		return nil, fault.Wrap(err, fault.Unavailable, "database_unreachable", "PostgreSQL at %s does not answer", hostOf(cfg)).
+		return nil, fault.New(fault.Unavailable, "database_unreachable", "PostgreSQL at %s refuses the connection (%s)", hostOf(cfg), lastCause(err)).
 			Fix("Start it, or correct DATABASE_URL")
 	}
 	g, err := gorm.Open(gormpg.New(gormpg.Config{Conn: pool}), &gorm.Config{
@@ -69,6 +70,20 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("open GORM: %w", err)
 	}
 	return &DB{gorm: g, sql: pool}, nil
+}
+
+// lastCause is the innermost reason of a failed connection, on one line and
+// without the user that tried.
+func lastCause(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Message
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err.Error()
+	}
+	return "no answer"
 }
 
 func hostOf(cfg *pgx.ConnConfig) string {

@@ -74,7 +74,7 @@ func bootDemo(ctx context.Context, f demoFlags, p *progress, months []period.Mon
 		return s, fault.Wrap(err, fault.Unavailable, "data_folder", "cannot make %s", s.logs).Fix("Choose another folder with --data")
 	}
 	if s.lock, err = localstack.TakeLock(ctx, filepath.Join(dir, "demo.lock"), true, 5*time.Second); err != nil {
-		return s, fault.Wrap(err, fault.Unavailable, "demo_running", "another demo uses %s", dir).Fix("Stop it, or choose another folder with --data")
+		return s, fault.New(fault.Unavailable, "demo_running", "another demo uses %s", dir).Fix("Stop it, or choose another folder with --data")
 	}
 	if s.binary, err = os.Executable(); err != nil {
 		return s, err
@@ -298,7 +298,7 @@ func (s *stack) answer(ctx context.Context, child *localstack.Process, url strin
 
 // explain adds what the failing part said last.
 func (s *stack) explain(err error) error {
-	if s == nil || errors.Is(err, context.Canceled) {
+	if s == nil || s.lock == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	if s.failing == nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // period bounds must not depend on the machine's zone files
 
@@ -50,6 +51,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &e):
 		return e.code
+	case strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "required flag"):
+		return exitUsage // cobra's own, which have no type
 	case fault.Is(err, fault.Unavailable):
 		return exitEnvironment
 	case fault.Is(err, fault.Invalid):
