@@ -9,14 +9,18 @@ DECLARE
     first date := date_trunc('month', month)::date;
     name  text := format('%s_%s', parent, to_char(first, 'YYYYMM'));
 BEGIN
-    IF to_regclass(name) IS NOT NULL THEN
+    IF EXISTS (SELECT 1 FROM pg_class WHERE oid = to_regclass(name)) THEN
         RETURN;
     END IF;
+    -- Two processes may meet a new month together: the second one waits here, and
+    -- finds the table however early it looked.
     PERFORM pg_advisory_xact_lock(hashtext(name));
-    IF to_regclass(name) IS NULL THEN
-        EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', name, parent,
+    BEGIN
+        EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', name, parent,
             first::timestamp AT TIME ZONE 'UTC', (first + interval '1 month')::timestamp AT TIME ZONE 'UTC');
-    END IF;
+    EXCEPTION WHEN duplicate_table THEN
+        NULL;
+    END;
 END $$;
 -- +goose StatementEnd
 
