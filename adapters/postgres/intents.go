@@ -58,16 +58,25 @@ func (v *Invoicing) Pin(ctx context.Context, intentID, invoiceID string, at time
 	return wrap(res.Error)
 }
 
-// Unpin gives the draft up; a finalized intent keeps its invoice.
-func (v *Invoicing) Unpin(ctx context.Context, intentID string, at time.Time) error {
+// Unpin gives an invoice up, but only the one that the caller saw; a finalized
+// intent keeps its invoice.
+func (v *Invoicing) Unpin(ctx context.Context, intentID, invoiceID string, at time.Time) error {
 	err := v.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		res := tx.Exec(`UPDATE writeback_intents SET invoice_id = NULL, state = 'planned', generation = generation + 1, indeterminate = 0, finalize_attempt = 0, updated_at = ?
-			WHERE id = ? AND state IN ('planned', 'pinned', 'verified')`, at, intentID)
-		if res.Error == nil && res.RowsAffected == 0 {
-			return fault.New(fault.Conflict, "already_final", "intent %s is final and keeps its invoice", intentID)
+		var r intentRow
+		if err := tx.Raw(`SELECT id, state, invoice_id FROM writeback_intents WHERE id = ? FOR UPDATE`, intentID).Scan(&r).Error; err != nil {
+			return err
 		}
-		if res.Error != nil {
-			return res.Error
+		switch billing.IntentState(r.State) {
+		case billing.IntentPlanned, billing.IntentPinned, billing.IntentVerified:
+		default:
+			return fault.New(fault.Conflict, "already_final", "intent %s is %s and keeps its invoice", intentID, r.State)
+		}
+		if text(r.InvoiceID) != invoiceID {
+			return nil
+		}
+		if err := tx.Exec(`UPDATE writeback_intents SET invoice_id = NULL, state = 'planned', generation = generation + 1, indeterminate = 0, finalize_attempt = 0, updated_at = ?
+			WHERE id = ?`, at, intentID).Error; err != nil {
+			return err
 		}
 		return tx.Exec(`DELETE FROM writeback_lines WHERE intent_id = ?`, intentID).Error
 	})

@@ -34,6 +34,9 @@ func (s *session) finalize(ctx context.Context) (redo bool, err error) {
 		return true, nil
 	}
 	inv, err := s.w.Invoice(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return true, nil // EnsureDraft decides what that means
+	}
 	if err != nil {
 		return false, err
 	}
@@ -62,10 +65,10 @@ func (s *session) finalize(ctx context.Context) (redo bool, err error) {
 func (s *session) commit(ctx context.Context, id string, inv StripeInvoice) (redo bool, err error) {
 	items, err := s.w.Items(ctx, id)
 	if err != nil {
-		return false, err
+		return s.orRedo(err)
 	}
-	if problem := mismatch(s.intent.Plan, inv, items); problem != "" {
-		return true, s.burn(ctx)
+	if redo, done, err := s.verify(ctx, inv, items); done {
+		return redo, err
 	}
 	_, err = s.w.Finalize(ctx, id, s.intent.FinalizeN)
 	switch {
@@ -76,7 +79,7 @@ func (s *session) commit(ctx context.Context, id string, inv StripeInvoice) (red
 			return false, countErr
 		}
 	}
-	return false, err
+	return s.orRedo(err)
 }
 
 // confirm is the second look, before money or mail moves: a wrong finalized
@@ -100,16 +103,16 @@ func (s *session) confirm(ctx context.Context, inv StripeInvoice) (redo bool, er
 	if problem == "" {
 		return false, s.Ledger.SaveInvoice(ctx, s.intent.ID, billing.IntentFinalized, inv, s.Clock.Now())
 	}
-	if inv.Status != "open" || inv.AutoAdvance {
-		return false, s.escalate(ctx, "the released invoice does not match the plan: "+problem)
+	if inv.Status != "open" || inv.AutoAdvance || s.intent.State == billing.IntentFinalized {
+		return false, s.escalate(ctx, "the final invoice does not match the plan: "+problem)
 	}
-	if _, err := s.w.Void(ctx, inv.ID); err != nil {
+	// Given up first, voided second: if the void's answer is lost, the invoice is
+	// found again by its key while it is open, and is none of ours once it is void.
+	if err := s.Ledger.Unpin(ctx, s.intent.ID, inv.ID, s.Clock.Now()); err != nil {
 		return false, err
 	}
-	if err := s.Ledger.Unpin(ctx, s.intent.ID, s.Clock.Now()); err != nil {
-		return false, err
-	}
-	return true, nil
+	_, err = s.w.Void(ctx, inv.ID)
+	return true, err
 }
 
 // release lets Stripe collect: automatic collection on, and for send_invoice the
@@ -120,7 +123,15 @@ func (s *session) release(ctx context.Context, inv StripeInvoice) (StripeInvoice
 	}
 	if !inv.AutoAdvance {
 		var err error
-		if inv, err = s.w.Release(ctx, inv.ID, 0); err != nil {
+		inv, err = s.w.Release(ctx, inv.ID, s.intent.FinalizeN)
+		if fault.Is(err, fault.Indeterminate) {
+			// Stripe replays a stored 500 for as long as it keeps the key: the next attempt
+			// needs a fresh one.
+			if countErr := s.Ledger.NextFinalize(ctx, s.intent.ID, s.Clock.Now()); countErr != nil {
+				return inv, countErr
+			}
+		}
+		if err != nil {
 			return inv, err
 		}
 	}

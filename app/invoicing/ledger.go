@@ -56,12 +56,13 @@ type Ledger interface {
 	Intent(ctx context.Context, cycleID string) (StoredIntent, error)
 	// Pin sets the invoice ID if none is set; another one is a Conflict.
 	Pin(ctx context.Context, intentID, invoiceID string, at time.Time) error
-	// Unpin gives the pinned draft up: no invoice, generation + 1, state planned. It
-	// refuses a finalized intent.
-	Unpin(ctx context.Context, intentID string, at time.Time) error
+	// Unpin gives an invoice up: nothing pinned, generation + 1, state planned. invoiceID
+	// is what the caller saw pinned, empty for nothing; if something else is pinned by
+	// now, another worker was faster and nothing changes. A finalized intent is a Conflict.
+	Unpin(ctx context.Context, intentID, invoiceID string, at time.Time) error
 	// CountIndeterminate counts a create whose answer was lost and returns the count.
 	CountIndeterminate(ctx context.Context, intentID string, at time.Time) (int, error)
-	// NextFinalize counts a finalize whose answer was lost.
+	// NextFinalize counts a finalize or a release whose answer was lost.
 	NextFinalize(ctx context.Context, intentID string, at time.Time) error
 	// SaveItems remembers the Stripe items of the lines and marks the intent verified.
 	SaveItems(ctx context.Context, intentID string, items []StripeItem, at time.Time) error

@@ -61,6 +61,10 @@ type Payer struct {
 // because the invoice has left the state for it.
 const CodeStateConflict = "stripe_state_conflict"
 
+// CodeReferenceMissing is the code of a writer's Invalid when Stripe does not have an
+// object that the request names: the invoice or its customer.
+const CodeReferenceMissing = "stripe_reference_missing"
+
 // Call is one answered request, for the attempt log.
 type Call struct {
 	Operation string

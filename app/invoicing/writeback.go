@@ -2,6 +2,7 @@ package invoicing
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sort"
 
@@ -94,14 +95,14 @@ func (s *Service) EnsureDraft(ctx context.Context, cycleID string) (Outcome, err
 
 func (s *session) ensureDraft(ctx context.Context) (blocked string, err error) {
 	if s.intent.InvoiceID != "" { // a pinned invoice is carried to its end
-		_, err := s.w.Invoice(ctx, s.intent.InvoiceID)
-		if !fault.Is(err, fault.NotFound) {
+		inv, err := s.w.Invoice(ctx, s.intent.InvoiceID)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			return "", s.gone(ctx)
+		case err != nil || inv.Status != "draft":
 			return "", err
 		}
-		if s.intent.State == billing.IntentFinalized {
-			return "", s.escalate(ctx, "the finalized invoice is gone at Stripe")
-		}
-		return "", s.unpin(ctx) // an operator deleted our draft
+		return s.checkPayer(ctx) // nothing has moved yet: the payer may have gone since
 	}
 	if blocked, err = s.checkPayer(ctx); err != nil || blocked != "" {
 		return blocked, err
@@ -175,8 +176,23 @@ func (s *session) lostCreate(ctx context.Context, err error) error {
 	return err
 }
 
+// gone handles a pinned invoice that Stripe does not have any more: an operator
+// deleted our draft. A finalized one cannot be deleted, so that is for a person.
+func (s *session) gone(ctx context.Context) error {
+	if s.intent.State == billing.IntentFinalized {
+		return s.escalate(ctx, "the finalized invoice is gone at Stripe")
+	}
+	return s.unpin(ctx)
+}
+
+// missing reports that Stripe does not have an object that a step rests on: the
+// draft or its customer was deleted under our hands. EnsureDraft finds out which.
+func missing(err error) bool {
+	return fault.Is(err, fault.NotFound) || fault.CodeOf(err) == CodeReferenceMissing
+}
+
 func (s *session) unpin(ctx context.Context) error {
-	if err := s.Ledger.Unpin(ctx, s.intent.ID, s.Clock.Now()); err != nil {
+	if err := s.Ledger.Unpin(ctx, s.intent.ID, s.intent.InvoiceID, s.Clock.Now()); err != nil {
 		return err
 	}
 	return fault.New(fault.Unavailable, "draft_given_up", "the draft of cycle %s was given up and is made again", s.cycleID)
@@ -224,14 +240,14 @@ func (s *session) ensureLines(ctx context.Context) (redo bool, err error) {
 	}
 	inv, err := s.w.Invoice(ctx, id)
 	if err != nil {
-		return false, err
+		return s.orRedo(err)
 	}
 	if inv.Status != "draft" {
 		return false, nil // finalize looks at it
 	}
 	items, err := s.w.Items(ctx, id)
 	if err != nil {
-		return false, err
+		return s.orRedo(err)
 	}
 	have := map[string]bool{}
 	for _, it := range items {
@@ -243,40 +259,91 @@ func (s *session) ensureLines(ctx context.Context) (redo bool, err error) {
 			continue
 		}
 		added = true
-		if _, err := s.w.AddItem(ctx, id, line); fault.Is(err, fault.Indeterminate) {
+		_, err := s.w.AddItem(ctx, id, line)
+		switch {
+		case fault.Is(err, fault.Indeterminate):
 			// The item may appear now or later: only a fresh draft is certain.
-			return true, s.burn(ctx)
-		} else if err != nil {
-			return false, err
+			return s.burn(ctx)
+		case fault.CodeOf(err) == CodeStateConflict:
+			return false, nil // another worker has finalized it: finalize looks at it
+		case err != nil:
+			return s.orRedo(err)
 		}
 	}
 	if added {
-		if items, err = s.w.Items(ctx, id); err != nil {
-			return false, err
-		}
-		if inv, err = s.w.Invoice(ctx, id); err != nil {
-			return false, err
+		if inv, items, err = s.look(ctx, id); err != nil {
+			return s.orRedo(err)
 		}
 	}
-	if problem := mismatch(s.intent.Plan, inv, items); problem != "" {
-		return true, s.burn(ctx)
+	if redo, done, err := s.verify(ctx, inv, items); done {
+		return redo, err
 	}
 	return false, s.Ledger.SaveItems(ctx, s.intent.ID, items, s.Clock.Now())
 }
 
-// burn deletes the draft, its items first: Stripe would otherwise leave the items
-// pending and bill them on the customer's next invoice.
-func (s *session) burn(ctx context.Context) error {
-	if err := s.remove(ctx, s.intent.InvoiceID); err != nil {
-		return err
+// orRedo goes back to EnsureDraft when the draft or its customer is gone.
+func (s *session) orRedo(err error) (redo bool, _ error) {
+	if missing(err) {
+		return true, nil
 	}
-	return s.Ledger.Unpin(ctx, s.intent.ID, s.Clock.Now())
+	return false, err
+}
+
+// look reads the items and then the invoice, whose subtotal so covers at least them.
+func (s *session) look(ctx context.Context, id string) (StripeInvoice, []StripeItem, error) {
+	items, err := s.w.Items(ctx, id)
+	if err != nil {
+		return StripeInvoice{}, nil, err
+	}
+	inv, err := s.w.Invoice(ctx, id)
+	return inv, items, err
+}
+
+// verify compares a draft with the plan. done means that the step ends here: the
+// draft was given up, or it left its state, or a person must look.
+func (s *session) verify(ctx context.Context, inv StripeInvoice, items []StripeItem) (redo, done bool, err error) {
+	if mismatch(s.intent.Plan, inv, items) == "" {
+		return false, false, nil
+	}
+	// Another worker may have added a line between our two reads: look once more.
+	if inv, items, err = s.look(ctx, inv.ID); err != nil {
+		redo, err = s.orRedo(err)
+		return redo, true, err
+	}
+	switch {
+	case inv.Status != "draft":
+		return false, true, nil
+	case mismatch(s.intent.Plan, inv, items) == "":
+		return false, false, nil
+	}
+	redo, err = s.burn(ctx)
+	return redo, true, err
+}
+
+// burn deletes the draft, its items first: Stripe would otherwise leave the items
+// pending and bill them on the customer's next invoice. A draft that another worker
+// has finalized meanwhile stays, and finalize looks at it.
+func (s *session) burn(ctx context.Context) (redo bool, err error) {
+	switch err := s.remove(ctx, s.intent.InvoiceID); {
+	case fault.CodeOf(err) == CodeStateConflict:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, s.Ledger.Unpin(ctx, s.intent.ID, s.intent.InvoiceID, s.Clock.Now())
 }
 
 func (s *session) remove(ctx context.Context, invoiceID string) error {
 	items, err := s.w.Items(ctx, invoiceID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
+	}
+	for _, it := range items {
+		if it.Metadata["lb_key"] != s.intent.Plan.Key.StripeKey() {
+			// Deleting it would destroy somebody's work, deleting the draft alone would
+			// bill it on the customer's next invoice.
+			return s.escalate(ctx, fmt.Sprintf("item %s on our draft %s is not ours", it.ID, invoiceID))
+		}
 	}
 	for _, it := range items {
 		if err := s.w.DeleteItem(ctx, it.ID); err != nil && !fault.Is(err, fault.NotFound) {
