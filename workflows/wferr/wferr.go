@@ -33,6 +33,15 @@ func NonRetryable() []string {
 // retryAfter is how long to wait when Stripe asked us to slow down and named no time.
 const retryAfter = 10 * time.Second
 
+// waitOf is the wait that the error asks for.
+func waitOf(err error) time.Duration {
+	var asked interface{ RetryAfter() time.Duration }
+	if errors.As(err, &asked) && asked.RetryAfter() > 0 {
+		return asked.RetryAfter()
+	}
+	return retryAfter
+}
+
 // From turns an error of a use case into Temporal's. Messages are faults' own,
 // which never hold secrets or bodies; anything else is reported as internal.
 func From(err error) error {
@@ -61,7 +70,7 @@ func From(err error) error {
 		return temporal.NewNonRetryableApplicationError(msg, TypeForbidden, nil)
 	case fault.RateLimited:
 		return temporal.NewApplicationErrorWithOptions(msg, TypeRateLimited, temporal.ApplicationErrorOptions{
-			NextRetryDelay: retryAfter, Category: temporal.ApplicationErrorCategoryBenign,
+			NextRetryDelay: waitOf(err), Category: temporal.ApplicationErrorCategoryBenign,
 		})
 	case fault.Indeterminate:
 		return temporal.NewApplicationError(msg, TypeIndeterminate)
