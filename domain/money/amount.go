@@ -104,19 +104,22 @@ func ParseRounding(s string) (Rounding, error) {
 	}
 }
 
-// FromDecimal rounds a decimal number of minor units to an amount.
+// FromDecimal rounds a decimal number of minor units to an amount that the
+// currency can be charged in: a multiple of its Step.
 func FromDecimal(minor decimal.Decimal, currency Currency, mode Rounding) (Amount, error) {
-	var r decimal.Decimal
+	places := currency.stepPlaces()
+	steps := minor.Shift(-places)
 	switch mode {
 	case Down:
-		r = minor.Truncate(0)
+		steps = steps.Truncate(0)
 	case HalfEven:
-		r = minor.RoundBank(0)
+		steps = steps.RoundBank(0)
 	case HalfUp:
-		r = minor.Round(0)
+		steps = steps.Round(0)
 	default:
 		return Amount{}, fault.InvalidField("rounding", "rounding_unknown", "%q is not a rounding mode", string(mode))
 	}
+	r := steps.Shift(places)
 	if r.Abs().GreaterThan(decimal.NewFromInt(math.MaxInt64)) {
 		return Amount{}, fault.New(fault.Invalid, "amount_overflow", "%s minor units exceed 64 bits", r.String())
 	}

@@ -8,6 +8,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -51,6 +53,22 @@ func (c Currency) Exponent() (int32, bool) {
 	e, ok := exponents[c]
 	return e, ok
 }
+
+// stepPlaces is the power of ten of minor units in which Stripe charges: ISK and
+// UGX carry two zeros that stand for nothing, three-decimal currencies end in one.
+func (c Currency) stepPlaces() int32 {
+	switch e := exponents[c]; {
+	case c == "isk", c == "ugx":
+		return 2
+	case e == 3:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// Step is the smallest number of minor units that Stripe charges and bills in.
+func (c Currency) Step() int64 { return decimal.New(1, c.stepPlaces()).IntPart() }
 
 // Code is the upper-case form that people read.
 func (c Currency) Code() string { return strings.ToUpper(string(c)) }

@@ -63,12 +63,31 @@ func (m Month) Before(o Month) bool {
 func (m Month) Sub(o Month) int { return (m.year-o.year)*12 + int(m.month-o.month) }
 
 // In gives the half-open UTC interval of the month in a zone. The bounds are the
-// local midnights; where a midnight does not exist, Go's normalisation applies.
+// first instants at which the local calendar shows the month and the next one:
+// midnight, or where the clocks skip or repeat it, when the day really begins.
 func (m Month) In(zone *time.Location) Interval {
-	return Interval{
-		Start: time.Date(m.year, m.month, 1, 0, 0, 0, 0, zone).UTC(),
-		End:   time.Date(m.year, m.month+1, 1, 0, 0, 0, 0, zone).UTC(),
+	return Interval{Start: m.begin(zone), End: m.Add(1).begin(zone)}
+}
+
+func (m Month) begin(zone *time.Location) time.Time {
+	t := time.Date(m.year, m.month, 1, 0, 0, 0, 0, zone)
+	if Of(t, zone).Before(m) {
+		// Midnight is skipped and time.Date answered with the hour before it: the month
+		// begins when the clocks jump.
+		_, jump := t.ZoneBounds()
+		return jump.UTC()
 	}
+	if back, _ := t.ZoneBounds(); !back.IsZero() {
+		// The clocks were put back shortly before: if they had shown this midnight
+		// already, that was the first.
+		_, before := back.Add(-1).Zone()
+		_, after := t.Zone()
+		earlier := t.Add(-time.Duration(before-after) * time.Second)
+		if before > after && earlier.Before(back) {
+			return earlier.UTC()
+		}
+	}
+	return t.UTC()
 }
 
 // Interval is a half-open UTC interval [Start, End).
