@@ -163,20 +163,32 @@ func (q *queue) bookFacts(ctx context.Context, tx *gorm.DB, rows []factRow, at t
 
 // bookLinks derives the customer links from new mapping facts.
 func bookLinks(ctx context.Context, tx *gorm.DB, fresh []factRow) (int, error) {
-	n := 0
-	for _, f := range fresh {
-		if f.Kind != reward.CustomerMapping.String() {
-			continue
-		}
-		res := tx.WithContext(ctx).Exec(`
-			INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO NOTHING`, f.ConnectionID, f.CustomerID, f.UserID, f.EffectiveAt, f.EventID)
-		if res.Error != nil {
-			return n, wrap(res.Error)
-		}
-		n += int(res.RowsAffected)
+	type link struct {
+		ConnectionID string    `json:"connection_id"`
+		CustomerID   string    `json:"customer_id"`
+		UserID       string    `json:"user_id"`
+		ValidFrom    time.Time `json:"valid_from"`
+		EventID      string    `json:"event_id"`
 	}
-	return n, nil
+	var links []link
+	for _, f := range fresh {
+		if f.Kind == reward.CustomerMapping.String() {
+			links = append(links, link{f.ConnectionID, f.CustomerID, f.UserID, f.EffectiveAt, f.EventID})
+		}
+	}
+	if len(links) == 0 {
+		return 0, nil
+	}
+	doc, err := json.Marshal(links)
+	if err != nil {
+		return 0, err
+	}
+	res := tx.WithContext(ctx).Exec(`
+		INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id)
+		SELECT connection_id, customer_id, user_id, valid_from, event_id
+		FROM jsonb_to_recordset(?::jsonb) AS l(connection_id text, customer_id text, user_id text, valid_from timestamptz, event_id text)
+		ON CONFLICT DO NOTHING`, string(doc))
+	return int(res.RowsAffected), wrap(res.Error)
 }
 
 type readRow struct{ ConnectionID, Object, ObjectID, Reason string }
