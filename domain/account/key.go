@@ -11,7 +11,9 @@ import (
 // SecretKey is a Stripe secret or restricted key. It hides itself from every
 // formatter and logger; Reveal is the only way to the text.
 type SecretKey struct {
-	text       string
+	// A pointer, because fmt calls no methods on what it finds in an unexported field
+	// of another struct: there it prints an address.
+	text       *string
 	env        Environment
 	restricted bool
 }
@@ -46,14 +48,19 @@ func ParseSecretKey(text string) (SecretKey, error) {
 	}{{"sk_live_", Live, false}, {"rk_live_", Live, true}, {"sk_test_", Test, false}, {"rk_test_", Test, true}}
 	for _, k := range kinds {
 		if strings.HasPrefix(text, k.prefix) && len(text) > len(k.prefix)+3 {
-			return SecretKey{text: text, env: k.env, restricted: k.restricted}, nil
+			return SecretKey{text: &text, env: k.env, restricted: k.restricted}, nil
 		}
 	}
 	return bad("key_unreadable", "this is not a Stripe secret key", useRestricted)
 }
 
 // Reveal returns the key's text, for the Authorization header and the secret box only.
-func (k SecretKey) Reveal() string { return k.text }
+func (k SecretKey) Reveal() string {
+	if k.text == nil {
+		return ""
+	}
+	return *k.text
+}
 
 // Environment is the mode that the prefix names.
 func (k SecretKey) Environment() Environment { return k.env }
@@ -61,19 +68,30 @@ func (k SecretKey) Environment() Environment { return k.env }
 // Restricted reports whether it is a restricted key (rk_).
 func (k SecretKey) Restricted() bool { return k.restricted }
 
-// Masked shows the prefix and the last four characters.
+// Masked shows the prefix and, of a key that is long enough to keep the rest to
+// itself, the last four characters.
 func (k SecretKey) Masked() string {
-	if len(k.text) < 12 {
+	switch text := k.Reveal(); {
+	case text == "":
 		return "(no key)"
+	case len(text) < 20:
+		return text[:8] + "…"
+	default:
+		return text[:8] + "…" + text[len(text)-4:]
 	}
-	return k.text[:8] + "…" + k.text[len(k.text)-4:]
 }
 
 // String hides the key.
 func (k SecretKey) String() string { return k.Masked() }
 
-// GoString hides the key from %#v.
-func (k SecretKey) GoString() string { return fmt.Sprintf("account.SecretKey(%s)", k.Masked()) }
+// Format hides the key from every verb, also from those that would print fields.
+func (k SecretKey) Format(f fmt.State, verb rune) {
+	if verb == 'v' && f.Flag('#') {
+		fmt.Fprintf(f, "account.SecretKey(%s)", k.Masked())
+		return
+	}
+	fmt.Fprint(f, k.Masked())
+}
 
 // LogValue hides the key from slog.
 func (k SecretKey) LogValue() slog.Value { return slog.StringValue(k.Masked()) }

@@ -6,8 +6,11 @@
 package decision
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -56,8 +59,15 @@ func (d *Decision) Validate() error {
 	for _, f := range []struct{ name, value string }{
 		{"decision_id", d.ID}, {"unit_id", d.UnitID}, {"user_id", d.UserID}, {"action", d.Action}, {"baseline_action", d.BaselineAction},
 	} {
-		if f.value == "" || len(f.value) > maxText {
-			return fault.InvalidField(f.name, "text_length", "a text of 1 to %d characters is required", maxText)
+		if err := checkText(f.name, f.value, 1); err != nil {
+			return err
+		}
+	}
+	for _, f := range []struct{ name, value string }{
+		{"arm_salt_commitment", d.SaltCommitment}, {"surface", d.Surface}, {"sdk_version", d.SDKVersion},
+	} {
+		if err := checkText(f.name, f.value, 0); err != nil {
+			return err
 		}
 	}
 	if err := account.CheckID("snapshot_id", d.SnapshotID); err != nil {
@@ -78,6 +88,23 @@ func (d *Decision) Validate() error {
 	return d.checkFeatures()
 }
 
+// checkText refuses what could not be stored and read back as it is: one such row
+// would otherwise stop the good rows beside it.
+func checkText(field, value string, least int) error {
+	if len(value) < least || len(value) > maxText {
+		return fault.InvalidField(field, "text_length", "a text of %d to %d bytes is required", least, maxText)
+	}
+	if !utf8.ValidString(value) {
+		return fault.InvalidField(field, "text_malformed", "the text is not UTF-8").Fix("Write the log in UTF-8")
+	}
+	for _, r := range value {
+		if r < ' ' || r == 0x7f {
+			return fault.InvalidField(field, "text_malformed", "the text holds a control character").Fix("Log identifiers without control characters")
+		}
+	}
+	return nil
+}
+
 // propensityTolerance is the contract of the log: a full vector sums to 1 within it.
 const propensityTolerance = 1e-9
 
@@ -91,6 +118,9 @@ func (d *Decision) checkPropensity() error {
 	}
 	sum, chosen, seen := 0.0, math.NaN(), map[string]bool{}
 	for i, p := range d.Propensity {
+		if err := checkText("eligible_actions", d.EligibleActions[i], 1); err != nil {
+			return err
+		}
 		if !(p >= 0 && p <= 1) {
 			return fault.InvalidField("propensity", "probability_range", "probability %d is outside [0, 1]", i+1)
 		}
@@ -122,11 +152,12 @@ func (d *Decision) checkFeatures() error {
 	if len(d.Features) > MaxFeatures {
 		return fault.InvalidField("features", "features_count", "at most %d features are stored", MaxFeatures)
 	}
-	for name, v := range d.Features {
-		if name == "" || len(name) > maxText {
-			return fault.InvalidField("features", "text_length", "a feature name needs 1 to %d characters", maxText)
+	// In the order of the names, so that a row with two faults always names the same one.
+	for _, name := range slices.Sorted(maps.Keys(d.Features)) {
+		if err := checkText("features", name, 1); err != nil {
+			return err
 		}
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if v := d.Features[name]; math.IsNaN(v) || math.IsInf(v, 0) {
 			return fault.InvalidField("features."+name, "number_range", "the value is not a finite number")
 		}
 	}
@@ -134,8 +165,15 @@ func (d *Decision) checkFeatures() error {
 }
 
 // Quantise rounds a feature to multiples of 2^-20, the resolution at which
-// features are frozen, so that every replay sees the same bits.
+// features are frozen, so that every replay sees the same bits. Zero has no sign.
 func Quantise(v float64) float64 {
 	const scale = 1 << 20
-	return math.RoundToEven(v*scale) / scale
+	if math.Abs(v) >= 1<<53/scale {
+		return v // a multiple already; scaling a large one would overflow
+	}
+	q := math.RoundToEven(v*scale) / scale
+	if q == 0 {
+		return 0
+	}
+	return q
 }
