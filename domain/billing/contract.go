@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -85,9 +86,9 @@ func DefaultTerms() Terms {
 // Normalise validates the terms and fills in the defaults that are written down
 // with them, so that the stored terms say everything.
 func (t Terms) Normalise() (Terms, error) {
-	share, err := decimal.NewFromString(t.Share)
-	if err != nil || !share.IsPositive() || share.GreaterThan(decimal.NewFromInt(1)) {
-		return t, fault.InvalidField("share", "share_range", "%q is not a share", t.Share).Fix("Write a decimal above 0 and at most 1, for example 0.20")
+	_, err := parseShare(t.Share)
+	if err != nil {
+		return t, err
 	}
 	if t.Basis != lift.BasisMeasured && t.Basis != lift.BasisProven {
 		return t, fault.InvalidField("basis", "basis_unknown", "%q is not a basis", string(t.Basis)).Fix("Use measured or proven")
@@ -98,6 +99,10 @@ func (t Terms) Normalise() (Terms, error) {
 	}
 	if t.Currency, err = money.ParseCurrency(string(t.Currency)); err != nil {
 		return t, err
+	}
+	if places, _ := t.Currency.Exponent(); places > 2 {
+		return t, fault.InvalidField("currency", "currency_not_enabled", "%s has %d decimal places, which invoices do not support", t.Currency.Code(), places).
+			Fix("Use a currency with at most two decimal places")
 	}
 	if _, err = period.LoadZone(t.TimeZone); err != nil {
 		return t, err
@@ -120,6 +125,26 @@ func (t Terms) Normalise() (Terms, error) {
 		t.CaseIDsInMetadata = &on
 	}
 	return t, t.checkCollection()
+}
+
+// sharePattern keeps to plain digits: an exponent would let a short text stand for a
+// number that takes minutes to multiply by.
+var sharePattern = regexp.MustCompile(`^[01](\.[0-9]{1,12})?$`)
+
+func parseShare(text string) (decimal.Decimal, error) {
+	var share decimal.Decimal
+	var err error
+	if sharePattern.MatchString(text) {
+		share, err = decimal.NewFromString(text)
+	}
+	if err != nil || !share.IsPositive() || share.GreaterThan(decimal.NewFromInt(1)) {
+		if len(text) > 40 {
+			text = text[:40] + "…"
+		}
+		return decimal.Zero, fault.InvalidField("share", "share_range", "%q is not a share", text).
+			Fix("Write a decimal above 0 and at most 1 with up to 12 places, for example 0.20")
+	}
+	return share, nil
 }
 
 func (t Terms) checkCollection() error {

@@ -58,7 +58,7 @@ func NewInvoicePlan(in PlanInput) (InvoicePlan, error) {
 	}
 	sort.Slice(p.Lines, func(i, j int) bool { return p.Lines[i].Line < p.Lines[j].Line })
 	sort.Strings(cases)
-	meta, err := invoiceMetadata(p, t, cases)
+	meta, err := invoiceMetadata(p, in.Account.Environment, t, cases)
 	if err != nil {
 		return InvoicePlan{}, err
 	}
@@ -101,12 +101,12 @@ func planLine(in PlanInput, l Line, r lift.Readout) PlanLine {
 
 // invoiceMetadata keeps every case ID when they fit and always their digest and
 // count; it refuses rather than truncates.
-func invoiceMetadata(p InvoicePlan, t Terms, cases []string) (map[string]string, error) {
+func invoiceMetadata(p InvoicePlan, env account.Environment, t Terms, cases []string) (map[string]string, error) {
 	joined := strings.Join(cases, ",")
 	sum := sha256.Sum256([]byte(joined))
 	meta := map[string]string{
 		"lb_key": p.Key.StripeKey(), "lb_cycle": p.Key.Period, "lb_account": p.AccountID,
-		"lb_schema": "1", "lb_env": account.Live.String(), "lb_part": p.Key.Part,
+		"lb_schema": "1", "lb_env": env.String(), "lb_part": p.Key.Part,
 		"lb_readouts_n": strconv.Itoa(len(cases)), "lb_readouts_sha256": hex.EncodeToString(sum[:]),
 	}
 	if t.PONumber != "" {

@@ -41,9 +41,9 @@ type Priced struct {
 // Price turns settled bases into fees: fee = round(base × share), each line
 // rounded by the contract's mode, so that the lines sum to the total.
 func Price(c Contract, settled lift.SettleResult, readouts []lift.Readout) (Priced, error) {
-	share, err := decimal.NewFromString(c.Terms.Share)
+	share, err := parseShare(c.Terms.Share)
 	if err != nil {
-		return Priced{}, fault.InvalidField("share", "share_range", "%q is not a share", c.Terms.Share)
+		return Priced{}, err
 	}
 	verdicts := make(map[string]lift.Readout, len(readouts))
 	for _, r := range readouts {
@@ -67,7 +67,7 @@ func Price(c Contract, settled lift.SettleResult, readouts []lift.Readout) (Pric
 		}
 		if row.DeltaMinor > 0 {
 			billed++
-			steps.add("fee", row.SnapshotID, "round "+string(c.Terms.Rounding)+"(base × share)",
+			steps.add("fee", row.SnapshotID, "round "+string(c.Terms.Rounding)+stepNote(c.Terms)+"(base × share)",
 				fmt.Sprintf("%d × %s", row.DeltaMinor, c.Terms.Share), strconv.FormatInt(fee.Minor(), 10))
 		}
 		if out.Total, err = out.Total.Add(fee); err != nil {
@@ -110,6 +110,14 @@ func (s *stepper) settle(t Terms, row lift.SettleRow, r lift.Readout) {
 	}
 	s.add("base", row.SnapshotID, "max(0, "+figure+" − billed before)"+capNote(t),
 		fmt.Sprintf("%d − %d", row.TargetMinor, row.HighWaterBefore), strconv.FormatInt(row.DeltaMinor, 10))
+}
+
+// stepNote names the step where the currency has a larger one than a minor unit.
+func stepNote(t Terms) string {
+	if step := t.Currency.Step(); step > 1 {
+		return " to " + strconv.FormatInt(step, 10)
+	}
+	return ""
 }
 
 func capNote(t Terms) string {

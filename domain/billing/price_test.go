@@ -1,0 +1,195 @@
+package billing_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/money"
+)
+
+func TestPriceKnownAnswers(t *testing.T) {
+	t.Parallel()
+	plan := sealed(t, 4)
+	readouts := []lift.Readout{
+		readout(t, plan, estimate("a", 123_457.9, 10_000)), // proven: 3.29 × 10,000 below
+		readout(t, plan, estimate("b", 50_000, 40_000)),    // bound below zero
+		readout(t, plan, estimate("c", -5_000, 1_000)),     // harmful
+		readout(t, plan, estimate("d", 33.3, 1)),
+	}
+	p := priceAll(t, contract(t, nil), 4, readouts, map[string]int64{"a": 23_456}, 200_000, 1_000)
+	got := map[string][2]int64{}
+	for _, l := range p.Lines {
+		got[l.SnapshotID] = [2]int64{l.DeltaMinor, l.Fee}
+	}
+	// a: floor(123,457.9) − 23,456 = 100,001; × 0.20 = 20,000.2, rounded down. d: 33 × 0.20 = 6.6.
+	require.Equal(t, map[string][2]int64{"a": {100_001, 20_000}, "b": {0, 0}, "c": {0, 0}, "d": {33, 6}}, got)
+	require.Equal(t, "200.06 USD", p.Total.String())
+
+	p = priceAll(t, contract(t, func(x *billing.Terms) { x.Rounding = money.HalfUp }), 4, readouts, map[string]int64{"a": 23_456}, 200_000, 1_000)
+	require.Equal(t, int64(20_007), p.Total.Minor(), "6.6 is 7")
+
+	// Proven: floor(123,457.9 − 3.290527 × 10,000) = 90,552, capped at floor(100,000 − 2.878162 × 20,000) = 42,436 with d's 30.
+	proven := contract(t, func(x *billing.Terms) { x.Basis = lift.BasisProven })
+	p = priceAll(t, proven, 4, readouts, nil, 100_000, 20_000)
+	require.Equal(t, int64(42_436), p.Lines[0].DeltaMinor+p.Lines[3].DeltaMinor)
+	require.Equal(t, "at most its part of the pooled bound", p.Steps[3].Formula[len(p.Steps[3].Formula)-len("at most its part of the pooled bound"):])
+}
+
+// The steps say it in words and numbers that a pocket calculator reproduces.
+func TestPriceStepsCanBeFollowed(t *testing.T) {
+	t.Parallel()
+	plan := sealed(t, 4)
+	readouts := []lift.Readout{readout(t, plan, estimate("a", 1_000, 10)), readout(t, plan, estimate("b", -1, 10))}
+	p := priceAll(t, contract(t, nil), 4, readouts, nil, 1_000, 1)
+	var text []string
+	for i, s := range p.Steps {
+		require.Equal(t, i+1, s.Number)
+		text = append(text, fmt.Sprintf("%s|%s|%s|%s|%s", s.SnapshotID, s.Name, s.Formula, s.Inputs, s.Result))
+	}
+	require.Equal(t, []string{
+		"a|measure|measured = observed − counterfactual, rounded down|9000000 − 8999000.000000|1000",
+		"a|bound|bound = measured − z × standard error, rounded down|1000.000000 − 3.290527 × 10.000000|967",
+		"a|guardrail|every check passes|" + fmt.Sprintf("%d checks", len(readouts[0].Verdict.Checks)) + "|passed",
+		"a|base|max(0, measured − billed before)|1000 − 0|1000",
+		"a|fee|round down(base × share)|1000 × 0.20|200",
+		"b|measure|measured = observed − counterfactual, rounded down|9000000 − 9000001.000000|-1",
+		"b|bound|bound = measured − z × standard error, rounded down|-1.000000 − 3.290527 × 10.000000|-34",
+		"b|guardrail|every check passes|NEGATIVE_LIFT|withheld",
+		"|total|sum of the fees|200|200",
+	}, text)
+
+	refused := estimate("a", 0, 0)
+	refused.Refusal, refused.Result = "no unit of the holdout", estimate("a", 0, 0).Result
+	p = priceAll(t, contract(t, nil), 4, []lift.Readout{readout(t, plan, refused)}, nil, 1_000, 1)
+	require.Equal(t, "no estimate", p.Steps[0].Formula)
+	require.Equal(t, "nothing billable", p.Steps[len(p.Steps)-1].Inputs)
+	require.Zero(t, p.Total.Minor())
+}
+
+// Whatever was measured: the lines sum to the total, a failed readout never gets a
+// fee, and with rounding down the fee never exceeds the share.
+func TestPriceProperties(t *testing.T) {
+	t.Parallel()
+	plan := sealed(t, 12)
+	rapid.Check(t, func(t *rapid.T) {
+		terms := func(x *billing.Terms) {
+			x.Basis = rapid.SampledFrom([]lift.Basis{lift.BasisMeasured, lift.BasisProven}).Draw(t, "basis")
+			x.PortfolioCap = ptr(rapid.Bool().Draw(t, "cap"))
+			x.Share = rapid.SampledFrom([]string{"0.2", "0.333333333333", "1", "0.000001", "0.99"}).Draw(t, "share")
+			x.Rounding = rapid.SampledFrom([]money.Rounding{money.Down, money.HalfEven, money.HalfUp}).Draw(t, "rounding")
+		}
+		c := contract(t, terms)
+		marks, readouts := map[string]int64{}, []lift.Readout{}
+		for i := range rapid.IntRange(1, 12).Draw(t, "snapshots") {
+			id := fmt.Sprintf("s%02d", i)
+			point, se := rapid.Float64Range(-1e6, 1e9).Draw(t, "point"), rapid.Float64Range(0, 1e8).Draw(t, "se")
+			readouts = append(readouts, readout(t, plan, estimate(id, point, se)))
+			marks[id] = rapid.Int64Range(0, 1e6).Draw(t, "mark")
+		}
+		p := priceAll(t, c, 12, readouts, marks, rapid.Float64Range(-1e6, 1e10).Draw(t, "pooled"), 1)
+		share := decimal.RequireFromString(c.Terms.Share)
+		var sum, fees int64
+		for i, l := range p.Lines {
+			sum += l.Fee
+			require.GreaterOrEqual(t, l.Fee, int64(0))
+			if !readouts[i].Verdict.Passed {
+				require.Zero(t, l.Fee, "withheld: %s", readouts[i].Verdict.Headline)
+				require.Zero(t, l.DeltaMinor)
+			}
+			off := decimal.NewFromInt(l.Fee).Sub(decimal.NewFromInt(l.DeltaMinor).Mul(share))
+			require.True(t, off.Abs().LessThan(decimal.NewFromInt(1)))
+			if c.Terms.Rounding == money.Down {
+				require.False(t, off.IsPositive())
+			}
+		}
+		for _, s := range p.Steps {
+			if s.Name == "fee" {
+				var n int64
+				_, err := fmt.Sscan(s.Result, &n)
+				require.NoError(t, err)
+				fees += n
+			}
+		}
+		require.Equal(t, p.Total.Minor(), sum)
+		require.Equal(t, p.Total.Minor(), fees, "the stored steps come to the same")
+	})
+}
+
+// A base that the guardrail did not permit is a bug, and stops the cycle.
+func TestPriceRefusesWhatWasNotPermitted(t *testing.T) {
+	t.Parallel()
+	plan := sealed(t, 4)
+	failed := readout(t, plan, estimate("a", -1, 10))
+	for _, c := range []struct {
+		code string
+		row  lift.SettleRow
+	}{
+		{"base_not_permitted", lift.SettleRow{SnapshotID: "a", DeltaMinor: 1}},
+		{"base_not_permitted", lift.SettleRow{SnapshotID: "a", DeltaMinor: -1}},
+		{"readout_missing", lift.SettleRow{SnapshotID: "b"}},
+	} {
+		_, err := billing.Price(contract(t, nil), lift.SettleResult{Rows: []lift.SettleRow{c.row}}, []lift.Readout{failed})
+		require.Equal(t, c.code, fault.CodeOf(err))
+		require.True(t, fault.Is(err, fault.Internal))
+	}
+	passed := readout(t, plan, estimate("a", 100, 1))
+	two := lift.SettleResult{Rows: []lift.SettleRow{{SnapshotID: "a", DeltaMinor: math.MaxInt64}, {SnapshotID: "a", DeltaMinor: math.MaxInt64}}}
+	_, err := billing.Price(contract(t, func(x *billing.Terms) { x.Share = "1" }), two, []lift.Readout{passed})
+	require.Equal(t, "amount_overflow", fault.CodeOf(err))
+	many := lift.SettleResult{}
+	var readouts []lift.Readout
+	for i := range billing.MaxBillableSnapshots + 1 {
+		r := passed
+		r.SnapshotID = fmt.Sprintf("s%03d", i)
+		readouts = append(readouts, r)
+		many.Rows = append(many.Rows, lift.SettleRow{SnapshotID: r.SnapshotID, DeltaMinor: 100})
+	}
+	_, err = billing.Price(contract(t, nil), many, readouts)
+	require.Equal(t, "lines_count", fault.CodeOf(err))
+	_, err = billing.Price(billing.Contract{Terms: billing.Terms{Share: "1e9999999"}}, many, readouts)
+	require.Equal(t, "share_range", fault.CodeOf(err))
+}
+
+func TestBelowMinimumCharge(t *testing.T) {
+	t.Parallel()
+	for c, least := range map[money.Currency]int64{"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "huf": 17500, "mxn": 1000, "czk": 1500, "hkd": 400} {
+		for minor, want := range map[int64]bool{0: true, least - 1: true, least: false, least + 1: false} {
+			a, err := money.New(minor, c)
+			require.NoError(t, err)
+			require.Equal(t, want, billing.BelowMinimumCharge(a), a)
+		}
+	}
+	a, err := money.New(1, "clp")
+	require.NoError(t, err)
+	require.False(t, billing.BelowMinimumCharge(a), "no minimum is known")
+}
+
+// What is deferred leaves the marks where they were, so that it can be billed later.
+func TestDeferAll(t *testing.T) {
+	t.Parallel()
+	plan := sealed(t, 4)
+	readouts := []lift.Readout{readout(t, plan, estimate("a", 160, 1)), readout(t, plan, estimate("b", -1, 1))}
+	before := priceAll(t, contract(t, nil), 4, readouts, map[string]int64{"a": 10}, 1_000, 1)
+	require.Equal(t, int64(30), before.Total.Minor())
+	require.True(t, billing.BelowMinimumCharge(before.Total))
+	after := billing.DeferAll(before, "too little")
+	require.Zero(t, after.Total.Minor())
+	require.Equal(t, money.Currency("usd"), after.Total.Currency())
+	for i, l := range after.Lines {
+		require.Zero(t, l.Fee)
+		require.Zero(t, l.DeltaMinor)
+		require.Equal(t, l.HighWaterBefore, l.HighWaterAfter)
+		require.Equal(t, before.Lines[i].DeltaMinor+before.Lines[i].DeferredMinor, l.DeferredMinor)
+	}
+	last := after.Steps[len(after.Steps)-1]
+	require.Equal(t, billing.Step{Number: len(before.Steps) + 1, Name: "defer", Formula: "too little", Inputs: "30", Result: "0"}, last)
+	require.Equal(t, int64(30), before.Total.Minor(), "the input is not touched")
+}
