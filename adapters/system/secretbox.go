@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -50,24 +52,43 @@ func ParseKey(text string) ([]byte, error) {
 	return key, nil
 }
 
-// KeyFile reads a base64 key from a file of the demo, making one the first time.
+// KeyFile reads a base64 key from a file of the demo, making one the first time. Of
+// several processes that start at once, one makes the key and all use it.
 func KeyFile(path string) (string, error) {
 	raw, err := os.ReadFile(path)
-	if err == nil {
-		return string(raw), nil
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = makeKeyFile(path); err == nil {
+			raw, err = os.ReadFile(path)
+		}
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return "", fmt.Errorf("encryption key file: %w", err)
 	}
-	key := make([]byte, KeyBytes)
-	if _, err := rand.Read(key); err != nil {
-		return "", fmt.Errorf("make encryption key: %w", err)
-	}
-	text := base64.StdEncoding.EncodeToString(key)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return "", fmt.Errorf("encryption key file: %w", err)
+	text := strings.TrimSpace(string(raw))
+	if _, err := ParseKey(text); err != nil {
+		return "", fmt.Errorf("encryption key file %s: %w", path, err)
 	}
 	return text, nil
+}
+
+// makeKeyFile writes a whole file beside path and links it there, which fails when
+// somebody else was faster: nobody reads half a key, nobody replaces one.
+func makeKeyFile(path string) error {
+	key := make([]byte, KeyBytes)
+	if _, err := rand.Read(key); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".key-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.WriteString(base64.StdEncoding.EncodeToString(key))
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		if err = os.Link(tmp.Name(), path); errors.Is(err, fs.ErrExist) {
+			err = nil
+		}
+	}
+	return errors.Join(err, os.Remove(tmp.Name()))
 }
 
 // Seal encrypts plaintext for its context.
