@@ -1,0 +1,140 @@
+package pipelinetest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/adapters/decisionlog"
+	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/adapters/stripeapi"
+	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
+	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/reconcile"
+)
+
+// Deployment is the whole program in one process: the real use cases on the real
+// adapters, with its HTTP API on loopback, and a Stripe that reaches it there.
+type Deployment struct {
+	*Ledger
+	Fake  *stripefake.Server
+	Clock Clock
+	// URL is the address of the HTTP API.
+	URL string
+
+	stripe *stripeapi.Client
+	http   *http.Client
+}
+
+// NewDeployment starts one whose clock shows the given time.
+func NewDeployment(t testing.TB, start time.Time) *Deployment {
+	t.Helper()
+	d := &Deployment{Ledger: NewLedger(t), Fake: stripefake.Start(t, stripefake.Options{Start: start}), http: &http.Client{Timeout: time.Minute}}
+	d.Clock = Clock{d.Fake}
+	var err error
+	d.stripe, err = stripeapi.New(stripeapi.Config{
+		APIBase: d.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, Clock: d.Clock,
+		Logger: slog.New(slog.DiscardHandler), ConnectionKey: d.connectionKey,
+	})
+	require.NoError(t, err)
+	e := echo.New()
+	api := httptest.NewServer(e)
+	t.Cleanup(api.Close)
+	d.URL = api.URL
+	httpapi.New(d.services(), slog.New(slog.DiscardHandler)).Register(e)
+	return d
+}
+
+func (d *Deployment) services() httpapi.Services {
+	inbox := d.DB.NewInbox(d.Box)
+	return httpapi.Services{
+		Onboard: &onboard.Service{
+			Work: d.DB.Onboarding(), Prober: stripeapi.NewProber(d.stripe), Registrar: stripeapi.NewRegistrar(d.stripe),
+			Box: d.Box, Clock: d.Clock, PublicURL: d.URL,
+		},
+		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
+		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
+		Reconcile: d.Reconcile(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+	}
+}
+
+// Reconcile answers finance's questions.
+func (d *Deployment) Reconcile() *reconcile.Service {
+	return &reconcile.Service{Reader: d.DB.NewReader()}
+}
+
+// Measure turns a month into readouts.
+func (d *Deployment) Measure() *measure.Service {
+	return &measure.Service{
+		Ledger: d.DB.NewCycles(), Source: stripeSource{stripeapi.NewSourceReader(d.stripe)}, Drainer: d,
+		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"}, Workers: 2,
+	}
+}
+
+// Invoicing drafts and writes invoices.
+func (d *Deployment) Invoicing() *invoicing.Service {
+	return &invoicing.Service{Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock}
+}
+
+// DrainAll classifies all that was received, as the worker's classifier does.
+func (d *Deployment) DrainAll(ctx context.Context) error {
+	c := &ingest.Classifier{Work: d.DB.Classification(), Source: stripeapi.NewSourceReader(d.stripe), Reads: d.DB.Reads(), Box: d.Box, Clock: d.Clock}
+	if _, err := c.Drain(ctx); err != nil {
+		return err
+	}
+	_, err := c.ReadPending(ctx)
+	return err
+}
+
+// Post sends a request to the API: a reader as a decision log, anything else as JSON.
+func (d *Deployment) Post(t testing.TB, path string, in, out any) {
+	t.Helper()
+	body, kind := io.Reader(http.NoBody), "application/json"
+	switch v := in.(type) {
+	case nil:
+	case io.Reader:
+		body, kind = v, "application/x-ndjson"
+	default:
+		raw, err := json.Marshal(in)
+		require.NoError(t, err)
+		body = bytes.NewReader(raw)
+	}
+	d.call(t, http.MethodPost, path, body, kind, out)
+}
+
+// Get reads from the API.
+func (d *Deployment) Get(t testing.TB, path string, out any) {
+	t.Helper()
+	d.call(t, http.MethodGet, path, http.NoBody, "", out)
+}
+
+func (d *Deployment) call(t testing.TB, method, path string, body io.Reader, kind string, out any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, d.URL+path, body)
+	require.NoError(t, err)
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	res, err := d.http.Do(req)
+	require.NoError(t, err)
+	raw, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Less(t, res.StatusCode, 300, "%s %s: %s", method, path, raw)
+	if out != nil {
+		require.NoError(t, json.Unmarshal(raw, out), "%s", raw)
+	}
+}

@@ -1,0 +1,163 @@
+package accountbill_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	tlog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/internal/pipelinetest"
+	"github.com/liftbill/liftbill/workflows/accountbill"
+	"github.com/liftbill/liftbill/workflows/wire"
+)
+
+// newEnvironment is a Temporal of the test's own: time skips, nothing is logged.
+func newEnvironment() *testsuite.TestWorkflowEnvironment {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute) // the limit is in real time, and the activities are real
+	return env
+}
+
+// runBill runs the workflow of an account with the real activities.
+func runBill(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) wire.BillStep {
+	t.Helper()
+	env := newEnvironment()
+	measure, inv := d.Measure(), d.Invoicing()
+	accountbill.RegisterLedger(env, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
+	accountbill.RegisterCompute(env, &accountbill.ComputeActivities{Measure: measure})
+	accountbill.RegisterStripeLive(env, &accountbill.StripeActivities{Writing: inv})
+	env.ExecuteWorkflow(wire.WorkflowAccountBill, wire.BillInput{Environment: c.Environment, AccountID: c.ID, Period: pipelinetest.Month})
+	require.True(t, env.IsWorkflowCompleted())
+	require.NoError(t, env.GetWorkflowError(), c.ID)
+	var out wire.BillStep
+	require.NoError(t, env.GetWorkflowResult(&out))
+	return out
+}
+
+// stripeInvoice is an outcome invoice as Stripe shows it.
+type stripeInvoice struct {
+	ID       string            `json:"id"`
+	Status   string            `json:"status"`
+	Total    int64             `json:"total"`
+	Number   string            `json:"number"`
+	Metadata map[string]string `json:"metadata"`
+	Lines    struct {
+		Data []struct {
+			Amount   int64             `json:"amount"`
+			Metadata map[string]string `json:"metadata"`
+		} `json:"data"`
+	} `json:"lines"`
+}
+
+// outcomeInvoices are the invoices at the issuer that bill the account's outcome.
+func outcomeInvoices(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) []stripeInvoice {
+	t.Helper()
+	state, err := d.Fake.State(c.IssuerID, c.Environment.String())
+	require.NoError(t, err)
+	var out []stripeInvoice
+	for _, raw := range state["invoices"] {
+		var in stripeInvoice
+		require.NoError(t, json.Unmarshal(raw, &in))
+		if in.Metadata["lb_account"] == c.ID {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+// TestMonthFromWebhooksToInvoice is the main path on real parts: onboarding and
+// decisions through the API, webhooks over HTTP, and the workflow with its real
+// activities on PostgreSQL and a Stripe stand-in.
+func TestMonthFromWebhooksToInvoice(t *testing.T) {
+	t.Parallel()
+	d, companies := pipelinetest.LiveMonth(t)
+	require.Positive(t, d.Fake.Webhooks().Sent)
+	first := map[string]wire.BillStep{}
+	for _, c := range companies {
+		first[c.ID] = runBill(t, d, c)
+		if c.Environment == account.Test {
+			require.Equal(t, billing.DryRun, first[c.ID].State)
+			require.Empty(t, outcomeInvoices(t, d, c))
+			continue
+		}
+		requireInvoice(t, d, c, first[c.ID])
+	}
+	requireTestAccountUntouched(t, d, companies[2])
+
+	d.Fake.ResetRequests()
+	for _, c := range companies {
+		again := runBill(t, d, c)
+		require.Equal(t, first[c.ID].State, again.State)
+		if c.Environment == account.Live {
+			require.Len(t, outcomeInvoices(t, d, c), 1)
+		}
+	}
+	require.Empty(t, d.Fake.Requests(stripefake.RequestFilter{Method: "write"}), "a second run writes nothing")
+}
+
+// requireInvoice checks the account's one invoice, at Stripe and in the tie-out.
+func requireInvoice(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company, step wire.BillStep) {
+	t.Helper()
+	require.Equal(t, billing.Invoiced, step.State, step.Reason)
+	invoices := outcomeInvoices(t, d, c)
+	require.Len(t, invoices, 1)
+	inv := invoices[0]
+	require.Equal(t, "open", inv.Status)
+	require.NotEmpty(t, inv.Number)
+	require.Equal(t, step.TotalMinor, inv.Total)
+	require.Len(t, inv.Lines.Data, 1, "only what passed is billed")
+
+	var tie httpapi.TieOut
+	d.Get(t, "/v1/cycles/"+c.CycleID(), &tie)
+	require.Equal(t, "invoiced", tie.Cycle.State)
+	require.NotEmpty(t, tie.Cycle.Difference.Currency, "the difference was taken")
+	require.Zero(t, tie.Cycle.Difference.Minor)
+	require.Equal(t, inv.Total, tie.Cycle.EngineTotal.Minor)
+	require.Equal(t, c.Business.NetMinor(c.Business.Spec().Months[0]), tie.PaidRevenue.Minor, "every cent that the business took is accounted for")
+	require.Len(t, tie.Lines, 3)
+	var fees int64
+	for _, l := range tie.Lines {
+		fees += l.Fee.Minor
+		if l.SnapshotID == pipelinetest.Positive {
+			require.Equal(t, "passed", l.Verdict)
+			require.Contains(t, strings.Split(inv.Metadata["lb_readouts_1"], ","), l.CaseID)
+			require.Equal(t, l.CaseID, inv.Lines.Data[0].Metadata["lb_readout"])
+			continue
+		}
+		require.Equal(t, "withheld", l.Verdict, l.SnapshotID)
+		require.Zero(t, l.Fee.Minor)
+		require.Contains(t, []string{string(lift.CodeLCBNotPositive), string(lift.CodeNegativeLift)}, l.HeadlineCode, "%s: %s", l.SnapshotID, l.Explanation)
+	}
+	require.Equal(t, inv.Total, fees)
+}
+
+// requireTestAccountUntouched reads Stripe's own log of what liftbill's key did.
+func requireTestAccountUntouched(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) {
+	t.Helper()
+	var reads, registrations int
+	for _, r := range d.Fake.Requests(stripefake.RequestFilter{Account: c.StripeID}) {
+		switch {
+		case r.KeyID != c.KeyID:
+		case r.Method == http.MethodGet:
+			reads++
+		default:
+			require.Equal(t, "POST /v1/webhook_endpoints", r.Method+" "+r.Path)
+			registrations++
+		}
+	}
+	require.Positive(t, reads)
+	require.Equal(t, 1, registrations)
+}
