@@ -3,7 +3,6 @@
 package billingcycle
 
 import (
-	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -155,9 +154,8 @@ func (c *cycle) start(ctx workflow.Context, accountID string) error {
 	})
 	var exec workflow.Execution
 	err := child.GetChildWorkflowExecution().Get(ctx, &exec)
-	var already *temporal.ChildWorkflowExecutionAlreadyStartedError
 	switch {
-	case errors.As(err, &already):
+	case temporal.IsWorkflowExecutionAlreadyStartedError(err):
 		return nil
 	case err != nil:
 		return err
