@@ -69,6 +69,7 @@ type lineReport struct {
 	MeasuredMinor int64  `json:"measured_minor"`
 	BoundMinor    int64  `json:"bound_minor"`
 	BaseMinor     int64  `json:"base_minor"`
+	BilledMinor   int64  `json:"billed_base_year_to_date_minor"`
 	FeeMinor      int64  `json:"fee_minor"`
 	CaseID        string `json:"case_id"`
 }
@@ -120,7 +121,7 @@ func (w *world) month(ctx context.Context, cycle string) (monthReport, error) {
 	for _, l := range t.Lines {
 		m.Lines = append(m.Lines, lineReport{
 			Snapshot: l.SnapshotID, Name: l.SnapshotName, Verdict: l.Verdict, Reason: l.HeadlineCode, Explanation: l.Explanation,
-			MeasuredMinor: l.Measured.Minor, BoundMinor: l.Bound.Minor, BaseMinor: l.Base.Minor, FeeMinor: l.Fee.Minor, CaseID: l.CaseID,
+			MeasuredMinor: l.Measured.Minor, BoundMinor: l.Bound.Minor, BaseMinor: l.Base.Minor, BilledMinor: l.HighWaterTo.Minor, FeeMinor: l.Fee.Minor, CaseID: l.CaseID,
 		})
 	}
 	return m, nil
@@ -209,7 +210,7 @@ func (r *report) print(out io.Writer) error {
 		for _, m := range a.Months {
 			fmt.Fprintf(out, "\n%s, %s  (%s, basis %s)\n", a.Name, m.Period, a.Environment, a.Basis)
 			w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
-			fmt.Fprintf(w, "  snapshot\ttrue lift\tmeasured\tlower bound\tbilled base\tfee\t verdict\n")
+			fmt.Fprintf(w, "  year to date: snapshot\ttrue lift\tmeasured\tlower bound\tthis month: base\tfee\t verdict\n")
 			for _, l := range m.Lines {
 				verdict := "billed"
 				if l.FeeMinor == 0 {
@@ -238,12 +239,13 @@ func (r *report) print(out io.Writer) error {
 	return w.Flush()
 }
 
-// printTruth sets the billed base beside the lift that the simulation knows.
+// printTruth sets the billed base beside the lift that the simulation knows, both
+// since the contract year began.
 func printTruth(out io.Writer, m monthReport) {
 	var base, truth int64
 	for _, l := range m.Lines {
-		if l.BaseMinor > 0 {
-			base, truth = base+l.BaseMinor, truth+l.TrueMinor
+		if l.BilledMinor > 0 {
+			base, truth = base+l.BilledMinor, truth+l.TrueMinor
 		}
 	}
 	if base == 0 {
@@ -253,7 +255,7 @@ func printTruth(out io.Writer, m monthReport) {
 	if base <= truth {
 		relation = "below"
 	}
-	fmt.Fprintf(out, "  billed on %s against a true lift of %s: %s %s it\n", amount(base, m.Currency), amount(truth, m.Currency), amount(max(base-truth, truth-base), m.Currency), relation)
+	fmt.Fprintf(out, "  billed so far on %s, the true lift so far is %s: %s %s it\n", amount(base, m.Currency), amount(truth, m.Currency), amount(max(base-truth, truth-base), m.Currency), relation)
 }
 
 func printOutcome(out io.Writer, a accountReport, m monthReport) {
