@@ -22,12 +22,13 @@ type expectation struct {
 	Why     string             `json:"why"`
 }
 
-// TestSharedExpectations runs recorded and derived events from LIFTBILL_CASES, the
-// folder that holds the event files and their expectations.json.
+// TestSharedExpectations runs recorded and derived events below LIFTBILL_CASES, the
+// folder of all shared cases, against their expectations.json.
 func TestSharedExpectations(t *testing.T) {
 	t.Parallel()
-	dir := os.Getenv("LIFTBILL_CASES")
-	require.NotEmpty(t, dir, "set LIFTBILL_CASES to the folder of expectations.json")
+	root := os.Getenv("LIFTBILL_CASES")
+	require.NotEmpty(t, root, "set LIFTBILL_CASES to the folder of the shared cases")
+	dir := filepath.Join(root, "stripe", "events")
 	raw, err := os.ReadFile(filepath.Join(dir, "expectations.json"))
 	require.NoError(t, err)
 	var all []expectation
