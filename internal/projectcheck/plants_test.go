@@ -74,6 +74,7 @@ func importPlants() []plant {
 	siblings("webui", "adapters/webui", self+"adapters/httpapi")
 	siblings("scheduler", "adapters/scheduler", workflows+"billingcycle", self+"adapters/system")
 	siblings("decisionlog", "adapters/decisionlog", self+"adapters/system")
+	siblings("tabular", "adapters/tabular", self+"adapters/system", pgx)
 	siblings("simulator", "adapters/simulator", self+"app/clock", self+"adapters/system")
 	siblings("localstack", "adapters/localstack", self+"domain/fault", self+"adapters/system")
 	siblings("system", "adapters/system", pgx, self+"adapters/localstack")

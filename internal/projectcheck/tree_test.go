@@ -156,6 +156,21 @@ func TestNothingIsSkippedOrPutOff(t *testing.T) {
 	}
 }
 
+// TestEveryPackageHasItsImportRule keeps a new package from slipping in without one.
+func TestEveryPackageHasItsImportRule(t *testing.T) {
+	t.Parallel()
+	rules, err := os.ReadFile(filepath.Join(moduleRoot(t), ".golangci.yml"))
+	require.NoError(t, err)
+	for _, p := range goFiles(t) {
+		parts := strings.Split(p.path, "/")
+		if !slices.Contains([]string{"adapters", "app", "domain"}, parts[0]) {
+			continue
+		}
+		rule := `"${base-path}/` + parts[0] + "/" + parts[1] + `/**"`
+		require.Contains(t, string(rules), rule, "no list of import rules in .golangci.yml is about %s/%s", parts[0], parts[1])
+	}
+}
+
 // TestGivenPackagesAreUsed wants the packages that the product is built on to be
 // direct requirements, and each of them in the way of the main job.
 func TestGivenPackagesAreUsed(t *testing.T) {
