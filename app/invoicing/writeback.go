@@ -35,6 +35,7 @@ func (s *Service) open(ctx context.Context, cycleID string) (ses *session, done 
 		return ses, true, nil
 	case billing.IntentHuman:
 		return nil, false, fault.New(fault.Conflict, "needs_human", "the invoice of cycle %s waits for a person", cycleID)
+	default: // there is something to do
 	}
 	proof, err := s.Writers.Prove(ctx, intent.Plan.Key.IssuerConnection)
 	if err != nil {
@@ -169,9 +170,7 @@ func (s *session) lostCreate(ctx context.Context, err error) error {
 		return countErr
 	}
 	if n >= maxIndeterminate {
-		if unpinErr := s.unpin(ctx); unpinErr != nil {
-			return unpinErr
-		}
+		return s.unpin(ctx) // a new generation has a new key
 	}
 	return err
 }

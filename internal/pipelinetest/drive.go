@@ -37,8 +37,12 @@ func (b *Bill) DriveAs(ctx context.Context, make func() *invoicing.Service, betw
 	s := make()
 	for range maxRedo {
 		for _, step := range []func(*invoicing.Service) func(context.Context, string) (invoicing.Outcome, error){
-			func(s *invoicing.Service) func(context.Context, string) (invoicing.Outcome, error) { return s.EnsureDraft },
-			func(s *invoicing.Service) func(context.Context, string) (invoicing.Outcome, error) { return s.EnsureLines },
+			func(s *invoicing.Service) func(context.Context, string) (invoicing.Outcome, error) {
+				return s.EnsureDraft
+			},
+			func(s *invoicing.Service) func(context.Context, string) (invoicing.Outcome, error) {
+				return s.EnsureLines
+			},
 			func(s *invoicing.Service) func(context.Context, string) (invoicing.Outcome, error) { return s.Finalize },
 		} {
 			var err error

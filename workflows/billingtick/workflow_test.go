@@ -128,4 +128,3 @@ func TestTickStopsAtAnErrorThatNoRetryMends(t *testing.T) {
 	require.Equal(t, "InvalidInput", app.Type())
 	require.Len(t, b.asOf, 1)
 }
-
