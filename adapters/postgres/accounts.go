@@ -277,6 +277,11 @@ func (s agreements) InsertSnapshot(ctx context.Context, sn onboard.Snapshot) err
 	}).Error)
 }
 
+// LockSnapshots serialises those who ship snapshots to one account.
+func (s agreements) LockSnapshots(ctx context.Context, accountID string) error {
+	return wrap(s.tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", accountID).Error)
+}
+
 // Connections lists every connection without its key.
 func (db *DB) Connections(ctx context.Context) ([]account.Connection, error) {
 	var rows []connectionRow

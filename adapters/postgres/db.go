@@ -30,6 +30,10 @@ import (
 type DB struct {
 	gorm *gorm.DB
 	sql  *sql.DB
+	// partitionMaker has a connection of its own: partitions are made while a transaction
+	// waits, and transactions that all wait for a second connection of one pool would
+	// wait for one another.
+	partitionMaker *sql.DB
 }
 
 // Options tune the connection pool; zero values work.
@@ -69,7 +73,10 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 		pool.Close() //nolint:errcheck,gosec // the first error is the one to tell
 		return nil, fmt.Errorf("open GORM: %w", err)
 	}
-	return &DB{gorm: g, sql: pool}, nil
+	maker := stdlib.OpenDB(*cfg)
+	maker.SetMaxOpenConns(1)
+	maker.SetConnMaxIdleTime(time.Minute)
+	return &DB{gorm: g, sql: pool, partitionMaker: maker}, nil
 }
 
 // lastCause is the innermost reason of a failed connection, on one line and
@@ -90,8 +97,8 @@ func hostOf(cfg *pgx.ConnConfig) string {
 	return (&url.URL{Host: fmt.Sprintf("%s:%d", cfg.Host, cfg.Port), Path: "/" + cfg.Database}).String()[2:]
 }
 
-// Close closes the pool.
-func (db *DB) Close() error { return db.sql.Close() }
+// Close closes the pools.
+func (db *DB) Close() error { return errors.Join(db.partitionMaker.Close(), db.sql.Close()) }
 
 // Ping checks that the database answers.
 func (db *DB) Ping(ctx context.Context) error { return wrap(db.sql.PingContext(ctx)) }
@@ -114,7 +121,9 @@ func (db *DB) Migrate(ctx context.Context) (int, error) {
 		return 0, wrap(err)
 	}
 	results, err := provider.Up(ctx)
-	_, unlockErr := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", lockID)
+	// Also after a cancelled migration: the lock belongs to a session of the pool, which
+	// would keep it from everybody else.
+	_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lockID)
 	if err != nil {
 		return 0, fault.Wrap(err, fault.Internal, "migration_failed", "the database could not be migrated")
 	}

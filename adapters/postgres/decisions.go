@@ -70,21 +70,27 @@ type decisionRow struct {
 // Append stores a batch in two statements: the new keys, then their rows.
 // Features are quantised here, once, so that every reader sees the same bits.
 func (l decisionLogTx) Append(ctx context.Context, a account.Account, rows []decision.Decision, at time.Time) (int, error) {
-	docs := make([]decisionRow, len(rows))
-	for i, d := range rows {
+	docs := make([]decisionRow, 0, len(rows))
+	seen := make(map[string]bool, len(rows))
+	for _, d := range rows {
+		if seen[d.ID] {
+			continue // the first row of an ID counts, within a batch as between batches
+		}
+		seen[d.ID] = true
 		features := make(map[string]float64, len(d.Features))
 		for k, v := range d.Features {
 			features[k] = decision.Quantise(v)
 		}
-		docs[i] = decisionRow{
+		row := decisionRow{
 			DecisionID: d.ID, UnitID: d.UnitID, UserID: d.UserID, SnapshotID: d.SnapshotID, TS: d.At.UTC().Truncate(time.Microsecond),
 			Arm: string(d.Arm), ArmProb: d.ArmProbability, Action: d.Action, BaselineAction: d.BaselineAction,
 			EligibleActions: d.EligibleActions, Propensity: d.Propensity, Features: features,
 			SaltCommitment: d.SaltCommitment, Surface: d.Surface, SDKVersion: d.SDKVersion, SeqNo: d.SequenceNumber,
 		}
-		if err := l.partitions.ensure(ctx, l.db.gorm, "decisions", docs[i].TS); err != nil {
+		if err := l.partitions.ensure(ctx, l.db, "decisions", row.TS); err != nil {
 			return 0, err
 		}
+		docs = append(docs, row)
 	}
 	doc, err := json.Marshal(docs)
 	if err != nil {
@@ -92,10 +98,9 @@ func (l decisionLogTx) Append(ctx context.Context, a account.Account, rows []dec
 	}
 	res := l.tx.WithContext(ctx).Exec(`
 		WITH given AS MATERIALIZED (
-			SELECT DISTINCT ON (decision_id) * FROM jsonb_to_recordset(?::jsonb) AS d(decision_id text, unit_id text, user_id text,
+			SELECT * FROM jsonb_to_recordset(?::jsonb) AS d(decision_id text, unit_id text, user_id text,
 				snapshot_id text, ts timestamptz, arm text, arm_prob float8, action text, baseline_action text, eligible_actions text[],
-				propensity float8[], features jsonb, salt_commitment text, surface text, sdk_version text, seq_no bigint)
-			ORDER BY decision_id),
+				propensity float8[], features jsonb, salt_commitment text, surface text, sdk_version text, seq_no bigint)),
 		fresh AS (
 			INSERT INTO decision_keys (account_id, decision_id) SELECT ?, decision_id FROM given ORDER BY decision_id
 			ON CONFLICT DO NOTHING RETURNING decision_id)

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/secret"
@@ -27,9 +25,9 @@ var (
 	lastPartition  = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// ensure makes the partition of t's month in a transaction of its own. db must not
-// be a transaction: the new table has to be visible to others at once.
-func (p *partitions) ensure(ctx context.Context, db *gorm.DB, table string, t time.Time) error {
+// ensure makes the partition of t's month in a transaction of its own, so that the
+// new table is visible to others at once.
+func (p *partitions) ensure(ctx context.Context, db *DB, table string, t time.Time) error {
 	if t.Before(firstPartition) || !t.Before(lastPartition) {
 		return nil
 	}
@@ -39,7 +37,7 @@ func (p *partitions) ensure(ctx context.Context, db *gorm.DB, table string, t ti
 	if p.made[table+month] {
 		return nil
 	}
-	if err := db.WithContext(ctx).Exec("SELECT ensure_month_partition(?, ?::date)", table, month).Error; err != nil {
+	if _, err := db.partitionMaker.ExecContext(ctx, "SELECT ensure_month_partition($1, $2::date)", table, month); err != nil {
 		return wrap(err)
 	}
 	if p.made == nil {
@@ -62,7 +60,7 @@ func (db *DB) NewInbox(box secret.Box) *Inbox { return &Inbox{db: db, box: box} 
 // Append stores the raw event and its pending mark in one statement, so that one
 // commit decides. A repeated event changes nothing.
 func (in *Inbox) Append(ctx context.Context, e ingest.StoredEvent) (bool, error) {
-	if err := in.partitions.ensure(ctx, in.db.gorm, "stripe_events", e.Created); err != nil {
+	if err := in.partitions.ensure(ctx, in.db, "stripe_events", e.Created); err != nil {
 		return false, err
 	}
 	res := in.db.gorm.WithContext(ctx).Exec(`

@@ -32,15 +32,21 @@ type queueTx struct {
 	tx *gorm.DB
 }
 
-// Take locks a batch; SKIP LOCKED lets other classifiers take the next one.
+// Take locks a batch; SKIP LOCKED lets other classifiers take the next one. Events of
+// a paused connection stay where they are until it runs again.
 func (q queueTx) Take(ctx context.Context, limit int) ([]ingest.PendingEvent, error) {
 	var out []ingest.PendingEvent
 	err := q.tx.WithContext(ctx).Raw(`
-		SELECT p.connection_id, p.event_id, p.created, e.sealed_body, c.user_id_key
-		FROM event_processing p
-		JOIN stripe_events e ON e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created
-		JOIN connections c ON c.id = p.connection_id
-		WHERE p.status = 'pending' ORDER BY p.seq LIMIT ? FOR UPDATE OF p SKIP LOCKED`, limit).Scan(&out).Error
+		WITH batch AS MATERIALIZED (
+			SELECT seq, connection_id, event_id, created FROM event_processing
+			WHERE status = 'pending' AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.id = connection_id AND c.paused)
+			ORDER BY seq LIMIT ? FOR UPDATE SKIP LOCKED)
+		SELECT b.connection_id, b.event_id, b.created, e.sealed_body, c.user_id_key
+		FROM batch b
+		JOIN LATERAL (SELECT sealed_body FROM stripe_events e
+			WHERE e.connection_id = b.connection_id AND e.event_id = b.event_id AND e.created = b.created LIMIT 1) e ON true
+		JOIN connections c ON c.id = b.connection_id
+		ORDER BY b.seq`, limit).Scan(&out).Error
 	return out, wrap(err)
 }
 
@@ -61,6 +67,7 @@ type factRow struct {
 	EventID        string     `json:"event_id"`
 	Detail         factDetail `json:"detail"`
 	UserID         string     `json:"-"`
+	PreviousUserID string     `json:"-"`
 }
 
 // factDetail is what qualifies a fact and is shown, not summed.
@@ -75,7 +82,8 @@ func rowOf(connectionID, eventID string, f reward.Fact) factRow {
 	return factRow{
 		ConnectionID: connectionID, FactKey: f.Key, Kind: f.Kind.String(), IsReward: f.IsReward, ObjectID: f.ObjectID,
 		CustomerID: f.Customer, SubscriptionID: f.Subscription, InvoiceID: f.Invoice, ChargeID: f.Charge,
-		AmountMinor: f.Amount, Currency: f.Currency, EffectiveAt: f.EffectiveAt.UTC(), EventID: eventID, UserID: f.UserID,
+		AmountMinor: f.Amount, Currency: f.Currency, EffectiveAt: f.EffectiveAt.UTC(), EventID: eventID,
+		UserID: f.UserID, PreviousUserID: f.PreviousUserID,
 		Detail: factDetail{UserID: f.UserID, MRRBefore: f.MRRBefore, MRRAfter: f.MRRAfter, Flags: f.Flags},
 	}
 }
@@ -142,7 +150,7 @@ func (q *queue) bookFacts(ctx context.Context, tx *gorm.DB, rows []factRow, at t
 	fresh := make([]factRow, len(inserted))
 	for i, k := range inserted {
 		fresh[i] = unique[first[k]]
-		if err := q.partitions.ensure(ctx, q.db.gorm, "reward_events", fresh[i].EffectiveAt); err != nil {
+		if err := q.partitions.ensure(ctx, q.db, "reward_events", fresh[i].EffectiveAt); err != nil {
 			return nil, err
 		}
 	}
@@ -188,7 +196,30 @@ func bookLinks(ctx context.Context, tx *gorm.DB, fresh []factRow) (int, error) {
 		SELECT connection_id, customer_id, user_id, valid_from, event_id
 		FROM jsonb_to_recordset(?::jsonb) AS l(connection_id text, customer_id text, user_id text, valid_from timestamptz, event_id text)
 		ON CONFLICT DO NOTHING`, string(doc))
-	return int(res.RowsAffected), wrap(res.Error)
+	if res.Error != nil {
+		return 0, wrap(res.Error)
+	}
+	for _, f := range fresh {
+		if err := bookPrevious(ctx, tx, f); err != nil {
+			return 0, err
+		}
+	}
+	return int(res.RowsAffected), nil
+}
+
+// bookPrevious keeps what the earliest known change tells of the time before it: whose
+// the customer was. That link reaches back to the beginning, so that earlier revenue
+// stays with the earlier user although nobody told us when it began.
+func bookPrevious(ctx context.Context, tx *gorm.DB, f factRow) error {
+	if f.PreviousUserID == "" {
+		return nil
+	}
+	return wrap(tx.WithContext(ctx).Exec(`
+		INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id)
+		SELECT @connection, @customer, @previous, 'epoch', @event WHERE NOT EXISTS (
+			SELECT 1 FROM customer_links WHERE connection_id = @connection AND customer_id = @customer AND valid_from > 'epoch' AND valid_from < @at)
+		ON CONFLICT (connection_id, customer_id, valid_from) DO UPDATE SET user_id = excluded.user_id, event_id = excluded.event_id`,
+		map[string]any{"connection": f.ConnectionID, "customer": f.CustomerID, "previous": f.PreviousUserID, "event": f.EventID, "at": f.EffectiveAt}).Error)
 }
 
 type readRow struct{ ConnectionID, Object, ObjectID, Reason string }
@@ -198,7 +229,8 @@ func askReads(ctx context.Context, tx *gorm.DB, reads []readRow, at time.Time) e
 	for _, r := range reads {
 		err := tx.WithContext(ctx).Exec(`
 			INSERT INTO object_reads (connection_id, object, object_id, reason, status, requested_at) VALUES (?, ?, ?, ?, 'pending', ?)
-			ON CONFLICT (connection_id, object, object_id) DO UPDATE SET status = 'pending', reason = excluded.reason, requested_at = excluded.requested_at`,
+			ON CONFLICT (connection_id, object, object_id) DO UPDATE SET status = 'pending', reason = excluded.reason,
+				requested_at = excluded.requested_at, asked = object_reads.asked + 1`,
 			r.ConnectionID, r.Object, r.ObjectID, r.Reason, at).Error
 		if err != nil {
 			return wrap(err)
@@ -233,13 +265,14 @@ func markEvents(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome, at 
 func (q *queue) PendingReads(ctx context.Context, limit int) ([]ingest.PendingRead, error) {
 	var out []ingest.PendingRead
 	err := q.db.gorm.WithContext(ctx).Raw(`
-		SELECT r.connection_id, r.object, r.object_id, r.reason, c.user_id_key
+		SELECT r.connection_id, r.object, r.object_id, r.reason, r.asked, c.user_id_key
 		FROM object_reads r JOIN connections c ON c.id = r.connection_id
 		WHERE r.status = 'pending' AND r.object = 'charge' ORDER BY r.requested_at, r.object_id LIMIT ?`, limit).Scan(&out).Error
 	return out, wrap(err)
 }
 
-// FinishRead stores the charge's owner and its refunds' facts.
+// FinishRead stores the charge's owner and its refunds' facts. A read that was asked
+// for again meanwhile stays pending: its object changed after it was read.
 func (q *queue) FinishRead(ctx context.Context, r ingest.PendingRead, result ingest.ReadResult, at time.Time) error {
 	err := q.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		status := "done"
@@ -262,8 +295,8 @@ func (q *queue) FinishRead(ctx context.Context, r ingest.PendingRead, result ing
 			return err
 		}
 		return tx.Exec(`UPDATE object_reads SET status = ?, detail = ?, done_at = ?
-			WHERE connection_id = ? AND object = ? AND object_id = ?`,
-			status, result.Failed, at, r.ConnectionID, r.Object, r.ObjectID).Error
+			WHERE connection_id = ? AND object = ? AND object_id = ? AND asked = ?`,
+			status, result.Failed, at, r.ConnectionID, r.Object, r.ObjectID, r.Asked).Error
 	})
 	return wrap(err)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 
@@ -239,8 +240,12 @@ func cursor(a, b string) string { return fmt.Sprintf("%s~%s", a, b) }
 
 func parseCursor(c string) (a, b string, err error) {
 	a, b, ok := strings.Cut(c, "~")
-	if !ok {
-		return "", "", fault.InvalidField("cursor", "cursor_malformed", "%q is not a cursor of this list", c).Fix("Use next_cursor of the previous page")
+	if !ok || strings.ContainsRune(c, 0) || !utf8.ValidString(c) {
+		return "", "", badCursor(c)
 	}
 	return a, b, nil
+}
+
+func badCursor(c string) error {
+	return fault.InvalidField("cursor", "cursor_malformed", "%q is not a cursor of this list", c).Fix("Use next_cursor of the previous page")
 }

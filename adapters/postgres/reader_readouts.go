@@ -68,7 +68,7 @@ func (r *Reader) Readout(ctx context.Context, caseID string) (reconcile.Readout,
 // Readouts pages by (period, snapshot), newest period first.
 func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error) {
 	q := where{}
-	q.eq("r.account_id", accountID)
+	q.add("r.account_id = ?", accountID) // the cursor's key is unique within an account only
 	q.eq("r.period", f.Period)
 	var page reconcile.Page[reconcile.Readout]
 	if err := q.after(f.Cursor, "(r.period, r.snapshot_id) < (?, ?)"); err != nil {
@@ -108,9 +108,18 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 		q.add("coalesce(l.user_id, '') = ''")
 	}
 	if f.Search != "" {
-		q.add("? IN (e.customer_id, e.subscription_id, e.invoice_id, e.charge_id, e.event_id, e.object_id, e.fact_key, coalesce(l.user_id, ''))", f.Search)
+		q.add("? IN (e.customer_id, coalesce(o.customer_id, ''), e.subscription_id, e.invoice_id, e.charge_id, e.event_id, e.object_id, e.fact_key, coalesce(l.user_id, ''))", f.Search)
 	}
 	var page reconcile.Page[reconcile.RewardEvent]
+	if f.Cursor != "" {
+		at, _, err := parseCursor(f.Cursor)
+		if err == nil {
+			_, err = time.Parse(time.RFC3339Nano, at)
+		}
+		if err != nil {
+			return page, badCursor(f.Cursor)
+		}
+	}
 	if err := q.after(f.Cursor, "(e.effective_at, e.fact_key) < (?::timestamptz, ?)"); err != nil {
 		return page, err
 	}

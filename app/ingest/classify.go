@@ -28,7 +28,8 @@ type Classifier struct {
 type ReadQueue interface {
 	// PendingReads lists reads that wait, oldest first.
 	PendingReads(ctx context.Context, limit int) ([]PendingRead, error)
-	// FinishRead stores what was learnt and marks the read, in one transaction.
+	// FinishRead stores what was learnt and marks the read, in one transaction. A read
+	// that was asked for again since it was listed stays pending.
 	FinishRead(ctx context.Context, r PendingRead, result ReadResult, at time.Time) error
 }
 
@@ -38,7 +39,9 @@ type PendingRead struct {
 	Object       string
 	ObjectID     string
 	Reason       string
-	UserIDKey    string
+	// Asked counts how often it was asked for, up to now.
+	Asked     int
+	UserIDKey string
 }
 
 // ReadResult is what a read gave: the owner of a charge and the facts of its refunds.

@@ -57,6 +57,10 @@ func (s *Service) Receive(ctx context.Context, d Delivery) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
+	if len(endpoint.Secrets) == 0 {
+		// Nothing can be verified yet, and nothing is wrong with the delivery: Stripe keeps it.
+		return Receipt{}, fault.New(fault.Unavailable, "secret_missing", "the endpoint has no signing secret").Fix("Register the webhook of connection %s again", endpoint.ConnectionID)
+	}
 	now := s.Clock.Now()
 	if err := s.Verifier.Verify(d.Body, d.SignatureHeader, endpoint.Secrets, now); err != nil {
 		return Receipt{}, err

@@ -98,6 +98,8 @@ type Agreements interface {
 	InsertPlan(ctx context.Context, p StoredPlan) error
 	Snapshot(ctx context.Context, accountID, id string) (Snapshot, error)
 	Snapshots(ctx context.Context, accountID string) ([]Snapshot, error)
+	// LockSnapshots lets one transaction at a time count and add an account's snapshots.
+	LockSnapshots(ctx context.Context, accountID string) error
 	InsertSnapshot(ctx context.Context, s Snapshot) error
 }
 

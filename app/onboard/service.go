@@ -92,14 +92,22 @@ func SecretContext(endpointID string) string { return "webhook-secret:" + endpoi
 // SaltContext binds a sealed salt to its plan.
 func SaltContext(planID string) string { return "plan-salt:" + planID }
 
+// insert runs fn in a transaction. When somebody else stored the same row at the same
+// moment it runs once more and finds that row, so that of two equal calls both succeed.
 func (s *Service) insert(ctx context.Context, fn func(context.Context, Stores) (bool, error)) (bool, error) {
 	created := false
-	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-		var err error
-		created, err = fn(ctx, st)
-		return err
-	})
-	return created, err
+	once := func() error {
+		return s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+			var err error
+			created, err = fn(ctx, st)
+			return err
+		})
+	}
+	err := once()
+	if fault.CodeOf(err) == "duplicate" {
+		err = once()
+	}
+	return created && err == nil, err
 }
 
 // same turns a second, different object under one ID into a conflict.
@@ -350,7 +358,8 @@ func (s *Service) ShipSnapshot(ctx context.Context, accountID string, in Snapsho
 	if name == "" || len(name) > 200 {
 		return Snapshot{}, false, fault.InvalidField("name", "name_length", "a name of 1 to 200 characters is required")
 	}
-	if in.ShippedAt.IsZero() {
+	dated := !in.ShippedAt.IsZero()
+	if !dated {
 		in.ShippedAt = s.Clock.Now()
 	}
 	out := Snapshot{ID: in.ID, AccountID: accountID, Name: name, ShippedAt: in.ShippedAt.UTC().Truncate(time.Microsecond)}
@@ -360,8 +369,14 @@ func (s *Service) ShipSnapshot(ctx context.Context, accountID string, in Snapsho
 			return false, err
 		}
 		out.Environment = plan.Environment
+		if err := st.Agreements.LockSnapshots(ctx, accountID); err != nil {
+			return false, err
+		}
 		old, err := st.Agreements.Snapshot(ctx, accountID, in.ID)
 		if err == nil {
+			if !dated {
+				out.ShippedAt = old.ShippedAt // the same call, made later
+			}
 			return false, same("snapshot", in.ID, old, out)
 		}
 		if !fault.Is(err, fault.NotFound) {

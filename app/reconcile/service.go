@@ -54,6 +54,9 @@ func (s *Service) Readout(ctx context.Context, caseID string) (Readout, error) {
 
 // Readouts lists the readouts of an account, newest period first.
 func (s *Service) Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error) {
+	if err := checkPeriod(f.Period); err != nil {
+		return Page[Readout]{}, err
+	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {
 		return Page[Readout]{}, err

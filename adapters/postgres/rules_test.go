@@ -1,0 +1,137 @@
+package postgres_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/domain/account"
+)
+
+// refused runs SQL that a rule of the database must refuse, with its SQLSTATE.
+func (w *world) refused(state, sql string, args ...any) {
+	w.t.Helper()
+	err := w.exec(sql, args...)
+	var pg *pgconn.PgError
+	require.True(w.t, errors.As(err, &pg), "accepted: %s", sql)
+	require.Equal(w.t, state, pg.Code, "%s: %s", sql, pg.Message)
+}
+
+const (
+	check    = "23514"
+	foreign  = "23503"
+	restrict = "23001"
+)
+
+// Agreements and results are evidence: nobody changes or removes a row.
+func TestEvidenceIsAppendOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cy := w.propose("acme", "2026-01", 100_000)
+	for _, c := range []struct{ table, set string }{
+		{"contracts", "terms = '{}'"}, {"measurement_plans", "plan = '{}'"}, {"policy_snapshots", "name = 'other'"},
+		{"readouts", "verdict = 'passed', headline = ''"}, {"invoices", "plan = '{}'"}, {"invoices", "total_minor = total_minor + 1"},
+		{"invoices", "plan_hash = 'x'"}, {"invoices", "currency = 'eur'"},
+	} {
+		require.Positive(t, one[int](w, "SELECT count(*) FROM "+c.table), c.table)
+		w.refused(restrict, "UPDATE "+c.table+" SET "+c.set)
+		w.refused(restrict, "DELETE FROM "+c.table)
+		w.refused(restrict, "TRUNCATE "+c.table+" CASCADE")
+	}
+	require.Equal(t, 1, one[int](w, "SELECT count(*) FROM invoices WHERE cycle_id = $1", cy.ID))
+}
+
+const insertIntent = `INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part,
+	plan_hash, total_minor, state, created_at, updated_at) VALUES ('i', $1, $2, $3, $4, $5, 'cus_1', 'usd', '2026-01', '1/1', 'h', 100, 'planned', now(), now())`
+
+// No row that would drive an invoice can exist for a test account, whoever writes it.
+func TestATestAccountCannotGetAnIntent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	test := w.propose("trial", "2026-01", 100_000)
+	live := w.open("acme", "2026-01")
+	require.Equal(t, "dry_run", string(test.State))
+	require.Zero(t, one[int](w, "SELECT count(*) FROM writeback_intents"))
+	w.refused(check, insertIntent, test.ID, "test", false, "trial", "trial")
+	w.refused(check, insertIntent, test.ID, "test", true, "trial", "trial")
+	w.refused(check, insertIntent, test.ID, "live", false, "trial", "trial")
+	w.refused(foreign, insertIntent, test.ID, "live", true, "trial", "trial")
+	w.refused(foreign, insertIntent, live.ID, "live", true, "acme", "trial")
+	w.refused(foreign, insertIntent, live.ID, "live", true, "trial", "acme")
+	w.refused(foreign, insertIntent, test.ID, "live", true, "acme", "acme")
+	// Calling the test account live does not help: it hangs together with its connection.
+	w.refused(foreign, "UPDATE accounts SET environment = 'live' WHERE id = 'trial'")
+	w.refused(foreign, "UPDATE connections SET environment = 'live' WHERE id = 'trial'")
+	w.refused(foreign, "UPDATE cycles SET environment = 'live', state = 'writing' WHERE id = $1", test.ID)
+	w.connect("sandbox", account.Test)
+	w.refused(foreign, "UPDATE accounts SET source_connection = 'sandbox' WHERE id = 'acme'")
+	w.refused(foreign, "UPDATE accounts SET issuer_connection = 'trial' WHERE id = 'acme'")
+	for _, state := range []string{"writing", "invoiced"} {
+		w.refused(check, "UPDATE cycles SET state = $1 WHERE id = $2", state, test.ID)
+	}
+	w.refused(check, "UPDATE cycles SET state = 'dry_run' WHERE id = $1", live.ID)
+	require.NoError(t, w.exec(insertIntent, live.ID, "live", true, "acme", "acme"), "the same row is fine for the live account")
+	w.refused(check, "UPDATE writeback_intents SET environment = 'test', livemode = false")
+	w.refused(check, "UPDATE writeback_intents SET state = 'finalized'")
+}
+
+// A fee for a snapshot that the guardrail withheld cannot be stored.
+func TestWithheldSnapshotsCarryNoFee(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cy := w.propose("acme", "2026-01", 100_000)
+	for _, snapshot := range []string{"s-b", "s-c"} {
+		require.Equal(t, "withheld", one[string](w, "SELECT verdict FROM cycle_lines WHERE cycle_id = $1 AND snapshot_id = $2", cy.ID, snapshot))
+		w.refused(check, "UPDATE cycle_lines SET fee_minor = 1 WHERE snapshot_id = $1", snapshot)
+		w.refused(check, "UPDATE cycle_lines SET base_minor = 1, high_water_to = high_water_from + 1 WHERE snapshot_id = $1", snapshot)
+	}
+	for _, set := range []string{"fee_minor = -1", "base_minor = -1", "high_water_to = high_water_to + 1", "deferred_minor = -1"} {
+		w.refused(check, "UPDATE cycle_lines SET "+set+" WHERE snapshot_id = 's-a'")
+	}
+	w.refused(check, `INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at) VALUES ($1, 'live', 'usd', -1, '', '', now())`, cy.ID)
+}
+
+// dump is every text, JSON and binary column of every table, as text and as bytes.
+func (w *world) dump() string {
+	w.t.Helper()
+	rows, err := w.sql.Query(w.ctx, `SELECT table_name, column_name, data_type FROM information_schema.columns
+		WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%'`)
+	require.NoError(w.t, err)
+	type column struct{ Table, Name, Type string }
+	columns, err := pgx.CollectRows(rows, pgx.RowToStructByPos[column])
+	require.NoError(w.t, err)
+	var all strings.Builder
+	for _, c := range columns {
+		expression := c.Name + "::text"
+		if c.Type == "bytea" {
+			expression = "encode(" + c.Name + ", 'escape') || ' ' || encode(" + c.Name + ", 'hex')"
+		}
+		text := one[*string](w, "SELECT string_agg("+expression+", E'\\n') FROM "+c.Table)
+		if text != nil {
+			all.WriteString(*text)
+		}
+	}
+	return all.String()
+}
+
+// Keys, webhook secrets and bodies are nowhere in the database in plain text.
+func TestNothingSecretIsStoredInPlain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deliver("evt_plain", "customer.created", day(1), obj{"id": "cus_1", "object": "customer", "created": day(1).Unix(),
+		"email": "person@example.com", "metadata": obj{"user_id": "user-a"}}, nil)
+	w.drain()
+	w.propose("acme", "2026-01", 100_000)
+	all := w.dump()
+	require.Contains(t, all, "evt_plain", "the dump does read the tables")
+	require.Contains(t, all, "rk_live_…unit")
+	for _, secret := range []string{"4f8d2c1b9a7e6053", "person@example.com", "a secret of 32 bytes"} {
+		require.NotContains(t, all, secret)
+		require.NotContains(t, all, id("%x", secret))
+	}
+	require.Equal(t, account.Live.String(), one[string](w, "SELECT environment FROM stripe_events"))
+}
