@@ -30,9 +30,10 @@ import (
 type DB struct {
 	gorm *gorm.DB
 	sql  *sql.DB
-	// partitionMaker has a connection of its own: partitions are made while a transaction
+	// partitionMaker has connections of its own: partitions are made while a transaction
 	// waits, and transactions that all wait for a second connection of one pool would
-	// wait for one another.
+	// wait for one another. There are several, because making a partition of one table
+	// waits for the readers of that table, who may need one of another.
 	partitionMaker *sql.DB
 }
 
@@ -74,7 +75,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("open GORM: %w", err)
 	}
 	maker := stdlib.OpenDB(*cfg)
-	maker.SetMaxOpenConns(1)
+	maker.SetMaxOpenConns(4)
 	maker.SetConnMaxIdleTime(time.Minute)
 	return &DB{gorm: g, sql: pool, partitionMaker: maker}, nil
 }
