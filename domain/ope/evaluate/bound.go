@@ -11,7 +11,7 @@ func bernsteinMargin(top, v, n float64) float64 {
 
 // hoeffdingMargin is obp's Hoeffding margin for scores in [0, top] at delta = 0.05.
 func hoeffdingMargin(top, n float64) float64 {
-	return top * math.Sqrt(math.Log(1/0.05)/(2*n))
+	return float64(top * math.Sqrt(math.Log(1/0.05)/(2*n)))
 }
 
 // largeDF is where the expansion of the quantile in 1/df is exact to ten digits.
@@ -67,7 +67,7 @@ func centralT(t float64, df int) float64 {
 		series += term
 	}
 	if odd {
-		return 2 / math.Pi * (theta + sin*series)
+		return 2 / math.Pi * (theta + float64(sin*series))
 	}
-	return sin * series
+	return float64(sin * series)
 }

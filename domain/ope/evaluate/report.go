@@ -142,7 +142,7 @@ func (l *Log) estimate(name Name, s *scored) Estimate {
 	e := Estimate{
 		Value: number(s.value), SE1: number(se1), SE0: number(rowSE(dev, n)),
 		Normal: interval(s.value, se1), CR0: number(cr0), CR1: number(cr1),
-		StudentT: number(s.value - studentT95(l.Rows()-1)*se1),
+		StudentT: number(s.value - float64(studentT95(l.Rows()-1)*se1)),
 	}
 	if name == SNIPW || name == SNDR {
 		delta := number(rowSE(s.psi, n-1))

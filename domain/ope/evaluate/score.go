@@ -90,7 +90,7 @@ func (l *Log) rowScore(name Name, i int, s *side, p Params, normal float64) floa
 	w, direct, r, residual := s.weight[i], s.direct[i], l.reward[i], l.residual[i]
 	switch name {
 	case IPW:
-		return w * r
+		return float64(w * r)
 	case SNIPW:
 		return float64(w*r) / normal
 	case DM:
@@ -110,7 +110,7 @@ func (l *Log) rowScore(name Name, i int, s *side, p Params, normal float64) floa
 	case DRClip:
 		return direct + float64(math.Min(w, p.Clip)*residual)
 	default: // IPWClip
-		return math.Min(w, p.Clip) * r
+		return float64(math.Min(w, p.Clip) * r)
 	}
 }
 
@@ -118,7 +118,7 @@ func (l *Log) rowScore(name Name, i int, s *side, p Params, normal float64) floa
 func (l *Log) deltaSNDR(s *side, normal float64) []float64 {
 	correction := make([]float64, l.Rows())
 	for i, w := range s.weight {
-		correction[i] = w * l.residual[i]
+		correction[i] = float64(w * l.residual[i])
 	}
 	c := mean(correction) / normal
 	psi := centred(s.direct)
