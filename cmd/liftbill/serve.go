@@ -20,20 +20,7 @@ func newServe() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Serve the API, the webhook endpoint and the pages", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig()
-			if err != nil {
-				return err
-			}
-			log, err := cfg.logger(cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			a, err := openApp(cmd.Context(), cfg, log)
-			if err != nil {
-				return err
-			}
-			defer a.close(cmd.Context())
-			return a.serve(cmd.Context())
+			return withApp(cmd, func(ctx context.Context, a *app) error { return a.serve(ctx) })
 		},
 	}
 }

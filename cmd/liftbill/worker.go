@@ -20,20 +20,7 @@ func newWorker() *cobra.Command {
 	return &cobra.Command{
 		Use: "worker", Short: "Run the workflows and classify received events", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig()
-			if err != nil {
-				return err
-			}
-			log, err := cfg.logger(cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			a, err := openApp(cmd.Context(), cfg, log)
-			if err != nil {
-				return err
-			}
-			defer a.close(cmd.Context())
-			return a.work(cmd.Context())
+			return withApp(cmd, func(ctx context.Context, a *app) error { return a.work(ctx) })
 		},
 	}
 }
