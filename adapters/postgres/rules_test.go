@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -17,7 +16,7 @@ func (w *world) refused(state, sql string, args ...any) {
 	w.t.Helper()
 	err := w.exec(sql, args...)
 	var pg *pgconn.PgError
-	require.True(w.t, errors.As(err, &pg), "accepted: %s", sql)
+	require.ErrorAs(w.t, err, &pg, "accepted: %s", sql)
 	require.Equal(w.t, state, pg.Code, "%s: %s", sql, pg.Message)
 }
 

@@ -1,7 +1,6 @@
 package billing_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +73,7 @@ func TestNormaliseNamesTheField(t *testing.T) {
 		c.change(&in)
 		_, err := in.Normalise()
 		var e *fault.Error
-		require.True(t, errors.As(err, &e), "case %d", i)
+		require.ErrorAs(t, err, &e, "case %d", i)
 		require.Equal(t, c.field+" "+c.code, e.Field+" "+e.Code, "case %d", i)
 		require.Less(t, len(err.Error()), 300)
 	}

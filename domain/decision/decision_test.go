@@ -1,7 +1,6 @@
 package decision_test
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -97,7 +96,7 @@ func TestEveryRuleNamesItsField(t *testing.T) {
 		c.change(&d)
 		err := d.Validate()
 		var e *fault.Error
-		require.True(t, errors.As(err, &e), "case %d", i)
+		require.ErrorAs(t, err, &e, "case %d", i)
 		require.Equal(t, fault.Invalid, e.Kind)
 		require.Equal(t, c.field+" "+c.code, e.Field+" "+e.Code, "case %d", i)
 	}
