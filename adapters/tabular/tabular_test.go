@@ -62,6 +62,7 @@ func TestLogRefusals(t *testing.T) {
 		second("1,\"b,0,1,0.5,0,1,0,1,0,1,1"):                   "row 1 (line 3), column 28 of the text: extraneous",
 		second("1,b,2,1,0.5,0,1,0,1,0,1,1"):                     "action: row 1 (line 3): 2 is not an action between 0 and 1",
 		second("1,b,0.0,1,0.5,0,1,0,1,0,1,1"):                   `action: row 1 (line 3): "0.0" is not a whole number`,
+		second("1,b,+1,1,0.5,0,1,0,1,0,1,1"):                    `action: row 1 (line 3): "+1" is not a whole number`,
 		second("1,b,0,NaN,0.5,0,1,0,1,0,1,1"):                   `reward: row 1 (line 3): "NaN" is not a decimal number`,
 		second("1,b,0,,0.5,0,1,0,1,0,1,1"):                      `reward: row 1 (line 3): "" is not a decimal number`,
 		second("1,b,0,1e999,0.5,0,1,0,1,0,1,1"):                 `reward: row 1 (line 3): "1e999" is beyond the range`,

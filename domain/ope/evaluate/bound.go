@@ -63,7 +63,7 @@ func centralT(t float64, df int) float64 {
 		series = term
 	}
 	for k := first; k <= df-2; k += 2 {
-		term *= cos * cos * float64(k-1) / float64(k)
+		term = float64(term * cos * cos * float64(k-1) / float64(k))
 		series += term
 	}
 	if odd {
