@@ -57,6 +57,16 @@ func (s accounts) InsertAccount(ctx context.Context, a account.Account, at time.
 	}).Error)
 }
 
+func (s accounts) FillAccount(ctx context.Context, a account.Account) error {
+	res := s.tx.WithContext(ctx).Exec(`UPDATE accounts SET issuer_connection = ?, payer_customer = ? WHERE id = ?
+		AND (issuer_connection IS NULL OR issuer_connection = ?) AND (payer_customer IS NULL OR payer_customer = ?)`,
+		nullable(a.IssuerConnection), nullable(a.PayerCustomer), a.ID, a.IssuerConnection, a.PayerCustomer)
+	if res.Error == nil && res.RowsAffected == 0 {
+		return fault.New(fault.Conflict, "account_exists", "account %s has another issuer or payer", a.ID)
+	}
+	return wrap(res.Error)
+}
+
 type connectionRow struct {
 	ID              string `gorm:"primaryKey"`
 	Environment     string

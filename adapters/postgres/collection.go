@@ -66,7 +66,10 @@ func (c *Cycles) Revenue(ctx context.Context, cy measure.Cycle, watermark time.T
 	rows, err := c.db.gorm.WithContext(ctx).Raw(`
 		WITH facts AS MATERIALIZED (
 			SELECT r.fact_key, coalesce(nullif(r.customer_id, ''), o.customer_id, '') AS customer_id, r.amount_minor, r.currency, r.effective_at,
-				coalesce(o.own_invoice, false) AS own, r.subscription_id <> '' OR coalesce(o.invoice_id, '') <> '' AS subscription
+				coalesce(o.own_invoice, false) AS own, r.subscription_id <> '' OR EXISTS (
+					-- what is returned is in scope exactly when what was paid is
+					SELECT 1 FROM reward_events paid WHERE paid.connection_id = r.connection_id AND paid.customer_id = o.customer_id
+						AND paid.invoice_id = o.invoice_id AND paid.invoice_id <> '' AND paid.subscription_id <> '') AS subscription
 			FROM reward_events r LEFT JOIN charge_owners o ON o.connection_id = r.connection_id AND o.charge_id = r.charge_id
 			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0
 				AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),

@@ -191,13 +191,37 @@ func TestCreateAccount(t *testing.T) {
 		"issuer_missing":       func(in *onboard.AccountInput) { in.IssuerConnection = "" },
 		"environment_unknown":  func(in *onboard.AccountInput) { in.Environment = "prod" },
 		"name_length":          func(in *onboard.AccountInput) { in.Name = "" },
-		"duplicate":            func(in *onboard.AccountInput) { in.ID = "second" }, // the source is measured already
+		"source_taken":         func(in *onboard.AccountInput) { in.ID = "second" },
 	} {
 		in := good
 		change(&in)
 		_, _, err := w.svc.CreateAccount(w.ctx, in)
 		require.Equal(t, code, fault.CodeOf(err))
 	}
+}
+
+func TestIssuerAndPayerMayComeLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready(t)
+	_, _, err := w.svc.Connect(w.ctx, input("late", "live", liveKey))
+	require.NoError(t, err)
+	in := onboard.AccountInput{ID: "late", Environment: "live", Name: "Late", SourceConnection: "late"}
+	for _, fill := range []func(){func() {}, func() { in.IssuerConnection = "late" }, func() { in.PayerCustomer = w.payer }} {
+		fill()
+		got, _, err := w.svc.CreateAccount(w.ctx, in)
+		require.NoError(t, err)
+		require.Equal(t, in.IssuerConnection, got.IssuerConnection)
+		require.Equal(t, in.PayerCustomer, got.PayerCustomer)
+	}
+	emptied := in
+	emptied.PayerCustomer = ""
+	_, _, err = w.svc.CreateAccount(w.ctx, emptied)
+	require.Equal(t, "account_exists", fault.CodeOf(err), "what was filled in stays")
+	got, created, err := w.svc.CreateAccount(w.ctx, in)
+	require.NoError(t, err)
+	require.False(t, created)
+	require.Equal(t, w.payer, got.PayerCustomer)
 }
 
 func TestAgreements(t *testing.T) {

@@ -80,6 +80,8 @@ type StoredPlan struct {
 type Accounts interface {
 	Account(ctx context.Context, id string) (account.Account, error)
 	InsertAccount(ctx context.Context, a account.Account, at time.Time) error
+	// FillAccount sets issuer and payer where none was stored.
+	FillAccount(ctx context.Context, a account.Account) error
 }
 
 // Connections stores connections and their webhook endpoints.

@@ -133,7 +133,8 @@ type AccountInput struct {
 }
 
 // CreateAccount stores an account with its connections and its payer, which must
-// exist at the issuer.
+// exist at the issuer. Issuer and payer may come later: the same account given again
+// with them fills in what was empty, and changes nothing else.
 func (s *Service) CreateAccount(ctx context.Context, in AccountInput) (account.Account, bool, error) {
 	env, err := account.ParseEnvironment(in.Environment)
 	if err != nil {
@@ -155,9 +156,29 @@ func (s *Service) CreateAccount(ctx context.Context, in AccountInput) (account.A
 		if err != nil {
 			return false, err
 		}
+		if filled, ok := fill(old, acc); ok {
+			return false, st.Accounts.FillAccount(ctx, filled)
+		}
 		return false, same("account", acc.ID, old, acc)
 	})
+	if fault.CodeOf(err) == "duplicate" { // the ID is free: it is the other unique column
+		err = fault.New(fault.Conflict, "source_taken", "another account measures connection %s", acc.SourceConnection).On("source_connection").
+			Fix("One Stripe account's revenue is measured for one account: give this one its own source connection")
+	}
 	return acc, created, err
+}
+
+// fill takes issuer and payer from given where stored has none; ok is false when there
+// is nothing to fill in or anything else differs.
+func fill(stored, given account.Account) (account.Account, bool) {
+	filled := stored
+	if filled.IssuerConnection == "" {
+		filled.IssuerConnection = given.IssuerConnection
+	}
+	if filled.PayerCustomer == "" {
+		filled.PayerCustomer = given.PayerCustomer
+	}
+	return filled, filled == given && filled != stored
 }
 
 func (s *Service) checkWiring(ctx context.Context, acc account.Account) error {

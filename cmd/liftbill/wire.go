@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
-	"time"
 
 	"go.temporal.io/sdk/contrib/envconfig"
 
@@ -25,7 +24,6 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
-	"github.com/liftbill/liftbill/domain/period"
 )
 
 // app is the wiring of one process: adapters behind the ports of the use cases.
@@ -110,7 +108,7 @@ func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader:
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
-		Ledger: a.db.NewCycles(), Source: stripeSource{stripeapi.NewSourceReader(a.stripe)}, Drainer: drainer{a.classifier()},
+		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.classifier()},
 		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(), Workers: runtime.GOMAXPROCS(0),
 	}
 }
@@ -136,79 +134,6 @@ func (d drainer) DrainAll(ctx context.Context) error {
 	}
 	_, err := d.c.ReadPending(ctx)
 	return err
-}
-
-// stripeSource sums what Stripe's own lists say of a period.
-type stripeSource struct{ r *stripeapi.SourceReader }
-
-// eventTypes are the types whose newest event tells whether all was received.
-// Stripe takes at most 20 of them in one filter.
-var eventTypes = []string{
-	"customer.created", "customer.updated", "customer.deleted", "customer.subscription.created", "customer.subscription.updated",
-	"customer.subscription.deleted", "invoice.paid", "invoice.payment_succeeded", "invoice.payment_failed", "charge.refunded",
-	"charge.dispute.created", "charge.dispute.closed", "credit_note.created",
-}
-
-// NewestEvent is the newest event that Stripe has of the types that we rely on.
-func (s stripeSource) NewestEvent(ctx context.Context, connectionID string) (string, time.Time, bool, error) {
-	return s.r.LatestEvent(ctx, connectionID, eventTypes)
-}
-
-// NetPaid is cash collected without tax, minus refunds, minus disputes that took
-// money and were not won; our own invoices and what was returned of them are left out.
-func (s stripeSource) NetPaid(ctx context.Context, connectionID, currency string, in period.Interval) (int64, error) {
-	var net int64
-	err := s.r.PaidInvoices(ctx, connectionID, in.Start, in.End, func(p stripeapi.PaidInvoice) error {
-		if p.Currency == currency && !p.OwnInvoice {
-			net += p.CashNetMinor
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	refunds, err := s.r.Refunds(ctx, connectionID, in.Start, in.End)
-	if err != nil {
-		return 0, err
-	}
-	for _, r := range refunds {
-		if r.Currency != currency || r.Status != "succeeded" {
-			continue
-		}
-		own, err := s.own(ctx, connectionID, r.Charge)
-		if err != nil {
-			return 0, err
-		}
-		if !own {
-			net -= r.AmountMinor
-		}
-	}
-	disputes, err := s.r.Disputes(ctx, connectionID, in.Start, in.End)
-	if err != nil {
-		return 0, err
-	}
-	for _, d := range disputes {
-		switch d.Status {
-		case "won", "warning_needs_response", "warning_under_review", "warning_closed", "prevented":
-			continue
-		}
-		own, err := s.own(ctx, connectionID, d.Charge)
-		if err != nil {
-			return 0, err
-		}
-		if d.Currency == currency && !own {
-			net -= d.AmountMinor
-		}
-	}
-	return net, nil
-}
-
-func (s stripeSource) own(ctx context.Context, connectionID, chargeID string) (bool, error) {
-	c, err := s.r.Charge(ctx, connectionID, chargeID)
-	if fault.Is(err, fault.NotFound) {
-		return false, nil
-	}
-	return c.OwnInvoice, err
 }
 
 // buildInfo names what computed a readout; it stands beside it and is not hashed.

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -120,8 +122,17 @@ type WriteBack struct {
 	plan  InvoicePlan
 }
 
-// Plan is the frozen plan that may be written.
-func (w WriteBack) Plan() InvoicePlan { return w.plan }
+// Plan is a copy of the plan that may be written: nobody can change what was authorised.
+func (w WriteBack) Plan() InvoicePlan { return w.plan.clone() }
+
+func (p InvoicePlan) clone() InvoicePlan {
+	p.Metadata = maps.Clone(p.Metadata)
+	p.Lines = slices.Clone(p.Lines)
+	for i := range p.Lines {
+		p.Lines[i].Metadata = maps.Clone(p.Lines[i].Metadata)
+	}
+	return p
+}
 
 // Valid is false for the zero value, which nobody authorised.
 func (w WriteBack) Valid() bool { return w.proof.ConnectionID() != "" }
@@ -137,7 +148,7 @@ func Authorize(proof account.LiveProof, env account.Environment, plan InvoicePla
 	if err := plan.Validate(); err != nil {
 		return WriteBack{}, err
 	}
-	return WriteBack{proof: proof, plan: plan}, nil
+	return WriteBack{proof: proof, plan: plan.clone()}, nil
 }
 
 // IntentState is where the write-back of one invoice stands.

@@ -52,6 +52,12 @@ func TestAuthorize(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, w.Valid())
 	require.Equal(t, plan, w.Plan())
+	hash := w.Plan().Hash()
+	plan.Lines[0].AmountMinor++
+	w.Plan().Lines[0].AmountMinor += 2
+	w.Plan().Metadata["lb_key"] = "another"
+	require.Equal(t, hash, w.Plan().Hash(), "what was authorised cannot be changed")
+	plan.Lines[0].AmountMinor--
 	require.False(t, billing.WriteBack{}.Valid(), "nobody authorised the zero value")
 
 	empty := plan

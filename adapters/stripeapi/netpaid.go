@@ -1,0 +1,85 @@
+package stripeapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
+)
+
+// watchedEvents are the types whose newest event tells whether all was received.
+// Stripe takes at most 20 of them in one filter.
+var watchedEvents = []string{
+	"customer.created", "customer.updated", "customer.deleted", "customer.subscription.created", "customer.subscription.updated",
+	"customer.subscription.deleted", "invoice.paid", "invoice.payment_succeeded", "invoice.payment_failed", "charge.refunded",
+	"charge.dispute.created", "charge.dispute.closed", "credit_note.created",
+}
+
+// NewestEvent is the newest event that Stripe still keeps (30 days) of the types that
+// we are sent; ok is false when there is none.
+func (r *SourceReader) NewestEvent(ctx context.Context, connectionID string) (id string, created time.Time, ok bool, err error) {
+	return r.LatestEvent(ctx, connectionID, watchedEvents)
+}
+
+// NetPaid is the net paid revenue of a period in one currency as Stripe's own lists
+// show it: cash collected without tax, minus refunds that succeeded, minus disputes
+// that took money and were not won. Our own invoices, and what was returned of them,
+// are left out.
+func (r *SourceReader) NetPaid(ctx context.Context, connectionID, currency string, in period.Interval) (int64, error) {
+	var net int64
+	err := r.PaidInvoices(ctx, connectionID, in.Start, in.End, func(p PaidInvoice) error {
+		if p.Currency == currency && !p.OwnInvoice {
+			net += p.CashNetMinor
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	returned, err := r.returned(ctx, connectionID, currency, in)
+	if err != nil {
+		return 0, err
+	}
+	for charge, amount := range returned {
+		c, err := r.Charge(ctx, connectionID, charge)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return 0, err
+		}
+		if !c.OwnInvoice {
+			net -= amount
+		}
+	}
+	return net, nil
+}
+
+// returned sums refunds and disputes by the charge that they belong to.
+func (r *SourceReader) returned(ctx context.Context, connectionID, currency string, in period.Interval) (map[string]int64, error) {
+	refunds, err := r.Refunds(ctx, connectionID, in.Start, in.End)
+	if err != nil {
+		return nil, err
+	}
+	disputes, err := r.Disputes(ctx, connectionID, in.Start, in.End)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]int64{}
+	for _, x := range refunds {
+		if x.Currency == currency && x.Status == "succeeded" {
+			out[x.Charge] += x.AmountMinor
+		}
+	}
+	for _, d := range disputes {
+		switch d.Status {
+		case "won", "warning_needs_response", "warning_under_review", "warning_closed", "prevented":
+			continue // nothing was taken, or it was given back
+		}
+		if d.Currency == currency {
+			out[d.Charge] += d.AmountMinor
+		}
+	}
+	return out, nil
+}
+
+var _ measure.Source = (*SourceReader)(nil)
