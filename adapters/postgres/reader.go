@@ -80,13 +80,18 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 	if err != nil {
 		return reconcile.Page[reconcile.CycleSummary]{}, wrap(err)
 	}
-	var page reconcile.Page[reconcile.CycleSummary]
-	if len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-		page.NextCursor = cursor(rows[f.Limit-1].Period, rows[f.Limit-1].ID)
+	return pageOf(rows, f.Limit, summaryRow.view, func(last summaryRow) string { return cursor(last.Period, last.ID) })
+}
+
+// pageOf turns rows, of which one more than the limit was asked for, into a page.
+func pageOf[R, V any](rows []R, limit int, view func(R) (V, error), key func(last R) string) (reconcile.Page[V], error) {
+	var page reconcile.Page[V]
+	if len(rows) > limit {
+		rows = rows[:limit]
+		page.NextCursor = key(rows[limit-1])
 	}
 	for _, row := range rows {
-		v, err := row.view()
+		v, err := view(row)
 		if err != nil {
 			return page, err
 		}

@@ -79,18 +79,7 @@ func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.Cyc
 	if err != nil {
 		return page, wrap(err)
 	}
-	if len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-		page.NextCursor = cursor(rows[f.Limit-1].Period, rows[f.Limit-1].SnapshotID)
-	}
-	for _, row := range rows {
-		v, err := row.view()
-		if err != nil {
-			return page, err
-		}
-		page.Items = append(page.Items, v)
-	}
-	return page, nil
+	return pageOf(rows, f.Limit, readoutRow.view, func(last readoutRow) string { return cursor(last.Period, last.SnapshotID) })
 }
 
 // RewardEvents pages by (effective_at, fact_key), newest first.
