@@ -98,17 +98,23 @@ func (d *demo) state() demoState {
 	return s
 }
 
+// eventually polls on the test's own goroutine, so that a check may fail the test.
 func (d *demo) eventually(within time.Duration, ok func() bool, what string) {
 	d.t.Helper()
-	require.Eventually(d.t, func() bool {
+	deadline := time.NewTimer(within)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
 		select {
 		case err := <-d.done:
 			d.done <- err
-			d.t.Fatalf("%s: the demo ended: %v\n%s", what, err, d.output())
-		default:
+			require.FailNow(d.t, what, "the demo ended: %v\n%s", err, d.output())
+		case <-deadline.C:
+			require.FailNow(d.t, what, "%s", d.output())
+		case <-tick.C:
 		}
-		return ok()
-	}, within, 50*time.Millisecond, what)
+	}
 }
 
 func getJSON(t *testing.T, address string, out any) {
