@@ -32,9 +32,10 @@ CREATE TABLE cycle_buckets (
     cycle_id     text NOT NULL REFERENCES cycles (id),
     bucket       text NOT NULL,
     snapshot_id  text NOT NULL DEFAULT '',
+    currency     text NOT NULL,
     amount_minor bigint NOT NULL,
     events       bigint NOT NULL,
-    PRIMARY KEY (cycle_id, bucket, snapshot_id)
+    PRIMARY KEY (cycle_id, bucket, snapshot_id, currency)
 );
 
 -- The unit table of each readout, as it was estimated.

@@ -30,7 +30,7 @@ func toTieOut(t reconcile.TieOut) TieOut {
 		PlanID: t.PlanID, PlanHash: t.PlanHash, Watermark: t.Watermark, InputDigest: t.InputDigest,
 		PaidRevenue: toMoney(t.PaidRevenueMinor, t.Currency), StripeNet: toOptional(t.StripeNetMinor, t.Currency),
 		Buckets: convertAll(t.Buckets, func(b reconcile.BucketSum) Bucket {
-			return Bucket{Bucket: b.Bucket, SnapshotID: b.SnapshotID, Amount: toMoney(b.AmountMinor, t.Currency), Events: b.Events}
+			return Bucket{Bucket: b.Bucket, SnapshotID: b.SnapshotID, Amount: toMoney(b.AmountMinor, b.Currency), Events: b.Events}
 		}),
 		Lines: convertAll(t.Lines, func(l reconcile.Line) Line { return toLine(l, t.Currency) }),
 		Steps: convertAll(t.Steps, func(s reconcile.Step) Step {

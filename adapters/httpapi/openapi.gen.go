@@ -632,7 +632,7 @@ type Thresholds struct {
 type TieOut struct {
 	Attempts []Attempt `json:"attempts"`
 
-	// Buckets Their amounts sum to `paid_revenue`.
+	// Buckets Those in the contract's currency, without `own_invoice`, sum to `paid_revenue`.
 	Buckets      []Bucket  `json:"buckets"`
 	CaseIds      []string  `json:"case_ids"`
 	ContractHash string    `json:"contract_hash"`

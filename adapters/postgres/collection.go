@@ -136,8 +136,8 @@ func (c *Cycles) SaveCollection(ctx context.Context, cycleID string, col measure
 			return nil
 		}
 		for _, b := range col.Buckets {
-			err := tx.Exec(`INSERT INTO cycle_buckets (cycle_id, bucket, snapshot_id, amount_minor, events) VALUES (?, ?, ?, ?, ?)`,
-				cycleID, b.Name, b.SnapshotID, b.SumMinor, b.Events).Error
+			err := tx.Exec(`INSERT INTO cycle_buckets (cycle_id, bucket, snapshot_id, currency, amount_minor, events) VALUES (?, ?, ?, ?, ?, ?)`,
+				cycleID, b.Name, b.SnapshotID, b.Currency, b.SumMinor, b.Events).Error
 			if err != nil {
 				return err
 			}

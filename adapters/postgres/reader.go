@@ -158,7 +158,7 @@ func tieOutHead(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 }
 
 func tieOutRows(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
-	err := tx.WithContext(ctx).Raw(`SELECT bucket, snapshot_id, amount_minor, events FROM cycle_buckets WHERE cycle_id = ? ORDER BY bucket <> 'snapshot', bucket, snapshot_id`, t.ID).Scan(&t.Buckets).Error
+	err := tx.WithContext(ctx).Raw(`SELECT bucket, snapshot_id, currency, amount_minor, events FROM cycle_buckets WHERE cycle_id = ? ORDER BY bucket <> 'snapshot', bucket, snapshot_id, currency`, t.ID).Scan(&t.Buckets).Error
 	if err != nil {
 		return err
 	}

@@ -235,7 +235,7 @@ func (w *world) propose(accountID, month string, point float64) measure.Cycle {
 	cy := w.open(accountID, month)
 	require.NoError(w.t, cycles.SaveCollection(w.ctx, cy.ID, measure.Collection{
 		Watermark: now, SourceWatermark: now, InputDigest: "inputs", PaidMinor: 9_000_100, StripeNetMinor: ptr(int64(9_000_100)),
-		Buckets: []measure.Bucket{{Name: "snapshot", SnapshotID: "s-a", SumMinor: 9_000_000, Events: 900}, {Name: "unmapped", SumMinor: 100, Events: 1}},
+		Buckets: []measure.Bucket{{Name: "snapshot", SnapshotID: "s-a", Currency: "usd", SumMinor: 9_000_000, Events: 900}, {Name: "unmapped", Currency: "usd", SumMinor: 100, Events: 1}},
 	}, now))
 	cy, err := cycles.Cycle(w.ctx, cy.ID)
 	require.NoError(w.t, err)

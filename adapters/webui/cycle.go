@@ -50,6 +50,7 @@ type bucketRow struct {
 	Name, URL   string
 	Snapshot    string
 	AmountMinor int64
+	Currency    string
 	Events      int
 	Share       string
 }
@@ -84,12 +85,17 @@ func (s *Server) cycle(c echo.Context) error {
 	}
 	v.Lines = lineRows(t.Lines, &v.Sums)
 	for _, b := range t.Buckets {
-		row := bucketRow{Name: bucketName(b.Bucket), Snapshot: b.SnapshotID, AmountMinor: b.AmountMinor, Events: b.Events, URL: bucketURL(t.AccountID, b.Bucket), Share: percent(b.AmountMinor, t.PaidRevenueMinor)}
+		row := bucketRow{Name: bucketName(b.Bucket), Snapshot: b.SnapshotID, AmountMinor: b.AmountMinor, Events: b.Events, URL: bucketURL(t.AccountID, b.Bucket), Currency: b.Currency}
 		if b.Bucket == "snapshot" {
 			row.Name = "Attributed to"
 		}
+		if b.Paid(t.Currency) {
+			row.Share = percent(b.AmountMinor, t.PaidRevenueMinor)
+			v.BucketEvents += b.Events
+		} else {
+			row.Share = "not summed"
+		}
 		v.Buckets = append(v.Buckets, row)
-		v.BucketEvents += b.Events
 	}
 	return s.render(c, http.StatusOK, "cycle", frame{
 		Title: t.AccountName + ", " + month(t.Period), Active: "cycles", Environment: string(t.Environment), Page: v,

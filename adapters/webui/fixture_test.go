@@ -128,13 +128,14 @@ func acmeTieOut(c reconcile.CycleSummary) reconcile.TieOut {
 		PlanHash: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Watermark: now.Add(-9 * time.Hour),
 		InputDigest: "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9", PaidRevenueMinor: 10_812_400, StripeNetMinor: ptr[int64](10_812_400),
 		Buckets: []reconcile.BucketSum{
-			{Bucket: "snapshot", SnapshotID: "trial-nudge-7", AmountMinor: 7_214_300, Events: 1_204},
-			{Bucket: "snapshot", SnapshotID: "copy-test-2", AmountMinor: 1_402_000, Events: 301},
-			{Bucket: "snapshot", SnapshotID: "discount-3", AmountMinor: 1_283_100, Events: 288},
-			{Bucket: "own_invoice", AmountMinor: 0, Events: 0},
-			{Bucket: "unmapped", AmountMinor: 98_000, Events: 20},
-			{Bucket: "no_decision", AmountMinor: 515_000, Events: 102},
-			{Bucket: "before_exposure", AmountMinor: 300_000, Events: 61},
+			{Bucket: "snapshot", SnapshotID: "trial-nudge-7", Currency: "usd", AmountMinor: 7_214_300, Events: 1_204},
+			{Bucket: "snapshot", SnapshotID: "copy-test-2", Currency: "usd", AmountMinor: 1_402_000, Events: 301},
+			{Bucket: "snapshot", SnapshotID: "discount-3", Currency: "usd", AmountMinor: 1_283_100, Events: 288},
+			{Bucket: "own_invoice", Currency: "usd", AmountMinor: 0, Events: 0},
+			{Bucket: "unmapped", Currency: "usd", AmountMinor: 98_000, Events: 20},
+			{Bucket: "no_decision", Currency: "usd", AmountMinor: 515_000, Events: 102},
+			{Bucket: "before_exposure", Currency: "usd", AmountMinor: 300_000, Events: 61},
+			{Bucket: "other_currency", Currency: "eur", AmountMinor: 77_700, Events: 3}, // shown, and part of no sum
 		},
 		Lines: []reconcile.Line{
 			{SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", CaseID: caseGood, Billed: true, Verdict: "passed", Explanation: "The policy added 20,602.50 USD over 6,000 users; with the scheduled error budget at least 11,240.13 USD of it is certain.", Units: 6_000, HoldoutUnits: 2_994, ObservedMinor: 7_214_300, MeasuredMinor: 2_060_250, BoundMinor: 1_124_013, HighWaterTo: 2_060_250, BaseMinor: 2_060_250, FeeMinor: 412_050, StripeLineID: "ii_1QHk2wG9RKHgCVdKz", StripeMinor: ptr[int64](412_050)},

@@ -82,7 +82,8 @@ var bucketNames = map[string]string{
 	"no_decision":     "Users without a decision",
 	"before_exposure": "Paid before the first exposure",
 	"out_of_window":   "Paid after the attribution window",
-	"out_of_scope":    "Outside the measurement plan",
+	"no_subscription": "Without a subscription, outside the plan",
+	"other_currency":  "In another currency, outside the contract",
 }
 
 func bucketName(b string) string {
@@ -105,6 +106,9 @@ type sums struct {
 func sumsOf(t reconcile.TieOut) sums {
 	var s sums
 	for _, b := range t.Buckets {
+		if !b.Paid(t.Currency) {
+			continue
+		}
 		s.buckets += b.AmountMinor
 		if b.Bucket == "snapshot" {
 			s.attributed += b.AmountMinor
@@ -136,7 +140,7 @@ func sumsOf(t reconcile.TieOut) sums {
 func revenueWaterfall(t reconcile.TieOut, s sums) Waterfall {
 	steps := []step{{label: "Paid revenue at Stripe", note: "contract year to date, net of refunds", minor: t.PaidRevenueMinor, total: true, url: eventsURL(t.AccountID, "", "")}}
 	for _, b := range t.Buckets {
-		if b.Bucket != "snapshot" && b.AmountMinor != 0 {
+		if b.Bucket != "snapshot" && b.AmountMinor != 0 && b.Paid(t.Currency) {
 			steps = append(steps, step{label: bucketName(b.Bucket), note: count(b.Events) + " events", minor: -b.AmountMinor, url: bucketURL(t.AccountID, b.Bucket)})
 		}
 	}

@@ -139,33 +139,35 @@ func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time
 		digest.Write([]byte(t.SnapshotID + "\x00" + in.UnitDigest + "\n"))
 	}
 	col.InputDigest = hex.EncodeToString(digest.Sum(nil))
-	col.Buckets = bucketsOf(joined, outside)
+	col.Buckets = bucketsOf(joined, outside, string(c.Contract.Terms.Currency))
 	return col, nil
 }
 
-// scope separates what the contract measures from what it does not, by reason,
-// and sums what was paid in the contract's currency.
+// scope separates what the contract measures from what it does not, by reason and
+// currency, and sums what was paid in the contract's currency, our own invoices aside.
 func scope(rows []RevenueRow, contract billing.Contract, plan lift.Plan) (in []lift.Revenue, out []OutOfScope, paid int64) {
-	outside := map[string]*OutOfScope{}
+	currency := string(contract.Terms.Currency)
+	type kind struct{ reason, currency string }
+	outside := map[kind]*OutOfScope{}
 	for _, r := range rows {
-		reason := ""
+		k := kind{currency: r.Currency}
 		switch {
-		case r.Currency != string(contract.Terms.Currency):
-			reason = "out_of_scope:" + r.Currency
-		case plan.Reward.SubscriptionOnly && !r.Subscription:
-			reason = "out_of_scope:no_subscription"
+		case r.Currency != currency:
+			k.reason = "other_currency"
+		case plan.Reward.SubscriptionOnly && !r.Subscription && !r.OwnInvoice:
+			k.reason = "no_subscription"
 		}
-		if r.Currency == string(contract.Terms.Currency) && !r.OwnInvoice {
+		if r.Currency == currency && !r.OwnInvoice {
 			paid += r.AmountMinor
 		}
-		if reason == "" {
+		if k.reason == "" {
 			in = append(in, r.Revenue)
 			continue
 		}
-		o := outside[reason]
+		o := outside[k]
 		if o == nil {
-			o = &OutOfScope{Reason: reason}
-			outside[reason] = o
+			o = &OutOfScope{Reason: k.reason, Currency: k.currency}
+			outside[k] = o
 		}
 		o.SumMinor += r.AmountMinor
 		o.Events++
@@ -173,28 +175,30 @@ func scope(rows []RevenueRow, contract billing.Contract, plan lift.Plan) (in []l
 	for _, o := range outside {
 		out = append(out, *o)
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Reason < out[j].Reason })
+	sort.Slice(out, func(i, j int) bool {
+		return out[i].Reason+out[i].Currency < out[j].Reason+out[j].Currency
+	})
 	return in, out, paid
 }
 
-func bucketsOf(j lift.Joined, outside []OutOfScope) []Bucket {
+func bucketsOf(j lift.Joined, outside []OutOfScope, currency string) []Bucket {
+	events := map[string]int{}
+	for _, a := range j.Attributions {
+		if a.Bucket == "" {
+			events[a.SnapshotID]++
+		}
+	}
 	var out []Bucket
 	for _, t := range j.Tables {
-		events := 0
-		for _, a := range j.Attributions {
-			if a.Bucket == "" && a.SnapshotID == t.SnapshotID {
-				events++
-			}
-		}
-		out = append(out, Bucket{Name: "snapshot", SnapshotID: t.SnapshotID, SumMinor: t.SumMinor(), Events: events})
+		out = append(out, Bucket{Name: "snapshot", SnapshotID: t.SnapshotID, Currency: currency, SumMinor: t.SumMinor(), Events: events[t.SnapshotID]})
 	}
 	for _, b := range lift.Buckets() {
 		if t := j.Bucket(b); t.Events > 0 {
-			out = append(out, Bucket{Name: string(b), SumMinor: t.SumMinor, Events: t.Events})
+			out = append(out, Bucket{Name: string(b), Currency: currency, SumMinor: t.SumMinor, Events: t.Events})
 		}
 	}
 	for _, o := range outside {
-		out = append(out, Bucket{Name: o.Reason, SumMinor: o.SumMinor, Events: o.Events})
+		out = append(out, Bucket{Name: o.Reason, Currency: o.Currency, SumMinor: o.SumMinor, Events: o.Events})
 	}
 	return out
 }

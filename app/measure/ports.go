@@ -42,9 +42,10 @@ type RevenueRow struct {
 	Subscription bool
 }
 
-// OutOfScope is revenue that the contract does not measure, by its reason.
+// OutOfScope is revenue that the contract does not measure, by its reason and currency.
 type OutOfScope struct {
-	Reason   string
+	Reason   string // "other_currency" or "no_subscription"
+	Currency string
 	SumMinor int64
 	Events   int
 }
@@ -60,10 +61,11 @@ type Collection struct {
 	Tables          []Table
 }
 
-// Bucket is where revenue ended.
+// Bucket is where revenue ended. Amounts of different currencies are never summed.
 type Bucket struct {
 	Name       string
 	SnapshotID string
+	Currency   string
 	SumMinor   int64
 	Events     int
 }

@@ -54,10 +54,17 @@ type CyclesFilter struct {
 
 // BucketSum is where revenue ended: on a snapshot or in a named bucket.
 type BucketSum struct {
-	Bucket      string // "snapshot", "before_exposure", "out_of_window", "no_decision", "unmapped", "own_invoice", "out_of_scope"
+	Bucket      string // "snapshot", "before_exposure", "out_of_window", "no_decision", "unmapped", "no_subscription", "other_currency", "own_invoice"
 	SnapshotID  string // only for "snapshot"
+	Currency    string
 	AmountMinor int64
 	Events      int
+}
+
+// Paid reports whether the bucket is part of the paid revenue in a currency: our own
+// invoices are nobody's revenue, and other currencies are not summed.
+func (b BucketSum) Paid(currency string) bool {
+	return b.Currency == currency && b.Bucket != "own_invoice"
 }
 
 // Line is one policy snapshot of a cycle, billed or withheld.
@@ -103,7 +110,8 @@ type TieOut struct {
 	PlanHash     string
 	Watermark    time.Time
 	InputDigest  string
-	// PaidRevenueMinor is the net paid revenue of the contract year to date at Stripe; the buckets sum to it.
+	// PaidRevenueMinor is the net paid revenue of the contract year to date; the buckets
+	// that are Paid sum to it.
 	PaidRevenueMinor int64
 	Buckets          []BucketSum
 	// StripeNetMinor is the same sum as re-read from Stripe's lists at collection; nil when it was not read.
