@@ -77,6 +77,10 @@ test-e2e: build ## The tests that need the real Temporal server, a browser or th
 	scripts/test-tagged.sh e2e -count=1 -timeout 25m -p 1 $(TEST_FLAGS)
 	cd cmd/temporaldev && go vet ./... && go test ./...
 
+.PHONY: simulate
+simulate: go ## Count in simulated worlds how often estimate and bill are wrong; rewrites docs/validation.md
+	go run ./cmd/liftbill simulate --out docs/validation.md
+
 .PHONY: cases
 cases: go ## Check the shared test vectors (CASES=folder)
 	@test -d "$(CASES)" || { echo "cases: there is no folder $(CASES); name it with CASES=..." >&2; exit 1; }
