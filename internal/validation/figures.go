@@ -16,17 +16,17 @@ type plot struct {
 
 // The drawing area inside a figure of 640 x 400.
 const (
-	left, top, width, height = 60.0, 40.0, 420.0, 300.0
+	left, top, width, height = 60.0, 48.0, 620.0, 292.0
 	billed, textbook         = "#0b6e4f", "#c8553d"
 	neutral                  = "#667085"
 )
 
 func newPlot(title, xLabel, yLabel string, maxX, maxY float64) *plot {
 	p := &plot{maxX: maxX, maxY: maxY}
-	fmt.Fprint(p, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 400" width="640" height="400" role="img" font-family="sans-serif" font-size="12">`+
-		`<rect width="640" height="400" fill="#ffffff"/>`+"\n")
+	fmt.Fprint(p, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 410" width="860" height="410" role="img" font-family="sans-serif" font-size="12">`+
+		`<rect width="860" height="410" fill="#ffffff"/>`+"\n")
 	p.text(left, 22, "start", "#101828", title)
-	p.text(left+width/2, 386, "middle", neutral, xLabel)
+	p.text(left+width/2, 400, "middle", neutral, xLabel)
 	p.text(left, top-6, "start", neutral, yLabel)
 	for i := range 6 {
 		v := maxY * float64(i) / 5
