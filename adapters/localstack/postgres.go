@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -168,10 +169,24 @@ func givenPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error)
 	p := &Postgres{config: config, url: opts.DatabaseURL, source: "the given database URL"}
 	where := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
 	if err := p.answers(ctx); err != nil {
-		return nil, fmt.Errorf("the given database at %s can't be used: %w (start or correct it, or unset the URL to have a private server)", where, err)
+		return nil, fmt.Errorf("the given database at %s can't be used: %s (start or correct it, or unset the URL to have a private server)", where, innermost(err))
 	}
 	opts.Log("PostgreSQL: using the given server at " + where)
 	return p, nil
+}
+
+// innermost is the last cause of a failed connection, on one line.
+func innermost(err error) string {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return pgErr.Message
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err.Error()
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return first
 }
 
 // answers connects once and checks the version.

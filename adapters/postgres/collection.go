@@ -101,6 +101,14 @@ func (c *Cycles) Revenue(ctx context.Context, cy measure.Cycle, watermark time.T
 	return out, wrap(rows.Err())
 }
 
+// HasEvent reports whether the very event is stored.
+func (c *Cycles) HasEvent(ctx context.Context, connectionID, eventID string, created time.Time) (bool, error) {
+	var found bool
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT EXISTS (SELECT 1 FROM stripe_events WHERE connection_id = ? AND event_id = ? AND created = ?)`,
+		connectionID, eventID, created).Scan(&found).Error
+	return found, wrap(err)
+}
+
 // NewestEvent is the newest stored event of the connection.
 func (c *Cycles) NewestEvent(ctx context.Context, connectionID string) (string, time.Time, error) {
 	var r struct {

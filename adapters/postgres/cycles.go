@@ -10,6 +10,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/period"
 )
 
@@ -62,6 +63,9 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 		if _, err := contract.YearStart(m); err != nil {
 			return err
 		}
+		if err := coversMonth(plan.Plan.Plan(), accountID, m); err != nil {
+			return err
+		}
 		settled, err := contract.SettledAt(m)
 		if err != nil {
 			return err
@@ -86,6 +90,20 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 		return err
 	})
 	return out, wrap(err)
+}
+
+// coversMonth refuses a month outside the contract year that a plan was sealed for: its
+// error budget is spent.
+func coversMonth(plan lift.Plan, accountID string, m period.Month) error {
+	first, err := plan.First()
+	if err != nil {
+		return err
+	}
+	if n := m.Sub(first); n < 0 || n >= lift.PeriodsPerYear {
+		return fault.New(fault.Conflict, "plan_missing_for_year", "the measurement plan of account %s covers the year from %s, not %s", accountID, first, m).
+			Fix("Seal a plan for that contract year")
+	}
+	return nil
 }
 
 // Cycle loads a cycle with its agreements.

@@ -261,13 +261,14 @@ func markEvents(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome, at 
 		WHERE p.connection_id = m.connection_id AND p.event_id = m.event_id AND p.created = m.created`, at, string(doc)).Error)
 }
 
-// PendingReads lists the charges that wait to be read.
-func (q *queue) PendingReads(ctx context.Context, limit int) ([]ingest.PendingRead, error) {
+// PendingReads lists the charges that wait to be read, paged by their key.
+func (q *queue) PendingReads(ctx context.Context, connectionID string, after ingest.PendingRead, limit int) ([]ingest.PendingRead, error) {
 	var out []ingest.PendingRead
 	err := q.db.gorm.WithContext(ctx).Raw(`
 		SELECT r.connection_id, r.object, r.object_id, r.reason, r.asked, c.user_id_key
 		FROM object_reads r JOIN connections c ON c.id = r.connection_id
-		WHERE r.status = 'pending' AND r.object = 'charge' ORDER BY r.requested_at, r.object_id LIMIT ?`, limit).Scan(&out).Error
+		WHERE r.status = 'pending' AND r.object = 'charge' AND (? = '' OR r.connection_id = ?) AND (r.connection_id, r.object_id) > (?, ?)
+		ORDER BY r.connection_id, r.object_id LIMIT ?`, connectionID, connectionID, after.ConnectionID, after.ObjectID, limit).Scan(&out).Error
 	return out, wrap(err)
 }
 

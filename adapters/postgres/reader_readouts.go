@@ -9,6 +9,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // environmentOf reads a stored environment; the tables hold no other value.
@@ -67,6 +68,9 @@ func (r *Reader) Readout(ctx context.Context, caseID string) (reconcile.Readout,
 
 // Readouts pages by (period, snapshot), newest period first.
 func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error) {
+	if err := r.exists(ctx, accountID); err != nil {
+		return reconcile.Page[reconcile.Readout]{}, err
+	}
 	q := where{}
 	q.add("r.account_id = ?", accountID) // the cursor's key is unique within an account only
 	q.eq("r.period", f.Period)
@@ -84,11 +88,18 @@ func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.Cyc
 
 // RewardEvents pages by (effective_at, fact_key), newest first.
 func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
+	if err := r.exists(ctx, f.AccountID); err != nil {
+		return reconcile.Page[reconcile.RewardEvent]{}, err
+	}
 	q := where{}
 	q.add("e.connection_id = (SELECT source_connection FROM accounts WHERE id = ?)", f.AccountID)
 	q.eq("e.kind", f.Kind)
 	if f.Period != "" {
-		q.add("e.effective_at >= (?::text || '-01')::date AND e.effective_at < (?::text || '-01')::date + interval '1 month'", f.Period, f.Period)
+		in, err := r.interval(ctx, f.AccountID, f.Period)
+		if err != nil {
+			return reconcile.Page[reconcile.RewardEvent]{}, err
+		}
+		q.add("e.effective_at >= ? AND e.effective_at < ?", in.Start, in.End)
 	}
 	switch f.Mapped {
 	case "yes":
@@ -131,6 +142,37 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 		page.NextCursor = cursor(last.EffectiveAt.UTC().Format(time.RFC3339Nano), last.FactKey)
 	}
 	return page, nil
+}
+
+// interval is a month of the account's contract, whose time zone bounds it; an account
+// without a contract has UTC's months.
+func (r *Reader) interval(ctx context.Context, accountID, name string) (period.Interval, error) {
+	m, err := period.Parse(name)
+	if err != nil {
+		return period.Interval{}, err
+	}
+	zone := time.UTC
+	c, err := agreements{r.db.gorm}.Contract(ctx, accountID)
+	switch {
+	case fault.Is(err, fault.NotFound):
+	case err != nil:
+		return period.Interval{}, err
+	default:
+		if zone, err = c.Zone(); err != nil {
+			return period.Interval{}, err
+		}
+	}
+	return m.In(zone), nil
+}
+
+// exists answers NotFound for an account that is not there: a typo must not look like
+// an account without revenue.
+func (r *Reader) exists(ctx context.Context, accountID string) error {
+	if accountID == "" {
+		return nil
+	}
+	_, err := accounts{r.db.gorm}.Account(ctx, accountID)
+	return err
 }
 
 // Accounts lists accounts with what flows through them.

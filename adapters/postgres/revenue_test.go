@@ -96,7 +96,7 @@ func TestRefundsAreJoinedByTheirCharge(t *testing.T) {
 	refund := func(id, charge string) []byte {
 		return []byte(`{"id":"` + id + `","object":"refund","amount":500,"charge":"` + charge + `","currency":"usd","status":"succeeded","created":` + "1767862800" + `}`)
 	}
-	reads, err := w.db.Reads().PendingReads(w.ctx, 10)
+	reads, err := w.db.Reads().PendingReads(w.ctx, "", ingest.PendingRead{}, 10)
 	require.NoError(t, err)
 	require.Len(t, reads, 2)
 	for _, r := range reads {
@@ -106,7 +106,7 @@ func TestRefundsAreJoinedByTheirCharge(t *testing.T) {
 		}
 		c := w.classifier(src)
 		c.Reads = only{w.db.Reads(), r}
-		_, err := c.ReadPending(w.ctx)
+		_, err := c.ReadPending(w.ctx, "")
 		require.NoError(t, err)
 	}
 	got := map[string]bool{}
@@ -122,7 +122,10 @@ type only struct {
 	read ingest.PendingRead
 }
 
-func (o only) PendingReads(_ ctxType, _ int) ([]ingest.PendingRead, error) {
+func (o only) PendingReads(_ ctxType, _ string, after ingest.PendingRead, _ int) ([]ingest.PendingRead, error) {
+	if after == o.read {
+		return nil, nil
+	}
 	return []ingest.PendingRead{o.read}, nil
 }
 

@@ -66,7 +66,7 @@ func work(t *testing.T, s *scheduler.Scheduler, d *pipelinetest.Deployment, writ
 }
 
 // patience bounds every wait.
-const patience = 90 * time.Second
+const patience = 4 * time.Minute
 
 // runs are the executions of a workflow type in order of their start.
 func runs(t *testing.T, s *scheduler.Scheduler, workflowType string) (ids []string) {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/liftbill/liftbill/app/clock"
@@ -26,8 +27,9 @@ type Classifier struct {
 
 // ReadQueue holds the objects that have to be read at Stripe.
 type ReadQueue interface {
-	// PendingReads lists reads that wait, oldest first.
-	PendingReads(ctx context.Context, limit int) ([]PendingRead, error)
+	// PendingReads lists reads that wait behind the given one, by connection and object;
+	// an empty connection means all of them.
+	PendingReads(ctx context.Context, connectionID string, after PendingRead, limit int) ([]PendingRead, error)
 	// FinishRead stores what was learnt and marks the read, in one transaction. A read
 	// that was asked for again since it was listed stays pending.
 	FinishRead(ctx context.Context, r PendingRead, result ReadResult, at time.Time) error
@@ -106,23 +108,31 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 	return out
 }
 
-// ReadPending reads the charges that refunds and disputes wait for. A charge that
-// cannot be read now stays pending and is reported by the next collection.
-func (c *Classifier) ReadPending(ctx context.Context) (int, error) {
-	reads, err := c.Reads.PendingReads(ctx, batchEvents)
-	if err != nil {
-		return 0, err
-	}
-	for i, r := range reads {
-		result, err := c.read(ctx, r)
-		if err != nil {
-			return i, err
+// ReadPending reads the charges that refunds and disputes of a connection wait for; an
+// empty connection means all connections. A charge that cannot be read now stays
+// pending and keeps no other one from being read; all errors are returned together.
+func (c *Classifier) ReadPending(ctx context.Context, connectionID string) (int, error) {
+	var after PendingRead
+	var errs []error
+	done := 0
+	for {
+		reads, err := c.Reads.PendingReads(ctx, connectionID, after, batchEvents)
+		if err != nil || len(reads) == 0 {
+			return done, errors.Join(append(errs, err)...)
 		}
-		if err := c.Reads.FinishRead(ctx, r, result, c.Clock.Now()); err != nil {
-			return i, err
+		for _, r := range reads {
+			after = r
+			result, err := c.read(ctx, r)
+			if err == nil {
+				err = c.Reads.FinishRead(ctx, r, result, c.Clock.Now())
+			}
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			done++
 		}
 	}
-	return len(reads), nil
 }
 
 func (c *Classifier) read(ctx context.Context, r PendingRead) (ReadResult, error) {

@@ -66,7 +66,7 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 		return sum, nil
 	}
 	progress(0, 4, "classifying what was received")
-	if err := s.Drainer.DrainAll(ctx); err != nil {
+	if err := s.Drainer.DrainAll(ctx, c.Account.SourceConnection); err != nil {
 		return sum, err
 	}
 	progress(1, 4, "comparing with Stripe")
@@ -96,18 +96,29 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 }
 
 // sourceWatermark is the time up to which the source is known to be complete: now
-// when the newest event at Stripe is stored here, otherwise the newest stored one.
+// when the very newest event at Stripe is stored here, otherwise the time of the
+// newest stored one.
 func (s *Service) sourceWatermark(ctx context.Context, connectionID string) (time.Time, error) {
 	id, created, ok, err := s.Source.NewestEvent(ctx, connectionID)
 	if err != nil {
 		return time.Time{}, err
 	}
+	if !ok {
+		return s.Clock.Now(), nil
+	}
+	have, err := s.Ledger.HasEvent(ctx, connectionID, id, created)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if have {
+		return s.Clock.Now(), nil
+	}
 	_, stored, err := s.Ledger.NewestEvent(ctx, connectionID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return time.Time{}, err
 	}
-	if !ok || id == "" || !stored.Before(created) {
-		return s.Clock.Now(), nil
+	if stored.After(created) {
+		stored = created // what came after the missing one does not make it complete
 	}
 	return stored, nil
 }

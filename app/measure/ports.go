@@ -90,6 +90,8 @@ type Ledger interface {
 	Revenue(ctx context.Context, c Cycle, watermark time.Time) ([]RevenueRow, error)
 	// NewestEvent is the creation time of the newest stored event of the connection.
 	NewestEvent(ctx context.Context, connectionID string) (id string, created time.Time, err error)
+	// HasEvent reports whether the very event is stored.
+	HasEvent(ctx context.Context, connectionID, eventID string, created time.Time) (bool, error)
 	// SaveCollection freezes the inputs and moves the cycle on, in one transaction.
 	// A cycle that has a watermark keeps what it has.
 	SaveCollection(ctx context.Context, cycleID string, c Collection, at time.Time) error
@@ -111,9 +113,10 @@ type Source interface {
 	NewestEvent(ctx context.Context, connectionID string) (id string, created time.Time, ok bool, err error)
 }
 
-// Drainer classifies what is pending, so that a collection misses nothing that was received.
+// Drainer classifies what is pending and reads what a connection's facts wait for, so
+// that a collection misses nothing that was received.
 type Drainer interface {
-	DrainAll(ctx context.Context) error
+	DrainAll(ctx context.Context, connectionID string) error
 }
 
 // Progress is told how far a long step is.

@@ -126,7 +126,7 @@ func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) 
 		out = old
 		if old.ID != given.ID || old.Plan.Hash() != given.Plan.Hash() {
 			return false, fault.New(fault.Conflict, "plan_exists", "account %s has the sealed plan %s", accountID, old.ID).
-				Fix("A sealed plan lasts the contract year; seal another one for the next year")
+				Fix("A sealed plan lasts the contract year and is never replaced within it")
 		}
 		return false, nil
 	})

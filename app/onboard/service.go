@@ -34,7 +34,8 @@ type ConnectionInput struct {
 	UserIDKey      string
 }
 
-// Connect stores a connection after Stripe itself has confirmed the key's mode.
+// Connect stores a connection. Stripe confirms the key's mode by the first object that
+// the key can read; an account without any is confirmed before the first write.
 // The second result is false when the same connection was there before.
 func (s *Service) Connect(ctx context.Context, in ConnectionInput) (account.Connection, bool, error) {
 	env, err := account.ParseEnvironment(in.Environment)

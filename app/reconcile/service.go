@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
 )
@@ -30,6 +32,9 @@ type Service struct{ Reader Reader }
 // Cycles lists the cycles that the filter selects, newest period first.
 func (s *Service) Cycles(ctx context.Context, f CyclesFilter) (Page[CycleSummary], error) {
 	if err := checkPeriod(f.Period); err != nil {
+		return Page[CycleSummary]{}, err
+	}
+	if err := checkChoices(f); err != nil {
 		return Page[CycleSummary]{}, err
 	}
 	var err error
@@ -69,6 +74,9 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 	if err := checkPeriod(f.Period); err != nil {
 		return Page[RewardEvent]{}, err
 	}
+	if f.Mapped != "" && f.Mapped != "yes" && f.Mapped != "no" {
+		return Page[RewardEvent]{}, fault.InvalidField("mapped", "filter_unknown", "%q is not a choice", f.Mapped).Fix("Use yes or no, or leave it out")
+	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {
 		return Page[RewardEvent]{}, err
@@ -78,6 +86,20 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 
 // Accounts lists every account with what it is wired to.
 func (s *Service) Accounts(ctx context.Context) ([]Overview, error) { return s.Reader.Accounts(ctx) }
+
+// checkChoices refuses a filter that can select nothing, because a typo must not look
+// like a month without cycles.
+func checkChoices(f CyclesFilter) error {
+	if f.Environment != "" {
+		if _, err := account.ParseEnvironment(f.Environment); err != nil {
+			return err
+		}
+	}
+	if f.State != "" && !billing.CycleState(f.State).Known() {
+		return fault.InvalidField("state", "filter_unknown", "%q is not a state of a cycle", f.State).Fix("Use one of the states of the API reference, for example invoiced")
+	}
+	return nil
+}
 
 func checkPeriod(p string) error {
 	if p == "" {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log/slog"
+	"reflect"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -42,12 +44,23 @@ type Config struct {
 func loadConfig() (Config, error) {
 	cfg, err := env.ParseAs[Config]()
 	if err != nil {
-		return cfg, fault.New(fault.Invalid, "config_malformed", "%v", err).Fix("Correct the named environment variable")
+		return cfg, configError(err)
 	}
 	if cfg.PublicURL == "" {
 		cfg.PublicURL = "http://" + cfg.Listen
 	}
 	return cfg, nil
+}
+
+// configError names the environment variable whose text cannot be read.
+func configError(err error) error {
+	var parse env.ParseError
+	if errors.As(err, &parse) {
+		if f, ok := reflect.TypeFor[Config]().FieldByName(parse.Name); ok {
+			return fault.InvalidField(f.Tag.Get("env"), "config_malformed", "the value is not a %s", f.Type)
+		}
+	}
+	return fault.New(fault.Invalid, "config_malformed", "the environment cannot be read")
 }
 
 func (c Config) clock() (clock.Clock, error) {

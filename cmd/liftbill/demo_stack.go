@@ -89,7 +89,7 @@ func (s *stack) startPostgres(ctx context.Context, p *progress) error {
 		DatabaseURL: os.Getenv("DATABASE_URL"), DataDir: filepath.Join(s.flags.data, "postgres"), AllowInstall: true, Log: p.note,
 	})
 	if err != nil {
-		return err
+		return exitError{exitEnvironment, err}
 	}
 	s.db = db
 	s.group.Add(db.Stop)
@@ -126,7 +126,7 @@ func (s *stack) startTemporal(ctx context.Context, p *progress) error {
 		SourceDir: sourceDir(s.binary), DataDir: filepath.Join(s.flags.data, "temporal"), Log: p.note,
 	})
 	if err != nil {
-		return err
+		return exitError{exitEnvironment, err}
 	}
 	s.tmprl = t
 	s.group.Add(t.Stop)
@@ -271,6 +271,10 @@ func (s *stack) explain(err error) error {
 				s.failing = c
 			}
 		}
+	}
+	var missing exitError
+	if errors.As(err, &missing) {
+		return err // it says itself what is missing
 	}
 	if s.failing == nil {
 		return fmt.Errorf("%w\n(logs: %s)", err, s.logs)

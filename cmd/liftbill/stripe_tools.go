@@ -170,6 +170,11 @@ func newWebhook() *cobra.Command {
 	cmd.Flags().StringArrayVar(&secrets, "secret", nil, "signing secret; repeat it while one is being rolled")
 	cmd.Flags().StringVar(&header, "header", "", "the Stripe-Signature header")
 	cmd.Flags().Int64Var(&now, "now", 0, "Unix time to verify at; default is now")
+	for _, name := range []string{"secret", "header"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag was defined above
+		}
+	}
 	group.AddCommand(cmd)
 	return group
 }

@@ -125,14 +125,15 @@ func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {
 	return scheduler.Connect(ctx, opts, a.log)
 }
 
-// drainer classifies all that was received and reads all charges that facts wait for.
+// drainer classifies all that was received and reads all charges that the facts of one
+// connection wait for.
 type drainer struct{ c *ingest.Classifier }
 
-func (d drainer) DrainAll(ctx context.Context) error {
+func (d drainer) DrainAll(ctx context.Context, connectionID string) error {
 	if _, err := d.c.Drain(ctx); err != nil {
 		return err
 	}
-	_, err := d.c.ReadPending(ctx)
+	_, err := d.c.ReadPending(ctx, connectionID)
 	return err
 }
 

@@ -140,7 +140,7 @@ func (a *app) classify(ctx context.Context) {
 	for n := 0; ; n++ {
 		booked, err := c.Drain(ctx)
 		if err == nil && (n%readEvery == 0 || booked.Facts > 0) {
-			_, err = c.ReadPending(ctx)
+			_, err = c.ReadPending(ctx, "")
 		}
 		a.reportBooked(ctx, booked, err)
 		select {

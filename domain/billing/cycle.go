@@ -41,6 +41,9 @@ var cycleMoves = map[CycleState][]CycleState{
 	Invoiced:   {Invoiced}, Withheld: {Withheld}, DryRun: {DryRun}, NeedsHuman: {NeedsHuman},
 }
 
+// Known reports whether the state is one of a cycle's.
+func (s CycleState) Known() bool { return len(cycleMoves[s]) > 0 }
+
 // Terminal reports whether the cycle is finished: nothing moves it any more.
 func (s CycleState) Terminal() bool {
 	return s == Invoiced || s == Withheld || s == DryRun

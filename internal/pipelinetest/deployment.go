@@ -90,12 +90,12 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 }
 
 // DrainAll classifies all that was received, as the worker's classifier does.
-func (d *Deployment) DrainAll(ctx context.Context) error {
+func (d *Deployment) DrainAll(ctx context.Context, connectionID string) error {
 	c := &ingest.Classifier{Work: d.DB.Classification(), Source: stripeapi.NewSourceReader(d.stripe), Reads: d.DB.Reads(), Box: d.Box, Clock: d.Clock}
 	if _, err := c.Drain(ctx); err != nil {
 		return err
 	}
-	_, err := c.ReadPending(ctx)
+	_, err := c.ReadPending(ctx, connectionID)
 	return err
 }
 

@@ -60,12 +60,16 @@ type ComputeActivities struct{ Measure Measure }
 
 // CollectRewards gathers, reconciles and freezes the inputs.
 func (a *ComputeActivities) CollectRewards(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	ctx, stop := beating(ctx, in.CycleID)
+	defer stop()
 	s, err := a.Measure.Collect(ctx, in.CycleID, heartbeat(ctx))
 	return measured(s), wferr.From(err)
 }
 
 // ComputeReadouts estimates and judges.
 func (a *ComputeActivities) ComputeReadouts(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	ctx, stop := beating(ctx, in.CycleID)
+	defer stop()
 	s, err := a.Measure.Estimate(ctx, in.CycleID, heartbeat(ctx))
 	return measured(s), wferr.From(err)
 }
@@ -91,11 +95,18 @@ func (a *StripeActivities) FinalizeInvoice(ctx context.Context, in wire.StepInpu
 // beat is the pace of heartbeats; the SDK throttles what is too much.
 const beat = 5 * time.Second
 
-// stripe runs a step while a heartbeat tells the server that the worker lives; a
-// cancelled activity cancels the step's context.
+// stripe runs a step under a heartbeat.
 func (a *StripeActivities) stripe(ctx context.Context, in wire.StepInput, step func(context.Context, string) (invoicing.Outcome, error)) (wire.BillStep, error) {
+	ctx, stop := beating(ctx, in.CycleID)
+	defer stop()
+	o, err := step(ctx, in.CycleID)
+	return invoiced(o), wferr.From(err)
+}
+
+// beating tells the server that the worker lives until stop is called, however long
+// a step is silent; a cancelled activity cancels the context.
+func beating(ctx context.Context, cycleID string) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	go func() {
 		t := time.NewTicker(beat)
 		defer t.Stop()
@@ -104,12 +115,11 @@ func (a *StripeActivities) stripe(ctx context.Context, in wire.StepInput, step f
 			case <-ctx.Done():
 				return
 			case <-t.C:
-				activity.RecordHeartbeat(ctx, in.CycleID)
+				activity.RecordHeartbeat(ctx, cycleID)
 			}
 		}
 	}()
-	o, err := step(ctx, in.CycleID)
-	return invoiced(o), wferr.From(err)
+	return ctx, cancel
 }
 
 func heartbeat(ctx context.Context) measure.Progress {
