@@ -57,7 +57,7 @@ func configError(err error) error {
 	var parse env.ParseError
 	if errors.As(err, &parse) {
 		if f, ok := reflect.TypeFor[Config]().FieldByName(parse.Name); ok {
-			return fault.InvalidField(f.Tag.Get("env"), "config_malformed", "the value is not a %s", f.Type)
+			return fault.InvalidField(f.Tag.Get("env"), "config_malformed", "the value is not of type %s", f.Type)
 		}
 	}
 	return fault.New(fault.Invalid, "config_malformed", "the environment cannot be read")
