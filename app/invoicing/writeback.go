@@ -79,11 +79,11 @@ func (s *session) escalate(ctx context.Context, reason string) error {
 // first, adopt what is there, create otherwise.
 func (s *Service) EnsureDraft(ctx context.Context, cycleID string) (Outcome, error) {
 	ses, done, err := s.open(ctx, cycleID)
-	if err != nil || done {
-		if done {
-			return ses.outcome(), nil
-		}
+	if err != nil {
 		return Outcome{}, err
+	}
+	if done {
+		return ses.outcome(), nil
 	}
 	blocked, err := ses.ensureDraft(ctx)
 	err = ses.close(ctx, err)
@@ -219,11 +219,11 @@ func (s *session) checkPayer(ctx context.Context) (blocked string, err error) {
 // does not match is given up (items first) and made again.
 func (s *Service) EnsureLines(ctx context.Context, cycleID string) (Outcome, error) {
 	ses, done, err := s.open(ctx, cycleID)
-	if err != nil || done {
-		if done {
-			return ses.outcome(), nil
-		}
+	if err != nil {
 		return Outcome{}, err
+	}
+	if done {
+		return ses.outcome(), nil
 	}
 	redo, err := ses.ensureLines(ctx)
 	err = ses.close(ctx, err)

@@ -13,11 +13,11 @@ type evidenceInput struct {
 	paidMinor, stripeNet  int64
 }
 
-// evidenceSet makes the evidence of each table: most of it is the cycle's, what
-// concerns units is the table's.
+// evidenceSet makes the evidence of each table: the cycle's, what the join knows of
+// the table, and what the decision log shows of its units.
 type evidenceSet struct {
 	base       lift.Evidence
-	crossed    map[string]bool
+	joined     lift.Joined
 	badUnits   map[string]bool
 	mismatched map[string]bool
 }
@@ -45,25 +45,19 @@ func (s *Service) evidence(ctx context.Context, c Cycle, j lift.Joined, exposure
 	if err != nil {
 		return evidenceSet{}, err
 	}
-	unmapped, net := j.Bucket(lift.BucketUnmapped).SumMinor, j.Input.SumMinor-j.Bucket(lift.BucketOwnInvoice).SumMinor
 	mismatch := in.stripeNet - in.paidMinor
 	if mismatch < 0 {
 		mismatch = -mismatch
 	}
-	missing, decisions := j.MissingPropensity, j.Exposures
 	set := evidenceSet{
 		base: lift.Evidence{
 			Environment: c.Account.Environment, Look: look, PeriodStart: c.Interval.Start, PeriodEnd: c.Interval.End, PlanDue: &due,
-			Decisions: &decisions, DecisionsWithoutPropensity: &missing, SourceWatermark: &in.sourceMark,
-			ReconMismatchMinor: &mismatch, UnmappedMinor: &unmapped, NetMinor: &net,
+			SourceWatermark: &in.sourceMark, ReconMismatchMinor: &mismatch,
 		},
-		crossed: map[string]bool{}, badUnits: map[string]bool{}, mismatched: map[string]bool{},
+		joined: j, badUnits: map[string]bool{}, mismatched: map[string]bool{},
 	}
 	if numbered {
 		set.base.DecisionGaps = &gaps
-	}
-	for _, id := range j.Crossover {
-		set.crossed[id] = true
 	}
 	for i := range exposures {
 		e := &exposures[i]
@@ -79,12 +73,9 @@ func (s *Service) evidence(ctx context.Context, c Cycle, j lift.Joined, exposure
 
 // forTable counts the units of one table that each finding concerns.
 func (s evidenceSet) forTable(t lift.UnitTable) lift.Evidence {
-	var crossed, bad, mismatched int
+	var bad, mismatched int
 	for i := range t.Rows {
 		id := t.Rows[i].UnitID
-		if s.crossed[id] {
-			crossed++
-		}
 		if s.badUnits[id] {
 			bad++
 		}
@@ -92,7 +83,9 @@ func (s evidenceSet) forTable(t lift.UnitTable) lift.Evidence {
 			mismatched++
 		}
 	}
-	e := s.base
-	e.CrossoverUnits, e.UnitsWithoutPropensity, e.ArmMismatches = &crossed, &bad, &mismatched
+	e := s.joined.Fill(s.base, t)
+	// Stricter than the join, which leaves decisions without their vector out: a unit
+	// that has one counts, whatever else it has.
+	e.UnitsWithoutPropensity, e.ArmMismatches = &bad, &mismatched
 	return e
 }

@@ -94,7 +94,7 @@ func (t Terms) Normalise() (Terms, error) {
 		return t, fault.InvalidField("basis", "basis_unknown", "%q is not a basis", string(t.Basis)).Fix("Use measured or proven")
 	}
 	if t.PortfolioCap == nil {
-		on := t.Basis == lift.BasisProven
+		on := t.Basis.DefaultPortfolioCap()
 		t.PortfolioCap = &on
 	}
 	if t.Currency, err = money.ParseCurrency(string(t.Currency)); err != nil {

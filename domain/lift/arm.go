@@ -23,16 +23,6 @@ const (
 	ArmHoldout Arm = "holdout"
 )
 
-// ParseArm accepts "policy" and "holdout".
-func ParseArm(s string) (Arm, error) {
-	switch a := Arm(s); a {
-	case ArmPolicy, ArmHoldout:
-		return a, nil
-	default:
-		return "", fault.InvalidField("arm", "arm_unknown", "%q is not an arm", s).Fix(`Use "policy" or "holdout"`)
-	}
-}
-
 // Probability is an exact probability strictly between 0 and 1.
 type Probability struct {
 	text string

@@ -2,7 +2,6 @@ package lift
 
 import (
 	"errors"
-	"math"
 	"strings"
 
 	"github.com/liftbill/liftbill/domain/ope"
@@ -33,14 +32,6 @@ func (e Estimate) Refused() bool { return e.Refusal != "" }
 // Interval is the two-sided 95 % interval for display, in minor units.
 func (e Estimate) Interval() (low, high float64) {
 	return e.Result.LowerBound(displayZ), e.Result.UpperBound(displayZ)
-}
-
-// PValue is the one-sided p-value of "no lift", for display only.
-func (e Estimate) PValue() float64 {
-	if e.Refused() || e.Result.SE == 0 {
-		return math.NaN()
-	}
-	return 0.5 * math.Erfc(e.Result.T/e.Result.SE/math.Sqrt2)
 }
 
 // Measure runs the plan's estimator on a unit table. An input that cannot be

@@ -19,18 +19,6 @@ const (
 	BasisProven Basis = "proven"
 )
 
-// ParseBasis accepts "measured" and "proven"; empty is measured.
-func ParseBasis(s string) (Basis, error) {
-	switch b := Basis(s); b {
-	case "":
-		return BasisMeasured, nil
-	case BasisMeasured, BasisProven:
-		return b, nil
-	default:
-		return "", fault.InvalidField("basis", "basis_unknown", "%q is not a basis of billing", s).Fix(`Use "measured" or "proven"`)
-	}
-}
-
 // DefaultPortfolioCap is whether a basis caps the total by the pooled bound unless the contract says otherwise.
 func (b Basis) DefaultPortfolioCap() bool { return b == BasisProven }
 

@@ -22,15 +22,14 @@ var attrOutcome = temporal.NewSearchAttributeKeyKeyword(wire.AttrOutcome)
 
 // bill is the state of one run.
 type bill struct {
-	in    wire.BillInput
-	step  wire.BillStep
-	doing string
+	in   wire.BillInput
+	step wire.BillStep
 }
 
 // Workflow bills one account's period. Every step is an activity that first looks
 // whether it has happened; the result of the run is where the cycle stands.
 func Workflow(ctx workflow.Context, in wire.BillInput) (wire.BillStep, error) {
-	b := &bill{in: in, doing: "starting"}
+	b := &bill{in: in}
 	err := workflow.SetQueryHandlerWithOptions(ctx, wire.QueryStatus, func() (wire.BillStep, error) { return b.step, nil },
 		workflow.QueryHandlerOptions{Description: "Where the account's cycle stands: state, reason, digests, totals"})
 	if err != nil {
@@ -152,7 +151,6 @@ func merge(old, step wire.BillStep) wire.BillStep {
 
 // describe shows in the web console where the bill stands, as a table.
 func (b *bill) describe(ctx workflow.Context, doing string) {
-	b.doing = doing
 	s := b.step
 	rows := [][2]string{
 		{"account", b.in.AccountID + " (" + b.in.Environment.String() + ")"}, {"period", b.in.Period}, {"now", doing},

@@ -26,16 +26,6 @@ var resources = map[string]string{
 	"event": "event", "webhook": "webhook",
 }
 
-// Resources lists the names that KeySpec.Permissions knows. Refunds belong to
-// "charge", prices and plans to "price", webhook endpoints to "webhook".
-func Resources() []string {
-	out := make([]string, 0, len(resources))
-	for name := range resources {
-		out = append(out, name)
-	}
-	return out
-}
-
 // AddKey creates an API key.
 func (s *Server) AddKey(spec KeySpec) (*Key, error) {
 	if spec.Mode != Live && spec.Mode != Test {

@@ -66,7 +66,7 @@ type KeySpec struct {
 	Secret string `json:"secret,omitempty"`
 	// Restricted makes a generated key a restricted one.
 	Restricted bool `json:"restricted,omitempty"`
-	// Permissions of a restricted key: resource name (see Resources) to "read"
+	// Permissions of a restricted key: resource name (see the README) to "read"
 	// or "write"; write implies read, absent means none. "*" is the default for all.
 	Permissions map[string]string `json:"permissions,omitempty"`
 	// Revoked keys answer 401.
