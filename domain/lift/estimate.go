@@ -1,8 +1,7 @@
 package lift
 
 import (
-	"errors"
-	"strings"
+	"sync"
 
 	"github.com/liftbill/liftbill/domain/ope"
 )
@@ -34,63 +33,65 @@ func (e Estimate) Interval() (low, high float64) {
 	return e.Result.LowerBound(displayZ), e.Result.UpperBound(displayZ)
 }
 
-// Measure runs the plan's estimator on a unit table. An input that cannot be
-// estimated gives an Estimate with a Refusal, never an error: the guardrail
-// turns it into a withheld line. workers never changes a bit.
+// Measure runs the plan's estimator on a unit table in memory; see [MeasureMoments].
+// workers never changes a bit.
 func Measure(table UnitTable, plan Plan, workers int) (Estimate, error) {
-	lambda, err := decimalIn("lambda", plan.Lambda, "1000000", false)
-	if err != nil {
-		return Estimate{}, err
-	}
-	opt := ope.Options{Lambda: lambda.InexactFloat64(), Workers: workers, WithoutTop: true}
 	e := Estimate{SnapshotID: table.SnapshotID, Units: len(table.Rows), SumMinor: table.SumMinor()}
-	t, err := ope.NewTable(table.Units(plan.Reward.CapMinor), len(plan.Features), plan.Folds)
-	if err == nil {
-		e.Result, err = t.Estimate(opt)
-	}
+	l, err := table.Layout(plan)
 	if err != nil {
-		return e.refuse(err)
+		err = e.refuse(err)
+		return e, err
 	}
-	opt.WithoutTop = false
-	if plan.Reward.CapMinor != nil {
-		plain, err := ope.Estimate(table.Units(nil), len(plan.Features), plan.Folds, opt)
-		if err != nil {
-			return e.refuse(err)
-		}
-		e.Uncapped = &plain
-	}
-	e.Placebo, err = placebo(t, plan, opt)
+	src := table.Stream()
+	var parts [ope.Buckets][]BucketMoments
+	err = eachBucket(workers, func(b int) error {
+		var err error
+		parts[b], err = MomentsOf(l, src, b, b+1, "")
+		return err
+	})
 	if err != nil {
-		return e.refuse(err)
+		err = e.refuse(err)
+		return e, err
 	}
-	return e, nil
-}
-
-// placebo runs the estimator on pre-period revenue where the plan has it.
-func placebo(t *ope.Table, plan Plan, opt ope.Options) (*ope.Result, error) {
-	for j, name := range plan.Features {
-		if name != FeaturePreRevenue {
-			continue
-		}
-		p, err := t.Placebo(j, func(f int) bool { return !strings.HasPrefix(plan.Features[f], FeaturePreRevenue) })
-		if err != nil {
-			return nil, err
-		}
-		r, err := p.Estimate(opt)
-		if err != nil {
-			return nil, err
-		}
-		return &r, nil
+	var buckets []BucketMoments
+	for _, p := range parts {
+		buckets = append(buckets, p...)
 	}
-	return nil, nil //nolint:nilnil // no such feature is not an error
-}
-
-// refuse keeps the reason of a refusal; any other error stays an error.
-func (e Estimate) refuse(err error) (Estimate, error) {
-	var r *ope.Refusal
-	if !errors.As(err, &r) {
+	m, err := MeasureMoments(table.SnapshotID, plan, l, buckets)
+	if err != nil {
 		return Estimate{}, err
 	}
-	e.Result, e.Uncapped, e.Placebo, e.Refusal = ope.Result{}, nil, nil, r.Error()
-	return e, nil
+	m.Estimate.Units, m.Estimate.SumMinor = e.Units, e.SumMinor
+	top, err := m.Top(src, 0, ope.Buckets)
+	if err != nil {
+		return Estimate{}, err
+	}
+	if err := m.Complete(top, src); err != nil {
+		return Estimate{}, err
+	}
+	return m.Estimate, nil
+}
+
+// eachBucket calls fn for every bucket on up to workers goroutines and returns the error
+// of the first bucket that has one.
+func eachBucket(workers int, fn func(b int) error) error {
+	var errs [ope.Buckets]error
+	var wg sync.WaitGroup
+	workers = min(max(workers, 1), ope.Buckets)
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for b := w; b < ope.Buckets; b += workers {
+				errs[b] = fn(b)
+			}
+		}()
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -96,6 +96,7 @@ type Figures struct {
 	SRMZ            Hex            `json:"srm_z"`
 	MinP            Hex            `json:"min_p"`
 	Centre          []Hex          `json:"centre"`
+	Moments         string         `json:"moments"`
 	Models          []ModelFigures `json:"models"`
 	TopPsi          Hex            `json:"top_psi"`
 	WithoutTop      *ReducedFigure `json:"without_top,omitempty"`
@@ -121,7 +122,7 @@ func FiguresOf(r ope.Result) *Figures {
 	f := &Figures{Units: r.Units, Holdout: r.Holdout, HoldoutPayers: r.HoldoutPayers, ObservedMinor: r.Observed,
 		Counterfactual: Hex(r.Counterfactual), T: Hex(r.T), VCR: Hex(r.VCR), VB: Hex(r.VB), V0: Hex(r.V0), V: Hex(r.V), SE: Hex(r.SE),
 		W: Hex(r.W), R: Hex(r.R), ESS: Hex(r.ESS), WeightDominance: Hex(r.WeightDominance), CalibrationZ: Hex(r.CalibrationZ),
-		SRMZ: Hex(r.SRMZ), MinP: Hex(r.MinP), Centre: hexes(r.Centre), TopPsi: Hex(r.TopPsi)}
+		SRMZ: Hex(r.SRMZ), MinP: Hex(r.MinP), Centre: hexes(r.Centre), Moments: r.Moments, TopPsi: Hex(r.TopPsi)}
 	for _, m := range r.Models {
 		f.Models = append(f.Models, ModelFigures{Fold: m.Fold, Trained: m.Trained, Intercept: Hex(m.Intercept), Coef: hexes(m.Coef)})
 	}
@@ -136,7 +137,7 @@ func (f *Figures) result() ope.Result {
 	r := ope.Result{Units: f.Units, Holdout: f.Holdout, HoldoutPayers: f.HoldoutPayers, Observed: f.ObservedMinor,
 		Counterfactual: float64(f.Counterfactual), T: float64(f.T), VCR: float64(f.VCR), VB: float64(f.VB), V0: float64(f.V0), V: float64(f.V),
 		SE: float64(f.SE), W: float64(f.W), R: float64(f.R), ESS: float64(f.ESS), WeightDominance: float64(f.WeightDominance),
-		CalibrationZ: float64(f.CalibrationZ), SRMZ: float64(f.SRMZ), MinP: float64(f.MinP), Centre: floats(f.Centre), TopPsi: float64(f.TopPsi)}
+		CalibrationZ: float64(f.CalibrationZ), SRMZ: float64(f.SRMZ), MinP: float64(f.MinP), Centre: floats(f.Centre), Moments: f.Moments, TopPsi: float64(f.TopPsi)}
 	for _, m := range f.Models {
 		r.Models = append(r.Models, ope.Model{Fold: m.Fold, Trained: m.Trained, Intercept: float64(m.Intercept), Coef: floats(m.Coef)})
 	}

@@ -2,9 +2,11 @@ package lift
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
+	"hash"
+	"math"
 	"sort"
-	"strconv"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/fault"
@@ -71,34 +73,49 @@ func (t UnitTable) SumMinor() int64 {
 func (t UnitTable) Units(capMinor *int64) []ope.Unit {
 	out := make([]ope.Unit, len(t.Rows))
 	for i := range t.Rows {
-		r := &t.Rows[i]
-		y := r.YMinor
+		out[i] = t.Rows[i].unit()
 		if capMinor != nil {
-			y = min(y, *capMinor)
+			out[i].Y = min(out[i].Y, *capMinor)
 		}
-		out[i] = ope.Unit{ID: r.UnitID, Holdout: r.Arm == ArmHoldout, P: r.BaselineProb, Y: y, X: r.Features}
 	}
 	return out
 }
 
-// Digest is the hex Merkle root over the 256 buckets of the table. A bucket's
-// leaf is SHA256(0x00 rows); a row is unit_id, 0x00, "1" or "0" for the holdout,
-// 0x00, y_minor in decimal, 0x00, the probability of the baseline and then each
-// feature as hexadecimal floats, each behind 0x00, and a final 0x0A. A node is
-// SHA256(0x01 left right).
+// unit is the row as the estimator reads it, without a cap.
+func (r *UnitRow) unit() ope.Unit {
+	return ope.Unit{ID: r.UnitID, Holdout: r.Arm == ArmHoldout, P: r.BaselineProb, Y: r.YMinor, X: r.Features}
+}
+
+// Digest is the hex Merkle root over the 256 buckets of the table. A bucket's leaf is
+// SHA256(0x00 rows), a node is SHA256(0x01 left right), and a row is, without anything
+// between: the bytes of unit_id, 0x00, one byte 1 for the holdout and 0 otherwise, and
+// then, each as eight bytes big-endian, y_minor (two's complement), the bits (IEEE 754)
+// of the probability of the baseline and the bits of each feature in the plan's order.
 func (t UnitTable) Digest() string {
-	var level [ope.Buckets][sha256.Size]byte
-	bufs := make([][]byte, ope.Buckets)
-	for b := range bufs {
-		bufs[b] = []byte{0}
+	var leaves [ope.Buckets]hash.Hash
+	for b := range leaves {
+		leaves[b] = newLeaf()
 	}
+	var buf []byte
 	for i := range t.Rows {
-		b := ope.BucketOf(t.Rows[i].UnitID)
-		bufs[b] = appendRow(bufs[b], &t.Rows[i])
+		buf = appendRow(buf[:0], &t.Rows[i])
+		leaves[ope.BucketOf(t.Rows[i].UnitID)].Write(buf) //nolint:errcheck,gosec // a hash never fails
 	}
-	for b := range bufs {
-		level[b] = sha256.Sum256(bufs[b])
+	var level [ope.Buckets][sha256.Size]byte
+	for b := range leaves {
+		leaves[b].Sum(level[b][:0])
 	}
+	return merkleRoot(level)
+}
+
+// newLeaf begins the leaf of a bucket.
+func newLeaf() hash.Hash {
+	h := sha256.New()
+	h.Write([]byte{0}) //nolint:errcheck,gosec // a hash never fails
+	return h
+}
+
+func merkleRoot(level [ope.Buckets][sha256.Size]byte) string {
 	for width := ope.Buckets; width > 1; width /= 2 {
 		for i := range width / 2 {
 			node := append([]byte{1}, level[2*i][:]...)
@@ -109,17 +126,17 @@ func (t UnitTable) Digest() string {
 }
 
 func appendRow(buf []byte, r *UnitRow) []byte {
-	held := byte('0')
+	held := byte(0)
 	if r.Arm == ArmHoldout {
-		held = '1'
+		held = 1
 	}
-	buf = append(append(buf, r.UnitID...), 0, held, 0)
-	buf = strconv.AppendInt(buf, r.YMinor, 10)
-	buf = append(append(buf, 0), hexFloat(r.BaselineProb)...)
+	buf = append(append(buf, r.UnitID...), 0, held)
+	buf = binary.BigEndian.AppendUint64(buf, uint64(r.YMinor)) //nolint:gosec // the bits, whatever they mean
+	buf = binary.BigEndian.AppendUint64(buf, math.Float64bits(r.BaselineProb))
 	for _, x := range r.Features {
-		buf = append(append(buf, 0), hexFloat(x)...)
+		buf = binary.BigEndian.AppendUint64(buf, math.Float64bits(x))
 	}
-	return append(buf, '\n')
+	return buf
 }
 
 // tables builds the table of every snapshot and the pooled one.
