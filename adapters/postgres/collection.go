@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/measure"
@@ -122,133 +123,30 @@ func (c *Cycles) NewestEvent(ctx context.Context, connectionID string) (string, 
 	return r.EventID, r.Created.UTC(), wrap(err)
 }
 
-type unitDoc struct {
-	SnapshotID    string    `json:"snapshot_id"`
-	UnitID        string    `json:"unit_id"`
-	Holdout       bool      `json:"holdout"`
-	BaselineProb  float64   `json:"baseline_prob"`
-	YMinor        int64     `json:"y_minor"`
-	Features      []float64 `json:"features"`
-	FirstExposure time.Time `json:"first_exposure"`
-}
-
 // SaveCollection freezes everything in one transaction. Whoever comes second finds
 // the watermark set and changes nothing.
 func (c *Cycles) SaveCollection(ctx context.Context, cycleID string, col measure.Collection, at time.Time) error {
-	err := c.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		var locked cycleRow
-		if err := tx.Raw("SELECT * FROM cycles WHERE id = ? FOR UPDATE", cycleID).Scan(&locked).Error; err != nil {
+	return c.db.nativeTx(ctx, func(tx pgx.Tx) error {
+		var frozen bool
+		if err := tx.QueryRow(ctx, "SELECT watermark IS NOT NULL FROM cycles WHERE id = $1 FOR UPDATE", cycleID).Scan(&frozen); err != nil || frozen {
 			return err
 		}
-		if locked.Watermark != nil {
-			return nil
-		}
 		for _, b := range col.Buckets {
-			err := tx.Exec(`INSERT INTO cycle_buckets (cycle_id, bucket, snapshot_id, currency, amount_minor, events) VALUES (?, ?, ?, ?, ?, ?)`,
-				cycleID, b.Name, b.SnapshotID, b.Currency, b.SumMinor, b.Events).Error
+			_, err := tx.Exec(ctx, `INSERT INTO cycle_buckets (cycle_id, bucket, snapshot_id, currency, amount_minor, events) VALUES ($1, $2, $3, $4, $5, $6)`,
+				cycleID, b.Name, b.SnapshotID, b.Currency, b.SumMinor, b.Events)
 			if err != nil {
 				return err
 			}
 		}
 		for _, t := range col.Tables {
-			if err := saveTable(tx, cycleID, t); err != nil {
+			if err := saveTable(ctx, tx, cycleID, t); err != nil {
 				return err
 			}
 		}
-		return tx.Exec(`UPDATE cycles SET watermark = ?, source_watermark = ?, input_digest = ?, paid_minor = ?, stripe_net_minor = ?, state = 'computing', updated_at = ?
-			WHERE id = ?`, col.Watermark, col.SourceWatermark, col.InputDigest, col.PaidMinor, col.StripeNetMinor, at, cycleID).Error
+		_, err := tx.Exec(ctx, `UPDATE cycles SET watermark = $1, source_watermark = $2, input_digest = $3, paid_minor = $4, stripe_net_minor = $5, state = 'computing', updated_at = $6
+			WHERE id = $7`, col.Watermark, col.SourceWatermark, col.InputDigest, col.PaidMinor, col.StripeNetMinor, at, cycleID)
+		return err
 	})
-	return wrap(err)
-}
-
-// unitBatch bounds one statement's document.
-const unitBatch = 5000
-
-func saveTable(tx *gorm.DB, cycleID string, t measure.Table) error {
-	inputs, err := json.Marshal(t.Inputs)
-	if err != nil {
-		return err
-	}
-	evidence, err := json.Marshal(t.Evidence)
-	if err != nil {
-		return err
-	}
-	if err := tx.Exec(`INSERT INTO cycle_inputs (cycle_id, snapshot_id, inputs, evidence) VALUES (?, ?, ?, ?)`, cycleID, t.SnapshotID, string(inputs), string(evidence)).Error; err != nil {
-		return err
-	}
-	docs := make([]unitDoc, 0, unitBatch)
-	for i, r := range t.Rows {
-		docs = append(docs, unitDoc{
-			SnapshotID: t.SnapshotID, UnitID: r.UnitID, Holdout: r.Arm == lift.ArmHoldout, BaselineProb: r.BaselineProb,
-			YMinor: r.YMinor, Features: r.Features, FirstExposure: r.FirstExposure,
-		})
-		if len(docs) < unitBatch && i < len(t.Rows)-1 {
-			continue
-		}
-		doc, err := json.Marshal(docs)
-		if err != nil {
-			return err
-		}
-		err = tx.Exec(`INSERT INTO cycle_units (cycle_id, snapshot_id, unit_id, holdout, baseline_prob, y_minor, features, first_exposure)
-			SELECT ?, snapshot_id, unit_id, holdout, baseline_prob, y_minor, features, first_exposure
-			FROM jsonb_to_recordset(?::jsonb) AS u(snapshot_id text, unit_id text, holdout boolean, baseline_prob float8, y_minor bigint, features float8[], first_exposure timestamptz)`,
-			cycleID, string(doc)).Error
-		if err != nil {
-			return err
-		}
-		docs = docs[:0]
-	}
-	return nil
-}
-
-// Tables loads the frozen unit tables in the order of their snapshots, pooled last.
-func (c *Cycles) Tables(ctx context.Context, cy measure.Cycle) ([]measure.Table, error) {
-	var heads []struct{ SnapshotID, Inputs, Evidence string }
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT snapshot_id, inputs, evidence FROM cycle_inputs WHERE cycle_id = ? ORDER BY snapshot_id = ?, snapshot_id`,
-		cy.ID, lift.SnapshotPooled).Scan(&heads).Error
-	if err != nil {
-		return nil, wrap(err)
-	}
-	out := make([]measure.Table, len(heads))
-	for i, h := range heads {
-		if err := json.Unmarshal([]byte(h.Inputs), &out[i].Inputs); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal([]byte(h.Evidence), &out[i].Evidence); err != nil {
-			return nil, err
-		}
-		if out[i].UnitTable, err = c.unitTable(ctx, cy, h.SnapshotID); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func (c *Cycles) unitTable(ctx context.Context, cy measure.Cycle, snapshotID string) (lift.UnitTable, error) {
-	rows, err := c.db.gorm.WithContext(ctx).Raw(`SELECT unit_id, holdout, baseline_prob, y_minor, features::text, first_exposure
-		FROM cycle_units WHERE cycle_id = ? AND snapshot_id = ? ORDER BY unit_id`, cy.ID, snapshotID).Rows()
-	if err != nil {
-		return lift.UnitTable{}, wrap(err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
-	var units []lift.UnitRow
-	for rows.Next() {
-		var u lift.UnitRow
-		var held bool
-		var features floats
-		if err := rows.Scan(&u.UnitID, &held, &u.BaselineProb, &u.YMinor, &features, &u.FirstExposure); err != nil {
-			return lift.UnitTable{}, wrap(err)
-		}
-		u.Arm, u.Features, u.FirstExposure = lift.ArmPolicy, features, u.FirstExposure.UTC()
-		if held {
-			u.Arm = lift.ArmHoldout
-		}
-		units = append(units, u)
-	}
-	if err := rows.Err(); err != nil {
-		return lift.UnitTable{}, wrap(err)
-	}
-	return lift.NewUnitTable(snapshotID, cy.Plan.Plan().Features, units)
 }
 
 // PreviousCase is the case that a new readout is chained to.
@@ -270,6 +168,9 @@ func (c *Cycles) SaveReadouts(ctx context.Context, cy measure.Cycle, readouts []
 			if err := saveReadout(tx, cy, r, string(buildDoc), at); err != nil {
 				return err
 			}
+		}
+		if err := tx.Exec(`DELETE FROM cycle_moments WHERE cycle_id = ?`, cy.ID).Error; err != nil {
+			return err
 		}
 		return tx.Exec(`UPDATE cycles SET updated_at = ? WHERE id = ? AND state = 'computing'`, at, cy.ID).Error
 	})

@@ -27,8 +27,9 @@ type Service struct {
 	SaltContext func(planID string) string
 	// Build names compiler, commit and modules; it stands beside a readout, unhashed.
 	Build map[string]string
-	// Workers is the number of goroutines of the estimator; it never changes a bit.
-	Workers int
+	// PartitionUnits is how many units are worth a worker of their own; 0 is the default.
+	// It never changes a bit.
+	PartitionUnits int
 }
 
 // Summary is what a step reports to its caller: identifiers, counts and digests only.
@@ -43,6 +44,8 @@ type Summary struct {
 	Cases       []string
 	Passed      int
 	Withheld    int
+	// Partitions is into how many parts the units are worth cutting, at least 1.
+	Partitions int
 }
 
 // Open makes the cycle's row, or finds it.
@@ -63,7 +66,7 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 	}
 	sum := Summary{CycleID: c.ID, Environment: c.Account.Environment, State: c.State}
 	if !c.Watermark.IsZero() {
-		return sum, nil
+		return s.frozen(ctx, c, sum)
 	}
 	progress(0, 4, "classifying what was received")
 	if err := s.Drainer.DrainAll(ctx, c.Account.SourceConnection); err != nil {
@@ -89,9 +92,21 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 		return sum, err
 	}
 	sum.State, sum.InputDigest = billing.Computing, col.InputDigest
-	if t, ok := pooled(col.Tables); ok {
-		sum.Units, sum.Decisions, sum.Revenue = len(t.Rows), t.Inputs.Decisions, t.Inputs.Revenue.Events
+	return s.frozen(ctx, c, sum)
+}
+
+// frozen tells from the frozen tables how much there is to measure.
+func (s *Service) frozen(ctx context.Context, c Cycle, sum Summary) (Summary, error) {
+	heads, err := s.Ledger.Heads(ctx, c)
+	if err != nil {
+		return sum, err
 	}
+	for _, h := range heads {
+		if h.SnapshotID == lift.SnapshotPooled {
+			sum.Units, sum.Decisions, sum.Revenue = h.Inputs.Units, h.Inputs.Decisions, h.Inputs.Revenue.Events
+		}
+	}
+	sum.Partitions = s.partitions(sum.Units)
 	return sum, nil
 }
 
@@ -146,7 +161,11 @@ func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time
 	digest := sha256.New()
 	for _, t := range append(append([]lift.UnitTable{}, joined.Tables...), joined.Pooled) {
 		in := lift.InputsOf(joined, t, watermark)
-		col.Tables = append(col.Tables, Table{UnitTable: t, Inputs: in, Evidence: evidence.forTable(t)})
+		layout, err := t.Layout(plan)
+		if err != nil {
+			return Collection{}, err
+		}
+		col.Tables = append(col.Tables, Table{UnitTable: t, Layout: layout, Inputs: in, Evidence: evidence.forTable(t)})
 		digest.Write([]byte(t.SnapshotID + "\x00" + in.UnitDigest + "\n"))
 	}
 	col.InputDigest = hex.EncodeToString(digest.Sum(nil))
@@ -212,13 +231,4 @@ func bucketsOf(j lift.Joined, outside []OutOfScope, currency string) []Bucket {
 		out = append(out, Bucket{Name: o.Reason, Currency: o.Currency, SumMinor: o.SumMinor, Events: o.Events})
 	}
 	return out
-}
-
-func pooled(tables []Table) (Table, bool) {
-	for _, t := range tables {
-		if t.SnapshotID == lift.SnapshotPooled {
-			return t, true
-		}
-	}
-	return Table{}, false
 }

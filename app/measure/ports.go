@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/ope"
 	"github.com/liftbill/liftbill/domain/period"
 )
 
@@ -73,8 +74,17 @@ type Bucket struct {
 // Table is one unit table with what is known about it.
 type Table struct {
 	lift.UnitTable
+	Layout   ope.Layout
 	Inputs   lift.Inputs
 	Evidence lift.Evidence
+}
+
+// Head is a frozen unit table without its units.
+type Head struct {
+	SnapshotID string
+	Layout     ope.Layout
+	Inputs     lift.Inputs
+	Evidence   lift.Evidence
 }
 
 // Ledger stores cycles, their frozen inputs and their readouts.
@@ -95,12 +105,21 @@ type Ledger interface {
 	// SaveCollection freezes the inputs and moves the cycle on, in one transaction.
 	// A cycle that has a watermark keeps what it has.
 	SaveCollection(ctx context.Context, cycleID string, c Collection, at time.Time) error
-	// Tables loads the frozen unit tables.
-	Tables(ctx context.Context, c Cycle) ([]Table, error)
+	// Heads lists the frozen unit tables in the order of their snapshots, pooled last.
+	Heads(ctx context.Context, c Cycle) ([]Head, error)
+	// Units streams the frozen units of a snapshot; it holds a connection while it is read.
+	Units(ctx context.Context, cycleID, snapshotID string) lift.Source
+	// SaveMoments keeps what a pass over the buckets from up to to left; buckets without
+	// units are kept as such. Again is no change.
+	SaveMoments(ctx context.Context, cycleID, snapshotID string, from, to int, m []lift.BucketMoments) error
+	// Moments are the kept moments of the buckets from up to to; whole is false when any of
+	// these buckets was not kept.
+	Moments(ctx context.Context, cycleID string, h Head, from, to int) (m []lift.BucketMoments, whole bool, err error)
 	// PreviousCase is the case ID of the snapshot's latest readout before the period, empty for the first.
 	PreviousCase(ctx context.Context, accountID, snapshotID, beforePeriod string) (string, error)
-	// SaveReadouts stores readouts under their case IDs and moves the cycle on. The same
-	// case again is no change; another case for the same snapshot is a Conflict.
+	// SaveReadouts stores readouts under their case IDs, moves the cycle on and drops the
+	// kept moments. The same case again is no change; another case for the same snapshot is
+	// a Conflict.
 	SaveReadouts(ctx context.Context, c Cycle, readouts []lift.Readout, build map[string]string, at time.Time) error
 }
 

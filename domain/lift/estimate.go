@@ -1,6 +1,7 @@
 package lift
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/liftbill/liftbill/domain/ope"
@@ -33,14 +34,40 @@ func (e Estimate) Interval() (low, high float64) {
 	return e.Result.LowerBound(displayZ), e.Result.UpperBound(displayZ)
 }
 
+// RefusedEstimate is the estimate of a table that a pass refused; an error that is no
+// refusal stays an error.
+func RefusedEstimate(snapshotID string, units int, sumMinor int64, err error) (Estimate, error) {
+	e := Estimate{SnapshotID: snapshotID, Units: units, SumMinor: sumMinor}
+	err = e.refuse(err)
+	return e, err
+}
+
+// IsRefusal reports whether an error says that the data cannot be estimated, as against
+// that they could not be read.
+func IsRefusal(err error) bool {
+	var r *ope.Refusal
+	return errors.As(err, &r)
+}
+
+// refuse keeps the reason of a refusal; any other error stays an error.
+func (e *Estimate) refuse(err error) error {
+	var r *ope.Refusal
+	if !errors.As(err, &r) {
+		return err
+	}
+	e.Result, e.Uncapped, e.Placebo, e.Refusal = ope.Result{}, nil, nil, r.Error()
+	return nil
+}
+
 // Measure runs the plan's estimator on a unit table in memory; see [MeasureMoments].
 // workers never changes a bit.
 func Measure(table UnitTable, plan Plan, workers int) (Estimate, error) {
-	e := Estimate{SnapshotID: table.SnapshotID, Units: len(table.Rows), SumMinor: table.SumMinor()}
+	refused := func(err error) (Estimate, error) {
+		return RefusedEstimate(table.SnapshotID, len(table.Rows), table.SumMinor(), err)
+	}
 	l, err := table.Layout(plan)
 	if err != nil {
-		err = e.refuse(err)
-		return e, err
+		return refused(err)
 	}
 	src := table.Stream()
 	var parts [ope.Buckets][]BucketMoments
@@ -50,8 +77,7 @@ func Measure(table UnitTable, plan Plan, workers int) (Estimate, error) {
 		return err
 	})
 	if err != nil {
-		err = e.refuse(err)
-		return e, err
+		return refused(err)
 	}
 	var buckets []BucketMoments
 	for _, p := range parts {
@@ -61,7 +87,6 @@ func Measure(table UnitTable, plan Plan, workers int) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
-	m.Estimate.Units, m.Estimate.SumMinor = e.Units, e.SumMinor
 	top, err := m.Top(src, 0, ope.Buckets)
 	if err != nil {
 		return Estimate{}, err

@@ -2,7 +2,6 @@ package lift
 
 import (
 	"crypto/sha256"
-	"errors"
 	"hash"
 	"iter"
 	"sort"
@@ -22,12 +21,10 @@ type PlacedUnit struct {
 type Source func(from, to int) iter.Seq2[PlacedUnit, error]
 
 // Layout is how the table's moments are laid out: it is fixed when the table is
-// frozen, so that whoever reads a part of it later adds up the same.
+// frozen, so that whoever reads a part of it later adds up the same. A table that the
+// estimator will refuse gets a layout too, with its centre at zero: the refusal belongs
+// into the readout.
 func (t UnitTable) Layout(plan Plan) (ope.Layout, error) {
-	var capMinor int64
-	if plan.Reward.CapMinor != nil {
-		capMinor = *plan.Reward.CapMinor
-	}
 	head := UnitTable{Rows: t.Rows[:min(len(t.Rows), ope.CentreRows)]}.Units(nil)
 	shared := 0.0
 	if len(t.Rows) > 0 {
@@ -39,7 +36,11 @@ func (t UnitTable) Layout(plan Plan) (ope.Layout, error) {
 			break
 		}
 	}
-	return ope.NewLayout(len(plan.Features), plan.Folds, capMinor, shared, head)
+	l, err := ope.NewLayout(len(plan.Features), plan.Folds, plan.capMinor(), shared, head)
+	if err != nil {
+		return ope.NewLayout(len(plan.Features), plan.Folds, plan.capMinor(), 0, nil)
+	}
+	return l, nil
 }
 
 // Stream is the table as a Source.
@@ -124,6 +125,10 @@ type Measurement struct {
 // an error: the guardrail turns it into a withheld line.
 func MeasureMoments(snapshotID string, plan Plan, l ope.Layout, buckets []BucketMoments) (*Measurement, error) {
 	m := &Measurement{Estimate: Estimate{SnapshotID: snapshotID}, layout: l, plan: plan, buckets: buckets}
+	for _, b := range buckets {
+		m.Estimate.Units += b.Partial.Units()
+		m.Estimate.SumMinor += b.Partial.SumMinor()
+	}
 	var leaves [ope.Buckets][sha256.Size]byte
 	for b := range leaves {
 		newLeaf().Sum(leaves[b][:0])
@@ -136,7 +141,6 @@ func MeasureMoments(snapshotID string, plan Plan, l ope.Layout, buckets []Bucket
 	if err != nil {
 		return m, m.Estimate.refuse(err)
 	}
-	m.Estimate.Units, m.Estimate.SumMinor = moments.Units(), moments.SumMinor()
 	spec, err := plan.spec(ope.OutcomeRevenue)
 	if err != nil {
 		return nil, err
@@ -239,14 +243,4 @@ func partials(buckets, instead []BucketMoments) iter.Seq2[int, *ope.Partial] {
 			}
 		}
 	}
-}
-
-// refuse keeps the reason of a refusal; any other error stays an error.
-func (e *Estimate) refuse(err error) error {
-	var r *ope.Refusal
-	if !errors.As(err, &r) {
-		return err
-	}
-	e.Result, e.Uncapped, e.Placebo, e.Refusal = ope.Result{}, nil, nil, r.Error()
-	return nil
 }

@@ -108,10 +108,6 @@ func Merge(l Layout, buckets iter.Seq2[int, *Partial]) (*Moments, error) {
 	return m, nil
 }
 
-// Units is N; SumMinor is the exact sum of the outcomes without a cap.
-func (m *Moments) Units() int      { return int(m.total.units) }
-func (m *Moments) SumMinor() int64 { return m.total.sumMinor }
-
 // column is the position of an outcome in z.
 func (m *Moments) column(outcome int) int {
 	switch outcome {

@@ -80,7 +80,7 @@ func (d *Deployment) Reconcile() *reconcile.Service {
 func (d *Deployment) Measure() *measure.Service {
 	return &measure.Service{
 		Ledger: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
-		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"}, Workers: 2,
+		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"},
 	}
 }
 
