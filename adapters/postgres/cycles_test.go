@@ -245,7 +245,8 @@ func (w *world) requireMomentsAreKept(cycles *postgres.Cycles, cy measure.Cycle,
 	want, err := lift.MomentsOf(h.Layout, table.Stream(), 0, ope.Buckets, "")
 	require.ErrorContains(w.t, err, "beyond 2^53", "the table of this test is refused, so only its empty part is kept")
 	require.Empty(w.t, want)
-	for range src(0, ope.Buckets) {
+	for _, err := range src(0, ope.Buckets) {
+		require.NoError(w.t, err)
 		break
 	}
 	filled := int(ope.BucketOf(table.Rows[0].UnitID))

@@ -85,12 +85,12 @@ func TestAStreamThatFailsIsNoRefusal(t *testing.T) {
 	broken := func(from, to int) iter.Seq2[lift.PlacedUnit, error] {
 		return func(yield func(lift.PlacedUnit, error) bool) {
 			n := 0
-			for u := range table.Stream()(from, to) {
+			for u, err := range table.Stream()(from, to) {
 				if n++; n > 100 {
 					yield(lift.PlacedUnit{}, gone)
 					return
 				}
-				if !yield(u, nil) {
+				if !yield(u, err) {
 					return
 				}
 			}

@@ -27,9 +27,10 @@ func newPartial(l Layout) *Partial {
 	}
 }
 
-// Units is the number of units that were added, SumMinor the exact sum of their
-// outcomes without a cap.
-func (p *Partial) Units() int      { return int(p.units) }
+// Units is the number of units that were added.
+func (p *Partial) Units() int { return int(p.units) }
+
+// SumMinor is the exact sum of their outcomes without a cap, in minor units.
 func (p *Partial) SumMinor() int64 { return p.sumMinor }
 
 // merge adds the moments of a later bucket; the caller fixes the order.

@@ -179,7 +179,7 @@ func TestMomentsOfAnotherLayoutOrOrderAreRefused(t *testing.T) {
 	}
 	l := layout(1)
 	for name, seq := range map[string]iter.Seq2[int, *ope.Partial]{
-		"twice":          func(yield func(int, *ope.Partial) bool) { _ = yield(3, part(l)) && yield(3, part(l)) },
+		"twice":          func(yield func(int, *ope.Partial) bool) { _ = yield(4, part(l)) && yield(3+1, part(l)) },
 		"descending":     func(yield func(int, *ope.Partial) bool) { _ = yield(3, part(l)) && yield(2, part(l)) },
 		"beyond":         func(yield func(int, *ope.Partial) bool) { yield(ope.Buckets, part(l)) },
 		"another layout": func(yield func(int, *ope.Partial) bool) { yield(0, part(layout(2))) },
