@@ -11,6 +11,10 @@ MAKEFLAGS     += --no-print-directory
 DEMO_FLAGS ?=
 # Where shared test vectors lie, for `make cases`.
 CASES ?= ../shared/cases
+# Seed and length of `make campaign`, and more of its flags.
+SEED ?= 1
+N ?= 30000
+CAMPAIGN_FLAGS ?=
 # Extra flags of `go test`, for instance: make test TEST_FLAGS='-run TestMRR -v'
 TEST_FLAGS ?=
 
@@ -80,6 +84,10 @@ test-e2e: build ## The tests that need the real Temporal server, a browser or th
 .PHONY: simulate
 simulate: go ## Count in simulated worlds how often estimate and bill are wrong; rewrites docs/validation.md
 	go run ./cmd/liftbill simulate --out docs/validation.md
+
+.PHONY: campaign
+campaign: go ## Fault campaign of the write-back with its mutants (SEED=1 N=30000 CAMPAIGN_FLAGS=...)
+	go run ./cmd/campaign --seed $(SEED) --n $(N) $(CAMPAIGN_FLAGS)
 
 .PHONY: cases
 cases: go ## Check the shared test vectors (CASES=folder)

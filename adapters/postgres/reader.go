@@ -39,7 +39,7 @@ const summarySelect = `
 		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned
 	FROM cycles c JOIN accounts a ON a.id = c.account_id JOIN contracts k ON k.id = c.contract_id
 	LEFT JOIN invoices i ON i.cycle_id = c.id
-	LEFT JOIN writeback_intents w ON w.cycle_id = c.id
+	LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'
 	LEFT JOIN LATERAL (
 		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0) AS withheld,
 			count(*) FILTER (WHERE fee_minor > 0) AS billed
@@ -57,7 +57,7 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 		StripeInvoiceID: r.StripeInvoiceID, InvoiceNumber: r.InvoiceNumber, WorkflowID: r.WorkflowID, UpdatedAt: r.UpdatedAt.UTC(),
 	}
 	v.Environment = environmentOf(r.Environment)
-	v.NextAction = v.State.NextAction()
+	v.NextAction = billing.NextAction(v.State, v.Reason)
 	if r.StripeMinor != nil {
 		d := r.EngineMinor - *r.StripeMinor
 		v.DifferenceMinor = &d
@@ -177,7 +177,7 @@ func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 		FROM readouts r
 		LEFT JOIN policy_snapshots s ON s.account_id = r.account_id AND s.id = r.snapshot_id
 		LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id
-		LEFT JOIN writeback_intents w ON w.cycle_id = r.cycle_id
+		LEFT JOIN writeback_intents w ON w.cycle_id = r.cycle_id AND w.state <> 'superseded'
 		LEFT JOIN writeback_lines wl ON wl.intent_id = w.id AND wl.line = r.snapshot_id
 		WHERE r.cycle_id = ? AND r.snapshot_id <> ? ORDER BY r.snapshot_id`, t.ID, lift.SnapshotPooled).Scan(&t.Lines).Error
 	for _, l := range t.Lines {
@@ -193,7 +193,7 @@ func tieOutWriteBack(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) erro
 		ID, HostedURL, PDFURL, StripeStatus string
 		FinalizedAt                         *time.Time
 	}
-	err := tx.WithContext(ctx).Raw(`SELECT id, hosted_url, pdf_url, stripe_status, finalized_at FROM writeback_intents WHERE cycle_id = ?`, t.ID).Scan(&w).Error
+	err := tx.WithContext(ctx).Raw(`SELECT id, hosted_url, pdf_url, stripe_status, finalized_at FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded'`, t.ID).Scan(&w).Error
 	if err != nil || w.ID == "" {
 		return err
 	}

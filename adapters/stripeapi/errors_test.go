@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,8 +116,42 @@ func TestThrottleSaysHowLong(t *testing.T) {
 		err := stripeapi.SendOp(t.Context(), w.client, secretKey(t, liveText), "x", http.MethodPost, "/v1/invoices")
 		var wait interface{ RetryAfter() time.Duration }
 		require.ErrorAs(t, err, &wait)
-		require.Equal(t, want, wait.RetryAfter(), header)
+		require.GreaterOrEqual(t, wait.RetryAfter(), want, header)
+		require.Less(t, wait.RetryAfter(), want+time.Second, header)
 	}
+}
+
+// Those who are told to slow down at the same time do not come back at the same time.
+func TestThrottledRequestsSpread(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	w := worldOn(t, http.HandlerFunc(func(res http.ResponseWriter, _ *http.Request) {
+		res.Header().Set("Request-Id", fmt.Sprintf("req_%d", n.Add(1)))
+		res.WriteHeader(429)
+		_, _ = res.Write([]byte(body("invalid_request_error", "rate_limit", "")))
+	}))
+	waits := map[time.Duration]bool{}
+	for range 20 {
+		err := stripeapi.SendOp(t.Context(), w.client, secretKey(t, liveText), "x", http.MethodPost, "/v1/invoices")
+		var wait interface{ RetryAfter() time.Duration }
+		require.ErrorAs(t, err, &wait)
+		waits[wait.RetryAfter()] = true
+	}
+	require.Greater(t, len(waits), 10)
+}
+
+// A connection that Stripe asked to slow down stands still as a whole.
+func TestThrottledConnectionStandsStill(t *testing.T) {
+	t.Parallel()
+	wait, hold := stripeapi.Held(100, time.Millisecond)
+	require.NoError(t, wait(t.Context()))
+	hold(time.Hour)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, wait(ctx), context.DeadlineExceeded)
+	wait, hold = stripeapi.Held(100, time.Millisecond)
+	hold(10 * time.Millisecond)
+	require.NoError(t, wait(t.Context()))
 }
 
 func TestMissingPermissionIsNamed(t *testing.T) {

@@ -3,6 +3,7 @@ package stripeapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -101,6 +102,10 @@ func (s *session) call(ctx context.Context, r request) (json.RawMessage, error) 
 	err := s.backend.CallRaw(r.method, r.path, s.key.Reveal(), values, common, &a)
 	if err != nil {
 		err = classify(r, x, err)
+		var slow *Throttle
+		if errors.As(err, &slow) {
+			s.limit.hold(slow.After)
+		}
 	} else {
 		err = checkLivemode(a.raw, s.env, s.role.strict)
 		if r.method != http.MethodGet {

@@ -15,6 +15,11 @@ type Service struct {
 	Ledger  Ledger
 	Writers Writers
 	Clock   clock.Clock
+	// Book, Payers and Setups are for accounts whose payer is to be found, or is to enter
+	// a payment method.
+	Book   PayerBook
+	Payers Payers
+	Setups Setups
 }
 
 // Outcome is what a step reports: identifiers, counts and amounts only.
@@ -33,18 +38,11 @@ type Outcome struct {
 	Redo bool
 }
 
-// Reasons with which a cycle ends or waits.
+// Reasons with which a cycle ends; those with which it waits are billing.Unmet.
 const (
 	ReasonNothingBillable = "nothing_billable"
 	ReasonBelowMinimum    = "below_minimum_charge"
 	ReasonTestMode        = "test_mode"
-	ReasonIssuerMissing   = "issuer_missing"
-	ReasonIssuerPaused    = "issuer_paused"
-	ReasonPayerMissing    = "payer_missing"
-	ReasonPayerDeleted    = "payer_deleted"
-	ReasonPayerEmail      = "payer_email_missing"
-	// ReasonNeedsPayerAction: automatic collection needs a payment method on file.
-	ReasonNeedsPayerAction = "needs_payer_action"
 )
 
 // Draft settles and prices a cycle from its stored readouts and stores the
@@ -128,13 +126,9 @@ func next(j Judged, p Proposal) (billing.CycleState, string) {
 		return billing.Withheld, p.Reason
 	case !p.Priced.Total.IsPositive():
 		return billing.Withheld, ReasonNothingBillable
-	case !j.IssuerConnected:
-		return billing.Blocked, ReasonIssuerMissing
-	case j.IssuerPaused:
-		return billing.Blocked, ReasonIssuerPaused
-	case j.Account.PayerCustomer == "":
-		return billing.Blocked, ReasonPayerMissing
-	default:
-		return billing.Writing, ""
 	}
+	if reason := j.unmet(); reason != "" {
+		return billing.Blocked, reason
+	}
+	return billing.Writing, ""
 }

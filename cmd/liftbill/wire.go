@@ -114,7 +114,10 @@ func (a *app) measure() *measure.Service {
 }
 
 func (a *app) invoicing() *invoicing.Service {
-	return &invoicing.Service{Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock}
+	return &invoicing.Service{
+		Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock,
+		Book: a.db.NewPayerBook(a.box), Payers: stripeapi.NewPayers(a.stripe), Setups: stripeapi.NewSetups(a.stripe),
+	}
 }
 
 func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {

@@ -56,6 +56,8 @@ type Connection struct {
 	UserIDKey string
 	KeyMask   string
 	Paused    bool
+	// WriteBackOff: no invoice is written through it, whatever else it does.
+	WriteBackOff bool
 }
 
 // DefaultUserIDKey is the metadata entry that joins Stripe customers to the decision log.

@@ -75,15 +75,16 @@ func NewBill(t testing.TB, l *Ledger, setup ...func(*Bill)) *Bill {
 	return b
 }
 
+func planLine(id string, amount int64) billing.PlanLine {
+	return billing.PlanLine{Line: id, AmountMinor: amount, Description: "Measured lift of " + id, Metadata: map[string]string{"lb_line": id, "lb_snapshot": id, "lb_readout": "case-" + id}}
+}
+
 func planFor(accountID, customer string) billing.InvoicePlan {
-	line := func(id string, amount int64) billing.PlanLine {
-		return billing.PlanLine{Line: id, AmountMinor: amount, Description: "Measured lift of " + id, Metadata: map[string]string{"lb_line": id, "lb_snapshot": id, "lb_readout": "case-" + id}}
-	}
 	p := billing.InvoicePlan{
 		Key:     billing.IntentKey{IssuerConnection: accountID + "-stripe", Customer: customer, Currency: "usd", Period: "2026-10", Part: "1/1"},
 		CycleID: accountID + ".2026-10", AccountID: accountID, CollectionMethod: billing.SendInvoice, DaysUntilDue: 30, Description: "Measured incremental revenue",
 		PeriodStart: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC).Unix(), PeriodEnd: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Unix(),
-		Lines: []billing.PlanLine{line("snap-a", 12_345), line("snap-b", 678)},
+		Lines: []billing.PlanLine{planLine("snap-a", 12_345), planLine("snap-b", 678)},
 	}
 	p.Metadata = map[string]string{"lb_key": p.Key.StripeKey(), "lb_cycle": p.Key.Period, "lb_env": "live", "lb_readouts_1": "case-snap-a,case-snap-b", "lb_plan_sha256": p.Hash()}
 	return p
@@ -119,7 +120,10 @@ func (b *Bill) NewProcess(t testing.TB) *invoicing.Service {
 		Clock: b.Clock, Logger: slog.New(slog.DiscardHandler), ConnectionKey: b.Ledger.connectionKey,
 	})
 	require.NoError(t, err)
-	s := &invoicing.Service{Ledger: b.Ledger.DB.NewInvoicing(), Writers: stripeapi.NewWriters(client), Clock: b.Clock}
+	s := &invoicing.Service{
+		Ledger: b.Ledger.DB.NewInvoicing(), Writers: stripeapi.NewWriters(client), Clock: b.Clock,
+		Book: b.Ledger.DB.NewPayerBook(b.Ledger.Box), Payers: stripeapi.NewPayers(client), Setups: stripeapi.NewSetups(client),
+	}
 	if b.WrapLedger != nil {
 		s.Ledger = b.WrapLedger(s.Ledger)
 	}

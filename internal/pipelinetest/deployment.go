@@ -86,7 +86,10 @@ func (d *Deployment) Measure() *measure.Service {
 
 // Invoicing drafts and writes invoices.
 func (d *Deployment) Invoicing() *invoicing.Service {
-	return &invoicing.Service{Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock}
+	return &invoicing.Service{
+		Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock,
+		Book: d.DB.NewPayerBook(d.Box), Payers: stripeapi.NewPayers(d.stripe), Setups: stripeapi.NewSetups(d.stripe),
+	}
 }
 
 // DrainAll classifies all that was received, as the worker's classifier does.
