@@ -40,7 +40,7 @@ func finite(v float64) *float64 {
 func toConnection(c account.Connection) Connection {
 	return Connection{
 		ID: c.ID, Environment: Environment(c.Environment), Roles: append([]string{}, c.Roles.Names()...), StripeAccountID: c.StripeAccountID,
-		PublishableKey: c.PublishableKey, UserIDKey: c.UserIDKey, KeyMask: c.KeyMask, Paused: c.Paused,
+		PublishableKey: c.PublishableKey, UserIDKey: c.UserIDKey, KeyMask: c.KeyMask, Paused: c.Paused, WriteBackOff: c.WriteBackOff,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
@@ -41,6 +42,23 @@ type fakes struct {
 	accounts    []reconcile.Overview
 	connections []account.Connection
 	ready       error
+	payer       func(onboard.PayerInput) (onboard.Payer, error)
+	switched    func(onboard.SwitchInput) (account.Connection, error)
+	resume      func(invoicing.Resumption) (invoicing.Outcome, error)
+	link        func(invoicing.SetupRequest) (invoicing.SetupLink, error)
+}
+
+func (f *fakes) NamePayer(_ context.Context, in onboard.PayerInput) (onboard.Payer, error) {
+	return f.payer(in)
+}
+func (f *fakes) SwitchConnection(_ context.Context, in onboard.SwitchInput) (account.Connection, error) {
+	return f.switched(in)
+}
+func (f *fakes) Resume(_ context.Context, in invoicing.Resumption) (invoicing.Outcome, error) {
+	return f.resume(in)
+}
+func (f *fakes) SetupLink(_ context.Context, in invoicing.SetupRequest) (invoicing.SetupLink, error) {
+	return f.link(in)
 }
 
 func (f *fakes) Connect(_ context.Context, in onboard.ConnectionInput) (account.Connection, bool, error) {
@@ -108,7 +126,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, ParseDecisions: lines,
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Invoicing: f, ParseDecisions: lines,
 		Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

@@ -134,7 +134,7 @@ type Connection struct {
 	// KeyMask The key's prefix and last four characters.
 	KeyMask string `json:"key_mask"`
 
-	// Paused Events are stored and not classified.
+	// Paused Events are stored and not classified, and nothing is written.
 	Paused         bool     `json:"paused"`
 	PublishableKey string   `json:"publishable_key,omitempty,omitzero"`
 	Roles          []string `json:"roles"`
@@ -142,6 +142,9 @@ type Connection struct {
 	// StripeAccountID As Stripe answered.
 	StripeAccountID string `json:"stripe_account_id"`
 	UserIDKey       string `json:"user_id_key"`
+
+	// WriteBackOff No invoice is written through it.
+	WriteBackOff bool `json:"write_back_off,omitempty,omitzero"`
 }
 
 // ConnectionCreate defines model for ConnectionCreate.
@@ -169,6 +172,18 @@ type ConnectionCreate struct {
 type ConnectionList struct {
 	Items      []Connection `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
+}
+
+// ConnectionSwitch defines model for ConnectionSwitch.
+type ConnectionSwitch struct {
+	Paused *bool `json:"paused,omitempty"`
+
+	// Reason Why; it is kept for ever.
+	Reason string `json:"reason"`
+
+	// Who Who decides.
+	Who     string `json:"who"`
+	Writing *bool  `json:"writing,omitempty"`
 }
 
 // Contract defines model for Contract.
@@ -276,6 +291,26 @@ type Cycle struct {
 type CycleList struct {
 	Items      []Cycle `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
+}
+
+// CycleResume defines model for CycleResume.
+type CycleResume struct {
+	// Reason Why; it is kept for ever.
+	Reason string `json:"reason"`
+
+	// Reissue Give the pinned invoice up and make another one.
+	Reissue bool `json:"reissue,omitempty,omitzero"`
+
+	// Who Who decides.
+	Who string `json:"who"`
+}
+
+// CycleStand defines model for CycleStand.
+type CycleStand struct {
+	CycleID    string `json:"cycle_id"`
+	NextAction string `json:"next_action,omitempty,omitzero"`
+	Reason     string `json:"reason,omitempty,omitzero"`
+	State      string `json:"state"`
 }
 
 // DecisionUpload defines model for DecisionUpload.
@@ -395,6 +430,33 @@ type Money struct {
 
 	// Minor Minor units, for example cents.
 	Minor int64 `json:"minor"`
+}
+
+// Payer defines model for Payer.
+type Payer struct {
+	AccountID string `json:"account_id"`
+	Customer  string `json:"customer,omitempty,omitzero"`
+
+	// Wanted The next cycle finds the customer, or creates it.
+	Wanted bool `json:"wanted"`
+}
+
+// PayerName defines model for PayerName.
+type PayerName struct {
+	// Customer A customer of the issuer (cus_…).
+	Customer string `json:"customer,omitempty,omitzero"`
+
+	// Email Its e-mail address; write-only.
+	Email string `json:"email,omitempty,omitzero"`
+
+	// Name The name of a customer to be found or created.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Reason Why; it is kept for ever.
+	Reason string `json:"reason"`
+
+	// Who Who decides.
+	Who string `json:"who"`
 }
 
 // Plan defines model for Plan.
@@ -573,6 +635,28 @@ type RewardEvent struct {
 type RewardEventList struct {
 	Items      []RewardEvent `json:"items"`
 	NextCursor string        `json:"next_cursor,omitempty,omitzero"`
+}
+
+// SetupLink defines model for SetupLink.
+type SetupLink struct {
+	AccountID string    `json:"account_id"`
+	Customer  string    `json:"customer"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// URL The page; whoever has it can enter a payment method.
+	URL string `json:"url"`
+}
+
+// SetupLinkCreate defines model for SetupLinkCreate.
+type SetupLinkCreate struct {
+	// CancelURL Where the payer goes after giving up; the same address by default.
+	CancelURL string `json:"cancel_url,omitempty,omitzero"`
+
+	// SuccessURL Where the payer goes afterwards, an https address.
+	SuccessURL string `json:"success_url"`
+
+	// Who Who asks.
+	Who string `json:"who"`
 }
 
 // Snapshot defines model for Snapshot.
@@ -810,6 +894,12 @@ type CreateAccountJSONRequestBody = AccountCreate
 // CreateContractJSONRequestBody defines body for CreateContract for application/json ContentType.
 type CreateContractJSONRequestBody = ContractCreate
 
+// NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
+type NamePayerJSONRequestBody = PayerName
+
+// CreatePayerSetupLinkJSONRequestBody defines body for CreatePayerSetupLink for application/json ContentType.
+type CreatePayerSetupLinkJSONRequestBody = SetupLinkCreate
+
 // SealPlanJSONRequestBody defines body for SealPlan for application/json ContentType.
 type SealPlanJSONRequestBody = PlanCreate
 
@@ -818,6 +908,12 @@ type ShipSnapshotJSONRequestBody = SnapshotCreate
 
 // CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
 type CreateConnectionJSONRequestBody = ConnectionCreate
+
+// SwitchConnectionJSONRequestBody defines body for SwitchConnection for application/json ContentType.
+type SwitchConnectionJSONRequestBody = ConnectionSwitch
+
+// ResumeCycleJSONRequestBody defines body for ResumeCycle for application/json ContentType.
+type ResumeCycleJSONRequestBody = CycleResume
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -839,6 +935,12 @@ type ServerInterface interface {
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx echo.Context, account AccountPath) error
+	// NamePayer Say who pays for an account
+	// (POST /v1/accounts/{account}/payer)
+	NamePayer(ctx echo.Context, account AccountPath) error
+	// CreatePayerSetupLink Make a page on which the payer enters a payment method
+	// (POST /v1/accounts/{account}/payer/setup-link)
+	CreatePayerSetupLink(ctx echo.Context, account AccountPath) error
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx echo.Context, account AccountPath) error
@@ -857,6 +959,9 @@ type ServerInterface interface {
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
 	CreateConnection(ctx echo.Context) error
+	// SwitchConnection Pause or resume a connection, or switch writing on it
+	// (POST /v1/connections/{id}/switch)
+	SwitchConnection(ctx echo.Context, id ConnectionIDPath) error
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
 	RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error
@@ -866,6 +971,9 @@ type ServerInterface interface {
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx echo.Context, id string) error
+	// ResumeCycle Take a cycle out of needs_human
+	// (POST /v1/cycles/{id}/resume)
+	ResumeCycle(ctx echo.Context, id string) error
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx echo.Context, params ListInvoicesParams) error
@@ -963,6 +1071,38 @@ func (w *ServerInterfaceWrapper) UploadDecisions(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UploadDecisions(ctx, account)
+	return err
+}
+
+// NamePayer converts echo context to params.
+func (w *ServerInterfaceWrapper) NamePayer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.NamePayer(ctx, account)
+	return err
+}
+
+// CreatePayerSetupLink converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePayerSetupLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePayerSetupLink(ctx, account)
 	return err
 }
 
@@ -1131,6 +1271,22 @@ func (w *ServerInterfaceWrapper) CreateConnection(ctx echo.Context) error {
 	return err
 }
 
+// SwitchConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) SwitchConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SwitchConnection(ctx, id)
+	return err
+}
+
 // RegisterWebhookEndpoint converts echo context to params.
 func (w *ServerInterfaceWrapper) RegisterWebhookEndpoint(ctx echo.Context) error {
 	var err error
@@ -1213,6 +1369,22 @@ func (w *ServerInterfaceWrapper) GetCycle(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCycle(ctx, id)
+	return err
+}
+
+// ResumeCycle converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeCycle(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeCycle(ctx, id)
 	return err
 }
 
@@ -1357,6 +1529,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/connections", wrapper.ListConnections, options.OperationMiddlewares["listConnections"]...)
 	router.POST(options.BaseURL+"/v1/connections", wrapper.CreateConnection, options.OperationMiddlewares["createConnection"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.RegisterWebhookEndpoint, options.OperationMiddlewares["registerWebhookEndpoint"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/switch", wrapper.SwitchConnection, options.OperationMiddlewares["switchConnection"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/payer", wrapper.NamePayer, options.OperationMiddlewares["namePayer"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/payer/setup-link", wrapper.CreatePayerSetupLink, options.OperationMiddlewares["createPayerSetupLink"]...)
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.POST(options.BaseURL+"/v1/accounts", wrapper.CreateAccount, options.OperationMiddlewares["createAccount"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.CreateContract, options.OperationMiddlewares["createContract"]...)
@@ -1369,6 +1544,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/readouts/:caseID/manifest", wrapper.GetManifest, options.OperationMiddlewares["getManifest"]...)
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
+	router.POST(options.BaseURL+"/v1/cycles/:id/resume", wrapper.ResumeCycle, options.OperationMiddlewares["resumeCycle"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.Healthz, options.OperationMiddlewares["healthz"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.Readyz, options.OperationMiddlewares["readyz"]...)
@@ -1625,6 +1801,86 @@ type UploadDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UploadDecisionsdefaultApplicationProblemPlusJSONResponse) VisitUploadDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NamePayerRequestObject struct {
+	Account AccountPath `json:"account"`
+	Body    *NamePayerJSONRequestBody
+}
+
+type NamePayerResponseObject interface {
+	VisitNamePayerResponse(w http.ResponseWriter) error
+}
+
+type NamePayer200JSONResponse Payer
+
+func (response NamePayer200JSONResponse) VisitNamePayerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NamePayerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response NamePayerdefaultApplicationProblemPlusJSONResponse) VisitNamePayerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePayerSetupLinkRequestObject struct {
+	Account AccountPath `json:"account"`
+	Body    *CreatePayerSetupLinkJSONRequestBody
+}
+
+type CreatePayerSetupLinkResponseObject interface {
+	VisitCreatePayerSetupLinkResponse(w http.ResponseWriter) error
+}
+
+type CreatePayerSetupLink200JSONResponse SetupLink
+
+func (response CreatePayerSetupLink200JSONResponse) VisitCreatePayerSetupLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePayerSetupLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreatePayerSetupLinkdefaultApplicationProblemPlusJSONResponse) VisitCreatePayerSetupLinkResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1916,6 +2172,46 @@ func (response CreateConnectiondefaultApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
+type SwitchConnectionRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *SwitchConnectionJSONRequestBody
+}
+
+type SwitchConnectionResponseObject interface {
+	VisitSwitchConnectionResponse(w http.ResponseWriter) error
+}
+
+type SwitchConnection200JSONResponse Connection
+
+func (response SwitchConnection200JSONResponse) VisitSwitchConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SwitchConnectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SwitchConnectiondefaultApplicationProblemPlusJSONResponse) VisitSwitchConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RegisterWebhookEndpointRequestObject struct {
 	ID ConnectionIDPath `json:"id"`
 }
@@ -2036,6 +2332,46 @@ type GetCycledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCycledefaultApplicationProblemPlusJSONResponse) VisitGetCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeCycleRequestObject struct {
+	ID   string `json:"id"`
+	Body *ResumeCycleJSONRequestBody
+}
+
+type ResumeCycleResponseObject interface {
+	VisitResumeCycleResponse(w http.ResponseWriter) error
+}
+
+type ResumeCycle200JSONResponse CycleStand
+
+func (response ResumeCycle200JSONResponse) VisitResumeCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeCycledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeCycledefaultApplicationProblemPlusJSONResponse) VisitResumeCycleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2201,6 +2537,12 @@ type StrictServerInterface interface {
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
+	// NamePayer Say who pays for an account
+	// (POST /v1/accounts/{account}/payer)
+	NamePayer(ctx context.Context, request NamePayerRequestObject) (NamePayerResponseObject, error)
+	// CreatePayerSetupLink Make a page on which the payer enters a payment method
+	// (POST /v1/accounts/{account}/payer/setup-link)
+	CreatePayerSetupLink(ctx context.Context, request CreatePayerSetupLinkRequestObject) (CreatePayerSetupLinkResponseObject, error)
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx context.Context, request SealPlanRequestObject) (SealPlanResponseObject, error)
@@ -2219,6 +2561,9 @@ type StrictServerInterface interface {
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
 	CreateConnection(ctx context.Context, request CreateConnectionRequestObject) (CreateConnectionResponseObject, error)
+	// SwitchConnection Pause or resume a connection, or switch writing on it
+	// (POST /v1/connections/{id}/switch)
+	SwitchConnection(ctx context.Context, request SwitchConnectionRequestObject) (SwitchConnectionResponseObject, error)
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
 	RegisterWebhookEndpoint(ctx context.Context, request RegisterWebhookEndpointRequestObject) (RegisterWebhookEndpointResponseObject, error)
@@ -2228,6 +2573,9 @@ type StrictServerInterface interface {
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx context.Context, request GetCycleRequestObject) (GetCycleResponseObject, error)
+	// ResumeCycle Take a cycle out of needs_human
+	// (POST /v1/cycles/{id}/resume)
+	ResumeCycle(ctx context.Context, request ResumeCycleRequestObject) (ResumeCycleResponseObject, error)
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx context.Context, request ListInvoicesRequestObject) (ListInvoicesResponseObject, error)
@@ -2437,6 +2785,102 @@ func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath) 
 		return err
 	} else if validResponse, ok := response.(UploadDecisionsResponseObject); ok {
 		return validResponse.VisitUploadDecisionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// NamePayer operation middleware
+func (sh *strictHandler) NamePayer(ctx echo.Context, account AccountPath) error {
+	var request NamePayerRequestObject
+
+	request.Account = account
+
+	var body NamePayerJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.NamePayer(ctx.Request().Context(), request.(NamePayerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "NamePayer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(NamePayerResponseObject); ok {
+		return validResponse.VisitNamePayerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreatePayerSetupLink operation middleware
+func (sh *strictHandler) CreatePayerSetupLink(ctx echo.Context, account AccountPath) error {
+	var request CreatePayerSetupLinkRequestObject
+
+	request.Account = account
+
+	var body CreatePayerSetupLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePayerSetupLink(ctx.Request().Context(), request.(CreatePayerSetupLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePayerSetupLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreatePayerSetupLinkResponseObject); ok {
+		return validResponse.VisitCreatePayerSetupLinkResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -2662,6 +3106,54 @@ func (sh *strictHandler) CreateConnection(ctx echo.Context) error {
 	return nil
 }
 
+// SwitchConnection operation middleware
+func (sh *strictHandler) SwitchConnection(ctx echo.Context, id ConnectionIDPath) error {
+	var request SwitchConnectionRequestObject
+
+	request.ID = id
+
+	var body SwitchConnectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SwitchConnection(ctx.Request().Context(), request.(SwitchConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SwitchConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SwitchConnectionResponseObject); ok {
+		return validResponse.VisitSwitchConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // RegisterWebhookEndpoint operation middleware
 func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error {
 	var request RegisterWebhookEndpointRequestObject
@@ -2731,6 +3223,54 @@ func (sh *strictHandler) GetCycle(ctx echo.Context, id string) error {
 		return err
 	} else if validResponse, ok := response.(GetCycleResponseObject); ok {
 		return validResponse.VisitGetCycleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeCycle operation middleware
+func (sh *strictHandler) ResumeCycle(ctx echo.Context, id string) error {
+	var request ResumeCycleRequestObject
+
+	request.ID = id
+
+	var body ResumeCycleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeCycle(ctx.Request().Context(), request.(ResumeCycleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeCycle")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeCycleResponseObject); ok {
+		return validResponse.VisitResumeCycleResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

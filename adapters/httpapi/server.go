@@ -11,6 +11,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
@@ -26,6 +27,14 @@ type Onboard interface {
 	CreateContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
 	SealPlan(ctx context.Context, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	ShipSnapshot(ctx context.Context, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
+	NamePayer(ctx context.Context, in onboard.PayerInput) (onboard.Payer, error)
+	SwitchConnection(ctx context.Context, in onboard.SwitchInput) (account.Connection, error)
+}
+
+// Invoicing takes people's decisions about invoices; *invoicing.Service is it.
+type Invoicing interface {
+	Resume(ctx context.Context, in invoicing.Resumption) (invoicing.Outcome, error)
+	SetupLink(ctx context.Context, in invoicing.SetupRequest) (invoicing.SetupLink, error)
 }
 
 // Connections lists the connections without their keys, in any order.
@@ -60,6 +69,7 @@ type Services struct {
 	Ingest      Ingest
 	Decisions   Decisions
 	Reconcile   Reconcile
+	Invoicing   Invoicing
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.

@@ -16,7 +16,7 @@ type Service struct {
 	Writers Writers
 	Clock   clock.Clock
 	// Book, Payers and Setups are for accounts whose payer is to be found, or is to enter
-	// a payment method.
+	// a payment method. Setups is nil in a process that may not write to Stripe.
 	Book   PayerBook
 	Payers Payers
 	Setups Setups

@@ -79,6 +79,9 @@ func (s *Service) step(ctx context.Context, cycleID string, prove proving, do fu
 	if err == nil && !done {
 		redo, err = do(ses, ctx)
 	}
+	if fault.CodeOf(err) == CodeTax {
+		err = ses.escalate(ctx, billing.HumanTaxBlocked, "Stripe refused to compute the tax of invoice %s", ses.seen)
+	}
 	err = ses.close(ctx, err)
 	out := ses.outcome()
 	if reason, ok := unmetBy(err); ok {
@@ -134,8 +137,10 @@ const (
 	CodeWriteBackOff      = "write_back_off"
 	CodeKeyRefused        = "stripe_auth"
 	CodePermission        = "stripe_permission"
-	CodeTax               = "stripe_tax_blocked"
 )
+
+// CodeTax is the code of a writer's Invalid when Stripe cannot compute an invoice's tax.
+const CodeTax = "stripe_tax_blocked"
 
 // unmetBy is the precondition that an error is about.
 func unmetBy(err error) (reason string, ok bool) {
@@ -152,8 +157,6 @@ func unmetBy(err error) (reason string, ok bool) {
 		return billing.UnmetIssuerKeyRefused, true
 	case CodePermission:
 		return billing.UnmetIssuerPermission, true
-	case CodeTax:
-		return billing.UnmetTaxLocation, true
 	}
 	for _, u := range billing.Unmet() {
 		if u.Code == code && fault.Is(err, fault.Conflict) {

@@ -37,6 +37,10 @@ func (s *Service) SetupLink(ctx context.Context, in SetupRequest) (SetupLink, er
 	if err := in.check(); err != nil {
 		return SetupLink{}, err
 	}
+	if s.Setups == nil {
+		return SetupLink{}, fault.New(fault.Conflict, "live_writes_off", "this process may not write to Stripe").
+			Fix("Ask one that runs with LIFTBILL_STRIPE_LIVE=true")
+	}
 	st, err := s.Book.SetupOf(ctx, in.AccountID)
 	if err != nil {
 		return SetupLink{}, err

@@ -112,6 +112,9 @@ func (s *Service) issuedAccount(ctx context.Context, id string) (account.Account
 // freePayer refuses a customer that pays for another account: there is one invoice per
 // payer and period.
 func freePayer(ctx context.Context, st Stores, acc account.Account) error {
+	if acc.PayerCustomer == "" {
+		return nil
+	}
 	other, err := st.Accounts.PayerOf(ctx, acc.IssuerConnection, acc.PayerCustomer, acc.ID)
 	if err == nil && other != "" {
 		err = fault.New(fault.Conflict, "payer_taken", "customer %s pays for account %s, and nobody gets two invoices for one period", acc.PayerCustomer, other).

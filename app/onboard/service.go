@@ -150,19 +150,20 @@ func (s *Service) CreateAccount(ctx context.Context, in AccountInput) (account.A
 		return account.Account{}, false, err
 	}
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
-		if acc.PayerCustomer != "" {
+		old, err := st.Accounts.Account(ctx, acc.ID)
+		if fault.Is(err, fault.NotFound) {
 			if err := freePayer(ctx, st, acc); err != nil {
 				return false, err
 			}
-		}
-		old, err := st.Accounts.Account(ctx, acc.ID)
-		if fault.Is(err, fault.NotFound) {
 			return true, st.Accounts.InsertAccount(ctx, acc, s.Clock.Now())
 		}
 		if err != nil {
 			return false, err
 		}
 		if filled, ok := fill(old, acc); ok {
+			if err := freePayer(ctx, st, acc); err != nil {
+				return false, err
+			}
 			return false, st.Accounts.FillAccount(ctx, filled)
 		}
 		return false, same("account", acc.ID, old, acc)

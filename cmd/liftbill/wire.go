@@ -95,12 +95,16 @@ func (a *app) classifier() *ingest.Classifier {
 
 func (a *app) services() httpapi.Services {
 	return httpapi.Services{
-		Onboard: &onboard.Service{
-			Work: a.db.Onboarding(), Prober: stripeapi.NewProber(a.stripe), Registrar: stripeapi.NewRegistrar(a.stripe),
-			Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
-		},
+		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
-		Reconcile: a.reconcile(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Reconcile: a.reconcile(), Invoicing: a.invoicing(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+	}
+}
+
+func (a *app) onboard() *onboard.Service {
+	return &onboard.Service{
+		Work: a.db.Onboarding(), Prober: stripeapi.NewProber(a.stripe), Registrar: stripeapi.NewRegistrar(a.stripe),
+		Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
 	}
 }
 
@@ -114,10 +118,14 @@ func (a *app) measure() *measure.Service {
 }
 
 func (a *app) invoicing() *invoicing.Service {
-	return &invoicing.Service{
+	s := &invoicing.Service{
 		Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock,
-		Book: a.db.NewPayerBook(a.box), Payers: stripeapi.NewPayers(a.stripe), Setups: stripeapi.NewSetups(a.stripe),
+		Book: a.db.NewPayerBook(a.box), Payers: stripeapi.NewPayers(a.stripe),
 	}
+	if a.cfg.StripeLive {
+		s.Setups = stripeapi.NewSetups(a.stripe)
+	}
+	return s
 }
 
 func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {

@@ -18,7 +18,6 @@ const (
 	UnmetPayerEmail         = "payer_email_missing"
 	UnmetPayerMethod        = "needs_payer_action"
 	UnmetPayerChanged       = "payer_changed"
-	UnmetTaxLocation        = "tax_location_missing"
 )
 
 // What stops a write-back until a person has looked. The code begins the reason of a
@@ -32,6 +31,7 @@ const (
 	HumanInvoiceDiffers = "invoice_differs"
 	HumanTotalDiffers   = "total_differs"
 	HumanOldInvoice     = "old_invoice_stands"
+	HumanTaxBlocked     = "tax_blocked"
 )
 
 // Situation is a state that waits for somebody: what is the case and what they can do.
@@ -47,7 +47,7 @@ func Unmet() []Situation {
 		{UnmetContractNotInForce, "the contract is not in force in the period", "Give the account a contract that covers the period, then run the cycle again"},
 		{UnmetIssuerMissing, "the account has no connection with the issuer role", "Give the account an issuer connection (POST /v1/accounts), then run the cycle again"},
 		{UnmetIssuerPaused, "the issuer connection is paused", "Resume the connection, then run the cycle again"},
-		{UnmetWriteBackOff, "writing is switched off on the issuer connection", "Switch it on (liftbill connection writing --on), then run the cycle again"},
+		{UnmetWriteBackOff, "writing is switched off on the issuer connection", "Switch it on (liftbill connection writing-on), then run the cycle again"},
 		{UnmetIssuerKeyRefused, "Stripe refuses the issuer's key: it was revoked, has expired or belongs to another account", "Replace the connection's key, then run the cycle again"},
 		{UnmetIssuerPermission, "the issuer's restricted key lacks a permission", "Grant the key write permission on invoices, invoice items and customers in the Stripe Dashboard, then run the cycle again"},
 		{UnmetPayerMissing, "the account has no payer, and nobody said how to find one", "Name the payer or have it created (liftbill account payer), then run the cycle again"},
@@ -57,7 +57,6 @@ func Unmet() []Situation {
 		{UnmetPayerEmail, "the payer has no e-mail address to which Stripe could send the invoice", "Enter one at the customer in Stripe, then run the cycle again"},
 		{UnmetPayerMethod, "the contract charges automatically and the payer has no default payment method", "Send the payer a set-up link (liftbill account payer setup-link); the cycle goes on at its next run"},
 		{UnmetPayerChanged, "a new payer was named; the invoice is addressed anew", "Run the cycle again"},
-		{UnmetTaxLocation, "Stripe computes tax on this account's invoices and does not know the payer's location", "Complete the payer's address at Stripe, then run the cycle again"},
 	}
 }
 
@@ -72,6 +71,7 @@ func Stops() []Situation {
 		{HumanInvoiceGone, "the finalized invoice is not at Stripe any more", "Find out why; to bill again resume with --reissue"},
 		{HumanInvoiceDiffers, "the invoice at Stripe is not the planned one and may have reached the payer", "Void it at Stripe, then resume with --reissue"},
 		{HumanTotalDiffers, "the invoice's total at Stripe is not the engine's", "Compare both; void it at Stripe, then resume with --reissue"},
+		{HumanTaxBlocked, "Stripe cannot compute the tax of the invoice", "Complete the payer's address or the tax settings at Stripe" + then},
 		{HumanOldInvoice, "an invoice that was given up still counts at Stripe", "Void it at Stripe" + then},
 	}
 }

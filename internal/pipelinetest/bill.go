@@ -27,7 +27,9 @@ const (
 	operatorKey   = "sk_live_operator_of_the_test"
 )
 
-var issuerPermissions = map[string]string{"*": "read", "invoice": "write", "invoiceitem": "write", "credit_note": "write"}
+var issuerPermissions = map[string]string{
+	"*": "read", "invoice": "write", "invoiceitem": "write", "credit_note": "write", "customer": "write", "checkout_session": "write",
+}
 
 // Bill is one cycle at its write-back, with a Stripe stand-in of its own in which
 // the payer already has things that are none of ours.
@@ -99,11 +101,16 @@ func (b *Bill) Operator(t testing.TB, method, path string, form url.Values) map[
 }
 
 func (b *Bill) operator(method, path string, form url.Values) (int, map[string]any) {
+	return asKey(b.Fake, operatorKey, method, path, form)
+}
+
+// asKey sends a request with a key.
+func asKey(fake *stripefake.Server, secret, method, path string, form url.Values) (int, map[string]any) {
 	req := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
-	req.Header.Set("Authorization", "Bearer "+operatorKey)
+	req.Header.Set("Authorization", "Bearer "+secret)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	res := httptest.NewRecorder()
-	b.Fake.ServeHTTP(res, req)
+	fake.ServeHTTP(res, req)
 	var out map[string]any
 	if err := json.Unmarshal(res.Body.Bytes(), &out); err != nil {
 		return http.StatusInternalServerError, map[string]any{"error": err.Error()}

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
+	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/internal/campaign/pgledger"
 )
@@ -66,4 +69,45 @@ func (b *Bill) SetPayer(t testing.TB, customer string) {
 func (b *Bill) Repropose(t testing.TB) {
 	t.Helper()
 	require.NoError(t, pgledger.New(b.Ledger.DB, b.Ledger.SQL).Readdress(t.Context(), b.Plan, b.Clock.Now()))
+}
+
+// Operator sends a request as somebody else who works on a company's issuer account.
+func (d *Deployment) Operator(t testing.TB, c *Company, method, path string, form url.Values) map[string]any {
+	t.Helper()
+	key, err := d.Fake.AddKey(stripefake.KeySpec{Account: c.IssuerID, Mode: c.Environment.String()})
+	require.NoError(t, err)
+	status, out := asKey(d.Fake, key.Secret, method, path, form)
+	require.Less(t, status, 300, "%s %s: %v", method, path, out)
+	return out
+}
+
+// WantPayer leaves the bill's account without a payer and says how one is to be found.
+func (b *Bill) WantPayer(t testing.TB, name, email string) {
+	t.Helper()
+	sealed, err := b.Ledger.Box.Seal(onboard.PayerContext(b.Plan.AccountID), []byte(email))
+	require.NoError(t, err)
+	for _, q := range []struct {
+		sql  string
+		args []any
+	}{
+		{`UPDATE accounts SET payer_customer = NULL WHERE id = $1`, []any{b.Plan.AccountID}},
+		{`INSERT INTO payer_wishes (account_id, environment, name, sealed_email, created_at) VALUES ($1, 'live', $2, $3, $4)`, []any{b.Plan.AccountID, name, sealed, b.Clock.Now()}},
+	} {
+		_, err := b.Ledger.SQL.Exec(t.Context(), q.sql, q.args...)
+		require.NoError(t, err)
+	}
+}
+
+// Payer is the account's payer, empty when it has none.
+func (b *Bill) Payer(t testing.TB) string {
+	t.Helper()
+	var id string
+	require.NoError(t, b.Ledger.SQL.QueryRow(t.Context(), `SELECT coalesce(payer_customer, '') FROM accounts WHERE id = $1`, b.Plan.AccountID).Scan(&id))
+	return id
+}
+
+// CompleteSetup is the payer who enters a card on a set-up page.
+func (b *Bill) CompleteSetup(t testing.TB, pageURL string) error {
+	t.Helper()
+	return b.Fake.CompleteCheckout(stripeAccount, stripefake.Live, pageURL[strings.LastIndex(pageURL, "/")+1:], "pm_card_visa")
 }
