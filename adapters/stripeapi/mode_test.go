@@ -25,6 +25,8 @@ func everyWrite(ctx context.Context, out invoicing.Writer, p billing.InvoicePlan
 	add(err)
 	_, err = out.Finalize(ctx, "in_1", 0)
 	add(err)
+	_, err = out.Label(ctx, "in_1", 0)
+	add(err)
 	_, err = out.Release(ctx, "in_1", 0)
 	add(err)
 	_, err = out.Send(ctx, "in_1")

@@ -40,7 +40,9 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	ctx := t.Context()
 	out := openWriter(t, w, p)
 	done := sequence(t, out, p)
-	_, err := out.Void(ctx, done.ID)
+	_, err := out.Label(ctx, done.ID, 1)
+	require.NoError(t, err)
+	_, err = out.Void(ctx, done.ID)
 	require.NoError(t, err)
 	p.Key.Period = "2026-03"
 	out = openWriter(t, w, p)

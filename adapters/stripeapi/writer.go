@@ -221,6 +221,15 @@ func (w *writer) Finalize(ctx context.Context, invoiceID string, attempt int) (i
 	return w.act(ctx, invoiceID, "finalize", "/finalize", "finalize:"+strconv.Itoa(attempt), &stripe.InvoiceFinalizeInvoiceParams{AutoAdvance: stripe.Bool(false)})
 }
 
+// Label writes the plan's metadata to an invoice.
+func (w *writer) Label(ctx context.Context, invoiceID string, attempt int) (invoicing.StripeInvoice, error) {
+	metadata, err := invoiceMetadata(w.plan)
+	if err != nil {
+		return invoicing.StripeInvoice{}, err
+	}
+	return w.act(ctx, invoiceID, "label", "", "label:"+strconv.Itoa(attempt), &stripe.InvoiceParams{Metadata: metadata})
+}
+
 // Release turns auto_advance on.
 func (w *writer) Release(ctx context.Context, invoiceID string, attempt int) (invoicing.StripeInvoice, error) {
 	return w.act(ctx, invoiceID, "release", "", "release:"+strconv.Itoa(attempt), &stripe.InvoiceParams{AutoAdvance: stripe.Bool(true)})

@@ -71,7 +71,7 @@ func (s *session) pinned(ctx context.Context, all []StripeInvoice) (StripeInvoic
 // commit verifies the draft and finalizes it. A lost answer is never a reason to make
 // another invoice: the next attempt reads the status first.
 func (s *session) commit(ctx context.Context, inv StripeInvoice, items []StripeItem) (redo bool, err error) {
-	if redo, done, err := s.verify(ctx, inv, items); done {
+	if redo, done, err := s.verify(ctx, inv, items); done || err != nil {
 		return redo, err
 	}
 	if err := s.Ledger.SaveItems(ctx, s.intent.ID, inv.ID, items, s.Clock.Now()); err != nil {
@@ -111,6 +111,9 @@ func (s *session) confirm(ctx context.Context, inv StripeInvoice, items []Stripe
 		problem = "the total without tax differs"
 	}
 	if problem == "" {
+		if err := s.relabel(ctx, inv); err != nil {
+			return false, err
+		}
 		return false, s.Ledger.SaveInvoice(ctx, s.intent.ID, billing.IntentFinalized, inv, s.Clock.Now())
 	}
 	if inv.Status != "open" || inv.AutoAdvance || s.intent.State == billing.IntentFinalized {

@@ -98,6 +98,8 @@ type Writer interface {
 	Invoice(ctx context.Context, invoiceID string) (StripeInvoice, error)
 	// Finalize finalizes with auto_advance off.
 	Finalize(ctx context.Context, invoiceID string, attempt int) (StripeInvoice, error)
+	// Label writes the plan's metadata to an invoice, also to a finalized one.
+	Label(ctx context.Context, invoiceID string, attempt int) (StripeInvoice, error)
 	// Release turns auto_advance on.
 	Release(ctx context.Context, invoiceID string, attempt int) (StripeInvoice, error)
 	Send(ctx context.Context, invoiceID string) (StripeInvoice, error)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -293,6 +294,48 @@ func TestCustomersCouponIsNotTaken(t *testing.T) {
 	_, err := b.Drive(t, nil)
 	require.NoError(t, err)
 	b.RequireBilled(t)
+}
+
+// TestRunAgainWithoutLabelsAndKeys: whenever somebody clears the metadata and all keys are
+// pruned, the next run ends at the same invoice, with its labels back.
+func TestRunAgainWithoutLabelsAndKeys(t *testing.T) {
+	t.Parallel()
+	l := pipelinetest.NewLedger(t)
+	clear := func(b *pipelinetest.Bill, id string) {
+		b.Operator(t, http.MethodPost, "/v1/invoices/"+id, url.Values{"metadata": {""}})
+		require.NoError(t, b.Fake.Advance(40*24*time.Hour))
+	}
+	for done := 1; done <= 3; done++ {
+		t.Run(fmt.Sprintf("after %d steps", done), func(t *testing.T) {
+			t.Parallel()
+			b := pipelinetest.NewBill(t, l)
+			step(t, b, done)
+			id := pinned(t, b)
+			clear(b, id)
+			out, err := b.Drive(t, nil)
+			require.NoError(t, err)
+			require.Equal(t, id, out.InvoiceID)
+			if done < 3 { // a released one is not looked at any more
+				require.Equal(t, b.Plan.Key.StripeKey(), b.Operator(t, http.MethodGet, "/v1/invoices/"+id, nil)["metadata"].(map[string]any)["lb_key"])
+			}
+			b.RequireBilled(t)
+		})
+	}
+	t.Run("finalized and not released", func(t *testing.T) {
+		t.Parallel()
+		b := pipelinetest.NewBill(t, l)
+		s := step(t, b, 2)
+		require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: stripefake.FaultUnavailable, KeyKind: "restricted", Method: http.MethodPost, Path: "^/v1/invoices/in_[^/]*$"}))
+		_, err := s.Finalize(t.Context(), b.Plan.CycleID)
+		require.True(t, fault.Is(err, fault.Unavailable))
+		require.Equal(t, "finalized", b.Books(t).Intent)
+		id := pinned(t, b)
+		clear(b, id)
+		out, err := b.Drive(t, nil)
+		require.NoError(t, err)
+		require.Equal(t, id, out.InvoiceID)
+		b.RequireBilled(t)
+	})
 }
 
 // TestRunAgainSendsNothing: a released invoice is left alone by every step.

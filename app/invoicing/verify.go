@@ -21,7 +21,7 @@ func (s *session) look(ctx context.Context, id string) (StripeInvoice, []StripeI
 // the draft was given up, or it has left its state, or a person must look.
 func (s *session) verify(ctx context.Context, inv StripeInvoice, items []StripeItem) (redo, done bool, err error) {
 	if mismatch(s.intent.Plan, inv, items) == "" {
-		return false, false, nil
+		return false, false, s.relabel(ctx, inv)
 	}
 	// Another worker may have added a line between our two reads: look once more.
 	if inv, items, err = s.look(ctx, inv.ID); err != nil {
@@ -32,10 +32,26 @@ func (s *session) verify(ctx context.Context, inv StripeInvoice, items []StripeI
 	case inv.Status != "draft":
 		return false, true, nil
 	case mismatch(s.intent.Plan, inv, items) == "":
-		return false, false, nil
+		return false, false, s.relabel(ctx, inv)
 	}
 	redo, err = s.burn(ctx)
 	return redo, true, err
+}
+
+// relabel gives the pinned invoice its metadata back if somebody has cleared or changed
+// it. The invoice is known by its ID; the labels are for those who look for it.
+func (s *session) relabel(ctx context.Context, inv StripeInvoice) error {
+	plan := s.intent.Plan
+	if inv.Metadata["lb_key"] == plan.Key.StripeKey() && inv.Metadata["lb_plan_sha256"] == plan.Metadata["lb_plan_sha256"] {
+		return nil
+	}
+	// A fresh key: Stripe would replay the answer of an earlier time.
+	if err := s.Ledger.NextFinalize(ctx, s.intent.ID, s.Clock.Now()); err != nil {
+		return err
+	}
+	s.intent.FinalizeN++
+	_, err := s.w.Label(ctx, inv.ID, s.intent.FinalizeN)
+	return err
 }
 
 // mismatch compares an invoice and its items with the plan; empty means equal.
@@ -45,8 +61,6 @@ func mismatch(plan billing.InvoicePlan, inv StripeInvoice, items []StripeItem) s
 		return "the invoice is not in live mode"
 	case inv.Currency != plan.Key.Currency || inv.Customer != plan.Key.Customer:
 		return "the invoice has another currency or customer"
-	case inv.Metadata["lb_key"] != plan.Key.StripeKey() || inv.Metadata["lb_plan_sha256"] != plan.Metadata["lb_plan_sha256"]:
-		return "the invoice carries another plan"
 	case inv.CollectionMethod != string(plan.CollectionMethod):
 		return "the invoice is collected in another way"
 	case inv.HasDiscounts:

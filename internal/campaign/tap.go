@@ -260,6 +260,11 @@ func (w tappedWriter) Release(ctx context.Context, id string, attempt int) (invo
 	return through(w.tap, "Release", func() (invoicing.StripeInvoice, error) { return w.Writer.Release(ctx, id, attempt) })
 }
 
+// Label implements invoicing.Writer.
+func (w tappedWriter) Label(ctx context.Context, id string, attempt int) (invoicing.StripeInvoice, error) {
+	return through(w.tap, "Label", func() (invoicing.StripeInvoice, error) { return w.Writer.Label(ctx, id, attempt) })
+}
+
 // Send implements invoicing.Writer.
 func (w tappedWriter) Send(ctx context.Context, id string) (invoicing.StripeInvoice, error) {
 	return through(w.tap, "Send", func() (invoicing.StripeInvoice, error) { return w.Writer.Send(ctx, id) })

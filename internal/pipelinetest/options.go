@@ -11,6 +11,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/internal/campaign/pgledger"
 )
@@ -110,4 +111,14 @@ func (b *Bill) Payer(t testing.TB) string {
 func (b *Bill) CompleteSetup(t testing.TB, pageURL string) error {
 	t.Helper()
 	return b.Fake.CompleteCheckout(stripeAccount, stripefake.Live, pageURL[strings.LastIndex(pageURL, "/")+1:], "pm_card_visa")
+}
+
+// Proof is the proof of live mode of the bill's issuer.
+func (b *Bill) Proof(t testing.TB) account.LiveProof {
+	t.Helper()
+	conn, key, err := b.Ledger.connectionKey(t.Context(), b.Plan.Key.IssuerConnection)
+	require.NoError(t, err)
+	proof, err := account.ProveLive(conn, key, account.Observation{Livemode: true, LivemodeSeen: true})
+	require.NoError(t, err)
+	return proof
 }
