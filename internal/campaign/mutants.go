@@ -38,6 +38,8 @@ func Mutants() []Mutant {
 		writer("lines added without a look", func(_ *world, _ invoicing.Intents, x invoicing.Writer) invoicing.Writer { return careless{x} }),
 		intents("no pin", func(x invoicing.Intents) invoicing.Intents { return forgetful{x} }),
 		intents("the last pin wins", func(x invoicing.Intents) invoicing.Intents { return pushy{x.(*Memory)} }), // mutants run in memory
+		intents("a draft is finalized without a claim", func(x invoicing.Intents) invoicing.Intents { return unclaimed{x.(*Memory)} }),
+		intents("what is out of date escalates", func(x invoicing.Intents) invoicing.Intents { return nervous{x.(*Memory)} }),
 		intents("a cached key is used again", func(x invoicing.Intents) invoicing.Intents { return stubborn{x} }),
 		request("the key depends on the attempt", freshKey),
 		writer("no verification", func(w *world, _ invoicing.Intents, x invoicing.Writer) invoicing.Writer {
@@ -110,6 +112,31 @@ func (p pushy) Pin(_ context.Context, id, invoice string, _ time.Time) error {
 		}
 		return nil
 	})
+}
+
+// unclaimed lets others give a draft up while it is being finalized.
+type unclaimed struct{ *Memory }
+
+// SaveItems implements invoicing.Intents.
+func (u unclaimed) SaveItems(_ context.Context, id, _ string, _ []invoicing.StripeItem, _ time.Time) error {
+	return u.change(id, func(in *memoryIntent) error {
+		if in.State == billing.IntentPinned {
+			in.State = billing.IntentVerified
+		}
+		return nil
+	})
+}
+
+// nervous asks a person about what another worker has settled already.
+type nervous struct{ *Memory }
+
+// Escalate implements invoicing.Intents.
+func (n nervous) Escalate(ctx context.Context, cycleID, _, reason string, at time.Time) error {
+	in, err := n.Intent(ctx, cycleID)
+	if err != nil {
+		return err
+	}
+	return n.Memory.Escalate(ctx, cycleID, in.InvoiceID, reason, at)
 }
 
 type stubborn struct{ invoicing.Intents }

@@ -88,7 +88,7 @@ var acts = []act{
 	})},
 	{what: "edits an amount", do: eachDraft(func(w *world, o object) {
 		for _, it := range w.itemsOf(o.ID) {
-			w.post("/v1/invoiceitems/"+it.ID, url.Values{"amount": {"100"}})
+			w.post("/v1/invoiceitems/"+it.ID, url.Values{"amount": {"54300"}})
 		}
 	})},
 	{

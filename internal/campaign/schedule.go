@@ -267,7 +267,7 @@ func (s Schedule) OnPostgres() bool { return s.Mode != modeTestAccount }
 
 // EnoughForMutants is how many schedules of a plan it takes to catch every mutant, with
 // room to spare.
-const EnoughForMutants = 6_000
+const EnoughForMutants = 10_000
 
 // Systematic is how many schedules of a plan are the same for every seed.
 func Systematic() int {

@@ -29,12 +29,13 @@ const (
 	Unreleased    Kind = "not released"
 	WrongReleased Kind = "released unseen"
 	MailedTwice   Kind = "mailed twice"
+	Empty         Kind = "finalized empty"
 	Strange       Kind = "strange request"
 )
 
 // Kinds lists them in the order of a report.
 func Kinds() []Kind {
-	return []Kind{WrongAmount, Duplicate, Leaked, Foreign, ModeWrite, Missing, DraftLeft, Unreleased, WrongReleased, MailedTwice, Strange}
+	return []Kind{WrongAmount, Duplicate, Leaked, Foreign, ModeWrite, Missing, DraftLeft, Unreleased, WrongReleased, MailedTwice, Empty, Strange}
 }
 
 // Finding is one thing that is wrong.
@@ -201,6 +202,21 @@ func (a *auditor) common() {
 		}
 	}
 	a.twice()
+	for id, in := range a.invoices {
+		if in.Status == "paid" && !a.counts(in) && a.finalizedByUs(id) {
+			a.say(Empty, "invoice %s over nothing", id)
+		}
+	}
+}
+
+// finalizedByUs reports whether a finalize of ours may have been what finalized an invoice.
+func (a *auditor) finalizedByUs(id string) bool {
+	for _, r := range a.ev.Requests {
+		if r.Ours && r.Path == "/v1/invoices/"+id+"/finalize" && r.Status != 0 && (r.Status < 400 || r.Status >= 500) {
+			return true
+		}
+	}
+	return false
 }
 
 // counts reports whether an invoice bills somebody: it is neither a draft nor void, and
