@@ -3,6 +3,7 @@ package invoicing_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -139,4 +140,45 @@ func TestLateTwinIsSwept(t *testing.T) {
 	require.Empty(t, ourInvoices(t, b, "draft"))
 	require.Equal(t, []string{out.InvoiceID}, ourInvoices(t, b, "open", "paid", "uncollectible"))
 	b.RequireBilled(t)
+}
+
+// TestNextCycleSweepsLateTwins: what came late to a payer is removed by the next cycle
+// that writes to it, with the requests that it makes anyway; what belongs to a cycle that
+// is not finished, to a program of somebody else's or to nobody, is not touched.
+func TestNextCycleSweepsLateTwins(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
+	require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: stripefake.Fault500Late, Method: http.MethodPost, Path: "^/v1/invoices$", Delay: 6 * time.Hour}))
+	_, err := b.Drive(t, nil)
+	require.NoError(t, err)
+	require.NoError(t, b.Fake.Advance(30*24*time.Hour))
+	twin := ourInvoices(t, b, "draft")
+	require.Len(t, twin, 1)
+	cus := b.Plan.Key.Customer
+	item := func(form url.Values) string {
+		form.Set("customer", cus)
+		form.Set("currency", "usd")
+		form.Set("amount", "77")
+		return b.Operator(t, http.MethodPost, "/v1/invoiceitems", form)["id"].(string)
+	}
+	gone := []string{twin[0], item(url.Values{"invoice": {twin[0]}, "metadata[lb_key]": {b.Plan.Key.StripeKey()}}), item(url.Values{"metadata[lb_key]": {b.Plan.Key.StripeKey()}})}
+	unknown := billing.IntentKey{IssuerConnection: "elsewhere", Customer: cus, Currency: "usd", Period: "2026-09", Part: "1/1"}.StripeKey()
+	draft := func(key string) string {
+		return b.Operator(t, http.MethodPost, "/v1/invoices", url.Values{"customer": {cus}, "metadata[lb_key]": {key}, "pending_invoice_items_behavior": {"exclude"}})["id"].(string)
+	}
+	mixed := draft(b.Plan.Key.StripeKey())
+	stays := []string{draft(unknown), item(url.Values{"metadata[lb_key]": {unknown}}), mixed, item(url.Values{"invoice": {mixed}})}
+
+	next := b.NextMonth(t)
+	b.Fake.ResetRequests()
+	_, err = next.Drive(t, nil)
+	require.NoError(t, err)
+	require.Len(t, next.Requests(), 14+6, "three looks at the two drafts, two items and the twin deleted")
+	objects := next.Objects(t)
+	for _, id := range gone {
+		require.NotContains(t, objects, id)
+	}
+	for _, id := range stays {
+		require.Contains(t, objects, id)
+	}
 }

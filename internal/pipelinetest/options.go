@@ -1,6 +1,7 @@
 package pipelinetest
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -121,4 +122,35 @@ func (b *Bill) Proof(t testing.TB) account.LiveProof {
 	proof, err := account.ProveLive(conn, key, account.Observation{Livemode: true, LivemodeSeen: true})
 	require.NoError(t, err)
 	return proof
+}
+
+// NextMonth is the same account's bill of the following month, at the same Stripe.
+func (b *Bill) NextMonth(t testing.TB) *Bill {
+	t.Helper()
+	next := *b
+	next.Plan = planFor(b.Plan.AccountID, b.Plan.Key.Customer)
+	next.Plan.Key.Period, next.Plan.CycleID = "2026-11", b.Plan.AccountID+".2026-11"
+	next.Plan.PeriodStart, next.Plan.PeriodEnd = b.Plan.PeriodEnd, b.Plan.PeriodEnd+30*24*60*60
+	next.Seal()
+	doc, err := json.Marshal(next.Plan)
+	require.NoError(t, err)
+	p, k := next.Plan, next.Plan.Key
+	for _, q := range []struct {
+		sql  string
+		args []any
+	}{
+		{`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
+			VALUES ($1, $2, 'live', $3, to_timestamp($4), to_timestamp($5), $2 || '-contract', $2 || '-plan', 'writing', $6, $6)`,
+			[]any{p.CycleID, p.AccountID, k.Period, p.PeriodStart, p.PeriodEnd, b.Clock.Now()}},
+		{`INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at) VALUES ($1, 'live', $2, $3, $4, $5, $6)`,
+			[]any{p.CycleID, k.Currency, p.TotalMinor(), string(doc), p.Hash(), b.Clock.Now()}},
+		{`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)
+			VALUES ($1, $2, 'live', true, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', $11, $11)`,
+			[]any{k.ID(), p.CycleID, p.AccountID, k.IssuerConnection, k.Customer, k.Currency, k.Period, k.Part, p.Hash(), p.TotalMinor(), b.Clock.Now()}},
+	} {
+		_, err := b.Ledger.SQL.Exec(t.Context(), q.sql, q.args...)
+		require.NoError(t, err)
+	}
+	next.foreign = next.Objects(t)
+	return &next
 }
