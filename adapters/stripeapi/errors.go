@@ -175,7 +175,7 @@ func throttled(r refusal) *fault.Error {
 // back together.
 func jitter(requestID string) time.Duration {
 	h := fnv.New32a()
-	h.Write([]byte(requestID))
+	_, _ = h.Write([]byte(requestID)) // a hash does not fail
 	return time.Duration(h.Sum32()%1000) * time.Millisecond
 }
 

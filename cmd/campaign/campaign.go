@@ -27,7 +27,11 @@ func campaignOf(cmd *cobra.Command, f flags) error {
 	if err != nil {
 		return err
 	}
-	defer db.close()
+	defer func() {
+		if err := db.close(); err != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "campaign: the throw-away server:", err)
+		}
+	}()
 	open := func(s campaign.Schedule) campaign.Ledger {
 		if db.ledger != nil && f.postgres > 0 && s.Number%f.postgres == 0 && s.OnPostgres() {
 			return db.ledger

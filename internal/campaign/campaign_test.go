@@ -105,7 +105,8 @@ func TestTestAccountOnPostgres(t *testing.T) {
 // The same seed gives the same campaign.
 func TestPlansAreRepeatable(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, campaign.Plan(5, 2_000), campaign.Plan(5, 2_000))
+	one, other := campaign.Plan(5, 2_000), campaign.Plan(5, 2_000)
+	require.Equal(t, one, other)
 	require.NotEqual(t, campaign.Plan(5, 2_000), campaign.Plan(6, 2_000))
 	for _, s := range campaign.Draw(5, 40) {
 		first, err := campaign.Run(t.Context(), s, campaign.NewMemory(), nil)

@@ -41,7 +41,7 @@ func Kills(seed uint64, n int) []Kill {
 		for at := range baseRequests {
 			for _, late := range []bool{false, true} {
 				if len(out) < n {
-					out = append(out, Kill{Number: len(out) + 1, At: at, Late: late, Seed: ^(seed<<24 ^ uint64(len(out)+1))}) //nolint:gosec // a length is positive
+					out = append(out, Kill{Number: len(out) + 1, At: at, Late: late, Seed: ^(seed<<24 ^ uint64(len(out)+1))})
 				}
 			}
 		}

@@ -142,13 +142,14 @@ func sorted[V any](m map[string]V) []string {
 // PrintHunt writes the table of the mutants.
 func PrintHunt(out io.Writer, all []Caught) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprint(w, "\nmutant\tcaught after\tby\t\n")
+	fmt.Fprint(w, "\nmutant\tcaught after\tby\n")
 	for _, c := range all {
 		after, by := "NOT CAUGHT", ""
 		if c.After > 0 {
 			after, by = fmt.Sprintf("%d schedules", c.After), string(c.By.End)
 			if c.By.End == Stuck {
-				by, _, _ = strings.Cut("stuck: "+c.By.Reason, ": invoice")
+				by, _, _ = strings.Cut(c.By.Reason, ":")
+				by = "stuck, " + strings.TrimSpace(by)
 			}
 			kinds := map[string]bool{}
 			for _, f := range c.By.Findings {
@@ -158,7 +159,7 @@ func PrintHunt(out io.Writer, all []Caught) error {
 				by += "; " + strings.Join(sorted(kinds), ", ")
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t\n", c.Mutant, after, by)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Mutant, after, by)
 	}
 	return w.Flush()
 }

@@ -186,7 +186,7 @@ func Draw(seed uint64, n int) []Schedule {
 	out := make([]Schedule, n)
 	for i := range out {
 		out[i] = draw(rng)
-		out[i].Number, out[i].Seed = i+1, seed<<24^uint64(i+1) //nolint:gosec // an index is positive
+		out[i].Number, out[i].Seed = i+1, seed<<24^uint64(i+1)
 	}
 	return out
 }

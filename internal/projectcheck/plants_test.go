@@ -78,6 +78,9 @@ func importPlants() []plant {
 	siblings("simulator", "adapters/simulator", self+"app/clock", self+"adapters/system")
 	siblings("localstack", "adapters/localstack", self+"domain/fault", self+"adapters/system")
 	siblings("system", "adapters/system", pgx, self+"adapters/localstack")
+	siblings("campaign", "internal/campaign", self+"adapters/postgres", self+"app/measure", pgx)
+	siblings("campaign-audit", "internal/campaign/audit", self+"domain/billing", self+"app/invoicing")
+	siblings("campaign-pgledger", "internal/campaign/pgledger", self+"adapters/stripeapi", self+"app/measure")
 
 	anywhere := func(rule string, imports ...string) { add(rule, "internal/zz"+rule, "planted.go", imports...) }
 	anywhere("gorm-only-in-postgres", gorm, "gorm.io/driver/postgres")
