@@ -172,7 +172,7 @@ func TestRevokedKey(t *testing.T) {
 	p := plan(w.customer("live"))
 	out := openWriter(t, w, p)
 	require.NoError(t, w.fake.RevokeKey(liveText))
-	_, err := out.Payer(t.Context())
+	_, err := out.OurInvoices(t.Context())
 	requireFault(t, err, fault.Forbidden, "stripe_auth")
 }
 

@@ -3,6 +3,7 @@ package stripeapi_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -107,7 +108,7 @@ func TestLayerTwoTransportAlone(t *testing.T) {
 	for _, err := range everyWrite(t.Context(), out, p) {
 		requireFault(t, err, fault.Forbidden, "mode_violation")
 	}
-	_, err := out.Payer(t.Context())
+	_, err := out.OurInvoices(t.Context())
 	requireFault(t, err, fault.Forbidden, "mode_violation")
 	require.Empty(t, w.tap.take(), "no byte left")
 }
@@ -116,9 +117,10 @@ func TestLayerThreeAnswersAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, everything())
 	p := plan(w.customer("test"))
+	w.setup("test", http.MethodPost, "/v1/invoices", url.Values{"customer": {p.Key.Customer}})
 	w.tap.take()
 	out := stripeapi.UnguardedWriter(w.client, secretKey(t, testText), p)
-	_, err := out.Payer(t.Context())
+	_, err := out.OurInvoices(t.Context())
 	requireFault(t, err, fault.Forbidden, "mode_violation")
 	for _, err := range everyWrite(t.Context(), out, p) {
 		requireFault(t, err, fault.Forbidden, "mode_violation")

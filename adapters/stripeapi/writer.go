@@ -69,15 +69,6 @@ func (n *callNotes) halted() error {
 // Calls returns and clears the log of requests.
 func (w *writer) Calls() []invoicing.Call { return w.wire.Calls() }
 
-// Payer reads the plan's customer.
-func (w *writer) Payer(ctx context.Context) (invoicing.Payer, error) {
-	raw, err := w.wire.get(ctx, "customer.get", customersPath, w.plan.Key.Customer)
-	if err != nil {
-		return invoicing.Payer{}, err
-	}
-	return decodePayer(raw)
-}
-
 // ourKey reports whether metadata carries a key of ours, of whatever intent.
 func ourKey(metadata map[string]string) bool {
 	return strings.HasPrefix(metadata[metadataKey], keyPrefix)

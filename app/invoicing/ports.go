@@ -88,7 +88,6 @@ type Call struct {
 // before retrying), Unavailable (same key again), RateLimited, and the terminal
 // kinds Invalid, Forbidden, NotFound, Conflict.
 type Writer interface {
-	Payer(ctx context.Context) (Payer, error)
 	// OurInvoices lists every invoice of the payer that carries a key of ours in its
 	// metadata (lb_key), the plan's or another intent's.
 	OurInvoices(ctx context.Context) ([]StripeInvoice, error)
