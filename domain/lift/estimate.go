@@ -2,6 +2,7 @@ package lift
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/liftbill/liftbill/domain/ope"
@@ -20,6 +21,8 @@ type Estimate struct {
 	Refusal string
 	// Result is the estimate that is billed on (capped where the plan has a cap).
 	Result ope.Result
+	// Grams are the checksums of the sums behind the outcome models, by fold.
+	Grams []string
 	// Uncapped is the estimate without the cap; nil where the plan has none.
 	Uncapped *ope.Result
 	// Placebo is the estimator on pre-period revenue; nil where the plan has no such feature.
@@ -47,6 +50,9 @@ func Measure(table UnitTable, plan Plan, workers int) (Estimate, error) {
 	t, err := ope.NewTable(table.Units(plan.Reward.CapMinor), len(plan.Features), plan.Folds)
 	if err == nil {
 		e.Result, err = t.Estimate(opt)
+	}
+	if err == nil {
+		e.Grams = t.GramDigests(workers)
 	}
 	if err != nil {
 		return e.refuse(err)
@@ -85,12 +91,18 @@ func placebo(t *ope.Table, plan Plan, opt ope.Options) (*ope.Result, error) {
 	return nil, nil //nolint:nilnil // no such feature is not an error
 }
 
-// refuse keeps the reason of a refusal; any other error stays an error.
+// refuse keeps the reason of a refusal, without the unit that it names: the reason
+// goes into the manifest, and a unit's id does not leave the house. Any other error
+// stays an error.
 func (e Estimate) refuse(err error) (Estimate, error) {
 	var r *ope.Refusal
 	if !errors.As(err, &r) {
 		return Estimate{}, err
 	}
-	e.Result, e.Uncapped, e.Placebo, e.Refusal = ope.Result{}, nil, nil, r.Error()
+	reason := r.Reason
+	if r.Row >= 0 {
+		reason = fmt.Sprintf("row %d, column %s: %s", r.Row, r.Column, r.Reason)
+	}
+	e.Result, e.Grams, e.Uncapped, e.Placebo, e.Refusal = ope.Result{}, nil, nil, nil, reason
 	return e, nil
 }
