@@ -9,6 +9,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -24,6 +25,8 @@ type accountsView struct {
 type accountRow struct {
 	reconcile.Overview
 	Missing []string
+	// Risk is the known overbilling risk of the contract's rule, in words.
+	Risk string
 }
 
 func (s *Server) accounts(c echo.Context) error {
@@ -38,6 +41,13 @@ func (s *Server) accounts(c echo.Context) error {
 			continue
 		}
 		row := accountRow{Overview: o, Missing: missing(o)}
+		if o.ContractID != "" {
+			risk, err := lift.KnownRisk(o.Rule())
+			if err != nil {
+				return err
+			}
+			row.Settlement, row.Risk = risk.Rule.Settlement, risk.String()
+		}
 		v.Rows = append(v.Rows, row)
 		v.Snapshots += o.Snapshots
 		v.Decisions += o.Decisions
