@@ -225,15 +225,15 @@ type Overview struct {
 	PayerCustomer    string
 	ContractID       string
 	// Basis and Settlement are the contract's rule; empty without one.
-	Basis      lift.Basis
-	Settlement lift.Settlement
-	PlanID     string
-	Snapshots  int
-	Decisions        int64
-	StripeEvents     int64
-	PendingEvents    int64
-	DeadEvents       int64
-	LastEventAt      *time.Time
+	Basis         lift.Basis
+	Settlement    lift.Settlement
+	PlanID        string
+	Snapshots     int
+	Decisions     int64
+	StripeEvents  int64
+	PendingEvents int64
+	DeadEvents    int64
+	LastEventAt   *time.Time
 }
 
 // Rule is what the contract bills.

@@ -2,6 +2,9 @@ package lift_test
 
 import (
 	"math"
+	"os"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,6 +23,29 @@ var tableOrder = []lift.Code{
 	"UNMAPPED_REVENUE", "MIN_UNITS", "MIN_BASELINE_PAYERS", "ESS_TOO_SMALL", "ESS_RATIO_LOW", "WEIGHT_DOMINANCE",
 	"HOLDOUT_ABOVE_HALF", "CONCENTRATION", "CAP_SIGN_CONFLICT", "NEGATIVE_LIFT", "LCB_NOT_POSITIVE", "PORTFOLIO_CAPPED",
 	"NO_LOOK", "TEST_MODE", "ROUNDING_EDGE",
+}
+
+// TestGuardrailPageListsEveryCode: the page has one row per code of the package, in the
+// order in which the checks run, and none that does not exist.
+func TestGuardrailPageListsEveryCode(t *testing.T) {
+	t.Parallel()
+	code, err := os.ReadFile("guardrail.go")
+	require.NoError(t, err)
+	page, err := os.ReadFile("../../docs/guardrail.md")
+	require.NoError(t, err)
+	find := func(pattern string, text []byte) (out []lift.Code) {
+		for _, m := range regexp.MustCompile(pattern).FindAllSubmatch(text, -1) {
+			out = append(out, lift.Code(m[1]))
+		}
+		return out
+	}
+	listed := find("(?m)^\\| `([A-Z_]+)` \\|", page)
+	require.ElementsMatch(t, find(`\bCode = "([A-Z_]+)"`, code), listed)
+	require.Equal(t, append(slices.Clone(tableOrder), lift.CodePooledDataGate, lift.CodeBelowHighWater), listed)
+	d := lift.DefaultThresholds()
+	for _, limit := range []string{d.PropensityFloor, d.SRMZ, d.CalibrationZ, d.ChiSquareZ, d.MinESSRatio, d.MaxWeightDominance, d.MaxHoldout} {
+		require.Contains(t, string(page), limit, "a default that the page does not name")
+	}
 }
 
 func TestHealthyReadoutIsBillable(t *testing.T) {

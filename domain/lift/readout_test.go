@@ -106,6 +106,28 @@ func TestReadoutEndToEnd(t *testing.T) {
 	require.Equal(t, r.Interval, back.Interval)
 }
 
+// TestRecordedCases: the case IDs of two readouts, one with a holdout and one without,
+// on every architecture. They change when anything in a manifest does, its wording
+// included; then ManifestSchema changes too, and they are recorded anew.
+func TestRecordedCases(t *testing.T) {
+	t.Parallel()
+	r, _, _ := readout(t, 900)
+	p := perDecision(t)
+	s, err := p.Seal(sealedAt)
+	require.NoError(t, err)
+	j, err := lift.Join(p, sticky(3000, 4, func(i int, e *lift.Exposure) { e.Features[0] = float64(i % 7) }), nil, nil)
+	require.NoError(t, err)
+	e, err := lift.Measure(j.Pooled, p, 3)
+	require.NoError(t, err)
+	drawn, err := lift.NewReadout(lift.ReadoutInput{AccountID: "acct", ContractID: "ctr", Period: month(t, "2026-01"), Plan: s, Estimate: e,
+		Evidence: j.Fill(evidence(lift.LookMonth), j.Pooled), Inputs: lift.InputsOf(j, j.Pooled, at(35))})
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ got, want string }{"holdout": {r.CaseID, "jguxab2q5xipfethzdzjnd477u"}, "per decision": {drawn.CaseID, "5e3momwjojdwluefylgbqug4qe"}} {
+		t.Logf("bits of the case with %s: %s", name, c.got) // what scripts/arm64.sh compares
+		require.Equal(t, c.want, c.got, name)
+	}
+}
+
 func TestWorldWithoutLiftIsWithheld(t *testing.T) {
 	t.Parallel()
 	r, _, _ := readout(t, 0)

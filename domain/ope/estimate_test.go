@@ -29,6 +29,9 @@ func TestRecordedBits(t *testing.T) {
 		"beta_00": bits(r.Models[0].Intercept), "beta_01": bits(r.Models[0].Coef[0]), "top": r.TopUnit, "top_psi": bits(r.TopPsi),
 		"T_without_top": bits(r.WithoutTop.T), "SE_without_top": bits(r.WithoutTop.SE), "observed": strconv.FormatInt(r.Observed, 10),
 	}
+	for name, v := range got {
+		t.Logf("bits of recorded %s: %s", name, v) // what scripts/arm64.sh compares
+	}
 	if diff := cmp.Diff(recorded, got); diff != "" {
 		t.Fatalf("the bits changed (-recorded +got):\n%s", diff)
 	}

@@ -63,7 +63,7 @@ func (f *figure) key(x, y float64, m mark, colour, s string) float64 {
 		f.line(x, y-4, x+16, y-4, colour, `stroke-width="2.5" stroke-dasharray="2 3"`)
 	}
 	f.text(x+22, y, "start", ink, s)
-	return x + 22 + 6.1*float64(len([]rune(s))) + 22
+	return x + 22 + 6.4*float64(len([]rune(s))) + 22
 }
 
 func (f *figure) done() string { return f.String() + "</svg>\n" }
