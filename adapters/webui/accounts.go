@@ -20,13 +20,13 @@ type accountsView struct {
 	Snapshots                            int
 	Decisions, Events, Pending, Dead     int64
 	LiveN, TestN, Incomplete, Unfiltered int
+	// Risks are those of the rules that the contracts have.
+	Risks []lift.Risk
 }
 
 type accountRow struct {
 	reconcile.Overview
 	Missing []string
-	// Risk is the known overbilling risk of the contract's rule, in words.
-	Risk string
 }
 
 func (s *Server) accounts(c echo.Context) error {
@@ -46,7 +46,10 @@ func (s *Server) accounts(c echo.Context) error {
 			if err != nil {
 				return err
 			}
-			row.Settlement, row.Risk = risk.Rule.Settlement, risk.String()
+			row.Settlement = risk.Rule.Settlement
+			if !slices.Contains(v.Risks, risk) {
+				v.Risks = append(v.Risks, risk)
+			}
 		}
 		v.Rows = append(v.Rows, row)
 		v.Snapshots += o.Snapshots

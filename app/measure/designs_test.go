@@ -72,7 +72,7 @@ func firstOnly(rows []decision.Decision) []decision.Decision {
 }
 
 // exploring makes a plan without a holdout.
-func exploring(p *httpapi.PlanCreate) {
+func exploring(_ *httpapi.ContractCreate, p *httpapi.PlanCreate) {
 	p.Randomisation, p.Salt, p.HoldoutProbability = string(lift.RandomisedPerDecision), "", ""
 	p.Thresholds.MinEssRatio = "0.01"
 }
@@ -92,6 +92,8 @@ func TestOneDecisionIsAHoldout(t *testing.T) {
 		require.Equal(t, want.Grams, got.Grams, id)
 		require.Equal(t, want.Inputs.UnitDigest, got.Inputs.UnitDigest)
 		require.NotEqual(t, want.PlanHash, got.PlanHash)
+		require.Empty(t, want.Inputs.SaltHex, "the salt is secret while it decides")
+		require.Zero(t, *want.Inputs.PreviousHighWaterMinor, "a first month has billed nothing before")
 		require.Equal(t, lift.Passed, check(t, want, lift.CodeArmHashMismatch).Status)
 		require.Equal(t, lift.NotEvaluated, check(t, got, lift.CodeArmHashMismatch).Status)
 		for _, code := range []lift.Code{lift.CodePlanHashMismatch, lift.CodeReconMismatch, lift.CodeSRM, lift.CodeMiscalibrated} {
@@ -166,7 +168,7 @@ func TestTrajectoriesEndToEnd(t *testing.T) {
 // exposure, are one unit, with the customer's money once.
 func TestAccountsEndToEnd(t *testing.T) {
 	t.Parallel()
-	account := func(p *httpapi.PlanCreate) { p.Unit = lift.UnitAccount }
+	account := func(_ *httpapi.ContractCreate, p *httpapi.PlanCreate) { p.Unit = lift.UnitAccount }
 	d, c := pipelinetest.ExploringMonth(t, account, firstOnly)
 	require.NoError(t, d.DrainAll(t.Context(), c.ID+"-stripe"))
 	var customer, user, other string
@@ -186,6 +188,21 @@ func TestAccountsEndToEnd(t *testing.T) {
 		(SELECT unit_id FROM decisions WHERE user_id IN ($1, $2))`, user, other).Scan(&units))
 	require.Equal(t, 1, units)
 	require.Equal(t, lift.Passed, check(t, merged, lift.CodeReconMismatch).Status)
+}
+
+// TestTheLastMonthRevealsTheSalt: until then it is secret; then everybody can recompute
+// who was in the holdout. The marks of a year whose earlier months are open are unknown.
+func TestTheLastMonthRevealsTheSalt(t *testing.T) {
+	t.Parallel()
+	var salt string
+	d, c := pipelinetest.ExploringMonth(t, func(k *httpapi.ContractCreate, p *httpapi.PlanCreate) {
+		k.FirstPeriod, p.FirstPeriod, salt = "2025-11", "2025-11", p.Salt
+	}, firstOnly)
+	for id, m := range manifests(t, d, c) {
+		require.Equal(t, salt, m.Inputs.SaltHex, id)
+		require.Nil(t, m.Inputs.PreviousHighWaterMinor, "eleven months are not finished")
+		require.Equal(t, lift.LookNone, m.Evidence.Look)
+	}
 }
 
 // TestAnotherPlanIsNoticed: decisions that were made under another plan than the sealed

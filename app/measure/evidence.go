@@ -66,7 +66,8 @@ func (s *Service) evidence(ctx context.Context, c Cycle, j lift.Joined, exposure
 	if c.Plan.Plan().PerDecision() {
 		return set, nil
 	}
-	return set, s.arms(c, &set, exposures, lift.SaltRevealed(first, c.Period))
+	err = s.arms(c, &set, exposures, lift.SaltRevealed(first, c.Period))
+	return set, err
 }
 
 // plans counts the decisions that name the plan which they were made under.

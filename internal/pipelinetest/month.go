@@ -81,9 +81,9 @@ func LiveMonth(t testing.TB) (*Deployment, []*Company) {
 	return d, companies
 }
 
-// ExploringMonth is the month of one company without a holdout: change says how its
-// plan differs and decide makes its decision log of the simulated one.
-func ExploringMonth(t testing.TB, change func(*httpapi.PlanCreate), decide func([]decision.Decision) []decision.Decision) (*Deployment, *Company) {
+// ExploringMonth is the month of one company of a test account: change, which may be
+// nil, says how its contract and plan differ, and decide makes its decision log of the simulated one.
+func ExploringMonth(t testing.TB, change func(*httpapi.ContractCreate, *httpapi.PlanCreate), decide func([]decision.Decision) []decision.Decision) (*Deployment, *Company) {
 	t.Helper()
 	m, err := period.Parse(Month)
 	require.NoError(t, err)
@@ -98,7 +98,7 @@ func ExploringMonth(t testing.TB, change func(*httpapi.PlanCreate), decide func(
 	return d, c
 }
 
-func (d *Deployment) onboard(t testing.TB, c *Company, seed int64, m period.Month, vendorKey string, change func(*httpapi.PlanCreate)) {
+func (d *Deployment) onboard(t testing.TB, c *Company, seed int64, m period.Month, vendorKey string, change func(*httpapi.ContractCreate, *httpapi.PlanCreate)) {
 	t.Helper()
 	permissions := map[string]string{"*": "read", "webhook": "write"}
 	if !c.VendorIssues {
@@ -135,24 +135,25 @@ func (d *Deployment) onboard(t testing.TB, c *Company, seed int64, m period.Mont
 }
 
 // agree stores account, contract, sealed plan and snapshots.
-func (d *Deployment) agree(t testing.TB, c *Company, source, issuer, payer string, spec simulator.Spec, change func(*httpapi.PlanCreate)) {
+func (d *Deployment) agree(t testing.TB, c *Company, source, issuer, payer string, spec simulator.Spec, change func(*httpapi.ContractCreate, *httpapi.PlanCreate)) {
 	t.Helper()
 	d.Post(t, "/v1/accounts", httpapi.AccountCreate{
 		ID: c.ID, Environment: httpapi.Environment(c.Environment), Name: c.ID, SourceConnection: source, IssuerConnection: issuer, PayerCustomer: payer,
 	}, nil)
 	base := "/v1/accounts/" + c.ID
-	d.Post(t, base+"/contracts", httpapi.ContractCreate{
+	contract := httpapi.ContractCreate{
 		ID: c.ID + "-contract", Share: "0.20", Basis: string(c.Basis), Currency: "usd", TimeZone: "UTC",
 		CollectionMethod: string(billing.SendInvoice), FirstPeriod: Month, PoNumber: "PO-" + c.ID,
-	}, nil)
+	}
 	plan, sealed := httpapi.PlanCreate{
 		ID: c.ID + "-plan", Salt: hex.EncodeToString(spec.Salt), FirstPeriod: Month, Currency: "usd", Unit: "user", Baseline: simulator.Baseline,
 		HoldoutProbability: spec.HoldoutProbability, Features: simulator.Features(), AttributionDays: spec.AttributionDays,
 		Thresholds: httpapi.Thresholds{MinUnits: 30, MinBaselinePayers: 5, MinEss: "20", MaxWeightDominance: "0.5", UnmappedShare: "0.2"},
 	}, httpapi.Plan{}
 	if change != nil {
-		change(&plan)
+		change(&contract, &plan)
 	}
+	d.Post(t, base+"/contracts", contract, nil)
 	d.Post(t, base+"/plans", plan, &sealed)
 	c.Business.UnderPlan(sealed.Hash)
 	for _, sn := range spec.Snapshots {

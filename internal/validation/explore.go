@@ -27,15 +27,19 @@ type Exploration struct {
 	Withheld int     `json:"withheld_for_weights"`
 }
 
-// explorations are the designs that are simulated.
-func explorations() []Exploration {
+// explorations are the designs that are simulated, with fewer units in short runs.
+func explorations(scale float64) []Exploration {
+	units := 6000
+	if scale < fullGrid {
+		units = 2500
+	}
 	var out []Exploration
 	for _, c := range []struct {
 		p    float64
 		most int
 	}{{0.5, 4}, {0.2, 3}} {
 		for d := 1; d <= c.most; d++ {
-			out = append(out, Exploration{Probability: c.p, Decisions: d, Units: 6000, Runs: 200})
+			out = append(out, Exploration{Probability: c.p, Decisions: d, Units: units, Runs: 200})
 		}
 	}
 	return out
