@@ -170,7 +170,7 @@ func FuzzJoin(f *testing.F) {
 		}
 		var revenue []lift.Revenue
 		for i := range int(src.byte()) % 20 {
-			revenue = append(revenue, lift.Revenue{Key: fmt.Sprint(i), UnitID: fmt.Sprintf("u%d", src.byte()%10), AmountMinor: int64(src.uint64()), At: at(float64(src.byte()))}) //nolint:gosec // any 64 bits
+			revenue = append(revenue, lift.Revenue{Key: fmt.Sprint(i), UnitID: fmt.Sprintf("u%d", src.byte()%10), AmountMinor: int64(src.uint64()), At: at(float64(src.byte()))})
 		}
 		j, err := lift.Join(s.Plan(), exposures, revenue, links)
 		if err != nil {

@@ -15,7 +15,7 @@ func Figures(r Report) map[string]string {
 func calibration(c Cell) string {
 	f := newFigure(720, 405, "The billed bound keeps what it promises, the textbook's does not",
 		fmt.Sprintf("Runs without lift that were overbilled, by nominal error (%s, %d units, holdout %g, %d runs)", c.World, c.Units, c.Holdout, c.Runs))
-	p := f.axes(60, 110, 630, 240, 10.5, 20, 5, "", " %")
+	p := f.axes(60, 110, 630, 240, 10.5, 20, 5, "")
 	for _, v := range []float64{0, 2, 4, 6, 8, 10} {
 		p.tick(v, 0, fmt.Sprintf("%.0f", v))
 	}
@@ -47,7 +47,7 @@ func overbilling(cells []Cell) string {
 	sizes, shares := sizesOf(cells), []float64{0.1, 0.3, 0.5}
 	for w, world := range []World{WorldNew, WorldHeavy, WorldSub} {
 		slots := float64(len(sizes) * (len(shares) + 1))
-		p := f.axes(60+float64(w)*318, 130, 276, 210, slots, 22, 5, worldNames[world], " %")
+		p := f.axes(60+float64(w)*318, 130, 276, 210, slots, 22, 5, worldNames[world])
 		p.path([]float64{0, slots}, []float64{5, 5}, neutral, `stroke-width="1.5" stroke-dasharray="4 3"`)
 		for n, size := range sizes {
 			at := float64(n * (len(shares) + 1))
@@ -106,7 +106,7 @@ func expectedPower(snr float64) float64 {
 func power(cells []Cell) string {
 	f := newFigure(720, 405, "Skewed revenue needs more than the planner's formula says",
 		"Chance that a lift is proven at the settlement (2.8 %), by true lift in standard errors of the estimate")
-	p := f.axes(60, 110, 630, 240, 6, 100, 20, "", " %")
+	p := f.axes(60, 110, 630, 240, 6, 100, 20, "")
 	var xs, ys []float64
 	for i := range 61 {
 		x := float64(i) / 10
@@ -140,8 +140,8 @@ func years(all []Years) string {
 	f := newFigure(980, 425, "Only the proven bound is rarely too high, and it leaves lift unbilled",
 		"Contract years of a constant true lift, in standard errors (SE) of one month's estimate; sticky subscribers, one snapshot, default schedule")
 	top := yearLifts[len(yearLifts)-1]
-	left := f.axes(60, 150, 400, 220, top, 100, 20, "years in which the total was ever above the true lift", " %")
-	right := f.axes(550, 150, 400, 220, top, 140, 20, "part of the true lift that the year bills", " %")
+	left := f.axes(60, 150, 400, 220, top, 100, 20, "years in which the total was ever above the true lift")
+	right := f.axes(550, 150, 400, 220, top, 140, 20, "part of the true lift that the year bills")
 	left.path([]float64{0, top}, []float64{5, 5}, neutral, `stroke-width="1.5" stroke-dasharray="4 3"`)
 	right.path([]float64{0, top}, []float64{100, 100}, neutral, `stroke-width="1.5" stroke-dasharray="4 3"`)
 	for _, p := range []*panel{left, right} {

@@ -75,8 +75,8 @@ type panel struct {
 	maxX, maxY               float64
 }
 
-// axes draws the grid with steps of y, and the panel's name above.
-func (f *figure) axes(left, top, width, height, maxX, maxY, step float64, name, unit string) *panel {
+// axes draws the grid with steps of y, in percent, and the panel's name above.
+func (f *figure) axes(left, top, width, height, maxX, maxY, step float64, name string) *panel {
 	p := &panel{f, left, top, width, height, maxX, maxY}
 	f.text(left, top-12, "start", ink, name)
 	for i := 0; float64(i)*step <= maxY*1.0001; i++ {
@@ -88,7 +88,7 @@ func (f *figure) axes(left, top, width, height, maxX, maxY, step float64, name, 
 		f.line(left, p.y(v), left+width, p.y(v), colour, "")
 		label := fmt.Sprintf("%g", v)
 		if float64(i+1)*step > maxY*1.0001 {
-			label += unit
+			label += " %"
 		}
 		f.text(left-6, p.y(v)+4, "end", neutral, label)
 	}

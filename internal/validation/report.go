@@ -185,7 +185,7 @@ func (r *Report) yearChecks(ctx context.Context, o Options) (err error) {
 // explorationChecks asserts the designs without a holdout.
 func (r *Report) explorationChecks(ctx context.Context, o Options) error {
 	for i, x := range explorations(o.Scale) {
-		x, err := x.Run(ctx, o, uint64(i+601)) //nolint:gosec // a small count
+		x, err := x.Run(ctx, o, uint64(i+601))
 		if err != nil {
 			return err
 		}
