@@ -14,15 +14,16 @@ import (
 )
 
 // Exposures lists decisions in time order with their features in the plan's order;
-// a feature that a decision does not carry is 0.
+// a feature that a decision does not carry is 0. Logs repeat the same lists of actions
+// over and over, so that each list is kept once.
 func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time.Time) ([]lift.Exposure, error) {
 	names, err := json.Marshal(cy.Plan.Plan().Features)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := c.db.gorm.WithContext(ctx).Raw(`
-		SELECT unit_id, snapshot_id, arm, ts, cardinality(propensity) > 0 AS complete,
-			ARRAY(SELECT coalesce((features ->> f)::float8, 0) FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS n(f, i) ORDER BY i)::text
+		SELECT unit_id, user_id, snapshot_id, arm, ts, propensity::text, to_json(eligible_actions)::text, action, baseline_action,
+			surface, plan_hash, salt_commitment, ARRAY(SELECT coalesce((features ->> f)::float8, 0) FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS n(f, i) ORDER BY i)::text
 		FROM decisions WHERE account_id = ? AND ts >= ? AND ts < ? AND recorded_at <= ? ORDER BY ts, decision_id`,
 		string(names), cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, watermark).Rows()
 	if err != nil {
@@ -30,17 +31,79 @@ func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
 	var out []lift.Exposure
+	lists, words := map[string][]string{}, map[string]string{}
 	for rows.Next() {
 		var e lift.Exposure
-		var arm string
-		var features floats
-		if err := rows.Scan(&e.UnitID, &e.SnapshotID, &arm, &e.At, &e.PropensityOK, &features); err != nil {
+		var arm, actions string
+		var propensity, features floats
+		if err := rows.Scan(&e.UnitID, &e.UserID, &e.SnapshotID, &arm, &e.At, &propensity, &actions, &e.Action, &e.Baseline,
+			&e.Surface, &e.PlanHash, &e.SaltCommitment, &features); err != nil {
 			return nil, wrap(err)
 		}
-		e.Arm, e.At, e.Features = lift.Arm(arm), e.At.UTC(), features
+		list, ok := lists[actions]
+		if !ok {
+			if err := json.Unmarshal([]byte(actions), &list); err != nil {
+				return nil, err
+			}
+			lists[actions] = list
+		}
+		e.Arm, e.At, e.Actions, e.Propensity, e.Features, e.PropensityOK = lift.Arm(arm), e.At.UTC(), list, propensity, features, len(propensity) > 0
+		for _, s := range []*string{&e.SnapshotID, &e.Action, &e.Baseline, &e.Surface, &e.PlanHash, &e.SaltCommitment} {
+			if same, ok := words[*s]; ok {
+				*s = same
+			} else {
+				words[*s] = *s
+			}
+		}
 		out = append(out, e)
 	}
 	return out, wrap(rows.Err())
+}
+
+// Links lists the customers of the source connection with the users that they were
+// mapped to, as recorded.
+func (c *Cycles) Links(ctx context.Context, cy measure.Cycle) ([]lift.Link, error) {
+	var out []lift.Link
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT customer_id, user_id, valid_from AS "from" FROM customer_links
+		WHERE connection_id = ? AND user_id <> '' ORDER BY customer_id, valid_from`, cy.Account.SourceConnection).Scan(&out).Error
+	for i := range out {
+		out[i].From = out[i].From.UTC()
+	}
+	return out, wrap(err)
+}
+
+// Incomplete lists the decisions of the year that were refused because of their
+// propensities and never came whole: the number of them and the units that they name.
+func (c *Cycles) Incomplete(ctx context.Context, cy measure.Cycle, watermark time.Time) (int, []string, error) {
+	var rows []struct {
+		UnitID string
+		N      int
+	}
+	err := c.db.gorm.WithContext(ctx).Raw(`
+		SELECT r.unit_id, count(*) AS n FROM decision_refusals r
+		WHERE r.account_id = ? AND r.recorded_at <= ? AND (r.ts IS NULL OR (r.ts >= ? AND r.ts < ?))
+			AND r.field IN ('propensity', 'eligible_actions', 'action', 'baseline_action')
+			AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.account_id = r.account_id AND d.decision_id = r.decision_id AND d.recorded_at <= ?)
+		GROUP BY r.unit_id ORDER BY r.unit_id`,
+		cy.Account.ID, watermark, cy.YearToDate.Start, cy.YearToDate.End, watermark).Scan(&rows).Error
+	if err != nil {
+		return 0, nil, wrap(err)
+	}
+	n, units := 0, []string(nil)
+	for _, r := range rows {
+		n += r.N
+		if r.UnitID != "" {
+			units = append(units, r.UnitID)
+		}
+	}
+	return n, units, nil
+}
+
+// Marks is what the finished months of the contract year have billed of each snapshot;
+// ok is false while an earlier month of the year is not finished.
+func (c *Cycles) Marks(ctx context.Context, cy measure.Cycle) (map[string]int64, bool, error) {
+	marks, open, err := yearMarks(ctx, c.db.gorm, cy)
+	return marks, len(open) == 0, err
 }
 
 // DecisionGaps counts the sequence numbers that are missing between the smallest

@@ -94,6 +94,14 @@ type Ledger interface {
 	Cycle(ctx context.Context, id string) (Cycle, error)
 	// Exposures lists the account's decisions in the interval recorded up to the watermark, with features in the plan's order.
 	Exposures(ctx context.Context, c Cycle, watermark time.Time) ([]lift.Exposure, error)
+	// Links lists the users of the customers of the source connection.
+	Links(ctx context.Context, c Cycle) ([]lift.Link, error)
+	// Incomplete counts the decisions of the interval that were refused for their
+	// propensities up to the watermark and never came whole, and names their units.
+	Incomplete(ctx context.Context, c Cycle, watermark time.Time) (n int, units []string, err error)
+	// Marks is what the contract year billed of each snapshot before the cycle; ok is
+	// false while an earlier month is not finished.
+	Marks(ctx context.Context, c Cycle) (marks map[string]int64, ok bool, err error)
 	// DecisionGaps counts missing sequence numbers; ok is false when the log has none.
 	DecisionGaps(ctx context.Context, c Cycle, watermark time.Time) (gaps int, ok bool, err error)
 	// Revenue lists the money facts of the source connection in the interval recorded up to the watermark.
@@ -125,9 +133,9 @@ type Ledger interface {
 
 // Source re-reads the source account at Stripe, to compare with what was ingested.
 type Source interface {
-	// NetPaid is the net paid revenue of the interval in the currency as Stripe's own
-	// lists show it: paid invoices without ours, minus refunds, minus disputes.
-	NetPaid(ctx context.Context, connectionID, currency string, in period.Interval) (int64, error)
+	// NetPaid is the net paid revenue of the interval by currency as Stripe's own lists
+	// show it: paid invoices without ours, minus refunds, minus disputes.
+	NetPaid(ctx context.Context, connectionID string, in period.Interval) (map[string]int64, error)
 	// NewestEvent is the newest event that Stripe has of the types that we ingest.
 	NewestEvent(ctx context.Context, connectionID string) (id string, created time.Time, ok bool, err error)
 }
