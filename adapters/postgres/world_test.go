@@ -86,9 +86,15 @@ func (w *world) connect(id string, env account.Environment) {
 }
 
 func (w *world) account(id string, env account.Environment) {
+	w.accountUnder(id, env, func(*billing.Terms) {})
+}
+
+// accountUnder is an account with other terms than the defaults.
+func (w *world) accountUnder(id string, env account.Environment, change func(*billing.Terms)) {
 	w.t.Helper()
 	terms := billing.DefaultTerms()
 	terms.FirstPeriod = "2026-01"
+	change(&terms)
 	contract, err := billing.NewContract(id+"-c1", id, env, 1, terms, opened)
 	require.NoError(w.t, err)
 	first, err := period.Parse("2026-01")
