@@ -20,8 +20,7 @@ type Invoicing struct{ db *DB }
 // NewInvoicing opens the ledger of proposals and intents.
 func (db *DB) NewInvoicing() *Invoicing { return &Invoicing{db} }
 
-// Judged restores a cycle's readouts from their manifests, which checks their case
-// IDs and judges them again: a verdict that was edited in a table is refused.
+// Judged loads what a cycle's price depends on, its readouts judged again.
 func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judged, error) {
 	cy, err := loadCycle(ctx, v.db.gorm, cycleID)
 	if err != nil {
@@ -31,22 +30,13 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 		CycleID: cy.ID, State: cy.State, Account: cy.Account, Contract: cy.Contract, Plan: cy.Plan, Period: cy.Period,
 		Interval: cy.Interval, Names: cy.SnapshotName,
 	}
-	var rows []struct{ CaseID, Manifest string }
-	err = v.db.gorm.WithContext(ctx).Raw(`SELECT case_id, manifest FROM readouts WHERE cycle_id = ? ORDER BY snapshot_id`, cycleID).Scan(&rows).Error
-	if err != nil {
-		return j, wrap(err)
+	tx := v.db.gorm.WithContext(ctx)
+	if j.Readouts, err = storedReadouts(tx, cycleID, cy.Plan); err != nil {
+		return j, err
 	}
-	if len(rows) == 0 {
+	if len(j.Readouts) == 0 {
 		return j, fault.New(fault.Conflict, "not_estimated", "cycle %s has no readouts", cycleID)
 	}
-	for _, row := range rows {
-		r, err := lift.RestoreReadout([]byte(row.Manifest), row.CaseID, cy.Plan)
-		if err != nil {
-			return j, err
-		}
-		j.Readouts = append(j.Readouts, r)
-	}
-	tx := v.db.gorm.WithContext(ctx)
 	if j.HighWater, err = highWater(tx, cy); err != nil {
 		return j, err
 	}

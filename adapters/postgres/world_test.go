@@ -43,6 +43,7 @@ type world struct {
 	db  *postgres.DB
 	sql *pgx.Conn
 	box *system.SecretBox
+	url string
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	})
 	box, err := system.NewSecretBox(bytes.Repeat([]byte{3}, system.KeyBytes))
 	require.NoError(t, err)
-	w := &world{t: t, ctx: ctx, db: db, sql: conn, box: box}
+	w := &world{t: t, ctx: ctx, db: db, sql: conn, box: box, url: url}
 	w.connect("acme", account.Live)
 	w.connect("trial", account.Test)
 	w.account("acme", account.Live)

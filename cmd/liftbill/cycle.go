@@ -16,7 +16,7 @@ import (
 
 func newCycle() *cobra.Command {
 	group := &cobra.Command{Use: "cycle", Short: "One account's billing of one period"}
-	group.AddCommand(cycleStatus(), cycleRun())
+	group.AddCommand(cycleStatus(), cycleRun(), cycleWhatIf())
 	return group
 }
 

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"regexp"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/fault"
@@ -83,6 +84,9 @@ func overflow(what string, minor int64) error {
 	return fault.New(fault.Invalid, "amount_overflow", "%s of %d minor units exceeds what is billed", what, minor)
 }
 
+// adjustmentID keeps a true-up's ID to what a line's key can carry to Stripe.
+var adjustmentID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
 func (c Context) check(m period.Month) error {
 	for i, p := range c.Past {
 		switch {
@@ -102,7 +106,7 @@ func (c Context) check(m period.Month) error {
 		if a.AmountMinor > maxMinor || a.AmountMinor < -maxMinor {
 			return overflow("true-up "+a.ID, a.AmountMinor)
 		}
-		if a.ID == "" || m.Before(a.Origin) {
+		if !adjustmentID.MatchString(a.ID) || m.Before(a.Origin) {
 			return fault.New(fault.Invalid, "adjustment_malformed", "true-up %q of %s cannot be in %s", a.ID, a.Origin, m)
 		}
 	}

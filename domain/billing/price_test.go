@@ -168,6 +168,53 @@ func TestPriceRefusesWhatWasNotPermitted(t *testing.T) {
 	require.Equal(t, "share_range", fault.CodeOf(err))
 }
 
+// What a cycle is told of the past and of true-ups is checked before it is priced.
+func TestPriceRefusesABrokenContext(t *testing.T) {
+	t.Parallel()
+	past := func(months ...string) (out []billing.Past) {
+		for _, m := range months {
+			out = append(out, billing.Past{Period: month(t, m), Phase: billing.PhaseFull})
+		}
+		return out
+	}
+	price := func(m string, c billing.Context) error {
+		_, err := billing.Price(billing.PriceInput{Contract: contract(t, func(x *billing.Terms) { x.Currency = "isk" }), Period: month(t, m), Context: c})
+		return err
+	}
+	up := func(id, origin string, minor int64) billing.Context {
+		return billing.Context{Adjustments: []billing.Adjustment{trueUp(id, origin, billing.AdjustRefund, "2026-01-01", minor)}}
+	}
+	twice := up("a", "2026-01", 100)
+	twice.Adjustments = append(twice.Adjustments, twice.Adjustments[0])
+	huge := past("2026-01")
+	huge[0].Lines = map[billing.LineKind]int64{billing.LineLift: math.MaxInt64}
+	base := past("2026-01")
+	base[0].BaseMinor = -1
+	for i, c := range []struct {
+		code string
+		err  error
+	}{
+		{"past_order", price("2026-03", billing.Context{Past: past("2026-02", "2026-01")})},
+		{"past_order", price("2026-03", billing.Context{Past: past("2026-03")})},
+		{"past_order", price("2026-03", billing.Context{Past: past("2026-04")})},
+		{"amount_overflow", price("2026-03", billing.Context{Past: huge})},
+		{"amount_overflow", price("2026-03", billing.Context{Past: base})},
+		{"adjustment_malformed", price("2026-03", up("", "2026-01", 100))},
+		{"adjustment_malformed", price("2026-03", up("a b", "2026-01", 100))},
+		{"adjustment_malformed", price("2026-03", up("a", "2026-04", 100))},
+		{"amount_overflow", price("2026-03", up("a", "2026-01", math.MinInt64))},
+		{"amount_step", price("2026-03", up("a", "2026-01", 150))},
+		{"adjustment_repeated", price("2026-03", twice)},
+		{"period_before_contract", price("2025-12", billing.Context{})},
+	} {
+		require.Equal(t, c.code, fault.CodeOf(c.err), "case %d", i)
+	}
+	require.NoError(t, price("2026-12", billing.Context{Settlement: true, Past: past("2026-11", "2026-12", "2027-01")}), "the next year began meanwhile")
+	settled := past("2026-12")
+	settled[0].Settlement = true
+	require.Equal(t, "past_order", fault.CodeOf(price("2026-12", billing.Context{Settlement: true, Past: settled})), "a year is settled once")
+}
+
 func TestBelowMinimumCharge(t *testing.T) {
 	t.Parallel()
 	for c, least := range map[money.Currency]int64{"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "huf": 17500, "mxn": 1000, "czk": 1500, "hkd": 400} {
