@@ -8,7 +8,6 @@ import (
 
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
-	"github.com/liftbill/liftbill/domain/fault"
 )
 
 const pricing = `"share":"0.25","rounding":"half_up","dispute_days":15,"floor_minor":100,"platform_fee_minor":50000,
@@ -128,9 +127,7 @@ func TestContractVersions(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, w.Code, text)
 		require.Equal(t, field, body["field"], text)
 	}
-	f.amend = func(string, billing.Terms) (billing.Contract, bool, error) {
-		return billing.Contract{}, false, fault.New(fault.Conflict, "contract_exists", "no")
-	}
-	w, _ = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/contracts/versions", `{"id":"c2","effective_from":"2027-10"}`))
-	require.Equal(t, http.StatusConflict, w.Code)
+	w, body = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/contracts/versions", `{"id":"c3","effective_from":"2027-10"}`))
+	require.Equal(t, http.StatusConflict, w.Code, "two versions never share a month")
+	require.Equal(t, "effective_overlap", body["code"])
 }

@@ -54,8 +54,8 @@ func (v Versions) Amend(id string, terms Terms, now time.Time) (Contract, error)
 		return Contract{}, err
 	}
 	if !last.EffectiveFrom.Before(next.EffectiveFrom) {
-		return Contract{}, fault.InvalidField("effective_from", "effective_overlap", "version %d holds from %s, so the next one cannot hold from %s", last.Version, last.EffectiveFrom, next.EffectiveFrom).
-			Fix("Use a month after %s", last.EffectiveFrom)
+		return Contract{}, fault.New(fault.Conflict, "effective_overlap", "version %d holds from %s, so the next one cannot hold from %s", last.Version, last.EffectiveFrom, next.EffectiveFrom).
+			On("effective_from").Fix("Use a month after %s", last.EffectiveFrom)
 	}
 	zone, err := last.Zone()
 	if err != nil {
