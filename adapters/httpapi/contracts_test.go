@@ -53,7 +53,7 @@ func TestContractTakesEveryTerm(t *testing.T) {
 	require.Equal(t, []any{obj{"kind": "shadow", "months": 1., "waive_fixed_fees": true}, obj{"kind": "ramp", "months": 2., "factor": "0.5", "waive_fixed_fees": false}}, body["phases"])
 	require.Equal(t, obj{"share": "0.10", "release_after_months": 2.}, body["holdback"])
 	require.Equal(t, obj{"mode": "agreed_rate", "rate": "0.02", "lookback_days": 0.}, body["netting"])
-	require.EqualValues(t, []any{100., 50_000., 15., "2026-10"}, []any{body["floor_minor"], body["platform_fee_minor"], body["dispute_days"], body["effective_from"]})
+	require.Equal(t, []any{100., 50_000., 15., "2026-10"}, []any{body["floor_minor"], body["platform_fee_minor"], body["dispute_days"], body["effective_from"]})
 	require.Contains(t, body["terms"], "Platform fee of 500.00 USD a month")
 
 	// What is not agreed on is said too.

@@ -240,6 +240,18 @@ func TestShadowMonthsAreNeverWritten(t *testing.T) {
 	require.Equal(t, int64(5_000), got.Lines[1].HighWaterFrom)
 }
 
+// An amount that Stripe cannot take is for a person, and nothing is sent.
+func TestTooLargeForStripe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.connect("huge", account.Live)
+	w.accountUnder("huge", account.Live, func(x *billing.Terms) { x.PlatformFeeMinor = 100_000_000 })
+	cy := w.propose("huge", "2026-01", 100_000)
+	require.Equal(t, billing.Blocked, cy.State)
+	require.Equal(t, invoicing.ReasonAboveMaximum, one[string](w, "SELECT reason FROM cycles WHERE id = $1", cy.ID))
+	require.Zero(t, one[int](w, "SELECT count(*) FROM writeback_intents"))
+}
+
 // Outcomes are counted of users for whom the policy decided, after the first decision and
 // within the plan's window; a conversion when it has paid; each one once, also when it
 // becomes known after the cycle's watermark.

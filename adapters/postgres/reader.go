@@ -41,7 +41,7 @@ const summarySelect = `
 	LEFT JOIN invoices i ON i.cycle_id = c.id
 	LEFT JOIN writeback_intents w ON w.cycle_id = c.id
 	LEFT JOIN LATERAL (
-		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0) AS withheld,
+		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0 AND base_minor = 0) AS withheld,
 			count(*) FILTER (WHERE billed_minor > 0) + (SELECT count(*) FROM cycle_charges WHERE cycle_id = c.id AND billed_minor > 0) AS billed
 		FROM cycle_lines WHERE cycle_id = c.id) l ON true`
 

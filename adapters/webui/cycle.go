@@ -136,10 +136,14 @@ func lineRows(lines []reconcile.Line, sums *lineSums, shadow bool) []lineRow {
 		row := lineRow{Line: l, State: stateOf("withheld"), Difference: gap(l.BilledMinor, l.StripeMinor)}
 		sums.Units += l.Units
 		sums.Holdout += l.HoldoutUnits
-		if l.Billed || (shadow && l.FeeMinor > 0) {
-			row.State = stateOf("billed")
-			if shadow {
+		if l.Billed || l.BaseMinor > 0 {
+			switch {
+			case shadow:
 				row.State = stateOf("shadow")
+			case l.Billed:
+				row.State = stateOf("billed")
+			default:
+				row.State = stateOf("free") // a free month, or an allowance
 			}
 			billed = append(billed, row)
 			continue

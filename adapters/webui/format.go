@@ -153,7 +153,7 @@ func stateOf(name string) StateView {
 		v.Icon, v.Tone = "✓", "good"
 	case "withheld", "not_evaluated":
 		v.Icon, v.Tone = "–", "calm"
-	case "dry_run", "shadow":
+	case "dry_run", "shadow", "free":
 		v.Icon, v.Tone = "◇", "calm"
 	case "failed", "blocked":
 		v.Icon, v.Tone = "✕", "bad"

@@ -220,6 +220,22 @@ func TestTieOutOfAShadowMonth(t *testing.T) {
 	require.Equal(t, "0.00 USD", p.row(t, "the sum of all lines")[2])
 }
 
+// A lift that an allowance or a free month covers was measured and is not withheld.
+func TestTieOutOfAFreeLift(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	free := l.tieOuts["acme.2026-10"]
+	free.Lines = append([]reconcile.Line{}, free.Lines...)
+	free.Lines[0].Billed, free.Lines[0].FeeMinor, free.Lines[0].BilledMinor, free.Lines[0].StripeMinor = false, 0, 0, nil
+	free.EngineMinor, free.StripeMinor, free.DifferenceMinor = 0, nil, nil
+	l.tieOuts["acme.2026-10"] = free
+	p := open(t, newEcho(l), "/cycles/acme.2026-10")
+	require.Contains(t, p.row(t, "Trial nudge, version 7")[1], "free")
+	require.Contains(t, p.row(t, "Copy test 2")[1], "withheld")
+	require.Contains(t, p.text, "2 withheld")
+	require.Equal(t, "20,602.50 USD", p.row(t, "what the share is taken of")[2])
+}
+
 func TestTieOutThatBreaks(t *testing.T) {
 	t.Parallel()
 	l := fixture()

@@ -123,9 +123,11 @@ func sumsOf(t reconcile.TieOut) sums {
 		s.billed += l.BilledMinor
 		s.deferred += l.DeferredMinor
 		s.waived += l.WaivedMinor
-		if l.FeeMinor > 0 {
-			s.billedLines++
+		if l.BaseMinor > 0 || l.FeeMinor > 0 {
 			s.highWater += l.HighWaterFrom
+			if l.FeeMinor > 0 {
+				s.billedLines++
+			}
 		} else {
 			s.withheldLines++
 			s.withheld += l.MeasuredMinor
@@ -201,7 +203,7 @@ func invoiceWaterfall(t reconcile.TieOut, s sums) Waterfall {
 }
 
 // chargeNames say in plain words what a line is that nobody measured.
-var chargeNames = map[string]string{
+var chargeNames = map[string]string{ //nolint:gosec // G101 takes a credit for a credential
 	"tier_adjustment": "Earlier base at the tier that was reached", "per_outcome": "Counted outcomes", "adjustment": "True-up of an earlier month",
 	"settlement_credit": "Credit of the year's settlement", "cap_excess": "Above the cap of earlier months", "cap": "Above the cap", "floor": "Floor",
 	"platform_fee": "Platform fee", "minimum_top_up": "Minimum commitment", "holdback": "Holdback", "holdback_release": "Released holdback",

@@ -73,7 +73,7 @@ func (s *Service) Draft(ctx context.Context, cycleID string) (Outcome, error) {
 		TotalMinor: p.Priced.Total.Minor(), Lines: len(p.Plan.Lines), PlanHash: p.Plan.Hash(),
 	}
 	for _, r := range p.Priced.Rows {
-		if r.Fee == 0 {
+		if r.DeltaMinor == 0 {
 			out.Withheld++
 		}
 	}

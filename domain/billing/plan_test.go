@@ -186,7 +186,11 @@ func TestPlanKeepsFeesApartFromLifts(t *testing.T) {
 	require.Equal(t, int64(100), p.Lines[0].AmountMinor)
 	require.Equal(t, []string{"tiers", "lift"}, []string{p.Lines[0].Metadata["lb_share"], p.Lines[0].Metadata["lb_kind"]})
 
-	// A lift that nobody permitted cannot be written down.
+	// A lift that nobody permitted cannot be written down, nor one with another's readout.
+	swapped := planInput(t, 2, nil)
+	swapped.Readouts["s001"] = swapped.Readouts["s002"]
+	_, err = billing.NewInvoicePlan(swapped)
+	require.Equal(t, "lift_not_permitted", fault.CodeOf(err))
 	in.Priced.Lines = append(in.Priced.Lines, billing.Line{Key: "x", Kind: billing.LineLift, SnapshotID: "withheld", AmountMinor: 5, BilledMinor: 5})
 	_, err = billing.NewInvoicePlan(in)
 	require.Equal(t, "lift_not_permitted", fault.CodeOf(err))

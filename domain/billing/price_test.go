@@ -260,4 +260,10 @@ func TestTooLittleIsDeferred(t *testing.T) {
 	last := p.Steps[len(p.Steps)-2:]
 	require.Equal(t, billing.Step{Number: len(p.Steps) - 1, Name: "defer", Formula: "total below Stripe's minimum charge of 50: the lift is billed later", Inputs: "30", Result: "0"}, last[0])
 	require.Equal(t, "nothing billable", last[1].Inputs)
+
+	p = priceAll(t, contract(t, func(x *billing.Terms) { x.PlatformFeeMinor = 30 }), 4, nil, nil, 1_000, 1)
+	require.Equal(t, billing.HeldBelowMinimum, p.Held)
+	for _, s := range p.Steps {
+		require.NotEqual(t, "defer", s.Name, "there is no lift to defer")
+	}
 }

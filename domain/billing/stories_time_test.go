@@ -18,9 +18,12 @@ func storiesOfPhases() []story {
 			{ytd: "a=400000", lines: "a=20000", total: 20_000},
 		}},
 		{name: "40 a shadow month is shown and its lift never billed", terms: phases(billing.Phase{Kind: billing.PhaseShadow, Months: 1}), months: []chapter{
-			{ytd: "a=100000 b=50000?", lines: "a=20000 shadow=-20000", held: billing.HeldShadow},
+			// What is due of other months waits.
+			{ytd: "a=100000 b=50000?", adjust: []billing.Adjustment{trueUp("x", "2026-01", billing.AdjustCorrection, "2026-01-09", 700)},
+				lines: "a=20000 shadow=-20000", held: billing.HeldShadow},
 			// b passes now: only what is above the 50,000 that the shadow month saw.
-			{ytd: "a=150000 b=60000", lines: "a=10000 b=2000", total: 12_000},
+			{ytd: "a=150000 b=60000", adjust: []billing.Adjustment{trueUp("x", "2026-01", billing.AdjustCorrection, "2026-01-09", 700)},
+				lines: "a=10000 b=2000 adjustment:x=700", total: 12_700},
 		}},
 		{name: "41 a shadow month counts nowhere", terms: func(x *billing.Terms) {
 			phases(billing.Phase{Kind: billing.PhaseShadow, Months: 1})(x)
@@ -56,8 +59,9 @@ func storiesOfPhases() []story {
 			x.Holdback, x.PlatformFeeMinor, x.Minimum = &billing.Holdback{Share: "0.10"}, 1_000, &billing.Minimum{AmountMinor: 50_000}
 		}, months: []chapter{
 			{ytd: "a=100000", lines: "a=20000 platform_fee=1000 holdback=-2000", total: 19_000, billed: "a=18000 platform_fee=1000"},
-			// No platform fee of its own; 10,000 of new lift; 50,000 − (21,000 + 10,000).
-			{n: 12, settlement: true, ytd: "a=150000", lines: "a=10000 minimum_top_up=19000 holdback_release=2000", total: 31_000},
+			{n: 12, open: true, ytd: "a=140000", lines: "platform_fee=1000", total: 1_000}, // month 12 looks at no lift and closes nothing
+			// No platform fee of its own; 10,000 of new lift; 50,000 − (22,000 + 10,000).
+			{n: 12, settlement: true, ytd: "a=150000", lines: "a=10000 minimum_top_up=18000 holdback_release=2000", total: 30_000},
 		}},
 	}
 }
@@ -131,7 +135,7 @@ func storiesOfCorrections() []story {
 	}
 }
 
-// Contracts 54 to 56: everything at once.
+// Contracts 54 to 59: several terms at once.
 func storiesTogether() []story {
 	return []story{
 		{name: "54 tiers, ramp, cap, floor, fees and a holdback", terms: func(x *billing.Terms) {
@@ -161,6 +165,30 @@ func storiesTogether() []story {
 			{ytd: "a=80000", outcomes: map[string]int64{"payment_recovered": 13}, adjust: []billing.Adjustment{trueUp("dp_1", "2026-02", billing.AdjustDispute, "2026-03-05", -2_000)},
 				lines: "a=6000 per_outcome:payment_recovered=451 adjustment:dp_1=-2000 platform_fee=1000 minimum_top_up=12549", total: 18_000,
 				billed: "a=4140 per_outcome:payment_recovered=311 platform_fee=1000 minimum_top_up=12549"},
+		}},
+		{name: "57 a rebate under an agreed rate", terms: func(x *billing.Terms) {
+			x.Tiers = &billing.Tiers{Mode: billing.Whole, Above: []billing.Tier{{FromMinor: 100_000, Share: "0.15"}}}
+			x.Netting = &billing.Netting{Mode: billing.NetAgreedRate, Rate: "0.1"}
+		}, months: []chapter{
+			{ytd: "a=80000", lines: "a=14400", total: 14_400}, // × 0.20 × 0.9
+			// 40,000 × 0.15 × 0.9; 80,000 × −0.05 × 0.9: in all 120,000 × 0.15 × 0.9 = 16,200
+			{ytd: "a=120000", lines: "a=5400 tier_adjustment=-3600", total: 1_800, billed: "a=1800"},
+		}},
+		{name: "58 a credit after a cap takes from what the cap has left", terms: func(x *billing.Terms) {
+			x.Caps, x.PlatformFeeMinor = &billing.Caps{MonthMinor: 5_000}, 10_000
+		}, months: []chapter{
+			// Month 1 owes 1,000: 15,000 cannot be taken off 14,000.
+			{ytd: "a=20000", adjust: []billing.Adjustment{trueUp("y", "2026-01", billing.AdjustCorrection, "2026-01-09", -15_000)},
+				lines: "a=4000 adjustment:y=-15000 platform_fee=10000 carry_out=1000", held: billing.HeldCredit},
+			// 10,000 − 5,000 of the cap leaves 5,000 beside 10,000: the credit takes 333 and 667.
+			{ytd: "a=70000", lines: "a=10000 cap=-5000 platform_fee=10000 carry_in=-1000", total: 14_000, billed: "a=4667 platform_fee=9333"},
+		}},
+		{name: "59 a free month's base is in no tier", terms: func(x *billing.Terms) {
+			x.Phases = []billing.Phase{{Kind: billing.PhaseFree, Months: 1}}
+			x.Tiers = &billing.Tiers{Above: []billing.Tier{{FromMinor: 100_000, Share: "0.10"}}}
+		}, months: []chapter{
+			{ytd: "a=100000", lines: ""},
+			{ytd: "a=150000", lines: "a=10000", total: 10_000}, // 50,000 × 0.20, the first of the year
 		}},
 		{name: "56 krónur with tiers, holdback and a credit, all in whole krónur", terms: func(x *billing.Terms) {
 			x.Currency, x.Rounding = "isk", money.HalfUp
