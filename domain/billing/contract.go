@@ -62,7 +62,7 @@ func NewContract(id, accountID string, env account.Environment, version int, ter
 	sum := sha256.Sum256(raw)
 	return Contract{
 		ID: id, AccountID: accountID, Environment: env, Version: version, EffectiveFrom: from, Terms: terms,
-		Hash: hex.EncodeToString(sum[:]), CreatedAt: at.UTC(),
+		Hash: hex.EncodeToString(sum[:]), CreatedAt: at.UTC().Truncate(time.Microsecond),
 	}, nil
 }
 
