@@ -17,6 +17,7 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // amend stores a new version as the use case does.
@@ -257,6 +258,9 @@ func TestTooLargeForStripe(t *testing.T) {
 // becomes known after the cycle's watermark.
 func TestOutcomesThatCount(t *testing.T) {
 	t.Parallel()
+	for _, kind := range billing.OutcomeKinds() {
+		require.True(t, reward.Kind(kind).IsReward(), "%s can be priced and is never booked", kind)
+	}
 	w := newWorld(t)
 	w.connect("count", account.Live)
 	w.accountUnder("count", account.Live, func(x *billing.Terms) {
