@@ -93,7 +93,7 @@ func appendEvents(tx *gorm.DB, c sourcesync.Connection, from sourcesync.Origin, 
 	}
 	err = tx.Raw(`
 		WITH given AS MATERIALIZED (
-			SELECT * FROM json_to_recordset(@doc::json) AS e(event_id text, type text, object_id text, api_version text, created timestamptz,
+			SELECT * FROM json_to_recordset(CAST(@doc AS json)) AS e(event_id text, type text, object_id text, api_version text, created timestamptz,
 				livemode boolean, body text, sha256 text, status text, reason text, missed boolean)),
 		stored AS (
 			INSERT INTO stripe_events (connection_id, environment, event_id, created, type, object_id, api_version, livemode, sealed_body, body_sha256, received_at, source)

@@ -21,7 +21,8 @@ type BilledPlan struct {
 	// MonthlyMinor is the contract MRR in minor units; Known is false when a price does not say it.
 	MonthlyMinor decimal.Decimal
 	Known        bool
-	// Trial is an invoice over a trial, which bills nothing yet.
+	// Trial is an invoice over less than a period of its prices or of lines that cost
+	// nothing although their prices do: a trial, which says nothing of what is paid.
 	Trial bool
 }
 
@@ -58,7 +59,7 @@ func BilledPlanOf(raw []byte, all ...[]byte) (plan BilledPlan, ok bool) {
 		if from := l.obj("period").when("start"); from.After(plan.From) {
 			plan.From = from
 		}
-		plan.Trial = plan.Trial && billsNothing(l, it)
+		plan.Trial = plan.Trial && (billsNothing(l, it) || isShort(l, it))
 	}
 	if plan.Subscription == "" || plan.Invoice == "" || len(state.Items) == 0 || plan.From.IsZero() {
 		return BilledPlan{}, false
@@ -80,11 +81,22 @@ func isPlanLine(l node) bool {
 }
 
 // billsNothing is a line that costs nothing although its price does and nothing was
-// taken off: the line of a trial.
+// taken off.
 func billsNothing(l node, it Item) bool {
 	amount, stated := l.num("amount")
 	worth, known := it.perInterval()
 	return stated && amount == 0 && known && worth.IsPositive() && len(l.list("discount_amounts")) == 0
+}
+
+// shortest is the length of the shortest whole interval, in days.
+var shortest = map[string]int64{"day": 1, "week": 7, "month": 28, "year": 365}
+
+// isShort is a line over less than one interval of its price.
+func isShort(l node, it Item) bool {
+	from, to := l.obj("period").when("start"), l.obj("period").when("end")
+	days, known := shortest[it.Interval]
+	// An hour is what a change to daylight saving may take.
+	return known && it.IntervalCount > 0 && it.IntervalCount < 1000 && to.Sub(from) < time.Duration(days*it.IntervalCount)*24*time.Hour-time.Hour
 }
 
 // InferPlanChanges compares the regular invoices of one subscription in the order of
