@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,19 +88,45 @@ func (c *company) turn() {
 
 // collect remembers the events that are new; Stripe forgets them.
 func (c *company) collect() {
-	for _, raw := range c.state("events") {
-		id := idOf(raw)
-		if !c.seen[id] {
-			c.seen[id] = true
-			c.events = append(c.events, raw)
+	for {
+		page := url.Values{"limit": {"100"}}
+		if n := len(c.events); n > 0 {
+			page.Set("ending_before", idOf(c.events[n-1]))
+		}
+		fresh, ok := c.list("events", page)
+		if !ok || len(c.events) == 0 {
+			fresh = c.state()["events"] // the last one that was seen is forgotten
+		}
+		for _, raw := range fresh {
+			if id := idOf(raw); !c.seen[id] {
+				c.seen[id] = true
+				c.events = append(c.events, raw)
+			}
+		}
+		if !ok || len(fresh) < 100 {
+			return
 		}
 	}
 }
 
-func (c *company) state(kind string) []json.RawMessage {
+// list is one page, oldest first.
+func (c *company) list(kind string, form url.Values) ([]json.RawMessage, bool) {
+	req := httptest.NewRequest(http.MethodGet, "/v1/"+kind+"?"+form.Encode(), nil)
+	req.Header.Set("Authorization", "Bearer "+c.secret)
+	res := httptest.NewRecorder()
+	c.fake.ServeHTTP(res, req)
+	var page struct {
+		Data []json.RawMessage `json:"data"`
+	}
+	require.NoError(c.t, json.Unmarshal(res.Body.Bytes(), &page))
+	slices.Reverse(page.Data)
+	return page.Data, res.Code == http.StatusOK
+}
+
+func (c *company) state() map[string][]json.RawMessage {
 	all, err := c.fake.State(c.account, stripefake.Live)
 	require.NoError(c.t, err)
-	return all[kind]
+	return all
 }
 
 func idOf(raw json.RawMessage) string {
@@ -179,7 +206,9 @@ func (c *company) cancel() {
 
 func (c *company) ids(kind string) []string {
 	var out []string
-	for _, raw := range c.state(kind) {
+	page, ok := c.list(kind, url.Values{"limit": {"100"}})
+	require.True(c.t, ok)
+	for _, raw := range page {
 		out = append(out, idOf(raw))
 	}
 	return out

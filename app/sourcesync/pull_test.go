@@ -215,7 +215,7 @@ func TestOnlyWhatIsReadIsKept(t *testing.T) {
 	require.Equal(t, one[string](w, types, "hooked"), one[string](w, types, "polled"), "what a webhook would have brought, and no more")
 	require.NotContains(t, one[string](w, types, "polled"), "payment_intent")
 	others := 0
-	for _, raw := range c.state("events") {
+	for _, raw := range c.state()["events"] {
 		if bytes.Contains(raw, []byte(`"type":"payment_intent.succeeded"`)) {
 			others++
 		}

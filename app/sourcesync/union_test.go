@@ -38,8 +38,9 @@ func eventTold(t require.TestingT, raw json.RawMessage) told {
 // listed reads every object of the company as lists show it now.
 func listed(t require.TestingT, c *company) []told {
 	var out []told
+	all := c.state()
 	for _, kind := range []string{"customers", "subscriptions", "invoices", "charges", "refunds", "disputes", "credit_notes"} {
-		for _, raw := range c.state(kind) {
+		for _, raw := range all[kind] {
 			o, err := reward.Observe(raw, c.now(), reward.Config{})
 			require.NoError(t, err)
 			require.Empty(t, o.Anomaly, string(raw))
@@ -78,7 +79,7 @@ func TestWebhookPullAndBackfillAgree(t *testing.T) {
 		c := found(t, fake, "acct_life", drawn{t})
 		start := c.now()
 		var stream []told
-		for range rapid.IntRange(5, 40).Draw(t, "turns") {
+		for range rapid.IntRange(5, 30).Draw(t, "turns") {
 			c.turn()
 			if rapid.IntRange(0, 5).Draw(t, "look") == 0 {
 				stream = append(stream, listed(t, c)...)
@@ -130,14 +131,14 @@ func TestHistoryBeforeTheEvents(t *testing.T) {
 		fake := stripefake.New(stripefake.Options{Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), HoldWebhooks: true})
 		defer fake.Close()
 		c := found(t, fake, "acct_life", drawn{t})
-		for range rapid.IntRange(5, 30).Draw(t, "turns before") {
+		for range rapid.IntRange(5, 25).Draw(t, "turns before") {
 			c.turn()
 		}
 		c.advance(time.Hour)
 		c.collect()
 		before := len(c.events)
 		h := source.Horizon{Start: c.now(), Listed: true}
-		for range rapid.IntRange(0, 15).Draw(t, "turns after") {
+		for range rapid.IntRange(0, 10).Draw(t, "turns after") {
 			c.turn()
 		}
 		var all, union []told
