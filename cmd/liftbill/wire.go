@@ -108,7 +108,7 @@ func (a *app) services() httpapi.Services {
 			Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
 		},
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
-		Reconcile: a.reconcile(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Reconcile: a.reconcile(), Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 	}
 }
 

@@ -68,7 +68,7 @@ func (d *Deployment) services() httpapi.Services {
 		},
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
-		Reconcile: d.Reconcile(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Reconcile: d.Reconcile(), Sources: d.Sources(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
