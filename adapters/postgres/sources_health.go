@@ -64,7 +64,7 @@ func runOf(text *string) (*sourcesync.RunView, error) {
 func (s *Sources) backfillView(ctx context.Context, connectionID string) (*sourcesync.BackfillView, error) {
 	db := s.db.gorm.WithContext(ctx)
 	var r backfillRow
-	if err := db.Order("state = 'done', requested_at DESC").Limit(1).Find(&r, "connection_id = ?", connectionID).Error; err != nil || r.ID == "" {
+	if err := db.Order("state = 'done', requested_at DESC, length(id) DESC, id DESC").Limit(1).Find(&r, "connection_id = ?", connectionID).Error; err != nil || r.ID == "" {
 		return nil, wrap(err)
 	}
 	b, err := r.domain()
