@@ -735,7 +735,13 @@ type RewardEvent struct {
 	EventID      string    `json:"event_id,omitempty,omitzero"`
 
 	// FactKey The natural key that makes webhook and pull agree.
-	FactKey   string `json:"fact_key"`
+	FactKey string `json:"fact_key"`
+
+	// Historic True for a fact from before the start of the rewards, which counts nowhere.
+	Historic bool `json:"historic,omitempty,omitzero"`
+
+	// Inferred True for a conclusion from lists; no event told it.
+	Inferred  bool   `json:"inferred,omitempty,omitzero"`
 	InvoiceID string `json:"invoice_id,omitempty,omitzero"`
 
 	// IsReward False for a state fact that carries no reward.

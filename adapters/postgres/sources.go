@@ -117,8 +117,15 @@ func reasonOf(text *string) (source.Reason, error) {
 	return source.Reason(doc), err
 }
 
-// hasWebhook is the SQL of whether a connection has an endpoint.
-const hasWebhook = `EXISTS (SELECT 1 FROM webhook_endpoints w WHERE w.connection_id = `
+// webhookSince is when the connection's endpoint was made; zero without one.
+func webhookSince(ctx context.Context, tx *gorm.DB, connectionID string) (time.Time, error) {
+	var at []time.Time
+	err := tx.WithContext(ctx).Raw(`SELECT created_at FROM webhook_endpoints WHERE connection_id = ? ORDER BY created_at LIMIT 1`, connectionID).Scan(&at).Error
+	if err != nil || len(at) == 0 {
+		return time.Time{}, wrap(err)
+	}
+	return at[0].UTC(), nil
+}
 
 // Due lists the sources that need something.
 func (s *Sources) Due(ctx context.Context, env account.Environment, after string, at time.Time, limit int) ([]sourcesync.Due, error) {
@@ -165,12 +172,12 @@ func (s *Sources) begin(ctx context.Context, env account.Environment, at time.Ti
 }
 
 func insertState(ctx context.Context, tx *gorm.DB, c connectionRow, at time.Time) error {
-	var webhook bool
-	if err := tx.WithContext(ctx).Raw(`SELECT `+hasWebhook+`?)`, c.ID).Scan(&webhook).Error; err != nil {
-		return wrap(err)
+	since, err := webhookSince(ctx, tx, c.ID)
+	if err != nil {
+		return err
 	}
 	st := source.NewState(c.CreatedAt.UTC())
-	st.Webhook = webhook
+	st.Webhook = !since.IsZero()
 	r := sourceRow{
 		ConnectionID: c.ID, Environment: c.Environment, Enabled: st.Enabled, Pull: string(st.Pull), IntervalSeconds: int(st.Interval / time.Second),
 		ConnectedAt: st.ConnectedAt, EventsHorizon: st.ConnectedAt, HighWater: st.HighWater,
@@ -212,17 +219,17 @@ func (s *Sources) load(ctx context.Context, tx *gorm.DB, connectionID string) (s
 	if err != nil {
 		return sourcesync.Connection{}, r, wrap(err)
 	}
-	var webhook bool
-	if err := tx.WithContext(ctx).Raw(`SELECT `+hasWebhook+`?)`, connectionID).Scan(&webhook).Error; err != nil {
-		return sourcesync.Connection{}, r, wrap(err)
+	since, err := webhookSince(ctx, tx, connectionID)
+	if err != nil {
+		return sourcesync.Connection{}, r, err
 	}
-	st, err := r.state(webhook)
+	st, err := r.state(!since.IsZero())
 	if err != nil {
 		return sourcesync.Connection{}, r, err
 	}
 	h := source.Horizon{Start: r.EventsHorizon.UTC(), Listed: r.Listed}
 	h.Gaps, err = gapsOf(ctx, tx, connectionID)
-	return sourcesync.Connection{Connection: conn.domain().Connection, State: st, Horizon: h, SyncStart: instant(r.SyncStart)}, r, err
+	return sourcesync.Connection{Connection: conn.domain().Connection, State: st, WebhookSince: since, Horizon: h, SyncStart: instant(r.SyncStart)}, r, err
 }
 
 // Configure stores the settings; a shorter interval counts from now.

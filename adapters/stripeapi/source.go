@@ -51,7 +51,7 @@ func (r *SourceReader) Object(ctx context.Context, connectionID, object, id stri
 	}
 	req := request{op: object + ".get", method: http.MethodGet, path: path}
 	if where.expand != "" {
-		req.params = &stripe.ListParams{Expand: []*string{stripe.String(where.expand)}}
+		req.params = &stripe.ChargeParams{Expand: []*string{stripe.String(where.expand)}}
 	}
 	raw, err := s.call(ctx, req)
 	if err != nil {

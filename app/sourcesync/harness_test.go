@@ -62,9 +62,6 @@ func (l *logged) String() string {
 	return l.buf.String()
 }
 
-// readOnly is what a restricted key needs to be a source.
-var readOnly = map[string]string{"*": "read"}
-
 // connect makes a source connection with a restricted key; with a webhook endpoint it
 // gets its events delivered.
 func (w *world) connect(id, stripeAccount string, webhook bool) (secret string) {

@@ -75,7 +75,9 @@ type Source interface {
 type Connection struct {
 	account.Connection
 	source.State
-	Horizon source.Horizon
+	// WebhookSince is when the endpoint was made; zero without one.
+	WebhookSince time.Time
+	Horizon      source.Horizon
 	// SyncStart divides history from what is rewarded; zero when nobody has asked for history.
 	SyncStart time.Time
 }

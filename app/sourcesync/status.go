@@ -74,6 +74,8 @@ func (h Health) judge(now time.Time) (Verdict, source.Reason) {
 		return Warning, say("events_lost", "Nothing: lists are being read instead", "events older than 30 days were not fetched in time")
 	case h.Late(now):
 		return Warning, say("events_about_to_be_lost", "Let a worker run", "events were not read for 25 days; Stripe keeps them for 30")
+	case h.PendingReads > 0 && h.Budget.Left(source.ForMoney) == 0:
+		return Warning, say(reasonBudget, "Nothing: they are read as the days roll on", "%d objects wait, because the read allowance of the last 30 days is used up", h.PendingReads)
 	case h.FailedReads > 0:
 		return Warning, say("reads_failed", "See the objects' next actions", "%d objects could not be read", h.FailedReads)
 	case h.MissedDay > 0:

@@ -144,8 +144,8 @@ func (s *Service) run(ctx context.Context, c Connection, task source.Task) (Outc
 		if err := s.Ledger.LoseEvents(ctx, c, gap, now); err != nil {
 			return out, err
 		}
-		s.Log.WarnContext(ctx, "events lost: Stripe keeps them for 30 days; lists are read instead", slog.String("connection", c.ID),
-			slog.Time("from", gap.From), slog.Time("to", gap.To))
+		s.Log.WarnContext(ctx, "events lost: Stripe keeps them for 30 days, and nobody looked; lists are read instead", slog.String("connection", c.ID),
+			slog.Time("from", gap.From), slog.Time("to", gap.To), slog.Bool("webhook", gap.Delivered))
 		c.HighWater = gap.To
 	}
 	budget, err := s.Ledger.Budget(ctx, c.ID, now)
@@ -190,7 +190,8 @@ type fetch struct {
 func (f *fetch) all(ctx context.Context) error {
 	left, span := f.run.Window, source.FirstSlice
 	for !left.Empty() {
-		if f.pages <= 0 {
+		// A fetch that stopped inside of the overlap would read it again and again.
+		if f.pages <= 0 && (f.task != source.TaskPull || left.From.After(f.c.HighWater)) {
 			f.rest = left.From
 			return nil
 		}
@@ -260,7 +261,7 @@ func (f *fetch) store(ctx context.Context, events [][]byte, end time.Time, last 
 func (f *fetch) missed(created time.Time) bool {
 	old := created.Before(f.run.Started.Add(-source.Grace))
 	if f.c.Webhook {
-		return old
+		return old && created.After(f.c.WebhookSince)
 	}
 	return old && created.Before(f.c.HighWater.Add(-source.Overlap))
 }

@@ -165,7 +165,7 @@ func at(state app.BackfillState, r app.Resource, pages int) app.Progress {
 	return app.Progress{Backfill: app.Backfill{State: state, Resource: r}, Pages: pages, Objects: 100 * pages, Facts: pages, Window: source.Window{From: now.Add(-time.Hour), To: now}}
 }
 
-func backfill(t *testing.T, b *books, prepare func(*testsuite.TestWorkflowEnvironment)) (wire.BackfillProgress, error, *testsuite.TestWorkflowEnvironment) {
+func backfill(t *testing.T, b *books, prepare func(*testsuite.TestWorkflowEnvironment)) (wire.BackfillProgress, *testsuite.TestWorkflowEnvironment, error) {
 	t.Helper()
 	env := environment(t, b)
 	env.SetStartTime(now)
@@ -174,11 +174,11 @@ func backfill(t *testing.T, b *books, prepare func(*testsuite.TestWorkflowEnviro
 	}
 	env.ExecuteWorkflow(wire.WorkflowSourceBackfill, wire.BackfillInput{Environment: account.Live, ConnectionID: "acme", BackfillID: "acme-backfill-1"})
 	if err := env.GetWorkflowError(); err != nil {
-		return wire.BackfillProgress{}, err, env
+		return wire.BackfillProgress{}, env, err
 	}
 	var out wire.BackfillProgress
 	require.NoError(t, env.GetWorkflowResult(&out))
-	return out, nil, env
+	return out, env, nil
 }
 
 // TestBackfillGoesOnUntilItIsDone: through failures that pass, a wait that Stripe asks
@@ -195,7 +195,7 @@ func TestBackfillGoesOnUntilItIsDone(t *testing.T) {
 		{p: waiting},
 		{p: at(app.BackfillDone, app.PlanChanges, 1)},
 	}}
-	out, err, env := backfill(t, b, nil)
+	out, env, err := backfill(t, b, nil)
 	require.NoError(t, err)
 	require.Equal(t, wire.BackfillProgress{State: "done", Resource: "plan_changes", From: now.Add(-time.Hour), Until: now, Pages: 13, Objects: 1300, Facts: 13}, out)
 	require.Equal(t, 6, b.did)
@@ -219,7 +219,7 @@ func (w wait) RetryAfter() time.Duration { return w.d }
 func TestBackfillIsHandedToAPerson(t *testing.T) {
 	t.Parallel()
 	b := &books{steps: []step{{p: at(app.BackfillRunning, app.Events, 5)}, {err: fault.New(fault.Forbidden, "stripe_permission", "a permission is missing").Fix("Grant it")}}}
-	_, err, _ := backfill(t, b, nil)
+	_, _, err := backfill(t, b, nil)
 	var app *temporal.ApplicationError
 	require.ErrorAs(t, err, &app)
 	require.Equal(t, "Forbidden", app.Type())
@@ -229,7 +229,7 @@ func TestBackfillIsHandedToAPerson(t *testing.T) {
 	require.NotEmpty(t, b.abandoned[0].Action)
 
 	b = &books{steps: []step{{err: fault.New(fault.Unavailable, "stripe_transient", "away")}}}
-	_, err, _ = backfill(t, b, func(env *testsuite.TestWorkflowEnvironment) { env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute) })
+	_, _, err = backfill(t, b, func(env *testsuite.TestWorkflowEnvironment) { env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute) })
 	require.True(t, temporal.IsCanceledError(err))
 	require.Empty(t, b.abandoned, "the next tick starts another run")
 }
@@ -239,7 +239,7 @@ func TestBackfillIsHandedToAPerson(t *testing.T) {
 func TestBackfillContinuesAsNew(t *testing.T) {
 	t.Parallel()
 	b := &books{steps: []step{{p: at(app.BackfillRunning, app.Events, 5)}}}
-	_, err, _ := backfill(t, b, func(env *testsuite.TestWorkflowEnvironment) { env.SetContinueAsNewSuggested(true) })
+	_, _, err := backfill(t, b, func(env *testsuite.TestWorkflowEnvironment) { env.SetContinueAsNewSuggested(true) })
 	var next *workflow.ContinueAsNewError
 	require.ErrorAs(t, err, &next)
 	var in wire.BackfillInput
