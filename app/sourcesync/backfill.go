@@ -238,8 +238,7 @@ func (r *reading) window(ctx context.Context, span source.Window) (w Window, ove
 func (r *reading) list(ctx context.Context, w Window) error {
 	page, err := r.s.Source.Objects(ctx, r.c.ID, w.Resource, w.From, w.To, w.After)
 	r.pages--
-	if w.After != "" && (fault.Is(err, fault.NotFound) || fault.CodeOf(err) == "stripe_reference_missing") {
-		// The object that the next page begins behind was deleted: from the start again.
+	if w.After != "" && cursorGone(err) {
 		w.After = ""
 		return r.s.Ledger.SaveWindow(ctx, r.p.Backfill, w, r.s.Clock.Now())
 	}
@@ -301,6 +300,10 @@ func (r *reading) plan(ctx context.Context, raw []byte) (reward.BilledPlan, bool
 func (r *reading) events(ctx context.Context, w Window) error {
 	page, err := r.s.Source.Events(ctx, r.c.ID, w.From, w.To, w.After)
 	r.pages--
+	if w.After != "" && cursorGone(err) {
+		w.After = ""
+		return r.s.Ledger.SaveWindow(ctx, r.p.Backfill, w, r.s.Clock.Now())
+	}
 	if err != nil {
 		return err
 	}

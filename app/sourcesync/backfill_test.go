@@ -95,7 +95,7 @@ func TestBackfillDiesAndGoesOn(t *testing.T) {
 	deaths, asked := 0, 0
 	dying := w.service(func(real sourcesync.Source) sourcesync.Source {
 		p := &small{Source: real, n: 3}
-		p.before = func(string) error {
+		p.before = func(string, string) error {
 			if asked++; asked%7 == 5 {
 				deaths++
 				return errDied

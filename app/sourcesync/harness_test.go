@@ -202,20 +202,20 @@ type small struct {
 	sourcesync.Source
 	n int
 	// before is called before every request; its error is Stripe's.
-	before func(what string) error
+	before func(what, after string) error
 	pages  int
 }
 
-func (s *small) ask(what string) error {
+func (s *small) ask(what, after string) error {
 	s.pages++
 	if s.before == nil {
 		return nil
 	}
-	return s.before(what)
+	return s.before(what, after)
 }
 
 func (s *small) Events(ctx context.Context, id string, from, to time.Time, after string) (sourcesync.EventPage, error) {
-	if err := s.ask("events"); err != nil {
+	if err := s.ask("events", after); err != nil {
 		return sourcesync.EventPage{}, err
 	}
 	p, err := s.Source.Events(ctx, id, from, to, after)
@@ -231,7 +231,7 @@ func (s *small) Events(ctx context.Context, id string, from, to time.Time, after
 }
 
 func (s *small) Objects(ctx context.Context, id string, r sourcesync.Resource, from, to time.Time, after string) (sourcesync.ObjectPage, error) {
-	if err := s.ask(string(r)); err != nil {
+	if err := s.ask(string(r), after); err != nil {
 		return sourcesync.ObjectPage{}, err
 	}
 	p, err := s.Source.Objects(ctx, id, r, from, to, after)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/source"
 )
 
@@ -54,7 +55,7 @@ func TestInterleavings(t *testing.T) {
 		w.connect(mixed, name, false)
 		delivered := 0
 		s := w.service(func(real sourcesync.Source) sourcesync.Source {
-			return &small{Source: real, n: 3, before: func(string) error {
+			return &small{Source: real, n: 3, before: func(string, string) error {
 				if dice.IntN(12) == 0 {
 					return errDied
 				}
@@ -146,7 +147,7 @@ func TestAWindowThatBreaksOffIsReadAgain(t *testing.T) {
 	mark := w.health("polled").HighWater
 	s := w.service(func(real sourcesync.Source) sourcesync.Source {
 		p := &small{Source: real, n: 2}
-		p.before = func(string) error {
+		p.before = func(string, string) error {
 			if p.pages == 2 {
 				return errDied
 			}
@@ -197,6 +198,47 @@ func TestALongAbsenceIsReadPieceByPiece(t *testing.T) {
 	}
 	_, due := w.health("polled").Due(w.Clock.Now())
 	require.False(t, due)
+}
+
+// TestACursorThatIsGone: when the object behind which a page begins has been dropped the
+// window is read again, by a fetch and by a backfill.
+func TestACursorThatIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := found(t, w.Fake, "acct_life", diceOf(1))
+	for i := range 5 {
+		c.user(fmt.Sprintf("u-%d", i))
+	}
+	c.advance(time.Hour)
+	w.connect("polled", "acct_life", false)
+	for i := range 5 {
+		c.user(fmt.Sprintf("v-%d", i))
+	}
+	c.advance(2 * time.Minute)
+	gone := 0
+	s := w.service(func(real sourcesync.Source) sourcesync.Source {
+		p := &small{Source: real, n: 2}
+		asked := map[string]int{}
+		p.before = func(what, after string) error {
+			if after == "" {
+				return nil
+			}
+			if asked[what]++; asked[what] == 1 {
+				gone++
+				return fault.New(fault.Invalid, "stripe_reference_missing", "no such object").On("starting_after")
+			}
+			return nil
+		}
+		return p
+	})
+	out, err := s.Fetch(t.Context(), "polled")
+	require.NoError(t, err)
+	require.Empty(t, out.Failed.Code)
+	require.Equal(t, 5, out.New)
+	w.backfill(s, "polled", time.Time{})
+	require.Equal(t, 2, gone, "once each")
+	w.settle("polled")
+	require.Len(t, w.table("polled"), 10)
 }
 
 // TestOnlyWhatIsReadIsKept: Stripe has events of many types; those that nobody reads are

@@ -213,6 +213,10 @@ func (f *fetch) piece(ctx context.Context, w source.Window) (source.Window, erro
 	for after := ""; ; {
 		page, err := f.s.Source.Events(ctx, f.c.ID, w.From, w.To, after)
 		f.pages--
+		if after != "" && cursorGone(err) {
+			after = ""
+			continue
+		}
 		if err != nil {
 			return w, err
 		}
@@ -234,6 +238,12 @@ func (f *fetch) piece(ctx context.Context, w source.Window) (source.Window, erro
 			after = ""
 		}
 	}
+}
+
+// cursorGone reports that the object behind which a page was to begin is not there any
+// more: it was deleted, or Stripe has dropped the event. The window is read again.
+func cursorGone(err error) bool {
+	return fault.CodeOf(err) == "stripe_reference_missing" || fault.CodeOf(err) == "stripe_not_found"
 }
 
 // store keeps what is new of a page.
