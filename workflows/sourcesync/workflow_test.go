@@ -229,7 +229,9 @@ func TestBackfillIsHandedToAPerson(t *testing.T) {
 	require.NotEmpty(t, b.abandoned[0].Action)
 
 	b = &books{steps: []step{{err: fault.New(fault.Unavailable, "stripe_transient", "away")}}}
-	_, _, err = backfill(t, b, func(env *testsuite.TestWorkflowEnvironment) { env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute) })
+	_, _, err = backfill(t, b, func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
+	})
 	require.True(t, temporal.IsCanceledError(err))
 	require.Empty(t, b.abandoned, "the next tick starts another run")
 }
