@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -43,6 +44,17 @@ type fakes struct {
 	accounts    []reconcile.Overview
 	connections []account.Connection
 	ready       error
+	status      func(string) (sourcesync.Status, error)
+	configure   func(sourcesync.Change) error
+	backfill    func(time.Time) (sourcesync.Backfill, bool, error)
+}
+
+func (f *fakes) Status(_ context.Context, id string) (sourcesync.Status, error) { return f.status(id) }
+func (f *fakes) Configure(_ context.Context, _ string, c sourcesync.Change) (sourcesync.Connection, error) {
+	return sourcesync.Connection{}, f.configure(c)
+}
+func (f *fakes) RequestBackfill(_ context.Context, _ string, start time.Time) (sourcesync.Backfill, bool, error) {
+	return f.backfill(start)
 }
 
 func (f *fakes) Connect(_ context.Context, in onboard.ConnectionInput) (account.Connection, bool, error) {
@@ -116,7 +128,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, ParseDecisions: lines,
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Sources: f, ParseDecisions: lines,
 		Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

@@ -140,7 +140,7 @@ func (c *Cycles) Revenue(ctx context.Context, cy measure.Cycle, watermark time.T
 					SELECT 1 FROM reward_events paid WHERE paid.connection_id = r.connection_id AND paid.customer_id = o.customer_id
 						AND paid.invoice_id = o.invoice_id AND paid.invoice_id <> '' AND paid.subscription_id <> '') AS subscription
 			FROM reward_events r LEFT JOIN charge_owners o ON o.connection_id = r.connection_id AND o.charge_id = r.charge_id
-			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0
+			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0 AND NOT r.historic
 				AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
 		links AS MATERIALIZED (
 			SELECT DISTINCT ON (f.fact_key) f.fact_key, l.user_id

@@ -130,7 +130,7 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, coalesce(nullif(e.customer_id, ''), o.customer_id, '') AS customer_id,
 			coalesce(l.user_id, '') AS user_id, e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id,
-			coalesce(o.own_invoice, false) AS own_invoice
+			coalesce(o.own_invoice, false) AS own_invoice, e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred
 		FROM reward_events e
 		LEFT JOIN charge_owners o ON o.connection_id = e.connection_id AND o.charge_id = e.charge_id
 		LEFT JOIN LATERAL (
