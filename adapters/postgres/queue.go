@@ -41,7 +41,7 @@ func (q queueTx) Take(ctx context.Context, limit int) ([]ingest.PendingEvent, er
 			SELECT seq, connection_id, event_id, created FROM event_processing
 			WHERE status = 'pending' AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.id = connection_id AND c.paused)
 			ORDER BY seq LIMIT ? FOR UPDATE SKIP LOCKED)
-		SELECT b.connection_id, b.event_id, b.created, e.sealed_body, c.user_id_key
+		SELECT b.connection_id, b.event_id, b.created, e.sealed_body, c.user_id_key, c.map_by_email, c.map_by_domain
 		FROM batch b
 		JOIN LATERAL (SELECT sealed_body FROM stripe_events e
 			WHERE e.connection_id = b.connection_id AND e.event_id = b.event_id AND e.created = b.created LIMIT 1) e ON true
@@ -66,8 +66,6 @@ type factRow struct {
 	EffectiveAt    time.Time  `json:"effective_at"`
 	EventID        string     `json:"event_id"`
 	Detail         factDetail `json:"detail"`
-	UserID         string     `json:"-"`
-	PreviousUserID string     `json:"-"`
 }
 
 // factDetail is what qualifies a fact and is shown, not summed.
@@ -83,7 +81,6 @@ func rowOf(connectionID, eventID string, f reward.Fact) factRow {
 		ConnectionID: connectionID, FactKey: f.Key, Kind: f.Kind.String(), IsReward: f.IsReward, ObjectID: f.ObjectID,
 		CustomerID: f.Customer, SubscriptionID: f.Subscription, InvoiceID: f.Invoice, ChargeID: f.Charge,
 		AmountMinor: f.Amount, Currency: f.Currency, EffectiveAt: f.EffectiveAt.UTC(), EventID: eventID,
-		UserID: f.UserID, PreviousUserID: f.PreviousUserID,
 		Detail: factDetail{UserID: f.UserID, MRRBefore: f.MRRBefore, MRRAfter: f.MRRAfter, Flags: f.Flags},
 	}
 }
@@ -110,7 +107,7 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 		return booked, err
 	}
 	booked.Facts, booked.Duplicates = len(fresh), len(rows)-len(fresh)
-	if booked.Links, err = bookLinks(ctx, q.tx, fresh); err != nil {
+	if booked.Links, err = bookLinks(ctx, q.tx, outcomes, at); err != nil {
 		return booked, err
 	}
 	if err := askReads(ctx, q.tx, reads, at); err != nil {
@@ -167,59 +164,6 @@ func (q *queue) bookFacts(ctx context.Context, tx *gorm.DB, rows []factRow, at t
 			effective_at timestamptz, event_id text, detail jsonb)
 		JOIN connections c ON c.id = f.connection_id`, at, string(doc)).Error
 	return fresh, wrap(err)
-}
-
-// bookLinks derives the customer links from new mapping facts.
-func bookLinks(ctx context.Context, tx *gorm.DB, fresh []factRow) (int, error) {
-	type link struct {
-		ConnectionID string    `json:"connection_id"`
-		CustomerID   string    `json:"customer_id"`
-		UserID       string    `json:"user_id"`
-		ValidFrom    time.Time `json:"valid_from"`
-		EventID      string    `json:"event_id"`
-	}
-	var links []link
-	for _, f := range fresh {
-		if f.Kind == reward.CustomerMapping.String() {
-			links = append(links, link{f.ConnectionID, f.CustomerID, f.UserID, f.EffectiveAt, f.EventID})
-		}
-	}
-	if len(links) == 0 {
-		return 0, nil
-	}
-	doc, err := json.Marshal(links)
-	if err != nil {
-		return 0, err
-	}
-	res := tx.WithContext(ctx).Exec(`
-		INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id)
-		SELECT connection_id, customer_id, user_id, valid_from, event_id
-		FROM jsonb_to_recordset(?::jsonb) AS l(connection_id text, customer_id text, user_id text, valid_from timestamptz, event_id text)
-		ON CONFLICT DO NOTHING`, string(doc))
-	if res.Error != nil {
-		return 0, wrap(res.Error)
-	}
-	for _, f := range fresh {
-		if err := bookPrevious(ctx, tx, f); err != nil {
-			return 0, err
-		}
-	}
-	return int(res.RowsAffected), nil
-}
-
-// bookPrevious keeps what the earliest known change tells of the time before it: whose
-// the customer was. That link reaches back to the beginning, so that earlier revenue
-// stays with the earlier user although nobody told us when it began.
-func bookPrevious(ctx context.Context, tx *gorm.DB, f factRow) error {
-	if f.PreviousUserID == "" {
-		return nil
-	}
-	return wrap(tx.WithContext(ctx).Exec(`
-		INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id)
-		SELECT @connection, @customer, @previous, 'epoch', @event WHERE NOT EXISTS (
-			SELECT 1 FROM customer_links WHERE connection_id = @connection AND customer_id = @customer AND valid_from > 'epoch' AND valid_from < @at)
-		ON CONFLICT (connection_id, customer_id, valid_from) DO UPDATE SET user_id = excluded.user_id, event_id = excluded.event_id`,
-		map[string]any{"connection": f.ConnectionID, "customer": f.CustomerID, "previous": f.PreviousUserID, "event": f.EventID, "at": f.EffectiveAt}).Error)
 }
 
 type readRow struct{ ConnectionID, Object, ObjectID, Reason string }
@@ -293,6 +237,9 @@ func (q *queue) FinishRead(ctx context.Context, r ingest.PendingRead, result ing
 			rows[i] = rowOf(r.ConnectionID, "read:"+r.ObjectID, f)
 		}
 		if _, err := q.bookFacts(ctx, tx, rows, at); err != nil {
+			return err
+		}
+		if _, err := bookTellings(ctx, tx, []telling{{r.ConnectionID, r.UserIDKey, "read:" + r.ObjectID, result.Facts, nil}}, at); err != nil {
 			return err
 		}
 		return tx.Exec(`UPDATE object_reads SET status = ?, detail = ?, done_at = ?

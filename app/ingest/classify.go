@@ -93,7 +93,7 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 		out.Status, out.Reason = Dead, "body_unreadable"
 		return out
 	}
-	got, err := reward.Classify(body, reward.Config{UserIDKey: e.UserIDKey})
+	got, err := reward.Classify(body, reward.Config{UserIDKey: e.UserIDKey, ReadEmail: e.MapByEmail || e.MapByDomain})
 	switch {
 	case err != nil:
 		out.Status, out.Reason = Dead, fault.CodeOf(err)
@@ -105,6 +105,7 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 	}
 	out.Facts = got.Facts
 	out.Reads = got.NeedsRead
+	out.Seen, out.Aid = got.Identity.Seen, aidOf(e, got)
 	return out
 }
 

@@ -151,7 +151,20 @@ func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time
 	}
 	col.InputDigest = hex.EncodeToString(digest.Sum(nil))
 	col.Buckets = bucketsOf(joined, outside, string(c.Contract.Terms.Currency))
+	col.Links = firstLinks(rows)
 	return col, nil
+}
+
+// firstLinks are the links that this collection attributes facts with for the first
+// time: what is said of the customer later does not move them.
+func firstLinks(rows []RevenueRow) []FactLink {
+	var out []FactLink
+	for _, r := range rows {
+		if r.Link.UserID != "" && !r.Link.Kept {
+			out = append(out, FactLink{FactKey: r.Key, Link: r.Link})
+		}
+	}
+	return out
 }
 
 // scope separates what the contract measures from what it does not, by reason and

@@ -193,6 +193,11 @@ type RewardEvent struct {
 	IsReward       bool
 	CustomerID     string
 	UserID         string // empty when the customer is not mapped
+	// MappedBy is the source of the link: metadata, email, domain or manual.
+	MappedBy string
+	// LinkState is linked, unlinked, conflict or closed; empty when nothing was ever said
+	// of the customer.
+	LinkState string
 	SubscriptionID string
 	InvoiceID      string
 	ChargeID       string

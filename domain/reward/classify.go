@@ -92,7 +92,9 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		handle(b, payload(env.Data), payload(env.Previous))
+		obj, prev := payload(env.Data), payload(env.Previous)
+		handle(b, obj, prev)
+		b.identify(obj, prev)
 	}
 	return b.done(), nil
 }
