@@ -18,7 +18,7 @@ import (
 type telling struct {
 	connectionID, metadataKey, eventID string
 	facts                              []reward.Fact
-	seen                               []reward.Observation
+	seen                               []reward.Holding
 }
 
 // subject is a customer or a subscription of a connection.
@@ -32,7 +32,7 @@ type subject struct {
 func bookLinks(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome, at time.Time) (int, error) {
 	tellings := make([]telling, 0, len(outcomes))
 	for _, o := range outcomes {
-		tellings = append(tellings, telling{o.Event.ConnectionID, o.Event.UserIDKey, o.Event.EventID, o.Facts, o.Seen})
+		tellings = append(tellings, telling{o.Event.ConnectionID, o.Event.UserIDKey, o.Event.EventID, o.Facts, o.Holdings})
 	}
 	if err := bookAids(ctx, tx, outcomes); err != nil {
 		return 0, err

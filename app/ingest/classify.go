@@ -105,7 +105,7 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 	}
 	out.Facts = got.Facts
 	out.Reads = got.NeedsRead
-	out.Seen, out.Aid = got.Identity.Seen, aidOf(e, got)
+	out.Holdings, out.Aid = got.Identity.Holdings, aidOf(e, got)
 	return out
 }
 

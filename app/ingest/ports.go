@@ -91,8 +91,8 @@ type Outcome struct {
 	Reason string
 	Facts  []reward.Fact
 	Reads  []reward.Read
-	// Seen is whose the objects are, as their metadata happened to say.
-	Seen []reward.Observation
+	// Holdings are whose the objects are, as their metadata happened to say.
+	Holdings []reward.Holding
 	// Aid is set for customers of connections that map by the hash of an address.
 	Aid *CustomerAid
 }

@@ -187,17 +187,17 @@ type Readout struct {
 
 // RewardEvent is one booked fact.
 type RewardEvent struct {
-	ConnectionID   string
-	FactKey        string
-	Kind           string
-	IsReward       bool
-	CustomerID     string
-	UserID         string // empty when the customer is not mapped
+	ConnectionID string
+	FactKey      string
+	Kind         string
+	IsReward     bool
+	CustomerID   string
+	UserID       string // empty when the customer is not mapped
 	// MappedBy is the source of the link: metadata, email, domain or manual.
 	MappedBy string
 	// LinkState is linked, unlinked, conflict or closed; empty when nothing was ever said
 	// of the customer.
-	LinkState string
+	LinkState      string
 	SubscriptionID string
 	InvoiceID      string
 	ChargeID       string

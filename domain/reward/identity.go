@@ -5,13 +5,13 @@ import "time"
 // Identity is what a payload tells of whose its objects are, beside its facts. It is
 // never shown: an address in it is hashed or dropped by whoever asked for it.
 type Identity struct {
-	Seen []Observation
+	Holdings []Holding
 	// Email is the customer's address, read only when Config.ReadEmail asks for it.
 	Email string
 }
 
-// Observation is whose a customer or a subscription is, as its metadata says.
-type Observation struct {
+// Holding is whose a customer or a subscription is, as its metadata says.
+type Holding struct {
 	Subject string // cus_… or sub_…
 	User    string // empty only when Changed: the entry was removed
 	// Previous is the former user of a change.
@@ -51,18 +51,18 @@ func (b *builder) identifyCustomer(obj node) {
 			return
 		}
 	}
-	b.observe(Observation{Subject: obj.str("id"), User: b.userID(obj), At: b.at})
+	b.holds(Holding{Subject: obj.str("id"), User: b.userID(obj), At: b.at})
 }
 
 func (b *builder) identifySubscription(obj, prev node) {
-	o := Observation{Subject: obj.str("id"), User: b.userID(obj), At: b.at}
+	o := Holding{Subject: obj.str("id"), User: b.userID(obj), At: b.at}
 	if was := b.userID(prev); prev.obj("metadata").has(b.userIDKey()) && was != o.User {
 		o.Previous, o.Changed = was, true
 	}
 	if b.out.Envelope.Type == "customer.subscription.created" {
 		o.At = firstTime(obj.when("created"), b.at)
 	}
-	b.observe(o)
+	b.holds(o)
 }
 
 // identifyInvoice takes the subscription's metadata as they were when the invoice was
@@ -72,16 +72,16 @@ func (b *builder) identifyInvoice(obj node) {
 	if len(details) == 0 {
 		details = obj.obj("subscription_details")
 	}
-	b.observe(Observation{
+	b.holds(Holding{
 		Subject: firstText(obj.id("subscription"), details.id("subscription")), User: b.userID(details),
 		At: firstTime(obj.obj("status_transitions").when("finalized_at"), obj.when("created"), b.at),
 	})
 }
 
-func (b *builder) observe(o Observation) {
+func (b *builder) holds(o Holding) {
 	if o.Subject == "" || o.At.IsZero() || (o.User == "" && !o.Changed) || len([]rune(o.User)) > maxUserID {
 		return
 	}
 	o.At = o.At.UTC()
-	b.out.Identity.Seen = append(b.out.Identity.Seen, o)
+	b.out.Identity.Holdings = append(b.out.Identity.Holdings, o)
 }

@@ -44,7 +44,7 @@ func TestIdentity(t *testing.T) {
 	} {
 		got := classify(t, event(c.typ, c.now, c.prev))
 		var out []string
-		for _, o := range got.Identity.Seen {
+		for _, o := range got.Identity.Holdings {
 			at := fmt.Sprint(o.At.Sub(time.Unix(t0, 0)).Hours() / 24)
 			if o.At.Equal(got.Envelope.Created) {
 				at = "now"
