@@ -35,6 +35,8 @@ type DB struct {
 	// wait for one another. There are several, because making a partition of one table
 	// waits for the readers of that table, who may need one of another.
 	partitionMaker *sql.DB
+	// locks has the sessions of those who do something alone, and of those who wait for them.
+	locks *sql.DB
 }
 
 // Options tune the connection pool; zero values work.
@@ -77,7 +79,10 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	maker := stdlib.OpenDB(*cfg)
 	maker.SetMaxOpenConns(4)
 	maker.SetConnMaxIdleTime(time.Minute)
-	return &DB{gorm: g, sql: pool, partitionMaker: maker}, nil
+	locks := stdlib.OpenDB(*cfg)
+	locks.SetMaxOpenConns(4)
+	locks.SetConnMaxIdleTime(time.Minute)
+	return &DB{gorm: g, sql: pool, partitionMaker: maker, locks: locks}, nil
 }
 
 // lastCause is the innermost reason of a failed connection, on one line and
@@ -99,7 +104,7 @@ func hostOf(cfg *pgx.ConnConfig) string {
 }
 
 // Close closes the pools.
-func (db *DB) Close() error { return errors.Join(db.partitionMaker.Close(), db.sql.Close()) }
+func (db *DB) Close() error { return errors.Join(db.locks.Close(), db.partitionMaker.Close(), db.sql.Close()) }
 
 // Ping checks that the database answers.
 func (db *DB) Ping(ctx context.Context) error { return wrap(db.sql.PingContext(ctx)) }

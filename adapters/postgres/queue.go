@@ -211,7 +211,7 @@ func (q *queue) PendingReads(ctx context.Context, connectionID string, after ing
 	err := q.db.gorm.WithContext(ctx).Raw(`
 		SELECT r.connection_id, r.object, r.object_id, r.reason, r.asked, c.user_id_key
 		FROM object_reads r JOIN connections c ON c.id = r.connection_id
-		WHERE r.status = 'pending' AND r.object = 'charge' AND (? = '' OR r.connection_id = ?) AND (r.connection_id, r.object_id) > (?, ?)
+		WHERE r.status = 'pending' AND r.object = 'charge' AND NOT c.paused AND (? = '' OR r.connection_id = ?) AND (r.connection_id, r.object_id) > (?, ?)
 		ORDER BY r.connection_id, r.object_id LIMIT ?`, connectionID, connectionID, after.ConnectionID, after.ObjectID, limit).Scan(&out).Error
 	return out, wrap(err)
 }

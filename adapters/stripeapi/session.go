@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"time"
 
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
@@ -26,8 +27,13 @@ type session struct {
 	env   account.Environment
 	limit *limiter
 	log   *slog.Logger
+	now   func() time.Time
+	// connectionID is whose key it is; empty before there is a connection.
+	connectionID string
 	// record is told about every answered request; nil when nobody asks.
 	record func(op string, x *exchange, err error)
+	// refused is told when Stripe refuses the key itself; nil when nobody asks.
+	refused func(ctx context.Context, connectionID string)
 }
 
 // open makes a session. It costs no network: the connection pool is the client's.
@@ -44,7 +50,7 @@ func (c *Client) open(r role, key account.SecretKey, env account.Environment, li
 			MaxNetworkRetries: stripe.Int64(r.retries),
 			URL:               stripe.String(c.base.String()),
 		}),
-		key: key, role: r, env: env, limit: limit, log: c.cfg.Logger,
+		key: key, role: r, env: env, limit: limit, log: c.cfg.Logger, now: c.cfg.Clock.Now,
 	}
 }
 
@@ -54,7 +60,19 @@ func (c *Client) reader(ctx context.Context, connectionID string) (*session, err
 	if err != nil {
 		return nil, err
 	}
-	return c.open(readerRole, key, conn.Environment, c.limiter(conn.ID, conn.Environment)), nil
+	if conn.Paused {
+		return nil, fault.New(fault.Conflict, "connection_paused", "connection %s is paused (%s): nothing is read from Stripe", conn.ID, conn.PausedReason).
+			Fix("Resume the connection; a revoked key has to be replaced first")
+	}
+	s := c.open(readerRole, key, conn.Environment, c.limiter(conn.ID, conn.Environment))
+	return s.of(conn.ID, c), nil
+}
+
+// of names the connection whose key the session uses, so that somebody is told when
+// Stripe does not accept it any more.
+func (s *session) of(connectionID string, c *Client) *session {
+	s.connectionID, s.refused = connectionID, c.cfg.KeyRefused
+	return s
 }
 
 // request is one call. Params are the SDK's typed parameters, nil when there are none.
@@ -123,6 +141,9 @@ func (s *session) note(ctx context.Context, r request, x *exchange, err error) {
 		slog.String("request_id", x.requestID()), slog.String("outcome", outcome))
 	if s.record != nil {
 		s.record(r.op, x, err)
+	}
+	if s.refused != nil && s.connectionID != "" && fault.CodeOf(err) == codeAuth {
+		s.refused(context.WithoutCancel(ctx), s.connectionID)
 	}
 }
 

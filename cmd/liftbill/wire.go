@@ -55,7 +55,7 @@ func openApp(ctx context.Context, cfg Config, log *slog.Logger) (*app, error) {
 	}
 	a.stripe, err = stripeapi.New(stripeapi.Config{
 		APIBase: cfg.StripeAPIBase, LiveRate: cfg.StripeRate, TestRate: cfg.StripeRate, Clock: a.clock, Logger: log,
-		ConnectionKey: a.connectionKey,
+		ConnectionKey: a.connectionKey, KeyRefused: a.keyRefused,
 	})
 	if err != nil {
 		return nil, errors.Join(err, a.db.Close())
@@ -74,12 +74,23 @@ func (a *app) connectionKey(ctx context.Context, id string) (account.Connection,
 	if err != nil {
 		return account.Connection{}, account.SecretKey{}, err
 	}
+	if len(c.SealedKey) == 0 {
+		return account.Connection{}, account.SecretKey{}, onboard.NoKey(id)
+	}
 	text, err := a.box.Open(onboard.KeyContext(id), c.SealedKey)
 	if err != nil {
 		return account.Connection{}, account.SecretKey{}, err
 	}
 	key, err := account.ParseSecretKey(string(text))
 	return c.Connection, key, err
+}
+
+// keyRefused pauses the connection whose key Stripe does not accept any more.
+func (a *app) keyRefused(ctx context.Context, connectionID string) {
+	a.log.WarnContext(ctx, "key refused, connection paused", slog.String("connection", connectionID))
+	if err := a.onboard().KeyRefused(ctx, connectionID); err != nil {
+		a.log.ErrorContext(ctx, "connection not paused", slog.String("connection", connectionID), slog.Any("error", err))
+	}
 }
 
 func (a *app) ingest() *ingest.Service {
@@ -95,12 +106,16 @@ func (a *app) classifier() *ingest.Classifier {
 
 func (a *app) services() httpapi.Services {
 	return httpapi.Services{
-		Onboard: &onboard.Service{
-			Work: a.db.Onboarding(), Prober: stripeapi.NewProber(a.stripe), Registrar: stripeapi.NewRegistrar(a.stripe),
-			Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
-		},
+		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
 		Reconcile: a.reconcile(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+	}
+}
+
+func (a *app) onboard() *onboard.Service {
+	return &onboard.Service{
+		Work: a.db.Onboarding(), Prober: stripeapi.NewProber(a.stripe), Registrar: stripeapi.NewRegistrar(a.stripe), Locks: a.db,
+		Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
 	}
 }
 

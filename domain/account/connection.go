@@ -2,6 +2,7 @@ package account
 
 import (
 	"strings"
+	"time"
 
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -55,8 +56,19 @@ type Connection struct {
 	// UserIDKey is the name of the customer metadata entry that holds the user id.
 	UserIDKey string
 	KeyMask   string
-	Paused    bool
+	// Paused: events are stored and not classified, nothing is read and nothing written.
+	Paused bool
+	// PausedReason is one of the Pause constants or a person's words.
+	PausedReason string
+	PausedBy     string
+	PausedAt     time.Time
 }
+
+// Reasons for which a connection is paused without a person's words.
+const (
+	PauseKeyRevoked   = "key_revoked"  // Stripe does not accept the key any more
+	PauseDisconnected = "disconnected" // the key was deleted here
+)
 
 // DefaultUserIDKey is the metadata entry that joins Stripe customers to the decision log.
 const DefaultUserIDKey = "user_id"

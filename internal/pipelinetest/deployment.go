@@ -63,7 +63,7 @@ func (d *Deployment) services() httpapi.Services {
 	return httpapi.Services{
 		Onboard: &onboard.Service{
 			Work: d.DB.Onboarding(), Prober: stripeapi.NewProber(d.stripe), Registrar: stripeapi.NewRegistrar(d.stripe),
-			Box: d.Box, Clock: d.Clock, PublicURL: d.URL,
+			Locks: d.DB, Box: d.Box, Clock: d.Clock, PublicURL: d.URL,
 		},
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
