@@ -104,7 +104,9 @@ func hostOf(cfg *pgx.ConnConfig) string {
 }
 
 // Close closes the pools.
-func (db *DB) Close() error { return errors.Join(db.locks.Close(), db.partitionMaker.Close(), db.sql.Close()) }
+func (db *DB) Close() error {
+	return errors.Join(db.locks.Close(), db.partitionMaker.Close(), db.sql.Close())
+}
 
 // Ping checks that the database answers.
 func (db *DB) Ping(ctx context.Context) error { return wrap(db.sql.PingContext(ctx)) }

@@ -200,7 +200,7 @@ func markEvents(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome, at 
 		return err
 	}
 	return wrap(tx.WithContext(ctx).Exec(`
-		UPDATE event_processing p SET status = m.status, reason = m.reason, processed_at = ?
+		UPDATE event_processing p SET status = m.status, reason = m.reason, processed_at = ?, attempts = p.attempts + 1
 		FROM jsonb_to_recordset(?::jsonb) AS m(connection_id text, event_id text, created timestamptz, status text, reason text)
 		WHERE p.connection_id = m.connection_id AND p.event_id = m.event_id AND p.created = m.created`, at, string(doc)).Error)
 }

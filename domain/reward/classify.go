@@ -184,3 +184,11 @@ func (b *builder) done() Classification {
 	}
 	return b.out
 }
+
+// Anomalies lists the codes that quarantine a payload. A code may be followed by a colon
+// and the details.
+func Anomalies() []string {
+	return []string{
+		anomalyNoObject, anomalyNoID, anomalyTransition, anomalyStatus, anomalyCurrency, anomalyAmount, anomalyUserID, anomalyTime,
+	}
+}
