@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -40,8 +41,14 @@ type fakes struct {
 	events      func(reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	accounts    []reconcile.Overview
 	connections []account.Connection
+	connecting  httpapi.Connecting
+	mapping     httpapi.Mapping
+	operate     httpapi.Operate
+	replays     []replay.Report
 	ready       error
 }
+
+func (f *fakes) Replays(context.Context, string, int) ([]replay.Report, error) { return f.replays, nil }
 
 func (f *fakes) Connect(_ context.Context, in onboard.ConnectionInput) (account.Connection, bool, error) {
 	return f.connect(in)
@@ -108,7 +115,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, ParseDecisions: lines,
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
 		Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

@@ -28,6 +28,7 @@ import (
 
 // DB is an open database.
 type DB struct {
+	dsn  string
 	gorm *gorm.DB
 	sql  *sql.DB
 	// partitionMaker has connections of its own: partitions are made while a transaction
@@ -43,6 +44,9 @@ type DB struct {
 type Options struct {
 	// MaxConns is the size of the pool; default 16.
 	MaxConns int
+	// SearchPath are the schemas in which tables are looked for, in order; empty is the
+	// database's own.
+	SearchPath string
 }
 
 // Open connects to a PostgreSQL URL and checks that it answers. The error names
@@ -55,6 +59,9 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	}
 	cfg.RuntimeParams["timezone"] = "UTC"
 	cfg.RuntimeParams["application_name"] = "liftbill"
+	if opts.SearchPath != "" {
+		cfg.RuntimeParams["search_path"] = opts.SearchPath
+	}
 	pool := stdlib.OpenDB(*cfg)
 	if opts.MaxConns == 0 {
 		opts.MaxConns = 16
@@ -82,7 +89,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	locks := stdlib.OpenDB(*cfg)
 	locks.SetMaxOpenConns(4)
 	locks.SetConnMaxIdleTime(time.Minute)
-	return &DB{gorm: g, sql: pool, partitionMaker: maker, locks: locks}, nil
+	return &DB{dsn: dsn, gorm: g, sql: pool, partitionMaker: maker, locks: locks}, nil
 }
 
 // lastCause is the innermost reason of a failed connection, on one line and

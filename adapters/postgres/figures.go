@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/liftbill/liftbill/app/operate"
@@ -59,10 +60,12 @@ func (l *EventLog) Health(ctx context.Context, connectionID string, now time.Tim
 			LastEvent: utc(r.LastEvent), LastReceived: utc(r.LastReceived), OldestPending: utc(r.OldestPending),
 			LagP50: seconds(r.LagP50), LagP95: seconds(r.LagP95), OpenReads: r.OpenReads,
 		}
-		for doc, into := range map[string]*map[string]int64{r.Waiting: &h.Waiting, r.LastHour: &h.LastHour} {
-			if err := json.Unmarshal([]byte(doc), into); err != nil {
-				return nil, err
-			}
+		if r.OldestPending != nil {
+			waits := max(now.Sub(*r.OldestPending), 0)
+			h.Waits = &waits
+		}
+		if err := errors.Join(json.Unmarshal([]byte(r.Waiting), &h.Waiting), json.Unmarshal([]byte(r.LastHour), &h.LastHour)); err != nil {
+			return nil, err
 		}
 		out = append(out, h)
 	}

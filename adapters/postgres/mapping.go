@@ -53,7 +53,11 @@ func (m mapper) LockSettings(ctx context.Context, connectionID string) (app.Sett
 // SaveSettings stores the settings with who and why, and has the events read again.
 func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string, by app.Decision, at time.Time) (int64, error) {
 	tx := m.tx.WithContext(ctx)
-	err := tx.Exec(`UPDATE connections SET user_id_key = ?, map_by_email = ?, map_by_domain = ?, map_by_subscription = ?, leave_out_suggested = ? WHERE id = ?`,
+	was, err := settingsOf(ctx, m.tx, s.ConnectionID, "")
+	if err != nil {
+		return 0, err
+	}
+	err = tx.Exec(`UPDATE connections SET user_id_key = ?, map_by_email = ?, map_by_domain = ?, map_by_subscription = ?, leave_out_suggested = ? WHERE id = ?`,
 		s.UserIDKey, s.ByEmail, s.ByDomain, s.BySubscription, s.LeaveOutSuggested, s.ConnectionID).Error
 	if err != nil {
 		return 0, wrap(err)
@@ -73,14 +77,29 @@ func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string
 			return 0, err
 		}
 	}
-	doc, err := json.Marshal(map[string]any{
-		"user_id_key": s.UserIDKey, "by_email": s.ByEmail, "by_domain": s.ByDomain, "by_subscription": s.BySubscription, "leave_out_suggested": s.LeaveOutSuggested,
-	})
+	before, err := json.Marshal(settingsDocOf(was))
 	if err != nil {
 		return 0, err
 	}
-	return events, wrap(tx.Exec(`INSERT INTO mapping_changes (connection_id, settings, events, decided_by, reason, decided_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		s.ConnectionID, string(doc), events, by.Who, by.Reason, at).Error)
+	after, err := json.Marshal(settingsDocOf(s))
+	if err != nil {
+		return 0, err
+	}
+	return events, wrap(tx.Exec(`INSERT INTO mapping_changes (connection_id, before, settings, events, decided_by, reason, decided_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		s.ConnectionID, string(before), string(after), events, by.Who, by.Reason, at).Error)
+}
+
+// settingsDoc is how settings are kept in the list of changes.
+type settingsDoc struct {
+	UserIDKey         string `json:"user_id_key"`
+	ByEmail           bool   `json:"by_email"`
+	ByDomain          bool   `json:"by_domain"`
+	BySubscription    bool   `json:"by_subscription"`
+	LeaveOutSuggested bool   `json:"leave_out_suggested"`
+}
+
+func settingsDocOf(s app.Settings) settingsDoc {
+	return settingsDoc{s.UserIDKey, s.ByEmail, s.ByDomain, s.BySubscription, s.LeaveOutSuggested}
 }
 
 // forgetAids deletes the hashes that the settings do not ask for.

@@ -133,6 +133,8 @@ type Health struct {
 	LastReceived *time.Time
 	// OldestPending is since when the oldest event waits for the classifier.
 	OldestPending *time.Time
+	// Waits is how long that is; nil when nothing waits.
+	Waits *time.Duration
 	// Waiting are the events by a status that asks for something: pending, quarantined, dead.
 	Waiting map[string]int64
 	// LastHour are the events that were classified within the last hour, by status.

@@ -19,8 +19,10 @@ import (
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -109,7 +111,17 @@ func (a *app) services() httpapi.Services {
 		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
 		Reconcile: a.reconcile(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
 	}
+}
+
+func (a *app) mapping() *mapping.Service {
+	return &mapping.Service{Work: a.db.Mapping(), Reader: a.db.NewMappingReader(), Clock: a.clock}
+}
+
+func (a *app) operate() *operate.Service {
+	log := a.db.NewEventLog()
+	return &operate.Service{Log: log, Queue: log, Figures: log, Box: a.box, Clock: a.clock, BodyContext: ingest.BodyContext}
 }
 
 func (a *app) onboard() *onboard.Service {

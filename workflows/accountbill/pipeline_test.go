@@ -155,7 +155,9 @@ func requireTestAccountUntouched(t *testing.T, d *pipelinetest.Deployment, c *pi
 			reads++
 		default:
 			require.Equal(t, "POST /v1/webhook_endpoints", r.Method+" "+r.Path)
-			registrations++
+			if r.Status == http.StatusOK { // the first try names events that this version refuses
+				registrations++
+			}
 		}
 	}
 	require.Positive(t, reads)
