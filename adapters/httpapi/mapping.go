@@ -98,7 +98,7 @@ func (s *Server) RetractLink(ctx context.Context, r RetractLinkRequestObject) (R
 	if err := s.Mapping.Retract(ctx, r.ID, r.Link, mapping.Decision{Who: r.Body.Who, Reason: r.Body.Reason}); err != nil {
 		return nil, err
 	}
-	return RetractLink204Response{}, nil
+	return RetractLink200JSONResponse{Status: "retracted"}, nil
 }
 
 // UploadUserAids stores the hashes of users.

@@ -3731,12 +3731,18 @@ type RetractLinkResponseObject interface {
 	VisitRetractLinkResponse(w http.ResponseWriter) error
 }
 
-type RetractLink204Response struct {
-}
+type RetractLink200JSONResponse Status
 
-func (response RetractLink204Response) VisitRetractLinkResponse(w http.ResponseWriter) error {
-	w.WriteHeader(204)
-	return nil
+func (response RetractLink200JSONResponse) VisitRetractLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type RetractLinkdefaultApplicationProblemPlusJSONResponse struct {

@@ -76,6 +76,16 @@ func (s connections) UpsertEndpoint(ctx context.Context, e onboard.Endpoint) err
 		string(e.SetUp), string(e.Status), e.APIVersion, events, e.CheckedAt, e.PreviousUntil, e.RetiringID).Error)
 }
 
+// Running is a Conflict for a connection that is paused, and says why.
+func (db *DB) Running(ctx context.Context, connectionID string) error {
+	c, err := db.SealedConnection(ctx, connectionID)
+	if err == nil && c.Paused {
+		err = fault.New(fault.Conflict, "connection_paused", "connection %s is paused (%s): its events wait", connectionID, c.PausedReason).
+			Fix("Resume the connection, then run the cycle again; a revoked key has to be replaced first")
+	}
+	return err
+}
+
 // SavePause pauses or resumes a connection.
 func (s connections) SavePause(ctx context.Context, c account.Connection) error {
 	var at *time.Time

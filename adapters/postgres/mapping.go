@@ -278,3 +278,19 @@ func (m mapper) SaveUsers(ctx context.Context, connectionID string, users []app.
 		SELECT ?, kind, decode(hash, 'hex'), user_id, ?, ? FROM jsonb_to_recordset(?::jsonb) AS u(kind text, hash text, user_id text)`,
 		connectionID, who, at, string(doc)).Error)
 }
+
+// AskCustomers implements app/mapping's Asker.
+func (db *DB) AskCustomers(ctx context.Context, limit int, at time.Time) (int, error) {
+	res := db.gorm.WithContext(ctx).Exec(`
+		INSERT INTO object_reads (connection_id, object, object_id, reason, status, requested_at)
+		SELECT DISTINCT r.connection_id, 'customer', r.customer_id, 'mapping', 'pending', ?::timestamptz
+		FROM webhook_endpoints w JOIN connections c ON c.id = w.connection_id AND NOT c.paused JOIN reward_events r ON r.connection_id = w.connection_id
+		WHERE w.set_up = 'manual' AND (w.enabled_events IS NULL OR NOT jsonb_exists_any(w.enabled_events, ARRAY['*', 'customer.updated']))
+			AND r.customer_id <> '' AND r.customer_id LIKE 'cus\_%'
+			AND NOT EXISTS (SELECT 1 FROM mapping_statements m WHERE m.connection_id = r.connection_id AND m.subject_id = r.customer_id)
+			AND NOT EXISTS (SELECT 1 FROM object_reads o WHERE o.connection_id = r.connection_id AND o.object = 'customer' AND o.object_id = r.customer_id)
+		LIMIT ? ON CONFLICT DO NOTHING`, at, limit)
+	return int(res.RowsAffected), wrap(res.Error)
+}
+
+var _ app.Asker = (*DB)(nil)

@@ -180,6 +180,14 @@ type Reader interface {
 	Coverage(ctx context.Context, f PeriodFilter) (Coverage, error)
 }
 
+// Asker has objects read at Stripe.
+type Asker interface {
+	// AskCustomers queues the reading of customers that have facts and of whom nothing was
+	// said, where the connection's endpoint was set up by hand and does not deliver customers.
+	// Each is asked for once. It returns how many there were, at most limit.
+	AskCustomers(ctx context.Context, limit int, at time.Time) (int, error)
+}
+
 // Writer stores decisions. All of them are kept with who, when and why.
 type Writer interface {
 	// LockSettings returns the settings and keeps others from changing them.

@@ -135,7 +135,7 @@ func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader:
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
-		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.classifier()},
+		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.classifier()},
 		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(), Workers: runtime.GOMAXPROCS(0),
 	}
 }
@@ -153,10 +153,17 @@ func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {
 }
 
 // drainer classifies all that was received and reads all charges that the facts of one
-// connection wait for.
-type drainer struct{ c *ingest.Classifier }
+// connection wait for. The events of a paused connection wait, so that nothing can be said
+// of its month.
+type drainer struct {
+	db *postgres.DB
+	c  *ingest.Classifier
+}
 
 func (d drainer) DrainAll(ctx context.Context, connectionID string) error {
+	if err := d.db.Running(ctx, connectionID); err != nil {
+		return err
+	}
 	if _, err := d.c.Drain(ctx); err != nil {
 		return err
 	}

@@ -54,6 +54,8 @@ func (a *app) work(ctx context.Context) error {
 	}
 	go a.keepSchedules(ctx, s)
 	go a.classify(ctx)
+	go a.watch(ctx)
+	go a.retain(ctx)
 	a.log.InfoContext(ctx, "working", slog.Bool("stripe_live", a.cfg.StripeLive))
 	select {
 	case err := <-fatal:

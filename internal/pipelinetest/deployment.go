@@ -104,6 +104,11 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 
 // DrainAll classifies all that was received, as the worker's classifier does.
 func (d *Deployment) DrainAll(ctx context.Context, connectionID string) error {
+	if connectionID != "" {
+		if err := d.DB.Running(ctx, connectionID); err != nil {
+			return err
+		}
+	}
 	c := &ingest.Classifier{Work: d.DB.Classification(), Source: stripeapi.NewSourceReader(d.stripe), Reads: d.DB.Reads(), Box: d.Box, Clock: d.Clock}
 	if _, err := c.Drain(ctx); err != nil {
 		return err
