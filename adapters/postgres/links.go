@@ -55,7 +55,7 @@ func bookTellings(ctx context.Context, tx *gorm.DB, tellings []telling, at time.
 		}
 	}
 	return updateSpans(ctx, tx, subjects, at, func(s subject, known []mapping.Statement, key string) []mapping.Statement {
-		return news(s, known, key, told[s], seen[s])
+		return news(known, key, told[s], seen[s])
 	})
 }
 
@@ -93,7 +93,7 @@ func statementsOf(tellings []telling, at time.Time) (told, seen map[subject][]ma
 
 // news are the statements that are not known yet. Something seen is news only where the
 // spans do not say the same already.
-func news(s subject, known []mapping.Statement, key string, told, seen []mapping.Statement) []mapping.Statement {
+func news(known []mapping.Statement, key string, told, seen []mapping.Statement) []mapping.Statement {
 	have, next := map[string]bool{}, int64(0)
 	for _, k := range known {
 		have[k.ID], next = true, max(next, k.Seq)
@@ -159,7 +159,7 @@ func rowOfStatement(connectionID string, s mapping.Statement) statementRow {
 }
 
 // updateSpans locks the subjects, adds the statements that add names, and replaces the
-// spans of every subject that is locked. Who comes second waits and sees what the first one
+// spans of the subjects that have new ones. Who comes second waits and sees what the first one
 // added, so that the spans always follow from all statements.
 func updateSpans(ctx context.Context, tx *gorm.DB, subjects []subject, at time.Time,
 	add func(s subject, known []mapping.Statement, currentKey string) []mapping.Statement,

@@ -65,7 +65,7 @@ func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string
 	if err := forgetAids(ctx, m.tx, s); err != nil {
 		return 0, err
 	}
-	if err := m.spansUnder(ctx, s.ConnectionID, s.UserIDKey, at); err != nil {
+	if err := m.spansUnder(ctx, s.ConnectionID, s.UserIDKey); err != nil {
 		return 0, err
 	}
 	var events int64
@@ -119,7 +119,7 @@ func forgetAids(ctx context.Context, tx *gorm.DB, s app.Settings) error {
 
 // spansUnder computes the spans of the subjects anew that have statements under the entry
 // which is read from now on, and under others too: which of them stand has changed.
-func (m mapper) spansUnder(ctx context.Context, connectionID, key string, at time.Time) error {
+func (m mapper) spansUnder(ctx context.Context, connectionID, key string) error {
 	after := ""
 	for {
 		var ids []string

@@ -87,7 +87,7 @@ func TestErasureLosesNoEvent(t *testing.T) {
 	}
 	close(stop)
 	require.NoError(t, <-done)
-	require.EqualValues(t, stored.Load()+1, one[int64](w, "SELECT count(*) FROM stripe_events"))
-	require.EqualValues(t, stored.Load(), one[int64](w, "SELECT count(*) FROM stripe_events WHERE length(sealed_body) > 0"), "what waits for the classifier keeps its body")
+	require.Equal(t, stored.Load()+1, one[int64](w, "SELECT count(*) FROM stripe_events"))
+	require.Equal(t, stored.Load(), one[int64](w, "SELECT count(*) FROM stripe_events WHERE length(sealed_body) > 0"), "what waits for the classifier keeps its body")
 	require.Positive(t, stored.Load())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -28,7 +29,7 @@ type Scratch struct {
 	schema, home  string
 	frozen        replay.Frozen
 	events, taken int64
-	release       func()
+	release       func() error
 }
 
 // Stage puts a month's raw events on a stage of their own: those that were classified up
@@ -41,9 +42,7 @@ func (db *DB) Stage(ctx context.Context, f replay.Frozen) (*Scratch, error) {
 		return nil, err
 	}
 	if err := s.build(ctx); err != nil {
-		s.drop(context.WithoutCancel(ctx)) //nolint:errcheck,gosec // the first error is the one to tell
-		s.release()
-		return nil, err
+		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
 	return s, nil
 }
@@ -61,9 +60,9 @@ func (s *Scratch) lock(ctx context.Context) error {
 	}()
 	select {
 	case <-locked:
-		s.release = func() {
+		s.release = func() error {
 			close(free)
-			<-done
+			return <-done
 		}
 		return nil
 	case err := <-done:
@@ -282,8 +281,7 @@ func (s *Scratch) Facts(ctx context.Context) (replay.FactDifference, error) {
 
 // Close removes the stage.
 func (s *Scratch) Close(ctx context.Context) error {
-	defer s.release()
-	return s.drop(ctx)
+	return errors.Join(s.drop(ctx), s.release())
 }
 
 func (s *Scratch) drop(ctx context.Context) error {

@@ -35,8 +35,6 @@ type Config struct {
 	TemporalUI string `env:"LIFTBILL_TEMPORAL_UI"`
 	// StripeLive lets this worker poll the queue that writes to Stripe; off it computes and shows only.
 	StripeLive bool `env:"LIFTBILL_STRIPE_LIVE" envDefault:"true"`
-	// RetentionMonths is how long raw bodies of events are kept at least; 0 keeps them all.
-	RetentionMonths int `env:"LIFTBILL_RETENTION_MONTHS"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `env:"LIFTBILL_LOG_LEVEL" envDefault:"info"`
 }

@@ -26,9 +26,6 @@ func newRetention() *cobra.Command {
 		Use: "apply", Short: "Erase the bodies of months that are old enough and belong to no open contract year; rows, digests and facts stay", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
-				if !cmd.Flags().Changed("months") {
-					months = a.cfg.RetentionMonths
-				}
 				steps, err := a.retention().Apply(ctx, months, who, dryRun)
 				if err != nil {
 					return err
@@ -40,7 +37,7 @@ func newRetention() *cobra.Command {
 			})
 		},
 	}
-	apply.Flags().IntVar(&months, "months", 0, "keep the bodies of this many months at least; 0 keeps all (default: LIFTBILL_RETENTION_MONTHS)")
+	apply.Flags().IntVar(&months, "months", 0, "keep the bodies of this many months at least; 0 keeps all")
 	apply.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done and change nothing")
 	apply.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
 	apply.Flags().StringVar(&who, "who", "liftbill retention", "who erases, for the record")
@@ -95,16 +92,16 @@ func printRetention(out io.Writer, steps []operate.Step, dryRun bool) error {
 // retainEvery is how often a worker looks whether a month has become old enough.
 const retainEvery = 24 * time.Hour
 
-// retain erases what is old enough until the context ends; without a configured age it
+// retain erases what is older than the months until the context ends; with 0 months it
 // does nothing.
-func (a *app) retain(ctx context.Context) {
-	if a.cfg.RetentionMonths <= 0 {
+func (a *app) retain(ctx context.Context, months int) {
+	if months <= 0 {
 		return
 	}
 	tick := time.NewTicker(retainEvery)
 	defer tick.Stop()
 	for {
-		steps, err := a.retention().Apply(ctx, a.cfg.RetentionMonths, "liftbill worker", false)
+		steps, err := a.retention().Apply(ctx, months, "liftbill worker", false)
 		if err != nil && ctx.Err() == nil {
 			a.log.ErrorContext(ctx, "retention", slog.Any("error", err))
 		}

@@ -1,7 +1,6 @@
 package account_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,7 +69,7 @@ func TestReviewOfAKey(t *testing.T) {
 	} {
 		require.Equal(t, c.want, review(t, c.key, c.roles, c.change), name)
 	}
-	require.True(t, strings.Contains(account.Roles{Source: true, Issuer: true}.Needs()[2].Why, "outcome"), "a row that both roles need says both reasons")
+	require.Contains(t, account.Roles{Source: true, Issuer: true}.Needs()[2].Why, "outcome", "a row that both roles need says both reasons")
 }
 
 func TestWebhookSecretsThatArePasted(t *testing.T) {
