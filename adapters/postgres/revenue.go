@@ -47,30 +47,45 @@ const (
 // Revenue lists the money facts with the unit behind their customer. The link that was
 // valid at the fact's time counts; a customer that was mapped only later brings its
 // earlier facts along. Refunds and disputes find their customer by the charge. The parts
-// are materialised so that the plan does not rest on statistics, which a month that has
-// just been written does not have.
+// are materialised and joined by hashing, so that the plan does not rest on statistics,
+// which a month that has just been written does not have.
 func (c *Cycles) Revenue(ctx context.Context, cy measure.Cycle, watermark time.Time) ([]measure.RevenueRow, error) {
-	rows, err := c.db.gorm.WithContext(ctx).Raw(`
+	var out []measure.RevenueRow
+	err := c.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		// Without nested loops the planner thinks the rest dear enough to be compiled, which
+		// takes longer than running it.
+		for _, set := range []string{`SET LOCAL enable_nestloop = off`, `SET LOCAL jit = off`} {
+			if err := tx.Exec(set).Error; err != nil {
+				return err
+			}
+		}
+		var err error
+		out, err = revenueRows(tx, cy, watermark)
+		return err
+	})
+	return out, wrap(err)
+}
+
+func revenueRows(tx *gorm.DB, cy measure.Cycle, watermark time.Time) ([]measure.RevenueRow, error) {
+	rows, err := tx.Raw(`
 		WITH facts AS MATERIALIZED (
 			SELECT `+factColumns+`, r.amount_minor, r.currency, r.effective_at FROM reward_events r`+factJoins+`
 			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0
 				AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
 		owned AS MATERIALIZED (
-			SELECT f.*, `+ownerUser+` AS user_id, `+ownerLink+` AS link_id, `+ownerSource+` AS source, k.user_id IS NOT NULL AS kept, n.leave_out_suggested
+			SELECT f.fact_key, f.amount_minor, f.currency, f.effective_at, f.own_invoice, f.subscription_id <> '' AS subscription,
+				`+ownerLink+` AS link_id, `+ownerSource+` AS source, k.user_id IS NOT NULL AS kept,
+				CASE WHEN k.user_id IS NULL AND n.leave_out_suggested AND `+ownerSource+` IN ('email', 'domain') THEN '' ELSE `+ownerUser+` END AS user_id
 			FROM facts f`+ownerJoins+`),
-		linked AS MATERIALIZED (
-			SELECT fact_key, user_id, link_id, source, kept FROM owned
-			WHERE user_id <> '' AND (kept OR NOT (leave_out_suggested AND source IN ('email', 'domain')))),
 		units AS MATERIALIZED (
 			SELECT user_id, min(unit_id) AS unit_id FROM decisions WHERE account_id = ? AND recorded_at <= ? GROUP BY user_id)
-		SELECT f.fact_key, f.amount_minor, f.currency, f.effective_at, f.own_invoice, f.subscription_id <> '',
-			CASE WHEN l.user_id IS NULL THEN '' ELSE coalesce(u.unit_id, 'user:' || l.user_id) END AS unit_id,
-			coalesce(l.user_id, ''), coalesce(l.link_id, ''), coalesce(l.source, ''), coalesce(l.kept, false)
-		FROM facts f LEFT JOIN linked l USING (fact_key) LEFT JOIN units u ON u.user_id = l.user_id
+		SELECT f.fact_key, f.amount_minor, f.currency, f.effective_at, f.own_invoice, f.subscription,
+			CASE WHEN f.user_id = '' THEN '' ELSE coalesce(u.unit_id, 'user:' || f.user_id) END AS unit_id, f.user_id, f.link_id, f.source, f.kept
+		FROM owned f LEFT JOIN units u ON u.user_id = f.user_id
 		ORDER BY f.effective_at, f.fact_key`,
 		cy.Account.SourceConnection, moneyKinds(), cy.YearToDate.Start, cy.YearToDate.End, watermark, cy.Account.ID, watermark).Rows()
 	if err != nil {
-		return nil, wrap(err)
+		return nil, err
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
 	var out []measure.RevenueRow
@@ -78,12 +93,14 @@ func (c *Cycles) Revenue(ctx context.Context, cy measure.Cycle, watermark time.T
 		var r measure.RevenueRow
 		if err := rows.Scan(&r.Key, &r.AmountMinor, &r.Currency, &r.At, &r.OwnInvoice, &r.Subscription, &r.UnitID,
 			&r.Link.UserID, &r.Link.ID, &r.Link.Source, &r.Link.Kept); err != nil {
-			return nil, wrap(err)
+			return nil, err
 		}
-		r.At = r.At.UTC()
+		if r.At = r.At.UTC(); r.Link.UserID == "" {
+			r.Link = measure.Link{}
+		}
 		out = append(out, r)
 	}
-	return out, wrap(rows.Err())
+	return out, rows.Err()
 }
 
 // linkBatch bounds one statement's document.
