@@ -8,6 +8,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/money"
 )
 
@@ -54,6 +55,9 @@ func toOverview(o reconcile.Overview) AccountOverview {
 	}
 	if o.LastEventAt != nil {
 		out.LastEventAt = *o.LastEventAt
+	}
+	if risk, err := lift.KnownRisk(o.Rule()); err == nil { // no contract has no rule
+		out.Basis, out.Settlement, out.KnownRisk = string(risk.Rule.Basis), string(risk.Rule.Settlement), toKnownRisk(risk)
 	}
 	return out
 }

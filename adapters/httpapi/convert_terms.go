@@ -14,6 +14,7 @@ func termsOf(in ContractCreate) billing.Terms {
 	t := billing.DefaultTerms()
 	t.Share = cmp.Or(in.Share, t.Share)
 	t.Basis = cmp.Or(lift.Basis(in.Basis), t.Basis)
+	t.Settlement = lift.Settlement(in.Settlement)
 	t.Currency = cmp.Or(money.Currency(in.Currency), t.Currency)
 	t.TimeZone = cmp.Or(in.TimeZone, t.TimeZone)
 	t.Rounding = cmp.Or(money.Rounding(in.Rounding), t.Rounding)
@@ -34,14 +35,25 @@ func termsOf(in ContractCreate) billing.Terms {
 	return t
 }
 
-func toContract(c billing.Contract) Contract {
+func toContract(c billing.Contract) (Contract, error) {
 	t := c.Terms
+	risk, err := lift.KnownRisk(t.Rule())
+	if err != nil {
+		return Contract{}, err
+	}
 	return Contract{
 		ID: c.ID, AccountID: c.AccountID, Environment: Environment(c.Environment), Version: c.Version,
-		Share: t.Share, Basis: string(t.Basis), PortfolioCap: t.Capped(), Currency: string(t.Currency), TimeZone: t.TimeZone,
+		Share: t.Share, Basis: string(t.Basis), Settlement: string(risk.Rule.Settlement), KnownRisk: toKnownRisk(risk), PortfolioCap: t.Capped(), Currency: string(t.Currency), TimeZone: t.TimeZone,
 		CloseLagDays: t.CloseLagDays, CollectionMethod: string(t.CollectionMethod), DaysUntilDue: t.DaysUntilDue,
 		Rounding: string(t.Rounding), FirstPeriod: t.FirstPeriod, PoNumber: t.PONumber,
 		CaseIdsInMetadata: t.CaseIDsInMetadata != nil && *t.CaseIDsInMetadata, Hash: c.Hash, CreatedAt: c.CreatedAt,
+	}, nil
+}
+
+func toKnownRisk(r lift.Risk) KnownRisk {
+	return KnownRisk{
+		Statement: r.String(), NullSticky: r.NullSticky, NullFresh: r.NullFresh, OverSticky: r.OverSticky, OverFresh: r.OverFresh,
+		BilledSticky: r.BilledSticky, BilledFresh: r.BilledFresh,
 	}
 }
 
@@ -58,7 +70,8 @@ func planOf(in PlanCreate) (lift.Plan, error) {
 	}
 	return lift.Plan{
 		Version: cmp.Or(in.Version, 1), FirstPeriod: in.FirstPeriod, Currency: currency,
-		Unit: in.Unit, Baseline: in.Baseline, HoldoutProbability: in.HoldoutProbability,
+		Unit: in.Unit, Randomisation: cmp.Or(lift.Randomisation(in.Randomisation), lift.RandomisedHoldout),
+		Baseline: in.Baseline, HoldoutProbability: in.HoldoutProbability, Settlement: lift.Settlement(in.Settlement),
 		Reward:          lift.Reward{SubscriptionOnly: in.SubscriptionOnly, CapMinor: in.CapMinor},
 		AttributionDays: cmp.Or(in.AttributionDays, lift.DefaultAttributionDays), Features: append([]string{}, in.Features...),
 		EstimatorID: ope.EstimatorID, Folds: cmp.Or(in.Folds, lift.DefaultFolds), Lambda: cmp.Or(in.Lambda, lift.DefaultLambda),
@@ -75,6 +88,7 @@ func thresholdsOf(in Thresholds) lift.Thresholds {
 		SRMZ:                   cmp.Or(in.SrmZ, d.SRMZ),
 		CalibrationZ:           cmp.Or(in.CalibrationZ, d.CalibrationZ),
 		PlaceboZ:               cmp.Or(in.PlaceboZ, d.PlaceboZ),
+		ChiSquareZ:             cmp.Or(in.ChiSquareZ, d.ChiSquareZ),
 		SourceLagHours:         cmp.Or(in.SourceLagHours, d.SourceLagHours),
 		UnmappedShare:          cmp.Or(in.UnmappedShare, d.UnmappedShare),
 		MinUnits:               cmp.Or(in.MinUnits, d.MinUnits),

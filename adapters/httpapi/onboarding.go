@@ -88,13 +88,17 @@ func (s *Server) CreateAccount(ctx context.Context, r CreateAccountRequestObject
 // CreateContract agrees on the terms of an account.
 func (s *Server) CreateContract(ctx context.Context, r CreateContractRequestObject) (CreateContractResponseObject, error) {
 	c, created, err := s.Onboard.CreateContract(ctx, r.Account, r.Body.ID, termsOf(*r.Body))
+	if err != nil {
+		return nil, err
+	}
+	out, err := toContract(c)
 	switch {
 	case err != nil:
 		return nil, err
 	case created:
-		return CreateContract201JSONResponse(toContract(c)), nil
+		return CreateContract201JSONResponse(out), nil
 	}
-	return CreateContract200JSONResponse(toContract(c)), nil
+	return CreateContract200JSONResponse(out), nil
 }
 
 // SealPlan seals a measurement plan.

@@ -73,6 +73,8 @@ type AccountList struct {
 
 // AccountOverview defines model for AccountOverview.
 type AccountOverview struct {
+	// Basis What the contract bills.
+	Basis      string `json:"basis,omitempty,omitzero"`
 	ContractID string `json:"contract_id,omitempty,omitzero"`
 
 	// DeadEvents Stored and not understood.
@@ -83,13 +85,21 @@ type AccountOverview struct {
 	Environment      Environment `json:"environment"`
 	ID               string      `json:"id"`
 	IssuerConnection string      `json:"issuer_connection,omitempty,omitzero"`
-	LastEventAt      time.Time   `json:"last_event_at,omitempty,omitzero"`
-	Name             string      `json:"name"`
-	PayerCustomer    string      `json:"payer_customer,omitempty,omitzero"`
+
+	// KnownRisk What is known of the rule's overbilling before anything was measured: simulated
+	// contract years with one billable snapshot, in percent (docs/validation.md). `sticky`
+	// where the same subscribers pay again, `fresh` where every month has new ones.
+	KnownRisk     KnownRisk `json:"known_risk,omitempty,omitzero"`
+	LastEventAt   time.Time `json:"last_event_at,omitempty,omitzero"`
+	Name          string    `json:"name"`
+	PayerCustomer string    `json:"payer_customer,omitempty,omitzero"`
 
 	// PendingEvents Waiting for the classifier.
-	PendingEvents    int64  `json:"pending_events"`
-	PlanID           string `json:"plan_id,omitempty,omitzero"`
+	PendingEvents int64  `json:"pending_events"`
+	PlanID        string `json:"plan_id,omitempty,omitzero"`
+
+	// Settlement What happens at the end of the contract year.
+	Settlement       string `json:"settlement,omitempty,omitzero"`
 	Snapshots        int    `json:"snapshots"`
 	SourceConnection string `json:"source_connection,omitempty,omitzero"`
 	StripeEvents     int64  `json:"stripe_events"`
@@ -239,14 +249,20 @@ type Contract struct {
 	FirstPeriod string      `json:"first_period"`
 
 	// Hash SHA-256 over all terms.
-	Hash         string `json:"hash"`
-	ID           string `json:"id"`
-	PoNumber     string `json:"po_number,omitempty,omitzero"`
-	PortfolioCap bool   `json:"portfolio_cap"`
-	Rounding     string `json:"rounding"`
-	Share        string `json:"share"`
-	TimeZone     string `json:"time_zone"`
-	Version      int    `json:"version"`
+	Hash string `json:"hash"`
+	ID   string `json:"id"`
+
+	// KnownRisk What is known of the rule's overbilling before anything was measured: simulated
+	// contract years with one billable snapshot, in percent (docs/validation.md). `sticky`
+	// where the same subscribers pay again, `fresh` where every month has new ones.
+	KnownRisk    KnownRisk `json:"known_risk"`
+	PoNumber     string    `json:"po_number,omitempty,omitzero"`
+	PortfolioCap bool      `json:"portfolio_cap"`
+	Rounding     string    `json:"rounding"`
+	Settlement   string    `json:"settlement"`
+	Share        string    `json:"share"`
+	TimeZone     string    `json:"time_zone"`
+	Version      int       `json:"version"`
 }
 
 // ContractCreate defines model for ContractCreate.
@@ -275,6 +291,9 @@ type ContractCreate struct {
 
 	// Rounding `down`, `half_even` or `half_up`.
 	Rounding string `json:"rounding,omitempty,omitzero"`
+
+	// Settlement What happens at the end of the contract year: `proven_lift`, `proven_then_point` (basis `proven` only) or `point_two_way`. The sealed plan must say the same.
+	Settlement string `json:"settlement,omitempty,omitzero"`
 
 	// Share The fee as a share of the base, a decimal above 0 and at most 1.
 	Share string `json:"share,omitempty,omitzero"`
@@ -532,6 +551,27 @@ type KeyReport struct {
 	Ok bool `json:"ok"`
 }
 
+// KnownRisk What is known of the rule's overbilling before anything was measured: simulated
+// contract years with one billable snapshot, in percent (docs/validation.md). `sticky`
+// where the same subscribers pay again, `fresh` where every month has new ones.
+type KnownRisk struct {
+	BilledFresh float64 `json:"billed_fresh"`
+
+	// BilledSticky Part of that true lift which the year bills on average.
+	BilledSticky float64 `json:"billed_sticky"`
+	NullFresh    float64 `json:"null_fresh"`
+
+	// NullSticky Years without any effect in which something was billed.
+	NullSticky float64 `json:"null_sticky"`
+	OverFresh  float64 `json:"over_fresh"`
+
+	// OverSticky Years of 2 standard errors a month in which the total was ever above the true lift so far.
+	OverSticky float64 `json:"over_sticky"`
+
+	// Statement The same in one paragraph of plain words.
+	Statement string `json:"statement"`
+}
+
 // Line defines model for Line.
 type Line struct {
 	// Base An exact amount of one currency.
@@ -726,13 +766,19 @@ type PlanCreate struct {
 	FirstPeriod string `json:"first_period"`
 	Folds       int    `json:"folds,omitempty,omitzero"`
 
-	// HoldoutProbability A decimal, for example "0.1".
-	HoldoutProbability string `json:"holdout_probability"`
+	// HoldoutProbability A decimal, for example "0.1"; required with `holdout`, left out with `per_decision`.
+	HoldoutProbability string `json:"holdout_probability,omitempty,omitzero"`
 	ID                 string `json:"id"`
 	Lambda             string `json:"lambda,omitempty,omitzero"`
 
-	// Salt The secret salt of the arm assignment, at least 16 bytes in hexadecimal. Encrypted at rest and revealed at the close of the year only.
+	// Randomisation `holdout`: a unit is in the holdout or not, for good. `per_decision`: every decision draws its action anew, and the probabilities come from the decision log.
+	Randomisation string `json:"randomisation,omitempty,omitzero"`
+
+	// Salt The secret salt of the arm assignment, at least 16 bytes in hexadecimal; left out with `per_decision`. Encrypted at rest and revealed at the close of the year only, in the readouts of its last month.
 	Salt string `json:"salt,omitempty,omitzero"`
+
+	// Settlement As in the contract: `proven_lift`, `proven_then_point` or `point_two_way`.
+	Settlement string `json:"settlement,omitempty,omitzero"`
 
 	// Snapshots Billable snapshots of the year; each takes its part of the error budget.
 	Snapshots        int  `json:"snapshots,omitempty,omitzero"`
@@ -741,7 +787,7 @@ type PlanCreate struct {
 	// Thresholds Limits of the guardrail that differ from the defaults. Decimals are strings.
 	Thresholds Thresholds `json:"thresholds,omitempty,omitzero"`
 
-	// Unit What was randomised: `user` or `account`.
+	// Unit What was randomised: `user` or `account`. With `account`, units that share a Stripe customer at their first exposure are one.
 	Unit    string `json:"unit"`
 	Version int    `json:"version,omitempty,omitzero"`
 }
@@ -1024,7 +1070,10 @@ type SuggestionList struct {
 
 // Thresholds Limits of the guardrail that differ from the defaults. Decimals are strings.
 type Thresholds struct {
-	CalibrationZ           string `json:"calibration_z,omitempty,omitzero"`
+	CalibrationZ string `json:"calibration_z,omitempty,omitzero"`
+
+	// ChiSquareZ The one-sided z whose tail limits the chi-squares by stratum, action and decile; 3.090232 is p = 0.001.
+	ChiSquareZ             string `json:"chi_square_z,omitempty,omitzero"`
 	CrossoverShare         string `json:"crossover_share,omitempty,omitzero"`
 	MaxHoldout             string `json:"max_holdout,omitempty,omitzero"`
 	MaxWeightDominance     string `json:"max_weight_dominance,omitempty,omitzero"`

@@ -15,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
 )
 
 var anna = mapping.Decision{Who: "anna@vendor", Reason: "agreed with the customer"}
@@ -75,6 +76,25 @@ func TestAPersonLinksACustomer(t *testing.T) {
 	w.drain()
 	err = w.mapping().Retract(w.ctx, "acme", one[string](w, "SELECT link_id FROM mapping_statements WHERE subject_id = 'cus_2'"), anna)
 	require.Equal(t, "link_of_metadata", fault.CodeOf(err))
+}
+
+// Accounts are merged by what was known when they were first exposed: a link that reaches
+// back is known only since it was said, and a former user since somebody told of the change.
+func TestLinksAreKnownSinceTheyWereSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deliver("evt_1", "customer.created", day(3), w.customer("cus_1", "u-1", day(3)), nil)
+	w.deliver("evt_2", "customer.updated", day(7), w.customer("cus_2", "u-2", day(1)), obj{"metadata": obj{"user_id": "u-before"}})
+	w.deliver("evt_3", "customer.created", day(4), w.customer("cus_4", "u-4", day(4)), nil)
+	w.deliver("evt_4", "customer.updated", day(9), w.customer("cus_4", "", day(4)), obj{"metadata": obj{"user_id": "u-4"}})
+	w.drain()
+	w.link("cus_3", "u-3", time.Time{})
+	links, err := w.db.NewCycles().Links(w.ctx, w.open("acme", "2026-01"))
+	require.NoError(t, err)
+	require.ElementsMatch(t, []lift.Link{
+		{CustomerID: "cus_1", UserID: "u-1", From: day(3)}, {CustomerID: "cus_2", UserID: "u-before", From: day(7)}, {CustomerID: "cus_2", UserID: "u-2", From: day(7)},
+		{CustomerID: "cus_3", UserID: "u-3", From: now}, {CustomerID: "cus_4", UserID: "u-4", From: day(4)},
+	}, links)
 }
 
 func TestLinkInputIsChecked(t *testing.T) {

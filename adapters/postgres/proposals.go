@@ -30,7 +30,7 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 	}
 	j := invoicing.Judged{
 		CycleID: cy.ID, State: cy.State, Account: cy.Account, Contract: cy.Contract, Plan: cy.Plan, Period: cy.Period,
-		Interval: cy.Interval, Names: cy.SnapshotName, HighWater: map[string]int64{},
+		Interval: cy.Interval, Names: cy.SnapshotName,
 	}
 	var rows []struct{ CaseID, Manifest string }
 	err = v.db.gorm.WithContext(ctx).Raw(`SELECT case_id, manifest FROM readouts WHERE cycle_id = ? ORDER BY snapshot_id`, cycleID).Scan(&rows).Error
@@ -47,7 +47,7 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 		}
 		j.Readouts = append(j.Readouts, r)
 	}
-	if err := v.highWater(ctx, cy, &j); err != nil {
+	if j.HighWater, j.OpenBefore, err = yearMarks(ctx, v.db.gorm, cy); err != nil {
 		return j, err
 	}
 	if cy.Account.IssuerConnection != "" {
@@ -60,29 +60,30 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 	return j, nil
 }
 
-// highWater sums what the contract year billed before this cycle. Only finished
-// cycles count; unfinished earlier ones are named, because their marks are unknown.
-func (v *Invoicing) highWater(ctx context.Context, cy measure.Cycle, j *invoicing.Judged) error {
+// yearMarks sums what the contract year billed before a cycle. Only finished cycles
+// count; unfinished earlier ones are named, because their marks are unknown.
+func yearMarks(ctx context.Context, db *gorm.DB, cy measure.Cycle) (high map[string]int64, open []string, err error) {
 	var marks []struct {
 		SnapshotID string
 		Base       int64
 	}
 	from, to := cy.YearStart.String(), cy.Period.String()
-	err := v.db.gorm.WithContext(ctx).Raw(`
+	err = db.WithContext(ctx).Raw(`
 		SELECT l.snapshot_id, sum(l.base_minor)::bigint AS base FROM cycle_lines l JOIN cycles c ON c.id = l.cycle_id
 		WHERE c.account_id = ? AND c.period >= ? AND c.period < ? AND c.state IN ('invoiced', 'withheld', 'dry_run') GROUP BY l.snapshot_id`,
 		cy.Account.ID, from, to).Scan(&marks).Error
 	if err != nil {
-		return wrap(err)
+		return nil, nil, wrap(err)
 	}
+	high = map[string]int64{}
 	for _, m := range marks {
-		j.HighWater[m.SnapshotID] = m.Base
+		high[m.SnapshotID] = m.Base
 	}
 	var done []string
-	err = v.db.gorm.WithContext(ctx).Raw(`SELECT period FROM cycles WHERE account_id = ? AND period >= ? AND period < ? AND state IN ('invoiced', 'withheld', 'dry_run')`,
+	err = db.WithContext(ctx).Raw(`SELECT period FROM cycles WHERE account_id = ? AND period >= ? AND period < ? AND state IN ('invoiced', 'withheld', 'dry_run')`,
 		cy.Account.ID, from, to).Scan(&done).Error
 	if err != nil {
-		return wrap(err)
+		return nil, nil, wrap(err)
 	}
 	finished := map[string]bool{}
 	for _, p := range done {
@@ -90,10 +91,10 @@ func (v *Invoicing) highWater(ctx context.Context, cy measure.Cycle, j *invoicin
 	}
 	for m := cy.YearStart; m.Before(cy.Period); m = m.Add(1) {
 		if !finished[m.String()] {
-			j.OpenBefore = append(j.OpenBefore, billing.CycleID(cy.Account.ID, m))
+			open = append(open, billing.CycleID(cy.Account.ID, m))
 		}
 	}
-	return nil
+	return high, open, nil
 }
 
 // SaveProposal stores the priced cycle and its intent in one transaction.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/period"
@@ -174,12 +175,13 @@ func (r *Reader) exists(ctx context.Context, accountID string) error {
 func (r *Reader) Accounts(ctx context.Context) ([]reconcile.Overview, error) {
 	var rows []struct {
 		reconcile.Overview
-		Env string
+		Env, Terms string
 	}
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		SELECT a.id, a.name, a.environment AS env, a.source_connection, coalesce(a.issuer_connection, '') AS issuer_connection,
 			coalesce(a.payer_customer, '') AS payer_customer,
 			coalesce((SELECT id FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS contract_id,
+			coalesce((SELECT terms FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS terms,
 			coalesce((SELECT id FROM measurement_plans p WHERE p.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS plan_id,
 			(SELECT count(*) FROM policy_snapshots s WHERE s.account_id = a.id) AS snapshots,
 			(SELECT count(*) FROM decision_keys d WHERE d.account_id = a.id) AS decisions,
@@ -192,6 +194,14 @@ func (r *Reader) Accounts(ctx context.Context) ([]reconcile.Overview, error) {
 	for i, row := range rows {
 		out[i] = row.Overview
 		out[i].Environment = environmentOf(row.Env)
+		if row.Terms == "" {
+			continue
+		}
+		var t billing.Terms
+		if err := json.Unmarshal([]byte(row.Terms), &t); err != nil {
+			return nil, fault.Wrap(err, fault.Internal, "contract_unreadable", "contract %s cannot be read", row.ContractID)
+		}
+		out[i].Basis, out[i].Settlement = t.Basis, t.Settlement
 	}
 	return out, wrap(err)
 }

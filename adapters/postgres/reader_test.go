@@ -10,6 +10,7 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
 )
 
 // walk reads a list page by page and checks that pages are full and the end is told.
@@ -162,4 +163,5 @@ func TestTieOutNumbers(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, overview, 2)
 	require.Equal(t, 3, overview[0].Snapshots)
+	require.Equal(t, lift.Rule{Basis: lift.BasisMeasured}, overview[0].Rule())
 }

@@ -20,24 +20,22 @@ func (db *DB) NewReplays() *Replays { return &Replays{db} }
 func (r *Replays) Frozen(ctx context.Context, cycleID string) (replay.Frozen, error) {
 	var row struct {
 		ID, AccountID, ConnectionID, Environment, InputDigest string
-		Watermark, SourceWatermark                            *time.Time
-		StripeNetMinor                                        *int64
+		Watermark                                             *time.Time
 	}
 	tx := r.db.gorm.WithContext(ctx)
-	err := tx.Raw(`SELECT c.id, c.account_id, a.source_connection AS connection_id, c.environment, c.input_digest, c.watermark, c.source_watermark, c.stripe_net_minor
+	err := tx.Raw(`SELECT c.id, c.account_id, a.source_connection AS connection_id, c.environment, c.input_digest, c.watermark
 		FROM cycles c JOIN accounts a ON a.id = c.account_id WHERE c.id = ?`, cycleID).Scan(&row).Error
 	switch {
 	case err != nil:
 		return replay.Frozen{}, wrap(err)
 	case row.ID == "":
 		return replay.Frozen{}, fault.New(fault.NotFound, "cycle_not_found", "there is no cycle %q", cycleID)
-	case row.Watermark == nil || row.SourceWatermark == nil || row.StripeNetMinor == nil:
+	case row.Watermark == nil:
 		return replay.Frozen{}, fault.New(fault.Conflict, "not_collected", "cycle %s has no frozen inputs yet", cycleID).Fix("Run the cycle first")
 	}
 	out := replay.Frozen{
 		CycleID: row.ID, AccountID: row.AccountID, ConnectionID: row.ConnectionID, Environment: environmentOf(row.Environment), InputDigest: row.InputDigest,
-		Watermark: row.Watermark.UTC(), SourceWatermark: row.SourceWatermark.UTC(), StripeNetMinor: *row.StripeNetMinor,
-		Units: map[string]string{}, Cases: map[string]string{}, Links: map[string]string{},
+		Watermark: row.Watermark.UTC(), Units: map[string]string{}, Cases: map[string]string{}, Links: map[string]string{},
 	}
 	var inputs []struct{ SnapshotID, Inputs string }
 	if err := tx.Raw(`SELECT snapshot_id, inputs FROM cycle_inputs WHERE cycle_id = ?`, cycleID).Scan(&inputs).Error; err != nil {

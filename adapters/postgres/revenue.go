@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/measure"
@@ -108,7 +109,7 @@ const linkBatch = 5000
 
 // keepLinks writes down the link version of every fact that a freezing cycle attributes
 // for the first time.
-func keepLinks(tx *gorm.DB, cycle cycleRow, links []measure.FactLink) error {
+func keepLinks(ctx context.Context, tx pgx.Tx, cycleID string, links []measure.FactLink) error {
 	type row struct {
 		FactKey string `json:"fact_key"`
 		UserID  string `json:"user_id"`
@@ -126,10 +127,10 @@ func keepLinks(tx *gorm.DB, cycle cycleRow, links []measure.FactLink) error {
 		if err != nil {
 			return err
 		}
-		err = tx.Exec(`INSERT INTO fact_links (connection_id, fact_key, user_id, link_id, source, cycle_id)
-			SELECT a.source_connection, l.fact_key, l.user_id, l.link_id, l.source, ?
-			FROM jsonb_to_recordset(?::jsonb) AS l(fact_key text, user_id text, link_id text, source text) JOIN accounts a ON a.id = ?
-			ON CONFLICT DO NOTHING`, cycle.ID, string(doc), cycle.AccountID).Error
+		_, err = tx.Exec(ctx, `INSERT INTO fact_links (connection_id, fact_key, user_id, link_id, source, cycle_id)
+			SELECT a.source_connection, l.fact_key, l.user_id, l.link_id, l.source, c.id
+			FROM jsonb_to_recordset($1::jsonb) AS l(fact_key text, user_id text, link_id text, source text), cycles c JOIN accounts a ON a.id = c.account_id
+			WHERE c.id = $2 ON CONFLICT DO NOTHING`, string(doc), cycleID)
 		if err != nil {
 			return err
 		}

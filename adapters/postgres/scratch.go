@@ -18,7 +18,7 @@ import (
 // stage's own, so that whatever a classifier writes can reach nothing else.
 var scratchReads = map[string]bool{
 	"accounts": true, "contracts": true, "measurement_plans": true, "policy_snapshots": true, "decision_keys": true, "decisions": true,
-	"cycles": true, "cycle_units": true, "cycle_inputs": true, "readouts": true, "stripe_events": true, "webhook_endpoints": true,
+	"decision_refusals": true, "cycles": true, "cycle_units": true, "cycle_inputs": true, "readouts": true, "stripe_events": true, "webhook_endpoints": true,
 }
 
 // Scratch is the stage of one replay: a schema of its own, whose tables stand before

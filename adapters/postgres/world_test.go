@@ -221,9 +221,9 @@ func (w *world) readouts(cy measure.Cycle, point float64) []lift.Readout {
 			AccountID: cy.Account.ID, ContractID: cy.Contract.ID, Period: cy.Period, Plan: cy.Plan, Estimate: e,
 			Inputs: lift.Inputs{Units: e.Units, SumMinor: e.SumMinor, Watermark: now, UnitDigest: "digest"},
 			Evidence: lift.Evidence{Environment: cy.Account.Environment, Look: lift.LookMonth, PeriodStart: cy.Interval.Start, PeriodEnd: cy.Interval.End,
-				PlanDue: ptr(cy.YearToDate.Start), PlanHashMatches: ptr(true), Decisions: ptr(9), DecisionsWithoutPropensity: ptr(0),
+				PlanDue: ptr(cy.YearToDate.Start), DecisionsWithPlan: ptr(9), DecisionsOtherPlan: ptr(0), Decisions: ptr(9), DecisionsWithoutPropensity: ptr(0),
 				UnitsWithoutPropensity: ptr(0), ArmMismatches: ptr(0), CrossoverUnits: ptr(0), SourceWatermark: ptr(cy.Interval.End.AddDate(0, 0, 4)),
-				DecisionGaps: ptr(0), ReconMismatchMinor: ptr(int64(0)), UnmappedMinor: ptr(int64(0)), NetMinor: ptr(int64(9_000_000))},
+				DecisionGaps: ptr(0), Books: []lift.Books{{Currency: "usd"}}, UnmappedMinor: ptr(int64(0)), NetMinor: ptr(int64(9_000_000))},
 		})
 		require.NoError(w.t, err)
 		out = append(out, r)

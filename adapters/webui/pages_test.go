@@ -231,6 +231,9 @@ func TestAccountsAndEvents(t *testing.T) {
 	p := open(t, e, "/accounts")
 	require.Contains(t, p.row(t, "Acme sandbox")[1], "missing: issuer, payer, contract")
 	require.Equal(t, "57,188", p.row(t, "Total 3 live, 1 test")[6])
+	require.Contains(t, p.row(t, "Northwind")[3], "proven, proven_then_point")
+	require.Contains(t, p.text, "Known overbilling risk of the contracts")
+	require.Equal(t, []string{"proven, proven_then_point", "3.0 % (3.4 %)", "51 % (50 %)", "89 % (100 %)"}, p.row(t, "proven, proven_then_point | 3.0"))
 	require.NotContains(t, open(t, e, "/accounts?environment=test").text, "Northwind")
 	require.Contains(t, open(t, newEcho(&ledger{}), "/accounts").text, "No accounts yet")
 

@@ -82,7 +82,7 @@ func (s *Service) Draft(ctx context.Context, cycleID string) (Outcome, error) {
 // propose is the pure part: settle, price, plan, and say what comes next.
 func propose(j Judged) (Proposal, error) {
 	settle := lift.SettleInput{
-		Basis: j.Contract.Terms.Basis, PortfolioCap: j.Contract.Terms.Capped(), Look: lift.LookNone,
+		Basis: j.Contract.Terms.Basis, Settlement: j.Contract.Terms.Settlement, PortfolioCap: j.Contract.Terms.Capped(), Look: lift.LookNone,
 		SnapshotLimit: j.Plan.Plan().ErrorBudget.Snapshots,
 	}
 	byID := map[string]lift.Readout{}

@@ -2,17 +2,10 @@ package measure
 
 import (
 	"context"
-	"time"
+	"runtime"
 
-	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
 )
-
-// Frozen is what a collection took from outside the ledger.
-type Frozen struct {
-	Watermark       time.Time
-	SourceWatermark time.Time
-	StripeNetMinor  int64
-}
 
 // Rebuilt is what a frozen cycle comes to when it is computed once more.
 type Rebuilt struct {
@@ -26,16 +19,15 @@ type Rebuilt struct {
 }
 
 // Rebuild joins and estimates a frozen cycle once more from what the ledger holds, up to
-// the same watermark, and stores nothing. Given the same facts it gives the same bits.
-func (s *Service) Rebuild(ctx context.Context, cycleID string, f Frozen) (Rebuilt, error) {
-	c, err := s.Ledger.Cycle(ctx, cycleID)
+// the same watermark, and stores nothing. Given the same facts it gives the same bits. What
+// the collection took from beside facts and decisions is taken as it was frozen: Stripe's
+// side of the books, up to when the source was complete, and what the year had billed.
+func (s *Service) Rebuild(ctx context.Context, cycleID string) (Rebuilt, error) {
+	c, heads, err := s.heads(ctx, cycleID)
 	if err != nil {
 		return Rebuilt{}, err
 	}
-	if c.Watermark.IsZero() || !c.Watermark.Equal(f.Watermark) {
-		return Rebuilt{}, fault.New(fault.Conflict, "not_collected", "cycle %s is not frozen at %s", cycleID, f.Watermark.Format(time.RFC3339Nano))
-	}
-	col, err := s.build(ctx, c, f.Watermark, f.SourceWatermark, f.StripeNetMinor)
+	col, err := s.build(ctx, c, frozenOf(heads))
 	if err != nil {
 		return Rebuilt{}, err
 	}
@@ -44,11 +36,33 @@ func (s *Service) Rebuild(ctx context.Context, cycleID string, f Frozen) (Rebuil
 		out.Links[l.FactKey] = l.Link
 	}
 	for _, t := range col.Tables {
-		r, err := s.readout(ctx, c, t)
+		est, err := lift.Measure(t.UnitTable, c.Plan.Plan(), runtime.GOMAXPROCS(0))
+		if err != nil {
+			return out, err
+		}
+		r, err := s.readout(ctx, c, Head{SnapshotID: t.SnapshotID, Layout: t.Layout, Inputs: t.Inputs, Evidence: t.Evidence}, est)
 		if err != nil {
 			return out, err
 		}
 		out.Units[t.SnapshotID], out.Cases[t.SnapshotID] = t.Inputs.UnitDigest, r.CaseID
 	}
 	return out, nil
+}
+
+// frozenOf is what was observed when the tables were frozen, to the last digit: the watermark
+// that was hashed is finer than a column of the database. Stripe's books and the watermarks
+// are the cycle's, so that every table says the same of them.
+func frozenOf(heads []Head) observed {
+	o, marks := observed{stripeNet: map[string]int64{}}, map[string]*int64{}
+	for _, h := range heads {
+		o.watermark, marks[h.SnapshotID] = h.Inputs.Watermark, h.Inputs.PreviousHighWaterMinor
+		if h.Evidence.SourceWatermark != nil {
+			o.sourceMark = *h.Evidence.SourceWatermark
+		}
+		for _, b := range h.Evidence.Books {
+			o.stripeNet[b.Currency] = b.StripeMinor
+		}
+	}
+	o.mark = func(snapshotID string) *int64 { return marks[snapshotID] }
+	return o
 }

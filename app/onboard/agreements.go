@@ -1,6 +1,7 @@
 package onboard
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"strings"
@@ -51,11 +52,19 @@ func (s *Service) CreateContract(ctx context.Context, accountID, id string, term
 }
 
 // agree refuses a plan that measures something else than the contract bills: another
-// currency, or a year that begins in another month.
+// currency, another settlement of the year, or a year that begins in another month.
 func agree(t billing.Terms, p lift.Plan) error {
 	if t.Currency != p.Currency {
 		return fault.InvalidField("currency", "currency_differs", "the contract is in %s, the measurement plan in %s", t.Currency.Code(), p.Currency.Code()).
 			Fix("Use one currency for both")
+	}
+	billed, err := t.Rule().Normalise()
+	if err != nil {
+		return err
+	}
+	if measured := cmp.Or(p.Settlement, lift.SettleProvenLift); measured != billed.Settlement {
+		return fault.InvalidField("settlement", "settlement_differs", "the contract settles its years by %s, the measurement plan by %s", billed.Settlement, measured).
+			Fix("Write the same settlement into both")
 	}
 	first, err := period.Parse(t.FirstPeriod)
 	if err != nil {
@@ -85,13 +94,14 @@ func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) 
 	if err := account.CheckID("id", in.ID); err != nil {
 		return StoredPlan{}, false, err
 	}
-	salt, err := hex.DecodeString(in.SaltHex)
-	if err != nil || len(salt) < 16 {
-		return StoredPlan{}, false, fault.InvalidField("salt", "salt_malformed", "the salt must be at least 16 bytes in hexadecimal").
-			Fix("Use the salt with which your SDK assigns the arms")
-	}
 	plan := in.Plan
-	plan.SaltCommitment = lift.SaltCommitment(salt)
+	salt, err := saltOf(in)
+	if err != nil {
+		return StoredPlan{}, false, err
+	}
+	if !plan.PerDecision() {
+		plan.SaltCommitment = lift.SaltCommitment(salt)
+	}
 	sealed, err := plan.Seal(s.Clock.Now())
 	if err != nil {
 		return StoredPlan{}, false, err
@@ -131,6 +141,21 @@ func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) 
 		return false, nil
 	})
 	return out, created, err
+}
+
+// saltOf reads the salt of the arms. A plan without a holdout has none.
+func saltOf(in PlanInput) ([]byte, error) {
+	salt, err := hex.DecodeString(in.SaltHex)
+	switch {
+	case in.Plan.PerDecision() && in.SaltHex != "":
+		return nil, fault.InvalidField("salt", "plan_randomisation", "a plan without a holdout has no salt of the arms").Fix("Leave the salt out")
+	case in.Plan.PerDecision():
+		return nil, nil
+	case err != nil || len(salt) < 16:
+		return nil, fault.InvalidField("salt", "salt_malformed", "the salt must be at least 16 bytes in hexadecimal").
+			Fix("Use the salt with which your SDK assigns the arms")
+	}
+	return salt, nil
 }
 
 // SnapshotInput is a policy snapshot to be shipped.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/lift"
 )
 
 // CycleSummary is one row of the close board.
@@ -248,14 +249,20 @@ type Overview struct {
 	IssuerConnection string
 	PayerCustomer    string
 	ContractID       string
-	PlanID           string
-	Snapshots        int
-	Decisions        int64
-	StripeEvents     int64
-	PendingEvents    int64
-	DeadEvents       int64
-	LastEventAt      *time.Time
+	// Basis and Settlement are the contract's rule; empty without one.
+	Basis         lift.Basis
+	Settlement    lift.Settlement
+	PlanID        string
+	Snapshots     int
+	Decisions     int64
+	StripeEvents  int64
+	PendingEvents int64
+	DeadEvents    int64
+	LastEventAt   *time.Time
 }
+
+// Rule is what the contract bills.
+func (o Overview) Rule() lift.Rule { return lift.Rule{Basis: o.Basis, Settlement: o.Settlement} }
 
 // Page is one page of a list: the cursor is empty on the last one.
 type Page[T any] struct {

@@ -22,17 +22,15 @@ import (
 
 // Frozen is what the ledger holds of a month.
 type Frozen struct {
-	CycleID         string
-	AccountID       string
-	ConnectionID    string
-	Environment     account.Environment
-	Watermark       time.Time
-	SourceWatermark time.Time
-	StripeNetMinor  int64
-	InputDigest     string
-	Units           map[string]string // digest by snapshot
-	Cases           map[string]string // case ID by snapshot
-	Links           map[string]string // user by fact that this month attributed first
+	CycleID      string
+	AccountID    string
+	ConnectionID string
+	Environment  account.Environment
+	Watermark    time.Time
+	InputDigest  string
+	Units        map[string]string // digest by snapshot
+	Cases        map[string]string // case ID by snapshot
+	Links        map[string]string // user by fact that this month attributed first
 	// Erased are events of the connection, up to the watermark, whose body is gone.
 	Erased int64
 }

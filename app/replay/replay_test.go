@@ -17,17 +17,20 @@ import (
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
 
-// freeze collects and estimates an account's month, as its cycle does.
+// freeze collects and estimates an account's month, as its cycle does, at an instant finer
+// than the database keeps.
 func freeze(t *testing.T, d *pipelinetest.Deployment, accountID string) {
 	t.Helper()
 	m, err := period.Parse(pipelinetest.Month)
 	require.NoError(t, err)
 	quiet := func(int, int, string) {}
-	s, err := d.Measure().Open(t.Context(), accountID, m, "wf")
+	service := d.Measure()
+	service.Clock = clock.Fixed(d.Clock.Now().Add(123456789 * time.Nanosecond))
+	s, err := service.Open(t.Context(), accountID, m, "wf")
 	require.NoError(t, err)
-	_, err = d.Measure().Collect(t.Context(), s.CycleID, quiet)
+	_, err = service.Collect(t.Context(), s.CycleID, quiet)
 	require.NoError(t, err)
-	_, err = d.Measure().Estimate(t.Context(), s.CycleID, quiet)
+	_, err = service.Estimate(t.Context(), s.CycleID, quiet)
 	require.NoError(t, err)
 }
 

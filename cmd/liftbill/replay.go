@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -28,8 +27,8 @@ func (a *app) replays() *replay.Service[*postgres.Scratch] {
 			return err
 		},
 		Rebuild: func(ctx context.Context, stage *postgres.Scratch, f replay.Frozen) (replay.Rebuilt, error) {
-			m := &measure.Service{Ledger: stage.NewCycles(), Box: a.box, Clock: clock.Fixed(f.Watermark), SaltContext: onboard.SaltContext, Workers: runtime.GOMAXPROCS(0)}
-			got, err := m.Rebuild(ctx, f.CycleID, measure.Frozen{Watermark: f.Watermark, SourceWatermark: f.SourceWatermark, StripeNetMinor: f.StripeNetMinor})
+			m := &measure.Service{Ledger: stage.NewCycles(), Box: a.box, Clock: clock.Fixed(f.Watermark), SaltContext: onboard.SaltContext}
+			got, err := m.Rebuild(ctx, f.CycleID)
 			out := replay.Rebuilt{InputDigest: got.InputDigest, Units: got.Units, Cases: got.Cases, Links: map[string]string{}}
 			for key, l := range got.Links {
 				out.Links[key] = l.UserID

@@ -136,7 +136,7 @@ func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader:
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
 		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.classifier()},
-		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(), Workers: runtime.GOMAXPROCS(0),
+		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(),
 	}
 }
 

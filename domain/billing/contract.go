@@ -43,6 +43,9 @@ type Terms struct {
 	Share string `json:"share"`
 	// Basis is what the fee is a share of: "measured" or "proven".
 	Basis lift.Basis `json:"basis"`
+	// Settlement is what happens at the end of the contract year; empty is proven_lift.
+	// It stands in the sealed plan too.
+	Settlement lift.Settlement `json:"settlement,omitempty"`
 	// PortfolioCap limits the total by the pooled bound. Nil means the basis's default.
 	PortfolioCap *bool `json:"portfolio_cap,omitempty"`
 	// Currency of the contract, the revenue that it measures and the invoice.
@@ -90,8 +93,8 @@ func (t Terms) Normalise() (Terms, error) {
 	if err != nil {
 		return t, err
 	}
-	if t.Basis != lift.BasisMeasured && t.Basis != lift.BasisProven {
-		return t, fault.InvalidField("basis", "basis_unknown", "%q is not a basis", string(t.Basis)).Fix("Use measured or proven")
+	if _, err = t.Rule().Normalise(); err != nil {
+		return t, err
 	}
 	if t.PortfolioCap == nil {
 		on := t.Basis.DefaultPortfolioCap()
@@ -163,6 +166,9 @@ func (t Terms) checkCollection() error {
 	}
 	return nil
 }
+
+// Rule is what the terms bill of a measured lift.
+func (t Terms) Rule() lift.Rule { return lift.Rule{Basis: t.Basis, Settlement: t.Settlement} }
 
 // Capped reports whether the invoice total is limited by the pooled bound.
 func (t Terms) Capped() bool { return t.PortfolioCap != nil && *t.PortfolioCap }

@@ -64,9 +64,9 @@ func readout(t require.TestingT, plan lift.SealedPlan, e lift.Estimate) lift.Rea
 		AccountID: "acme", ContractID: "acme-1", Period: month(t, "2026-01"), Plan: plan, Estimate: e,
 		Inputs: lift.Inputs{Units: e.Units, SumMinor: e.SumMinor, Watermark: end.AddDate(0, 0, 4)},
 		Evidence: lift.Evidence{Environment: account.Live, Look: lift.LookMonth, PeriodStart: yearOpen, PeriodEnd: end, PlanDue: ptr(yearOpen),
-			PlanHashMatches: ptr(true), Decisions: ptr(50_000), DecisionsWithoutPropensity: ptr(0), UnitsWithoutPropensity: ptr(0),
+			DecisionsWithPlan: ptr(50_000), DecisionsOtherPlan: ptr(0), Decisions: ptr(50_000), DecisionsWithoutPropensity: ptr(0), UnitsWithoutPropensity: ptr(0),
 			ArmMismatches: ptr(0), CrossoverUnits: ptr(0), SourceWatermark: ptr(end.Add(72 * time.Hour)), DecisionGaps: ptr(0),
-			ReconMismatchMinor: ptr(int64(0)), UnmappedMinor: ptr(int64(1_000)), NetMinor: ptr(int64(9_000_000))},
+			Books: []lift.Books{{Currency: "usd"}}, UnmappedMinor: ptr(int64(1_000)), NetMinor: ptr(int64(9_000_000))},
 	})
 	require.NoError(t, err)
 	return r

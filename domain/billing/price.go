@@ -78,6 +78,7 @@ func Price(c Contract, settled lift.SettleResult, readouts []lift.Readout) (Pric
 	if billed > MaxBillableSnapshots {
 		return Priced{}, fault.New(fault.Invalid, "lines_count", "%d lines exceed the limit of %d of one invoice", billed, MaxBillableSnapshots)
 	}
+	steps.cap(settled)
 	steps.total(out)
 	out.Steps = steps.rows
 	return out, nil
@@ -104,12 +105,21 @@ func (s *stepper) settle(t Terms, row lift.SettleRow, r lift.Readout) {
 		return
 	}
 	s.add("guardrail", row.SnapshotID, "every check passes", fmt.Sprintf("%d checks", len(r.Verdict.Checks)), "passed")
-	figure := "measured"
-	if t.Basis == lift.BasisProven {
-		figure = "bound"
+	figure := "bound"
+	if t.Rule().BillsPoint(r.Verdict.Look) {
+		figure = "measured"
 	}
 	s.add("base", row.SnapshotID, "max(0, "+figure+" − billed before)"+capNote(t),
 		fmt.Sprintf("%d − %d", row.TargetMinor, row.HighWaterBefore), strconv.FormatInt(row.DeltaMinor, 10))
+}
+
+// cap shows what a portfolio cap allows of what the snapshots alone would bill.
+func (s *stepper) cap(settled lift.SettleResult) {
+	if settled.CapMinor == nil {
+		return
+	}
+	s.add("portfolio_cap", "", "min(sum of the rises, max(0, lift of all snapshots together − billed before))",
+		fmt.Sprintf("min(%d, max(0, %d − %d))", settled.RisesMinor, *settled.CapMinor, settled.TotalBefore), strconv.FormatInt(settled.BaseMinor, 10))
 }
 
 // stepNote names the step where the currency has a larger one than a minor unit.

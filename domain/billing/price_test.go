@@ -41,6 +41,10 @@ func TestPriceKnownAnswers(t *testing.T) {
 	p = priceAll(t, proven, 4, readouts, nil, 100_000, 20_000)
 	require.Equal(t, int64(42_436), p.Lines[0].DeltaMinor+p.Lines[3].DeltaMinor)
 	require.Equal(t, "at most its part of the pooled bound", p.Steps[3].Formula[len(p.Steps[3].Formula)-len("at most its part of the pooled bound"):])
+	capped := p.Steps[len(p.Steps)-2]
+	require.Equal(t, "portfolio_cap", capped.Name)
+	require.Equal(t, "min(90582, max(0, 42436 − 0))", capped.Inputs)
+	require.Equal(t, "42436", capped.Result)
 }
 
 // The steps say it in words and numbers that a pocket calculator reproduces.

@@ -93,7 +93,7 @@ func (d *Deployment) Reconcile() *reconcile.Service {
 func (d *Deployment) Measure() *measure.Service {
 	return &measure.Service{
 		Ledger: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
-		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"}, Workers: 2,
+		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"},
 	}
 }
 
@@ -167,8 +167,8 @@ func (d *Deployment) Replays() *replay.Service[*postgres.Scratch] {
 			return err
 		},
 		Rebuild: func(ctx context.Context, stage *postgres.Scratch, f replay.Frozen) (replay.Rebuilt, error) {
-			m := &measure.Service{Ledger: stage.NewCycles(), Box: d.Box, Clock: clock.Fixed(f.Watermark), SaltContext: onboard.SaltContext, Workers: 2}
-			got, err := m.Rebuild(ctx, f.CycleID, measure.Frozen{Watermark: f.Watermark, SourceWatermark: f.SourceWatermark, StripeNetMinor: f.StripeNetMinor})
+			m := &measure.Service{Ledger: stage.NewCycles(), Box: d.Box, Clock: clock.Fixed(f.Watermark), SaltContext: onboard.SaltContext}
+			got, err := m.Rebuild(ctx, f.CycleID)
 			out := replay.Rebuilt{InputDigest: got.InputDigest, Units: got.Units, Cases: got.Cases, Links: map[string]string{}}
 			for key, l := range got.Links {
 				out.Links[key] = l.UserID

@@ -37,6 +37,7 @@ const (
 	ActivityCycleCounts     = "CycleCounts"
 	ActivityOpenBill        = "OpenBill"
 	ActivityCollectRewards  = "CollectRewards"
+	ActivityAccumulate      = "AccumulateMoments"
 	ActivityComputeReadouts = "ComputeReadouts"
 	ActivityPropose         = "Propose"
 	ActivityEnsureDraft     = "EnsureDraft"
@@ -194,14 +195,16 @@ type BillStep struct {
 	Units       int
 	Decisions   int
 	Revenue     int
-	Passed      int
-	Withheld    int
-	Lines       int
-	Currency    string
-	TotalMinor  int64
-	InvoiceID   string
-	Number      string
-	Redo        bool
+	// Partitions is into how many parts reading the units is worth cutting.
+	Partitions int
+	Passed     int
+	Withheld   int
+	Lines      int
+	Currency   string
+	TotalMinor int64
+	InvoiceID  string
+	Number     string
+	Redo       bool
 }
 
 // OpenBillInput opens an account's cycle.
@@ -213,3 +216,10 @@ type OpenBillInput struct {
 
 // StepInput names the cycle that a step works on.
 type StepInput struct{ CycleID string }
+
+// PartInput names one part of a step that is cut into parts, counted from 0.
+type PartInput struct {
+	CycleID string
+	Part    int
+	Parts   int
+}
