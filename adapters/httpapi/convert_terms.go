@@ -11,7 +11,7 @@ import (
 
 // termsOf puts the default in the place of every term that was left out.
 func termsOf(in ContractCreate) billing.Terms {
-	t := billing.DefaultTerms()
+	t := pricingOf(billing.DefaultTerms(), in)
 	t.Share = cmp.Or(in.Share, t.Share)
 	t.Basis = cmp.Or(lift.Basis(in.Basis), t.Basis)
 	t.Settlement = lift.Settlement(in.Settlement)
@@ -33,28 +33,6 @@ func termsOf(in ContractCreate) billing.Terms {
 		t.DaysUntilDue = *in.DaysUntilDue
 	}
 	return t
-}
-
-func toContract(c billing.Contract) (Contract, error) {
-	t := c.Terms
-	risk, err := lift.KnownRisk(t.Rule())
-	if err != nil {
-		return Contract{}, err
-	}
-	return Contract{
-		ID: c.ID, AccountID: c.AccountID, Environment: Environment(c.Environment), Version: c.Version,
-		Share: t.Share, Basis: string(t.Basis), Settlement: string(risk.Rule.Settlement), KnownRisk: toKnownRisk(risk), PortfolioCap: t.Capped(), Currency: string(t.Currency), TimeZone: t.TimeZone,
-		CloseLagDays: t.CloseLagDays, CollectionMethod: string(t.CollectionMethod), DaysUntilDue: t.DaysUntilDue,
-		Rounding: string(t.Rounding), FirstPeriod: t.FirstPeriod, PoNumber: t.PONumber,
-		CaseIdsInMetadata: t.CaseIDsInMetadata != nil && *t.CaseIDsInMetadata, Hash: c.Hash, CreatedAt: c.CreatedAt,
-	}, nil
-}
-
-func toKnownRisk(r lift.Risk) KnownRisk {
-	return KnownRisk{
-		Statement: r.String(), NullSticky: r.NullSticky, NullFresh: r.NullFresh, OverSticky: r.OverSticky, OverFresh: r.OverFresh,
-		BilledSticky: r.BilledSticky, BilledFresh: r.BilledFresh,
-	}
 }
 
 // planOf writes every default out, so that the sealed text says everything. The

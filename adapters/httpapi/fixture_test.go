@@ -31,6 +31,8 @@ var at = time.Date(2026, 11, 4, 9, 0, 0, 0, time.UTC)
 type fakes struct {
 	connect     func(onboard.ConnectionInput) (account.Connection, bool, error)
 	contract    func(billing.Terms) (billing.Contract, bool, error)
+	amend       func(string, billing.Terms) (billing.Contract, bool, error)
+	versions    billing.Versions
 	seal        func(onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	snapshot    func(onboard.SnapshotInput) (onboard.Snapshot, bool, error)
 	receive     func(context.Context, ingest.Delivery) (ingest.Receipt, error)
@@ -62,6 +64,12 @@ func (f *fakes) CreateAccount(_ context.Context, in onboard.AccountInput) (accou
 }
 func (f *fakes) CreateContract(_ context.Context, _, _ string, t billing.Terms) (billing.Contract, bool, error) {
 	return f.contract(t)
+}
+func (f *fakes) AmendContract(_ context.Context, _, id string, t billing.Terms) (billing.Contract, bool, error) {
+	return f.amend(id, t)
+}
+func (f *fakes) ContractVersions(context.Context, string) (billing.Versions, error) {
+	return f.versions, nil
 }
 func (f *fakes) SealPlan(_ context.Context, _ string, in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
 	return f.seal(in)

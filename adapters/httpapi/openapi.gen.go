@@ -130,6 +130,46 @@ type Bucket struct {
 	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
 }
 
+// Caps The most that performance fees (lift, outcomes, true-ups) come to; 0 means no such cap.
+type Caps struct {
+	// Excess `waived`: what is above is never billed; `carried`: what a month's cap cuts off fills the room of later months of the contract year.
+	Excess     string `json:"excess,omitempty,omitzero"`
+	MonthMinor int64  `json:"month_minor"`
+
+	// TotalMinor Of the whole contract.
+	TotalMinor int64 `json:"total_minor"`
+
+	// YearMinor Of a contract year.
+	YearMinor int64 `json:"year_minor"`
+}
+
+// Charge defines model for Charge.
+type Charge struct {
+	// Amount An exact amount of one currency.
+	Amount      Money  `json:"amount"`
+	Description string `json:"description"`
+
+	// Invoiced An exact amount of one currency.
+	Invoiced Money `json:"invoiced"`
+
+	// Kind `tier_adjustment`, `per_outcome`, `adjustment`, `settlement_credit`, `cap_excess`, `cap`, `floor`, `platform_fee`, `minimum_top_up`, `holdback`, `holdback_release`, `carry_in`, `carry_out` or `shadow`.
+	Kind string `json:"kind"`
+
+	// Line Stable within the cycle, "fee:…".
+	Line string `json:"line"`
+
+	// Origin The month that it stems from.
+	Origin string `json:"origin,omitempty,omitzero"`
+
+	// Quantity Counted outcomes.
+	Quantity   int64  `json:"quantity,omitempty,omitzero"`
+	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+
+	// StripeAmount An exact amount of one currency.
+	StripeAmount Money  `json:"stripe_amount,omitempty,omitzero"`
+	StripeLineID string `json:"stripe_line_id,omitempty,omitzero"`
+}
+
 // Check defines model for Check.
 type Check struct {
 	Code    string `json:"code"`
@@ -233,73 +273,255 @@ type ConnectionLogEntry struct {
 	Who    string    `json:"who"`
 }
 
-// Contract defines model for Contract.
+// Contract One version of a contract with every term, those of the price in words as well.
 type Contract struct {
 	AccountID         string    `json:"account_id"`
 	Basis             string    `json:"basis"`
+	Caps              *Caps     `json:"caps"`
 	CaseIdsInMetadata bool      `json:"case_ids_in_metadata"`
 	CloseLagDays      int       `json:"close_lag_days"`
 	CollectionMethod  string    `json:"collection_method"`
 	CreatedAt         time.Time `json:"created_at"`
 	Currency          string    `json:"currency"`
 	DaysUntilDue      int       `json:"days_until_due"`
+	DisputeDays       int       `json:"dispute_days"`
+
+	// EffectiveFrom First month that the version holds for.
+	EffectiveFrom string `json:"effective_from"`
+
+	// EffectiveUntil First month of the next version, for which this one holds no more; absent for the last one.
+	EffectiveUntil string `json:"effective_until,omitempty,omitzero"`
 
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
 	FirstPeriod string      `json:"first_period"`
+	FloorMinor  int64       `json:"floor_minor"`
 
-	// Hash SHA-256 over all terms.
-	Hash string `json:"hash"`
-	ID   string `json:"id"`
+	// Hash SHA-256 over all terms, the first month of a later version among them.
+	Hash     string    `json:"hash"`
+	Holdback *Holdback `json:"holdback"`
+	ID       string    `json:"id"`
 
 	// KnownRisk What is known of the rule's overbilling before anything was measured: simulated
 	// contract years with one billable snapshot, in percent (docs/validation.md). `sticky`
 	// where the same subscribers pay again, `fresh` where every month has new ones.
-	KnownRisk    KnownRisk `json:"known_risk"`
-	PoNumber     string    `json:"po_number,omitempty,omitzero"`
-	PortfolioCap bool      `json:"portfolio_cap"`
-	Rounding     string    `json:"rounding"`
-	Settlement   string    `json:"settlement"`
-	Share        string    `json:"share"`
-	TimeZone     string    `json:"time_zone"`
-	Version      int       `json:"version"`
+	KnownRisk         KnownRisk          `json:"known_risk"`
+	MinimumCommitment *MinimumCommitment `json:"minimum_commitment"`
+
+	// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+	Netting          Netting        `json:"netting"`
+	Outcomes         []OutcomePrice `json:"outcomes"`
+	Phases           []Phase        `json:"phases"`
+	PlatformFeeMinor int64          `json:"platform_fee_minor"`
+	PoNumber         string         `json:"po_number"`
+	PortfolioCap     bool           `json:"portfolio_cap"`
+	Rounding         string         `json:"rounding"`
+	Settlement       string         `json:"settlement"`
+	Share            string         `json:"share"`
+
+	// Terms The terms of the price in plain words.
+	Terms    []string `json:"terms"`
+	Tiers    *Tiers   `json:"tiers"`
+	TimeZone string   `json:"time_zone"`
+	Version  int      `json:"version"`
 }
 
-// ContractCreate defines model for ContractCreate.
-type ContractCreate struct {
+// ContractAmendment The whole terms of a new version.
+type ContractAmendment struct {
 	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
-	Basis             string `json:"basis,omitempty,omitzero"`
-	CaseIdsInMetadata *bool  `json:"case_ids_in_metadata,omitempty"`
+	Basis string `json:"basis,omitempty,omitzero"`
+
+	// Caps The most that performance fees (lift, outcomes, true-ups) come to; 0 means no such cap.
+	Caps              Caps  `json:"caps,omitempty,omitzero"`
+	CaseIdsInMetadata *bool `json:"case_ids_in_metadata,omitempty"`
 
 	// CloseLagDays Days between a period's end and its cycle, 3 to 60.
 	CloseLagDays *int `json:"close_lag_days,omitempty"`
 
 	// CollectionMethod `send_invoice` or `charge_automatically`.
 	CollectionMethod string `json:"collection_method,omitempty,omitzero"`
-	Currency         string `json:"currency,omitempty,omitzero"`
 
 	// DaysUntilDue For `send_invoice`; 0 for `charge_automatically`.
 	DaysUntilDue *int `json:"days_until_due,omitempty"`
 
-	// FirstPeriod First month of the contract year, YYYY-MM.
-	FirstPeriod string `json:"first_period"`
-	ID          string `json:"id"`
-	PoNumber    string `json:"po_number,omitempty,omitzero"`
+	// DisputeDays How long after the invoice a line may be disputed, 0 to 365; printed on the invoice.
+	DisputeDays int `json:"dispute_days,omitempty,omitzero"`
+
+	// EffectiveFrom First month that the version holds for, YYYY-MM; it must lie ahead.
+	EffectiveFrom string `json:"effective_from"`
+
+	// FloorMinor Least performance fee of a month; a line of its own tops it up.
+	FloorMinor int64 `json:"floor_minor,omitempty,omitzero"`
+
+	// Holdback A part of the performance fees that is invoiced later.
+	Holdback Holdback `json:"holdback,omitempty,omitzero"`
+
+	// ID The version's own identifier.
+	ID string `json:"id"`
+
+	// MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
+	MinimumCommitment MinimumCommitment `json:"minimum_commitment,omitempty,omitzero"`
+
+	// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+	Netting Netting `json:"netting,omitempty,omitzero"`
+
+	// Outcomes Prices by the piece: counted, not measured.
+	Outcomes []OutcomePrice `json:"outcomes,omitempty,omitzero"`
+
+	// Phases Months before the full terms, in order from first_period.
+	Phases []Phase `json:"phases,omitempty,omitzero"`
+
+	// PlatformFeeMinor Fixed fee of a month.
+	PlatformFeeMinor int64  `json:"platform_fee_minor,omitempty,omitzero"`
+	PoNumber         string `json:"po_number,omitempty,omitzero"`
 
 	// PortfolioCap Limit the total by the pooled bound; on for `proven`, off for `measured` unless stated.
 	PortfolioCap *bool `json:"portfolio_cap,omitempty"`
 
-	// Rounding `down`, `half_even` or `half_up`.
+	// Rounding `down`, `half_even` or `half_up`; each line is rounded once.
 	Rounding string `json:"rounding,omitempty,omitzero"`
 
 	// Settlement What happens at the end of the contract year: `proven_lift`, `proven_then_point` (basis `proven` only) or `point_two_way`. The sealed plan must say the same.
 	Settlement string `json:"settlement,omitempty,omitzero"`
 
-	// Share The fee as a share of the base, a decimal above 0 and at most 1.
+	// Share The fee as a share of the base, a decimal above 0 and at most 1; with tiers the share below the first of them, and 0 where something else is priced.
 	Share string `json:"share,omitempty,omitzero"`
 
-	// TimeZone IANA name; its midnights bound a period.
+	// Tiers Shares that depend on the base that the window has billed.
+	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+}
+
+// ContractCreate A contract as it is agreed on.
+type ContractCreate struct {
+	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
+	Basis string `json:"basis,omitempty,omitzero"`
+
+	// Caps The most that performance fees (lift, outcomes, true-ups) come to; 0 means no such cap.
+	Caps              Caps  `json:"caps,omitempty,omitzero"`
+	CaseIdsInMetadata *bool `json:"case_ids_in_metadata,omitempty"`
+
+	// CloseLagDays Days between a period's end and its cycle, 3 to 60.
+	CloseLagDays *int `json:"close_lag_days,omitempty"`
+
+	// CollectionMethod `send_invoice` or `charge_automatically`.
+	CollectionMethod string `json:"collection_method,omitempty,omitzero"`
+
+	// Currency For the contract's life: of the revenue, the fees and the invoice.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// DaysUntilDue For `send_invoice`; 0 for `charge_automatically`.
+	DaysUntilDue *int `json:"days_until_due,omitempty"`
+
+	// DisputeDays How long after the invoice a line may be disputed, 0 to 365; printed on the invoice.
+	DisputeDays int `json:"dispute_days,omitempty,omitzero"`
+
+	// FirstPeriod First month of the contract and of its years, YYYY-MM.
+	FirstPeriod string `json:"first_period"`
+
+	// FloorMinor Least performance fee of a month; a line of its own tops it up.
+	FloorMinor int64 `json:"floor_minor,omitempty,omitzero"`
+
+	// Holdback A part of the performance fees that is invoiced later.
+	Holdback Holdback `json:"holdback,omitempty,omitzero"`
+	ID       string   `json:"id"`
+
+	// MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
+	MinimumCommitment MinimumCommitment `json:"minimum_commitment,omitempty,omitzero"`
+
+	// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+	Netting Netting `json:"netting,omitempty,omitzero"`
+
+	// Outcomes Prices by the piece: counted, not measured.
+	Outcomes []OutcomePrice `json:"outcomes,omitempty,omitzero"`
+
+	// Phases Months before the full terms, in order from first_period.
+	Phases []Phase `json:"phases,omitempty,omitzero"`
+
+	// PlatformFeeMinor Fixed fee of a month.
+	PlatformFeeMinor int64  `json:"platform_fee_minor,omitempty,omitzero"`
+	PoNumber         string `json:"po_number,omitempty,omitzero"`
+
+	// PortfolioCap Limit the total by the pooled bound; on for `proven`, off for `measured` unless stated.
+	PortfolioCap *bool `json:"portfolio_cap,omitempty"`
+
+	// Rounding `down`, `half_even` or `half_up`; each line is rounded once.
+	Rounding string `json:"rounding,omitempty,omitzero"`
+
+	// Settlement What happens at the end of the contract year: `proven_lift`, `proven_then_point` (basis `proven` only) or `point_two_way`. The sealed plan must say the same.
+	Settlement string `json:"settlement,omitempty,omitzero"`
+
+	// Share The fee as a share of the base, a decimal above 0 and at most 1; with tiers the share below the first of them, and 0 where something else is priced.
+	Share string `json:"share,omitempty,omitzero"`
+
+	// Tiers Shares that depend on the base that the window has billed.
+	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+
+	// TimeZone For the contract's life: IANA name; its midnights bound a period.
 	TimeZone string `json:"time_zone,omitempty,omitzero"`
+}
+
+// ContractTerms The terms that a version may change. Amounts are minor units of the contract's currency, shares and factors decimal strings.
+type ContractTerms struct {
+	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
+	Basis string `json:"basis,omitempty,omitzero"`
+
+	// Caps The most that performance fees (lift, outcomes, true-ups) come to; 0 means no such cap.
+	Caps              Caps  `json:"caps,omitempty,omitzero"`
+	CaseIdsInMetadata *bool `json:"case_ids_in_metadata,omitempty"`
+
+	// CloseLagDays Days between a period's end and its cycle, 3 to 60.
+	CloseLagDays *int `json:"close_lag_days,omitempty"`
+
+	// CollectionMethod `send_invoice` or `charge_automatically`.
+	CollectionMethod string `json:"collection_method,omitempty,omitzero"`
+
+	// DaysUntilDue For `send_invoice`; 0 for `charge_automatically`.
+	DaysUntilDue *int `json:"days_until_due,omitempty"`
+
+	// DisputeDays How long after the invoice a line may be disputed, 0 to 365; printed on the invoice.
+	DisputeDays int `json:"dispute_days,omitempty,omitzero"`
+
+	// FloorMinor Least performance fee of a month; a line of its own tops it up.
+	FloorMinor int64 `json:"floor_minor,omitempty,omitzero"`
+
+	// Holdback A part of the performance fees that is invoiced later.
+	Holdback Holdback `json:"holdback,omitempty,omitzero"`
+
+	// MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
+	MinimumCommitment MinimumCommitment `json:"minimum_commitment,omitempty,omitzero"`
+
+	// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+	Netting Netting `json:"netting,omitempty,omitzero"`
+
+	// Outcomes Prices by the piece: counted, not measured.
+	Outcomes []OutcomePrice `json:"outcomes,omitempty,omitzero"`
+
+	// Phases Months before the full terms, in order from first_period.
+	Phases []Phase `json:"phases,omitempty,omitzero"`
+
+	// PlatformFeeMinor Fixed fee of a month.
+	PlatformFeeMinor int64  `json:"platform_fee_minor,omitempty,omitzero"`
+	PoNumber         string `json:"po_number,omitempty,omitzero"`
+
+	// PortfolioCap Limit the total by the pooled bound; on for `proven`, off for `measured` unless stated.
+	PortfolioCap *bool `json:"portfolio_cap,omitempty"`
+
+	// Rounding `down`, `half_even` or `half_up`; each line is rounded once.
+	Rounding string `json:"rounding,omitempty,omitzero"`
+
+	// Settlement What happens at the end of the contract year: `proven_lift`, `proven_then_point` (basis `proven` only) or `point_two_way`. The sealed plan must say the same.
+	Settlement string `json:"settlement,omitempty,omitzero"`
+
+	// Share The fee as a share of the base, a decimal above 0 and at most 1; with tiers the share below the first of them, and 0 where something else is priced.
+	Share string `json:"share,omitempty,omitzero"`
+
+	// Tiers Shares that depend on the base that the window has billed.
+	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+}
+
+// ContractVersions defines model for ContractVersions.
+type ContractVersions struct {
+	Items []Contract `json:"items"`
 }
 
 // Coverage defines model for Coverage.
@@ -481,6 +703,15 @@ type Flow struct {
 	Types  []TypeCount      `json:"types"`
 }
 
+// Holdback A part of the performance fees that is invoiced later.
+type Holdback struct {
+	// ReleaseAfterMonths 0 is the close of the contract year.
+	ReleaseAfterMonths int `json:"release_after_months"`
+
+	// Share A decimal between 0 and 1.
+	Share string `json:"share"`
+}
+
 // IngestHealth defines model for IngestHealth.
 type IngestHealth struct {
 	Items []ConnectionHealth `json:"items"`
@@ -597,6 +828,9 @@ type Line struct {
 	HighWaterTo  Money `json:"high_water_to"`
 	HoldoutUnits int64 `json:"holdout_units"`
 
+	// Invoiced An exact amount of one currency.
+	Invoiced Money `json:"invoiced"`
+
 	// Measured An exact amount of one currency.
 	Measured Money `json:"measured"`
 
@@ -610,6 +844,9 @@ type Line struct {
 	StripeLineID string `json:"stripe_line_id,omitempty,omitzero"`
 	Units        int64  `json:"units"`
 	Verdict      string `json:"verdict"`
+
+	// Waived An exact amount of one currency.
+	Waived Money `json:"waived"`
 }
 
 // Link defines model for Link.
@@ -707,6 +944,17 @@ type MappingSettings struct {
 	UserIDKey string `json:"user_id_key"`
 }
 
+// MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
+type MinimumCommitment struct {
+	AmountMinor int64 `json:"amount_minor"`
+
+	// Counts What counts toward it: `performance`, `floor`, `platform_fee`; all of them unless stated.
+	Counts []string `json:"counts,omitempty,omitzero"`
+
+	// Every `month`, `quarter` or `year` of the contract.
+	Every string `json:"every,omitempty,omitzero"`
+}
+
 // Money An exact amount of one currency.
 type Money struct {
 	// Currency Lower-case ISO 4217 code.
@@ -723,6 +971,30 @@ type Money struct {
 	Minor int64 `json:"minor"`
 }
 
+// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+type Netting struct {
+	// LookbackDays Of `actual`: how long after the end of its month one still counts; 0 means no limit.
+	LookbackDays int `json:"lookback_days"`
+
+	// Mode `actual`: each one is a true-up of its month; `agreed_rate`: a rate is taken off every base instead.
+	Mode string `json:"mode,omitempty,omitzero"`
+
+	// Rate Of `agreed_rate`, a decimal between 0 and 1.
+	Rate string `json:"rate"`
+}
+
+// OutcomePrice defines model for OutcomePrice.
+type OutcomePrice struct {
+	// Included Free outcomes of each month.
+	Included int64 `json:"included"`
+
+	// Kind `conversion`, `payment_recovered`, `reactivation`, `trial_start` or `upgrade`, of users for whom the policy decided.
+	Kind string `json:"kind"`
+
+	// PriceMinor A decimal number of minor units, "99" for 0.99 USD.
+	PriceMinor string `json:"price_minor"`
+}
+
 // PauseRequest defines model for PauseRequest.
 type PauseRequest struct {
 	// Reason Why.
@@ -730,6 +1002,19 @@ type PauseRequest struct {
 
 	// Who Who does this, for the record.
 	Who string `json:"who"`
+}
+
+// Phase defines model for Phase.
+type Phase struct {
+	// Factor Of a `ramp`, a decimal between 0 and 1.
+	Factor string `json:"factor,omitempty,omitzero"`
+
+	// Kind `shadow`: priced and shown, never invoiced; `free`: fixed fees only; `ramp`: a factor of the performance fees.
+	Kind   string `json:"kind"`
+	Months int    `json:"months"`
+
+	// WaiveFixedFees Without platform fee, floor and monthly minimum.
+	WaiveFixedFees bool `json:"waive_fixed_fees"`
 }
 
 // Plan defines model for Plan.
@@ -1094,8 +1379,11 @@ type TieOut struct {
 	Attempts []Attempt `json:"attempts"`
 
 	// Buckets Those in the contract's currency, without `own_invoice`, sum to `paid_revenue`.
-	Buckets      []Bucket  `json:"buckets"`
-	CaseIds      []string  `json:"case_ids"`
+	Buckets []Bucket `json:"buckets"`
+	CaseIds []string `json:"case_ids"`
+
+	// Charges The lines of the ledger that are no lift. Fees of `lines` and amounts of `charges` sum to the engine total, and so do their invoiced parts.
+	Charges      []Charge  `json:"charges"`
 	ContractHash string    `json:"contract_hash"`
 	ContractID   string    `json:"contract_id"`
 	Cycle        Cycle     `json:"cycle"`
@@ -1105,8 +1393,11 @@ type TieOut struct {
 	Lines        []Line    `json:"lines"`
 
 	// PaidRevenue An exact amount of one currency.
-	PaidRevenue  Money  `json:"paid_revenue"`
-	PdfURL       string `json:"pdf_url,omitempty,omitzero"`
+	PaidRevenue Money  `json:"paid_revenue"`
+	PdfURL      string `json:"pdf_url,omitempty,omitzero"`
+
+	// Phase `full`, `ramp`, `free` or `shadow`; absent before the cycle was priced.
+	Phase        string `json:"phase,omitempty,omitzero"`
 	PlanHash     string `json:"plan_hash"`
 	PlanID       string `json:"plan_id"`
 	PooledCaseID string `json:"pooled_case_id,omitempty,omitzero"`
@@ -1117,9 +1408,33 @@ type TieOut struct {
 	StripeNet    Money  `json:"stripe_net,omitempty,omitzero"`
 	StripeStatus string `json:"stripe_status,omitempty,omitzero"`
 
+	// Terms The terms of the price in plain words.
+	Terms []string `json:"terms"`
+
 	// Warnings What whoever reads the figures should know: customers that moved, links that contradict each other, a source that is paused.
 	Warnings  []Warning `json:"warnings"`
 	Watermark time.Time `json:"watermark"`
+}
+
+// Tier defines model for Tier.
+type Tier struct {
+	// FromMinor Base from which the share holds.
+	FromMinor int64 `json:"from_minor"`
+
+	// Share A decimal from 0 to 1.
+	Share string `json:"share"`
+}
+
+// Tiers Shares that depend on the base that the window has billed.
+type Tiers struct {
+	// Above Ascending; below the first one `share` holds.
+	Above []Tier `json:"above"`
+
+	// Mode `marginal`: each part of the base at its own share; `whole`: the whole base of the window at the share that it reaches.
+	Mode string `json:"mode,omitempty,omitzero"`
+
+	// Reset The window after which the tiers begin again: `month`, `quarter` or `year` of the contract.
+	Reset string `json:"reset,omitempty,omitzero"`
 }
 
 // TypeCount defines model for TypeCount.
@@ -1279,6 +1594,12 @@ type ListAccountsParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// EffectiveContractParams defines parameters for EffectiveContract.
+type EffectiveContractParams struct {
+	// Period The month, YYYY-MM.
+	Period string `form:"period" json:"period"`
 }
 
 // ListReadoutsParams defines parameters for ListReadouts.
@@ -1470,6 +1791,9 @@ type CreateAccountJSONRequestBody = AccountCreate
 // CreateContractJSONRequestBody defines body for CreateContract for application/json ContentType.
 type CreateContractJSONRequestBody = ContractCreate
 
+// AmendContractJSONRequestBody defines body for AmendContract for application/json ContentType.
+type AmendContractJSONRequestBody = ContractAmendment
+
 // SealPlanJSONRequestBody defines body for SealPlan for application/json ContentType.
 type SealPlanJSONRequestBody = PlanCreate
 
@@ -1535,9 +1859,18 @@ type ServerInterface interface {
 	// CreateAccount Create an account
 	// (POST /v1/accounts)
 	CreateAccount(ctx echo.Context) error
+	// ListContractVersions List the versions of an account's contract
+	// (GET /v1/accounts/{account}/contracts)
+	ListContractVersions(ctx echo.Context, account AccountPath) error
 	// CreateContract Agree on a contract
 	// (POST /v1/accounts/{account}/contracts)
 	CreateContract(ctx echo.Context, account AccountPath) error
+	// EffectiveContract The version that holds in a month
+	// (GET /v1/accounts/{account}/contracts/effective)
+	EffectiveContract(ctx echo.Context, account AccountPath, params EffectiveContractParams) error
+	// AmendContract Agree on a new version of the contract
+	// (POST /v1/accounts/{account}/contracts/versions)
+	AmendContract(ctx echo.Context, account AccountPath) error
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx echo.Context, account AccountPath) error
@@ -1723,6 +2056,22 @@ func (w *ServerInterfaceWrapper) CreateAccount(ctx echo.Context) error {
 	return err
 }
 
+// ListContractVersions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListContractVersions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListContractVersions(ctx, account)
+	return err
+}
+
 // CreateContract converts echo context to params.
 func (w *ServerInterfaceWrapper) CreateContract(ctx echo.Context) error {
 	var err error
@@ -1736,6 +2085,47 @@ func (w *ServerInterfaceWrapper) CreateContract(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateContract(ctx, account)
+	return err
+}
+
+// EffectiveContract converts echo context to params.
+func (w *ServerInterfaceWrapper) EffectiveContract(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EffectiveContractParams
+	// ------------- Required query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EffectiveContract(ctx, account, params)
+	return err
+}
+
+// AmendContract converts echo context to params.
+func (w *ServerInterfaceWrapper) AmendContract(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AmendContract(ctx, account)
 	return err
 }
 
@@ -2813,7 +3203,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.RegisterWebhookEndpoint, options.OperationMiddlewares["registerWebhookEndpoint"]...)
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.POST(options.BaseURL+"/v1/accounts", wrapper.CreateAccount, options.OperationMiddlewares["createAccount"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.ListContractVersions, options.OperationMiddlewares["listContractVersions"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.CreateContract, options.OperationMiddlewares["createContract"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/contracts/versions", wrapper.AmendContract, options.OperationMiddlewares["amendContract"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/contracts/effective", wrapper.EffectiveContract, options.OperationMiddlewares["effectiveContract"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/plans", wrapper.SealPlan, options.OperationMiddlewares["sealPlan"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/snapshots", wrapper.ShipSnapshot, options.OperationMiddlewares["shipSnapshot"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/decisions", wrapper.UploadDecisions, options.OperationMiddlewares["uploadDecisions"]...)
@@ -3010,6 +3403,45 @@ func (response CreateAccountdefaultApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
+type ListContractVersionsRequestObject struct {
+	Account AccountPath `json:"account"`
+}
+
+type ListContractVersionsResponseObject interface {
+	VisitListContractVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListContractVersions200JSONResponse ContractVersions
+
+func (response ListContractVersions200JSONResponse) VisitListContractVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListContractVersionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListContractVersionsdefaultApplicationProblemPlusJSONResponse) VisitListContractVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateContractRequestObject struct {
 	Account AccountPath `json:"account"`
 	Body    *CreateContractJSONRequestBody
@@ -3053,6 +3485,100 @@ type CreateContractdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateContractdefaultApplicationProblemPlusJSONResponse) VisitCreateContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EffectiveContractRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  EffectiveContractParams
+}
+
+type EffectiveContractResponseObject interface {
+	VisitEffectiveContractResponse(w http.ResponseWriter) error
+}
+
+type EffectiveContract200JSONResponse Contract
+
+func (response EffectiveContract200JSONResponse) VisitEffectiveContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EffectiveContractdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EffectiveContractdefaultApplicationProblemPlusJSONResponse) VisitEffectiveContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AmendContractRequestObject struct {
+	Account AccountPath `json:"account"`
+	Body    *AmendContractJSONRequestBody
+}
+
+type AmendContractResponseObject interface {
+	VisitAmendContractResponse(w http.ResponseWriter) error
+}
+
+type AmendContract200JSONResponse Contract
+
+func (response AmendContract200JSONResponse) VisitAmendContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AmendContract201JSONResponse Contract
+
+func (response AmendContract201JSONResponse) VisitAmendContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AmendContractdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AmendContractdefaultApplicationProblemPlusJSONResponse) VisitAmendContractResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4843,9 +5369,18 @@ type StrictServerInterface interface {
 	// CreateAccount Create an account
 	// (POST /v1/accounts)
 	CreateAccount(ctx context.Context, request CreateAccountRequestObject) (CreateAccountResponseObject, error)
+	// ListContractVersions List the versions of an account's contract
+	// (GET /v1/accounts/{account}/contracts)
+	ListContractVersions(ctx context.Context, request ListContractVersionsRequestObject) (ListContractVersionsResponseObject, error)
 	// CreateContract Agree on a contract
 	// (POST /v1/accounts/{account}/contracts)
 	CreateContract(ctx context.Context, request CreateContractRequestObject) (CreateContractResponseObject, error)
+	// EffectiveContract The version that holds in a month
+	// (GET /v1/accounts/{account}/contracts/effective)
+	EffectiveContract(ctx context.Context, request EffectiveContractRequestObject) (EffectiveContractResponseObject, error)
+	// AmendContract Agree on a new version of the contract
+	// (POST /v1/accounts/{account}/contracts/versions)
+	AmendContract(ctx context.Context, request AmendContractRequestObject) (AmendContractResponseObject, error)
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
@@ -5103,6 +5638,31 @@ func (sh *strictHandler) CreateAccount(ctx echo.Context) error {
 	return nil
 }
 
+// ListContractVersions operation middleware
+func (sh *strictHandler) ListContractVersions(ctx echo.Context, account AccountPath) error {
+	var request ListContractVersionsRequestObject
+
+	request.Account = account
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListContractVersions(ctx.Request().Context(), request.(ListContractVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListContractVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListContractVersionsResponseObject); ok {
+		return validResponse.VisitListContractVersionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CreateContract operation middleware
 func (sh *strictHandler) CreateContract(ctx echo.Context, account AccountPath) error {
 	var request CreateContractRequestObject
@@ -5145,6 +5705,80 @@ func (sh *strictHandler) CreateContract(ctx echo.Context, account AccountPath) e
 		return err
 	} else if validResponse, ok := response.(CreateContractResponseObject); ok {
 		return validResponse.VisitCreateContractResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EffectiveContract operation middleware
+func (sh *strictHandler) EffectiveContract(ctx echo.Context, account AccountPath, params EffectiveContractParams) error {
+	var request EffectiveContractRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EffectiveContract(ctx.Request().Context(), request.(EffectiveContractRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EffectiveContract")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EffectiveContractResponseObject); ok {
+		return validResponse.VisitEffectiveContractResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AmendContract operation middleware
+func (sh *strictHandler) AmendContract(ctx echo.Context, account AccountPath) error {
+	var request AmendContractRequestObject
+
+	request.Account = account
+
+	var body AmendContractJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AmendContract(ctx.Request().Context(), request.(AmendContractRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AmendContract")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AmendContractResponseObject); ok {
+		return validResponse.VisitAmendContractResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

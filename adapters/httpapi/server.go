@@ -24,6 +24,8 @@ type Onboard interface {
 	RegisterWebhook(ctx context.Context, connectionID string) (onboard.Endpoint, bool, error)
 	CreateAccount(ctx context.Context, in onboard.AccountInput) (account.Account, bool, error)
 	CreateContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
+	AmendContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
+	ContractVersions(ctx context.Context, accountID string) (billing.Versions, error)
 	SealPlan(ctx context.Context, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	ShipSnapshot(ctx context.Context, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
 }

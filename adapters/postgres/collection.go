@@ -105,7 +105,12 @@ func (c *Cycles) Incomplete(ctx context.Context, cy measure.Cycle, watermark tim
 // Marks is what the finished months of the contract year have billed of each snapshot;
 // ok is false while an earlier month of the year is not finished.
 func (c *Cycles) Marks(ctx context.Context, cy measure.Cycle) (map[string]int64, bool, error) {
-	marks, open, err := yearMarks(ctx, c.db.gorm, cy)
+	tx := c.db.gorm.WithContext(ctx)
+	marks, err := highWater(tx, cy)
+	if err != nil {
+		return nil, false, err
+	}
+	open, err := openBefore(tx, cy)
 	return marks, len(open) == 0, err
 }
 

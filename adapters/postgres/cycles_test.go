@@ -78,7 +78,7 @@ func TestCyclesKeepTheirAgreements(t *testing.T) {
 	w := newWorld(t)
 	cy := w.open("acme", "2026-01")
 	terms := cy.Contract.Terms
-	terms.Share = "0.5"
+	terms.Share, terms.EffectiveFrom = "0.5", "2026-02"
 	second, err := billing.NewContract("acme-c2", "acme", account.Live, 2, terms, now)
 	require.NoError(t, err)
 	require.NoError(t, w.stores(func(st onboard.Stores) error { return st.Agreements.InsertContract(w.ctx, second) }))

@@ -23,6 +23,7 @@ type readoutRow struct {
 	Z, Verdict, Headline, Explanation, Checks, PlanHash, Estimator, InputDigest, Manifest                            string
 	Watermark                                                                                                        time.Time
 	BaseMinor, FeeMinor                                                                                              int64
+	Billed                                                                                                           bool
 }
 
 const readoutSelect = `
@@ -30,10 +31,12 @@ const readoutSelect = `
 		coalesce(s.name, 'All snapshots together') AS snapshot_name, r.period, r.currency, r.units, r.holdout_units, r.observed_minor,
 		r.lift, r.counterfactual, r.se, r.variance_cr AS variance_cr, r.variance_b AS variance_b, r.variance_0 AS variance0,
 		r.interval_low, r.interval_high, r.bound, r.ess, r.z, r.verdict, r.headline, r.explanation, r.checks::text AS checks, r.plan_hash,
-		r.estimator, r.manifest, c.input_digest, c.watermark, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.fee_minor, 0) AS fee_minor
+		r.estimator, r.manifest, c.input_digest, c.watermark, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.fee_minor, 0) AS fee_minor,
+		coalesce(l.fee_minor > 0 AND i.phase <> 'shadow', false) AS billed
 	FROM readouts r JOIN accounts a ON a.id = r.account_id JOIN cycles c ON c.id = r.cycle_id
 	LEFT JOIN policy_snapshots s ON s.account_id = r.account_id AND s.id = r.snapshot_id
-	LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id`
+	LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id
+	LEFT JOIN invoices i ON i.cycle_id = r.cycle_id`
 
 func (r readoutRow) view() (reconcile.Readout, error) {
 	v := reconcile.Readout{
@@ -43,7 +46,7 @@ func (r readoutRow) view() (reconcile.Readout, error) {
 		VarianceCR: r.VarianceCR, VarianceB: r.VarianceB, Variance0: r.Variance0, IntervalLow: r.IntervalLow, IntervalHigh: r.IntervalHigh,
 		Bound: r.Bound, Z: r.Z, ESS: r.ESS, Verdict: r.Verdict, HeadlineCode: r.Headline, Explanation: r.Explanation, PlanHash: r.PlanHash,
 		Estimator: r.Estimator, InputDigest: r.InputDigest, Watermark: r.Watermark.UTC(), Manifest: r.Manifest,
-		Billed: r.FeeMinor > 0, BaseMinor: r.BaseMinor, FeeMinor: r.FeeMinor,
+		Billed: r.Billed, BaseMinor: r.BaseMinor, FeeMinor: r.FeeMinor,
 	}
 	var checks []lift.Check
 	if err := json.Unmarshal([]byte(r.Checks), &checks); err != nil {

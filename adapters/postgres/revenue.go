@@ -41,6 +41,9 @@ const (
 	ownerUser   = `coalesce(k.user_id, b.user_id, s.user_id, c.user_id, '')`
 	ownerLink   = `coalesce(k.link_id, b.link_id, s.link_id, c.link_id, '')`
 	ownerSource = `coalesce(k.source, b.source, s.source, c.source, '')`
+	// ownerMeasured is the user whose readout the fact enters: nobody's, where a link that was
+	// only suggested is left out.
+	ownerMeasured = `CASE WHEN k.user_id IS NULL AND n.leave_out_suggested AND ` + ownerSource + ` IN ('email', 'domain') THEN '' ELSE ` + ownerUser + ` END`
 	// ownerState is empty for a customer of whom nothing was said.
 	ownerState = `CASE WHEN coalesce(k.user_id, b.user_id) IS NOT NULL THEN 'linked' ELSE coalesce(s.state, c.state, '') END`
 )
@@ -76,7 +79,7 @@ func revenueRows(tx *gorm.DB, cy measure.Cycle, watermark time.Time) ([]measure.
 		owned AS MATERIALIZED (
 			SELECT f.fact_key, f.amount_minor, f.currency, f.effective_at, f.own_invoice, f.subscription_id <> '' AS subscription,
 				`+ownerLink+` AS link_id, `+ownerSource+` AS source, k.user_id IS NOT NULL AS kept,
-				CASE WHEN k.user_id IS NULL AND n.leave_out_suggested AND `+ownerSource+` IN ('email', 'domain') THEN '' ELSE `+ownerUser+` END AS user_id
+				`+ownerMeasured+` AS user_id
 			FROM facts f`+ownerJoins+`),
 		units AS MATERIALIZED (
 			SELECT user_id, min(unit_id) AS unit_id FROM decisions WHERE account_id = ? AND recorded_at <= ? GROUP BY user_id)

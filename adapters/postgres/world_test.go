@@ -43,6 +43,7 @@ type world struct {
 	db  *postgres.DB
 	sql *pgx.Conn
 	box *system.SecretBox
+	url string
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	})
 	box, err := system.NewSecretBox(bytes.Repeat([]byte{3}, system.KeyBytes))
 	require.NoError(t, err)
-	w := &world{t: t, ctx: ctx, db: db, sql: conn, box: box}
+	w := &world{t: t, ctx: ctx, db: db, sql: conn, box: box, url: url}
 	w.connect("acme", account.Live)
 	w.connect("trial", account.Test)
 	w.account("acme", account.Live)
@@ -86,9 +87,15 @@ func (w *world) connect(id string, env account.Environment) {
 }
 
 func (w *world) account(id string, env account.Environment) {
+	w.accountUnder(id, env, func(*billing.Terms) {})
+}
+
+// accountUnder is an account with other terms than the defaults.
+func (w *world) accountUnder(id string, env account.Environment, change func(*billing.Terms)) {
 	w.t.Helper()
 	terms := billing.DefaultTerms()
 	terms.FirstPeriod = "2026-01"
+	change(&terms)
 	contract, err := billing.NewContract(id+"-c1", id, env, 1, terms, opened)
 	require.NoError(w.t, err)
 	first, err := period.Parse("2026-01")

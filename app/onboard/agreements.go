@@ -25,8 +25,11 @@ func (s *Service) CreateContract(ctx context.Context, accountID, id string, term
 		if out, err = billing.NewContract(id, acc.ID, acc.Environment, 1, terms, s.Clock.Now()); err != nil {
 			return false, err
 		}
-		old, err := st.Agreements.Contract(ctx, accountID)
-		if fault.Is(err, fault.NotFound) {
+		versions, err := st.Agreements.Versions(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		if len(versions) == 0 {
 			plan, err := st.Agreements.Plan(ctx, accountID)
 			if err == nil {
 				err = agree(out.Terms, plan.Plan.Plan())
@@ -38,17 +41,67 @@ func (s *Service) CreateContract(ctx context.Context, accountID, id string, term
 			}
 			return true, st.Agreements.InsertContract(ctx, out)
 		}
-		if err != nil {
-			return false, err
-		}
 		given := out
-		out = old
-		if old.ID != given.ID || old.Hash != given.Hash {
-			return false, fault.New(fault.Conflict, "contract_exists", "account %s has contract %s with other terms", accountID, old.ID)
+		out = versions[0]
+		if out.ID != given.ID || out.Hash != given.Hash {
+			return false, fault.New(fault.Conflict, "contract_exists", "account %s has contract %s with other terms", accountID, out.ID).
+				Fix("Change it by a new version, which holds from a later month")
 		}
 		return false, nil
 	})
 	return out, created, err
+}
+
+// AmendContract stores the next version of an account's contract: the whole new terms,
+// which hold from terms.EffectiveFrom. The same version again is the one that is stored.
+func (s *Service) AmendContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error) {
+	var out billing.Contract
+	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
+		if _, err := st.Accounts.Account(ctx, accountID); err != nil {
+			return false, err
+		}
+		if err := st.Agreements.LockContract(ctx, accountID); err != nil {
+			return false, err
+		}
+		all, err := st.Agreements.Versions(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		for i, old := range all {
+			if old.ID != id {
+				continue
+			}
+			// Made again as it was made then: later versions and the clock do not matter.
+			out = old
+			if i == 0 {
+				return false, fault.New(fault.Conflict, "contract_exists", "%s is the first version of the contract", id).Fix("Give the new version an identifier of its own")
+			}
+			again, err := all[:i].Amend(id, terms, old.CreatedAt)
+			if err == nil && again.Hash != old.Hash {
+				err = fault.New(fault.Conflict, "contract_exists", "version %s of account %s has other terms", id, accountID).Fix("Give the new version an identifier of its own")
+			}
+			return false, err
+		}
+		if out, err = all.Amend(id, terms, s.Clock.Now()); err != nil {
+			return false, err
+		}
+		return true, st.Agreements.InsertContract(ctx, out)
+	})
+	return out, created, err
+}
+
+// ContractVersions lists the versions of an account's contract, ascending.
+func (s *Service) ContractVersions(ctx context.Context, accountID string) (billing.Versions, error) {
+	var out billing.Versions
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		if _, err := st.Accounts.Account(ctx, accountID); err != nil {
+			return err
+		}
+		var err error
+		out, err = st.Agreements.Versions(ctx, accountID)
+		return err
+	})
+	return out, err
 }
 
 // agree refuses a plan that measures something else than the contract bills: another

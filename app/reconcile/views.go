@@ -86,9 +86,27 @@ type Line struct {
 	HighWaterTo   int64 // and after it
 	BaseMinor     int64 // billed base of this cycle
 	DeferredMinor int64 // measured and not billed, kept for later periods of the year
-	FeeMinor      int64 // the invoice line
+	WaivedMinor   int64 // measured and never billed
+	FeeMinor      int64 // the line of the ledger
+	BilledMinor   int64 // what of it stands on the invoice after the reductions
 	StripeLineID  string
 	StripeMinor   *int64
+}
+
+// Charge is a line of the ledger that is no lift: a fee, a reduction or a balance.
+type Charge struct {
+	Line        string
+	Kind        string // a billing.LineKind
+	Description string
+	// AmountMinor is signed; the amounts of all lines and charges sum to the engine total.
+	AmountMinor int64
+	// BilledMinor is what of it stands on the invoice after the reductions.
+	BilledMinor  int64
+	SnapshotID   string
+	Quantity     int64
+	Origin       string // the month that it stems from
+	StripeLineID string
+	StripeMinor  *int64
 }
 
 // Step is one stored row of the arithmetic, in order.
@@ -107,10 +125,14 @@ type TieOut struct {
 	ContractID   string
 	ContractHash string
 	Share        string
-	PlanID       string
-	PlanHash     string
-	Watermark    time.Time
-	InputDigest  string
+	// Terms are the contract's terms of the price in plain words.
+	Terms []string
+	// Phase is "full", "ramp", "free" or "shadow"; empty before the cycle was priced.
+	Phase       string
+	PlanID      string
+	PlanHash    string
+	Watermark   time.Time
+	InputDigest string
 	// PaidRevenueMinor is the net paid revenue of the contract year to date; the buckets
 	// that are Paid sum to it.
 	PaidRevenueMinor int64
@@ -118,6 +140,7 @@ type TieOut struct {
 	// StripeNetMinor is the same sum as re-read from Stripe's lists at collection; nil when it was not read.
 	StripeNetMinor *int64
 	Lines          []Line
+	Charges        []Charge
 	Steps          []Step
 	PooledCaseID   string
 	HostedURL      string

@@ -56,7 +56,7 @@ func importPlants() []plant {
 	add("app-ports", "app/secret/zzplanted", "planted.go", self+"app/clock")
 	for use, other := range map[string]string{
 		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing",
-		"mapping": "ingest", "operate": "ingest", "replay": "measure",
+		"mapping": "ingest", "operate": "ingest", "replay": "measure", "whatif": "invoicing",
 	} {
 		add("app-"+use, "app/"+use+"/zzplanted", "planted.go", self+"app/"+other)
 	}
