@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -43,6 +44,10 @@ type fakes struct {
 	events      func(reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	accounts    []reconcile.Overview
 	connections []account.Connection
+	connecting  httpapi.Connecting
+	mapping     httpapi.Mapping
+	operate     httpapi.Operate
+	replays     []replay.Report
 	ready       error
 	status      func(string) (sourcesync.Status, error)
 	configure   func(sourcesync.Change) error
@@ -56,6 +61,8 @@ func (f *fakes) Configure(_ context.Context, _ string, c sourcesync.Change) (sou
 func (f *fakes) RequestBackfill(_ context.Context, _ string, start time.Time) (sourcesync.Backfill, bool, error) {
 	return f.backfill(start)
 }
+
+func (f *fakes) Replays(context.Context, string, int) ([]replay.Report, error) { return f.replays, nil }
 
 func (f *fakes) Connect(_ context.Context, in onboard.ConnectionInput) (account.Connection, bool, error) {
 	return f.connect(in)
@@ -128,7 +135,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Sources: f, ParseDecisions: lines,
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Sources: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
 		Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

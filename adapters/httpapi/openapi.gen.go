@@ -94,28 +94,28 @@ func (e SourceSyncPull) Valid() bool {
 
 // Defines values for SourceSyncState.
 const (
-	Failing SourceSyncState = "failing"
-	Off     SourceSyncState = "off"
-	Ok      SourceSyncState = "ok"
-	Paused  SourceSyncState = "paused"
-	Waiting SourceSyncState = "waiting"
-	Warning SourceSyncState = "warning"
+	SourceSyncStateFailing SourceSyncState = "failing"
+	SourceSyncStateOff     SourceSyncState = "off"
+	SourceSyncStateOk      SourceSyncState = "ok"
+	SourceSyncStatePaused  SourceSyncState = "paused"
+	SourceSyncStateWaiting SourceSyncState = "waiting"
+	SourceSyncStateWarning SourceSyncState = "warning"
 )
 
 // Valid indicates whether the value is a known member of the SourceSyncState enum.
 func (e SourceSyncState) Valid() bool {
 	switch e {
-	case Failing:
+	case SourceSyncStateFailing:
 		return true
-	case Off:
+	case SourceSyncStateOff:
 		return true
-	case Ok:
+	case SourceSyncStateOk:
 		return true
-	case Paused:
+	case SourceSyncStatePaused:
 		return true
-	case Waiting:
+	case SourceSyncStateWaiting:
 		return true
-	case Warning:
+	case SourceSyncStateWarning:
 		return true
 	default:
 		return false
@@ -211,6 +211,12 @@ type AccountOverview struct {
 	Snapshots        int    `json:"snapshots"`
 	SourceConnection string `json:"source_connection,omitempty,omitzero"`
 	StripeEvents     int64  `json:"stripe_events"`
+}
+
+// Actor defines model for Actor.
+type Actor struct {
+	// Who Who does this, for the record.
+	Who string `json:"who"`
 }
 
 // Attempt defines model for Attempt.
@@ -340,7 +346,12 @@ type Connection struct {
 	KeyMask string `json:"key_mask"`
 
 	// Paused Events are stored and not classified.
-	Paused         bool     `json:"paused"`
+	Paused   bool      `json:"paused"`
+	PausedAt time.Time `json:"paused_at,omitempty,omitzero"`
+	PausedBy string    `json:"paused_by,omitempty,omitzero"`
+
+	// PausedReason `key_revoked`, `disconnected`, or a person's words.
+	PausedReason   string   `json:"paused_reason,omitempty,omitzero"`
 	PublishableKey string   `json:"publishable_key,omitempty,omitzero"`
 	Roles          []string `json:"roles"`
 
@@ -370,10 +381,51 @@ type ConnectionCreate struct {
 	UserIDKey string `json:"user_id_key,omitempty,omitzero"`
 }
 
+// ConnectionHealth defines model for ConnectionHealth.
+type ConnectionHealth struct {
+	ConnectionID   string `json:"connection_id"`
+	EndpointStatus string `json:"endpoint_status,omitempty,omitzero"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment   Environment `json:"environment"`
+	LagP50Seconds *float64    `json:"lag_p50_seconds"`
+
+	// LagP95Seconds From receipt to classification, over the last hour; null when nothing was classified.
+	LagP95Seconds *float64  `json:"lag_p95_seconds"`
+	LastEventAt   time.Time `json:"last_event_at,omitempty,omitzero"`
+
+	// LastHour Events that were classified within the last hour
+	LastHour             map[string]int64 `json:"last_hour"`
+	LastReceivedAt       time.Time        `json:"last_received_at,omitempty,omitzero"`
+	OldestPendingAt      time.Time        `json:"oldest_pending_at,omitempty,omitzero"`
+	OldestPendingSeconds *float64         `json:"oldest_pending_seconds"`
+
+	// OpenReads Objects that wait to be read at Stripe.
+	OpenReads    int64  `json:"open_reads"`
+	Paused       bool   `json:"paused"`
+	PausedReason string `json:"paused_reason,omitempty,omitzero"`
+
+	// Waiting Events that are `pending`, `quarantined` or `dead`.
+	Waiting map[string]int64 `json:"waiting"`
+}
+
 // ConnectionList defines model for ConnectionList.
 type ConnectionList struct {
 	Items      []Connection `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
+}
+
+// ConnectionLog defines model for ConnectionLog.
+type ConnectionLog struct {
+	Items []ConnectionLogEntry `json:"items"`
+}
+
+// ConnectionLogEntry defines model for ConnectionLogEntry.
+type ConnectionLogEntry struct {
+	Action string    `json:"action"`
+	At     time.Time `json:"at"`
+	Detail string    `json:"detail,omitempty,omitzero"`
+	Who    string    `json:"who"`
 }
 
 // Contract One version of a contract with every term, those of the price in words as well.
@@ -627,6 +679,19 @@ type ContractVersions struct {
 	Items []Contract `json:"items"`
 }
 
+// Coverage defines model for Coverage.
+type Coverage struct {
+	// BySource Mapped facts by where their link comes from.
+	BySource     map[string]int64 `json:"by_source"`
+	ConnectionID string           `json:"connection_id"`
+	Customers    Share            `json:"customers"`
+	Facts        Share            `json:"facts"`
+	Period       string           `json:"period"`
+	PeriodEnd    time.Time        `json:"period_end"`
+	PeriodStart  time.Time        `json:"period_start"`
+	Revenue      []RevenueShare   `json:"revenue"`
+}
+
 // Cycle defines model for Cycle.
 type Cycle struct {
 	AccountID   string `json:"account_id"`
@@ -674,6 +739,15 @@ type CycleList struct {
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
+// Decision defines model for Decision.
+type Decision struct {
+	// Reason Why.
+	Reason string `json:"reason"`
+
+	// Who Who does this, for the record.
+	Who string `json:"who"`
+}
+
 // DecisionUpload defines model for DecisionUpload.
 type DecisionUpload struct {
 	// Accepted New rows that were stored.
@@ -712,6 +786,78 @@ type Estimate struct {
 	Z string `json:"z"`
 }
 
+// Event defines model for Event.
+type Event struct {
+	Action       EventAction `json:"action,omitempty,omitzero"`
+	APIVersion   string      `json:"api_version,omitempty,omitzero"`
+	Attempts     int         `json:"attempts"`
+	BodyErased   bool        `json:"body_erased"`
+	BodySha256   string      `json:"body_sha256"`
+	ConnectionID string      `json:"connection_id"`
+	Created      time.Time   `json:"created"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	EventID     string      `json:"event_id"`
+	ObjectID    string      `json:"object_id,omitempty,omitzero"`
+	ProcessedAt time.Time   `json:"processed_at,omitempty,omitzero"`
+	Reason      string      `json:"reason,omitempty,omitzero"`
+	ReceivedAt  time.Time   `json:"received_at"`
+
+	// Source `webhook`, `pull`, `backfill` or `resend`.
+	Source string `json:"source"`
+	Status string `json:"status"`
+	Type   string `json:"type"`
+}
+
+// EventAction defines model for EventAction.
+type EventAction struct {
+	Code string `json:"code"`
+
+	// Do The next step.
+	Do string `json:"do"`
+
+	// Means What happened.
+	Means string `json:"means"`
+}
+
+// EventDetail defines model for EventDetail.
+type EventDetail struct {
+	Event Event       `json:"event"`
+	Facts []EventFact `json:"facts"`
+}
+
+// EventFact defines model for EventFact.
+type EventFact struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// BookedBy The event that told it first, or the read that found it.
+	BookedBy       string    `json:"booked_by"`
+	ChargeID       string    `json:"charge_id,omitempty,omitzero"`
+	CustomerID     string    `json:"customer_id,omitempty,omitzero"`
+	EffectiveAt    time.Time `json:"effective_at"`
+	FactKey        string    `json:"fact_key"`
+	InvoiceID      string    `json:"invoice_id,omitempty,omitzero"`
+	IsReward       bool      `json:"is_reward"`
+	Kind           string    `json:"kind"`
+	RecordedAt     time.Time `json:"recorded_at"`
+	SubscriptionID string    `json:"subscription_id,omitempty,omitzero"`
+}
+
+// EventList defines model for EventList.
+type EventList struct {
+	Items      []Event `json:"items"`
+	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
+}
+
+// Flow defines model for Flow.
+type Flow struct {
+	Health ConnectionHealth `json:"health"`
+	Totals map[string]int64 `json:"totals"`
+	Types  []TypeCount      `json:"types"`
+}
+
 // Holdback A part of the performance fees that is invoiced later.
 type Holdback struct {
 	// ReleaseAfterMonths 0 is the close of the contract year.
@@ -719,6 +865,11 @@ type Holdback struct {
 
 	// Share A decimal between 0 and 1.
 	Share string `json:"share"`
+}
+
+// IngestHealth defines model for IngestHealth.
+type IngestHealth struct {
+	Items []ConnectionHealth `json:"items"`
 }
 
 // Invoice defines model for Invoice.
@@ -744,6 +895,46 @@ type Invoice struct {
 type InvoiceList struct {
 	Items      []Invoice `json:"items"`
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
+}
+
+// KeyFinding defines model for KeyFinding.
+type KeyFinding struct {
+	// Do What to do about it.
+	Do      string `json:"do,omitempty,omitzero"`
+	Message string `json:"message"`
+
+	// Permission The row and the right, as the Stripe Dashboard names them.
+	Permission string `json:"permission"`
+
+	// Severity `missing`, `limited`, `broad`, `unchecked` or `fine`.
+	Severity string `json:"severity"`
+
+	// Slug How Stripe calls the missing permission.
+	Slug string `json:"slug,omitempty,omitzero"`
+}
+
+// KeyReplace defines model for KeyReplace.
+type KeyReplace struct {
+	// SecretKey A restricted (rk_…) or secret (sk_…) key of the same Stripe account.
+	SecretKey string `json:"secret_key,omitempty,omitzero"`
+
+	// Who Who does this, for the record.
+	Who string `json:"who"`
+}
+
+// KeyReport defines model for KeyReport.
+type KeyReport struct {
+	CheckedAt    time.Time `json:"checked_at"`
+	CheckedBy    string    `json:"checked_by"`
+	ConnectionID string    `json:"connection_id"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment  `json:"environment"`
+	Findings    []KeyFinding `json:"findings"`
+	KeyMask     string       `json:"key_mask"`
+
+	// Ok Nothing is missing.
+	Ok bool `json:"ok"`
 }
 
 // KnownRisk What is known of the rule's overbilling before anything was measured: simulated
@@ -813,6 +1004,101 @@ type Line struct {
 	Waived Money `json:"waived"`
 }
 
+// Link defines model for Link.
+type Link struct {
+	ConnectionID string `json:"connection_id"`
+	DecidedBy    string `json:"decided_by,omitempty,omitzero"`
+	EventID      string `json:"event_id,omitempty,omitzero"`
+
+	// Former The time before a change, which names the former user.
+	Former bool `json:"former,omitempty,omitzero"`
+
+	// ID The statement that it rests on; absent where statements contradict each other.
+	ID         string    `json:"id,omitempty,omitzero"`
+	Reason     string    `json:"reason,omitempty,omitzero"`
+	RecordedAt time.Time `json:"recorded_at,omitempty,omitzero"`
+	Source     string    `json:"source,omitempty,omitzero"`
+
+	// State `linked`, `unlinked`, `conflict`, or `closed` after the customer was deleted.
+	State string `json:"state"`
+
+	// SubjectID The customer, or a subscription with a user of its own.
+	SubjectID string `json:"subject_id"`
+	UserID    string `json:"user_id,omitempty,omitzero"`
+
+	// ValidFrom Absent since the beginning.
+	ValidFrom time.Time `json:"valid_from,omitempty,omitzero"`
+
+	// ValidTo Exclusive; absent when it holds.
+	ValidTo time.Time `json:"valid_to,omitempty,omitzero"`
+}
+
+// LinkCreate defines model for LinkCreate.
+type LinkCreate struct {
+	// CustomerID A customer (cus_…), or a subscription (sub_…).
+	CustomerID string `json:"customer_id"`
+
+	// Reason Why.
+	Reason string `json:"reason"`
+
+	// UserID Empty to say that it is nobody's from then on.
+	UserID string `json:"user_id,omitempty,omitzero"`
+
+	// ValidFrom Since the beginning when it is left out.
+	ValidFrom time.Time `json:"valid_from,omitempty,omitzero"`
+
+	// Who Who does this, for the record.
+	Who string `json:"who"`
+}
+
+// LinkList defines model for LinkList.
+type LinkList struct {
+	Items      []Link `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+}
+
+// MappingChange defines model for MappingChange.
+type MappingChange struct {
+	ByDomain          *bool `json:"by_domain,omitempty"`
+	ByEmail           *bool `json:"by_email,omitempty"`
+	BySubscription    *bool `json:"by_subscription,omitempty"`
+	LeaveOutSuggested *bool `json:"leave_out_suggested,omitempty"`
+
+	// Reason Why.
+	Reason    string `json:"reason"`
+	UserIDKey string `json:"user_id_key,omitempty,omitzero"`
+
+	// Who Who does this, for the record.
+	Who string `json:"who"`
+}
+
+// MappingChanged defines model for MappingChanged.
+type MappingChanged struct {
+	Changed bool `json:"changed"`
+
+	// Events Stored events that are classified again.
+	Events   int64           `json:"events"`
+	Settings MappingSettings `json:"settings"`
+}
+
+// MappingSettings defines model for MappingSettings.
+type MappingSettings struct {
+	// ByDomain Suggest users by the hash of the company's domain; never by a public mail domain.
+	ByDomain bool `json:"by_domain"`
+
+	// ByEmail Suggest users by the hash of the customer's e-mail address.
+	ByEmail bool `json:"by_email"`
+
+	// BySubscription A subscription's own metadata override its customer's.
+	BySubscription bool `json:"by_subscription"`
+
+	// LeaveOutSuggested Revenue that is joined by e-mail or domain brings nothing into a readout.
+	LeaveOutSuggested bool `json:"leave_out_suggested"`
+
+	// UserIDKey The metadata entry that names the user.
+	UserIDKey string `json:"user_id_key"`
+}
+
 // MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
 type MinimumCommitment struct {
 	AmountMinor int64 `json:"amount_minor"`
@@ -877,6 +1163,15 @@ type OutcomePrice struct {
 
 	// PriceMinor A decimal number of minor units, "99" for 0.99 USD.
 	PriceMinor string `json:"price_minor"`
+}
+
+// PauseRequest defines model for PauseRequest.
+type PauseRequest struct {
+	// Reason Why.
+	Reason string `json:"reason"`
+
+	// Who Who does this, for the record.
+	Who string `json:"who"`
 }
 
 // Phase defines model for Phase.
@@ -981,6 +1276,18 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// Quarantine defines model for Quarantine.
+type Quarantine struct {
+	Amounts    []Money    `json:"amounts"`
+	Customers  []Unmapped `json:"customers"`
+	Facts      int64      `json:"facts"`
+	NextCursor string     `json:"next_cursor,omitempty,omitzero"`
+	Reasons    []Unmapped `json:"reasons"`
+
+	// Summary Example: 12 facts, 1,230.00 USD unmapped
+	Summary string `json:"summary"`
+}
+
 // ReadAllowance defines model for ReadAllowance.
 type ReadAllowance struct {
 	Days int `json:"days"`
@@ -1055,6 +1362,74 @@ type RejectedRow struct {
 	Row int `json:"row"`
 }
 
+// Replay defines model for Replay.
+type Replay struct {
+	AccountID  string        `json:"account_id"`
+	Checks     []ReplayCheck `json:"checks"`
+	CycleID    string        `json:"cycle_id"`
+	Difference string        `json:"difference,omitempty,omitzero"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	Equal       bool        `json:"equal"`
+	Events      int64       `json:"events"`
+	FactsEqual  int64       `json:"facts_equal"`
+	FactsTaken  int64       `json:"facts_taken"`
+	Period      string      `json:"period"`
+	RunAt       time.Time   `json:"run_at"`
+	RunBy       string      `json:"run_by"`
+	Watermark   time.Time   `json:"watermark"`
+}
+
+// ReplayCheck defines model for ReplayCheck.
+type ReplayCheck struct {
+	Equal    bool   `json:"equal"`
+	Name     string `json:"name"`
+	Replayed string `json:"replayed"`
+	Stored   string `json:"stored"`
+}
+
+// ReplayList defines model for ReplayList.
+type ReplayList struct {
+	Items []Replay `json:"items"`
+}
+
+// ReprocessRequest defines model for ReprocessRequest.
+type ReprocessRequest struct {
+	CustomerID string    `json:"customer_id,omitempty,omitzero"`
+	DryRun     bool      `json:"dry_run,omitempty,omitzero"`
+	EventID    string    `json:"event_id,omitempty,omitzero"`
+	From       time.Time `json:"from,omitempty,omitzero"`
+	ObjectID   string    `json:"object_id,omitempty,omitzero"`
+
+	// Reason Why.
+	Reason string    `json:"reason"`
+	Status string    `json:"status,omitempty,omitzero"`
+	To     time.Time `json:"to,omitempty,omitzero"`
+	Type   string    `json:"type,omitempty,omitzero"`
+
+	// Who Who does this, for the record.
+	Who string `json:"who"`
+}
+
+// Reprocessed defines model for Reprocessed.
+type Reprocessed struct {
+	DryRun bool  `json:"dry_run"`
+	Events int64 `json:"events"`
+
+	// Left Selected events that cannot be classified again: their body was erased, or they never belonged to the connection.
+	Left int64 `json:"left"`
+}
+
+// RevenueShare defines model for RevenueShare.
+type RevenueShare struct {
+	// Mapped An exact amount of one currency.
+	Mapped Money `json:"mapped"`
+
+	// Total An exact amount of one currency.
+	Total Money `json:"total"`
+}
+
 // RewardEvent defines model for RewardEvent.
 type RewardEvent struct {
 	// Amount An exact amount of one currency.
@@ -1079,6 +1454,12 @@ type RewardEvent struct {
 	IsReward bool   `json:"is_reward"`
 	Kind     string `json:"kind"`
 
+	// LinkState `linked`, `unlinked`, `conflict` or `closed`; absent when nothing was ever said of the customer.
+	LinkState string `json:"link_state,omitempty,omitzero"`
+
+	// MappedBy `metadata`, `email`, `domain` or `manual`.
+	MappedBy string `json:"mapped_by,omitempty,omitzero"`
+
 	// OwnInvoice Our own outcome invoices never count as reward revenue.
 	OwnInvoice     bool   `json:"own_invoice"`
 	SubscriptionID string `json:"subscription_id,omitempty,omitzero"`
@@ -1091,6 +1472,12 @@ type RewardEvent struct {
 type RewardEventList struct {
 	Items      []RewardEvent `json:"items"`
 	NextCursor string        `json:"next_cursor,omitempty,omitzero"`
+}
+
+// Share defines model for Share.
+type Share struct {
+	Mapped int64 `json:"mapped"`
+	Total  int64 `json:"total"`
 }
 
 // Snapshot defines model for Snapshot.
@@ -1179,6 +1566,31 @@ type Step struct {
 	Number     int    `json:"number"`
 	Result     string `json:"result"`
 	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+}
+
+// Suggestion defines model for Suggestion.
+type Suggestion struct {
+	Amounts []Money `json:"amounts"`
+
+	// By `email` or `domain`.
+	By           string    `json:"by"`
+	ConnectionID string    `json:"connection_id"`
+	CustomerID   string    `json:"customer_id"`
+	DecidedAt    time.Time `json:"decided_at,omitempty,omitzero"`
+	DecidedBy    string    `json:"decided_by,omitempty,omitzero"`
+
+	// Facts Facts of the customer.
+	Facts  int64  `json:"facts"`
+	ID     string `json:"id"`
+	Reason string `json:"reason,omitempty,omitzero"`
+	State  string `json:"state"`
+	UserID string `json:"user_id"`
+}
+
+// SuggestionList defines model for SuggestionList.
+type SuggestionList struct {
+	Items      []Suggestion `json:"items"`
+	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
 // SyncChange defines model for SyncChange.
@@ -1284,7 +1696,10 @@ type TieOut struct {
 	StripeStatus string `json:"stripe_status,omitempty,omitzero"`
 
 	// Terms The terms of the price in plain words.
-	Terms     []string  `json:"terms"`
+	Terms []string `json:"terms"`
+
+	// Warnings What whoever reads the figures should know: customers that moved, links that contradict each other, a source that is paused.
+	Warnings  []Warning `json:"warnings"`
 	Watermark time.Time `json:"watermark"`
 }
 
@@ -1309,6 +1724,23 @@ type Tiers struct {
 	Reset string `json:"reset,omitempty,omitzero"`
 }
 
+// TypeCount defines model for TypeCount.
+type TypeCount struct {
+	Events int64            `json:"events"`
+	Facts  map[string]int64 `json:"facts"`
+	Type   string           `json:"type"`
+}
+
+// Unmapped defines model for Unmapped.
+type Unmapped struct {
+	Amounts    []Money `json:"amounts"`
+	CustomerID string  `json:"customer_id,omitempty,omitzero"`
+	Facts      int64   `json:"facts"`
+
+	// Reason `never_mapped`, `unlinked`, `conflict`, `left_out` or `no_customer`.
+	Reason string `json:"reason"`
+}
+
 // UploadProblem A problem with the refused rows.
 type UploadProblem struct {
 	Code   string `json:"code"`
@@ -1326,19 +1758,99 @@ type UploadProblem struct {
 	Type   string        `json:"type"`
 }
 
+// UserAid defines model for UserAid.
+type UserAid struct {
+	// Domain The company's domain; hashed before it is stored.
+	Domain string `json:"domain,omitempty,omitzero"`
+
+	// EmailSha256 64 hexadecimal digits.
+	EmailSha256 string `json:"email_sha256,omitempty,omitzero"`
+	UserID      string `json:"user_id"`
+}
+
+// UserAidsUpload defines model for UserAidsUpload.
+type UserAidsUpload struct {
+	Users []UserAid `json:"users"`
+
+	// Who Who does this, for the record.
+	Who string `json:"who"`
+}
+
+// UserAidsUploaded defines model for UserAidsUploaded.
+type UserAidsUploaded struct {
+	// Forgotten Users without any aid now.
+	Forgotten int           `json:"forgotten"`
+	Rejected  []RejectedRow `json:"rejected"`
+	Stored    int           `json:"stored"`
+}
+
+// Warning defines model for Warning.
+type Warning struct {
+	Code    string `json:"code"`
+	Count   int64  `json:"count"`
+	Message string `json:"message"`
+}
+
 // WebhookEndpoint defines model for WebhookEndpoint.
 type WebhookEndpoint struct {
+	APIVersion   string    `json:"api_version,omitempty,omitzero"`
+	CheckedAt    time.Time `json:"checked_at,omitempty,omitzero"`
 	ConnectionID string    `json:"connection_id"`
 	CreatedAt    time.Time `json:"created_at"`
+
+	// EnabledEvents Absent when it is not known.
+	EnabledEvents []string `json:"enabled_events,omitempty,omitzero"`
 
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
 	ID          string      `json:"id"`
 
+	// PreviousSecretUntil Until then the secret before is valid too.
+	PreviousSecretUntil time.Time `json:"previous_secret_until,omitempty,omitzero"`
+
+	// SetUp `registered` by us, or `manual`.
+	SetUp string `json:"set_up"`
+
+	// Status `enabled`, `disabled`, `missing` or `unknown`, as Stripe said when it was last asked.
+	Status string `json:"status"`
+
 	// StripeID The endpoint's ID at Stripe.
-	StripeID string `json:"stripe_id"`
+	StripeID string `json:"stripe_id,omitempty,omitzero"`
 
 	// URL Where Stripe delivers.
+	URL string `json:"url"`
+}
+
+// WebhookGap defines model for WebhookGap.
+type WebhookGap struct {
+	// Certain The endpoint does not listen to them; otherwise none came so far.
+	Certain bool `json:"certain"`
+
+	// Events Types of which any would tell it.
+	Events []string `json:"events"`
+
+	// Means What is missing without them.
+	Means string `json:"means"`
+}
+
+// WebhookSecretSet defines model for WebhookSecretSet.
+type WebhookSecretSet struct {
+	// Secret The signing secret (whsec_…) from the Stripe Dashboard.
+	Secret string `json:"secret,omitempty,omitzero"`
+
+	// Who Who does this, for the record.
+	Who string `json:"who"`
+}
+
+// WebhookView defines model for WebhookView.
+type WebhookView struct {
+	Endpoint WebhookEndpoint `json:"endpoint,omitempty,omitzero"`
+	Gaps     []WebhookGap    `json:"gaps"`
+
+	// Received Stored events of the last 35 days by type.
+	Received map[string]int64 `json:"received"`
+
+	// URL The address to enter in the Stripe Dashboard.
 	URL string `json:"url"`
 }
 
@@ -1419,6 +1931,57 @@ type ListConnectionsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// GetCoverageParams defines parameters for GetCoverage.
+type GetCoverageParams struct {
+	// Period The month (YYYY-MM).
+	Period string `form:"period" json:"period"`
+}
+
+// ListLinksParams defines parameters for ListLinks.
+type ListLinksParams struct {
+	// Customer Only this customer, or subscription.
+	Customer string `form:"customer,omitempty" json:"customer,omitempty,omitzero"`
+
+	// User Only this user.
+	User string `form:"user,omitempty" json:"user,omitempty,omitzero"`
+
+	// Source Only links by `metadata`, `email`, `domain` or `manual`.
+	Source string `form:"source,omitempty" json:"source,omitempty,omitzero"`
+
+	// State Only `linked`, `unlinked`, `conflict` or `closed`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// GetQuarantineParams defines parameters for GetQuarantine.
+type GetQuarantineParams struct {
+	// Period Only this month (YYYY-MM) in the time zone of the account's contract.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListSuggestionsParams defines parameters for ListSuggestions.
+type ListSuggestionsParams struct {
+	// State `open` (default), `accepted` or `rejected`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // ListCyclesParams defines parameters for ListCycles.
 type ListCyclesParams struct {
 	// Period Only this month (YYYY-MM).
@@ -1432,6 +1995,48 @@ type ListCyclesParams struct {
 
 	// Environment Only `live` or `test`.
 	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListDeadLettersParams defines parameters for ListDeadLetters.
+type ListDeadLettersParams struct {
+	// Connection Only this connection.
+	Connection string `form:"connection,omitempty" json:"connection,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// Connection Only this connection.
+	Connection string `form:"connection,omitempty" json:"connection,omitempty,omitzero"`
+
+	// Type Only this Stripe type, for example `invoice.paid`.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Status Only `pending`, `processed`, `ignored`, `quarantined` or `dead`.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Object Only events about this Stripe object.
+	Object string `form:"object,omitempty" json:"object,omitempty,omitzero"`
+
+	// Customer Only events about this customer and what is known to be its; needs `connection`.
+	Customer string `form:"customer,omitempty" json:"customer,omitempty,omitzero"`
+
+	// From Only events that Stripe created from here on.
+	From time.Time `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Only events that Stripe created before.
+	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
 
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
@@ -1461,6 +2066,12 @@ type GetManifestParams struct {
 	IfNoneMatch string `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// ListReplaysParams defines parameters for ListReplays.
+type ListReplaysParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+}
+
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = AccountCreate
 
@@ -1482,8 +2093,50 @@ type CreateConnectionJSONRequestBody = ConnectionCreate
 // RequestBackfillJSONRequestBody defines body for RequestBackfill for application/json ContentType.
 type RequestBackfillJSONRequestBody = BackfillRequest
 
+// DisconnectJSONRequestBody defines body for Disconnect for application/json ContentType.
+type DisconnectJSONRequestBody = Actor
+
+// ReplaceKeyJSONRequestBody defines body for ReplaceKey for application/json ContentType.
+type ReplaceKeyJSONRequestBody = KeyReplace
+
+// CheckKeyJSONRequestBody defines body for CheckKey for application/json ContentType.
+type CheckKeyJSONRequestBody = Actor
+
+// CreateLinkJSONRequestBody defines body for CreateLink for application/json ContentType.
+type CreateLinkJSONRequestBody = LinkCreate
+
+// RetractLinkJSONRequestBody defines body for RetractLink for application/json ContentType.
+type RetractLinkJSONRequestBody = Decision
+
+// ChangeMappingJSONRequestBody defines body for ChangeMapping for application/json ContentType.
+type ChangeMappingJSONRequestBody = MappingChange
+
+// PauseConnectionJSONRequestBody defines body for PauseConnection for application/json ContentType.
+type PauseConnectionJSONRequestBody = PauseRequest
+
+// ReprocessJSONRequestBody defines body for Reprocess for application/json ContentType.
+type ReprocessJSONRequestBody = ReprocessRequest
+
+// ResumeConnectionJSONRequestBody defines body for ResumeConnection for application/json ContentType.
+type ResumeConnectionJSONRequestBody = Actor
+
+// AcceptSuggestionJSONRequestBody defines body for AcceptSuggestion for application/json ContentType.
+type AcceptSuggestionJSONRequestBody = Decision
+
+// RejectSuggestionJSONRequestBody defines body for RejectSuggestion for application/json ContentType.
+type RejectSuggestionJSONRequestBody = Decision
+
 // UpdateSyncJSONRequestBody defines body for UpdateSync for application/json ContentType.
 type UpdateSyncJSONRequestBody = SyncChange
+
+// UploadUserAidsJSONRequestBody defines body for UploadUserAids for application/json ContentType.
+type UploadUserAidsJSONRequestBody = UserAidsUpload
+
+// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
+type RotateWebhookSecretJSONRequestBody = Actor
+
+// SetWebhookSecretJSONRequestBody defines body for SetWebhookSecret for application/json ContentType.
+type SetWebhookSecretJSONRequestBody = WebhookSecretSet
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1535,21 +2188,105 @@ type ServerInterface interface {
 	// RequestBackfill Read the history of a source
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx echo.Context, id ConnectionIDPath) error
+	// GetCoverage Show how much of a connection's month is joined to users
+	// (GET /v1/connections/{id}/coverage)
+	GetCoverage(ctx echo.Context, id ConnectionIDPath, params GetCoverageParams) error
+	// Disconnect Delete the key of a connection
+	// (POST /v1/connections/{id}/disconnect)
+	Disconnect(ctx echo.Context, id ConnectionIDPath) error
+	// GetEvent Show one event with the facts that it tells
+	// (GET /v1/connections/{id}/events/{event})
+	GetEvent(ctx echo.Context, id ConnectionIDPath, event string) error
+	// GetFlow Show what became of the events of a connection
+	// (GET /v1/connections/{id}/flow)
+	GetFlow(ctx echo.Context, id ConnectionIDPath) error
+	// ReplaceKey Replace the key of a connection
+	// (POST /v1/connections/{id}/key)
+	ReplaceKey(ctx echo.Context, id ConnectionIDPath) error
+	// GetKeyReport Show the report of the last check of a connection's key
+	// (GET /v1/connections/{id}/key-check)
+	GetKeyReport(ctx echo.Context, id ConnectionIDPath) error
+	// CheckKey Ask Stripe what the key of a connection may do
+	// (POST /v1/connections/{id}/key-check)
+	CheckKey(ctx echo.Context, id ConnectionIDPath) error
+	// ListLinks List whose customers are, over time
+	// (GET /v1/connections/{id}/links)
+	ListLinks(ctx echo.Context, id ConnectionIDPath, params ListLinksParams) error
+	// CreateLink Say whose a customer is
+	// (POST /v1/connections/{id}/links)
+	CreateLink(ctx echo.Context, id ConnectionIDPath) error
+	// RetractLink Take back what a person said
+	// (POST /v1/connections/{id}/links/{link}/retract)
+	RetractLink(ctx echo.Context, id ConnectionIDPath, link string) error
+	// GetConnectionLog List what was done to a connection, newest first
+	// (GET /v1/connections/{id}/log)
+	GetConnectionLog(ctx echo.Context, id ConnectionIDPath) error
+	// GetMapping Show what a connection maps customers by
+	// (GET /v1/connections/{id}/mapping)
+	GetMapping(ctx echo.Context, id ConnectionIDPath) error
+	// ChangeMapping Change what a connection maps customers by
+	// (POST /v1/connections/{id}/mapping)
+	ChangeMapping(ctx echo.Context, id ConnectionIDPath) error
+	// PauseConnection Pause a connection
+	// (POST /v1/connections/{id}/pause)
+	PauseConnection(ctx echo.Context, id ConnectionIDPath) error
+	// GetQuarantine Show the facts that have no user, and what they are worth
+	// (GET /v1/connections/{id}/quarantine)
+	GetQuarantine(ctx echo.Context, id ConnectionIDPath, params GetQuarantineParams) error
+	// Reprocess Classify stored events again
+	// (POST /v1/connections/{id}/reprocess)
+	Reprocess(ctx echo.Context, id ConnectionIDPath) error
+	// ResumeConnection Let a paused connection run again
+	// (POST /v1/connections/{id}/resume)
+	ResumeConnection(ctx echo.Context, id ConnectionIDPath) error
+	// ListSuggestions List users that the aids of unmapped customers point at
+	// (GET /v1/connections/{id}/suggestions)
+	ListSuggestions(ctx echo.Context, id ConnectionIDPath, params ListSuggestionsParams) error
+	// AcceptSuggestion Make a link of a suggestion
+	// (POST /v1/connections/{id}/suggestions/{suggestion}/accept)
+	AcceptSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string) error
+	// RejectSuggestion Keep a suggestion from being shown again
+	// (POST /v1/connections/{id}/suggestions/{suggestion}/reject)
+	RejectSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string) error
 	// GetSync See how a source is kept in step
 	// (GET /v1/connections/{id}/sync)
 	GetSync(ctx echo.Context, id ConnectionIDPath) error
 	// UpdateSync Change how a source is kept in step
 	// (PATCH /v1/connections/{id}/sync)
 	UpdateSync(ctx echo.Context, id ConnectionIDPath) error
+	// UploadUserAids Upload hashes that suggestions compare
+	// (POST /v1/connections/{id}/user-aids)
+	UploadUserAids(ctx echo.Context, id ConnectionIDPath) error
+	// GetWebhookEndpoint Show a connection's webhook endpoint and what it does not deliver
+	// (GET /v1/connections/{id}/webhook-endpoint)
+	GetWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
 	RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error
+	// CheckWebhookEndpoint Ask Stripe how the endpoint is
+	// (POST /v1/connections/{id}/webhook-endpoint/check)
+	CheckWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error
+	// RotateWebhookSecret Replace the signing secret of a registered endpoint
+	// (POST /v1/connections/{id}/webhook-endpoint/rotate)
+	RotateWebhookSecret(ctx echo.Context, id ConnectionIDPath) error
+	// SetWebhookSecret Enter the signing secret of an endpoint that was set up by hand
+	// (POST /v1/connections/{id}/webhook-endpoint/secret)
+	SetWebhookSecret(ctx echo.Context, id ConnectionIDPath) error
 	// ListCycles List the cycles, newest period first
 	// (GET /v1/cycles)
 	ListCycles(ctx echo.Context, params ListCyclesParams) error
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx echo.Context, id string) error
+	// ListDeadLetters List events that went nowhere, each with its next action
+	// (GET /v1/dead-letters)
+	ListDeadLetters(ctx echo.Context, params ListDeadLettersParams) error
+	// ListEvents List stored Stripe events, newest first
+	// (GET /v1/events)
+	ListEvents(ctx echo.Context, params ListEventsParams) error
+	// GetIngestHealth Show lag and gaps of every connection
+	// (GET /v1/ingest/health)
+	GetIngestHealth(ctx echo.Context) error
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx echo.Context, params ListInvoicesParams) error
@@ -1559,6 +2296,9 @@ type ServerInterface interface {
 	// GetManifest Download the canonical manifest
 	// (GET /v1/readouts/{caseID}/manifest)
 	GetManifest(ctx echo.Context, caseID CaseIDPath, params GetManifestParams) error
+	// ListReplays List months that were derived once more from their raw events
+	// (GET /v1/replays)
+	ListReplays(ctx echo.Context, params ListReplaysParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -1888,6 +2628,457 @@ func (w *ServerInterfaceWrapper) RequestBackfill(ctx echo.Context) error {
 	return err
 }
 
+// GetCoverage converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCoverage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCoverageParams
+	// ------------- Required query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCoverage(ctx, id, params)
+	return err
+}
+
+// Disconnect converts echo context to params.
+func (w *ServerInterfaceWrapper) Disconnect(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Disconnect(ctx, id)
+	return err
+}
+
+// GetEvent converts echo context to params.
+func (w *ServerInterfaceWrapper) GetEvent(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "event" -------------
+	var event string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "event", ctx.Param("event"), &event, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetEvent(ctx, id, event)
+	return err
+}
+
+// GetFlow converts echo context to params.
+func (w *ServerInterfaceWrapper) GetFlow(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetFlow(ctx, id)
+	return err
+}
+
+// ReplaceKey converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceKey(ctx, id)
+	return err
+}
+
+// GetKeyReport converts echo context to params.
+func (w *ServerInterfaceWrapper) GetKeyReport(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetKeyReport(ctx, id)
+	return err
+}
+
+// CheckKey converts echo context to params.
+func (w *ServerInterfaceWrapper) CheckKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CheckKey(ctx, id)
+	return err
+}
+
+// ListLinks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLinks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLinksParams
+	// ------------- Optional query parameter "customer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer", ctx.QueryParams(), &params.Customer, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLinks(ctx, id, params)
+	return err
+}
+
+// CreateLink converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateLink(ctx, id)
+	return err
+}
+
+// RetractLink converts echo context to params.
+func (w *ServerInterfaceWrapper) RetractLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "link" -------------
+	var link string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "link", ctx.Param("link"), &link, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter link: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetractLink(ctx, id, link)
+	return err
+}
+
+// GetConnectionLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetConnectionLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetConnectionLog(ctx, id)
+	return err
+}
+
+// GetMapping converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMapping(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMapping(ctx, id)
+	return err
+}
+
+// ChangeMapping converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeMapping(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeMapping(ctx, id)
+	return err
+}
+
+// PauseConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) PauseConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PauseConnection(ctx, id)
+	return err
+}
+
+// GetQuarantine converts echo context to params.
+func (w *ServerInterfaceWrapper) GetQuarantine(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetQuarantineParams
+	// ------------- Optional query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetQuarantine(ctx, id, params)
+	return err
+}
+
+// Reprocess converts echo context to params.
+func (w *ServerInterfaceWrapper) Reprocess(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Reprocess(ctx, id)
+	return err
+}
+
+// ResumeConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeConnection(ctx, id)
+	return err
+}
+
+// ListSuggestions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSuggestions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSuggestionsParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSuggestions(ctx, id, params)
+	return err
+}
+
+// AcceptSuggestion converts echo context to params.
+func (w *ServerInterfaceWrapper) AcceptSuggestion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "suggestion" -------------
+	var suggestion string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "suggestion", ctx.Param("suggestion"), &suggestion, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter suggestion: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcceptSuggestion(ctx, id, suggestion)
+	return err
+}
+
+// RejectSuggestion converts echo context to params.
+func (w *ServerInterfaceWrapper) RejectSuggestion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "suggestion" -------------
+	var suggestion string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "suggestion", ctx.Param("suggestion"), &suggestion, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter suggestion: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RejectSuggestion(ctx, id, suggestion)
+	return err
+}
+
 // GetSync converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSync(ctx echo.Context) error {
 	var err error
@@ -1920,6 +3111,38 @@ func (w *ServerInterfaceWrapper) UpdateSync(ctx echo.Context) error {
 	return err
 }
 
+// UploadUserAids converts echo context to params.
+func (w *ServerInterfaceWrapper) UploadUserAids(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UploadUserAids(ctx, id)
+	return err
+}
+
+// GetWebhookEndpoint converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhookEndpoint(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhookEndpoint(ctx, id)
+	return err
+}
+
 // RegisterWebhookEndpoint converts echo context to params.
 func (w *ServerInterfaceWrapper) RegisterWebhookEndpoint(ctx echo.Context) error {
 	var err error
@@ -1933,6 +3156,54 @@ func (w *ServerInterfaceWrapper) RegisterWebhookEndpoint(ctx echo.Context) error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RegisterWebhookEndpoint(ctx, id)
+	return err
+}
+
+// CheckWebhookEndpoint converts echo context to params.
+func (w *ServerInterfaceWrapper) CheckWebhookEndpoint(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CheckWebhookEndpoint(ctx, id)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, id)
+	return err
+}
+
+// SetWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) SetWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetWebhookSecret(ctx, id)
 	return err
 }
 
@@ -2002,6 +3273,121 @@ func (w *ServerInterfaceWrapper) GetCycle(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCycle(ctx, id)
+	return err
+}
+
+// ListDeadLetters converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDeadLetters(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDeadLettersParams
+	// ------------- Optional query parameter "connection" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "connection", ctx.QueryParams(), &params.Connection, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter connection: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDeadLetters(ctx, params)
+	return err
+}
+
+// ListEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+	// ------------- Optional query parameter "connection" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "connection", ctx.QueryParams(), &params.Connection, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter connection: %s", err))
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", ctx.QueryParams(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "object" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object", ctx.QueryParams(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer", ctx.QueryParams(), &params.Customer, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListEvents(ctx, params)
+	return err
+}
+
+// GetIngestHealth converts echo context to params.
+func (w *ServerInterfaceWrapper) GetIngestHealth(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetIngestHealth(ctx)
 	return err
 }
 
@@ -2096,6 +3482,24 @@ func (w *ServerInterfaceWrapper) GetManifest(ctx echo.Context) error {
 	return err
 }
 
+// ListReplays converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplays(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReplaysParams
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplays(ctx, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -2145,6 +3549,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 	router.GET(options.BaseURL+"/v1/connections", wrapper.ListConnections, options.OperationMiddlewares["listConnections"]...)
 	router.POST(options.BaseURL+"/v1/connections", wrapper.CreateConnection, options.OperationMiddlewares["createConnection"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.GetWebhookEndpoint, options.OperationMiddlewares["getWebhookEndpoint"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.RegisterWebhookEndpoint, options.OperationMiddlewares["registerWebhookEndpoint"]...)
 	router.GET(options.BaseURL+"/v1/connections/:id/sync", wrapper.GetSync, options.OperationMiddlewares["getSync"]...)
 	router.PATCH(options.BaseURL+"/v1/connections/:id/sync", wrapper.UpdateSync, options.OperationMiddlewares["updateSync"]...)
@@ -2165,6 +3570,34 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/rotate", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/check", wrapper.CheckWebhookEndpoint, options.OperationMiddlewares["checkWebhookEndpoint"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/pause", wrapper.PauseConnection, options.OperationMiddlewares["pauseConnection"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/resume", wrapper.ResumeConnection, options.OperationMiddlewares["resumeConnection"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/key", wrapper.ReplaceKey, options.OperationMiddlewares["replaceKey"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/disconnect", wrapper.Disconnect, options.OperationMiddlewares["disconnect"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/key-check", wrapper.GetKeyReport, options.OperationMiddlewares["getKeyReport"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/key-check", wrapper.CheckKey, options.OperationMiddlewares["checkKey"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/log", wrapper.GetConnectionLog, options.OperationMiddlewares["getConnectionLog"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/mapping", wrapper.GetMapping, options.OperationMiddlewares["getMapping"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/mapping", wrapper.ChangeMapping, options.OperationMiddlewares["changeMapping"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/links", wrapper.ListLinks, options.OperationMiddlewares["listLinks"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/links", wrapper.CreateLink, options.OperationMiddlewares["createLink"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/links/:link/retract", wrapper.RetractLink, options.OperationMiddlewares["retractLink"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/user-aids", wrapper.UploadUserAids, options.OperationMiddlewares["uploadUserAids"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/suggestions", wrapper.ListSuggestions, options.OperationMiddlewares["listSuggestions"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/suggestions/:suggestion/accept", wrapper.AcceptSuggestion, options.OperationMiddlewares["acceptSuggestion"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/suggestions/:suggestion/reject", wrapper.RejectSuggestion, options.OperationMiddlewares["rejectSuggestion"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/quarantine", wrapper.GetQuarantine, options.OperationMiddlewares["getQuarantine"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/coverage", wrapper.GetCoverage, options.OperationMiddlewares["getCoverage"]...)
+	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents, options.OperationMiddlewares["listEvents"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/events/:event", wrapper.GetEvent, options.OperationMiddlewares["getEvent"]...)
+	router.GET(options.BaseURL+"/v1/dead-letters", wrapper.ListDeadLetters, options.OperationMiddlewares["listDeadLetters"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/reprocess", wrapper.Reprocess, options.OperationMiddlewares["reprocess"]...)
+	router.GET(options.BaseURL+"/v1/ingest/health", wrapper.GetIngestHealth, options.OperationMiddlewares["getIngestHealth"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/flow", wrapper.GetFlow, options.OperationMiddlewares["getFlow"]...)
+	router.GET(options.BaseURL+"/v1/replays", wrapper.ListReplays, options.OperationMiddlewares["listReplays"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.Healthz, options.OperationMiddlewares["healthz"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.Readyz, options.OperationMiddlewares["readyz"]...)
 
@@ -2898,6 +4331,819 @@ func (response RequestBackfilldefaultApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type GetCoverageRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params GetCoverageParams
+}
+
+type GetCoverageResponseObject interface {
+	VisitGetCoverageResponse(w http.ResponseWriter) error
+}
+
+type GetCoverage200JSONResponse Coverage
+
+func (response GetCoverage200JSONResponse) VisitGetCoverageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCoveragedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCoveragedefaultApplicationProblemPlusJSONResponse) VisitGetCoverageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisconnectRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *DisconnectJSONRequestBody
+}
+
+type DisconnectResponseObject interface {
+	VisitDisconnectResponse(w http.ResponseWriter) error
+}
+
+type Disconnect200JSONResponse Connection
+
+func (response Disconnect200JSONResponse) VisitDisconnectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisconnectdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DisconnectdefaultApplicationProblemPlusJSONResponse) VisitDisconnectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEventRequestObject struct {
+	ID    ConnectionIDPath `json:"id"`
+	Event string           `json:"event"`
+}
+
+type GetEventResponseObject interface {
+	VisitGetEventResponse(w http.ResponseWriter) error
+}
+
+type GetEvent200JSONResponse EventDetail
+
+func (response GetEvent200JSONResponse) VisitGetEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEventdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetEventdefaultApplicationProblemPlusJSONResponse) VisitGetEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFlowRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetFlowResponseObject interface {
+	VisitGetFlowResponse(w http.ResponseWriter) error
+}
+
+type GetFlow200JSONResponse Flow
+
+func (response GetFlow200JSONResponse) VisitGetFlowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFlowdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetFlowdefaultApplicationProblemPlusJSONResponse) VisitGetFlowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceKeyRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *ReplaceKeyJSONRequestBody
+}
+
+type ReplaceKeyResponseObject interface {
+	VisitReplaceKeyResponse(w http.ResponseWriter) error
+}
+
+type ReplaceKey200JSONResponse Connection
+
+func (response ReplaceKey200JSONResponse) VisitReplaceKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReplaceKeydefaultApplicationProblemPlusJSONResponse) VisitReplaceKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKeyReportRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetKeyReportResponseObject interface {
+	VisitGetKeyReportResponse(w http.ResponseWriter) error
+}
+
+type GetKeyReport200JSONResponse KeyReport
+
+func (response GetKeyReport200JSONResponse) VisitGetKeyReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKeyReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetKeyReportdefaultApplicationProblemPlusJSONResponse) VisitGetKeyReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckKeyRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *CheckKeyJSONRequestBody
+}
+
+type CheckKeyResponseObject interface {
+	VisitCheckKeyResponse(w http.ResponseWriter) error
+}
+
+type CheckKey200JSONResponse KeyReport
+
+func (response CheckKey200JSONResponse) VisitCheckKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckKeydefaultApplicationProblemPlusJSONResponse) VisitCheckKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLinksRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params ListLinksParams
+}
+
+type ListLinksResponseObject interface {
+	VisitListLinksResponse(w http.ResponseWriter) error
+}
+
+type ListLinks200JSONResponse LinkList
+
+func (response ListLinks200JSONResponse) VisitListLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLinksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLinksdefaultApplicationProblemPlusJSONResponse) VisitListLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateLinkRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *CreateLinkJSONRequestBody
+}
+
+type CreateLinkResponseObject interface {
+	VisitCreateLinkResponse(w http.ResponseWriter) error
+}
+
+type CreateLink200JSONResponse Link
+
+func (response CreateLink200JSONResponse) VisitCreateLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateLink201JSONResponse Link
+
+func (response CreateLink201JSONResponse) VisitCreateLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateLinkdefaultApplicationProblemPlusJSONResponse) VisitCreateLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetractLinkRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Link string           `json:"link"`
+	Body *RetractLinkJSONRequestBody
+}
+
+type RetractLinkResponseObject interface {
+	VisitRetractLinkResponse(w http.ResponseWriter) error
+}
+
+type RetractLink200JSONResponse Status
+
+func (response RetractLink200JSONResponse) VisitRetractLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetractLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetractLinkdefaultApplicationProblemPlusJSONResponse) VisitRetractLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnectionLogRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetConnectionLogResponseObject interface {
+	VisitGetConnectionLogResponse(w http.ResponseWriter) error
+}
+
+type GetConnectionLog200JSONResponse ConnectionLog
+
+func (response GetConnectionLog200JSONResponse) VisitGetConnectionLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnectionLogdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetConnectionLogdefaultApplicationProblemPlusJSONResponse) VisitGetConnectionLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMappingRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetMappingResponseObject interface {
+	VisitGetMappingResponse(w http.ResponseWriter) error
+}
+
+type GetMapping200JSONResponse MappingSettings
+
+func (response GetMapping200JSONResponse) VisitGetMappingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMappingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMappingdefaultApplicationProblemPlusJSONResponse) VisitGetMappingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMappingRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *ChangeMappingJSONRequestBody
+}
+
+type ChangeMappingResponseObject interface {
+	VisitChangeMappingResponse(w http.ResponseWriter) error
+}
+
+type ChangeMapping200JSONResponse MappingChanged
+
+func (response ChangeMapping200JSONResponse) VisitChangeMappingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMappingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeMappingdefaultApplicationProblemPlusJSONResponse) VisitChangeMappingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseConnectionRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *PauseConnectionJSONRequestBody
+}
+
+type PauseConnectionResponseObject interface {
+	VisitPauseConnectionResponse(w http.ResponseWriter) error
+}
+
+type PauseConnection200JSONResponse Connection
+
+func (response PauseConnection200JSONResponse) VisitPauseConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseConnectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PauseConnectiondefaultApplicationProblemPlusJSONResponse) VisitPauseConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQuarantineRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params GetQuarantineParams
+}
+
+type GetQuarantineResponseObject interface {
+	VisitGetQuarantineResponse(w http.ResponseWriter) error
+}
+
+type GetQuarantine200JSONResponse Quarantine
+
+func (response GetQuarantine200JSONResponse) VisitGetQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQuarantinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetQuarantinedefaultApplicationProblemPlusJSONResponse) VisitGetQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReprocessRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *ReprocessJSONRequestBody
+}
+
+type ReprocessResponseObject interface {
+	VisitReprocessResponse(w http.ResponseWriter) error
+}
+
+type Reprocess200JSONResponse Reprocessed
+
+func (response Reprocess200JSONResponse) VisitReprocessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReprocessdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReprocessdefaultApplicationProblemPlusJSONResponse) VisitReprocessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeConnectionRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *ResumeConnectionJSONRequestBody
+}
+
+type ResumeConnectionResponseObject interface {
+	VisitResumeConnectionResponse(w http.ResponseWriter) error
+}
+
+type ResumeConnection200JSONResponse Connection
+
+func (response ResumeConnection200JSONResponse) VisitResumeConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeConnectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeConnectiondefaultApplicationProblemPlusJSONResponse) VisitResumeConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuggestionsRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params ListSuggestionsParams
+}
+
+type ListSuggestionsResponseObject interface {
+	VisitListSuggestionsResponse(w http.ResponseWriter) error
+}
+
+type ListSuggestions200JSONResponse SuggestionList
+
+func (response ListSuggestions200JSONResponse) VisitListSuggestionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuggestionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSuggestionsdefaultApplicationProblemPlusJSONResponse) VisitListSuggestionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptSuggestionRequestObject struct {
+	ID         ConnectionIDPath `json:"id"`
+	Suggestion string           `json:"suggestion"`
+	Body       *AcceptSuggestionJSONRequestBody
+}
+
+type AcceptSuggestionResponseObject interface {
+	VisitAcceptSuggestionResponse(w http.ResponseWriter) error
+}
+
+type AcceptSuggestion200JSONResponse Suggestion
+
+func (response AcceptSuggestion200JSONResponse) VisitAcceptSuggestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptSuggestiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptSuggestiondefaultApplicationProblemPlusJSONResponse) VisitAcceptSuggestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectSuggestionRequestObject struct {
+	ID         ConnectionIDPath `json:"id"`
+	Suggestion string           `json:"suggestion"`
+	Body       *RejectSuggestionJSONRequestBody
+}
+
+type RejectSuggestionResponseObject interface {
+	VisitRejectSuggestionResponse(w http.ResponseWriter) error
+}
+
+type RejectSuggestion200JSONResponse Suggestion
+
+func (response RejectSuggestion200JSONResponse) VisitRejectSuggestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectSuggestiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RejectSuggestiondefaultApplicationProblemPlusJSONResponse) VisitRejectSuggestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSyncRequestObject struct {
 	ID ConnectionIDPath `json:"id"`
 }
@@ -2977,6 +5223,85 @@ func (response UpdateSyncdefaultApplicationProblemPlusJSONResponse) VisitUpdateS
 	return err
 }
 
+type UploadUserAidsRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *UploadUserAidsJSONRequestBody
+}
+
+type UploadUserAidsResponseObject interface {
+	VisitUploadUserAidsResponse(w http.ResponseWriter) error
+}
+
+type UploadUserAids200JSONResponse UserAidsUploaded
+
+func (response UploadUserAids200JSONResponse) VisitUploadUserAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadUserAidsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UploadUserAidsdefaultApplicationProblemPlusJSONResponse) VisitUploadUserAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookEndpointRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetWebhookEndpointResponseObject interface {
+	VisitGetWebhookEndpointResponse(w http.ResponseWriter) error
+}
+
+type GetWebhookEndpoint200JSONResponse WebhookView
+
+func (response GetWebhookEndpoint200JSONResponse) VisitGetWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetWebhookEndpointdefaultApplicationProblemPlusJSONResponse) VisitGetWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RegisterWebhookEndpointRequestObject struct {
 	ID ConnectionIDPath `json:"id"`
 }
@@ -3019,6 +5344,125 @@ type RegisterWebhookEndpointdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RegisterWebhookEndpointdefaultApplicationProblemPlusJSONResponse) VisitRegisterWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckWebhookEndpointRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type CheckWebhookEndpointResponseObject interface {
+	VisitCheckWebhookEndpointResponse(w http.ResponseWriter) error
+}
+
+type CheckWebhookEndpoint200JSONResponse WebhookEndpoint
+
+func (response CheckWebhookEndpoint200JSONResponse) VisitCheckWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckWebhookEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckWebhookEndpointdefaultApplicationProblemPlusJSONResponse) VisitCheckWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *RotateWebhookSecretJSONRequestBody
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200JSONResponse WebhookEndpoint
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateWebhookSecretdefaultApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWebhookSecretRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *SetWebhookSecretJSONRequestBody
+}
+
+type SetWebhookSecretResponseObject interface {
+	VisitSetWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type SetWebhookSecret200JSONResponse WebhookEndpoint
+
+func (response SetWebhookSecret200JSONResponse) VisitSetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWebhookSecretdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetWebhookSecretdefaultApplicationProblemPlusJSONResponse) VisitSetWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3097,6 +5541,122 @@ type GetCycledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCycledefaultApplicationProblemPlusJSONResponse) VisitGetCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeadLettersRequestObject struct {
+	Params ListDeadLettersParams
+}
+
+type ListDeadLettersResponseObject interface {
+	VisitListDeadLettersResponse(w http.ResponseWriter) error
+}
+
+type ListDeadLetters200JSONResponse EventList
+
+func (response ListDeadLetters200JSONResponse) VisitListDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeadLettersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDeadLettersdefaultApplicationProblemPlusJSONResponse) VisitListDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventsRequestObject struct {
+	Params ListEventsParams
+}
+
+type ListEventsResponseObject interface {
+	VisitListEventsResponse(w http.ResponseWriter) error
+}
+
+type ListEvents200JSONResponse EventList
+
+func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListEventsdefaultApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIngestHealthRequestObject struct {
+}
+
+type GetIngestHealthResponseObject interface {
+	VisitGetIngestHealthResponse(w http.ResponseWriter) error
+}
+
+type GetIngestHealth200JSONResponse IngestHealth
+
+func (response GetIngestHealth200JSONResponse) VisitGetIngestHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIngestHealthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetIngestHealthdefaultApplicationProblemPlusJSONResponse) VisitGetIngestHealthResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3242,6 +5802,45 @@ func (response GetManifestdefaultApplicationProblemPlusJSONResponse) VisitGetMan
 	return err
 }
 
+type ListReplaysRequestObject struct {
+	Params ListReplaysParams
+}
+
+type ListReplaysResponseObject interface {
+	VisitListReplaysResponse(w http.ResponseWriter) error
+}
+
+type ListReplays200JSONResponse ReplayList
+
+func (response ListReplays200JSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReplaysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReplaysdefaultApplicationProblemPlusJSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// Healthz Whether the process answers
@@ -3292,21 +5891,105 @@ type StrictServerInterface interface {
 	// RequestBackfill Read the history of a source
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx context.Context, request RequestBackfillRequestObject) (RequestBackfillResponseObject, error)
+	// GetCoverage Show how much of a connection's month is joined to users
+	// (GET /v1/connections/{id}/coverage)
+	GetCoverage(ctx context.Context, request GetCoverageRequestObject) (GetCoverageResponseObject, error)
+	// Disconnect Delete the key of a connection
+	// (POST /v1/connections/{id}/disconnect)
+	Disconnect(ctx context.Context, request DisconnectRequestObject) (DisconnectResponseObject, error)
+	// GetEvent Show one event with the facts that it tells
+	// (GET /v1/connections/{id}/events/{event})
+	GetEvent(ctx context.Context, request GetEventRequestObject) (GetEventResponseObject, error)
+	// GetFlow Show what became of the events of a connection
+	// (GET /v1/connections/{id}/flow)
+	GetFlow(ctx context.Context, request GetFlowRequestObject) (GetFlowResponseObject, error)
+	// ReplaceKey Replace the key of a connection
+	// (POST /v1/connections/{id}/key)
+	ReplaceKey(ctx context.Context, request ReplaceKeyRequestObject) (ReplaceKeyResponseObject, error)
+	// GetKeyReport Show the report of the last check of a connection's key
+	// (GET /v1/connections/{id}/key-check)
+	GetKeyReport(ctx context.Context, request GetKeyReportRequestObject) (GetKeyReportResponseObject, error)
+	// CheckKey Ask Stripe what the key of a connection may do
+	// (POST /v1/connections/{id}/key-check)
+	CheckKey(ctx context.Context, request CheckKeyRequestObject) (CheckKeyResponseObject, error)
+	// ListLinks List whose customers are, over time
+	// (GET /v1/connections/{id}/links)
+	ListLinks(ctx context.Context, request ListLinksRequestObject) (ListLinksResponseObject, error)
+	// CreateLink Say whose a customer is
+	// (POST /v1/connections/{id}/links)
+	CreateLink(ctx context.Context, request CreateLinkRequestObject) (CreateLinkResponseObject, error)
+	// RetractLink Take back what a person said
+	// (POST /v1/connections/{id}/links/{link}/retract)
+	RetractLink(ctx context.Context, request RetractLinkRequestObject) (RetractLinkResponseObject, error)
+	// GetConnectionLog List what was done to a connection, newest first
+	// (GET /v1/connections/{id}/log)
+	GetConnectionLog(ctx context.Context, request GetConnectionLogRequestObject) (GetConnectionLogResponseObject, error)
+	// GetMapping Show what a connection maps customers by
+	// (GET /v1/connections/{id}/mapping)
+	GetMapping(ctx context.Context, request GetMappingRequestObject) (GetMappingResponseObject, error)
+	// ChangeMapping Change what a connection maps customers by
+	// (POST /v1/connections/{id}/mapping)
+	ChangeMapping(ctx context.Context, request ChangeMappingRequestObject) (ChangeMappingResponseObject, error)
+	// PauseConnection Pause a connection
+	// (POST /v1/connections/{id}/pause)
+	PauseConnection(ctx context.Context, request PauseConnectionRequestObject) (PauseConnectionResponseObject, error)
+	// GetQuarantine Show the facts that have no user, and what they are worth
+	// (GET /v1/connections/{id}/quarantine)
+	GetQuarantine(ctx context.Context, request GetQuarantineRequestObject) (GetQuarantineResponseObject, error)
+	// Reprocess Classify stored events again
+	// (POST /v1/connections/{id}/reprocess)
+	Reprocess(ctx context.Context, request ReprocessRequestObject) (ReprocessResponseObject, error)
+	// ResumeConnection Let a paused connection run again
+	// (POST /v1/connections/{id}/resume)
+	ResumeConnection(ctx context.Context, request ResumeConnectionRequestObject) (ResumeConnectionResponseObject, error)
+	// ListSuggestions List users that the aids of unmapped customers point at
+	// (GET /v1/connections/{id}/suggestions)
+	ListSuggestions(ctx context.Context, request ListSuggestionsRequestObject) (ListSuggestionsResponseObject, error)
+	// AcceptSuggestion Make a link of a suggestion
+	// (POST /v1/connections/{id}/suggestions/{suggestion}/accept)
+	AcceptSuggestion(ctx context.Context, request AcceptSuggestionRequestObject) (AcceptSuggestionResponseObject, error)
+	// RejectSuggestion Keep a suggestion from being shown again
+	// (POST /v1/connections/{id}/suggestions/{suggestion}/reject)
+	RejectSuggestion(ctx context.Context, request RejectSuggestionRequestObject) (RejectSuggestionResponseObject, error)
 	// GetSync See how a source is kept in step
 	// (GET /v1/connections/{id}/sync)
 	GetSync(ctx context.Context, request GetSyncRequestObject) (GetSyncResponseObject, error)
 	// UpdateSync Change how a source is kept in step
 	// (PATCH /v1/connections/{id}/sync)
 	UpdateSync(ctx context.Context, request UpdateSyncRequestObject) (UpdateSyncResponseObject, error)
+	// UploadUserAids Upload hashes that suggestions compare
+	// (POST /v1/connections/{id}/user-aids)
+	UploadUserAids(ctx context.Context, request UploadUserAidsRequestObject) (UploadUserAidsResponseObject, error)
+	// GetWebhookEndpoint Show a connection's webhook endpoint and what it does not deliver
+	// (GET /v1/connections/{id}/webhook-endpoint)
+	GetWebhookEndpoint(ctx context.Context, request GetWebhookEndpointRequestObject) (GetWebhookEndpointResponseObject, error)
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
 	RegisterWebhookEndpoint(ctx context.Context, request RegisterWebhookEndpointRequestObject) (RegisterWebhookEndpointResponseObject, error)
+	// CheckWebhookEndpoint Ask Stripe how the endpoint is
+	// (POST /v1/connections/{id}/webhook-endpoint/check)
+	CheckWebhookEndpoint(ctx context.Context, request CheckWebhookEndpointRequestObject) (CheckWebhookEndpointResponseObject, error)
+	// RotateWebhookSecret Replace the signing secret of a registered endpoint
+	// (POST /v1/connections/{id}/webhook-endpoint/rotate)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// SetWebhookSecret Enter the signing secret of an endpoint that was set up by hand
+	// (POST /v1/connections/{id}/webhook-endpoint/secret)
+	SetWebhookSecret(ctx context.Context, request SetWebhookSecretRequestObject) (SetWebhookSecretResponseObject, error)
 	// ListCycles List the cycles, newest period first
 	// (GET /v1/cycles)
 	ListCycles(ctx context.Context, request ListCyclesRequestObject) (ListCyclesResponseObject, error)
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx context.Context, request GetCycleRequestObject) (GetCycleResponseObject, error)
+	// ListDeadLetters List events that went nowhere, each with its next action
+	// (GET /v1/dead-letters)
+	ListDeadLetters(ctx context.Context, request ListDeadLettersRequestObject) (ListDeadLettersResponseObject, error)
+	// ListEvents List stored Stripe events, newest first
+	// (GET /v1/events)
+	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// GetIngestHealth Show lag and gaps of every connection
+	// (GET /v1/ingest/health)
+	GetIngestHealth(ctx context.Context, request GetIngestHealthRequestObject) (GetIngestHealthResponseObject, error)
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx context.Context, request ListInvoicesRequestObject) (ListInvoicesResponseObject, error)
@@ -3316,6 +5999,9 @@ type StrictServerInterface interface {
 	// GetManifest Download the canonical manifest
 	// (GET /v1/readouts/{caseID}/manifest)
 	GetManifest(ctx context.Context, request GetManifestRequestObject) (GetManifestResponseObject, error)
+	// ListReplays List months that were derived once more from their raw events
+	// (GET /v1/replays)
+	ListReplays(ctx context.Context, request ListReplaysRequestObject) (ListReplaysResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -3888,6 +6574,767 @@ func (sh *strictHandler) RequestBackfill(ctx echo.Context, id ConnectionIDPath) 
 	return nil
 }
 
+// GetCoverage operation middleware
+func (sh *strictHandler) GetCoverage(ctx echo.Context, id ConnectionIDPath, params GetCoverageParams) error {
+	var request GetCoverageRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCoverage(ctx.Request().Context(), request.(GetCoverageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCoverage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCoverageResponseObject); ok {
+		return validResponse.VisitGetCoverageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// Disconnect operation middleware
+func (sh *strictHandler) Disconnect(ctx echo.Context, id ConnectionIDPath) error {
+	var request DisconnectRequestObject
+
+	request.ID = id
+
+	var body DisconnectJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Disconnect(ctx.Request().Context(), request.(DisconnectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Disconnect")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DisconnectResponseObject); ok {
+		return validResponse.VisitDisconnectResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetEvent operation middleware
+func (sh *strictHandler) GetEvent(ctx echo.Context, id ConnectionIDPath, event string) error {
+	var request GetEventRequestObject
+
+	request.ID = id
+	request.Event = event
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEvent(ctx.Request().Context(), request.(GetEventRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEvent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetEventResponseObject); ok {
+		return validResponse.VisitGetEventResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetFlow operation middleware
+func (sh *strictHandler) GetFlow(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetFlowRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFlow(ctx.Request().Context(), request.(GetFlowRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFlow")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetFlowResponseObject); ok {
+		return validResponse.VisitGetFlowResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceKey operation middleware
+func (sh *strictHandler) ReplaceKey(ctx echo.Context, id ConnectionIDPath) error {
+	var request ReplaceKeyRequestObject
+
+	request.ID = id
+
+	var body ReplaceKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceKey(ctx.Request().Context(), request.(ReplaceKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceKeyResponseObject); ok {
+		return validResponse.VisitReplaceKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetKeyReport operation middleware
+func (sh *strictHandler) GetKeyReport(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetKeyReportRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetKeyReport(ctx.Request().Context(), request.(GetKeyReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetKeyReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetKeyReportResponseObject); ok {
+		return validResponse.VisitGetKeyReportResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CheckKey operation middleware
+func (sh *strictHandler) CheckKey(ctx echo.Context, id ConnectionIDPath) error {
+	var request CheckKeyRequestObject
+
+	request.ID = id
+
+	var body CheckKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckKey(ctx.Request().Context(), request.(CheckKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CheckKeyResponseObject); ok {
+		return validResponse.VisitCheckKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListLinks operation middleware
+func (sh *strictHandler) ListLinks(ctx echo.Context, id ConnectionIDPath, params ListLinksParams) error {
+	var request ListLinksRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLinks(ctx.Request().Context(), request.(ListLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListLinksResponseObject); ok {
+		return validResponse.VisitListLinksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateLink operation middleware
+func (sh *strictHandler) CreateLink(ctx echo.Context, id ConnectionIDPath) error {
+	var request CreateLinkRequestObject
+
+	request.ID = id
+
+	var body CreateLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateLink(ctx.Request().Context(), request.(CreateLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateLinkResponseObject); ok {
+		return validResponse.VisitCreateLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetractLink operation middleware
+func (sh *strictHandler) RetractLink(ctx echo.Context, id ConnectionIDPath, link string) error {
+	var request RetractLinkRequestObject
+
+	request.ID = id
+	request.Link = link
+
+	var body RetractLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetractLink(ctx.Request().Context(), request.(RetractLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetractLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetractLinkResponseObject); ok {
+		return validResponse.VisitRetractLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetConnectionLog operation middleware
+func (sh *strictHandler) GetConnectionLog(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetConnectionLogRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetConnectionLog(ctx.Request().Context(), request.(GetConnectionLogRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetConnectionLog")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetConnectionLogResponseObject); ok {
+		return validResponse.VisitGetConnectionLogResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetMapping operation middleware
+func (sh *strictHandler) GetMapping(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetMappingRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMapping(ctx.Request().Context(), request.(GetMappingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMapping")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMappingResponseObject); ok {
+		return validResponse.VisitGetMappingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeMapping operation middleware
+func (sh *strictHandler) ChangeMapping(ctx echo.Context, id ConnectionIDPath) error {
+	var request ChangeMappingRequestObject
+
+	request.ID = id
+
+	var body ChangeMappingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeMapping(ctx.Request().Context(), request.(ChangeMappingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeMapping")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeMappingResponseObject); ok {
+		return validResponse.VisitChangeMappingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PauseConnection operation middleware
+func (sh *strictHandler) PauseConnection(ctx echo.Context, id ConnectionIDPath) error {
+	var request PauseConnectionRequestObject
+
+	request.ID = id
+
+	var body PauseConnectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseConnection(ctx.Request().Context(), request.(PauseConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PauseConnectionResponseObject); ok {
+		return validResponse.VisitPauseConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetQuarantine operation middleware
+func (sh *strictHandler) GetQuarantine(ctx echo.Context, id ConnectionIDPath, params GetQuarantineParams) error {
+	var request GetQuarantineRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetQuarantine(ctx.Request().Context(), request.(GetQuarantineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetQuarantine")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetQuarantineResponseObject); ok {
+		return validResponse.VisitGetQuarantineResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// Reprocess operation middleware
+func (sh *strictHandler) Reprocess(ctx echo.Context, id ConnectionIDPath) error {
+	var request ReprocessRequestObject
+
+	request.ID = id
+
+	var body ReprocessJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Reprocess(ctx.Request().Context(), request.(ReprocessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Reprocess")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReprocessResponseObject); ok {
+		return validResponse.VisitReprocessResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeConnection operation middleware
+func (sh *strictHandler) ResumeConnection(ctx echo.Context, id ConnectionIDPath) error {
+	var request ResumeConnectionRequestObject
+
+	request.ID = id
+
+	var body ResumeConnectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeConnection(ctx.Request().Context(), request.(ResumeConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeConnectionResponseObject); ok {
+		return validResponse.VisitResumeConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSuggestions operation middleware
+func (sh *strictHandler) ListSuggestions(ctx echo.Context, id ConnectionIDPath, params ListSuggestionsParams) error {
+	var request ListSuggestionsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSuggestions(ctx.Request().Context(), request.(ListSuggestionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSuggestions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSuggestionsResponseObject); ok {
+		return validResponse.VisitListSuggestionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AcceptSuggestion operation middleware
+func (sh *strictHandler) AcceptSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string) error {
+	var request AcceptSuggestionRequestObject
+
+	request.ID = id
+	request.Suggestion = suggestion
+
+	var body AcceptSuggestionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptSuggestion(ctx.Request().Context(), request.(AcceptSuggestionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptSuggestion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcceptSuggestionResponseObject); ok {
+		return validResponse.VisitAcceptSuggestionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RejectSuggestion operation middleware
+func (sh *strictHandler) RejectSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string) error {
+	var request RejectSuggestionRequestObject
+
+	request.ID = id
+	request.Suggestion = suggestion
+
+	var body RejectSuggestionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RejectSuggestion(ctx.Request().Context(), request.(RejectSuggestionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RejectSuggestion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RejectSuggestionResponseObject); ok {
+		return validResponse.VisitRejectSuggestionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetSync operation middleware
 func (sh *strictHandler) GetSync(ctx echo.Context, id ConnectionIDPath) error {
 	var request GetSyncRequestObject
@@ -3961,6 +7408,79 @@ func (sh *strictHandler) UpdateSync(ctx echo.Context, id ConnectionIDPath) error
 	return nil
 }
 
+// UploadUserAids operation middleware
+func (sh *strictHandler) UploadUserAids(ctx echo.Context, id ConnectionIDPath) error {
+	var request UploadUserAidsRequestObject
+
+	request.ID = id
+
+	var body UploadUserAidsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadUserAids(ctx.Request().Context(), request.(UploadUserAidsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadUserAids")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UploadUserAidsResponseObject); ok {
+		return validResponse.VisitUploadUserAidsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhookEndpoint operation middleware
+func (sh *strictHandler) GetWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetWebhookEndpointRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhookEndpoint(ctx.Request().Context(), request.(GetWebhookEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhookEndpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookEndpointResponseObject); ok {
+		return validResponse.VisitGetWebhookEndpointResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // RegisterWebhookEndpoint operation middleware
 func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error {
 	var request RegisterWebhookEndpointRequestObject
@@ -3980,6 +7500,127 @@ func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id Connection
 		return err
 	} else if validResponse, ok := response.(RegisterWebhookEndpointResponseObject); ok {
 		return validResponse.VisitRegisterWebhookEndpointResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CheckWebhookEndpoint operation middleware
+func (sh *strictHandler) CheckWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error {
+	var request CheckWebhookEndpointRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckWebhookEndpoint(ctx.Request().Context(), request.(CheckWebhookEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckWebhookEndpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CheckWebhookEndpointResponseObject); ok {
+		return validResponse.VisitCheckWebhookEndpointResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id ConnectionIDPath) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.ID = id
+
+	var body RotateWebhookSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetWebhookSecret operation middleware
+func (sh *strictHandler) SetWebhookSecret(ctx echo.Context, id ConnectionIDPath) error {
+	var request SetWebhookSecretRequestObject
+
+	request.ID = id
+
+	var body SetWebhookSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetWebhookSecret(ctx.Request().Context(), request.(SetWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetWebhookSecretResponseObject); ok {
+		return validResponse.VisitSetWebhookSecretResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4030,6 +7671,79 @@ func (sh *strictHandler) GetCycle(ctx echo.Context, id string) error {
 		return err
 	} else if validResponse, ok := response.(GetCycleResponseObject); ok {
 		return validResponse.VisitGetCycleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListDeadLetters operation middleware
+func (sh *strictHandler) ListDeadLetters(ctx echo.Context, params ListDeadLettersParams) error {
+	var request ListDeadLettersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDeadLetters(ctx.Request().Context(), request.(ListDeadLettersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDeadLetters")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDeadLettersResponseObject); ok {
+		return validResponse.VisitListDeadLettersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListEvents operation middleware
+func (sh *strictHandler) ListEvents(ctx echo.Context, params ListEventsParams) error {
+	var request ListEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEvents(ctx.Request().Context(), request.(ListEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
+		return validResponse.VisitListEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetIngestHealth operation middleware
+func (sh *strictHandler) GetIngestHealth(ctx echo.Context) error {
+	var request GetIngestHealthRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetIngestHealth(ctx.Request().Context(), request.(GetIngestHealthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetIngestHealth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetIngestHealthResponseObject); ok {
+		return validResponse.VisitGetIngestHealthResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4106,6 +7820,31 @@ func (sh *strictHandler) GetManifest(ctx echo.Context, caseID CaseIDPath, params
 		return err
 	} else if validResponse, ok := response.(GetManifestResponseObject); ok {
 		return validResponse.VisitGetManifestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListReplays operation middleware
+func (sh *strictHandler) ListReplays(ctx echo.Context, params ListReplaysParams) error {
+	var request ListReplaysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReplays(ctx.Request().Context(), request.(ListReplaysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReplays")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListReplaysResponseObject); ok {
+		return validResponse.VisitListReplaysResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

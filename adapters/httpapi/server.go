@@ -72,6 +72,10 @@ type Services struct {
 	Decisions   Decisions
 	Reconcile   Reconcile
 	Sources     Sources
+	Connecting  Connecting
+	Mapping     Mapping
+	Operate     Operate
+	Replays     Replays
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.

@@ -22,7 +22,13 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	var rows []factRow
 	var reads []readRow
 	var owners []ownerRow
+	var told []telling
+	var key string
+	if err := tx.WithContext(ctx).Raw(`SELECT user_id_key FROM connections WHERE id = ?`, connectionID).Scan(&key).Error; err != nil {
+		return observed{}, wrap(err)
+	}
 	for _, o := range objects {
+		told = append(told, telling{connectionID, key, lineage(o), o.Facts, nil})
 		if w := o.Owner; w != nil {
 			owners = append(owners, ownerRow{w.Charge, w.Customer, w.Invoice, w.OwnInvoice})
 		}
@@ -43,6 +49,9 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	if err != nil {
 		return out, err
 	}
+	if _, err := bookTellings(ctx, tx, told, at); err != nil {
+		return out, err
+	}
 	reads, err = stillNeeded(ctx, tx, connectionID, reads)
 	if err != nil {
 		return out, err
@@ -61,8 +70,7 @@ func (q *queue) bookObserved(ctx context.Context, tx *gorm.DB, rows []factRow, a
 	if err != nil {
 		return observed{}, err
 	}
-	_, err = bookLinks(ctx, tx, fresh)
-	return observed{facts: len(fresh), duplicates: len(rows) - len(fresh), beyond: told - len(rows)}, err
+	return observed{facts: len(fresh), duplicates: len(rows) - len(fresh), beyond: told - len(rows)}, nil
 }
 
 type ownerRow struct {

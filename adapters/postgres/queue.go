@@ -41,7 +41,7 @@ func (q queueTx) Take(ctx context.Context, limit int) ([]ingest.PendingEvent, er
 			SELECT seq, connection_id, event_id, created FROM event_processing
 			WHERE status = 'pending' AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.id = connection_id AND c.paused)
 			ORDER BY seq LIMIT ? FOR UPDATE SKIP LOCKED)
-		SELECT b.connection_id, b.event_id, b.created, e.sealed_body, c.user_id_key
+		SELECT b.connection_id, b.event_id, b.created, e.sealed_body, c.user_id_key, c.map_by_email, c.map_by_domain
 		FROM batch b
 		JOIN LATERAL (SELECT sealed_body FROM stripe_events e
 			WHERE e.connection_id = b.connection_id AND e.event_id = b.event_id AND e.created = b.created LIMIT 1) e ON true
@@ -66,8 +66,6 @@ type factRow struct {
 	EffectiveAt    time.Time  `json:"effective_at"`
 	EventID        string     `json:"event_id"`
 	Detail         factDetail `json:"detail"`
-	UserID         string     `json:"-"`
-	PreviousUserID string     `json:"-"`
 	// live is a fact of an event; the others were read off objects.
 	live bool
 	fact reward.Fact
@@ -86,7 +84,7 @@ func rowOf(connectionID, eventID string, f reward.Fact) factRow {
 		ConnectionID: connectionID, FactKey: f.Key, Kind: f.Kind.String(), IsReward: f.IsReward, ObjectID: f.ObjectID,
 		CustomerID: f.Customer, SubscriptionID: f.Subscription, InvoiceID: f.Invoice, ChargeID: f.Charge,
 		AmountMinor: f.Amount, Currency: f.Currency, EffectiveAt: f.EffectiveAt.UTC(), EventID: eventID,
-		UserID: f.UserID, PreviousUserID: f.PreviousUserID, fact: f,
+		fact:   f,
 		Detail: factDetail{UserID: f.UserID, MRRBefore: f.MRRBefore, MRRAfter: f.MRRAfter, Flags: f.Flags},
 	}
 }
@@ -121,7 +119,7 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 		return booked, err
 	}
 	booked.Facts, booked.Duplicates = len(fresh), len(rows)-len(fresh)
-	if booked.Links, err = bookLinks(ctx, q.tx, fresh); err != nil {
+	if booked.Links, err = bookLinks(ctx, q.tx, outcomes, at); err != nil {
 		return booked, err
 	}
 	if err := askReads(ctx, q.tx, reads, at); err != nil {
@@ -181,80 +179,6 @@ func (q *queue) bookFacts(ctx context.Context, tx *gorm.DB, rows []factRow, at t
 	return fresh, wrap(err)
 }
 
-// bookLinks derives the customer links from new mapping facts.
-func bookLinks(ctx context.Context, tx *gorm.DB, fresh []factRow) (int, error) {
-	type link struct {
-		ConnectionID string    `json:"connection_id"`
-		CustomerID   string    `json:"customer_id"`
-		UserID       string    `json:"user_id"`
-		ValidFrom    time.Time `json:"valid_from"`
-		EventID      string    `json:"event_id"`
-		Inferred     bool      `json:"inferred"`
-	}
-	var links []link
-	for _, f := range fresh {
-		if f.Kind != reward.CustomerMapping.String() {
-			continue
-		}
-		links = append(links, link{f.ConnectionID, f.CustomerID, f.UserID, f.EffectiveAt, f.EventID, !f.live})
-		if f.live {
-			if err := dropInferred(ctx, tx, f); err != nil {
-				return 0, err
-			}
-		}
-	}
-	if len(links) == 0 {
-		return 0, nil
-	}
-	doc, err := json.Marshal(links)
-	if err != nil {
-		return 0, err
-	}
-	res := tx.WithContext(ctx).Exec(`
-		INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id)
-		SELECT connection_id, customer_id, user_id, valid_from, event_id
-		FROM jsonb_to_recordset(?::jsonb) AS l(connection_id text, customer_id text, user_id text, valid_from timestamptz, event_id text, inferred boolean)
-		WHERE NOT inferred OR NOT EXISTS ( -- what a customer's metadata say today is no news beside its events
-			SELECT 1 FROM customer_links k WHERE k.connection_id = l.connection_id AND k.customer_id = l.customer_id)
-		ON CONFLICT DO NOTHING`, string(doc))
-	if res.Error != nil {
-		return 0, wrap(res.Error)
-	}
-	for _, f := range fresh {
-		if err := bookPrevious(ctx, tx, f); err != nil {
-			return 0, err
-		}
-	}
-	return int(res.RowsAffected), nil
-}
-
-// dropInferred removes the link that was read off a customer when the first change after
-// it, as its event tells it, began with another user: the customer was read later than
-// it was changed.
-func dropInferred(ctx context.Context, tx *gorm.DB, f factRow) error {
-	return wrap(tx.WithContext(ctx).Exec(`
-		DELETE FROM customer_links i WHERE connection_id = @connection AND customer_id = @customer AND valid_from < @at
-			AND (event_id LIKE 'bf:%' OR event_id LIKE 'read:%') AND user_id <> @previous
-			AND NOT EXISTS (SELECT 1 FROM customer_links k WHERE k.connection_id = @connection AND k.customer_id = @customer
-				AND k.valid_from > i.valid_from AND k.valid_from < @at)`,
-		map[string]any{"connection": f.ConnectionID, "customer": f.CustomerID, "previous": f.PreviousUserID, "at": f.EffectiveAt}).Error)
-}
-
-// bookPrevious keeps what the earliest known change tells of the time before it: whose
-// the customer was. That link reaches back to the beginning, so that earlier revenue
-// stays with the earlier user although nobody told us when it began.
-func bookPrevious(ctx context.Context, tx *gorm.DB, f factRow) error {
-	if f.PreviousUserID == "" {
-		return nil
-	}
-	return wrap(tx.WithContext(ctx).Exec(`
-		INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id)
-		SELECT @connection, @customer, @previous, 'epoch', @event WHERE NOT EXISTS (
-			SELECT 1 FROM customer_links WHERE connection_id = @connection AND customer_id = @customer AND valid_from > 'epoch' AND valid_from < @at)
-		ON CONFLICT (connection_id, customer_id, valid_from) DO UPDATE SET user_id = excluded.user_id, event_id = excluded.event_id`,
-		map[string]any{"connection": f.ConnectionID, "customer": f.CustomerID, "previous": f.PreviousUserID, "event": f.EventID, "at": f.EffectiveAt}).Error)
-}
-
 type readRow struct{ ConnectionID, Object, ObjectID, Reason string }
 
 // askReads queues reads; one that was done is asked again, because its object changed.
@@ -289,7 +213,7 @@ func markEvents(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome, at 
 		return err
 	}
 	return wrap(tx.WithContext(ctx).Exec(`
-		UPDATE event_processing p SET status = m.status, reason = m.reason, processed_at = ?
+		UPDATE event_processing p SET status = m.status, reason = m.reason, processed_at = ?, attempts = p.attempts + 1
 		FROM jsonb_to_recordset(?::jsonb) AS m(connection_id text, event_id text, created timestamptz, status text, reason text)
 		WHERE p.connection_id = m.connection_id AND p.event_id = m.event_id AND p.created = m.created`, at, string(doc)).Error)
 }

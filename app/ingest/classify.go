@@ -64,7 +64,7 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 		out.Status, out.Reason = Dead, "body_unreadable"
 		return out
 	}
-	got, err := reward.Classify(body, reward.Config{UserIDKey: e.UserIDKey})
+	got, err := reward.Classify(body, reward.Config{UserIDKey: e.UserIDKey, ReadEmail: e.MapByEmail || e.MapByDomain})
 	switch {
 	case err != nil:
 		out.Status, out.Reason = Dead, fault.CodeOf(err)
@@ -76,5 +76,6 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 	}
 	out.Facts = got.Facts
 	out.Reads = got.NeedsRead
+	out.Holdings, out.Aid = got.Identity.Holdings, aidOf(e, got)
 	return out
 }

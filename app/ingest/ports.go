@@ -80,6 +80,8 @@ type PendingEvent struct {
 	Created      time.Time
 	SealedBody   []byte
 	UserIDKey    string
+	// MapByEmail and MapByDomain: the connection maps by the hash of an address too.
+	MapByEmail, MapByDomain bool
 }
 
 // Outcome is what classification did with one event.
@@ -89,6 +91,10 @@ type Outcome struct {
 	Reason string
 	Facts  []reward.Fact
 	Reads  []reward.Read
+	// Holdings are whose the objects are, as their metadata happened to say.
+	Holdings []reward.Holding
+	// Aid is set for customers of connections that map by the hash of an address.
+	Aid *CustomerAid
 }
 
 // Queue hands pending events to one classifier at a time.

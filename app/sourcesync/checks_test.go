@@ -133,22 +133,30 @@ func TestRefusalsAreKeptWithTheSource(t *testing.T) {
 	require.Empty(t, w.sync("polled").Failed.Code)
 	require.Zero(t, w.health("polled").Failures)
 
-	require.NoError(t, w.Fake.RevokeKey(secret))
+	require.NoError(t, w.Fake.AddFault(stripefake.FaultRule{Kind: stripefake.FaultRateLimit, Reason: "endpoint-rate", Method: "GET", Path: "^/v1/(events|customers)$", Count: -1}))
 	var pauses []time.Duration
 	for range 8 {
 		c.advance(time.Hour)
 		out = w.sync("polled")
-		require.Equal(t, "stripe_auth", out.Failed.Code)
+		require.NotEmpty(t, out.Failed.Code)
 		pauses = append(pauses, w.health("polled").RetryAt.Sub(w.Clock.Now()))
 	}
 	minute := time.Minute
 	require.Equal(t, []time.Duration{minute, 2 * minute, 4 * minute, 8 * minute, 16 * minute, 32 * minute, time.Hour, time.Hour}, pauses)
 	h = w.health("polled")
-	require.Contains(t, h.Problem.Action, "create a new restricted key")
+	require.NotEmpty(t, h.Problem.Message)
 	require.Equal(t, w.Clock.Now(), h.Problem.At)
-	require.Empty(t, w.sync("other").Failed.Code)
 	err := w.service(nil).Refresh(t.Context(), "polled")
 	require.True(t, fault.Is(err, fault.Unavailable), "a month is not closed on half its events")
+	w.Fake.ClearFaults()
+
+	c.advance(time.Hour)
+	require.NoError(t, w.Fake.RevokeKey(secret))
+	require.Equal(t, "stripe_auth", w.sync("polled").Failed.Code)
+	require.Contains(t, w.health("polled").Problem.Action, "create a new restricted key")
+	c.advance(time.Hour)
+	require.Equal(t, "connection_paused", w.sync("polled").Skipped.Code, "a revoked key pauses the connection")
+	require.Empty(t, w.sync("other").Failed.Code)
 	require.Contains(t, w.log.String(), "stripe_auth")
 	require.NotContains(t, w.log.String(), secret)
 }

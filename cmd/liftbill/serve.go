@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/adapters/metrics"
 	"github.com/liftbill/liftbill/adapters/webui"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -40,6 +41,7 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	pages.Register(e)
 	httpapi.New(a.services(), a.log).Register(e)
+	e.GET("/metrics", echo.WrapHandler(metrics.Handler(a.operate(), a.log)))
 	listener, err := net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, "port_taken", "cannot listen on %s", a.cfg.Listen).

@@ -19,12 +19,18 @@ import (
 )
 
 func newWorker() *cobra.Command {
-	return &cobra.Command{
+	var keep int
+	cmd := &cobra.Command{
 		Use: "worker", Short: "Run the workflows and classify received events", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withApp(cmd, func(ctx context.Context, a *app) error { return a.work(ctx) })
+			return withApp(cmd, func(ctx context.Context, a *app) error {
+				go a.retain(ctx, keep)
+				return a.work(ctx)
+			})
 		},
 	}
+	cmd.Flags().IntVar(&keep, "retention-months", 0, "erase raw bodies of events that are older than this, once a day; 0 keeps all (see: liftbill retention apply --dry-run)")
+	return cmd
 }
 
 // stopTimeout lets the longest Stripe call end before the worker does.
@@ -56,6 +62,7 @@ func (a *app) work(ctx context.Context) error {
 	}
 	go a.keepSchedules(ctx, s)
 	go a.classify(ctx)
+	go a.watch(ctx)
 	a.log.InfoContext(ctx, "working", slog.Bool("stripe_live", a.cfg.StripeLive))
 	select {
 	case err := <-fatal:

@@ -63,6 +63,7 @@ func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, e
 		b.out.Anomaly = anomalyNoID
 	default:
 		see(b, obj)
+		b.identify(obj, nil)
 	}
 	return b.done(), nil
 }

@@ -97,7 +97,9 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		handle(b, payload(env.Data), payload(env.Previous))
+		obj, prev := payload(env.Data), payload(env.Previous)
+		handle(b, obj, prev)
+		b.identify(obj, prev)
 	}
 	return b.done(), nil
 }
@@ -195,4 +197,12 @@ func (b *builder) done() Classification {
 		b.out.Ignored = ignoredNoChange
 	}
 	return b.out
+}
+
+// Anomalies lists the codes that quarantine a payload. A code may be followed by a colon
+// and the details.
+func Anomalies() []string {
+	return []string{
+		anomalyNoObject, anomalyNoID, anomalyTransition, anomalyStatus, anomalyCurrency, anomalyAmount, anomalyUserID, anomalyTime,
+	}
 }

@@ -32,6 +32,8 @@ type Config struct {
 	SubscriptionOnly bool
 	// IncludeOutOfBand counts money that did not pass through Stripe as confirmed revenue.
 	IncludeOutOfBand bool
+	// ReadEmail asks for the customer's address, for connections that map by its hash.
+	ReadEmail bool
 }
 
 // DefaultUserIDKey is the metadata key used when a Config names none.
@@ -49,6 +51,8 @@ type Classification struct {
 	Anomaly string `json:"anomaly,omitempty"`
 	// Ignored is a stable code: the payload was understood and bears no fact.
 	Ignored string `json:"ignored,omitempty"`
+	// Identity says whose the objects are; it is not part of what is shown.
+	Identity Identity `json:"-"`
 }
 
 // Signal is one reward event as the command line shows it: amounts in positive
