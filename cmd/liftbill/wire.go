@@ -84,7 +84,9 @@ func (a *app) connectionKey(ctx context.Context, id string) (account.Connection,
 
 func (a *app) ingest() *ingest.Service {
 	inbox := a.db.NewInbox(a.box)
-	return &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: a.box, Clock: a.clock}
+	return &ingest.Service{
+		Endpoints: ingest.NewEndpointCache(inbox, system.Clock{}), Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: a.box, Clock: a.clock,
+	}
 }
 
 func (a *app) classifier() *ingest.Classifier {
