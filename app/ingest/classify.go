@@ -54,7 +54,14 @@ type ReadResult struct {
 }
 
 // Drain classifies until nothing is pending and returns what was booked.
-func (c *Classifier) Drain(ctx context.Context) (Booked, error) {
+func (c *Classifier) Drain(ctx context.Context) (Booked, error) { return c.until(ctx, 1) }
+
+// CatchUp classifies until a batch is not full. Events that arrive meanwhile are left
+// to the next call, so that a busy inbox is emptied in large batches and not one by one.
+func (c *Classifier) CatchUp(ctx context.Context) (Booked, error) { return c.until(ctx, batchEvents) }
+
+// until classifies batches until one has fewer events than enough.
+func (c *Classifier) until(ctx context.Context, enough int) (Booked, error) {
 	var total Booked
 	for {
 		b, err := c.Step(ctx)
@@ -62,7 +69,7 @@ func (c *Classifier) Drain(ctx context.Context) (Booked, error) {
 		total.Facts += b.Facts
 		total.Duplicates += b.Duplicates
 		total.Links += b.Links
-		if err != nil || b.Events == 0 {
+		if err != nil || b.Events < enough {
 			return total, err
 		}
 	}
@@ -88,6 +95,11 @@ func (c *Classifier) Step(ctx context.Context) (Booked, error) {
 
 func (c *Classifier) classify(e PendingEvent) Outcome {
 	out := Outcome{Event: e, Status: Processed}
+	if len(e.SealedBody) == 0 {
+		// What it said is booked since before its body was erased.
+		out.Status, out.Reason = Ignored, ReasonErased
+		return out
+	}
 	body, err := c.Box.Open(BodyContext(e.ConnectionID), e.SealedBody)
 	if err != nil {
 		out.Status, out.Reason = Dead, "body_unreadable"
