@@ -20,6 +20,7 @@ func newServe() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Serve the API, the webhook endpoint and the pages", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer quietHeap()()
 			return withApp(cmd, func(ctx context.Context, a *app) error { return a.serve(ctx) })
 		},
 	}
