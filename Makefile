@@ -11,6 +11,10 @@ MAKEFLAGS     += --no-print-directory
 DEMO_FLAGS ?=
 # Where shared test vectors lie, for `make cases`.
 CASES ?= ../shared/cases
+# How long each fuzz target runs, and how long `make kill` kills.
+FUZZTIME ?= 10m
+SECONDS  ?= 60
+SEED     ?=
 # Extra flags of `go test`, for instance: make test TEST_FLAGS='-run TestMRR -v'
 TEST_FLAGS ?=
 
@@ -76,6 +80,14 @@ test-race: go cc ## The same under the race detector
 test-e2e: build ## The tests that need the real Temporal server, a browser or the whole demo
 	scripts/test-tagged.sh e2e -count=1 -timeout 25m -p 1 $(TEST_FLAGS)
 	cd cmd/temporaldev && go vet ./... && go test ./...
+
+.PHONY: fuzz
+fuzz: go ## Run every fuzz target, one after the other (FUZZTIME=10m each)
+	FUZZTIME="$(FUZZTIME)" scripts/fuzz.sh
+
+.PHONY: kill
+kill: go ## Kill API, worker and PostgreSQL at random under load; nothing answered may be lost (SECONDS=60, SEED=n)
+	scripts/kill.sh "$(SECONDS)" $(SEED)
 
 .PHONY: simulate
 simulate: go ## Count in simulated worlds how often estimate and bill are wrong; rewrites docs/validation.md
