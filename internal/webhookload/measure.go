@@ -62,12 +62,11 @@ func (s *Stack) Measure(ctx context.Context, l Load) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	begun := time.Now()
 	out := Run{Answers: l.Run(ctx)}
 	if err := awaitClassified(ctx, conn); err != nil {
 		return out, err
 	}
-	out.Elapsed = time.Since(begun)
+	out.Elapsed = time.Since(out.Answers.begun)
 	end, err := s.cpu()
 	if err != nil {
 		return out, err

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -122,9 +121,8 @@ func (s *Stack) measurePeer(ctx context.Context, p *peer, l Load) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	begun := time.Now()
 	out := Run{Answers: l.Run(ctx)}
-	out.Elapsed = time.Since(begun)
+	out.Elapsed = out.Answers.Elapsed
 	nodeEnd, err := cpuOf(p.proc.Pid())
 	if err != nil {
 		return out, err

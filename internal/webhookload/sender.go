@@ -20,8 +20,8 @@ type Target struct {
 	Secret  string // signing secret of the endpoint
 }
 
-// sender is one connection of Stripe's. It writes requests by hand, so that the load
-// takes as little of the machine as it can from what is measured.
+// sender is one connection of Stripe's. It speaks HTTP by hand, so that the load takes as
+// little of the machine as it can from what is measured.
 type sender struct {
 	target Target
 	conn   net.Conn
@@ -34,10 +34,26 @@ type sender struct {
 // the connection is dialled anew with the next delivery.
 func (s *sender) send(ctx context.Context, script *Script, n int) (int, error) {
 	s.body = script.Event(s.body, n)
-	return s.deliver(ctx, s.body, stripefake.Sign(s.body, time.Now().Unix(), s.target.Secret))
+	s.out = appendRequest(s.out[:0], s.target, s.body)
+	return s.deliver(ctx, s.out)
 }
 
-func (s *sender) deliver(ctx context.Context, body []byte, signature string) (int, error) {
+// appendRequest writes a delivery of the body, signed now.
+func appendRequest(buf []byte, target Target, body []byte) []byte {
+	buf = append(buf, "POST "...)
+	buf = append(buf, target.Path...)
+	buf = append(buf, " HTTP/1.1\r\nHost: "...)
+	buf = append(buf, target.Address...)
+	buf = append(buf, "\r\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\nAccept: */*; q=0.5, application/xml\r\nCache-Control: no-cache\r\nContent-Type: application/json; charset=utf-8\r\nStripe-Signature: "...)
+	buf = append(buf, stripefake.Sign(body, time.Now().Unix(), target.Secret)...)
+	buf = append(buf, "\r\nContent-Length: "...)
+	buf = strconv.AppendInt(buf, int64(len(body)), 10)
+	buf = append(buf, "\r\n\r\n"...)
+	return append(buf, body...)
+}
+
+// deliver sends a request and returns the answered status.
+func (s *sender) deliver(ctx context.Context, request []byte) (int, error) {
 	if s.conn == nil {
 		conn, err := (&net.Dialer{Timeout: sendTimeout}).DialContext(ctx, "tcp", s.target.Address)
 		if err != nil {
@@ -45,7 +61,7 @@ func (s *sender) deliver(ctx context.Context, body []byte, signature string) (in
 		}
 		s.conn, s.in = conn, bufio.NewReader(conn)
 	}
-	status, err := s.exchange(body, signature)
+	status, err := s.exchange(request)
 	if err != nil {
 		s.close()
 	}
@@ -55,21 +71,11 @@ func (s *sender) deliver(ctx context.Context, body []byte, signature string) (in
 // sendTimeout is how long Stripe's side waits for an answer.
 const sendTimeout = 20 * time.Second
 
-func (s *sender) exchange(body []byte, signature string) (int, error) {
+func (s *sender) exchange(request []byte) (int, error) {
 	if err := s.conn.SetDeadline(time.Now().Add(sendTimeout)); err != nil {
 		return 0, err
 	}
-	s.out = append(s.out[:0], "POST "...)
-	s.out = append(s.out, s.target.Path...)
-	s.out = append(s.out, " HTTP/1.1\r\nHost: "...)
-	s.out = append(s.out, s.target.Address...)
-	s.out = append(s.out, "\r\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\nAccept: */*; q=0.5, application/xml\r\nCache-Control: no-cache\r\nContent-Type: application/json; charset=utf-8\r\nStripe-Signature: "...)
-	s.out = append(s.out, signature...)
-	s.out = append(s.out, "\r\nContent-Length: "...)
-	s.out = strconv.AppendInt(s.out, int64(len(body)), 10)
-	s.out = append(s.out, "\r\n\r\n"...)
-	s.out = append(s.out, body...)
-	if _, err := s.conn.Write(s.out); err != nil {
+	if _, err := s.conn.Write(request); err != nil {
 		return 0, err
 	}
 	return s.answer()
