@@ -82,6 +82,8 @@ func importPlants() []plant {
 	siblings("localstack", "adapters/localstack", self+"domain/fault", self+"adapters/system")
 	siblings("system", "adapters/system", pgx, self+"adapters/localstack")
 
+	siblings("webhookload", "internal/webhookload", self+"adapters/httpapi", self+"app/ingest", temporal)
+
 	anywhere := func(rule string, imports ...string) { add(rule, "internal/zz"+rule, "planted.go", imports...) }
 	anywhere("gorm-only-in-postgres", gorm, "gorm.io/driver/postgres")
 	anywhere("sql-only-in-postgres", pgx)
