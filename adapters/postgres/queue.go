@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -89,12 +91,15 @@ func rowOf(connectionID, eventID string, f reward.Fact) factRow {
 }
 
 // Book appends the new facts of a batch, the customer links and the reads that
-// they ask for, and marks the events, all in the caller's transaction.
+// they ask for, joins what was seen into the projections, and marks the events, all in
+// the caller's transaction.
 func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Time) (ingest.Booked, error) {
 	booked := ingest.Booked{Events: len(outcomes)}
 	var rows []factRow
 	var reads []readRow
+	seen := observed{}
 	for _, o := range outcomes {
+		seen.add(o.Event.ConnectionID, o.Seen)
 		for _, f := range o.Facts {
 			rows = append(rows, rowOf(o.Event.ConnectionID, o.Event.EventID, f))
 			if f.Charge != "" && f.Customer == "" {
@@ -113,7 +118,11 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 	if booked.Links, err = bookLinks(ctx, q.tx, fresh); err != nil {
 		return booked, err
 	}
-	if err := askReads(ctx, q.tx, reads, at); err != nil {
+	undecided, err := seen.book(ctx, q.tx.Statement.ConnPool, at)
+	if err != nil {
+		return booked, err
+	}
+	if err := askReads(ctx, q.tx, append(reads, undecided...), at); err != nil {
 		return booked, err
 	}
 	return booked, markEvents(ctx, q.tx, outcomes, at)
@@ -225,7 +234,11 @@ func bookPrevious(ctx context.Context, tx *gorm.DB, f factRow) error {
 type readRow struct{ ConnectionID, Object, ObjectID, Reason string }
 
 // askReads queues reads; one that was done is asked again, because its object changed.
+// They are locked in one order by everybody.
 func askReads(ctx context.Context, tx *gorm.DB, reads []readRow, at time.Time) error {
+	slices.SortFunc(reads, func(a, b readRow) int {
+		return cmp.Or(cmp.Compare(a.ConnectionID, b.ConnectionID), cmp.Compare(a.Object, b.Object), cmp.Compare(a.ObjectID, b.ObjectID), cmp.Compare(a.Reason, b.Reason))
+	})
 	for _, r := range reads {
 		err := tx.WithContext(ctx).Exec(`
 			INSERT INTO object_reads (connection_id, object, object_id, reason, status, requested_at) VALUES (?, ?, ?, ?, 'pending', ?)
@@ -272,7 +285,7 @@ func (q *queue) PendingReads(ctx context.Context, connectionID string, after ing
 	return out, wrap(err)
 }
 
-// FinishRead stores the charge's owner and its refunds' facts. A read that was asked
+// FinishRead stores the charge's owner, its refunds' facts and what was seen. A read that was asked
 // for again meanwhile stays pending: its object changed after it was read.
 func (q *queue) FinishRead(ctx context.Context, r ingest.PendingRead, result ingest.ReadResult, at time.Time) error {
 	err := q.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -295,9 +308,22 @@ func (q *queue) FinishRead(ctx context.Context, r ingest.PendingRead, result ing
 		if _, err := q.bookFacts(ctx, tx, rows, at); err != nil {
 			return err
 		}
-		return tx.Exec(`UPDATE object_reads SET status = ?, detail = ?, done_at = ?
+		seen := observed{}
+		for _, o := range result.Seen {
+			seen.add(r.ConnectionID, o)
+		}
+		undecided, err := seen.book(ctx, tx.Statement.ConnPool, at)
+		if err != nil {
+			return err
+		}
+		err = tx.Exec(`UPDATE object_reads SET status = ?, detail = ?, done_at = ?
 			WHERE connection_id = ? AND object = ? AND object_id = ? AND asked = ?`,
 			status, result.Failed, at, r.ConnectionID, r.Object, r.ObjectID, r.Asked).Error
+		if err != nil {
+			return err
+		}
+		// Read within the very second that it was to settle: once more, later.
+		return askReads(ctx, tx, undecided, at)
 	})
 	return wrap(err)
 }

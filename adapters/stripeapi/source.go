@@ -40,7 +40,7 @@ func (r *SourceReader) Charge(ctx context.Context, connectionID, chargeID string
 	if err := json.Unmarshal(raw, &o); err != nil || o.Object != "charge" {
 		return ingest.Charge{}, badAnswer("a charge")
 	}
-	out := ingest.Charge{ID: o.ID, Customer: string(o.Customer), Invoice: string(o.Invoice)}
+	out := ingest.Charge{ID: o.ID, Customer: string(o.Customer), Invoice: string(o.Invoice), Raw: raw}
 	if out.Invoice == "" {
 		return out, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/liftbill/liftbill/app/secret"
 	"github.com/liftbill/liftbill/app/uow"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -46,10 +47,12 @@ type PendingRead struct {
 	UserIDKey string
 }
 
-// ReadResult is what a read gave: the owner of a charge and the facts of its refunds.
+// ReadResult is what a read gave: the owner of a charge and the facts of its refunds,
+// and what the objects that were read say of themselves.
 type ReadResult struct {
 	Charge *Charge
 	Facts  []reward.Fact
+	Seen   []projection.Observation
 	Failed string
 }
 
@@ -105,6 +108,7 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 	}
 	out.Facts = got.Facts
 	out.Reads = got.NeedsRead
+	out.Seen = projection.Observe(got)
 	return out
 }
 
@@ -136,6 +140,7 @@ func (c *Classifier) ReadPending(ctx context.Context, connectionID string) (int,
 }
 
 func (c *Classifier) read(ctx context.Context, r PendingRead) (ReadResult, error) {
+	readAt := c.Clock.Now() // before the request: the answer is not older
 	charge, err := c.Source.Charge(ctx, r.ConnectionID, r.ObjectID)
 	if fault.Is(err, fault.NotFound) {
 		return ReadResult{Failed: "the charge does not exist at Stripe"}, nil
@@ -148,6 +153,13 @@ func (c *Classifier) read(ctx context.Context, r PendingRead) (ReadResult, error
 		return ReadResult{}, err
 	}
 	result := ReadResult{Charge: &charge}
+	if len(charge.Raw) > 0 {
+		got, err := reward.ClassifyObject(charge.Raw, readAt, reward.Config{UserIDKey: r.UserIDKey})
+		if err != nil {
+			return ReadResult{}, err
+		}
+		result.Seen = append(result.Seen, projection.Observe(got))
+	}
 	for _, raw := range refunds {
 		got, err := reward.ClassifyObject(raw, c.Clock.Now(), reward.Config{UserIDKey: r.UserIDKey})
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -89,6 +90,8 @@ type Outcome struct {
 	Reason string
 	Facts  []reward.Fact
 	Reads  []reward.Read
+	// Seen is what the event says of its object.
+	Seen projection.Observation
 }
 
 // Queue hands pending events to one classifier at a time.
@@ -96,7 +99,7 @@ type Queue interface {
 	// Take locks up to limit pending events, oldest first, until the transaction ends.
 	Take(ctx context.Context, limit int) ([]PendingEvent, error)
 	// Book appends the facts of the outcomes that are new by natural key, writes the
-	// customer links, and marks the events.
+	// customer links, joins what was seen into the projections, and marks the events.
 	Book(ctx context.Context, outcomes []Outcome, at time.Time) (Booked, error)
 }
 
@@ -112,6 +115,8 @@ type Booked struct {
 type Charge struct {
 	ID, Customer, Invoice string
 	OwnInvoice            bool
+	// Raw is the charge as Stripe's JSON.
+	Raw []byte
 }
 
 // SourceReader reads a source account. It cannot write.

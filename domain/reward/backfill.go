@@ -18,9 +18,10 @@ var objectReaders = map[string]func(b *builder, obj node){
 
 // ClassifyObject derives the facts that a present-day object (subscription, invoice,
 // refund, dispute, credit_note, customer) proves, under the keys its events would
-// have had. It serves backfill and re-reads; seenAt stands in for times that the
-// object does not carry. What only an event can tell (upgrades, failures, pauses) is
-// not reconstructed.
+// have had, and reads the object itself (Seen), also of kinds that prove no fact. It
+// serves backfill and re-reads; seenAt stands in for times that the object does not
+// carry and is the time of Seen. What only an event can tell (upgrades, failures,
+// pauses) is not reconstructed.
 func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, error) {
 	obj, err := decodeNode(raw)
 	if err != nil {
@@ -31,14 +32,16 @@ func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, e
 		Livemode: obj.truth("livemode"), Customer: obj.id("customer"), Data: raw,
 	}
 	b := &builder{cfg: cfg, at: seenAt.UTC(), seen: true, out: Classification{Envelope: env, Signals: []Signal{}, Facts: []Fact{}}}
-	see, known := objectReaders[env.ObjectType]
+	b.out.Seen.ReadAt = b.at
+	b.see(obj, nil)
+	read, known := objectReaders[env.ObjectType]
 	switch {
 	case !known:
 		b.out.Ignored = ignoredType
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		see(b, obj)
+		read(b, obj)
 	}
 	return b.done(), nil
 }
@@ -47,7 +50,7 @@ func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, e
 // one that has ended is left to its paid invoices: the object no longer tells whether
 // it was ever active.
 func subscriptionSeen(b *builder, obj node) {
-	c := born(obj)
+	c := b.born(obj)
 	s := c.now
 	if !b.checkStatus(c) {
 		return

@@ -79,12 +79,26 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 		return Classification{}, err
 	}
 	b := &builder{cfg: cfg, at: env.Created, out: Classification{Envelope: env, Signals: []Signal{}, Facts: []Fact{}}}
-	handle, known := handlers[env.Type]
 	switch {
 	case env.Thin:
 		b.out.Ignored = ignoredThin
 	case env.Object != "" && env.Object != "event":
 		b.out.Ignored = ignoredNotEvent
+	default:
+		b.readPayload(env)
+	}
+	return b.done(), nil
+}
+
+// readPayload decodes the object once, for the facts and for whoever follows objects.
+func (b *builder) readPayload(env Envelope) {
+	handle, known := handlers[env.Type]
+	if !known && (!followed[env.ObjectType] || unstable[env.Type]) {
+		b.out.Ignored = ignoredType
+		return
+	}
+	obj, prev := payload(env.Data), payload(env.Previous)
+	switch {
 	case !known:
 		b.out.Ignored = ignoredType
 	case env.Data == nil:
@@ -92,9 +106,9 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		handle(b, payload(env.Data), payload(env.Previous))
+		handle(b, obj, prev)
 	}
-	return b.done(), nil
+	b.see(obj, prev)
 }
 
 // payload decodes a part that the envelope has cut out; a missing one is empty.
@@ -113,7 +127,9 @@ type builder struct {
 	at time.Time
 	// seen is set when an object is read instead of an event.
 	seen bool
-	out  Classification
+	// now and prev are the payload's subscription and what it was before, once they are read.
+	now, prev *SubscriptionState
+	out       Classification
 }
 
 func (b *builder) userIDKey() string { return firstText(b.cfg.UserIDKey, DefaultUserIDKey) }

@@ -47,6 +47,8 @@ type Classification struct {
 	Anomaly string `json:"anomaly,omitempty"`
 	// Ignored is a stable code: the payload was understood and bears no fact.
 	Ignored string `json:"ignored,omitempty"`
+	// Seen is the object itself, whether it bears a fact or not.
+	Seen Seen `json:"-"`
 }
 
 // Signal is one reward event as the command line shows it: amounts in positive
