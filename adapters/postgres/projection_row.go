@@ -165,6 +165,7 @@ func subscriptionOfLists(r *subscriptionRow, o *projection.Object[projection.Sub
 			return err
 		}
 	}
+	r.view.Items, r.view.Discounts = orNil(r.view.Items), orNil(r.view.Discounts)
 	r.view.PriceIDs, r.view.ProductIDs = split(r.prices), split(r.products)
 	o.Points = projection.PointsOf(entries)
 	return nil
@@ -175,6 +176,14 @@ func split(s string) []string {
 		return nil
 	}
 	return strings.Split(s, listMark)
+}
+
+// orNil reads an empty list as none, as the domain writes it.
+func orNil[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 // notNil writes an empty list as [].

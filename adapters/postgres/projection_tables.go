@@ -186,6 +186,15 @@ func (t *projectionTable[V]) has(name string) bool {
 	return false
 }
 
+// names are the columns.
+func (t *projectionTable[V]) names() []string {
+	out := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		out[i] = c.name
+	}
+	return out
+}
+
 // fields are pointers to what the columns hold, in their order.
 func (t *projectionTable[V]) fields(r *projected[V]) []any {
 	out := make([]any, len(t.columns))

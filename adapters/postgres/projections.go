@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -35,6 +36,9 @@ func (o observed) book(ctx context.Context, tx gorm.ConnPool, at time.Time) ([]r
 	reads := map[string]*projection.Set{}
 	for connectionID, s := range o {
 		reads[connectionID] = s.reads
+	}
+	if err := shareProjections(ctx, tx, slices.Sorted(maps.Keys(o))); err != nil {
+		return nil, err
 	}
 	if err := remember(ctx, tx, reads); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ func subscriptionOf(s reward.SubscriptionState) Subscription {
 		CancelAt: seconds(s.CancelAt), CanceledAt: seconds(s.CanceledAt), EndedAt: seconds(s.EndedAt), CancelAtTermEnd: s.CancelAtPeriodEnd,
 		CancelReason: s.CancellationReason, CollectionMethod: s.CollectionMethod, CollectionPaused: s.CollectionPaused,
 		DaysUntilDue: s.DaysUntilDue, NextPendingInvoiceAt: seconds(s.NextPendingInvoiceAt), LatestInvoice: s.LatestInvoice,
-		HasPaymentMethod: s.HasPaymentMethod, PaymentMethod: s.PaymentMethod, Items: make([]Item, 0, len(s.Items)),
+		HasPaymentMethod: s.HasPaymentMethod, PaymentMethod: s.PaymentMethod,
 	}
 	for _, i := range s.Items {
 		item := Item{

@@ -22,7 +22,7 @@ func NewSet() *Set {
 	}
 }
 
-// Add joins an observation.
+// Add joins an observation: a state of one object, whether of one payload or of many.
 func (s *Set) Add(o Observation) {
 	switch {
 	case o.Customer != nil:
