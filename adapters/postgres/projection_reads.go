@@ -96,7 +96,7 @@ func observationOf(object string, state []byte) (projection.Observation, error) 
 
 // askProducts queues the products whose names the batch's subscriptions need and nobody
 // has told: a webhook names a product by its ID only.
-func askProducts(ctx context.Context, tx gorm.ConnPool, seen observed, at time.Time) error {
+func askProducts(ctx context.Context, tx gorm.ConnPool, seen seenObjects, at time.Time) error {
 	missing := map[rowKey]bool{}
 	for connectionID, sets := range seen {
 		for _, o := range sets.all.Subscriptions {

@@ -142,7 +142,7 @@ func (r *rebuild) collect(ctx context.Context) error {
 
 // events joins one page behind seq and returns the last one's.
 func (r *rebuild) events(ctx context.Context, after int64) (int64, error) {
-	seen := observed{}
+	seen := seenObjects{}
 	var seqs []int64
 	err := query(ctx, r.tx, `SELECT p.seq, p.connection_id, p.event_id, p.created, e.sealed_body, c.user_id_key
 		FROM event_processing p
@@ -176,7 +176,7 @@ func (r *rebuild) events(ctx context.Context, after int64) (int64, error) {
 
 // reads joins one page of what was read and is new to this run.
 func (r *rebuild) reads(ctx context.Context) (more bool, err error) {
-	seen := observed{}
+	seen := seenObjects{}
 	var objects, ids, digests []string
 	err = query(ctx, r.tx, `SELECT s.object, s.id, s.state::text, md5(s.state::text) FROM stripe_object_reads s
 		WHERE s.connection_id = $1 AND NOT EXISTS (SELECT 1 FROM rebuild_reads d WHERE d.object = s.object AND d.id = s.id AND d.digest = md5(s.state::text))

@@ -12,13 +12,13 @@ import (
 	"github.com/liftbill/liftbill/domain/projection"
 )
 
-// observed are the observations of one batch, by connection.
-type observed map[string]*sightings
+// seenObjects are the observations of one batch, by connection.
+type seenObjects map[string]*sightings
 
 // sightings are one connection's: all of them, and those that no stored event repeats.
 type sightings struct{ all, reads *projection.Set }
 
-func (o observed) add(connectionID string, seen projection.Observation) {
+func (o seenObjects) add(connectionID string, seen projection.Observation) {
 	s := o[connectionID]
 	if s == nil {
 		s = &sightings{projection.NewSet(), projection.NewSet()}
@@ -32,7 +32,7 @@ func (o observed) add(connectionID string, seen projection.Observation) {
 
 // book joins a batch into the projections and returns the objects that have to be read
 // to know which of their versions is the last.
-func (o observed) book(ctx context.Context, tx gorm.ConnPool, at time.Time) ([]readRow, error) {
+func (o seenObjects) book(ctx context.Context, tx gorm.ConnPool, at time.Time) ([]readRow, error) {
 	reads := map[string]*projection.Set{}
 	for connectionID, s := range o {
 		reads[connectionID] = s.reads
@@ -64,7 +64,7 @@ type projector struct {
 var current = projector{subscriptionsTable, invoicesTable, chargesTable, disputesTable, productsTable, customersTable}
 
 // project joins a batch into the tables, in one order of tables and keys for everybody.
-func (p projector) project(ctx context.Context, tx gorm.ConnPool, seen observed) ([]readRow, error) {
+func (p projector) project(ctx context.Context, tx gorm.ConnPool, seen seenObjects) ([]readRow, error) {
 	b := &projectBatch{tx: tx, seen: seen, named: map[rowKey]bool{}}
 	for _, step := range []func() error{
 		func() error { return apply(ctx, b, p.subscriptions) },
@@ -89,7 +89,7 @@ type rowKey struct{ connection, id string }
 // projectBatch carries one batch from table to table.
 type projectBatch struct {
 	tx   gorm.ConnPool
-	seen observed
+	seen seenObjects
 	// named are customers whom a row names that was stored before: they have been added.
 	named map[rowKey]bool
 	reads []readRow

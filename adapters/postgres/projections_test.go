@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/liftbill/liftbill/adapters/postgres"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
@@ -59,18 +57,7 @@ func requireSame(t *testing.T, want, got map[string]string, hint string) {
 // book joins observations as the classifier does, in one batch.
 func (w *world) book(connection string, seen ...projection.Observation) {
 	w.t.Helper()
-	require.NoError(w.t, tryBook(w.ctx, w.db, connection, seen))
-}
-
-func tryBook(ctx context.Context, db *postgres.DB, connection string, seen []projection.Observation) error {
-	outcomes := make([]ingest.Outcome, len(seen))
-	for i, o := range seen {
-		outcomes[i] = ingest.Outcome{Event: ingest.PendingEvent{ConnectionID: connection, EventID: fmt.Sprint(i), Created: now}, Status: ingest.Processed, Seen: o}
-	}
-	return db.Classification().Do(ctx, func(ctx context.Context, st ingest.Stores) error {
-		_, err := st.Queue.Book(ctx, outcomes, now)
-		return err
-	})
+	require.NoError(w.t, w.db.BookSeen(w.ctx, connection, now, seen...))
 }
 
 // observations are what events say, in their order.
@@ -109,7 +96,7 @@ func TestLivesConverge(t *testing.T) {
 		for range 4 {
 			wg.Go(func() {
 				for b := range batches {
-					errs <- tryBook(w.ctx, w.db, connection, b)
+					errs <- w.db.BookSeen(w.ctx, connection, now, b...)
 				}
 			})
 		}

@@ -97,7 +97,7 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 	booked := ingest.Booked{Events: len(outcomes)}
 	var rows []factRow
 	var reads []readRow
-	seen := observed{}
+	seen := seenObjects{}
 	for _, o := range outcomes {
 		seen.add(o.Event.ConnectionID, o.Seen)
 		for _, f := range o.Facts {
@@ -308,7 +308,7 @@ func (q *queue) FinishRead(ctx context.Context, r ingest.PendingRead, result ing
 		if _, err := q.bookFacts(ctx, tx, rows, at); err != nil {
 			return err
 		}
-		seen := observed{}
+		seen := seenObjects{}
 		for _, o := range result.Seen {
 			seen.add(r.ConnectionID, o)
 		}

@@ -50,7 +50,7 @@ func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, e
 // one that has ended is left to its paid invoices: the object no longer tells whether
 // it was ever active.
 func subscriptionSeen(b *builder, obj node) {
-	c := b.born(obj)
+	c := b.start(obj)
 	s := c.now
 	if !b.checkStatus(c) {
 		return

@@ -170,17 +170,16 @@ func sight[T any](obj, prev node, gone bool, of func(node) T) *Sight[T] {
 // object; undo restores it.
 func (n node) apply(patch node) (undo func()) {
 	was := make(node, len(patch))
-	for k, v := range patch {
+	for k := range patch {
+		sub, base := patch.obj(k), n.obj(k)
 		old, had := n[k]
 		if had {
 			was[k] = old
 		}
-		sub, isObj := v.(map[string]any)
-		base, baseObj := old.(map[string]any)
-		if isObj && baseObj {
-			v = map[string]any(node(base).overlay(sub))
+		n[k] = patch[k]
+		if sub != nil && base != nil {
+			n[k] = map[string]any(base.overlay(sub))
 		}
-		n[k] = v
 	}
 	return func() {
 		for k := range patch {
@@ -355,10 +354,11 @@ func appendDiscounts(out []Discount, holder node) []Discount {
 	if d := holder.obj("discount"); len(d) > 0 {
 		return append(out, discountOf(d))
 	}
-	list, ids := holder.list("discounts"), holder["discounts"]
+	list := holder.list("discounts")
+	names, bare := holder["discounts"].([]any)
 	for k, d := range list {
 		one := discountOf(d)
-		if names, ok := ids.([]any); ok && len(d) == 0 {
+		if bare && len(d) == 0 {
 			one.ID, _ = names[k].(string) // only named
 		}
 		out = append(out, one)

@@ -33,8 +33,8 @@ func (b *builder) subscription(obj node) SubscriptionState {
 	return *b.now
 }
 
-// born is a change from nothing.
-func (b *builder) born(obj node) change {
+// start is a change from nothing.
+func (b *builder) start(obj node) change {
 	now := b.subscription(obj)
 	return change{prev: SubscriptionState{MRR: noMRR(now.Currency)}, now: now}
 }
@@ -61,7 +61,7 @@ func previousOf(obj, prev node) node {
 }
 
 func subscriptionCreated(b *builder, obj, _ node) {
-	c := b.born(obj)
+	c := b.start(obj)
 	switch c.now.Status {
 	case Trialing:
 		trialStarted(b, c)
@@ -251,7 +251,7 @@ func ended(b *builder, now SubscriptionState) {
 // subscriptionPaused is the twin of an update to status paused, which Stripe reaches
 // when a trial ends without a payment method.
 func subscriptionPaused(b *builder, obj, _ node) {
-	c := b.born(obj)
+	c := b.start(obj)
 	if !c.now.TrialEnd.IsZero() {
 		c.prev.Status = Trialing
 		trialExpired(b, c)
@@ -261,7 +261,7 @@ func subscriptionPaused(b *builder, obj, _ node) {
 
 // subscriptionResumed is the twin of an update from paused.
 func subscriptionResumed(b *builder, obj, _ node) {
-	c := b.born(obj)
+	c := b.start(obj)
 	c.prev.Status = Paused
 	for _, do := range statusSteps[Paused][c.now.Status] {
 		do(b, c)
@@ -269,6 +269,6 @@ func subscriptionResumed(b *builder, obj, _ node) {
 }
 
 func subscriptionTrialWillEnd(b *builder, obj, _ node) {
-	c := b.born(obj)
+	c := b.start(obj)
 	b.both(c.fact(TrialWillEnd, KeyOf(TrialWillEnd, c.now.ID, unix(c.now.TrialEnd))), Signal{})
 }
