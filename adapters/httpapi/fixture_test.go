@@ -40,6 +40,7 @@ type fakes struct {
 	events      func(reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	accounts    []reconcile.Overview
 	connections []account.Connection
+	customers   httpapi.Customers
 	ready       error
 }
 
@@ -108,7 +109,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, ParseDecisions: lines,
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, ParseDecisions: lines,
 		Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

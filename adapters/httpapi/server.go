@@ -60,6 +60,7 @@ type Services struct {
 	Ingest      Ingest
 	Decisions   Decisions
 	Reconcile   Reconcile
+	Customers   Customers
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.

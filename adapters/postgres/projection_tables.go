@@ -134,13 +134,12 @@ func (t *projectionTable[V]) named(name string) *projectionTable[V] {
 //
 // write stores joined rows, which are locked.
 func (t *projectionTable[V]) statements(name string) projectionSQL {
-	var names, arrays, values, reads, sets, steadySets []string
+	var names, arrays, values, sets, steadySets []string
 	for i, c := range t.columns {
-		array, write, read := c.form.travels()
+		array, write, _ := c.form.travels()
 		names = append(names, c.name)
 		arrays = append(arrays, fmt.Sprintf("$%d::%s", i+1, array))
 		values = append(values, strings.Replace(write, "%s", "u."+c.name, 1))
-		reads = append(reads, strings.Replace(read, "%s", "t."+c.name, 1))
 		if c.name == "connection_id" || c.name == "id" {
 			continue
 		}
@@ -172,7 +171,7 @@ func (t *projectionTable[V]) statements(name string) projectionSQL {
 		look: fmt.Sprintf(`SELECT %s FROM unnest($1::text[], $2::text[], $3::boolean[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[], $8::bigint[]%s)
 			AS k(connection_id, id, simple, same, said_rank, said_at, said_later, knows%s)
 			JOIN LATERAL (SELECT * FROM %s t WHERE t.connection_id = k.connection_id AND t.id = k.id LIMIT 1) t ON NOT (%s)`,
-			strings.Join(reads, ", "), extra, extraColumns, name, nothing),
+			strings.Join(t.reads(), ", "), extra, extraColumns, name, nothing),
 		write: insert + strings.Join(sets, ", "),
 	}
 }
@@ -184,6 +183,16 @@ func (t *projectionTable[V]) has(name string) bool {
 		}
 	}
 	return false
+}
+
+// reads are the columns of a table t as fields takes them.
+func (t *projectionTable[V]) reads() []string {
+	out := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		_, _, read := c.form.travels()
+		out[i] = strings.Replace(read, "%s", "t."+c.name, 1)
+	}
+	return out
 }
 
 // names are the columns.

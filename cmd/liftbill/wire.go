@@ -16,6 +16,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/system"
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -100,7 +101,7 @@ func (a *app) services() httpapi.Services {
 			Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
 		},
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
-		Reconcile: a.reconcile(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Reconcile: a.reconcile(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock}, ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 	}
 }
 

@@ -272,7 +272,7 @@ func disputeStateOf(n node) DisputeState {
 
 func customerStateOf(n node) CustomerState {
 	s := CustomerState{
-		ID: n.str("id"), Currency: n.str("currency"), Country: countryOf(n.obj("address").str("country")), Created: n.when("created"),
+		ID: n.str("id"), Currency: n.str("currency"), Country: CountryCode(n.obj("address").str("country")), Created: n.when("created"),
 		Balance: n.numPtr("balance"), Delinquent: n.truth("delinquent"),
 	}
 	if s.Balance == nil {
@@ -288,9 +288,9 @@ func customerStateOf(n node) CustomerState {
 	return s
 }
 
-// countryOf accepts ISO 3166-1 alpha-2 and nothing else: a field that people fill in by
-// hand may hold anything.
-func countryOf(s string) string {
+// CountryCode is a code of the form of ISO 3166-1 alpha-2 in capitals, and empty for
+// anything else: a field that people fill in by hand may hold everything.
+func CountryCode(s string) string {
 	if len(s) != 2 {
 		return ""
 	}

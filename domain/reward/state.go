@@ -26,6 +26,9 @@ var statuses = map[Status]bool{
 	PastDue: true, Unpaid: true, Paused: true, Canceled: true,
 }
 
+// Known reports whether it is a status of Stripe's.
+func (s Status) Known() bool { return statuses[s] }
+
 // IsLive reports whether the status counts toward recurring revenue.
 func (s Status) IsLive() bool { return s == Active || s == PastDue }
 

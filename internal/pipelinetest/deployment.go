@@ -18,6 +18,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
+	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -67,7 +68,7 @@ func (d *Deployment) services() httpapi.Services {
 		},
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
-		Reconcile: d.Reconcile(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Reconcile: d.Reconcile(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock}, ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
