@@ -20,7 +20,7 @@ import (
 // everybody who writes its projections shares.
 func lockKey(connectionID string) int64 {
 	h := fnv.New64a()
-	h.Write([]byte("projections:" + connectionID)) //nolint:errcheck,gosec // a hash does not fail
+	h.Write([]byte("projections:" + connectionID)) //nolint:gosec // a hash does not fail
 	return int64(h.Sum64())                        //nolint:gosec // the bits, not the number
 }
 

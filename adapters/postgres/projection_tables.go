@@ -78,7 +78,7 @@ type projectionSQL struct{ offer, look, write string }
 // key columns and the columns that every table ends with.
 func (t *projectionTable[V]) complete() *projectionTable[V] {
 	for i, key := range t.keys {
-		t.columns = append(t.columns, column[V]{knownColumn(t.object, key), knownForm(key), func(r *projected[V]) any { return &r.known[i] }})
+		t.columns = append(t.columns, column[V]{knownColumn(key), knownForm(key), func(r *projected[V]) any { return &r.known[i] }})
 	}
 	t.columns = append([]column[V]{
 		{"connection_id", asText, func(r *projected[V]) any { return &r.connection }},
@@ -99,7 +99,7 @@ func (t *projectionTable[V]) complete() *projectionTable[V] {
 	return t.named(t.name)
 }
 
-func knownColumn(object string, key projection.Key) string {
+func knownColumn(key projection.Key) string {
 	switch key {
 	case projection.KeyCharge, projection.KeyInvoice:
 		return string(key) + "_id"
