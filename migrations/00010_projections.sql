@@ -66,6 +66,8 @@ CREATE TABLE stripe_subscriptions (
     list_mrr_minor     numeric, -- what it would bring if it were paying
     timeline           json NOT NULL,
     points             smallint NOT NULL, -- status changes that events told
+    stands             text NOT NULL,     -- the last status of the timeline,
+    since              bigint NOT NULL,   -- and since which second
     deleted_at         timestamptz,
     undecided          boolean NOT NULL,
     said_rank          smallint NOT NULL,

@@ -30,22 +30,23 @@ func (r *CustomerReader) source(ctx context.Context, accountID string) (string, 
 // The conditions of the segments on a customer c; @at is the moment in Unix seconds and
 // @as_of the same as a time. docs/customers.md says them in words.
 const (
+	statusOf       = `CASE WHEN s.since <= @at THEN s.stands ELSE stripe_status_at(s.timeline, @at) END`
 	subscriptionOf = `SELECT 1 FROM stripe_subscriptions s WHERE s.connection_id = c.connection_id AND s.customer_id = c.id AND `
-	liveOf         = subscriptionOf + `stripe_status_at(s.timeline, @at) IN ('trialing', 'active', 'past_due')`
+	liveOf         = subscriptionOf + statusOf + ` IN ('trialing', 'active', 'past_due')`
 )
 
 func segmentCondition(s customers.Segment) string {
 	switch s {
 	case customers.TrialExpiring:
-		return `EXISTS (` + subscriptionOf + `s.trial_end >= @as_of AND s.trial_end < @trial_until AND stripe_status_at(s.timeline, @at) = 'trialing')`
+		return `EXISTS (` + subscriptionOf + `s.trial_end >= @as_of AND s.trial_end < @trial_until AND ` + statusOf + ` = 'trialing')`
 	case customers.FailedPayment:
-		return `(EXISTS (` + subscriptionOf + `stripe_status_at(s.timeline, @at) IN ('past_due', 'unpaid'))
+		return `(EXISTS (` + subscriptionOf + statusOf + ` IN ('past_due', 'unpaid'))
 			OR EXISTS (SELECT 1 FROM stripe_invoices i WHERE i.connection_id = c.connection_id AND i.customer_id = c.id AND NOT i.own AND i.deleted_at IS NULL
 				AND i.finalized_at <= @as_of AND coalesce(i.paid_at, i.voided_at, i.uncollectible_at, 'infinity') > @as_of
 				AND i.attempts > CASE WHEN i.paid_at IS NULL THEN 0 ELSE 1 END))`
 	case customers.Churned:
-		return `(NOT EXISTS (` + subscriptionOf + `stripe_status_at(s.timeline, @at) IN ('trialing', 'active', 'past_due', 'paused', 'incomplete'))
-			AND EXISTS (` + subscriptionOf + `stripe_status_at(s.timeline, @at) IN ('canceled', 'unpaid') AND stripe_paying_until(s.timeline, @at)))`
+		return `(NOT EXISTS (` + subscriptionOf + statusOf + ` IN ('trialing', 'active', 'past_due', 'paused', 'incomplete'))
+			AND EXISTS (` + subscriptionOf + statusOf + ` IN ('canceled', 'unpaid') AND stripe_paying_until(s.timeline, @at)))`
 	case customers.Downgraded:
 		return `EXISTS (SELECT 1 FROM reward_events e WHERE e.connection_id = c.connection_id AND e.customer_id = c.id AND e.kind = 'downgrade'
 			AND e.effective_at > @downgraded_since AND e.effective_at <= @as_of)`
@@ -75,9 +76,9 @@ const (
 		LEFT JOIN LATERAL (
 			SELECT count(*) AS n, (array_agg(u.status ORDER BY array_position(ARRAY['active', 'trialing', 'past_due', 'unpaid', 'paused', 'incomplete', 'canceled', 'incomplete_expired'], u.status)))[1] AS status,
 				min(u.trial_end) FILTER (WHERE u.status = 'trialing' AND u.trial_end >= @as_of) AS trial_end,
-				(SELECT array_agg(DISTINCT p ORDER BY p) FROM stripe_subscriptions b, unnest(b.price_ids) AS p
-					WHERE b.connection_id = c.connection_id AND b.customer_id = c.id AND stripe_status_at(b.timeline, @at) IN ('trialing', 'active', 'past_due')) AS prices
-			FROM (SELECT b.trial_end, stripe_status_at(b.timeline, @at) AS status FROM stripe_subscriptions b WHERE b.connection_id = c.connection_id AND b.customer_id = c.id) u) s ON true
+				(SELECT array_agg(DISTINCT p ORDER BY p) FROM stripe_subscriptions s, unnest(s.price_ids) AS p
+					WHERE s.connection_id = c.connection_id AND s.customer_id = c.id AND ` + statusOf + ` IN ('trialing', 'active', 'past_due')) AS prices
+			FROM (SELECT s.trial_end, ` + statusOf + ` AS status FROM stripe_subscriptions s WHERE s.connection_id = c.connection_id AND s.customer_id = c.id) u) s ON true
 		LEFT JOIN LATERAL (
 			SELECT json_agg(json_build_object('currency', m.currency, 'mrr', m.mrr::text, 'net', m.net::text, 'unknown', m.unknown, 'undiscounted', m.undiscounted) ORDER BY m.currency) AS worth
 			FROM (SELECT b.currency, coalesce(sum(b.mrr_minor), 0) AS mrr, coalesce(sum(b.net_mrr_minor), 0) AS net,
@@ -141,7 +142,7 @@ func (r *CustomerReader) Customers(ctx context.Context, accountID string, f cust
 	}
 	add(f.Segment != "", segmentCondition(f.Segment), "segment", f.Segment)
 	add(f.Plan != "", "EXISTS ("+liveOf+" AND @plan = ANY (s.price_ids || s.product_ids))", "plan", f.Plan)
-	add(f.Status != "", "EXISTS ("+subscriptionOf+"stripe_status_at(s.timeline, @at) = @status)", "status", f.Status)
+	add(f.Status != "", "EXISTS ("+subscriptionOf+statusOf+" = @status)", "status", f.Status)
 	add(f.Currency != "", "c.currency = @currency", "currency", f.Currency)
 	add(f.Country != "", "c.country = @country", "country", f.Country)
 	add(f.Mapped == "yes", "coalesce(l.user_id, '') <> ''", "mapped", true)
@@ -222,7 +223,7 @@ func (r *CustomerReader) Counts(ctx context.Context, accountID string, asOf time
 		FROM stripe_subscriptions s
 		CROSS JOIN LATERAL json_array_elements(s.items) AS i (item)
 		LEFT JOIN stripe_products p ON p.connection_id = s.connection_id AND p.id = i.item ->> 'product'
-		WHERE s.connection_id = @connection AND stripe_status_at(s.timeline, @at) IN ('trialing', 'active', 'past_due')
+		WHERE s.connection_id = @connection AND `+statusOf+` IN ('trialing', 'active', 'past_due')
 		GROUP BY 1, 2 ORDER BY customers DESC, 1, 2`, args).Scan(&out.Plans).Error
 	return out, wrap(err)
 }

@@ -293,7 +293,7 @@ func TestTimelineInSQLAndInGo(t *testing.T) {
 	l := newLives(t, 14, 2)
 	w.receive(l.events())
 	w.drain()
-	rows, err := w.sql.Query(w.ctx, `SELECT id, timeline::text, array(SELECT coalesce(stripe_status_at(timeline, at), '') FROM generate_series($1::bigint, $2, 25200) AS at ORDER BY at),
+	rows, err := w.sql.Query(w.ctx, `SELECT id, timeline::text, array(SELECT coalesce(CASE WHEN since <= at THEN stands ELSE stripe_status_at(timeline, at) END, '') FROM generate_series($1::bigint, $2, 25200) AS at ORDER BY at),
 		array(SELECT stripe_paying_until(timeline, at) FROM generate_series($1::bigint, $2, 25200) AS at ORDER BY at) FROM stripe_subscriptions`,
 		opened.Add(-aDay).Unix(), opened.Add(70*aDay).Unix())
 	require.NoError(t, err)

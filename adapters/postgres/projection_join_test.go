@@ -114,9 +114,22 @@ func (w *world) joinsAlike(t require.TestingT, run int64, whole []projection.Obs
 	}
 	want, got := w.rows(a), w.rows(b)
 	for key, row := range want {
-		require.Equal(t, row, got[key], key)
+		if got[key] != row {
+			requireSameColumns(t, row, got[key], key)
+			require.Equal(t, row, got[key], key)
+		}
 	}
 	require.Len(t, got, len(want))
+}
+
+// requireSameColumns names the first column that differs.
+func requireSameColumns(t require.TestingT, want, got, key string) {
+	var a, b map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(want), &a))
+	require.NoError(t, json.Unmarshal([]byte(got), &b), "%s is missing", key)
+	for column, v := range a {
+		require.Equal(t, string(v), string(b[column]), "%s of %s", column, key)
+	}
 }
 
 // TestStatementsJoinAsTheDomainDoes: whatever is written in whichever batches, the rows

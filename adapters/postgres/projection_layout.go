@@ -51,6 +51,8 @@ var subscriptionsTable = (&projectionTable[projection.Subscription]{
 		{"list_mrr_minor", asNumber, func(r *subscriptionRow) any { return &r.view.ListMRR }},
 		{"timeline", asJSON, func(r *subscriptionRow) any { return &r.timeline }},
 		{"points", asInt, func(r *subscriptionRow) any { return &r.points }},
+		{"stands", asText, func(r *subscriptionRow) any { return &r.stands }},
+		{"since", asInt, func(r *subscriptionRow) any { return &r.since }},
 	},
 }).complete()
 

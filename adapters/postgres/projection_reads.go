@@ -95,29 +95,36 @@ func observationOf(object string, state []byte) (projection.Observation, error) 
 }
 
 // askProducts queues the products whose names the batch's subscriptions need and nobody
-// has told: a webhook names a product by its ID only.
-func askProducts(ctx context.Context, tx gorm.ConnPool, seen seenObjects, at time.Time) error {
-	missing := map[rowKey]bool{}
+// has told (a webhook names a product by its ID only), and once more those of which the
+// last version is not known.
+func askProducts(ctx context.Context, tx gorm.ConnPool, seen seenObjects, again map[rowKey]bool, at time.Time) error {
+	asked := maps.Clone(again)
 	for connectionID, sets := range seen {
 		for _, o := range sets.all.Subscriptions {
 			s, _ := o.Now()
 			for _, i := range s.Items {
-				if i.Product != "" && i.ProductName == "" {
-					missing[rowKey{connectionID, i.Product}] = true
+				if key := (rowKey{connectionID, i.Product}); i.Product != "" && i.ProductName == "" && !asked[key] {
+					asked[key] = false
 				}
 			}
 		}
 	}
-	if len(missing) == 0 {
+	if len(asked) == 0 {
 		return nil
 	}
 	var connections, ids []string
-	for _, k := range slices.SortedFunc(maps.Keys(missing), func(a, b rowKey) int { return cmp.Or(cmp.Compare(a.connection, b.connection), cmp.Compare(a.id, b.id)) }) {
-		connections, ids = append(connections, k.connection), append(ids, k.id)
+	var doubts []bool
+	for _, k := range slices.SortedFunc(maps.Keys(asked), func(a, b rowKey) int { return cmp.Or(cmp.Compare(a.connection, b.connection), cmp.Compare(a.id, b.id)) }) {
+		connections, ids, doubts = append(connections, k.connection), append(ids, k.id), append(doubts, asked[k])
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO object_reads (connection_id, object, object_id, reason, status, requested_at)
-		SELECT k.connection_id, 'product', k.id, 'product_name', 'pending', $3 FROM unnest($1::text[], $2::text[]) AS k(connection_id, id)
-		WHERE NOT EXISTS (SELECT 1 FROM stripe_products p WHERE p.connection_id = k.connection_id AND p.id = k.id)
-		ORDER BY k.connection_id COLLATE "C", k.id COLLATE "C" ON CONFLICT DO NOTHING`, connections, ids, at)
+	_, err := tx.ExecContext(ctx, `INSERT INTO object_reads AS r (connection_id, object, object_id, reason, status, requested_at)
+		SELECT k.connection_id, 'product', k.id, CASE WHEN k.doubt THEN 'same_second' ELSE 'product_name' END, 'pending', $4
+		FROM unnest($1::text[], $2::text[], $3::boolean[]) AS k(connection_id, id, doubt)
+		WHERE k.doubt OR NOT EXISTS (SELECT 1 FROM stripe_products p WHERE p.connection_id = k.connection_id AND p.id = k.id)
+			-- one that is queued already is not even locked
+			AND NOT EXISTS (SELECT 1 FROM object_reads q WHERE q.connection_id = k.connection_id AND q.object = 'product' AND q.object_id = k.id)
+		ORDER BY k.connection_id COLLATE "C", k.id COLLATE "C"
+		ON CONFLICT (connection_id, object, object_id) DO UPDATE SET status = 'pending', reason = excluded.reason, requested_at = excluded.requested_at, asked = r.asked + 1
+		WHERE excluded.reason = 'same_second'`, connections, ids, doubts, at)
 	return wrap(err)
 }

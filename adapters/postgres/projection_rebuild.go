@@ -149,7 +149,7 @@ func (r *rebuild) events(ctx context.Context, after int64) (int64, error) {
 		JOIN LATERAL (SELECT sealed_body FROM stripe_events e
 			WHERE e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created LIMIT 1) e ON true
 		JOIN connections c ON c.id = p.connection_id
-		WHERE p.connection_id = $1 AND p.seq > $2 AND p.processed_at IS NOT NULL AND p.status NOT IN ('pending', 'dead')
+		WHERE p.connection_id = $1 AND p.seq > $2 AND p.processed_at IS NOT NULL AND p.status <> 'dead'
 			AND NOT EXISTS (SELECT 1 FROM rebuild_events d WHERE d.seq = p.seq)
 		ORDER BY p.seq LIMIT $3`, []any{r.connection, after, rebuildPage}, func(scan func(...any) error) error {
 		var seq int64

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 
@@ -19,6 +20,9 @@ type projected[V projection.View] struct {
 	// the row holds them.
 	items, discounts, prices, products, timeline string
 	points                                       int64
+	// stands is the last status of the timeline, since its second.
+	stands string
+	since  int64
 	// known are the fields of the table's keys, knows has a bit for each that the version
 	// that counts states itself.
 	known                            [maxKnown]string
@@ -149,7 +153,12 @@ func subscriptionLists(r *subscriptionRow, o *projection.Object[projection.Subsc
 	}
 	r.items, r.discounts, r.timeline = string(items), string(discounts), string(timeline)
 	r.prices, r.products = strings.Join(r.view.PriceIDs, listMark), strings.Join(r.view.ProductIDs, listMark)
-	r.points = int64(len(o.Points))
+	r.points, r.since = int64(len(o.Points)), math.MaxInt64
+	for _, e := range entries {
+		if !e.Void {
+			r.stands, r.since = e.Is, e.At
+		}
+	}
 	r.simple = r.simple && projection.Settled(o, entries)
 	return nil
 }

@@ -122,6 +122,16 @@ func (t *projectionTable[V]) named(name string) *projectionTable[V] {
 	return &out
 }
 
+// ofTimeline reports whether a column is left alone by a version that changes no status.
+func ofTimeline(column string) bool {
+	switch column {
+	case "timeline", "points", "stands", "since":
+		return true
+	default:
+		return false
+	}
+}
+
 // statements:
 //
 // offer inserts rows in the order of their keys, and replaces a row at once when the
@@ -145,7 +155,7 @@ func (t *projectionTable[V]) statements(name string) projectionSQL {
 		}
 		set := c.name + " = excluded." + c.name
 		sets = append(sets, set)
-		if c.name != "timeline" && c.name != "points" {
+		if !ofTimeline(c.name) {
 			steadySets = append(steadySets, set)
 		}
 	}

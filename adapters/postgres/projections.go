@@ -31,7 +31,8 @@ func (o seenObjects) add(connectionID string, seen projection.Observation) {
 }
 
 // book joins a batch into the projections and returns the objects that have to be read
-// to know which of their versions is the last.
+// to know which of their versions is the last. Products are asked for here, all in one
+// statement and before anything else is, so that nobody waits for another in a circle.
 func (o seenObjects) book(ctx context.Context, tx gorm.ConnPool, at time.Time) ([]readRow, error) {
 	reads := map[string]*projection.Set{}
 	for connectionID, s := range o {
@@ -47,7 +48,15 @@ func (o seenObjects) book(ctx context.Context, tx gorm.ConnPool, at time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	return undecided, askProducts(ctx, tx, o, at)
+	others, again := undecided[:0], map[rowKey]bool{}
+	for _, r := range undecided {
+		if r.Object == productsTable.object {
+			again[rowKey{r.ConnectionID, r.ObjectID}] = true
+			continue
+		}
+		others = append(others, r)
+	}
+	return others, askProducts(ctx, tx, o, again, at)
 }
 
 // projector writes into one set of projection tables.

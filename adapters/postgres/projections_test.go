@@ -283,6 +283,13 @@ func TestProductNamesAreAskedForOnce(t *testing.T) {
 	w.deliver("evt_5", "customer.subscription.updated", now.Add(time.Second), sub("sub_2", "prod_new"), obj{"latest_invoice": nil})
 	w.drain()
 	require.Equal(t, "prod_new pending 1", one[string](w, asked))
+	product := func(name string) obj {
+		return obj{"id": "prod_known", "object": "product", "name": name, "active": true, "created": 1}
+	}
+	w.deliver("evt_6", "product.updated", now.Add(time.Second), product("One"), obj{"description": "x"})
+	w.deliver("evt_7", "product.updated", now.Add(time.Second), product("Two"), obj{"description": "y"})
+	w.drain()
+	require.Equal(t, "prod_known pending 1,prod_new pending 1", one[string](w, asked), "nobody can tell which name is the last")
 }
 
 // TestChargesThatAreReadAreSeen: the read that a refund asks for also tells the charge.

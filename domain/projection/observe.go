@@ -34,17 +34,15 @@ func Observe(c reward.Classification) Observation {
 	case seen.Subscription != nil:
 		out.Subscription = p.subscription(seen.Subscription)
 	case seen.Invoice != nil:
-		o := object(p, seen.Invoice.Now.ID, seen.Invoice, invoiceOf)
+		out.Invoice = object(p, seen.Invoice.Now.ID, seen.Invoice, invoiceOf)
 		if seen.Invoice.Now.ChargeKnown {
-			o.know(p, KeyCharge, seen.Invoice.Now.Charge)
+			out.Invoice.know(p, KeyCharge, ref(seen.Invoice.Now.Charge))
 		}
-		out.Invoice = o
 	case seen.Charge != nil:
-		o := object(p, seen.Charge.Now.ID, seen.Charge, chargeOf)
+		out.Charge = object(p, seen.Charge.Now.ID, seen.Charge, chargeOf)
 		if seen.Charge.Now.InvoiceKnown {
-			o.know(p, KeyInvoice, seen.Charge.Now.Invoice)
+			out.Charge.know(p, KeyInvoice, ref(seen.Charge.Now.Invoice))
 		}
-		out.Charge = o
 	case seen.Dispute != nil:
 		out.Dispute = object(p, seen.Dispute.Now.ID, seen.Dispute, disputeOf)
 	case seen.Customer != nil:
@@ -52,9 +50,10 @@ func Observe(c reward.Classification) Observation {
 	case seen.Product != nil:
 		out.Product = object(p, seen.Product.Now.ID, seen.Product, productOf)
 	case seen.CashBalance != nil:
-		o := &Object[Customer]{ID: seen.CashBalance.Customer}
-		o.know(p, KeyCashBalance, seen.CashBalance.Available)
-		out.Customer = o
+		if id := ref(seen.CashBalance.Customer); id != "" {
+			out.Customer = &Object[Customer]{ID: id}
+			out.Customer.know(p, KeyCashBalance, seen.CashBalance.Available)
+		}
 	}
 	return out
 }
@@ -72,6 +71,9 @@ func (p payload) stamp(rank uint8) Stamp {
 }
 
 func object[S any, V View](p payload, id string, s *reward.Sight[S], of func(S) V) *Object[V] {
+	if ref(id) == "" {
+		return nil
+	}
 	o := &Object[V]{ID: id}
 	if s.Deleted {
 		o.DeletedAt = max(p.at, 1)
@@ -91,9 +93,23 @@ func object[S any, V View](p payload, id string, s *reward.Sight[S], of func(S) 
 	return o
 }
 
+// maxID is longer than any identifier of Stripe's, and short enough for an index.
+const maxID = 255
+
+// ref is an identifier that can be one: a longer text cannot come from Stripe.
+func ref(id string) string {
+	if len(id) > maxID {
+		return ""
+	}
+	return id
+}
+
 // know records a field that this payload states, at the time of the payload: a life's
 // rank says nothing about who knew it last.
 func (o *Object[V]) know(p payload, key Key, value string) {
+	if o == nil {
+		return
+	}
 	joinKnown(&o.Known, []Known{{Key: key, Stamp: p.stamp(1), Value: value}})
 }
 
@@ -102,7 +118,7 @@ func (p payload) subscription(s *reward.Sight[reward.SubscriptionState]) *Object
 	if s.Now.TrialEndActionKnown {
 		o.know(p, KeyTrialEndAction, s.Now.TrialEndAction)
 	}
-	if point, ok := p.point(s); ok {
+	if point, ok := p.point(s); ok && o != nil {
 		o.Points = []Point{point}
 	}
 	return o

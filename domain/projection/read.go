@@ -9,7 +9,7 @@ import (
 
 func subscriptionOf(s reward.SubscriptionState) Subscription {
 	v := Subscription{
-		Customer: s.Customer, Status: string(s.Status), Currency: s.Currency,
+		Customer: ref(s.Customer), Status: string(s.Status), Currency: s.Currency,
 		CreatedAt: seconds(s.Created), StartedAt: seconds(s.StartDate), TrialStart: seconds(s.TrialStart), TrialEnd: seconds(s.TrialEnd),
 		TermStart: seconds(s.PeriodStart), TermEnd: seconds(s.PeriodEnd),
 		CancelAt: seconds(s.CancelAt), CanceledAt: seconds(s.CanceledAt), EndedAt: seconds(s.EndedAt), CancelAtTermEnd: s.CancelAtPeriodEnd,
@@ -47,7 +47,7 @@ func subscriptionOf(s reward.SubscriptionState) Subscription {
 
 func invoiceOf(i reward.InvoiceState) Invoice {
 	return Invoice{
-		Customer: i.Customer, Subscription: i.Subscription, Number: i.Number, Status: i.Status, Currency: i.Currency,
+		Customer: ref(i.Customer), Subscription: ref(i.Subscription), Number: i.Number, Status: i.Status, Currency: i.Currency,
 		BillingReason: i.BillingReason, CollectionMethod: i.CollectionMethod,
 		CreatedAt: seconds(i.Created), PeriodStart: seconds(i.PeriodStart), PeriodEnd: seconds(i.PeriodEnd),
 		DueAt: seconds(i.DueDate), NextAttemptAt: seconds(i.NextAttemptAt), FinalizedAt: seconds(i.FinalizedAt), PaidAt: seconds(i.PaidAt),
@@ -60,14 +60,14 @@ func invoiceOf(i reward.InvoiceState) Invoice {
 
 func chargeOf(c reward.ChargeState) Charge {
 	return Charge{
-		Customer: c.Customer, Status: c.Status, Currency: c.Currency, Description: Clean(c.Description), FailureCode: c.FailureCode, PaymentMethod: c.PaymentMethod,
+		Customer: ref(c.Customer), Status: c.Status, Currency: c.Currency, Description: Clean(c.Description), FailureCode: c.FailureCode, PaymentMethod: c.PaymentMethod,
 		CreatedAt: seconds(c.Created), Amount: c.Amount, AmountRefunded: c.AmountRefunded, Refunded: c.Refunded, Disputed: c.Disputed,
 	}
 }
 
 func disputeOf(d reward.DisputeState) Dispute {
 	return Dispute{
-		Charge: d.Charge, Status: d.Status, Reason: d.Reason, Currency: d.Currency,
+		Charge: ref(d.Charge), Status: d.Status, Reason: d.Reason, Currency: d.Currency,
 		CreatedAt: seconds(d.Created), EvidenceDueAt: seconds(d.EvidenceDueAt), Amount: d.Amount,
 	}
 }
