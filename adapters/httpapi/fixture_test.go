@@ -48,6 +48,7 @@ type fakes struct {
 	mapping     httpapi.Mapping
 	operate     httpapi.Operate
 	replays     []replay.Report
+	customers   httpapi.Customers
 	ready       error
 	status      func(string) (sourcesync.Status, error)
 	configure   func(sourcesync.Change) error
@@ -135,7 +136,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Sources: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
 		Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

@@ -692,6 +692,165 @@ type Coverage struct {
 	Revenue      []RevenueShare   `json:"revenue"`
 }
 
+// Customer defines model for Customer.
+type Customer struct {
+	// Balance An exact amount of one currency.
+	Balance Money `json:"balance,omitempty,omitzero"`
+
+	// Country ISO 3166-1 alpha-2.
+	Country   string    `json:"country,omitempty,omitzero"`
+	CreatedAt time.Time `json:"created_at,omitempty,omitzero"`
+	Currency  string    `json:"currency,omitempty,omitzero"`
+
+	// DeletedAt Deleted at Stripe then or before.
+	DeletedAt  time.Time `json:"deleted_at,omitempty,omitzero"`
+	Delinquent bool      `json:"delinquent"`
+
+	// HasPaymentMethod A default payment method is on file.
+	HasPaymentMethod bool   `json:"has_payment_method"`
+	ID               string `json:"id"`
+
+	// PaymentMethod Its type, where a payload told it.
+	PaymentMethod string `json:"payment_method,omitempty,omitzero"`
+
+	// PriceIds Prices of subscriptions that were trialing, active or past_due at `as_of`.
+	PriceIds []string `json:"price_ids"`
+
+	// Seen False when only other objects name the customer.
+	Seen bool `json:"seen"`
+
+	// Status The most telling status of the subscriptions at `as_of`: active, trialing, past_due, unpaid, paused, incomplete, canceled, incomplete_expired.
+	Status        string `json:"status,omitempty,omitzero"`
+	Subscriptions int    `json:"subscriptions"`
+
+	// TrialEnd The next end of a trial after `as_of`.
+	TrialEnd time.Time `json:"trial_end,omitempty,omitzero"`
+
+	// UserID Absent when the customer is not mapped.
+	UserID string  `json:"user_id,omitempty,omitzero"`
+	Worth  []Worth `json:"worth"`
+}
+
+// CustomerCharge defines model for CustomerCharge.
+type CustomerCharge struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// AmountRefunded An exact amount of one currency.
+	AmountRefunded Money     `json:"amount_refunded,omitempty,omitzero"`
+	CreatedAt      time.Time `json:"created_at,omitempty,omitzero"`
+	Description    string    `json:"description,omitempty,omitzero"`
+	Disputed       bool      `json:"disputed"`
+	FailureCode    string    `json:"failure_code,omitempty,omitzero"`
+	ID             string    `json:"id"`
+	InvoiceID      string    `json:"invoice_id,omitempty,omitzero"`
+	PaymentMethod  string    `json:"payment_method,omitempty,omitzero"`
+
+	// Refunded In full.
+	Refunded bool   `json:"refunded"`
+	Status   string `json:"status"`
+}
+
+// CustomerChargeList defines model for CustomerChargeList.
+type CustomerChargeList struct {
+	Items      []CustomerCharge `json:"items"`
+	NextCursor string           `json:"next_cursor,omitempty,omitzero"`
+}
+
+// CustomerDetail defines model for CustomerDetail.
+type CustomerDetail struct {
+	AsOf        time.Time `json:"as_of"`
+	CashBalance []Money   `json:"cash_balance"`
+
+	// Charges The newest 10.
+	Charges  []CustomerCharge `json:"charges"`
+	Customer Customer         `json:"customer"`
+
+	// Disputes The newest 10.
+	Disputes []CustomerDispute `json:"disputes"`
+
+	// Invoices The newest 10.
+	Invoices      []CustomerInvoice `json:"invoices"`
+	Revenue       []Revenue         `json:"revenue"`
+	Subscriptions []Subscription    `json:"subscriptions"`
+}
+
+// CustomerDispute defines model for CustomerDispute.
+type CustomerDispute struct {
+	// Amount An exact amount of one currency.
+	Amount        Money     `json:"amount,omitempty,omitzero"`
+	ChargeID      string    `json:"charge_id,omitempty,omitzero"`
+	CreatedAt     time.Time `json:"created_at,omitempty,omitzero"`
+	EvidenceDueAt time.Time `json:"evidence_due_at,omitempty,omitzero"`
+	ID            string    `json:"id"`
+	Reason        string    `json:"reason,omitempty,omitzero"`
+	Status        string    `json:"status"`
+}
+
+// CustomerDisputeList defines model for CustomerDisputeList.
+type CustomerDisputeList struct {
+	Items      []CustomerDispute `json:"items"`
+	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
+}
+
+// CustomerInvoice defines model for CustomerInvoice.
+type CustomerInvoice struct {
+	// AmountDue An exact amount of one currency.
+	AmountDue Money `json:"amount_due,omitempty,omitzero"`
+
+	// AmountPaid An exact amount of one currency.
+	AmountPaid Money `json:"amount_paid,omitempty,omitzero"`
+
+	// AmountRemaining An exact amount of one currency.
+	AmountRemaining  Money     `json:"amount_remaining,omitempty,omitzero"`
+	Attempts         int64     `json:"attempts"`
+	BillingReason    string    `json:"billing_reason,omitempty,omitzero"`
+	ChargeID         string    `json:"charge_id,omitempty,omitzero"`
+	CollectionMethod string    `json:"collection_method,omitempty,omitzero"`
+	CreatedAt        time.Time `json:"created_at,omitempty,omitzero"`
+	DeletedAt        time.Time `json:"deleted_at,omitempty,omitzero"`
+	DueAt            time.Time `json:"due_at,omitempty,omitzero"`
+	FinalizedAt      time.Time `json:"finalized_at,omitempty,omitzero"`
+	ID               string    `json:"id"`
+	NextAttemptAt    time.Time `json:"next_attempt_at,omitempty,omitzero"`
+	Number           string    `json:"number,omitempty,omitzero"`
+
+	// OutOfBand An exact amount of one currency.
+	OutOfBand Money `json:"out_of_band,omitempty,omitzero"`
+
+	// Own One of our own outcome invoices.
+	Own            bool      `json:"own"`
+	Paid           bool      `json:"paid"`
+	PaidAt         time.Time `json:"paid_at,omitempty,omitzero"`
+	PeriodEnd      time.Time `json:"period_end,omitempty,omitzero"`
+	PeriodStart    time.Time `json:"period_start,omitempty,omitzero"`
+	Status         string    `json:"status"`
+	SubscriptionID string    `json:"subscription_id,omitempty,omitzero"`
+
+	// Subtotal An exact amount of one currency.
+	Subtotal Money `json:"subtotal,omitempty,omitzero"`
+
+	// Total An exact amount of one currency.
+	Total Money `json:"total,omitempty,omitzero"`
+
+	// TotalExcludingTax An exact amount of one currency.
+	TotalExcludingTax Money     `json:"total_excluding_tax,omitempty,omitzero"`
+	UncollectibleAt   time.Time `json:"uncollectible_at,omitempty,omitzero"`
+	VoidedAt          time.Time `json:"voided_at,omitempty,omitzero"`
+}
+
+// CustomerInvoiceList defines model for CustomerInvoiceList.
+type CustomerInvoiceList struct {
+	Items      []CustomerInvoice `json:"items"`
+	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
+}
+
+// CustomerList defines model for CustomerList.
+type CustomerList struct {
+	Items      []Customer `json:"items"`
+	NextCursor string     `json:"next_cursor,omitempty,omitzero"`
+}
+
 // Cycle defines model for Cycle.
 type Cycle struct {
 	AccountID   string `json:"account_id"`
@@ -1203,6 +1362,14 @@ type Plan struct {
 	SealedAt time.Time              `json:"sealed_at"`
 }
 
+// PlanCount defines model for PlanCount.
+type PlanCount struct {
+	Customers   int    `json:"customers"`
+	PriceID     string `json:"price_id"`
+	ProductID   string `json:"product_id,omitempty,omitzero"`
+	ProductName string `json:"product_name,omitempty,omitzero"`
+}
+
 // PlanCreate defines model for PlanCreate.
 type PlanCreate struct {
 	AttributionDays int `json:"attribution_days,omitempty,omitzero"`
@@ -1421,6 +1588,21 @@ type Reprocessed struct {
 	Left int64 `json:"left"`
 }
 
+// Revenue Cash that reached Stripe up to `as_of`, without tax, in one currency; our own invoices are not in it.
+type Revenue struct {
+	// Confirmed An exact amount of one currency.
+	Confirmed Money `json:"confirmed"`
+
+	// Facts The money facts behind the sums.
+	Facts int `json:"facts"`
+
+	// Net An exact amount of one currency.
+	Net Money `json:"net"`
+
+	// Returned An exact amount of one currency.
+	Returned Money `json:"returned"`
+}
+
 // RevenueShare defines model for RevenueShare.
 type RevenueShare struct {
 	// Mapped An exact amount of one currency.
@@ -1472,6 +1654,25 @@ type RewardEvent struct {
 type RewardEventList struct {
 	Items      []RewardEvent `json:"items"`
 	NextCursor string        `json:"next_cursor,omitempty,omitzero"`
+}
+
+// SegmentCount defines model for SegmentCount.
+type SegmentCount struct {
+	Customers int    `json:"customers"`
+	Rule      string `json:"rule"`
+	Segment   string `json:"segment"`
+}
+
+// Segments defines model for Segments.
+type Segments struct {
+	AsOf time.Time `json:"as_of"`
+
+	// Customers All of them.
+	Customers int `json:"customers"`
+
+	// Plans Customers with a trialing, active or past_due subscription, by price.
+	Plans    []PlanCount    `json:"plans"`
+	Segments []SegmentCount `json:"segments"`
 }
 
 // Share defines model for Share.
@@ -1558,6 +1759,21 @@ type Status struct {
 	Status string `json:"status"`
 }
 
+// StatusInterval defines model for StatusInterval.
+type StatusInterval struct {
+	From time.Time `json:"from"`
+
+	// Gap The event that ended it names another status before it.
+	Gap bool `json:"gap"`
+
+	// Inferred No event told it; it follows from the dates of the object or from a read.
+	Inferred bool   `json:"inferred"`
+	Status   string `json:"status"`
+
+	// Until Exclusive; absent while it lasts.
+	Until time.Time `json:"until,omitempty,omitzero"`
+}
+
 // Step defines model for Step.
 type Step struct {
 	Formula    string `json:"formula"`
@@ -1566,6 +1782,97 @@ type Step struct {
 	Number     int    `json:"number"`
 	Result     string `json:"result"`
 	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+}
+
+// Subscription defines model for Subscription.
+type Subscription struct {
+	// ActivatedAt When the status last became active.
+	ActivatedAt time.Time `json:"activated_at,omitempty,omitzero"`
+
+	// Arr Twelve times `mrr`.
+	Arr               string    `json:"arr,omitempty,omitzero"`
+	CancelAt          time.Time `json:"cancel_at,omitempty,omitzero"`
+	CancelAtPeriodEnd bool      `json:"cancel_at_period_end"`
+	CancelReason      string    `json:"cancel_reason,omitempty,omitzero"`
+	CanceledAt        time.Time `json:"canceled_at,omitempty,omitzero"`
+	CollectionMethod  string    `json:"collection_method,omitempty,omitzero"`
+
+	// CollectionPaused The behavior of a paused collection: keep_as_draft, mark_uncollectible or void.
+	CollectionPaused string                 `json:"collection_paused,omitempty,omitzero"`
+	CreatedAt        time.Time              `json:"created_at,omitempty,omitzero"`
+	Currency         string                 `json:"currency,omitempty,omitzero"`
+	CurrentTermEnd   time.Time              `json:"current_term_end,omitempty,omitzero"`
+	CurrentTermStart time.Time              `json:"current_term_start,omitempty,omitzero"`
+	DaysUntilDue     *int64                 `json:"days_until_due,omitempty"`
+	Discounts        []SubscriptionDiscount `json:"discounts"`
+	EndedAt          time.Time              `json:"ended_at,omitempty,omitzero"`
+	HasPaymentMethod bool                   `json:"has_payment_method"`
+	ID               string                 `json:"id"`
+
+	// IsTrial Whether it was trialing at `as_of`.
+	IsTrial         bool               `json:"is_trial"`
+	Items           []SubscriptionItem `json:"items"`
+	LatestInvoiceID string             `json:"latest_invoice_id,omitempty,omitzero"`
+
+	// ListMrr What it would bring if it were paying.
+	ListMrr string `json:"list_mrr,omitempty,omitzero"`
+
+	// Mrr Exact minor units per month by list prices, 0 for what does not pay; absent when it is unknown.
+	Mrr                           string    `json:"mrr,omitempty,omitzero"`
+	NetMrr                        string    `json:"net_mrr,omitempty,omitzero"`
+	NextPendingInvoiceItemInvoice time.Time `json:"next_pending_invoice_item_invoice,omitempty,omitzero"`
+	PaymentMethod                 string    `json:"payment_method,omitempty,omitzero"`
+	ProductNames                  []string  `json:"product_names"`
+
+	// StartedAt Stripe's `start_date`.
+	StartedAt time.Time `json:"started_at,omitempty,omitzero"`
+
+	// Status Now.
+	Status string `json:"status"`
+
+	// StatusAt At `as_of`; absent before the first one.
+	StatusAt string `json:"status_at,omitempty,omitzero"`
+
+	// Timeline Statuses as half-open intervals, one after the other.
+	Timeline []StatusInterval `json:"timeline"`
+	TrialEnd time.Time        `json:"trial_end,omitempty,omitzero"`
+
+	// TrialEndAction What happens at the end of the trial without a payment method: cancel, create_invoice or pause.
+	TrialEndAction string    `json:"trial_end_action,omitempty,omitzero"`
+	TrialStart     time.Time `json:"trial_start,omitempty,omitzero"`
+
+	// Undecided Two changes of one second contradict each other, and the object is being read again.
+	Undecided bool `json:"undecided"`
+}
+
+// SubscriptionDiscount defines model for SubscriptionDiscount.
+type SubscriptionDiscount struct {
+	// AmountOff An exact amount of one currency.
+	AmountOff  Money     `json:"amount_off,omitempty,omitzero"`
+	Coupon     string    `json:"coupon,omitempty,omitzero"`
+	Duration   string    `json:"duration,omitempty,omitzero"`
+	EndsAt     time.Time `json:"ends_at,omitempty,omitzero"`
+	ID         string    `json:"id,omitempty,omitzero"`
+	PercentOff string    `json:"percent_off,omitempty,omitzero"`
+}
+
+// SubscriptionItem defines model for SubscriptionItem.
+type SubscriptionItem struct {
+	Currency      string `json:"currency,omitempty,omitzero"`
+	ID            string `json:"id"`
+	Interval      string `json:"interval,omitempty,omitzero"`
+	IntervalCount int64  `json:"interval_count,omitempty,omitzero"`
+	Metered       bool   `json:"metered"`
+
+	// Name The price's nickname.
+	Name        string `json:"name,omitempty,omitzero"`
+	PriceID     string `json:"price_id"`
+	ProductID   string `json:"product_id,omitempty,omitzero"`
+	ProductName string `json:"product_name,omitempty,omitzero"`
+	Quantity    string `json:"quantity"`
+
+	// UnitAmount Exact minor units; absent for a price with tiers.
+	UnitAmount string `json:"unit_amount,omitempty,omitzero"`
 }
 
 // Suggestion defines model for Suggestion.
@@ -1854,8 +2161,31 @@ type WebhookView struct {
 	URL string `json:"url"`
 }
 
+// Worth Recurring revenue in one currency, in exact minor units as decimals, of subscriptions that are active or past_due now.
+type Worth struct {
+	// Arr Twelve times the month.
+	Arr      string `json:"arr"`
+	Currency string `json:"currency"`
+
+	// Mrr Per month by list prices.
+	Mrr    string `json:"mrr"`
+	NetArr string `json:"net_arr"`
+
+	// NetMrr Per month after repeating and forever discounts.
+	NetMrr string `json:"net_mrr"`
+
+	// Undiscounted Subscriptions missing in the net sums because their discount is only named.
+	Undiscounted int `json:"undiscounted"`
+
+	// Unknown Subscriptions in none of the sums, because the price (tiers) is not in the payload.
+	Unknown int `json:"unknown"`
+}
+
 // AccountPath defines model for AccountPath.
 type AccountPath = string
+
+// AsOf defines model for AsOf.
+type AsOf = time.Time
 
 // CaseIDPath defines model for CaseIDPath.
 type CaseIDPath = string
@@ -1865,6 +2195,9 @@ type ConnectionIDPath = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// CustomerPath defines model for CustomerPath.
+type CustomerPath = string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -1887,6 +2220,72 @@ type ListAccountsParams struct {
 type EffectiveContractParams struct {
 	// Period The month, YYYY-MM.
 	Period string `form:"period" json:"period"`
+}
+
+// ListCustomersParams defines parameters for ListCustomers.
+type ListCustomersParams struct {
+	// Segment Only this segment: `trial_expiring`, `failed_payment`, `churned` or `downgraded`.
+	Segment string `form:"segment,omitempty" json:"segment,omitempty,omitzero"`
+
+	// Plan Only customers with a trialing, active or past_due subscription to this price or product.
+	Plan string `form:"plan,omitempty" json:"plan,omitempty,omitzero"`
+
+	// Status Only customers with a subscription in this status.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency Only customers who are billed in this currency.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// Country Only this country, two letters.
+	Country string `form:"country,omitempty" json:"country,omitempty,omitzero"`
+
+	// Mapped Only customers that are mapped to a user (`yes`) or are not (`no`).
+	Mapped string `form:"mapped,omitempty" json:"mapped,omitempty,omitzero"`
+
+	// Q A customer, a user or a subscription.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// AsOf The moment to look at (RFC 3339), not in the future; now when left out.
+	AsOf AsOf `form:"as_of,omitempty" json:"as_of,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// GetCustomerParams defines parameters for GetCustomer.
+type GetCustomerParams struct {
+	// AsOf The moment to look at (RFC 3339), not in the future; now when left out.
+	AsOf AsOf `form:"as_of,omitempty" json:"as_of,omitempty,omitzero"`
+}
+
+// ListCustomerChargesParams defines parameters for ListCustomerCharges.
+type ListCustomerChargesParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListCustomerDisputesParams defines parameters for ListCustomerDisputes.
+type ListCustomerDisputesParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListCustomerInvoicesParams defines parameters for ListCustomerInvoices.
+type ListCustomerInvoicesParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // ListReadoutsParams defines parameters for ListReadouts.
@@ -1920,6 +2319,12 @@ type ListRewardEventsParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// GetSegmentsParams defines parameters for GetSegments.
+type GetSegmentsParams struct {
+	// AsOf The moment to look at (RFC 3339), not in the future; now when left out.
+	AsOf AsOf `form:"as_of,omitempty" json:"as_of,omitempty,omitzero"`
 }
 
 // ListConnectionsParams defines parameters for ListConnections.
@@ -2164,6 +2569,21 @@ type ServerInterface interface {
 	// AmendContract Agree on a new version of the contract
 	// (POST /v1/accounts/{account}/contracts/versions)
 	AmendContract(ctx echo.Context, account AccountPath) error
+	// ListCustomers List the customers of an account, newest first
+	// (GET /v1/accounts/{account}/customers)
+	ListCustomers(ctx echo.Context, account AccountPath, params ListCustomersParams) error
+	// GetCustomer Read one customer
+	// (GET /v1/accounts/{account}/customers/{customer})
+	GetCustomer(ctx echo.Context, account AccountPath, customer CustomerPath, params GetCustomerParams) error
+	// ListCustomerCharges List the charges of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/charges)
+	ListCustomerCharges(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerChargesParams) error
+	// ListCustomerDisputes List the disputes of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/disputes)
+	ListCustomerDisputes(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerDisputesParams) error
+	// ListCustomerInvoices List the invoices of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/invoices)
+	ListCustomerInvoices(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerInvoicesParams) error
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx echo.Context, account AccountPath) error
@@ -2176,6 +2596,9 @@ type ServerInterface interface {
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx echo.Context, account AccountPath, params ListRewardEventsParams) error
+	// GetSegments Count the customers of every segment and plan
+	// (GET /v1/accounts/{account}/segments)
+	GetSegments(ctx echo.Context, account AccountPath, params GetSegmentsParams) error
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx echo.Context, account AccountPath) error
@@ -2431,6 +2854,247 @@ func (w *ServerInterfaceWrapper) AmendContract(ctx echo.Context) error {
 	return err
 }
 
+// ListCustomers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCustomers(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomersParams
+	// ------------- Optional query parameter "segment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "segment", ctx.QueryParams(), &params.Segment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter segment: %s", err))
+	}
+
+	// ------------- Optional query parameter "plan" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "plan", ctx.QueryParams(), &params.Plan, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter plan: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "currency" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "currency", ctx.QueryParams(), &params.Currency, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter currency: %s", err))
+	}
+
+	// ------------- Optional query parameter "country" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "country", ctx.QueryParams(), &params.Country, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter country: %s", err))
+	}
+
+	// ------------- Optional query parameter "mapped" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "mapped", ctx.QueryParams(), &params.Mapped, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter mapped: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "as_of" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "as_of", ctx.QueryParams(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter as_of: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCustomers(ctx, account, params)
+	return err
+}
+
+// GetCustomer converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCustomer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "customer" -------------
+	var customer CustomerPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer", ctx.Param("customer"), &customer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCustomerParams
+	// ------------- Optional query parameter "as_of" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "as_of", ctx.QueryParams(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter as_of: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCustomer(ctx, account, customer, params)
+	return err
+}
+
+// ListCustomerCharges converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCustomerCharges(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "customer" -------------
+	var customer CustomerPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer", ctx.Param("customer"), &customer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomerChargesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCustomerCharges(ctx, account, customer, params)
+	return err
+}
+
+// ListCustomerDisputes converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCustomerDisputes(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "customer" -------------
+	var customer CustomerPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer", ctx.Param("customer"), &customer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomerDisputesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCustomerDisputes(ctx, account, customer, params)
+	return err
+}
+
+// ListCustomerInvoices converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCustomerInvoices(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "customer" -------------
+	var customer CustomerPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer", ctx.Param("customer"), &customer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomerInvoicesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCustomerInvoices(ctx, account, customer, params)
+	return err
+}
+
 // UploadDecisions converts echo context to params.
 func (w *ServerInterfaceWrapper) UploadDecisions(ctx echo.Context) error {
 	var err error
@@ -2559,6 +3223,31 @@ func (w *ServerInterfaceWrapper) ListRewardEvents(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListRewardEvents(ctx, account, params)
+	return err
+}
+
+// GetSegments converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSegments(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSegmentsParams
+	// ------------- Optional query parameter "as_of" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "as_of", ctx.QueryParams(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter as_of: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSegments(ctx, account, params)
 	return err
 }
 
@@ -3565,6 +4254,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/decisions", wrapper.UploadDecisions, options.OperationMiddlewares["uploadDecisions"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/reward-events", wrapper.ListRewardEvents, options.OperationMiddlewares["listRewardEvents"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/readouts", wrapper.ListReadouts, options.OperationMiddlewares["listReadouts"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers", wrapper.ListCustomers, options.OperationMiddlewares["listCustomers"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers/:customer", wrapper.GetCustomer, options.OperationMiddlewares["getCustomer"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers/:customer/invoices", wrapper.ListCustomerInvoices, options.OperationMiddlewares["listCustomerInvoices"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers/:customer/charges", wrapper.ListCustomerCharges, options.OperationMiddlewares["listCustomerCharges"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers/:customer/disputes", wrapper.ListCustomerDisputes, options.OperationMiddlewares["listCustomerDisputes"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/segments", wrapper.GetSegments, options.OperationMiddlewares["getSegments"]...)
 	router.GET(options.BaseURL+"/v1/readouts/:caseID", wrapper.GetReadout, options.OperationMiddlewares["getReadout"]...)
 	router.GET(options.BaseURL+"/v1/readouts/:caseID/manifest", wrapper.GetManifest, options.OperationMiddlewares["getManifest"]...)
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
@@ -3943,6 +4638,210 @@ func (response AmendContractdefaultApplicationProblemPlusJSONResponse) VisitAmen
 	return err
 }
 
+type ListCustomersRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  ListCustomersParams
+}
+
+type ListCustomersResponseObject interface {
+	VisitListCustomersResponse(w http.ResponseWriter) error
+}
+
+type ListCustomers200JSONResponse CustomerList
+
+func (response ListCustomers200JSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCustomersdefaultApplicationProblemPlusJSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomerRequestObject struct {
+	Account  AccountPath  `json:"account"`
+	Customer CustomerPath `json:"customer"`
+	Params   GetCustomerParams
+}
+
+type GetCustomerResponseObject interface {
+	VisitGetCustomerResponse(w http.ResponseWriter) error
+}
+
+type GetCustomer200JSONResponse CustomerDetail
+
+func (response GetCustomer200JSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCustomerdefaultApplicationProblemPlusJSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerChargesRequestObject struct {
+	Account  AccountPath  `json:"account"`
+	Customer CustomerPath `json:"customer"`
+	Params   ListCustomerChargesParams
+}
+
+type ListCustomerChargesResponseObject interface {
+	VisitListCustomerChargesResponse(w http.ResponseWriter) error
+}
+
+type ListCustomerCharges200JSONResponse CustomerChargeList
+
+func (response ListCustomerCharges200JSONResponse) VisitListCustomerChargesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerChargesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCustomerChargesdefaultApplicationProblemPlusJSONResponse) VisitListCustomerChargesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerDisputesRequestObject struct {
+	Account  AccountPath  `json:"account"`
+	Customer CustomerPath `json:"customer"`
+	Params   ListCustomerDisputesParams
+}
+
+type ListCustomerDisputesResponseObject interface {
+	VisitListCustomerDisputesResponse(w http.ResponseWriter) error
+}
+
+type ListCustomerDisputes200JSONResponse CustomerDisputeList
+
+func (response ListCustomerDisputes200JSONResponse) VisitListCustomerDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerDisputesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCustomerDisputesdefaultApplicationProblemPlusJSONResponse) VisitListCustomerDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerInvoicesRequestObject struct {
+	Account  AccountPath  `json:"account"`
+	Customer CustomerPath `json:"customer"`
+	Params   ListCustomerInvoicesParams
+}
+
+type ListCustomerInvoicesResponseObject interface {
+	VisitListCustomerInvoicesResponse(w http.ResponseWriter) error
+}
+
+type ListCustomerInvoices200JSONResponse CustomerInvoiceList
+
+func (response ListCustomerInvoices200JSONResponse) VisitListCustomerInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerInvoicesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCustomerInvoicesdefaultApplicationProblemPlusJSONResponse) VisitListCustomerInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UploadDecisionsRequestObject struct {
 	Account AccountPath `json:"account"`
 	Body    io.Reader
@@ -4120,6 +5019,46 @@ type ListRewardEventsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRewardEventsdefaultApplicationProblemPlusJSONResponse) VisitListRewardEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSegmentsRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  GetSegmentsParams
+}
+
+type GetSegmentsResponseObject interface {
+	VisitGetSegmentsResponse(w http.ResponseWriter) error
+}
+
+type GetSegments200JSONResponse Segments
+
+func (response GetSegments200JSONResponse) VisitGetSegmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSegmentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSegmentsdefaultApplicationProblemPlusJSONResponse) VisitGetSegmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5867,6 +6806,21 @@ type StrictServerInterface interface {
 	// AmendContract Agree on a new version of the contract
 	// (POST /v1/accounts/{account}/contracts/versions)
 	AmendContract(ctx context.Context, request AmendContractRequestObject) (AmendContractResponseObject, error)
+	// ListCustomers List the customers of an account, newest first
+	// (GET /v1/accounts/{account}/customers)
+	ListCustomers(ctx context.Context, request ListCustomersRequestObject) (ListCustomersResponseObject, error)
+	// GetCustomer Read one customer
+	// (GET /v1/accounts/{account}/customers/{customer})
+	GetCustomer(ctx context.Context, request GetCustomerRequestObject) (GetCustomerResponseObject, error)
+	// ListCustomerCharges List the charges of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/charges)
+	ListCustomerCharges(ctx context.Context, request ListCustomerChargesRequestObject) (ListCustomerChargesResponseObject, error)
+	// ListCustomerDisputes List the disputes of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/disputes)
+	ListCustomerDisputes(ctx context.Context, request ListCustomerDisputesRequestObject) (ListCustomerDisputesResponseObject, error)
+	// ListCustomerInvoices List the invoices of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/invoices)
+	ListCustomerInvoices(ctx context.Context, request ListCustomerInvoicesRequestObject) (ListCustomerInvoicesResponseObject, error)
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
@@ -5879,6 +6833,9 @@ type StrictServerInterface interface {
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx context.Context, request ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error)
+	// GetSegments Count the customers of every segment and plan
+	// (GET /v1/accounts/{account}/segments)
+	GetSegments(ctx context.Context, request GetSegmentsRequestObject) (GetSegmentsResponseObject, error)
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx context.Context, request ShipSnapshotRequestObject) (ShipSnapshotResponseObject, error)
@@ -6280,6 +7237,140 @@ func (sh *strictHandler) AmendContract(ctx echo.Context, account AccountPath) er
 	return nil
 }
 
+// ListCustomers operation middleware
+func (sh *strictHandler) ListCustomers(ctx echo.Context, account AccountPath, params ListCustomersParams) error {
+	var request ListCustomersRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomers(ctx.Request().Context(), request.(ListCustomersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCustomersResponseObject); ok {
+		return validResponse.VisitListCustomersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCustomer operation middleware
+func (sh *strictHandler) GetCustomer(ctx echo.Context, account AccountPath, customer CustomerPath, params GetCustomerParams) error {
+	var request GetCustomerRequestObject
+
+	request.Account = account
+	request.Customer = customer
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCustomer(ctx.Request().Context(), request.(GetCustomerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCustomer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCustomerResponseObject); ok {
+		return validResponse.VisitGetCustomerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCustomerCharges operation middleware
+func (sh *strictHandler) ListCustomerCharges(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerChargesParams) error {
+	var request ListCustomerChargesRequestObject
+
+	request.Account = account
+	request.Customer = customer
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomerCharges(ctx.Request().Context(), request.(ListCustomerChargesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomerCharges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCustomerChargesResponseObject); ok {
+		return validResponse.VisitListCustomerChargesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCustomerDisputes operation middleware
+func (sh *strictHandler) ListCustomerDisputes(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerDisputesParams) error {
+	var request ListCustomerDisputesRequestObject
+
+	request.Account = account
+	request.Customer = customer
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomerDisputes(ctx.Request().Context(), request.(ListCustomerDisputesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomerDisputes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCustomerDisputesResponseObject); ok {
+		return validResponse.VisitListCustomerDisputesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCustomerInvoices operation middleware
+func (sh *strictHandler) ListCustomerInvoices(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerInvoicesParams) error {
+	var request ListCustomerInvoicesRequestObject
+
+	request.Account = account
+	request.Customer = customer
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomerInvoices(ctx.Request().Context(), request.(ListCustomerInvoicesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomerInvoices")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCustomerInvoicesResponseObject); ok {
+		return validResponse.VisitListCustomerInvoicesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UploadDecisions operation middleware
 func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath) error {
 	var request UploadDecisionsRequestObject
@@ -6401,6 +7492,32 @@ func (sh *strictHandler) ListRewardEvents(ctx echo.Context, account AccountPath,
 		return err
 	} else if validResponse, ok := response.(ListRewardEventsResponseObject); ok {
 		return validResponse.VisitListRewardEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSegments operation middleware
+func (sh *strictHandler) GetSegments(ctx echo.Context, account AccountPath, params GetSegmentsParams) error {
+	var request GetSegmentsRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSegments(ctx.Request().Context(), request.(GetSegmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSegments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSegmentsResponseObject); ok {
+		return validResponse.VisitGetSegmentsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -76,6 +76,7 @@ type Services struct {
 	Mapping     Mapping
 	Operate     Operate
 	Replays     Replays
+	Customers   Customers
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.

@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
 )
@@ -16,18 +17,20 @@ type observed struct{ facts, duplicates, beyond int }
 
 // observe is the one place where objects, as opposed to events, enter the ledger: read
 // from a list or by their ID. It books whose money charges were, the facts that the
-// horizon admits, customer links, and the reads that are still needed. lineage names
-// where an object came from.
+// horizon admits, customer links, what the objects are now, and the reads that are
+// still needed. lineage names where an object came from.
 func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, objects []reward.Observation, lineage func(reward.Observation) string, at time.Time) (observed, error) {
 	var rows []factRow
 	var reads []readRow
 	var owners []ownerRow
 	var told []telling
+	seen := seenObjects{}
 	var key string
 	if err := tx.WithContext(ctx).Raw(`SELECT user_id_key FROM connections WHERE id = ?`, connectionID).Scan(&key).Error; err != nil {
 		return observed{}, wrap(err)
 	}
 	for _, o := range objects {
+		seen.add(connectionID, projection.Observe(o.Classification))
 		told = append(told, telling{connectionID, key, lineage(o), o.Facts, nil})
 		if w := o.Owner; w != nil {
 			owners = append(owners, ownerRow{w.Charge, w.Customer, w.Invoice, w.OwnInvoice})
@@ -52,11 +55,16 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	if _, err := bookTellings(ctx, tx, told, at); err != nil {
 		return out, err
 	}
+	undecided, err := seen.book(ctx, tx.Statement.ConnPool, at)
+	if err != nil {
+		return out, err
+	}
 	reads, err = stillNeeded(ctx, tx, connectionID, reads)
 	if err != nil {
 		return out, err
 	}
-	return out, askReads(ctx, tx, reads, at)
+	// Read within the very second that it was to settle: once more, later.
+	return out, askReads(ctx, tx, append(reads, undecided...), at)
 }
 
 // bookObserved books facts that were read off objects.

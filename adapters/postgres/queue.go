@@ -64,12 +64,15 @@ func (q queueTx) Take(ctx context.Context, limit int) ([]ingest.PendingEvent, er
 }
 
 // Book appends the new facts of a batch, the customer links and the reads that
-// they ask for, and marks the events, all in the caller's transaction.
+// they ask for, joins what was seen into the projections, and marks the events, all in
+// the caller's transaction.
 func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Time) (ingest.Booked, error) {
 	booked := ingest.Booked{Events: len(outcomes)}
 	var rows []factRow
 	var reads []readRow
+	seen := seenObjects{}
 	for _, o := range outcomes {
+		seen.add(o.Event.ConnectionID, o.Seen)
 		for _, f := range o.Facts {
 			row := rowOf(o.Event.ConnectionID, o.Event.EventID, f)
 			row.live = true
@@ -96,7 +99,11 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 	if booked.Links, err = bookLinks(ctx, q.tx, outcomes, at); err != nil {
 		return booked, err
 	}
-	if err := askReads(ctx, q.tx, reads, at); err != nil {
+	undecided, err := seen.book(ctx, q.tx.Statement.ConnPool, at)
+	if err != nil {
+		return booked, err
+	}
+	if err := askReads(ctx, q.tx, append(reads, undecided...), at); err != nil {
 		return booked, err
 	}
 	return booked, markEvents(ctx, q.tx, outcomes, at)
@@ -105,6 +112,7 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 type readRow struct{ ConnectionID, Object, ObjectID, Reason string }
 
 // askReads queues reads; one that was done is asked again, because its object changed.
+// They are locked in one order by everybody.
 func askReads(ctx context.Context, tx *gorm.DB, reads []readRow, at time.Time) error {
 	slices.SortStableFunc(reads, func(a, b readRow) int {
 		return cmp.Or(strings.Compare(a.ConnectionID, b.ConnectionID), strings.Compare(a.Object, b.Object), strings.Compare(a.ObjectID, b.ObjectID))

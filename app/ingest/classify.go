@@ -7,6 +7,7 @@ import (
 	"github.com/liftbill/liftbill/app/secret"
 	"github.com/liftbill/liftbill/app/uow"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -88,6 +89,6 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 	}
 	out.Facts = got.Facts
 	out.Reads = got.NeedsRead
-	out.Holdings, out.Aid = got.Identity.Holdings, aidOf(e, got)
+	out.Holdings, out.Aid, out.Seen = got.Identity.Holdings, aidOf(e, got), projection.Observe(got)
 	return out
 }

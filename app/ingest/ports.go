@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -97,6 +98,8 @@ type Outcome struct {
 	Holdings []reward.Holding
 	// Aid is set for customers of connections that map by the hash of an address.
 	Aid *CustomerAid
+	// Seen is what the event says of its object.
+	Seen projection.Observation
 }
 
 // Queue hands pending events to one classifier at a time.
@@ -104,7 +107,7 @@ type Queue interface {
 	// Take locks up to limit pending events, oldest first, until the transaction ends.
 	Take(ctx context.Context, limit int) ([]PendingEvent, error)
 	// Book appends the facts of the outcomes that are new by natural key, writes the
-	// customer links, and marks the events.
+	// customer links, joins what was seen into the projections, and marks the events.
 	Book(ctx context.Context, outcomes []Outcome, at time.Time) (Booked, error)
 }
 

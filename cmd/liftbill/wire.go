@@ -16,6 +16,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/system"
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -120,7 +121,8 @@ func (a *app) services() httpapi.Services {
 	return httpapi.Services{
 		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
-		Reconcile: a.reconcile(), Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Reconcile: a.reconcile(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
+		Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
 	}
 }

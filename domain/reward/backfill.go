@@ -40,11 +40,11 @@ func Observe(raw []byte, seenAt time.Time, cfg Config) (Observation, error) {
 
 // ClassifyObject derives the facts that a present-day object (subscription, invoice,
 // charge, refund, dispute, credit_note, customer) proves, under the keys that its events
-// would have had. It serves backfill and re-reads. A fact whose moment the object does
-// not carry takes effect when the object was created and is inferred, as is what only
-// the present state shows; nothing inferred may stand beside events (see
-// domain/source). What only an event can tell (upgrades, failures, pauses) is not
-// reconstructed here.
+// would have had, and reads the object itself (Seen), also of kinds that prove no fact. It
+// serves backfill and re-reads; seenAt is the time of Seen. A fact whose moment the object
+// does not carry takes effect when the object was created and is inferred, as is what only
+// the present state shows; nothing inferred may stand beside events (see domain/source).
+// What only an event can tell (upgrades, failures, pauses) is not reconstructed here.
 func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, error) {
 	obj, err := decodeNode(raw)
 	if err != nil {
@@ -55,14 +55,16 @@ func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, e
 		Livemode: obj.truth("livemode"), Customer: obj.id("customer"), Data: raw,
 	}
 	b := &builder{cfg: cfg, at: seenAt.UTC(), seen: true, born: obj.when("created"), out: Classification{Envelope: env, Signals: []Signal{}, Facts: []Fact{}}}
-	see, known := objectReaders[env.ObjectType]
+	b.out.Seen.ReadAt = b.at
+	b.see(obj, nil)
+	read, known := objectReaders[env.ObjectType]
 	switch {
 	case !known:
 		b.out.Ignored = ignoredType
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		see(b, obj)
+		read(b, obj)
 		b.identify(obj, nil)
 	}
 	return b.done(), nil
@@ -72,7 +74,7 @@ func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, e
 // one that has ended is left to its paid invoices: the object no longer tells whether
 // it was ever active.
 func subscriptionSeen(b *builder, obj node) {
-	c := born(obj)
+	c := b.start(obj)
 	s := c.now
 	if !b.checkStatus(c) {
 		return

@@ -55,6 +55,8 @@ type Classification struct {
 	Ignored string `json:"ignored,omitempty"`
 	// Identity says whose the objects are; it is not part of what is shown.
 	Identity Identity `json:"-"`
+	// Seen is the object itself, whether it bears a fact or not.
+	Seen Seen `json:"-"`
 }
 
 // Signal is one reward event as the command line shows it: amounts in positive

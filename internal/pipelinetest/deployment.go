@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -73,7 +74,8 @@ func (d *Deployment) services() httpapi.Services {
 		Operate:     &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
-		Reconcile: d.Reconcile(), Sources: d.Sources(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Reconcile: d.Reconcile(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
+		Sources: d.Sources(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
