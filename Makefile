@@ -11,10 +11,15 @@ MAKEFLAGS     += --no-print-directory
 DEMO_FLAGS ?=
 # Where shared test vectors lie, for `make cases`.
 CASES ?= ../shared/cases
-# Seed and length of `make campaign`, and more of its flags.
-SEED ?= 1
+# Schedules of `make campaign`, and more of its flags.
 N ?= 30000
 CAMPAIGN_FLAGS ?=
+# Time per fuzz target, and which of them, for `make fuzz`.
+FUZZTIME ?= 10m
+FUZZ ?= .
+# How long `make kill` kills, and the seed of `make kill` and `make campaign`.
+SECONDS ?= 60
+SEED    ?=
 # Extra flags of `go test`, for instance: make test TEST_FLAGS='-run TestMRR -v'
 TEST_FLAGS ?=
 
@@ -81,13 +86,25 @@ test-e2e: build ## The tests that need the real Temporal server, a browser or th
 	scripts/test-tagged.sh e2e -count=1 -timeout 25m -p 1 $(TEST_FLAGS)
 	cd cmd/temporaldev && go vet ./... && go test ./...
 
+.PHONY: arm64
+arm64: go ## Compare bits with arm64, emulated by qemu-user (CASES adds the golden case when the folder is there)
+	LIFTBILL_CASES="$(wildcard $(abspath $(CASES)))" scripts/arm64.sh
+
+.PHONY: fuzz
+fuzz: go ## Fuzz every target for FUZZTIME each (10m); FUZZ=regex chooses some
+	FUZZTIME="$(FUZZTIME)" scripts/fuzz.sh "$(FUZZ)"
+
+.PHONY: kill
+kill: go ## Kill API, worker and PostgreSQL at random under load; nothing answered may be lost (SECONDS=60, SEED=n)
+	scripts/kill.sh "$(SECONDS)" $(SEED)
+
 .PHONY: simulate
 simulate: go ## Count in simulated worlds how often estimate and bill are wrong; rewrites docs/validation.md
 	go run ./cmd/liftbill simulate --out docs/validation.md
 
 .PHONY: campaign
 campaign: go ## Fault campaign of the write-back with its mutants (SEED=1 N=30000 CAMPAIGN_FLAGS=...)
-	go run ./cmd/campaign --seed $(SEED) --n $(N) $(CAMPAIGN_FLAGS)
+	go run ./cmd/campaign --seed $(or $(SEED),1) --n $(N) $(CAMPAIGN_FLAGS)
 
 .PHONY: cases
 cases: go ## Check the shared test vectors (CASES=folder)

@@ -8,6 +8,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/money"
 )
 
@@ -40,7 +41,8 @@ func finite(v float64) *float64 {
 func toConnection(c account.Connection) Connection {
 	return Connection{
 		ID: c.ID, Environment: Environment(c.Environment), Roles: append([]string{}, c.Roles.Names()...), StripeAccountID: c.StripeAccountID,
-		PublishableKey: c.PublishableKey, UserIDKey: c.UserIDKey, KeyMask: c.KeyMask, Paused: c.Paused, WriteBackOff: c.WriteBackOff,
+		PublishableKey: c.PublishableKey, UserIDKey: c.UserIDKey, KeyMask: c.KeyMask,
+		Paused: c.Paused, PausedReason: c.PausedReason, PausedBy: c.PausedBy, PausedAt: c.PausedAt, WriteBackOff: c.WriteBackOff,
 	}
 }
 
@@ -53,6 +55,9 @@ func toOverview(o reconcile.Overview) AccountOverview {
 	}
 	if o.LastEventAt != nil {
 		out.LastEventAt = *o.LastEventAt
+	}
+	if risk, err := lift.KnownRisk(o.Rule()); err == nil { // no contract has no rule
+		out.Basis, out.Settlement, out.KnownRisk = string(risk.Rule.Basis), string(risk.Rule.Settlement), toKnownRisk(risk)
 	}
 	return out
 }
@@ -68,8 +73,9 @@ func toPlan(p onboard.StoredPlan) (Plan, error) {
 func toRewardEvent(e reconcile.RewardEvent) RewardEvent {
 	return RewardEvent{
 		ConnectionID: e.ConnectionID, FactKey: e.FactKey, Kind: e.Kind, IsReward: e.IsReward,
-		CustomerID: e.CustomerID, UserID: e.UserID, SubscriptionID: e.SubscriptionID, InvoiceID: e.InvoiceID, ChargeID: e.ChargeID,
+		CustomerID: e.CustomerID, UserID: e.UserID, MappedBy: e.MappedBy, LinkState: e.LinkState, SubscriptionID: e.SubscriptionID, InvoiceID: e.InvoiceID, ChargeID: e.ChargeID,
 		Amount: toOptional(e.AmountMinor, e.Currency), EffectiveAt: e.EffectiveAt, EventID: e.EventID, OwnInvoice: e.OwnInvoice,
+		Historic: e.Historic, Inferred: e.Inferred,
 	}
 }
 

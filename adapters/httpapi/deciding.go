@@ -8,15 +8,13 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 )
 
-// SwitchConnection pauses, resumes, or switches writing.
-func (s *Server) SwitchConnection(ctx context.Context, r SwitchConnectionRequestObject) (SwitchConnectionResponseObject, error) {
-	conn, err := s.Onboard.SwitchConnection(ctx, onboard.SwitchInput{
-		ConnectionID: r.ID, Paused: r.Body.Paused, Writing: r.Body.Writing, Who: r.Body.Who, Reason: r.Body.Reason,
-	})
+// SwitchWriting switches the writing of invoices on a connection.
+func (s *Server) SwitchWriting(ctx context.Context, r SwitchWritingRequestObject) (SwitchWritingResponseObject, error) {
+	conn, err := s.Connecting.SwitchWriting(ctx, r.ID, r.Body.On, r.Body.Reason, r.Body.Who)
 	if err != nil {
 		return nil, err
 	}
-	return SwitchConnection200JSONResponse(toConnection(conn)), nil
+	return SwitchWriting200JSONResponse(toConnection(conn)), nil
 }
 
 // NamePayer says who pays.

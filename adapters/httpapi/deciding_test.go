@@ -31,20 +31,6 @@ func TestPayerIsNamedThroughTheAPI(t *testing.T) {
 	require.NotContains(t, w.Body.String(), "a@b.example", "the address is write-only")
 }
 
-func TestConnectionIsSwitchedThroughTheAPI(t *testing.T) {
-	t.Parallel()
-	var given onboard.SwitchInput
-	e := newServer(t, &fakes{switched: func(in onboard.SwitchInput) (account.Connection, error) {
-		given = in
-		return account.Connection{ID: in.ConnectionID, WriteBackOff: true}, nil
-	}})
-	w, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme/switch", `{"writing":false,"who":"kim","reason":"tax"}`))
-	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
-	require.Nil(t, given.Paused, "what was not said is left as it is")
-	require.False(t, *given.Writing)
-	require.Equal(t, true, body["write_back_off"])
-}
-
 func TestCycleIsResumedThroughTheAPI(t *testing.T) {
 	t.Parallel()
 	var given invoicing.Resumption

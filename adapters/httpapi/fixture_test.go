@@ -21,6 +21,8 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -31,6 +33,8 @@ var at = time.Date(2026, 11, 4, 9, 0, 0, 0, time.UTC)
 type fakes struct {
 	connect     func(onboard.ConnectionInput) (account.Connection, bool, error)
 	contract    func(billing.Terms) (billing.Contract, bool, error)
+	amend       func(string, billing.Terms) (billing.Contract, bool, error)
+	versions    billing.Versions
 	seal        func(onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	snapshot    func(onboard.SnapshotInput) (onboard.Snapshot, bool, error)
 	receive     func(context.Context, ingest.Delivery) (ingest.Receipt, error)
@@ -41,9 +45,16 @@ type fakes struct {
 	events      func(reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	accounts    []reconcile.Overview
 	connections []account.Connection
+	connecting  httpapi.Connecting
+	mapping     httpapi.Mapping
+	operate     httpapi.Operate
+	replays     []replay.Report
+	customers   httpapi.Customers
 	ready       error
+	status      func(string) (sourcesync.Status, error)
+	configure   func(sourcesync.Change) error
+	backfill    func(time.Time) (sourcesync.Backfill, bool, error)
 	payer       func(onboard.PayerInput) (onboard.Payer, error)
-	switched    func(onboard.SwitchInput) (account.Connection, error)
 	resume      func(invoicing.Resumption) (invoicing.Outcome, error)
 	link        func(invoicing.SetupRequest) (invoicing.SetupLink, error)
 }
@@ -51,15 +62,22 @@ type fakes struct {
 func (f *fakes) NamePayer(_ context.Context, in onboard.PayerInput) (onboard.Payer, error) {
 	return f.payer(in)
 }
-func (f *fakes) SwitchConnection(_ context.Context, in onboard.SwitchInput) (account.Connection, error) {
-	return f.switched(in)
-}
 func (f *fakes) Resume(_ context.Context, in invoicing.Resumption) (invoicing.Outcome, error) {
 	return f.resume(in)
 }
 func (f *fakes) SetupLink(_ context.Context, in invoicing.SetupRequest) (invoicing.SetupLink, error) {
 	return f.link(in)
 }
+
+func (f *fakes) Status(_ context.Context, id string) (sourcesync.Status, error) { return f.status(id) }
+func (f *fakes) Configure(_ context.Context, _ string, c sourcesync.Change) (sourcesync.Connection, error) {
+	return sourcesync.Connection{}, f.configure(c)
+}
+func (f *fakes) RequestBackfill(_ context.Context, _ string, start time.Time) (sourcesync.Backfill, bool, error) {
+	return f.backfill(start)
+}
+
+func (f *fakes) Replays(context.Context, string, int) ([]replay.Report, error) { return f.replays, nil }
 
 func (f *fakes) Connect(_ context.Context, in onboard.ConnectionInput) (account.Connection, bool, error) {
 	return f.connect(in)
@@ -73,6 +91,12 @@ func (f *fakes) CreateAccount(_ context.Context, in onboard.AccountInput) (accou
 }
 func (f *fakes) CreateContract(_ context.Context, _, _ string, t billing.Terms) (billing.Contract, bool, error) {
 	return f.contract(t)
+}
+func (f *fakes) AmendContract(_ context.Context, _, id string, t billing.Terms) (billing.Contract, bool, error) {
+	return f.amend(id, t)
+}
+func (f *fakes) ContractVersions(context.Context, string) (billing.Versions, error) {
+	return f.versions, nil
 }
 func (f *fakes) SealPlan(_ context.Context, _ string, in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
 	return f.seal(in)
@@ -126,7 +150,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Invoicing: f, ParseDecisions: lines,
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Invoicing: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
 		Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

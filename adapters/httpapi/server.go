@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -25,10 +27,11 @@ type Onboard interface {
 	RegisterWebhook(ctx context.Context, connectionID string) (onboard.Endpoint, bool, error)
 	CreateAccount(ctx context.Context, in onboard.AccountInput) (account.Account, bool, error)
 	CreateContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
+	AmendContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
+	ContractVersions(ctx context.Context, accountID string) (billing.Versions, error)
 	SealPlan(ctx context.Context, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	ShipSnapshot(ctx context.Context, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
 	NamePayer(ctx context.Context, in onboard.PayerInput) (onboard.Payer, error)
-	SwitchConnection(ctx context.Context, in onboard.SwitchInput) (account.Connection, error)
 }
 
 // Invoicing takes people's decisions about invoices; *invoicing.Service is it.
@@ -62,6 +65,13 @@ type Reconcile interface {
 	Accounts(ctx context.Context) ([]reconcile.Overview, error)
 }
 
+// Sources keeps connections in step; *sourcesync.Service is it.
+type Sources interface {
+	Status(ctx context.Context, connectionID string) (sourcesync.Status, error)
+	Configure(ctx context.Context, connectionID string, change sourcesync.Change) (sourcesync.Connection, error)
+	RequestBackfill(ctx context.Context, connectionID string, start time.Time) (sourcesync.Backfill, bool, error)
+}
+
 // Services are the use cases behind the routes. All fields are required.
 type Services struct {
 	Onboard     Onboard
@@ -70,6 +80,12 @@ type Services struct {
 	Decisions   Decisions
 	Reconcile   Reconcile
 	Invoicing   Invoicing
+	Sources     Sources
+	Connecting  Connecting
+	Mapping     Mapping
+	Operate     Operate
+	Replays     Replays
+	Customers   Customers
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.
@@ -79,7 +95,8 @@ type Services struct {
 // Server serves the API. It implements the generated StrictServerInterface.
 type Server struct {
 	Services
-	log *slog.Logger
+	log        *slog.Logger
+	deliveries deliveries
 }
 
 var _ StrictServerInterface = (*Server)(nil)
@@ -90,9 +107,9 @@ func New(services Services, logger *slog.Logger) *Server {
 }
 
 // Register mounts the API, the webhook route and the API reference on e. The
-// request ID, the recovery of panics and Guard cover everything on e, so pages
-// mounted beside the API are protected as well; errors of the API's own routes
-// are problems, others go to the error handler that e had.
+// request ID, the recovery of panics and Guard cover everything on e but the webhook
+// route, so pages mounted beside the API are protected as well; errors of the API's
+// own routes are problems, others go to the error handler that e had.
 func (s *Server) Register(e *echo.Echo) {
 	others := e.HTTPErrorHandler
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
@@ -103,8 +120,8 @@ func (s *Server) Register(e *echo.Echo) {
 		others(err, c)
 	}
 	e.Binder = strictBinder{}
+	e.Pre(s.webhooksApart)
 	e.Use(requestID, safeHeaders, recovered, Guard())
-	e.POST(webhookPrefix+":endpoint", s.webhook)
 	RegisterHandlers(limitedRoutes{e}, NewStrictHandler(s, nil))
 	s.registerReference(e)
 }
@@ -116,6 +133,11 @@ type limitedRoutes struct{ *echo.Echo }
 // POST implements EchoRouter.
 func (l limitedRoutes) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
 	return l.Echo.POST(path, h, append(m, limited)...)
+}
+
+// PATCH implements EchoRouter.
+func (l limitedRoutes) PATCH(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return l.Echo.PATCH(path, h, append(m, limited)...)
 }
 
 // ownRoute reports whether a path belongs to the API and not to the pages.

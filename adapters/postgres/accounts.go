@@ -12,6 +12,7 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // Onboarding is the unit of work of app/onboard.
@@ -79,20 +80,27 @@ type connectionRow struct {
 	UserIDKey       string
 	Paused          bool
 	WriteBack       bool
+	PausedReason    string
+	PausedBy        string
+	PausedAt        *time.Time
 	CreatedAt       time.Time
 }
 
 func (connectionRow) TableName() string { return "connections" }
 
 func (r connectionRow) domain() onboard.SealedConnection {
-	return onboard.SealedConnection{
+	out := onboard.SealedConnection{
 		Connection: account.Connection{
 			ID: r.ID, Environment: account.Environment(r.Environment), Roles: account.Roles{Source: r.RoleSource, Issuer: r.RoleIssuer},
-			StripeAccountID: r.StripeAccountID, PublishableKey: r.PublishableKey, UserIDKey: r.UserIDKey, KeyMask: r.KeyMask, Paused: r.Paused,
-			WriteBackOff: !r.WriteBack,
+			StripeAccountID: r.StripeAccountID, PublishableKey: r.PublishableKey, UserIDKey: r.UserIDKey, KeyMask: r.KeyMask,
+			Paused: r.Paused, PausedReason: r.PausedReason, PausedBy: r.PausedBy, WriteBackOff: !r.WriteBack,
 		},
 		SealedKey: r.SealedKey, CreatedAt: r.CreatedAt.UTC(),
 	}
+	if r.PausedAt != nil {
+		out.PausedAt = r.PausedAt.UTC()
+	}
+	return out
 }
 
 type connections struct{ tx *gorm.DB }
@@ -113,41 +121,6 @@ func (s connections) InsertConnection(ctx context.Context, c onboard.SealedConne
 	}).Error)
 }
 
-type endpointRow struct {
-	ID             string `gorm:"primaryKey"`
-	ConnectionID   string
-	Environment    string
-	URL            string
-	StripeID       string
-	SealedSecret   []byte
-	SealedPrevious []byte
-	CreatedAt      time.Time
-}
-
-func (endpointRow) TableName() string { return "webhook_endpoints" }
-
-func (s connections) EndpointOf(ctx context.Context, connectionID string) (onboard.Endpoint, error) {
-	var r endpointRow
-	if err := s.tx.WithContext(ctx).Take(&r, "connection_id = ?", connectionID).Error; err != nil {
-		return onboard.Endpoint{}, notFound(err, "webhook endpoint of connection", connectionID)
-	}
-	return onboard.Endpoint{
-		ID: r.ID, ConnectionID: r.ConnectionID, Environment: account.Environment(r.Environment), URL: r.URL, StripeID: r.StripeID,
-		SealedSecret: r.SealedSecret, SealedPrevious: r.SealedPrevious, CreatedAt: r.CreatedAt.UTC(),
-	}, nil
-}
-
-func (s connections) UpsertEndpoint(ctx context.Context, e onboard.Endpoint) error {
-	// The secret that was current stays valid as the previous one, so that deliveries
-	// that Stripe signed before the change are still accepted.
-	return wrap(s.tx.WithContext(ctx).Exec(`
-		INSERT INTO webhook_endpoints (id, connection_id, environment, url, stripe_id, sealed_secret, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (connection_id) DO UPDATE SET url = excluded.url, stripe_id = excluded.stripe_id,
-			sealed_previous = webhook_endpoints.sealed_secret, sealed_secret = excluded.sealed_secret`,
-		e.ID, e.ConnectionID, e.Environment.String(), e.URL, e.StripeID, e.SealedSecret, e.CreatedAt).Error)
-}
-
 type contractRow struct {
 	ID           string `gorm:"primaryKey"`
 	AccountID    string
@@ -158,7 +131,9 @@ type contractRow struct {
 	TimeZone     string
 	CloseLagDays int
 	FirstPeriod  string
-	CreatedAt    time.Time
+	// EffectiveFrom stands in the terms as well; the database's rules read it here.
+	EffectiveFrom string
+	CreatedAt     time.Time
 }
 
 func (contractRow) TableName() string { return "contracts" }
@@ -169,7 +144,7 @@ func (r contractRow) domain() (billing.Contract, error) {
 		return billing.Contract{}, fault.Wrap(err, fault.Internal, "contract_unreadable", "contract %s cannot be read", r.ID)
 	}
 	c, err := billing.NewContract(r.ID, r.AccountID, account.Environment(r.Environment), r.Version, terms, r.CreatedAt)
-	if err == nil && c.Hash != r.TermsHash {
+	if err == nil && (c.Hash != r.TermsHash || c.EffectiveFrom.String() != r.EffectiveFrom) {
 		err = fault.New(fault.Internal, "contract_hash", "contract %s does not have its stored hash", r.ID)
 	}
 	return c, err
@@ -177,12 +152,48 @@ func (r contractRow) domain() (billing.Contract, error) {
 
 type agreements struct{ tx *gorm.DB }
 
+// Contract is the newest version, whether it holds already or not.
 func (s agreements) Contract(ctx context.Context, accountID string) (billing.Contract, error) {
 	var r contractRow
 	if err := s.tx.WithContext(ctx).Order("version DESC").Take(&r, "account_id = ?", accountID).Error; err != nil {
 		return billing.Contract{}, notFound(err, "contract of account", accountID)
 	}
 	return r.domain()
+}
+
+// Versions are all versions, ascending; none is no error.
+func (s agreements) Versions(ctx context.Context, accountID string) (billing.Versions, error) {
+	var rows []contractRow
+	if err := s.tx.WithContext(ctx).Order("version").Find(&rows, "account_id = ?", accountID).Error; err != nil {
+		return nil, wrap(err)
+	}
+	var out billing.Versions
+	for _, r := range rows {
+		c, err := r.domain()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// LockContract keeps others from adding a version to the account's contract, and from
+// opening a cycle of it, until the transaction ends.
+func (s agreements) LockContract(ctx context.Context, accountID string) error {
+	return wrap(s.tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", accountID).Error)
+}
+
+// at is the version that holds in a month.
+func (s agreements) at(ctx context.Context, accountID string, m period.Month) (billing.Contract, error) {
+	all, err := s.Versions(ctx, accountID)
+	if err != nil {
+		return billing.Contract{}, err
+	}
+	if len(all) == 0 {
+		return billing.Contract{}, notFound(gorm.ErrRecordNotFound, "contract of account", accountID)
+	}
+	return all.At(m)
 }
 
 // contract loads the very version that a cycle was opened under.
@@ -201,7 +212,8 @@ func (s agreements) InsertContract(ctx context.Context, c billing.Contract) erro
 	}
 	return wrap(s.tx.WithContext(ctx).Create(&contractRow{
 		ID: c.ID, AccountID: c.AccountID, Environment: c.Environment.String(), Version: c.Version, Terms: string(terms), TermsHash: c.Hash,
-		TimeZone: c.Terms.TimeZone, CloseLagDays: c.Terms.CloseLagDays, FirstPeriod: c.Terms.FirstPeriod, CreatedAt: c.CreatedAt,
+		TimeZone: c.Terms.TimeZone, CloseLagDays: c.Terms.CloseLagDays, FirstPeriod: c.Terms.FirstPeriod,
+		EffectiveFrom: c.EffectiveFrom.String(), CreatedAt: c.CreatedAt,
 	}).Error)
 }
 

@@ -14,15 +14,16 @@ import (
 )
 
 // Exposures lists decisions in time order with their features in the plan's order;
-// a feature that a decision does not carry is 0.
+// a feature that a decision does not carry is 0. Logs repeat the same lists of actions
+// over and over, so that each list is kept once.
 func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time.Time) ([]lift.Exposure, error) {
 	names, err := json.Marshal(cy.Plan.Plan().Features)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := c.db.gorm.WithContext(ctx).Raw(`
-		SELECT unit_id, snapshot_id, arm, ts, cardinality(propensity) > 0 AS complete,
-			ARRAY(SELECT coalesce((features ->> f)::float8, 0) FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS n(f, i) ORDER BY i)::text
+		SELECT unit_id, user_id, snapshot_id, arm, ts, propensity::text, to_json(eligible_actions)::text, action, baseline_action,
+			surface, plan_hash, salt_commitment, ARRAY(SELECT coalesce((features ->> f)::float8, 0) FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS n(f, i) ORDER BY i)::text
 		FROM decisions WHERE account_id = ? AND ts >= ? AND ts < ? AND recorded_at <= ? ORDER BY ts, decision_id`,
 		string(names), cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, watermark).Rows()
 	if err != nil {
@@ -30,17 +31,87 @@ func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
 	var out []lift.Exposure
+	lists, words := map[string][]string{}, map[string]string{}
 	for rows.Next() {
 		var e lift.Exposure
-		var arm string
-		var features floats
-		if err := rows.Scan(&e.UnitID, &e.SnapshotID, &arm, &e.At, &e.PropensityOK, &features); err != nil {
+		var arm, actions string
+		var propensity, features floats
+		if err := rows.Scan(&e.UnitID, &e.UserID, &e.SnapshotID, &arm, &e.At, &propensity, &actions, &e.Action, &e.Baseline,
+			&e.Surface, &e.PlanHash, &e.SaltCommitment, &features); err != nil {
 			return nil, wrap(err)
 		}
-		e.Arm, e.At, e.Features = lift.Arm(arm), e.At.UTC(), features
+		list, ok := lists[actions]
+		if !ok {
+			if err := json.Unmarshal([]byte(actions), &list); err != nil {
+				return nil, err
+			}
+			lists[actions] = list
+		}
+		e.Arm, e.At, e.Actions, e.Propensity, e.Features, e.PropensityOK = lift.Arm(arm), e.At.UTC(), list, propensity, features, len(propensity) > 0
+		for _, s := range []*string{&e.SnapshotID, &e.Action, &e.Baseline, &e.Surface, &e.PlanHash, &e.SaltCommitment} {
+			if same, ok := words[*s]; ok {
+				*s = same
+			} else {
+				words[*s] = *s
+			}
+		}
 		out = append(out, e)
 	}
 	return out, wrap(rows.Err())
+}
+
+// Links lists the customers of the source connection with the users that they are mapped
+// to, each from when it was known: what a person decided is known since then, however far
+// back it reaches.
+func (c *Cycles) Links(ctx context.Context, cy measure.Cycle) ([]lift.Link, error) {
+	var out []lift.Link
+	err := c.db.gorm.WithContext(ctx).Raw(`
+		SELECT s.subject_id AS customer_id, s.user_id, greatest(s.valid_from, m.valid_from, CASE WHEN m.source <> 'metadata' THEN m.recorded_at END) AS "from"
+		FROM mapping_spans s JOIN mapping_statements m ON m.connection_id = s.connection_id AND m.link_id = s.link_id
+		WHERE s.connection_id = ? AND s.state = 'linked' ORDER BY s.subject_id, s.valid_from`, cy.Account.SourceConnection).Scan(&out).Error
+	for i := range out {
+		out[i].From = out[i].From.UTC()
+	}
+	return out, wrap(err)
+}
+
+// Incomplete lists the decisions of the year that were refused because of their
+// propensities and never came whole: the number of them and the units that they name.
+func (c *Cycles) Incomplete(ctx context.Context, cy measure.Cycle, watermark time.Time) (int, []string, error) {
+	var rows []struct {
+		UnitID string
+		N      int
+	}
+	err := c.db.gorm.WithContext(ctx).Raw(`
+		SELECT r.unit_id, count(*) AS n FROM decision_refusals r
+		WHERE r.account_id = ? AND r.recorded_at <= ? AND (r.ts IS NULL OR (r.ts >= ? AND r.ts < ?))
+			AND r.field IN ('propensity', 'eligible_actions', 'action', 'baseline_action')
+			AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.account_id = r.account_id AND d.decision_id = r.decision_id AND d.recorded_at <= ?)
+		GROUP BY r.unit_id ORDER BY r.unit_id`,
+		cy.Account.ID, watermark, cy.YearToDate.Start, cy.YearToDate.End, watermark).Scan(&rows).Error
+	if err != nil {
+		return 0, nil, wrap(err)
+	}
+	n, units := 0, []string(nil)
+	for _, r := range rows {
+		n += r.N
+		if r.UnitID != "" {
+			units = append(units, r.UnitID)
+		}
+	}
+	return n, units, nil
+}
+
+// Marks is what the finished months of the contract year have billed of each snapshot;
+// ok is false while an earlier month of the year is not finished.
+func (c *Cycles) Marks(ctx context.Context, cy measure.Cycle) (map[string]int64, bool, error) {
+	tx := c.db.gorm.WithContext(ctx)
+	marks, err := highWater(tx, cy)
+	if err != nil {
+		return nil, false, err
+	}
+	open, err := openBefore(tx, cy)
+	return marks, len(open) == 0, err
 }
 
 // DecisionGaps counts the sequence numbers that are missing between the smallest
@@ -56,50 +127,6 @@ func (c *Cycles) DecisionGaps(ctx context.Context, cy measure.Cycle, watermark t
 			WHERE account_id = ? AND ts >= ? AND ts < ? AND recorded_at <= ? AND seq_no IS NOT NULL GROUP BY sdk_version, surface) s`,
 		cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, watermark).Scan(&r).Error
 	return int(r.Gaps), r.Numbered > 0, wrap(err)
-}
-
-// Revenue lists the money facts with the unit behind their customer. The link that
-// was valid at the fact's time counts; a customer that was mapped only later gets
-// the first link after it. Refunds and disputes find their customer by the charge.
-// The parts are materialised so that the plan does not rest on statistics, which a
-// month that has just been written does not have.
-func (c *Cycles) Revenue(ctx context.Context, cy measure.Cycle, watermark time.Time) ([]measure.RevenueRow, error) {
-	rows, err := c.db.gorm.WithContext(ctx).Raw(`
-		WITH facts AS MATERIALIZED (
-			SELECT r.fact_key, coalesce(nullif(r.customer_id, ''), o.customer_id, '') AS customer_id, r.amount_minor, r.currency, r.effective_at,
-				coalesce(o.own_invoice, false) AS own, r.subscription_id <> '' OR EXISTS (
-					-- what is returned is in scope exactly when what was paid is
-					SELECT 1 FROM reward_events paid WHERE paid.connection_id = r.connection_id AND paid.customer_id = o.customer_id
-						AND paid.invoice_id = o.invoice_id AND paid.invoice_id <> '' AND paid.subscription_id <> '') AS subscription
-			FROM reward_events r LEFT JOIN charge_owners o ON o.connection_id = r.connection_id AND o.charge_id = r.charge_id
-			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0
-				AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
-		links AS MATERIALIZED (
-			SELECT DISTINCT ON (f.fact_key) f.fact_key, l.user_id
-			FROM facts f JOIN customer_links l ON l.connection_id = ? AND l.customer_id = f.customer_id
-			ORDER BY f.fact_key, l.valid_from <= f.effective_at DESC, CASE WHEN l.valid_from <= f.effective_at THEN l.valid_from END DESC, l.valid_from),
-		units AS MATERIALIZED (
-			SELECT user_id, min(unit_id) AS unit_id FROM decisions WHERE account_id = ? AND recorded_at <= ? GROUP BY user_id)
-		SELECT f.fact_key, f.amount_minor, f.currency, f.effective_at, f.own, f.subscription,
-			CASE WHEN coalesce(l.user_id, '') = '' THEN '' ELSE coalesce(u.unit_id, 'user:' || l.user_id) END AS unit_id
-		FROM facts f LEFT JOIN links l USING (fact_key) LEFT JOIN units u ON u.user_id = l.user_id
-		ORDER BY f.effective_at, f.fact_key`,
-		cy.Account.SourceConnection, moneyKinds(), cy.YearToDate.Start, cy.YearToDate.End, watermark,
-		cy.Account.SourceConnection, cy.Account.ID, watermark).Rows()
-	if err != nil {
-		return nil, wrap(err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
-	var out []measure.RevenueRow
-	for rows.Next() {
-		var r measure.RevenueRow
-		if err := rows.Scan(&r.Key, &r.AmountMinor, &r.Currency, &r.At, &r.OwnInvoice, &r.Subscription, &r.UnitID); err != nil {
-			return nil, wrap(err)
-		}
-		r.At = r.At.UTC()
-		out = append(out, r)
-	}
-	return out, wrap(rows.Err())
 }
 
 // HasEvent reports whether the very event is stored.
@@ -142,6 +169,9 @@ func (c *Cycles) SaveCollection(ctx context.Context, cycleID string, col measure
 			if err := saveTable(ctx, tx, cycleID, t); err != nil {
 				return err
 			}
+		}
+		if err := keepLinks(ctx, tx, cycleID, col.Links); err != nil {
+			return err
 		}
 		_, err := tx.Exec(ctx, `UPDATE cycles SET watermark = $1, source_watermark = $2, input_digest = $3, paid_minor = $4, stripe_net_minor = $5, state = 'computing', updated_at = $6
 			WHERE id = $7`, col.Watermark, col.SourceWatermark, col.InputDigest, col.PaidMinor, col.StripeNetMinor, at, cycleID)

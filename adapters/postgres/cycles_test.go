@@ -52,7 +52,7 @@ func TestOnboardingStoresRoundTrip(t *testing.T) {
 		e, err := st.Connections.EndpointOf(w.ctx, "acme")
 		require.NoError(t, err)
 		require.Equal(t, onboard.Endpoint{ID: "we-acme", ConnectionID: "acme", Environment: account.Live, URL: "https://x/2", StripeID: "we_2",
-			SealedSecret: []byte("three"), SealedPrevious: []byte("two"), CreatedAt: opened}, e)
+			SealedSecret: []byte("three"), SealedPrevious: []byte("two"), SetUp: onboard.Registered, Status: onboard.StatusUnknown, CreatedAt: opened}, e)
 		_, err = st.Accounts.Account(w.ctx, "nobody")
 		require.Equal(t, "account_not_found", fault.CodeOf(err))
 		require.ErrorContains(t, err, "nobody")
@@ -77,7 +77,7 @@ func TestCyclesKeepTheirAgreements(t *testing.T) {
 	w := newWorld(t)
 	cy := w.open("acme", "2026-01")
 	terms := cy.Contract.Terms
-	terms.Share = "0.5"
+	terms.Share, terms.EffectiveFrom = "0.5", "2026-02"
 	second, err := billing.NewContract("acme-c2", "acme", account.Live, 2, terms, now)
 	require.NoError(t, err)
 	require.NoError(t, w.stores(func(st onboard.Stores) error { return st.Agreements.InsertContract(w.ctx, second) }))

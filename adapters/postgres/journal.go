@@ -38,6 +38,6 @@ func (s accounts) PutWish(ctx context.Context, w onboard.PayerWish) error {
 		w.AccountID, w.Environment.String(), w.Name, w.SealedEmail, w.At).Error)
 }
 
-func (s connections) Switch(ctx context.Context, id string, paused, writeBackOff bool) error {
-	return wrap(s.tx.WithContext(ctx).Exec(`UPDATE connections SET paused = ?, write_back = ? WHERE id = ?`, paused, !writeBackOff, id).Error)
+func (s connections) SaveWriting(ctx context.Context, id string, on bool) error {
+	return wrap(s.tx.WithContext(ctx).Exec(`UPDATE connections SET write_back = ? WHERE id = ?`, on, id).Error)
 }

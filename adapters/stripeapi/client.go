@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
@@ -50,6 +51,8 @@ type Config struct {
 	Clock         clock.Clock
 	Logger        *slog.Logger
 	ConnectionKey ConnectionKey
+	// KeyRefused is told when Stripe does not accept a connection's key; nil for nobody.
+	KeyRefused func(ctx context.Context, connectionID string)
 }
 
 // Client is the shared ground of the package's ports: addresses, connections
@@ -62,6 +65,7 @@ type Client struct {
 	mu       sync.Mutex
 	limiters map[string]*limiter
 	seen     map[[32]byte]observed
+	reads    map[string]*atomic.Int64
 }
 
 // New checks the configuration and makes a client. It sends nothing.
@@ -87,6 +91,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	return &Client{
 		cfg: cfg, base: base, wire: cfg.Wire, limiters: map[string]*limiter{}, seen: map[[32]byte]observed{},
+		reads: map[string]*atomic.Int64{},
 	}, nil
 }
 
@@ -144,6 +149,18 @@ func (c *Client) limiter(name string, env account.Environment) *limiter {
 		c.limiters[key] = l
 	}
 	return l
+}
+
+// readsOf is the counter of the requests that readers of a connection have sent.
+func (c *Client) readsOf(connectionID string) *atomic.Int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.reads[connectionID]
+	if n == nil {
+		n = &atomic.Int64{}
+		c.reads[connectionID] = n
+	}
+	return n
 }
 
 // connect finds a connection and its key and checks that they fit together.

@@ -2,8 +2,10 @@ package stripeapi
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -28,7 +30,7 @@ func UnguardedWriter(c *Client, key account.SecretKey, plan billing.InvoicePlan)
 
 // SendAs sends one request in the named role.
 func SendAs(ctx context.Context, c *Client, roleName string, key account.SecretKey, method, path, idempotencyKey string) error {
-	r := map[string]role{"reader": readerRole, "registrar": registrarRole, "writer": writerRole, "payer": payerRole, "setup": setupRole, "witness": witnessRole}[roleName]
+	r := map[string]role{"reader": readerRole, "registrar": registrarRole, "writer": writerRole, "payer": payerRole, "setup": setupRole, "witness": witnessRole, "prober": proberRole}[roleName]
 	r.retries = 0
 	_, err := c.open(r, key, key.Environment(), newLimiter(Unlimited, 0)).call(ctx, request{op: "test", method: method, path: path, key: idempotencyKey})
 	return err
@@ -59,11 +61,14 @@ func SendTo(ctx context.Context, c *Client, key account.SecretKey, address strin
 // Pace is the limiter's wait.
 func Pace(n int, window time.Duration) func(context.Context) error { return newLimiter(n, window).wait }
 
-// Held is a limiter's wait and its hold.
-func Held(n int, window time.Duration) (wait func(context.Context) error, hold func(time.Duration)) {
+// EnabledEvents are the event types that a connection of the roles is registered for.
+func EnabledEvents(roles account.Roles) []string { return eventsOf(roles) }
+
+// WantedEvents are the types that are kept of what is fetched, sorted.
+func WantedEvents() []string { return slices.Sorted(maps.Keys(wantedEvents)) }
+
+// Hold is a limiter's wait and hold.
+func Hold(n int, window time.Duration) (wait func(context.Context) error, hold func(time.Duration)) {
 	l := newLimiter(n, window)
 	return l.wait, l.hold
 }
-
-// EnabledEvents are the registered event types.
-func EnabledEvents() []string { return enabledEvents }

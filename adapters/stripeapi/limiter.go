@@ -13,8 +13,9 @@ type limiter struct {
 	tokens chan struct{}
 	window time.Duration
 
-	mu   sync.Mutex
-	held chan struct{} // closed when a throttled connection may go on; nil when it is not
+	mu sync.Mutex
+	// gate is closed once a hold is over; nil when there is none.
+	gate chan struct{}
 }
 
 // newLimiter allows n requests per window; a negative n allows any number.
@@ -34,11 +35,15 @@ func (l *limiter) wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := l.throttled(ctx); err != nil {
-		return err
-	}
 	if l.tokens == nil {
 		return nil
+	}
+	if gate := l.held(); gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	select {
 	case <-l.tokens:
@@ -49,39 +54,33 @@ func (l *limiter) wait(ctx context.Context) error {
 	}
 }
 
-// longestHold bounds how long a connection stands still after Stripe asked it to slow
-// down; whoever drives the requests waits for the rest.
-const longestHold = 5 * time.Second
+// maxHold bounds a hold. Longer waits are for whoever sent the request: it knows what
+// else there is to do.
+const maxHold = 30 * time.Second
 
-// hold makes every request of the connection wait: Stripe limits the account, not the
-// request that happened to be told. A connection without a limit is a stand-in's.
+// hold lets no request begin for a while, because Stripe refused one. A hold that is
+// under way is not made longer; a limiter without a limit does not hold.
 func (l *limiter) hold(d time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.tokens == nil || l.held != nil {
+	if l.tokens == nil || d <= 0 {
 		return
 	}
-	held := make(chan struct{})
-	l.held = held
-	time.AfterFunc(min(d, longestHold), func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gate != nil {
+		return
+	}
+	gate := make(chan struct{})
+	l.gate = gate
+	time.AfterFunc(min(d, maxHold), func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.held = nil
-		close(held)
+		l.gate = nil
+		close(gate)
 	})
 }
 
-func (l *limiter) throttled(ctx context.Context) error {
+func (l *limiter) held() chan struct{} {
 	l.mu.Lock()
-	held := l.held
-	l.mu.Unlock()
-	if held == nil {
-		return nil
-	}
-	select {
-	case <-held:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	defer l.mu.Unlock()
+	return l.gate
 }

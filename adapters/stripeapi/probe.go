@@ -125,7 +125,7 @@ func (c *Client) observation(ctx context.Context, conn account.Connection, key a
 	if known, ok := c.remembered(key); ok {
 		return known, nil
 	}
-	seen, err := c.open(readerRole, key, "", c.limiter(conn.ID, conn.Environment)).observe(ctx)
+	seen, err := c.open(readerRole, key, "", c.limiter(conn.ID, conn.Environment)).of(conn.ID, c).observe(ctx)
 	if err == nil && seen.LivemodeSeen {
 		c.remember(key, seen)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/stripe/stripe-mock/server"
 
 	"github.com/liftbill/liftbill/adapters/stripeapi"
+	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // officialMock is Stripe's own mock of this API version, which checks every
@@ -33,7 +35,7 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, everything())
 	cus := w.subscriber("live")
-	_, charge := w.paid("live", cus, 100, nil)
+	invoice, charge := w.paid("live", cus, 100, nil)
 	p := plan(w.customer("live"))
 	w.tap.take()
 
@@ -60,17 +62,17 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	_, err = f.MadeSince(ctx, start)
 	require.NoError(t, err)
 	su := setupFor(t, w, made.ID)
-	page, err := su.CreateSession(ctx, 1, "https://vendor.example/done", "https://vendor.example/back")
+	checkout, err := su.CreateSession(ctx, 1, "https://vendor.example/done", "https://vendor.example/back")
 	require.NoError(t, err)
-	require.NoError(t, w.fake.CompleteCheckout("acct_1Vendor", "live", page.ID, "pm_card_visa"))
-	_, err = su.Session(ctx, page.ID)
+	require.NoError(t, w.fake.CompleteCheckout("acct_1Vendor", "live", checkout.ID, "pm_card_visa"))
+	_, err = su.Session(ctx, checkout.ID)
 	require.NoError(t, err)
-	method, err := su.PaymentMethodOf(ctx, page.Intent)
+	method, err := su.PaymentMethodOf(ctx, checkout.Intent)
 	require.NoError(t, err)
 	_, err = su.SetDefault(ctx, 1, method)
 	require.NoError(t, err)
 	for range 2 {
-		_, err = stripeapi.NewRegistrar(w.client).Register(ctx, secretKey(t, liveText), "issuer", "https://hooks.example.com/a")
+		_, err = stripeapi.NewRegistrar(w.client).Register(ctx, secretKey(t, liveText), endpoint("issuer", "https://hooks.example.com/a"))
 		require.NoError(t, err)
 	}
 	r := stripeapi.NewSourceReader(w.client)
@@ -85,7 +87,23 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	require.NoError(t, r.PaidInvoices(ctx, "issuer", start, start.AddDate(0, 1, 0), func(stripeapi.PaidInvoice) error { return nil }))
 	_, _, _, err = r.LatestEvent(ctx, "issuer", []string{"invoice.paid", "refund.updated"})
 	require.NoError(t, err)
+	page, err := r.Events(ctx, "issuer", start, start.AddDate(0, 1, 0), "")
+	require.NoError(t, err)
+	last, err := reward.ParseEnvelope(page.Events[0])
+	require.NoError(t, err)
+	_, err = r.Events(ctx, "issuer", start, start.AddDate(0, 1, 0), last.ID)
+	require.NoError(t, err)
+	for _, kind := range sourcesync.Resources()[1:8] {
+		_, err = r.Objects(ctx, "issuer", kind, start, start.AddDate(0, 1, 0), "")
+		require.NoError(t, err)
+	}
+	_, err = r.Lines(ctx, "issuer", invoice)
+	require.NoError(t, err)
+	_, err = r.Object(ctx, "issuer", "charge", charge)
+	require.NoError(t, err)
 	_, err = stripeapi.NewProber(w.client).CustomerExists(ctx, secretKey(t, liveText), cus)
+	require.NoError(t, err)
+	_, err = stripeapi.NewProber(w.client).Permissions(ctx, secretKey(t, liveText))
 	require.NoError(t, err)
 
 	mock, err := officialMock()
@@ -101,12 +119,16 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 		res := httptest.NewRecorder()
 		mock.HandleRequest(res, req)
 		calls[s.Method+" "+callOf(s.Path)] = true
-		require.Equal(t, http.StatusOK, res.Code, "%s %s %s: %s", s.Method, s.Path, s.Body, res.Body)
+		want := http.StatusOK
+		if strings.Contains(s.Body, "refund.failed") {
+			want = http.StatusBadRequest // newer names, which the registrar tries and does without
+		}
+		require.Equal(t, want, res.Code, "%s %s %s: %s", s.Method, s.Path, s.Body, res.Body)
 	}
-	// Every write that an allow-list names was among them, except for credit notes.
+	// Every write that an allow-list names was among them.
 	require.Equal(t, []string{
-		"DELETE /v1/invoiceitems/:id", "DELETE /v1/invoices/:id", "DELETE /v1/webhook_endpoints/:id", "POST /v1/checkout/sessions", "POST /v1/customers",
-		"POST /v1/customers/:id", "POST /v1/invoiceitems", "POST /v1/invoices", "POST /v1/invoices/:id", "POST /v1/invoices/:id/finalize",
+		"DELETE /v1/invoiceitems/:id", "DELETE /v1/invoices/:id", "DELETE /v1/webhook_endpoints/:id", "POST /v1/checkout/sessions", "POST /v1/credit_notes",
+		"POST /v1/customers", "POST /v1/customers/:id", "POST /v1/invoiceitems", "POST /v1/invoices", "POST /v1/invoices/:id", "POST /v1/invoices/:id/finalize",
 		"POST /v1/invoices/:id/send", "POST /v1/invoices/:id/void", "POST /v1/webhook_endpoints",
 	}, writesOf(calls))
 }

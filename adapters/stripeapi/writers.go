@@ -79,7 +79,7 @@ func (c *Client) payerOf(ctx context.Context, i issuer, customer string) (invoic
 		return invoicing.Payer{}, err
 	}
 	// No environment: the mode of what comes back is the question here.
-	s := c.open(witnessRole, i.key, "", c.limiter(i.conn.ID, i.conn.Environment))
+	s := c.open(witnessRole, i.key, "", c.limiter(i.conn.ID, i.conn.Environment)).of(i.conn.ID, c)
 	raw, err := s.call(ctx, request{op: "customer.get", method: http.MethodGet, path: path})
 	if fault.Is(err, fault.NotFound) {
 		return invoicing.Payer{ID: customer, Deleted: true}, nil
@@ -141,6 +141,8 @@ func (c *Client) readyIssuer(ctx context.Context, connectionID string) (issuer, 
 	switch {
 	case err != nil:
 		return i, account.LiveProof{}, err
+	case i.conn.KeyGone():
+		return i, account.LiveProof{}, auth(refusal{})
 	case i.conn.Paused:
 		return i, account.LiveProof{}, fault.New(fault.Conflict, invoicing.CodeConnectionPaused, "connection %s is paused", i.conn.ID).
 			Fix("Resume the connection, then continue the write-back")
@@ -174,7 +176,7 @@ type liveWire struct {
 
 // Live, whatever the connection says: a writer accepts live objects and no others.
 func (c *Client) liveWire(r role, key account.SecretKey, connectionID string) *liveWire {
-	out := &liveWire{s: c.open(r, key, account.Live, c.limiter(connectionID, account.Live))}
+	out := &liveWire{s: c.open(r, key, account.Live, c.limiter(connectionID, account.Live)).of(connectionID, c)}
 	out.s.record = out.note.add
 	return out
 }

@@ -20,11 +20,23 @@ const batchRows = 5000
 // maxReported bounds the answer; the count of bad rows is always complete.
 const maxReported = 100
 
-// Row is one line of an upload: a decision or the reason why it is none.
+// Row is one line of an upload: a decision or the reason why it is none. The decision of
+// a refused line holds its ID, unit and time at most.
 type Row struct {
 	Number   int // 1-based line number
 	Decision decision.Decision
 	Err      error
+}
+
+// Refusal is a refused line whose decision is known by its ID. It is kept, because
+// decisions that are missing from the log may be missing for a reason: those without
+// their propensities fail the guardrail until they are uploaded whole.
+type Refusal struct {
+	DecisionID string
+	UnitID     string
+	At         time.Time // zero when it could not be read
+	Field      string
+	Code       string
 }
 
 // BadRow names a refused line.
@@ -47,6 +59,8 @@ type Result struct {
 type Log interface {
 	// Append stores the decisions whose ID is new for the account and returns how many were.
 	Append(ctx context.Context, a account.Account, rows []decision.Decision, at time.Time) (int, error)
+	// Refuse remembers refused decisions, each ID once.
+	Refuse(ctx context.Context, a account.Account, rows []Refusal, at time.Time) error
 }
 
 // Reader finds the account and its snapshots.
@@ -75,6 +89,7 @@ func (s *Service) Append(ctx context.Context, accountID string, rows iter.Seq[Ro
 		acc       account.Account
 		snapshots map[string]bool
 		batch     = make([]decision.Decision, 0, batchRows)
+		refused   []Refusal
 	)
 	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
 		var err error
@@ -88,18 +103,27 @@ func (s *Service) Append(ctx context.Context, accountID string, rows iter.Seq[Ro
 		return res, err
 	}
 	flush := func() error {
-		if len(batch) == 0 {
+		if len(batch) == 0 && len(refused) == 0 {
 			return nil
 		}
 		err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-			n, err := st.Log.Append(ctx, acc, batch, s.Clock.Now())
+			at := s.Clock.Now()
+			if len(refused) > 0 {
+				if err := st.Log.Refuse(ctx, acc, refused, at); err != nil {
+					return err
+				}
+			}
+			if len(batch) == 0 {
+				return nil
+			}
+			n, err := st.Log.Append(ctx, acc, batch, at)
 			if err == nil {
 				res.Accepted += n
 				res.Duplicates += len(batch) - n
 			}
 			return err
 		})
-		batch = batch[:0]
+		batch, refused = batch[:0], refused[:0]
 		return err
 	}
 	for row := range rows {
@@ -108,15 +132,35 @@ func (s *Service) Append(ctx context.Context, accountID string, rows iter.Seq[Ro
 			if len(res.BadRows) < maxReported {
 				res.BadRows = append(res.BadRows, *bad)
 			}
-			continue
+			if r, ok := refusal(&row.Decision, bad); ok {
+				refused = append(refused, r)
+			}
+		} else {
+			batch = append(batch, row.Decision)
 		}
-		if batch = append(batch, row.Decision); len(batch) == batchRows {
+		if len(batch) == batchRows || len(refused) == batchRows {
 			if err := flush(); err != nil {
 				return res, err
 			}
 		}
 	}
 	return res, flush()
+}
+
+// refusal is what is kept of a refused line; ok is false when nobody could tell which
+// decision it was.
+func refusal(d *decision.Decision, bad *BadRow) (r Refusal, ok bool) {
+	if !decision.Storable(d.ID) {
+		return r, false
+	}
+	r = Refusal{DecisionID: d.ID, At: d.At, Field: bad.Field, Code: bad.Code}
+	if decision.Storable(d.UnitID) {
+		r.UnitID = d.UnitID
+	}
+	if y := d.At.Year(); y < 2000 || y > 2200 {
+		r.At = time.Time{}
+	}
+	return r, true
 }
 
 func refuse(row Row, snapshots map[string]bool) *BadRow {

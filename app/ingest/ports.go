@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -75,11 +76,15 @@ type Inbox interface {
 
 // PendingEvent is an event that waits for the classifier.
 type PendingEvent struct {
+	// Seq is its place in the queue.
+	Seq          int64
 	ConnectionID string
 	EventID      string
 	Created      time.Time
 	SealedBody   []byte
 	UserIDKey    string
+	// MapByEmail and MapByDomain: the connection maps by the hash of an address too.
+	MapByEmail, MapByDomain bool
 }
 
 // Outcome is what classification did with one event.
@@ -89,6 +94,12 @@ type Outcome struct {
 	Reason string
 	Facts  []reward.Fact
 	Reads  []reward.Read
+	// Holdings are whose the objects are, as their metadata happened to say.
+	Holdings []reward.Holding
+	// Aid is set for customers of connections that map by the hash of an address.
+	Aid *CustomerAid
+	// Seen is what the event says of its object.
+	Seen projection.Observation
 }
 
 // Queue hands pending events to one classifier at a time.
@@ -96,7 +107,7 @@ type Queue interface {
 	// Take locks up to limit pending events, oldest first, until the transaction ends.
 	Take(ctx context.Context, limit int) ([]PendingEvent, error)
 	// Book appends the facts of the outcomes that are new by natural key, writes the
-	// customer links, and marks the events.
+	// customer links, joins what was seen into the projections, and marks the events.
 	Book(ctx context.Context, outcomes []Outcome, at time.Time) (Booked, error)
 }
 
@@ -106,20 +117,19 @@ type Booked struct {
 	Facts      int
 	Duplicates int
 	Links      int
-}
-
-// Charge is what a refund or a dispute has to be joined to.
-type Charge struct {
-	ID, Customer, Invoice string
-	OwnInvoice            bool
+	// Beyond counts facts of a time of which lists have told already (see domain/source).
+	Beyond int
 }
 
 // SourceReader reads a source account. It cannot write.
 type SourceReader interface {
-	// Charge reads a charge with its customer and invoice.
-	Charge(ctx context.Context, connectionID, chargeID string) (Charge, error)
+	// Object reads one object as Stripe's JSON, in the pinned version; a charge comes with
+	// its invoice. NotFound when Stripe does not have it.
+	Object(ctx context.Context, connectionID, object, id string) ([]byte, error)
 	// RefundsOf lists the refund objects of a charge, each as Stripe's JSON.
 	RefundsOf(ctx context.Context, connectionID, chargeID string) ([][]byte, error)
+	// TakeReads is the number of requests that were sent since it was last asked.
+	TakeReads(connectionID string) int
 }
 
 // Stores are the stores of the classifier's transaction.

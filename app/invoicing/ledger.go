@@ -22,10 +22,14 @@ type Judged struct {
 	Interval        period.Interval
 	Readouts        []lift.Readout // restored from their manifests, which judges them again
 	Names           map[string]string
-	HighWater       map[string]int64 // base billed in the contract year before this cycle, by snapshot
-	OpenBefore      []string         // earlier cycles of the contract year that are not finished
-	IssuerPaused    bool
+	HighWater       map[string]int64 // base consumed in the contract year before this cycle, by snapshot
+	Past            []billing.Past   // the contract's finished cycles before this one, ascending
+	Outcomes        map[string]int64 // outcomes of the contract year up to this cycle, for terms that price them
+	OpenBefore      []string         // earlier cycles that are not finished
 	IssuerConnected bool
+	IssuerPaused    bool
+	// IssuerKeyGone: it is paused because its key does not work any more.
+	IssuerKeyGone bool
 	// WriteBackOff: writing was switched off on the issuer connection.
 	WriteBackOff bool
 	// PayerWanted: somebody said how the payer is to be found or created.

@@ -6,16 +6,18 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/money"
 )
 
 // unmet is the first precondition of the write-back that the ledger knows to be unmet.
-func (j Judged) unmet() string {
-	_, err := j.Contract.YearStart(j.Period)
+func (j Judged) unmet(total money.Amount) string {
 	switch {
-	case err != nil:
-		return billing.UnmetContractNotInForce
+	case billing.AboveMaximumCharge(total):
+		return billing.UnmetMaximum
 	case !j.IssuerConnected:
 		return billing.UnmetIssuerMissing
+	case j.IssuerKeyGone:
+		return billing.UnmetIssuerKeyRefused
 	case j.IssuerPaused:
 		return billing.UnmetIssuerPaused
 	case j.WriteBackOff:

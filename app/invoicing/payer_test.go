@@ -181,8 +181,8 @@ func charged(t *testing.T, l *pipelinetest.Ledger) *pipelinetest.Bill {
 func TestSetupLink(t *testing.T) {
 	t.Parallel()
 	b := charged(t, pipelinetest.NewLedger(t))
-	_, err := b.Ledger.SQL.Exec(t.Context(), `INSERT INTO contracts (id, account_id, environment, version, terms, terms_hash, time_zone, close_lag_days, first_period, created_at)
-		VALUES ($1 || '-second', $1, 'live', 2, '{"currency":"usd"}', '', 'UTC', 3, '2026-10', now())`, b.Plan.AccountID)
+	_, err := b.Ledger.SQL.Exec(t.Context(), `INSERT INTO contracts (id, account_id, environment, version, terms, terms_hash, time_zone, close_lag_days, first_period, effective_from, created_at)
+		VALUES ($1 || '-second', $1, 'live', 2, '{"currency":"usd"}', '', 'UTC', 3, '2026-10', '2026-11', now())`, b.Plan.AccountID)
 	require.NoError(t, err)
 	waits := func() {
 		b.Fake.ResetRequests()

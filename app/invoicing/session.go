@@ -136,6 +136,7 @@ const (
 	CodeConnectionPaused  = "connection_paused"
 	CodeWriteBackOff      = "write_back_off"
 	CodeKeyRefused        = "stripe_auth"
+	CodeKeyDeleted        = "connection_disconnected"
 	CodePermission        = "stripe_permission"
 )
 
@@ -153,7 +154,7 @@ func unmetBy(err error) (reason string, ok bool) {
 		return billing.UnmetIssuerMissing, true
 	case CodeConnectionPaused:
 		return billing.UnmetIssuerPaused, true
-	case CodeKeyRefused:
+	case CodeKeyRefused, CodeKeyDeleted:
 		return billing.UnmetIssuerKeyRefused, true
 	case CodePermission:
 		return billing.UnmetIssuerPermission, true

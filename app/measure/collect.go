@@ -73,7 +73,7 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 		return sum, err
 	}
 	progress(1, 4, "comparing with Stripe")
-	net, err := s.Source.NetPaid(ctx, c.Account.SourceConnection, string(c.Contract.Terms.Currency), c.YearToDate)
+	net, err := s.Source.NetPaid(ctx, c.Account.SourceConnection, c.YearToDate)
 	if err != nil {
 		return sum, err
 	}
@@ -83,7 +83,16 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 	}
 	watermark := s.Clock.Now()
 	progress(2, 4, "reading decisions and revenue")
-	col, err := s.build(ctx, c, watermark, sourceMark, net)
+	marks, settled, err := s.Ledger.Marks(ctx, c)
+	if err != nil {
+		return sum, err
+	}
+	col, err := s.build(ctx, c, observed{watermark, sourceMark, net, func(snapshotID string) *int64 {
+		if !settled {
+			return nil
+		}
+		return markOf(marks, snapshotID)
+	}})
 	if err != nil {
 		return sum, err
 	}
@@ -138,29 +147,44 @@ func (s *Service) sourceWatermark(ctx context.Context, connectionID string) (tim
 	return stored, nil
 }
 
-func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time.Time, stripeNet int64) (Collection, error) {
-	exposures, err := s.Ledger.Exposures(ctx, c, watermark)
+// observed is what a collection takes from beside the facts and the decision log.
+type observed struct {
+	watermark, sourceMark time.Time
+	stripeNet             map[string]int64
+	// mark is what the year billed of a snapshot before, nil when that is not settled.
+	mark func(snapshotID string) *int64
+}
+
+func (s *Service) build(ctx context.Context, c Cycle, o observed) (Collection, error) {
+	exposures, err := s.Ledger.Exposures(ctx, c, o.watermark)
 	if err != nil {
 		return Collection{}, err
 	}
-	rows, err := s.Ledger.Revenue(ctx, c, watermark)
+	rows, err := s.Ledger.Revenue(ctx, c, o.watermark)
+	if err != nil {
+		return Collection{}, err
+	}
+	links, err := s.Ledger.Links(ctx, c)
 	if err != nil {
 		return Collection{}, err
 	}
 	plan := c.Plan.Plan()
 	revenue, outside, paid := scope(rows, c.Contract, plan)
-	joined, err := lift.Join(plan, exposures, revenue)
+	joined, err := lift.Join(plan, exposures, revenue, links)
 	if err != nil {
 		return Collection{}, err
 	}
-	evidence, err := s.evidence(ctx, c, joined, exposures, evidenceInput{watermark, sourceMark, paid, stripeNet})
+	evidence, err := s.evidence(ctx, c, joined, exposures, evidenceInput{o.watermark, o.sourceMark, paid, o.stripeNet})
 	if err != nil {
 		return Collection{}, err
 	}
-	col := Collection{Watermark: watermark, SourceWatermark: sourceMark, PaidMinor: paid, StripeNetMinor: &stripeNet}
+	currency := string(c.Contract.Terms.Currency)
+	stripe := o.stripeNet[currency]
+	col := Collection{Watermark: o.watermark, SourceWatermark: o.sourceMark, PaidMinor: paid[currency], StripeNetMinor: &stripe}
 	digest := sha256.New()
 	for _, t := range append(append([]lift.UnitTable{}, joined.Tables...), joined.Pooled) {
-		in := lift.InputsOf(joined, t, watermark)
+		in := lift.InputsOf(joined, t, o.watermark)
+		in.SaltHex, in.PreviousHighWaterMinor = evidence.saltHex, o.mark(t.SnapshotID)
 		layout, err := t.Layout(plan)
 		if err != nil {
 			return Collection{}, err
@@ -169,26 +193,72 @@ func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time
 		digest.Write([]byte(t.SnapshotID + "\x00" + in.UnitDigest + "\n"))
 	}
 	col.InputDigest = hex.EncodeToString(digest.Sum(nil))
-	col.Buckets = bucketsOf(joined, outside, string(c.Contract.Terms.Currency))
-	return col, nil
+	col.Buckets = bucketsOf(joined, outside, currency)
+	col.Links = firstLinks(rows)
+	return col, tie(col.Buckets, paid)
+}
+
+// markOf is what the year billed of one snapshot, or of all for the pooled table.
+func markOf(marks map[string]int64, snapshotID string) *int64 {
+	mark := marks[snapshotID]
+	if snapshotID == lift.SnapshotPooled {
+		for _, m := range marks {
+			mark += m
+		}
+	}
+	return &mark
+}
+
+// tie checks that the buckets of every currency, our own invoices aside, hold what was
+// paid in it: no cent is in two places or in none.
+func tie(buckets []Bucket, paid map[string]int64) error {
+	held := map[string]int64{}
+	for _, b := range buckets {
+		if b.Name != string(lift.BucketOwnInvoice) {
+			held[b.Currency] += b.SumMinor
+		}
+	}
+	for _, sums := range []map[string]int64{held, paid} {
+		for currency := range sums {
+			if held[currency] != paid[currency] {
+				return fault.New(fault.Internal, "buckets_unbalanced", "of %d %s net paid, %d are on snapshots and in buckets", paid[currency], currency, held[currency])
+			}
+		}
+	}
+	return nil
+}
+
+// firstLinks are the links that this collection attributes facts with for the first
+// time: what is said of the customer later does not move them.
+func firstLinks(rows []RevenueRow) []FactLink {
+	var out []FactLink
+	for _, r := range rows {
+		if r.Link.UserID != "" && !r.Link.Kept {
+			out = append(out, FactLink{FactKey: r.Key, Link: r.Link})
+		}
+	}
+	return out
 }
 
 // scope separates what the contract measures from what it does not, by reason and
-// currency, and sums what was paid in the contract's currency, our own invoices aside.
-func scope(rows []RevenueRow, contract billing.Contract, plan lift.Plan) (in []lift.Revenue, out []OutOfScope, paid int64) {
+// currency, and sums what was paid in each currency, our own invoices aside.
+func scope(rows []RevenueRow, contract billing.Contract, plan lift.Plan) (in []lift.Revenue, out []OutOfScope, paid map[string]int64) {
+	paid = map[string]int64{}
 	currency := string(contract.Terms.Currency)
 	type kind struct{ reason, currency string }
 	outside := map[kind]*OutOfScope{}
 	for _, r := range rows {
 		k := kind{currency: r.Currency}
 		switch {
+		case r.Currency != currency && r.OwnInvoice:
+			k.reason = string(lift.BucketOwnInvoice)
 		case r.Currency != currency:
 			k.reason = "other_currency"
 		case plan.Reward.SubscriptionOnly && !r.Subscription && !r.OwnInvoice:
 			k.reason = "no_subscription"
 		}
-		if r.Currency == currency && !r.OwnInvoice {
-			paid += r.AmountMinor
+		if !r.OwnInvoice {
+			paid[r.Currency] += r.AmountMinor
 		}
 		if k.reason == "" {
 			in = append(in, r.Revenue)

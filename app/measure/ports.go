@@ -41,6 +41,23 @@ type RevenueRow struct {
 	lift.Revenue
 	Currency     string
 	Subscription bool
+	// Link is how the customer was joined to the user; empty when it was not.
+	Link Link
+}
+
+// Link is the version of a customer's link to a user with which a fact was attributed.
+type Link struct {
+	UserID string
+	ID     string
+	Source string
+	// Kept: an earlier cycle froze the fact with this link, and it keeps it.
+	Kept bool
+}
+
+// FactLink is a fact with the link that it keeps from now on.
+type FactLink struct {
+	FactKey string
+	Link
 }
 
 // OutOfScope is revenue that the contract does not measure, by its reason and currency.
@@ -60,6 +77,8 @@ type Collection struct {
 	StripeNetMinor  *int64
 	Buckets         []Bucket
 	Tables          []Table
+	// Links are the facts that are attributed for the first time.
+	Links []FactLink
 }
 
 // Bucket is where revenue ended. Amounts of different currencies are never summed.
@@ -94,6 +113,14 @@ type Ledger interface {
 	Cycle(ctx context.Context, id string) (Cycle, error)
 	// Exposures lists the account's decisions in the interval recorded up to the watermark, with features in the plan's order.
 	Exposures(ctx context.Context, c Cycle, watermark time.Time) ([]lift.Exposure, error)
+	// Links lists the users of the customers of the source connection.
+	Links(ctx context.Context, c Cycle) ([]lift.Link, error)
+	// Incomplete counts the decisions of the interval that were refused for their
+	// propensities up to the watermark and never came whole, and names their units.
+	Incomplete(ctx context.Context, c Cycle, watermark time.Time) (n int, units []string, err error)
+	// Marks is what the contract year billed of each snapshot before the cycle; ok is
+	// false while an earlier month is not finished.
+	Marks(ctx context.Context, c Cycle) (marks map[string]int64, ok bool, err error)
 	// DecisionGaps counts missing sequence numbers; ok is false when the log has none.
 	DecisionGaps(ctx context.Context, c Cycle, watermark time.Time) (gaps int, ok bool, err error)
 	// Revenue lists the money facts of the source connection in the interval recorded up to the watermark.
@@ -125,9 +152,9 @@ type Ledger interface {
 
 // Source re-reads the source account at Stripe, to compare with what was ingested.
 type Source interface {
-	// NetPaid is the net paid revenue of the interval in the currency as Stripe's own
-	// lists show it: paid invoices without ours, minus refunds, minus disputes.
-	NetPaid(ctx context.Context, connectionID, currency string, in period.Interval) (int64, error)
+	// NetPaid is the net paid revenue of the interval by currency as Stripe's own lists
+	// show it: paid invoices without ours, minus refunds, minus disputes.
+	NetPaid(ctx context.Context, connectionID string, in period.Interval) (map[string]int64, error)
 	// NewestEvent is the newest event that Stripe has of the types that we ingest.
 	NewestEvent(ctx context.Context, connectionID string) (id string, created time.Time, ok bool, err error)
 }

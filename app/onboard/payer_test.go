@@ -88,32 +88,34 @@ func TestNamePayerRefusals(t *testing.T) {
 	require.Equal(t, w.payer, acc.PayerCustomer, "nothing was changed on the way")
 }
 
-func TestSwitchConnection(t *testing.T) {
+func TestSwitchWriting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ready(t)
-	yes, no := true, false
-	for _, c := range []struct {
-		in           onboard.SwitchInput
-		paused, wOff bool
-	}{
-		{onboard.SwitchInput{Paused: &yes}, true, false}, {onboard.SwitchInput{Writing: &no}, true, true},
-		{onboard.SwitchInput{Paused: &no}, false, true}, {onboard.SwitchInput{Paused: &no, Writing: &yes}, false, false},
-	} {
-		c.in.ConnectionID, c.in.Who, c.in.Reason = "acme", "kim", "maintenance"
-		for range 2 {
-			got, err := w.svc.SwitchConnection(w.ctx, c.in)
+	_, err := w.svc.Pause(w.ctx, "acme", "maintenance", "kim")
+	require.NoError(t, err)
+	for _, on := range []bool{false, true} {
+		for range 2 { // the second time it is so already
+			got, err := w.svc.SwitchWriting(w.ctx, "acme", on, " the tax settings change ", "kim")
 			require.NoError(t, err)
-			require.Equal(t, []bool{c.paused, c.wOff}, []bool{got.Paused, got.WriteBackOff})
+			require.Equal(t, []bool{true, !on}, []bool{got.Paused, got.WriteBackOff}, "a pause is another matter")
 		}
 	}
-	for code, in := range map[string]onboard.SwitchInput{
-		"nothing_to_switch":    {ConnectionID: "acme", Who: "kim", Reason: "r"},
-		"who_missing":          {ConnectionID: "acme", Paused: &yes, Reason: "r"},
-		"reason_missing":       {ConnectionID: "acme", Paused: &yes, Who: "kim"},
-		"connection_not_found": {ConnectionID: "nobody", Paused: &yes, Who: "kim", Reason: "r"},
+	log, err := w.svc.Log(w.ctx, "acme")
+	require.NoError(t, err)
+	var kept []onboard.LogEntry
+	for _, e := range log {
+		if strings.HasPrefix(e.Action, "writing_") {
+			kept = append(kept, e)
+		}
+	}
+	require.Equal(t, []onboard.LogEntry{
+		{Action: "writing_on", Detail: "the tax settings change", Who: "kim", At: now}, {Action: "writing_off", Detail: "the tax settings change", Who: "kim", At: now},
+	}, kept)
+	for code, in := range map[string][3]string{
+		"who_missing": {"acme", "r", " "}, "reason_missing": {"acme", "", "kim"}, "connection_not_found": {"nobody", "r", "kim"},
 	} {
-		_, err := w.svc.SwitchConnection(w.ctx, in)
+		_, err := w.svc.SwitchWriting(w.ctx, in[0], false, in[1], in[2])
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 	for _, r := range w.fake.Requests(stripefake.RequestFilter{}) {

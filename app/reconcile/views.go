@@ -10,6 +10,7 @@ import (
 
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/lift"
 )
 
 // CycleSummary is one row of the close board.
@@ -85,9 +86,27 @@ type Line struct {
 	HighWaterTo   int64 // and after it
 	BaseMinor     int64 // billed base of this cycle
 	DeferredMinor int64 // measured and not billed, kept for later periods of the year
-	FeeMinor      int64 // the invoice line
+	WaivedMinor   int64 // measured and never billed
+	FeeMinor      int64 // the line of the ledger
+	BilledMinor   int64 // what of it stands on the invoice after the reductions
 	StripeLineID  string
 	StripeMinor   *int64
+}
+
+// Charge is a line of the ledger that is no lift: a fee, a reduction or a balance.
+type Charge struct {
+	Line        string
+	Kind        string // a billing.LineKind
+	Description string
+	// AmountMinor is signed; the amounts of all lines and charges sum to the engine total.
+	AmountMinor int64
+	// BilledMinor is what of it stands on the invoice after the reductions.
+	BilledMinor  int64
+	SnapshotID   string
+	Quantity     int64
+	Origin       string // the month that it stems from
+	StripeLineID string
+	StripeMinor  *int64
 }
 
 // Step is one stored row of the arithmetic, in order.
@@ -106,10 +125,14 @@ type TieOut struct {
 	ContractID   string
 	ContractHash string
 	Share        string
-	PlanID       string
-	PlanHash     string
-	Watermark    time.Time
-	InputDigest  string
+	// Terms are the contract's terms of the price in plain words.
+	Terms []string
+	// Phase is "full", "ramp", "free" or "shadow"; empty before the cycle was priced.
+	Phase       string
+	PlanID      string
+	PlanHash    string
+	Watermark   time.Time
+	InputDigest string
 	// PaidRevenueMinor is the net paid revenue of the contract year to date; the buckets
 	// that are Paid sum to it.
 	PaidRevenueMinor int64
@@ -117,6 +140,7 @@ type TieOut struct {
 	// StripeNetMinor is the same sum as re-read from Stripe's lists at collection; nil when it was not read.
 	StripeNetMinor *int64
 	Lines          []Line
+	Charges        []Charge
 	Steps          []Step
 	PooledCaseID   string
 	HostedURL      string
@@ -125,7 +149,27 @@ type TieOut struct {
 	FinalizedAt    *time.Time
 	CaseIDs        []string
 	Attempts       []Attempt
+	Warnings       []Warning
 }
+
+// Warning is something that whoever reads a cycle's figures should know.
+type Warning struct {
+	Code    string
+	Message string
+	Count   int64
+}
+
+// The codes of warnings.
+const (
+	// WarnMoved: customers went from one user to another within the period.
+	WarnMoved = "mapping_changed"
+	// WarnLate: statements about the period came after it was frozen.
+	WarnLate = "mapping_after_freeze"
+	// WarnConflict: statements about customers with revenue contradict each other.
+	WarnConflict = "mapping_conflict"
+	// WarnSourcePaused: the source connection does not run.
+	WarnSourcePaused = "source_paused"
+)
 
 // Attempt is one call of the write-back, with Stripe's request ID.
 type Attempt struct {
@@ -187,12 +231,17 @@ type Readout struct {
 
 // RewardEvent is one booked fact.
 type RewardEvent struct {
-	ConnectionID   string
-	FactKey        string
-	Kind           string
-	IsReward       bool
-	CustomerID     string
-	UserID         string // empty when the customer is not mapped
+	ConnectionID string
+	FactKey      string
+	Kind         string
+	IsReward     bool
+	CustomerID   string
+	UserID       string // empty when the customer is not mapped
+	// MappedBy is the source of the link: metadata, email, domain or manual.
+	MappedBy string
+	// LinkState is linked, unlinked, conflict or closed; empty when nothing was ever said
+	// of the customer.
+	LinkState      string
 	SubscriptionID string
 	InvoiceID      string
 	ChargeID       string
@@ -201,6 +250,9 @@ type RewardEvent struct {
 	EffectiveAt    time.Time
 	EventID        string
 	OwnInvoice     bool
+	// Historic facts lie before the start of the rewards; Inferred ones are a conclusion
+	// from lists and not told by an event.
+	Historic, Inferred bool
 }
 
 // RewardEventsFilter selects reward events of an account, newest first.
@@ -223,14 +275,20 @@ type Overview struct {
 	IssuerConnection string
 	PayerCustomer    string
 	ContractID       string
-	PlanID           string
-	Snapshots        int
-	Decisions        int64
-	StripeEvents     int64
-	PendingEvents    int64
-	DeadEvents       int64
-	LastEventAt      *time.Time
+	// Basis and Settlement are the contract's rule; empty without one.
+	Basis         lift.Basis
+	Settlement    lift.Settlement
+	PlanID        string
+	Snapshots     int
+	Decisions     int64
+	StripeEvents  int64
+	PendingEvents int64
+	DeadEvents    int64
+	LastEventAt   *time.Time
 }
+
+// Rule is what the contract bills.
+func (o Overview) Rule() lift.Rule { return lift.Rule{Basis: o.Basis, Settlement: o.Settlement} }
 
 // Page is one page of a list: the cursor is empty on the last one.
 type Page[T any] struct {

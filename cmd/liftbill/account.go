@@ -120,24 +120,29 @@ func payerSetupLink() *cobra.Command {
 
 func newConnection() *cobra.Command {
 	group := &cobra.Command{Use: "connection", Short: "Connections to Stripe accounts"}
-	yes, no := true, false
-	group.AddCommand(
-		switchTo("pause", "Store its events without classifying them, and write nothing through it", onboard.SwitchInput{Paused: &yes}),
-		switchTo("resume", "Take a pause back", onboard.SwitchInput{Paused: &no}),
-		switchTo("writing-on", "Write invoices through it", onboard.SwitchInput{Writing: &yes}),
-		switchTo("writing-off", "Write no invoices through it; everything else goes on", onboard.SwitchInput{Writing: &no}),
-	)
+	pause, pauseFlags := switchTo("pause", "Store its events without classifying them; read and write nothing through it", func(ctx context.Context, s *onboard.Service, id string, d decision) (account.Connection, error) {
+		return s.Pause(ctx, id, d.reason, d.who)
+	})
+	resume, resumeFlags := switchTo("resume", "Take a pause back, once Stripe accepts the key", func(ctx context.Context, s *onboard.Service, id string, d decision) (account.Connection, error) {
+		return s.Resume(ctx, id, d.who)
+	})
+	on, onFlags := switchTo("writing-on", "Write invoices through it", func(ctx context.Context, s *onboard.Service, id string, d decision) (account.Connection, error) {
+		return s.SwitchWriting(ctx, id, true, d.reason, d.who)
+	})
+	off, offFlags := switchTo("writing-off", "Write no invoices through it; everything else goes on", func(ctx context.Context, s *onboard.Service, id string, d decision) (account.Connection, error) {
+		return s.SwitchWriting(ctx, id, false, d.reason, d.who)
+	})
+	group.AddCommand(pauseFlags.because(pause, "connection"), resumeFlags.bind(resume, "connection"), onFlags.because(on, "connection"), offFlags.because(off, "connection"))
 	return group
 }
 
-func switchTo(use, short string, in onboard.SwitchInput) *cobra.Command {
-	var d decision
+func switchTo(use, short string, do func(ctx context.Context, s *onboard.Service, id string, d decision) (account.Connection, error)) (*cobra.Command, *decision) {
+	d, id := &decision{}, ""
 	cmd := &cobra.Command{
 		Use: use, Short: short,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
-				in.Who, in.Reason = d.who, d.reason
-				conn, err := a.onboard().SwitchConnection(ctx, in)
+				conn, err := do(ctx, a.onboard(), id, *d)
 				if err != nil {
 					return err
 				}
@@ -145,8 +150,8 @@ func switchTo(use, short string, in onboard.SwitchInput) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in.ConnectionID, "connection", "", "the connection's ID")
-	return d.because(cmd, "connection")
+	cmd.Flags().StringVar(&id, "connection", "", "the connection's ID")
+	return cmd, d
 }
 
 func standing(c account.Connection) string {

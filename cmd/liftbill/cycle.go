@@ -16,7 +16,7 @@ import (
 
 func newCycle() *cobra.Command {
 	group := &cobra.Command{Use: "cycle", Short: "One account's billing of one period"}
-	group.AddCommand(cycleStatus(), cycleRun(), cycleResume(), cycleSweep())
+	group.AddCommand(cycleStatus(), cycleRun(), cycleWhatIf(), cycleResume(), cycleSweep())
 	return group
 }
 
@@ -80,6 +80,9 @@ func printTieOut(cmd *cobra.Command, t reconcile.TieOut) error {
 			verdict = "withheld: " + l.HeadlineCode
 		}
 		fmt.Fprintf(w, "  %s\tmeasured %d\tbase %d\tfee %d %s\t%s\n", l.SnapshotID, l.MeasuredMinor, l.BaseMinor, l.FeeMinor, t.Currency, verdict)
+	}
+	for _, c := range t.Charges {
+		fmt.Fprintf(w, "  %s\t\t\tamount %d %s\t%s\n", c.Kind, c.AmountMinor, t.Currency, c.Description)
 	}
 	fmt.Fprintf(w, "  total\t%d %s\t%s %s\n", t.EngineMinor, t.Currency, t.StripeInvoiceID, t.InvoiceNumber)
 	return w.Flush()

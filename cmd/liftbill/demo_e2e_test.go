@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -239,8 +240,9 @@ func checkBilled(t *testing.T, s demoState) {
 	require.Len(t, byKey, 2)
 	only := 0
 	for _, paths := range byKey {
-		if len(paths) == 1 {
-			require.Equal(t, "POST /v1/webhook_endpoints", paths[0])
+		// Once with names of newer events, which the stand-in refuses, and once without.
+		if !slices.ContainsFunc(paths, func(p string) bool { return p != "POST /v1/webhook_endpoints" }) {
+			require.LessOrEqual(t, len(paths), 2)
 			only++
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/adapters/metrics"
 	"github.com/liftbill/liftbill/adapters/webui"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -20,6 +21,7 @@ func newServe() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Serve the API, the webhook endpoint and the pages", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer quietHeap()()
 			return withApp(cmd, func(ctx context.Context, a *app) error { return a.serve(ctx) })
 		},
 	}
@@ -40,12 +42,13 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	pages.Register(e)
 	httpapi.New(a.services(), a.log).Register(e)
+	e.GET("/metrics", echo.WrapHandler(metrics.Handler(a.operate(), a.log)))
 	listener, err := net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, "port_taken", "cannot listen on %s", a.cfg.Listen).
 			Fix("Stop what uses the port, or set LIFTBILL_LISTEN to another address")
 	}
-	srv := &http.Server{Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(listener) }()
 	a.log.InfoContext(ctx, "serving", slog.String("address", listener.Addr().String()))

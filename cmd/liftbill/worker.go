@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,32 +11,48 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/scheduler"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/workflows/accountbill"
 	"github.com/liftbill/liftbill/workflows/billingcycle"
 	"github.com/liftbill/liftbill/workflows/billingtick"
+	"github.com/liftbill/liftbill/workflows/sourcesync"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
 
 func newWorker() *cobra.Command {
-	return &cobra.Command{
+	var keep int
+	var classifyOnly bool
+	cmd := &cobra.Command{
 		Use: "worker", Short: "Run the workflows and classify received events", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withApp(cmd, func(ctx context.Context, a *app) error { return a.work(ctx) })
+			defer quietHeap()()
+			return withApp(cmd, func(ctx context.Context, a *app) error {
+				if classifyOnly {
+					a.log.InfoContext(ctx, "classifying")
+					a.ingestEvents(ctx)
+					return nil
+				}
+				go a.retain(ctx, keep)
+				return a.work(ctx)
+			})
 		},
 	}
+	cmd.Flags().IntVar(&keep, "retention-months", 0, "erase raw bodies of events that are older than this, once a day; 0 keeps all (see: liftbill retention apply --dry-run)")
+	cmd.Flags().BoolVar(&classifyOnly, "classify-only", false, "classify received events and run no workflow; needs no Temporal")
+	return cmd
 }
 
 // stopTimeout lets the longest Stripe call end before the worker does.
 const stopTimeout = 35 * time.Second
 
-// work runs the three workers of the process and the classifier until the context ends.
+// work runs the workers of the process and the classifier until the context ends.
 func (a *app) work(ctx context.Context) error {
 	s, err := a.scheduler(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	fatal := make(chan error, 3)
+	fatal := make(chan error, 4)
 	onFatal := func(err error) {
 		select {
 		case fatal <- err:
@@ -53,7 +70,8 @@ func (a *app) work(ctx context.Context) error {
 		return err
 	}
 	go a.keepSchedules(ctx, s)
-	go a.classify(ctx)
+	go a.ingestEvents(ctx)
+	go a.watch(ctx)
 	a.log.InfoContext(ctx, "working", slog.Bool("stripe_live", a.cfg.StripeLive))
 	select {
 	case err := <-fatal:
@@ -73,7 +91,13 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2,
 	})
 	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure})
-	out := []worker.Worker{ledger, compute}
+	sources := a.sources()
+	sourcesync.RegisterLedger(ledger, &sourcesync.LedgerActivities{Sources: sources.Ledger, Starter: s, Now: a.clock.Now})
+	reading := worker.New(s.Client(), wire.QueueSource, worker.Options{
+		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 20,
+	})
+	sourcesync.RegisterSource(reading, &sourcesync.SourceActivities{Sync: sources})
+	out := []worker.Worker{ledger, compute, reading}
 	if a.cfg.StripeLive {
 		live := worker.New(s.Client(), wire.QueueStripeLive, worker.Options{
 			WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true,
@@ -85,8 +109,18 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 	return out
 }
 
-// ensureSchedules makes the Schedule of every calendar that a contract names.
+// ensureSchedules makes the Schedule of every calendar that a contract names, and those
+// that look after the sources.
 func (a *app) ensureSchedules(ctx context.Context, s *scheduler.Scheduler) error {
+	for _, env := range []account.Environment{account.Live, account.Test} {
+		wrote, err := s.EnsureSources(ctx, env)
+		if err != nil {
+			return err
+		}
+		if wrote {
+			a.log.InfoContext(ctx, "schedule written", slog.String("id", wire.SourceScheduleID(env)))
+		}
+	}
 	calendars, err := a.db.NewCycles().Calendars(ctx)
 	if err != nil {
 		return err
@@ -124,29 +158,52 @@ func (a *app) keepSchedules(ctx context.Context, s *scheduler.Scheduler) {
 	}
 }
 
-// The pace of the classifier: at once while there is work, otherwise so often that
-// an event waits for about a second.
+// The pace of the ingest: received events are looked for so often that none waits for
+// longer than a moment, and so rarely that an idle database hardly notices. A full
+// batch is followed by the next one at once.
 const (
-	classifyPause = time.Second
-	readEvery     = 5
+	classifyPause = 200 * time.Millisecond
+	readPause     = time.Second
+	failurePause  = time.Second
 )
 
-// classify books received events until the context ends. A failure is logged and
-// tried again; nothing that is pending is lost by it.
-func (a *app) classify(ctx context.Context) {
+// ingestEvents classifies received events, and reads beside it what only Stripe knows,
+// until the context ends. Reading waits for Stripe and its rate limit; classification
+// waits for neither.
+func (a *app) ingestEvents(ctx context.Context) {
 	c := a.classifier()
-	tick := time.NewTicker(classifyPause)
-	defer tick.Stop()
-	for n := 0; ; n++ {
-		booked, err := c.Drain(ctx)
-		if err == nil && (n%readEvery == 0 || booked.Facts > 0) {
-			_, err = c.ReadPending(ctx, "")
-		}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		every(ctx, readPause, func() error {
+			_, err := c.ReadDue(ctx)
+			if err != nil && ctx.Err() == nil {
+				a.log.ErrorContext(ctx, "reading at Stripe", slog.Any("error", err))
+			}
+			return err
+		})
+	})
+	every(ctx, classifyPause, func() error {
+		booked, err := c.CatchUp(ctx)
 		a.reportBooked(ctx, booked, err)
+		return err
+	})
+	wg.Wait()
+}
+
+// every runs fn, again and again with a pause between, until the context ends. fn logs
+// its failures; nothing that is pending is lost by them.
+func every(ctx context.Context, pause time.Duration, fn func() error) {
+	for {
+		wait := pause
+		if fn() != nil {
+			wait = max(pause, failurePause)
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 	}
 }

@@ -5,19 +5,19 @@ import "strings"
 // The preconditions of a write-back. Each is the code with which a cycle is blocked;
 // while one is unmet nothing is posted to Stripe.
 const (
-	UnmetContractNotInForce = "contract_not_in_force"
-	UnmetIssuerMissing      = "issuer_missing"
-	UnmetIssuerPaused       = "issuer_paused"
-	UnmetWriteBackOff       = "write_back_off"
-	UnmetIssuerKeyRefused   = "issuer_key_refused"
-	UnmetIssuerPermission   = "issuer_permission_missing"
-	UnmetPayerMissing       = "payer_missing"
-	UnmetPayerWanted        = "payer_wanted"
-	UnmetPayerAmbiguous     = "payer_ambiguous"
-	UnmetPayerBilled        = "payer_billed_elsewhere"
-	UnmetPayerEmail         = "payer_email_missing"
-	UnmetPayerMethod        = "needs_payer_action"
-	UnmetPayerChanged       = "payer_changed"
+	UnmetMaximum          = "above_maximum_charge"
+	UnmetIssuerMissing    = "issuer_missing"
+	UnmetIssuerPaused     = "issuer_paused"
+	UnmetWriteBackOff     = "write_back_off"
+	UnmetIssuerKeyRefused = "issuer_key_refused"
+	UnmetIssuerPermission = "issuer_permission_missing"
+	UnmetPayerMissing     = "payer_missing"
+	UnmetPayerWanted      = "payer_wanted"
+	UnmetPayerAmbiguous   = "payer_ambiguous"
+	UnmetPayerBilled      = "payer_billed_elsewhere"
+	UnmetPayerEmail       = "payer_email_missing"
+	UnmetPayerMethod      = "needs_payer_action"
+	UnmetPayerChanged     = "payer_changed"
 )
 
 // What stops a write-back until a person has looked. The code begins the reason of a
@@ -44,11 +44,11 @@ type Situation struct {
 // Unmet lists every precondition in the order in which it is looked at.
 func Unmet() []Situation {
 	return []Situation{
-		{UnmetContractNotInForce, "the contract is not in force in the period", "Give the account a contract that covers the period, then run the cycle again"},
+		{UnmetMaximum, "Stripe takes no amount of so many digits", "Agree with the payer how to split the month, and bill it by hand"},
 		{UnmetIssuerMissing, "the account has no connection with the issuer role", "Give the account an issuer connection (POST /v1/accounts), then run the cycle again"},
-		{UnmetIssuerPaused, "the issuer connection is paused", "Resume the connection, then run the cycle again"},
+		{UnmetIssuerPaused, "the issuer connection is paused", "Resume it (liftbill connection resume), then run the cycle again"},
 		{UnmetWriteBackOff, "writing is switched off on the issuer connection", "Switch it on (liftbill connection writing-on), then run the cycle again"},
-		{UnmetIssuerKeyRefused, "Stripe refuses the issuer's key: it was revoked, has expired or belongs to another account", "Replace the connection's key, then run the cycle again"},
+		{UnmetIssuerKeyRefused, "Stripe refuses the issuer's key: it was revoked, has expired or was deleted here", "Replace the key (POST /v1/connections/{id}/key), then run the cycle again"},
 		{UnmetIssuerPermission, "the issuer's restricted key lacks a permission", "Grant the key write permission on invoices, invoice items and customers in the Stripe Dashboard, then run the cycle again"},
 		{UnmetPayerMissing, "the account has no payer, and nobody said how to find one", "Name the payer or have it created (liftbill account payer), then run the cycle again"},
 		{UnmetPayerWanted, "the payer is to be found or created at the issuer, which the cycle does by itself", "Run the cycle on a worker that may write to Stripe"},

@@ -2,6 +2,7 @@ package lift
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/liftbill/liftbill/domain/ope"
@@ -20,6 +21,8 @@ type Estimate struct {
 	Refusal string
 	// Result is the estimate that is billed on (capped where the plan has a cap).
 	Result ope.Result
+	// Moments are the checksums of the sums behind every figure, by fold.
+	Moments []string
 	// Uncapped is the estimate without the cap; nil where the plan has none.
 	Uncapped *ope.Result
 	// Placebo is the estimator on pre-period revenue; nil where the plan has no such feature.
@@ -49,13 +52,18 @@ func IsRefusal(err error) bool {
 	return errors.As(err, &r)
 }
 
-// refuse keeps the reason of a refusal; any other error stays an error.
+// refuse keeps the reason of a refusal, without the unit that it names: the reason
+// goes into the manifest, and a unit's id does not leave the house. Any other error
+// stays an error.
 func (e *Estimate) refuse(err error) error {
 	var r *ope.Refusal
 	if !errors.As(err, &r) {
 		return err
 	}
-	e.Result, e.Uncapped, e.Placebo, e.Refusal = ope.Result{}, nil, nil, r.Error()
+	e.Result, e.Moments, e.Uncapped, e.Placebo, e.Refusal = ope.Result{}, nil, nil, nil, r.Reason
+	if r.Column != "" { // a row's number says nothing in a table that was put in order
+		e.Refusal = fmt.Sprintf("column %s: %s", r.Column, r.Reason)
+	}
 	return nil
 }
 

@@ -4,10 +4,14 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/ope"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
-// ManifestSchema names the layout of the manifest.
-const ManifestSchema = "liftbill.manifest/1"
+// ManifestSchema names the layout of the manifest and the wording of its checks: a
+// manifest can be judged again only by what wrote it. The second version has the
+// balance of the randomisation, both sides of the books, the marks of the month
+// before and the digests of the moments.
+const ManifestSchema = "liftbill.manifest/2"
 
 // Inputs are the frozen inputs of a readout: what was read, up to where.
 type Inputs struct {
@@ -22,9 +26,18 @@ type Inputs struct {
 	Decisions int         `json:"decisions"`
 	Revenue   Tally       `json:"revenue"`
 	Buckets   []BucketSum `json:"buckets"`
-	// SaltHex is the revealed salt in hex, empty while it is secret.
+	// PreviousHighWaterMinor is what the contract year had billed of the snapshot
+	// (pooled: of all) when the inputs were frozen; absent while an earlier month of
+	// the year was not finished then.
+	PreviousHighWaterMinor *int64 `json:"previous_high_water_minor,omitempty"`
+	// SaltHex is the revealed salt in hex, empty while it is secret (SaltRevealed).
 	SaltHex string `json:"salt_hex,omitempty"`
 }
+
+// SaltRevealed reports whether the readouts of a month reveal the salt of the arms:
+// from the last month of the plan's year on. Until then it decides who will be in
+// the holdout; afterwards everybody can recompute who was.
+func SaltRevealed(first, m period.Month) bool { return m.Sub(first) >= PeriodsPerYear-1 }
 
 // BucketSum is the tally of one bucket.
 type BucketSum struct {
@@ -46,21 +59,23 @@ func InputsOf(j Joined, table UnitTable, watermark time.Time) Inputs {
 // canonical JSON is hashed into the case ID. Build data (compiler, commit,
 // machine) stands beside it, unhashed, so that a replay gives the same ID.
 type Manifest struct {
-	Schema         string    `json:"schema"`
-	AccountID      string    `json:"account_id"`
-	ContractID     string    `json:"contract_id"`
-	SnapshotID     string    `json:"snapshot_id"`
-	Period         string    `json:"period"`
-	PlanHash       string    `json:"plan_hash"`
-	EstimatorID    string    `json:"estimator_id"`
-	PreviousCaseID string    `json:"previous_case_id"`
-	Inputs         Inputs    `json:"inputs"`
-	Evidence       Evidence  `json:"evidence"`
-	Refusal        string    `json:"refusal,omitempty"`
-	Result         *Figures  `json:"result,omitempty"`
-	Uncapped       *Figures  `json:"uncapped,omitempty"`
-	Placebo        *Figures  `json:"placebo,omitempty"`
-	Judgement      Judgement `json:"judgement"`
+	Schema         string   `json:"schema"`
+	AccountID      string   `json:"account_id"`
+	ContractID     string   `json:"contract_id"`
+	SnapshotID     string   `json:"snapshot_id"`
+	Period         string   `json:"period"`
+	PlanHash       string   `json:"plan_hash"`
+	EstimatorID    string   `json:"estimator_id"`
+	PreviousCaseID string   `json:"previous_case_id"`
+	Inputs         Inputs   `json:"inputs"`
+	Evidence       Evidence `json:"evidence"`
+	Refusal        string   `json:"refusal,omitempty"`
+	Result         *Figures `json:"result,omitempty"`
+	// Moments are the checksums of the sums behind the figures, by fold.
+	Moments   []string  `json:"moments_sha256,omitempty"`
+	Uncapped  *Figures  `json:"uncapped,omitempty"`
+	Placebo   *Figures  `json:"placebo,omitempty"`
+	Judgement Judgement `json:"judgement"`
 }
 
 // Judgement is the verdict in the manifest.
@@ -96,7 +111,6 @@ type Figures struct {
 	SRMZ            Hex            `json:"srm_z"`
 	MinP            Hex            `json:"min_p"`
 	Centre          []Hex          `json:"centre"`
-	Moments         string         `json:"moments"`
 	Models          []ModelFigures `json:"models"`
 	TopPsi          Hex            `json:"top_psi"`
 	WithoutTop      *ReducedFigure `json:"without_top,omitempty"`
@@ -122,7 +136,7 @@ func FiguresOf(r ope.Result) *Figures {
 	f := &Figures{Units: r.Units, Holdout: r.Holdout, HoldoutPayers: r.HoldoutPayers, ObservedMinor: r.Observed,
 		Counterfactual: Hex(r.Counterfactual), T: Hex(r.T), VCR: Hex(r.VCR), VB: Hex(r.VB), V0: Hex(r.V0), V: Hex(r.V), SE: Hex(r.SE),
 		W: Hex(r.W), R: Hex(r.R), ESS: Hex(r.ESS), WeightDominance: Hex(r.WeightDominance), CalibrationZ: Hex(r.CalibrationZ),
-		SRMZ: Hex(r.SRMZ), MinP: Hex(r.MinP), Centre: hexes(r.Centre), Moments: r.Moments, TopPsi: Hex(r.TopPsi)}
+		SRMZ: Hex(r.SRMZ), MinP: Hex(r.MinP), Centre: hexes(r.Centre), TopPsi: Hex(r.TopPsi)}
 	for _, m := range r.Models {
 		f.Models = append(f.Models, ModelFigures{Fold: m.Fold, Trained: m.Trained, Intercept: Hex(m.Intercept), Coef: hexes(m.Coef)})
 	}
@@ -137,7 +151,7 @@ func (f *Figures) result() ope.Result {
 	r := ope.Result{Units: f.Units, Holdout: f.Holdout, HoldoutPayers: f.HoldoutPayers, Observed: f.ObservedMinor,
 		Counterfactual: float64(f.Counterfactual), T: float64(f.T), VCR: float64(f.VCR), VB: float64(f.VB), V0: float64(f.V0), V: float64(f.V),
 		SE: float64(f.SE), W: float64(f.W), R: float64(f.R), ESS: float64(f.ESS), WeightDominance: float64(f.WeightDominance),
-		CalibrationZ: float64(f.CalibrationZ), SRMZ: float64(f.SRMZ), MinP: float64(f.MinP), Centre: floats(f.Centre), Moments: f.Moments, TopPsi: float64(f.TopPsi)}
+		CalibrationZ: float64(f.CalibrationZ), SRMZ: float64(f.SRMZ), MinP: float64(f.MinP), Centre: floats(f.Centre), TopPsi: float64(f.TopPsi)}
 	for _, m := range f.Models {
 		r.Models = append(r.Models, ope.Model{Fold: m.Fold, Trained: m.Trained, Intercept: float64(m.Intercept), Coef: floats(m.Coef)})
 	}

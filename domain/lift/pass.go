@@ -148,6 +148,7 @@ func MeasureMoments(snapshotID string, plan Plan, l ope.Layout, buckets []Bucket
 	if m.Estimate.Result, err = moments.Estimate(spec); err != nil {
 		return m, m.Estimate.refuse(err)
 	}
+	m.Estimate.Moments = moments.Digests()
 	if plan.Reward.CapMinor != nil {
 		spec.Outcome = ope.OutcomeUncapped
 		plain, err := moments.Estimate(spec)

@@ -17,11 +17,13 @@ import (
 type UnitRow struct {
 	UnitID string
 	Arm    Arm
-	// BaselineProb is the known probability of the baseline, in (0,1).
+	// BaselineProb is the known probability of the baseline, in (0,1): h with a
+	// holdout, the product over the unit's decisions with per-decision randomisation
+	// (Arm is then holdout where all of them chose the baseline).
 	BaselineProb float64
 	// YMinor is the net revenue in minor units, uncapped.
 	YMinor int64
-	// Features are frozen at the first exposure.
+	// Features are frozen at the unit's first exposure to any snapshot.
 	Features []float64
 	// FirstExposure is the first exposure to the snapshot (pooled: to any).
 	FirstExposure time.Time
@@ -140,52 +142,103 @@ func appendRow(buf []byte, r *UnitRow) []byte {
 	return buf
 }
 
-// tables builds the table of every snapshot and the pooled one.
-func tables(plan Plan, h float64, units map[string]*unitHistory, ids []string) ([]UnitTable, UnitTable, error) {
-	bySnapshot := map[string][]UnitRow{}
-	var names []string
-	pooled := make([]UnitRow, 0, len(ids))
-	for _, id := range ids {
-		u := units[id]
-		first := &u.exposures[0]
-		all := row(first, first.Arm, h)
-		for i := range u.exposures {
-			e := &u.exposures[i]
-			if u.firstOf[e.SnapshotID] != i {
-				continue
-			}
-			if _, ok := bySnapshot[e.SnapshotID]; !ok {
-				names = append(names, e.SnapshotID)
-			}
-			// A unit keeps the arm of its first exposure (intention to treat).
-			r := row(e, first.Arm, h)
-			r.YMinor = u.revenue[e.SnapshotID]
-			sum, ok := addMinor(all.YMinor, r.YMinor)
-			if !ok {
-				return nil, UnitTable{}, overflow()
-			}
-			all.YMinor = sum
-			bySnapshot[e.SnapshotID] = append(bySnapshot[e.SnapshotID], r)
-		}
-		pooled = append(pooled, all)
-	}
-	sort.Strings(names)
-	out := make([]UnitTable, len(names))
-	for i, name := range names {
-		t, err := NewUnitTable(name, plan.Features, bySnapshot[name])
-		if err != nil {
-			return nil, UnitTable{}, err
-		}
-		out[i] = t
-	}
-	all, err := NewUnitTable(SnapshotPooled, plan.Features, pooled)
-	return out, all, err
+// tableBuilder makes the table of every snapshot and the pooled one, unit by unit.
+type tableBuilder struct {
+	perDecision bool
+	h           float64
+	window      time.Duration
+	rows        map[string][]UnitRow
+	balancers   map[string]*balancer
 }
 
-func row(e *Exposure, arm Arm, h float64) UnitRow {
-	p := e.ArmProb
-	if p == 0 {
-		p = h
+// add takes the next unit, ascending by id.
+func (b *tableBuilder) add(id string, u *unitHistory) error {
+	all := b.row(id, u, SnapshotPooled)
+	for i := range u.exposures {
+		s := u.exposures[i].SnapshotID
+		if u.firstOf[s] != i {
+			continue
+		}
+		r := b.row(id, u, s)
+		r.YMinor = u.revenue[s]
+		sum, ok := addMinor(all.YMinor, r.YMinor)
+		if !ok {
+			return overflow()
+		}
+		all.YMinor = sum
+		b.rows[s] = append(b.rows[s], r)
+		b.weigh(s, &r, u)
 	}
-	return UnitRow{UnitID: e.UnitID, Arm: arm, BaselineProb: p, Features: append([]float64{}, e.Features...), FirstExposure: e.At}
+	b.rows[SnapshotPooled] = append(b.rows[SnapshotPooled], all)
+	b.weigh(SnapshotPooled, &all, u)
+	return nil
+}
+
+// row is a unit's row without its revenue. A unit keeps the arm of its first
+// exposure to any snapshot (intention to treat), and so its features are those of
+// that exposure in every table: what is known at a later one may be an effect.
+func (b *tableBuilder) row(id string, u *unitHistory, snapshot string) UnitRow {
+	first, at := &u.exposures[0], u.exposures[0].At
+	if i, ok := u.firstOf[snapshot]; ok {
+		at = u.exposures[i].At
+	}
+	r := UnitRow{UnitID: id, Arm: first.Arm, BaselineProb: first.ArmProb, Features: append([]float64{}, first.Features...), FirstExposure: at}
+	switch {
+	case b.perDecision:
+		t := u.trajectoryOf(snapshot, b.window)
+		r.BaselineProb, r.Arm = t.prob, ArmPolicy
+		if t.onBaseline {
+			r.Arm = ArmHoldout
+		}
+	case r.BaselineProb == 0:
+		r.BaselineProb = b.h
+	}
+	return r
+}
+
+// weigh shows the unit's decisions to the balance of a table: with a holdout the
+// first one, for the others repeat the same draw; otherwise all of them.
+func (b *tableBuilder) weigh(snapshot string, r *UnitRow, u *unitHistory) {
+	bal := b.balancers[snapshot]
+	if bal == nil {
+		bal = newBalancer(b.perDecision)
+		b.balancers[snapshot] = bal
+	}
+	bal.unit(r.BaselineProb)
+	if !b.perDecision {
+		bal.decide(&u.exposures[u.firstOf[snapshot]], draw{r.Arm == ArmHoldout, r.BaselineProb})
+		return
+	}
+	for i := range u.exposures {
+		e := &u.exposures[i]
+		if snapshot == SnapshotPooled || e.SnapshotID == snapshot {
+			p, chosen := e.onBaseline()
+			bal.decide(e, draw{chosen, p})
+		}
+	}
+}
+
+// finish puts the tables into their order.
+func (b *tableBuilder) finish(plan Plan, out *Joined) error {
+	out.balance = map[string]Balance{}
+	for name, bal := range b.balancers {
+		out.balance[name] = bal.balance()
+	}
+	names := make([]string, 0, len(b.rows))
+	for name := range b.rows {
+		if name != SnapshotPooled {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		t, err := NewUnitTable(name, plan.Features, b.rows[name])
+		if err != nil {
+			return err
+		}
+		out.Tables = append(out.Tables, t)
+	}
+	var err error
+	out.Pooled, err = NewUnitTable(SnapshotPooled, plan.Features, b.rows[SnapshotPooled])
+	return err
 }

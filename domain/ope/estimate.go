@@ -1,9 +1,7 @@
 package ope
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"iter"
 	"math"
 )
@@ -40,8 +38,6 @@ type Result struct {
 	Centre []float64
 	// Models holds one outcome model per fold.
 	Models []Model
-	// Moments is the hex SHA-256 of the merged moments that the numbers rest on.
-	Moments string
 	// TopUnit is the unit with the largest score TopPsi, the one that speaks most
 	// for a lift; empty until a second pass has looked for it.
 	TopUnit string
@@ -184,7 +180,6 @@ func (m *Moments) Estimate(s Spec) (Result, error) {
 			res.Models[k].Intercept += t.layout.Centre[s.Outcome]
 		}
 	}
-	res.Moments = m.Digest()
 	if !res.finite() {
 		return Result{}, refuse(RefusedNotFinite, "the numbers are too large or too small to estimate")
 	}
@@ -203,14 +198,6 @@ func (r *Result) finite() bool {
 		}
 	}
 	return true
-}
-
-// Digest is the hex SHA-256 of the counts and of every float of the merged moments,
-// big-endian, in their order.
-func (m *Moments) Digest() string {
-	h := sha256.New()
-	_, _ = h.Write(m.total.appendTo(nil)) // a hash never fails
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 func appendFloat(b []byte, f float64) []byte {

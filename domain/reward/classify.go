@@ -1,6 +1,8 @@
 package reward
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/money"
@@ -48,6 +50,9 @@ var handlers = map[string]handler{
 	"credit_note.voided":  creditNoteChanged,
 }
 
+// EventTypes lists the event types that can carry a fact, sorted.
+func EventTypes() []string { return slices.Sorted(maps.Keys(handlers)) }
+
 // Why a payload bears no fact.
 const (
 	ignoredThin       = "thin_event"
@@ -74,17 +79,31 @@ const (
 // Classify says what one event means, from its payload alone. The only error is a
 // body that is no event; whatever else is wrong becomes an Anomaly or a Read.
 func Classify(raw []byte, cfg Config) (Classification, error) {
-	env, err := ParseEnvelope(raw)
+	env, members, err := parseEnvelope(raw)
 	if err != nil {
 		return Classification{}, err
 	}
 	b := &builder{cfg: cfg, at: env.Created, out: Classification{Envelope: env, Signals: []Signal{}, Facts: []Fact{}}}
-	handle, known := handlers[env.Type]
 	switch {
 	case env.Thin:
 		b.out.Ignored = ignoredThin
 	case env.Object != "" && env.Object != "event":
 		b.out.Ignored = ignoredNotEvent
+	default:
+		b.readPayload(env, members)
+	}
+	return b.done(), nil
+}
+
+// readPayload decodes the object once, for the facts and for whoever follows objects.
+func (b *builder) readPayload(env Envelope, members int) {
+	handle, known := handlers[env.Type]
+	if !known && (!followed[env.ObjectType] || unstable[env.Type]) {
+		b.out.Ignored = ignoredType
+		return
+	}
+	obj, prev := payload(env.Data, members), payload(env.Previous, 0)
+	switch {
 	case !known:
 		b.out.Ignored = ignoredType
 	case env.Data == nil:
@@ -92,17 +111,18 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		handle(b, payload(env.Data), payload(env.Previous))
+		handle(b, obj, prev)
+		b.identify(obj, prev)
 	}
-	return b.done(), nil
+	b.see(obj, prev)
 }
 
-// payload decodes a part that the envelope has cut out; a missing one is empty.
-func payload(raw []byte) node {
-	n, err := decodeNode(raw)
-	if err != nil {
+// payload decodes a part that the envelope has checked and cut out; a missing one is empty.
+func payload(raw []byte, members int) node {
+	if raw == nil {
 		return nil
 	}
+	n, _ := decodeSized(raw, members).(map[string]any)
 	return n
 }
 
@@ -113,16 +133,24 @@ type builder struct {
 	at time.Time
 	// seen is set when an object is read instead of an event.
 	seen bool
-	out  Classification
+	// born is when an object that is read was created.
+	born time.Time
+	// now and prev are the payload's subscription and what it was before, once they are read.
+	now, prev *SubscriptionState
+	out       Classification
 }
 
 func (b *builder) userIDKey() string { return firstText(b.cfg.UserIDKey, DefaultUserIDKey) }
 
 func (b *builder) fact(f Fact) {
 	f.IsReward = f.Kind.IsReward()
+	if b.seen {
+		// An event knows when it happened. An object without the moment can only say that
+		// it happened after its creation.
+		f.Flags.Inferred = inferredKinds[f.Kind] || f.EffectiveAt.IsZero()
+		f.EffectiveAt = firstTime(f.EffectiveAt, b.born)
+	}
 	f.EffectiveAt = firstTime(f.EffectiveAt, b.at).UTC()
-	// Money and times stand on the object itself; these two are read off its present state.
-	f.Flags.Inferred = b.seen && (f.Kind == Conversion || f.Kind == CustomerMapping)
 	b.out.Facts = append(b.out.Facts, f)
 }
 
@@ -176,9 +204,20 @@ func (b *builder) done() Classification {
 			b.anomaly(anomalyTime, b.out.Envelope.ObjectType, b.out.Envelope.ObjectID)
 			break
 		}
+		if b.seen {
+			b.out.Ignored = "" // one of its readers found nothing, another one did
+		}
 	}
 	if len(b.out.Facts) == 0 && len(b.out.Signals) == 0 && b.out.Anomaly == "" && b.out.Ignored == "" {
 		b.out.Ignored = ignoredNoChange
 	}
 	return b.out
+}
+
+// Anomalies lists the codes that quarantine a payload. A code may be followed by a colon
+// and the details.
+func Anomalies() []string {
+	return []string{
+		anomalyNoObject, anomalyNoID, anomalyTransition, anomalyStatus, anomalyCurrency, anomalyAmount, anomalyUserID, anomalyTime,
+	}
 }

@@ -7,18 +7,20 @@ import (
 
 // Envelope is the part of a Stripe event that every API version shares.
 type Envelope struct {
-	ID             string          `json:"id"`
-	Object         string          `json:"object"`
-	Type           string          `json:"type"`
-	Created        time.Time       `json:"created"`
-	Livemode       bool            `json:"livemode"`
-	Account        string          `json:"account,omitempty"`
-	APIVersion     string          `json:"api_version,omitempty"`
-	RequestID      string          `json:"request_id,omitempty"`
-	IdempotencyKey string          `json:"-"`
-	ObjectID       string          `json:"object_id,omitempty"`
-	ObjectType     string          `json:"object_type,omitempty"`
-	Customer       string          `json:"customer,omitempty"`
+	ID             string    `json:"id"`
+	Object         string    `json:"object"`
+	Type           string    `json:"type"`
+	Created        time.Time `json:"created"`
+	Livemode       bool      `json:"livemode"`
+	Account        string    `json:"account,omitempty"`
+	APIVersion     string    `json:"api_version,omitempty"`
+	RequestID      string    `json:"request_id,omitempty"`
+	IdempotencyKey string    `json:"-"`
+	ObjectID       string    `json:"object_id,omitempty"`
+	ObjectType     string    `json:"object_type,omitempty"`
+	Customer       string    `json:"customer,omitempty"`
+	// ObjectLivemode is the object's own mode; nil when it states none.
+	ObjectLivemode *bool           `json:"-"`
 	Thin           bool            `json:"thin,omitempty"`
 	Data           json.RawMessage `json:"-"`
 	Previous       json.RawMessage `json:"-"`
@@ -32,6 +34,8 @@ type Config struct {
 	SubscriptionOnly bool
 	// IncludeOutOfBand counts money that did not pass through Stripe as confirmed revenue.
 	IncludeOutOfBand bool
+	// ReadEmail asks for the customer's address, for connections that map by its hash.
+	ReadEmail bool
 }
 
 // DefaultUserIDKey is the metadata key used when a Config names none.
@@ -43,10 +47,16 @@ type Classification struct {
 	Signals   []Signal `json:"signals"`
 	Facts     []Fact   `json:"facts"`
 	NeedsRead []Read   `json:"needs_read,omitempty"`
+	// Owner is whose money a charge was; only a charge that was read tells it.
+	Owner *Owner `json:"owner,omitempty"`
 	// Anomaly is a stable code: the payload contradicts what Stripe can do; quarantine it.
 	Anomaly string `json:"anomaly,omitempty"`
 	// Ignored is a stable code: the payload was understood and bears no fact.
 	Ignored string `json:"ignored,omitempty"`
+	// Identity says whose the objects are; it is not part of what is shown.
+	Identity Identity `json:"-"`
+	// Seen is the object itself, whether it bears a fact or not.
+	Seen Seen `json:"-"`
 }
 
 // Signal is one reward event as the command line shows it: amounts in positive
@@ -108,7 +118,8 @@ type Flags struct {
 	OutOfBand bool `json:"out_of_band,omitempty"`
 	// Undo: the fact takes back an earlier one of the same object.
 	Undo bool `json:"undo,omitempty"`
-	// Inferred: derived from an object's present state, not from an event.
+	// Inferred: read off an object's present state or off its invoices, so that what
+	// happened, or when, is a conclusion. Only an event tells it.
 	Inferred bool `json:"inferred,omitempty"`
 	// Gross: the amount may include tax, which the payload does not separate.
 	Gross bool `json:"gross,omitempty"`
@@ -118,6 +129,15 @@ type Flags struct {
 	Behavior string `json:"behavior,omitempty"`
 	// InvoiceNet is the invoice's total without tax in minor units.
 	InvoiceNet *int64 `json:"invoice_net,omitempty"`
+}
+
+// Owner says whose money a charge was, which joins refunds and disputes to a customer.
+type Owner struct {
+	Charge   string `json:"charge"`
+	Customer string `json:"customer,omitempty"`
+	Invoice  string `json:"invoice,omitempty"`
+	// OwnInvoice is an outcome invoice of ours, which is never anybody's revenue.
+	OwnInvoice bool `json:"own_invoice,omitempty"`
 }
 
 // Read asks the ingest to fetch an object before more can be said.

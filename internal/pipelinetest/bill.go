@@ -1,13 +1,10 @@
 package pipelinetest
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -51,7 +48,7 @@ type Clock struct{ fake *stripefake.Server }
 // Now is the time at Stripe.
 func (c Clock) Now() time.Time { return c.fake.Clock.Now().UTC() }
 
-// NewBill makes a bill of two lines. Setup may give the payer more than the usual
+// NewBill makes a bill of two lines, a measured lift and a fee. Setup may give the payer more than the usual
 // foreign item and foreign draft before those are recorded.
 func NewBill(t testing.TB, l *Ledger, setup ...func(*Bill)) *Bill {
 	t.Helper()
@@ -82,13 +79,14 @@ func planLine(id string, amount int64) billing.PlanLine {
 }
 
 func planFor(accountID, customer string) billing.InvoicePlan {
+	fee := billing.PlanLine{Line: "fee:platform_fee", Kind: billing.LinePlatformFee, AmountMinor: 678, Description: "Platform fee", Metadata: map[string]string{"lb_line": "fee:platform_fee", "lb_kind": "platform_fee"}}
 	p := billing.InvoicePlan{
 		Key:     billing.IntentKey{IssuerConnection: accountID + "-stripe", Customer: customer, Currency: "usd", Period: "2026-10", Part: "1/1"},
 		CycleID: accountID + ".2026-10", AccountID: accountID, CollectionMethod: billing.SendInvoice, DaysUntilDue: 30, Description: "Measured incremental revenue",
 		PeriodStart: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC).Unix(), PeriodEnd: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Unix(),
-		Lines: []billing.PlanLine{planLine("snap-a", 12_345), planLine("snap-b", 678)},
+		Lines: []billing.PlanLine{planLine("snap-a", 12_345), fee},
 	}
-	p.Metadata = map[string]string{"lb_key": p.Key.StripeKey(), "lb_cycle": p.Key.Period, "lb_env": "live", "lb_readouts_1": "case-snap-a,case-snap-b", "lb_plan_sha256": p.Hash()}
+	p.Metadata = map[string]string{"lb_key": p.Key.StripeKey(), "lb_cycle": p.Key.Period, "lb_env": "live", "lb_readouts_1": "case-snap-a", "lb_plan_sha256": p.Hash()}
 	return p
 }
 
@@ -101,21 +99,7 @@ func (b *Bill) Operator(t testing.TB, method, path string, form url.Values) map[
 }
 
 func (b *Bill) operator(method, path string, form url.Values) (int, map[string]any) {
-	return asKey(b.Fake, operatorKey, method, path, form)
-}
-
-// asKey sends a request with a key.
-func asKey(fake *stripefake.Server, secret, method, path string, form url.Values) (int, map[string]any) {
-	req := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
-	req.Header.Set("Authorization", "Bearer "+secret)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res := httptest.NewRecorder()
-	fake.ServeHTTP(res, req)
-	var out map[string]any
-	if err := json.Unmarshal(res.Body.Bytes(), &out); err != nil {
-		return http.StatusInternalServerError, map[string]any{"error": err.Error()}
-	}
-	return res.Code, out
+	return atStripe(b.Fake, operatorKey, method, path, form)
 }
 
 // NewProcess is the use case as a freshly started worker has it: everything that

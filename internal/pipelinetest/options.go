@@ -78,7 +78,7 @@ func (d *Deployment) Operator(t testing.TB, c *Company, method, path string, for
 	t.Helper()
 	key, err := d.Fake.AddKey(stripefake.KeySpec{Account: c.IssuerID, Mode: c.Environment.String()})
 	require.NoError(t, err)
-	status, out := asKey(d.Fake, key.Secret, method, path, form)
+	status, out := atStripe(d.Fake, key.Secret, method, path, form)
 	require.Less(t, status, 300, "%s %s: %v", method, path, out)
 	return out
 }
@@ -142,6 +142,8 @@ func (b *Bill) NextMonth(t testing.TB) *Bill {
 		{`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
 			VALUES ($1, $2, 'live', $3, to_timestamp($4), to_timestamp($5), $2 || '-contract', $2 || '-plan', 'writing', $6, $6)`,
 			[]any{p.CycleID, p.AccountID, k.Period, p.PeriodStart, p.PeriodEnd, b.Clock.Now()}},
+		{`INSERT INTO cycle_charges (cycle_id, environment, line, position, kind, description, amount_minor, billed_minor) VALUES ($1, 'live', 'fee:all', 1, 'adjustment', 'all lines', $2, $2)`,
+			[]any{p.CycleID, p.TotalMinor()}},
 		{`INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at) VALUES ($1, 'live', $2, $3, $4, $5, $6)`,
 			[]any{p.CycleID, k.Currency, p.TotalMinor(), string(doc), p.Hash(), b.Clock.Now()}},
 		{`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)

@@ -17,19 +17,26 @@ import (
 // what nobody may deploy without a version gate; it must be noticed.
 func Replay(t *testing.T, workflowType string, histories int, definition, changed any) {
 	t.Helper()
-	files, err := filepath.Glob("testdata/history/*.json")
+	ReplayFolder(t, "testdata/history", workflowType, histories, definition, changed)
+}
+
+// ReplayFolder is Replay for the histories of one folder, where a package has several
+// workflows.
+func ReplayFolder(t *testing.T, folder, workflowType string, histories int, definition, changed any) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
 	require.NoError(t, err)
 	require.Len(t, files, histories)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			require.NoError(t, replay(file, workflowType, definition))
-			require.ErrorContains(t, replay(file, workflowType, changed), "TMPRL1100", "the replayer must notice a changed workflow")
+			require.NoError(t, replayFile(file, workflowType, definition))
+			require.ErrorContains(t, replayFile(file, workflowType, changed), "TMPRL1100", "the replayer must notice a changed workflow")
 		})
 	}
 }
 
-func replay(file, workflowType string, definition any) error {
+func replayFile(file, workflowType string, definition any) error {
 	r := worker.NewWorkflowReplayer()
 	r.RegisterWorkflowWithOptions(definition, workflow.RegisterOptions{Name: workflowType})
 	return r.ReplayWorkflowHistoryFromJSONFile(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)), file)

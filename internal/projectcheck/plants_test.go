@@ -46,6 +46,9 @@ func importPlants() []plant {
 	add("domain-decision", "domain/decision/zzplanted", "planted.go", self+"domain/money")
 	add("domain-ope", "domain/ope/zzplanted", "planted.go", decimal, self+"domain/fault")
 	add("domain-reward", "domain/reward/zzplanted", "planted.go", self+"domain/lift")
+	add("domain-source", "domain/source/zzplanted", "planted.go", self+"domain/account")
+	add("domain-mapping", "domain/mapping/zzplanted", "planted.go", self+"domain/reward", decimal)
+	add("domain-projection", "domain/projection/zzplanted", "planted.go", self+"domain/lift", decimal)
 	add("domain-lift", "domain/lift/zzplanted", "planted.go", self+"domain/billing")
 	add("domain-billing", "domain/billing/zzplanted", "planted.go", self+"domain/reward")
 
@@ -54,7 +57,7 @@ func importPlants() []plant {
 	add("app-ports", "app/uow/zzplanted", "planted.go", self+"app/clock")
 	add("app-ports", "app/secret/zzplanted", "planted.go", self+"app/clock")
 	for use, other := range map[string]string{
-		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing",
+		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "mapping": "ingest", "operate": "ingest", "replay": "measure", "sourcesync": "ingest", "whatif": "invoicing", "customers": "reconcile",
 	} {
 		add("app-"+use, "app/"+use+"/zzplanted", "planted.go", self+"app/"+other)
 	}
@@ -73,6 +76,7 @@ func importPlants() []plant {
 	siblings("httpapi", "adapters/httpapi", self+"adapters/postgres", self+"adapters/webui")
 	siblings("webui", "adapters/webui", self+"adapters/httpapi")
 	siblings("scheduler", "adapters/scheduler", workflows+"billingcycle", self+"adapters/system")
+	siblings("metrics", "adapters/metrics", self+"adapters/postgres", echo)
 	siblings("decisionlog", "adapters/decisionlog", self+"adapters/system")
 	siblings("tabular", "adapters/tabular", self+"adapters/system", pgx)
 	siblings("simulator", "adapters/simulator", self+"app/clock", self+"adapters/system")
@@ -82,12 +86,15 @@ func importPlants() []plant {
 	siblings("campaign-audit", "internal/campaign/audit", self+"domain/billing", self+"app/invoicing")
 	siblings("campaign-pgledger", "internal/campaign/pgledger", self+"adapters/stripeapi", self+"app/measure")
 
+	siblings("webhookload", "internal/webhookload", self+"adapters/httpapi", self+"app/ingest", temporal)
+
 	anywhere := func(rule string, imports ...string) { add(rule, "internal/zz"+rule, "planted.go", imports...) }
 	anywhere("gorm-only-in-postgres", gorm, "gorm.io/driver/postgres")
 	anywhere("sql-only-in-postgres", pgx)
 	anywhere("stripe-only-in-stripeapi", stripe)
 	anywhere("echo-only-in-http", echo)
 	anywhere("temporal-only-in-workflows", temporal)
+	anywhere("prometheus-only-in-metrics", "github.com/prometheus/client_golang/prometheus")
 	anywhere("test-libraries", "testing", testify, "pgregory.net/rapid", "github.com/google/go-cmp/cmp", self+"internal/pipelinetest")
 	anywhere("sharedpg-only-in-tests", self+"adapters/localstack/sharedpg")
 	anywhere("stripefake-only-in-tests", self+"adapters/stripeapi/stripefake")

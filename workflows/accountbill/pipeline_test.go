@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	tlog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
@@ -30,7 +31,18 @@ func newEnvironment() *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
-	env.SetTestTimeout(time.Minute) // the limit is in real time, and the activities are real
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a busy machine is no deadlock
+	env.SetTestTimeout(time.Minute)                                             // the limit is in real time, and the activities are real
+	return env
+}
+
+// registered is one with the real activities.
+func registered(d *pipelinetest.Deployment) *testsuite.TestWorkflowEnvironment {
+	env := newEnvironment()
+	measure, inv := d.Measure(), d.Invoicing()
+	accountbill.RegisterLedger(env, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
+	accountbill.RegisterCompute(env, &accountbill.ComputeActivities{Measure: measure})
+	accountbill.RegisterStripeLive(env, &accountbill.StripeActivities{Writing: inv})
 	return env
 }
 
@@ -232,7 +244,9 @@ func requireTestAccountUntouched(t *testing.T, d *pipelinetest.Deployment, c *pi
 			reads++
 		default:
 			require.Equal(t, "POST /v1/webhook_endpoints", r.Method+" "+r.Path)
-			registrations++
+			if r.Status == http.StatusOK { // the first try names events that this version refuses
+				registrations++
+			}
 		}
 	}
 	require.Positive(t, reads)

@@ -1,0 +1,270 @@
+package onboard
+
+import (
+	"context"
+	"strings"
+
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+func checkWho(who string) (string, error) {
+	who = strings.TrimSpace(who)
+	if who == "" || len(who) > 200 {
+		return "", fault.InvalidField("who", "who_missing", "say who does this, in 1 to 200 characters")
+	}
+	return who, nil
+}
+
+// change loads a connection, changes it in one transaction and logs what was done.
+func (s *Service) change(ctx context.Context, id string, e LogEntry, fn func(ctx context.Context, st Stores, c SealedConnection) (done bool, err error)) (account.Connection, error) {
+	var out account.Connection
+	e.At = s.Clock.Now()
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		c, err := st.Connections.Connection(ctx, id)
+		if err != nil {
+			return err
+		}
+		done, err := fn(ctx, st, c)
+		if err != nil {
+			return err
+		}
+		if done {
+			if err := st.Connections.AppendLog(ctx, id, e); err != nil {
+				return err
+			}
+		}
+		c, err = st.Connections.Connection(ctx, id)
+		out = c.Connection
+		return err
+	})
+	return out, err
+}
+
+// Pause stops a connection: its events are stored and wait, nothing is read from it and
+// nothing written with it. Paused again it keeps its first reason.
+func (s *Service) Pause(ctx context.Context, id, reason, who string) (account.Connection, error) {
+	who, err := checkWho(who)
+	if err != nil {
+		return account.Connection{}, err
+	}
+	reason = strings.TrimSpace(reason)
+	if reason == "" || len(reason) > 500 {
+		return account.Connection{}, fault.InvalidField("reason", "reason_missing", "say why, in 1 to 500 characters")
+	}
+	return s.pause(ctx, id, reason, who)
+}
+
+func (s *Service) pause(ctx context.Context, id, reason, who string) (account.Connection, error) {
+	return s.change(ctx, id, LogEntry{Action: "paused", Detail: reason, Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+		if c.Paused {
+			return false, nil
+		}
+		return true, st.Connections.SavePause(ctx, s.paused(c.Connection, reason, who))
+	})
+}
+
+func (s *Service) paused(c account.Connection, reason, who string) account.Connection {
+	c.Paused, c.PausedReason, c.PausedBy, c.PausedAt = true, reason, who, s.Clock.Now()
+	return c
+}
+
+// KeyRefused pauses a connection whose key Stripe does not accept any more. It is told by
+// the Stripe client; a connection that is paused already keeps its reason.
+func (s *Service) KeyRefused(ctx context.Context, id string) error {
+	_, err := s.pause(ctx, id, account.PauseKeyRevoked, System)
+	return err
+}
+
+// Resume lets a connection run again, after Stripe has accepted its key. The events that
+// waited are classified.
+func (s *Service) Resume(ctx context.Context, id, who string) (account.Connection, error) {
+	who, err := checkWho(who)
+	if err != nil {
+		return account.Connection{}, err
+	}
+	conn, _, err := s.endpoint(ctx, id)
+	if err != nil {
+		return account.Connection{}, err
+	}
+	key, err := s.openKey(conn)
+	if err != nil {
+		return account.Connection{}, err
+	}
+	if err := s.accepted(ctx, conn.Connection, key); err != nil {
+		return account.Connection{}, err
+	}
+	return s.change(ctx, id, LogEntry{Action: "resumed", Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+		if !c.Paused {
+			return false, nil
+		}
+		return true, st.Connections.SavePause(ctx, running(c.Connection))
+	})
+}
+
+// SwitchWriting switches the writing of invoices on a connection on or off, whatever else
+// it does.
+func (s *Service) SwitchWriting(ctx context.Context, id string, on bool, reason, who string) (account.Connection, error) {
+	if err := checkDecision(&who, &reason); err != nil {
+		return account.Connection{}, err
+	}
+	action := "writing_off"
+	if on {
+		action = "writing_on"
+	}
+	return s.change(ctx, id, LogEntry{Action: action, Detail: reason, Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+		if c.WriteBackOff == !on {
+			return false, nil
+		}
+		return true, st.Connections.SaveWriting(ctx, id, on)
+	})
+}
+
+func running(c account.Connection) account.Connection {
+	return account.Connection{ID: c.ID}
+}
+
+// accepted checks that Stripe accepts a key for a connection: its mode and its account.
+func (s *Service) accepted(ctx context.Context, c account.Connection, key account.SecretKey) error {
+	seen, err := s.Prober.Observe(ctx, key)
+	if err != nil {
+		return err
+	}
+	if key.Environment() != c.Environment || (seen.LivemodeSeen && account.EnvironmentOf(seen.Livemode) != c.Environment) {
+		return fault.InvalidField("secret_key", "key_mode_mismatch", "the key does not belong to %s mode", c.Environment).
+			Fix("Paste a key of the %s mode of that Stripe account", c.Environment)
+	}
+	if c.StripeAccountID != "" && seen.StripeAccountID != "" && seen.StripeAccountID != c.StripeAccountID {
+		return fault.InvalidField("secret_key", "stripe_account_mismatch", "the key belongs to Stripe account %s, the connection to %s", seen.StripeAccountID, c.StripeAccountID).
+			Fix("Paste a key of the connection's own Stripe account; another account needs a connection of its own")
+	}
+	return nil
+}
+
+// ReplaceKey gives a connection another key of the same Stripe account, and lets it run
+// again when it was paused because of the old one. History and mapping stay.
+func (s *Service) ReplaceKey(ctx context.Context, id, secretKey, who string) (account.Connection, error) {
+	who, err := checkWho(who)
+	if err != nil {
+		return account.Connection{}, err
+	}
+	key, err := account.ParseSecretKey(secretKey)
+	if err != nil {
+		return account.Connection{}, err
+	}
+	conn, _, err := s.endpoint(ctx, id)
+	if err != nil {
+		return account.Connection{}, err
+	}
+	if err := s.accepted(ctx, conn.Connection, key); err != nil {
+		return account.Connection{}, err
+	}
+	sealed, err := s.Box.Seal(KeyContext(id), []byte(key.Reveal()))
+	if err != nil {
+		return account.Connection{}, err
+	}
+	return s.change(ctx, id, LogEntry{Action: "key_replaced", Detail: key.Masked(), Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+		if err := st.Connections.SaveKey(ctx, id, sealed, key.Masked()); err != nil {
+			return false, err
+		}
+		if c.KeyGone() {
+			return true, st.Connections.SavePause(ctx, running(c.Connection))
+		}
+		return true, nil
+	})
+}
+
+// Disconnect deletes a connection's key and its endpoint at Stripe, as far as the key
+// still can. What was received, billed and proven with it stays.
+func (s *Service) Disconnect(ctx context.Context, id, who string) (account.Connection, error) {
+	who, err := checkWho(who)
+	if err != nil {
+		return account.Connection{}, err
+	}
+	err = s.alone(ctx, id, func(ctx context.Context) error {
+		conn, e, err := s.endpoint(ctx, id)
+		if err != nil || e.SetUp != Registered || e.StripeID == "" || len(conn.SealedKey) == 0 {
+			return err
+		}
+		key, err := s.openKey(conn)
+		if err != nil {
+			return err
+		}
+		for _, stripeID := range []string{e.StripeID, e.RetiringID} {
+			if stripeID == "" {
+				continue
+			}
+			err := s.Registrar.Delete(ctx, key, id, stripeID)
+			if err != nil && !fault.Is(err, fault.Forbidden) {
+				return err
+			}
+		}
+		e.Status, e.RetiringID = StatusMissing, ""
+		return s.saveEndpoint(ctx, e, "webhook_deleted", "", who)
+	})
+	if err != nil {
+		return account.Connection{}, err
+	}
+	return s.change(ctx, id, LogEntry{Action: "disconnected", Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+		if err := st.Connections.SaveKey(ctx, id, nil, "(no key)"); err != nil {
+			return false, err
+		}
+		return true, st.Connections.SavePause(ctx, s.paused(c.Connection, account.PauseDisconnected, who))
+	})
+}
+
+// CheckKey asks Stripe what the connection's key may do, compares it with what the
+// connection's roles need, and keeps the report.
+func (s *Service) CheckKey(ctx context.Context, id, who string) (KeyReport, error) {
+	who, err := checkWho(who)
+	if err != nil {
+		return KeyReport{}, err
+	}
+	conn, _, err := s.endpoint(ctx, id)
+	if err != nil {
+		return KeyReport{}, err
+	}
+	key, err := s.openKey(conn)
+	if err != nil {
+		return KeyReport{}, err
+	}
+	if err := s.accepted(ctx, conn.Connection, key); err != nil {
+		return KeyReport{}, err
+	}
+	seen, err := s.Prober.Permissions(ctx, key)
+	if err != nil {
+		return KeyReport{}, err
+	}
+	r := KeyReport{
+		ConnectionID: id, KeyMask: key.Masked(), Environment: conn.Environment, CheckedBy: who, CheckedAt: s.Clock.Now(),
+		Findings: account.Review(key, conn.Roles, seen),
+	}
+	return r, s.Work.Do(ctx, func(ctx context.Context, st Stores) error { return st.Connections.SaveReport(ctx, r) })
+}
+
+// KeyReport returns the report of the last check.
+func (s *Service) KeyReport(ctx context.Context, id string) (r KeyReport, err error) {
+	err = s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		if _, err := st.Connections.Connection(ctx, id); err != nil {
+			return err
+		}
+		r, err = st.Connections.Report(ctx, id)
+		return err
+	})
+	return r, err
+}
+
+// maxLog bounds what is shown of a connection's log.
+const maxLog = 200
+
+// Log lists what was done to a connection, newest first.
+func (s *Service) Log(ctx context.Context, id string) (out []LogEntry, err error) {
+	err = s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		if _, err := st.Connections.Connection(ctx, id); err != nil {
+			return err
+		}
+		out, err = st.Connections.Log(ctx, id, maxLog)
+		return err
+	})
+	return out, err
+}

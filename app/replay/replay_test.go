@@ -1,0 +1,190 @@
+package replay_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
+	"github.com/liftbill/liftbill/internal/pipelinetest"
+)
+
+// freeze collects and estimates an account's month, as its cycle does, at an instant finer
+// than the database keeps.
+func freeze(t *testing.T, d *pipelinetest.Deployment, accountID string) {
+	t.Helper()
+	m, err := period.Parse(pipelinetest.Month)
+	require.NoError(t, err)
+	quiet := func(int, int, string) {}
+	service := d.Measure()
+	service.Clock = clock.Fixed(d.Clock.Now().Add(123456789 * time.Nanosecond))
+	s, err := service.Open(t.Context(), accountID, m, "wf")
+	require.NoError(t, err)
+	_, err = service.Collect(t.Context(), s.CycleID, quiet)
+	require.NoError(t, err)
+	_, err = service.Estimate(t.Context(), s.CycleID, quiet)
+	require.NoError(t, err)
+}
+
+// rows is the whole content of the tables that a classifier writes, as a digest.
+func rows(t *testing.T, d *pipelinetest.Deployment) string {
+	t.Helper()
+	var out string
+	require.NoError(t, d.SQL.QueryRow(t.Context(), `SELECT md5(concat(
+		(SELECT string_agg(r::text, '' ORDER BY connection_id, fact_key) FROM reward_events r), (SELECT string_agg(p::text, '' ORDER BY seq) FROM event_processing p),
+		(SELECT string_agg(m::text, '' ORDER BY seq) FROM mapping_statements m), (SELECT string_agg(s::text, '' ORDER BY s::text) FROM mapping_spans s),
+		(SELECT string_agg(k::text, '' ORDER BY k::text) FROM fact_keys k), (SELECT string_agg(o::text, '' ORDER BY o::text) FROM object_reads o),
+		(SELECT last_value FROM event_processing_seq_seq), (SELECT last_value FROM mapping_statements_seq_seq), (SELECT string_agg(c::text, '' ORDER BY id) FROM cycles c)))`).Scan(&out))
+	return out
+}
+
+func schemas(t *testing.T, d *pipelinetest.Deployment) int {
+	t.Helper()
+	var n int
+	require.NoError(t, d.SQL.QueryRow(t.Context(), `SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'liftbill_replay%'`).Scan(&n))
+	return n
+}
+
+// A month of test subscriptions, and a live one, derived once more from the raw events give
+// the same facts, unit tables, digests and case IDs, and leave no trace; what is said after
+// the freeze does not matter; whatever was altered is found.
+func TestAMonthReplaysToTheSameHashes(t *testing.T) {
+	t.Parallel()
+	d, companies := pipelinetest.LiveMonth(t)
+	companies = companies[1:] // a live one and the test account
+	for _, c := range companies {
+		freeze(t, d, c.ID)
+	}
+	test := companies[1].ID
+	// What comes later than the freeze: another link, another event, an event read again.
+	d.Post(t, "/v1/connections/"+test+"-stripe/links", httpapi.LinkCreate{CustomerID: "cus_later", UserID: "u-later", Who: "anna", Reason: "a test"}, nil)
+	d.Post(t, "/v1/connections/"+test+"-stripe/reprocess", httpapi.ReprocessRequest{Type: "invoice.paid", Who: "anna", Reason: "a test"}, nil)
+	require.NoError(t, d.DrainAll(t.Context(), ""))
+
+	before := rows(t, d)
+	for _, c := range companies {
+		r, err := d.Replays().Run(t.Context(), c.ID, pipelinetest.Month, "anna")
+		require.NoError(t, err)
+		require.True(t, r.Equal, r.Difference)
+		require.Greater(t, r.Events, int64(1000))
+		require.Greater(t, r.Facts, int64(300))
+		require.Greater(t, len(r.Checks), 4)
+		for _, check := range r.Checks {
+			require.True(t, check.Equal, check.Name)
+		}
+	}
+	require.Equal(t, before, rows(t, d), "nothing of a replay reaches the ledger")
+	require.Zero(t, schemas(t, d))
+	var list httpapi.ReplayList
+	d.Get(t, "/v1/replays?account="+test, &list)
+	require.Len(t, list.Items, 1)
+	require.True(t, list.Items[0].Equal)
+
+	// Each alteration lies before the last one on the way from the events to the case.
+	for _, c := range []struct{ first, alter string }{
+		{"input digest: ", `UPDATE cycles SET input_digest = 'x' WHERE id = left($1, -7) || '.2026-10'`},
+		{"unit table a-better-offer: ", `UPDATE cycle_inputs SET inputs = jsonb_set(inputs::jsonb, '{unit_digest}', '"0"')::text
+			WHERE cycle_id = left($1, -7) || '.2026-10' AND snapshot_id = 'a-better-offer'`},
+		{"reward fact revenue_confirmation:", `UPDATE reward_events SET amount_minor = amount_minor + 1 WHERE fact_key = (SELECT min(fact_key) FROM reward_events
+			WHERE connection_id = $1 AND kind = 'revenue_confirmation')`},
+	} {
+		tag, err := d.SQL.Exec(t.Context(), c.alter, test+"-stripe")
+		require.NoError(t, err)
+		require.EqualValues(t, 1, tag.RowsAffected(), c.first)
+		r, err := d.Replays().Run(t.Context(), test, pipelinetest.Month, "anna")
+		require.NoError(t, err)
+		require.False(t, r.Equal)
+		require.True(t, strings.HasPrefix(r.Difference, c.first), r.Difference)
+	}
+	require.Zero(t, schemas(t, d))
+
+	_, err := d.SQL.Exec(t.Context(), `UPDATE stripe_events SET sealed_body = '' WHERE connection_id = $1 AND type = 'invoice.paid'`, test+"-stripe")
+	require.NoError(t, err)
+	_, err = d.Replays().Run(t.Context(), test, pipelinetest.Month, "anna")
+	require.Equal(t, "bodies_erased", fault.CodeOf(err))
+}
+
+// stage is one in memory.
+type stage struct {
+	diff   replay.FactDifference
+	closed bool
+}
+
+func (s *stage) Events() int64                { return 7 }
+func (s *stage) Taken() int64                 { return 2 }
+func (s *stage) Settle(context.Context) error { return nil }
+func (s *stage) Facts(context.Context) (replay.FactDifference, error) {
+	return s.diff, nil
+}
+
+func (s *stage) Close(context.Context) error {
+	s.closed = true
+	return nil
+}
+
+type ledger struct {
+	frozen replay.Frozen
+	saved  []replay.Report
+	err    error
+}
+
+func (l *ledger) Frozen(context.Context, string) (replay.Frozen, error) { return l.frozen, l.err }
+func (l *ledger) Replays(context.Context, string, int) ([]replay.Report, error) {
+	return l.saved, nil
+}
+
+func (l *ledger) SaveReplay(_ context.Context, r replay.Report) error {
+	l.saved = append(l.saved, r)
+	return nil
+}
+
+func TestReportOfAReplay(t *testing.T) {
+	t.Parallel()
+	frozen := replay.Frozen{CycleID: "acme.2026-10", InputDigest: "d", Units: map[string]string{"a": "1", "b": "2"}, Cases: map[string]string{"a": "x"}, Links: map[string]string{"f": "u"}}
+	same := replay.Rebuilt{InputDigest: "d", Units: frozen.Units, Cases: frozen.Cases, Links: frozen.Links}
+	for name, c := range map[string]struct {
+		diff   replay.FactDifference
+		change func(*replay.Rebuilt)
+		want   string
+	}{
+		"all equal":      {replay.FactDifference{Equal: 3}, func(*replay.Rebuilt) {}, ""},
+		"a fact is gone": {replay.FactDifference{Equal: 2, Missing: 1, Key: "k", Stored: "s"}, func(r *replay.Rebuilt) { r.InputDigest = "e" }, "reward fact k: the ledger has s, the replay gives nothing"},
+		"a unit table":   {replay.FactDifference{Equal: 3}, func(r *replay.Rebuilt) { r.Units = map[string]string{"a": "1", "b": "3"} }, "unit table b: the ledger has 2, the replay gives 3"},
+		"a new snapshot": {replay.FactDifference{Equal: 3}, func(r *replay.Rebuilt) { r.Cases = map[string]string{"a": "x", "z": "y"} }, "case ID z: the ledger has nothing, the replay gives y"},
+		"a link":         {replay.FactDifference{Equal: 3}, func(r *replay.Rebuilt) { r.Links = nil }, "link of a fact f: the ledger has u, the replay gives nothing"},
+	} {
+		l, s, got := &ledger{frozen: frozen}, &stage{diff: c.diff}, same
+		c.change(&got)
+		service := &replay.Service[*stage]{
+			Ledger: l, Clock: clock.Fixed(time.Unix(1, 0)), Prepare: func(context.Context, replay.Frozen) (*stage, error) { return s, nil },
+			Classify: func(context.Context, *stage, replay.Frozen) error { return nil }, Rebuild: func(context.Context, *stage, replay.Frozen) (replay.Rebuilt, error) { return got, nil },
+		}
+		r, err := service.Run(t.Context(), "acme", "2026-10", "anna")
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, r.Difference, name)
+		require.Equal(t, c.want == "", r.Equal, name)
+		require.Equal(t, []int64{7, 2}, []int64{r.Events, r.Taken})
+		require.Equal(t, []replay.Report{r}, l.saved)
+		require.True(t, s.closed)
+
+		service.Rebuild = func(context.Context, *stage, replay.Frozen) (replay.Rebuilt, error) { return got, errors.New("boom") }
+		s.closed = false
+		_, err = service.Run(t.Context(), "acme", "2026-10", "anna")
+		require.ErrorContains(t, err, "boom")
+		require.True(t, s.closed, "the stage is removed whatever happens")
+		require.Len(t, l.saved, 1)
+	}
+	service := &replay.Service[*stage]{Ledger: &ledger{frozen: replay.Frozen{Erased: 3}}, Clock: clock.Fixed(time.Unix(1, 0))}
+	for code, args := range map[string][2]string{"bodies_erased": {"2026-10", "anna"}, "period_malformed": {"October", "anna"}, "who_missing": {"2026-10", " "}} {
+		_, err := service.Run(t.Context(), "acme", args[0], args[1])
+		require.Equal(t, code, fault.CodeOf(err))
+	}
+}
