@@ -75,6 +75,7 @@ func toRewardEvent(e reconcile.RewardEvent) RewardEvent {
 		ConnectionID: e.ConnectionID, FactKey: e.FactKey, Kind: e.Kind, IsReward: e.IsReward,
 		CustomerID: e.CustomerID, UserID: e.UserID, MappedBy: e.MappedBy, LinkState: e.LinkState, SubscriptionID: e.SubscriptionID, InvoiceID: e.InvoiceID, ChargeID: e.ChargeID,
 		Amount: toOptional(e.AmountMinor, e.Currency), EffectiveAt: e.EffectiveAt, EventID: e.EventID, OwnInvoice: e.OwnInvoice,
+		Historic: e.Historic, Inferred: e.Inferred,
 	}
 }
 

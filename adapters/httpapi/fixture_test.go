@@ -21,6 +21,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -48,6 +49,17 @@ type fakes struct {
 	operate     httpapi.Operate
 	replays     []replay.Report
 	ready       error
+	status      func(string) (sourcesync.Status, error)
+	configure   func(sourcesync.Change) error
+	backfill    func(time.Time) (sourcesync.Backfill, bool, error)
+}
+
+func (f *fakes) Status(_ context.Context, id string) (sourcesync.Status, error) { return f.status(id) }
+func (f *fakes) Configure(_ context.Context, _ string, c sourcesync.Change) (sourcesync.Connection, error) {
+	return sourcesync.Connection{}, f.configure(c)
+}
+func (f *fakes) RequestBackfill(_ context.Context, _ string, start time.Time) (sourcesync.Backfill, bool, error) {
+	return f.backfill(start)
 }
 
 func (f *fakes) Replays(context.Context, string, int) ([]replay.Report, error) { return f.replays, nil }
@@ -123,7 +135,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Sources: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
 		Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

@@ -71,7 +71,7 @@ func limited(next echo.HandlerFunc) echo.HandlerFunc {
 			want, limit = "application/x-ndjson", maxDecisionBody
 		}
 		r.Body = http.MaxBytesReader(c.Response(), r.Body, limit)
-		if r.Method != http.MethodPost || r.ContentLength == 0 {
+		if r.ContentLength == 0 {
 			return next(c)
 		}
 		given, _, _ := strings.Cut(r.Header.Get(echo.HeaderContentType), ";")

@@ -17,6 +17,45 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for BackfillKind.
+const (
+	Gap       BackfillKind = "gap"
+	Requested BackfillKind = "requested"
+)
+
+// Valid indicates whether the value is a known member of the BackfillKind enum.
+func (e BackfillKind) Valid() bool {
+	switch e {
+	case Gap:
+		return true
+	case Requested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackfillState.
+const (
+	Done    BackfillState = "done"
+	Failed  BackfillState = "failed"
+	Running BackfillState = "running"
+)
+
+// Valid indicates whether the value is a known member of the BackfillState enum.
+func (e BackfillState) Valid() bool {
+	switch e {
+	case Done:
+		return true
+	case Failed:
+		return true
+	case Running:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Environment.
 const (
 	Live Environment = "live"
@@ -29,6 +68,75 @@ func (e Environment) Valid() bool {
 	case Live:
 		return true
 	case Test:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SourceSyncPull.
+const (
+	Always SourceSyncPull = "always"
+	Auto   SourceSyncPull = "auto"
+)
+
+// Valid indicates whether the value is a known member of the SourceSyncPull enum.
+func (e SourceSyncPull) Valid() bool {
+	switch e {
+	case Always:
+		return true
+	case Auto:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SourceSyncState.
+const (
+	SourceSyncStateFailing SourceSyncState = "failing"
+	SourceSyncStateOff     SourceSyncState = "off"
+	SourceSyncStateOk      SourceSyncState = "ok"
+	SourceSyncStatePaused  SourceSyncState = "paused"
+	SourceSyncStateWaiting SourceSyncState = "waiting"
+	SourceSyncStateWarning SourceSyncState = "warning"
+)
+
+// Valid indicates whether the value is a known member of the SourceSyncState enum.
+func (e SourceSyncState) Valid() bool {
+	switch e {
+	case SourceSyncStateFailing:
+		return true
+	case SourceSyncStateOff:
+		return true
+	case SourceSyncStateOk:
+		return true
+	case SourceSyncStatePaused:
+		return true
+	case SourceSyncStateWaiting:
+		return true
+	case SourceSyncStateWarning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SyncRunTask.
+const (
+	DailyCheck  SyncRunTask = "daily_check"
+	HourlyCheck SyncRunTask = "hourly_check"
+	Pull        SyncRunTask = "pull"
+)
+
+// Valid indicates whether the value is a known member of the SyncRunTask enum.
+func (e SyncRunTask) Valid() bool {
+	switch e {
+	case DailyCheck:
+		return true
+	case HourlyCheck:
+		return true
+	case Pull:
 		return true
 	default:
 		return false
@@ -119,6 +227,53 @@ type Attempt struct {
 
 	// RequestID Stripe's request ID.
 	RequestID string `json:"request_id,omitempty,omitzero"`
+}
+
+// Backfill defines model for Backfill.
+type Backfill struct {
+	ConnectionID string    `json:"connection_id"`
+	DoneAt       time.Time `json:"done_at,omitempty,omitzero"`
+	ID           string    `json:"id"`
+
+	// Kind `gap` closes a stretch that events no longer tell.
+	Kind     BackfillKind       `json:"kind"`
+	Progress []BackfillProgress `json:"progress"`
+	Reason   SyncReason         `json:"reason,omitempty,omitzero"`
+
+	// Resource What is being read.
+	Resource string `json:"resource"`
+
+	// Start 1970-01-01 when all of it is wanted.
+	Start time.Time     `json:"start,omitempty,omitzero"`
+	State BackfillState `json:"state"`
+
+	// Until What came later is told by events.
+	Until time.Time `json:"until"`
+}
+
+// BackfillKind `gap` closes a stretch that events no longer tell.
+type BackfillKind string
+
+// BackfillState defines model for Backfill.State.
+type BackfillState string
+
+// BackfillProgress defines model for BackfillProgress.
+type BackfillProgress struct {
+	// Facts Facts that were new.
+	Facts    int    `json:"facts"`
+	Objects  int    `json:"objects"`
+	Pages    int    `json:"pages"`
+	Resource string `json:"resource"`
+
+	// Until Everything created before it was read.
+	Until   time.Time `json:"until,omitempty,omitzero"`
+	Windows int       `json:"windows"`
+}
+
+// BackfillRequest defines model for BackfillRequest.
+type BackfillRequest struct {
+	// Start Where the rewards begin; absent for the whole history.
+	Start time.Time `json:"start,omitempty,omitzero"`
 }
 
 // Bucket defines model for Bucket.
@@ -955,6 +1110,21 @@ type MinimumCommitment struct {
 	Every string `json:"every,omitempty,omitzero"`
 }
 
+// MissedEvent defines model for MissedEvent.
+type MissedEvent struct {
+	Created time.Time `json:"created"`
+	EventID string    `json:"event_id"`
+	FoundAt time.Time `json:"found_at"`
+	Type    string    `json:"type"`
+}
+
+// MissedEvents defines model for MissedEvents.
+type MissedEvents struct {
+	LastDay int           `json:"last_day"`
+	Newest  []MissedEvent `json:"newest"`
+	Total   int           `json:"total"`
+}
+
 // Money An exact amount of one currency.
 type Money struct {
 	// Currency Lower-case ISO 4217 code.
@@ -1118,6 +1288,17 @@ type Quarantine struct {
 	Summary string `json:"summary"`
 }
 
+// ReadAllowance defines model for ReadAllowance.
+type ReadAllowance struct {
+	Days int `json:"days"`
+
+	// Limit What Stripe allows at least: 10,000, or 500 per payment.
+	Limit int `json:"limit"`
+
+	// Used GET requests of the last days.
+	Used int `json:"used"`
+}
+
 // Readout defines model for Readout.
 type Readout struct {
 	AccountID   string `json:"account_id"`
@@ -1262,7 +1443,13 @@ type RewardEvent struct {
 	EventID      string    `json:"event_id,omitempty,omitzero"`
 
 	// FactKey The natural key that makes webhook and pull agree.
-	FactKey   string `json:"fact_key"`
+	FactKey string `json:"fact_key"`
+
+	// Historic True for a fact from before the start of the rewards, which counts nowhere.
+	Historic bool `json:"historic,omitempty,omitzero"`
+
+	// Inferred True for a conclusion from lists; no event told it.
+	Inferred  bool   `json:"inferred,omitempty,omitzero"`
 	InvoiceID string `json:"invoice_id,omitempty,omitzero"`
 
 	// IsReward False for a state fact that carries no reward.
@@ -1315,6 +1502,59 @@ type SnapshotCreate struct {
 	ShippedAt time.Time `json:"shipped_at,omitempty,omitzero"`
 }
 
+// SourceSync defines model for SourceSync.
+type SourceSync struct {
+	Backfill     Backfill  `json:"backfill,omitempty,omitzero"`
+	ConnectedAt  time.Time `json:"connected_at"`
+	ConnectionID string    `json:"connection_id"`
+	Enabled      bool      `json:"enabled"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// EventsHorizon From here on events tell everything, but for the gaps; before it lists do.
+	EventsHorizon time.Time `json:"events_horizon"`
+
+	// FailedReads Objects that a person has to look at.
+	FailedReads int       `json:"failed_reads"`
+	Gaps        []SyncGap `json:"gaps"`
+
+	// HighWater Up to here Stripe's events were read without a hole.
+	HighWater time.Time `json:"high_water"`
+
+	// IntervalSeconds Between two fetches; doubled, and doubled again, while nothing is new.
+	IntervalSeconds int          `json:"interval_seconds"`
+	LagSeconds      int64        `json:"lag_seconds"`
+	LastCheck       SyncRun      `json:"last_check,omitempty,omitzero"`
+	LastPull        SyncRun      `json:"last_pull,omitempty,omitzero"`
+	Missed          MissedEvents `json:"missed"`
+
+	// NextAt Absent when it is never looked at.
+	NextAt time.Time `json:"next_at,omitempty,omitzero"`
+
+	// PendingEvents Events that wait for the classifier.
+	PendingEvents int `json:"pending_events"`
+
+	// PendingReads Objects that wait to be read.
+	PendingReads int            `json:"pending_reads"`
+	Pull         SourceSyncPull `json:"pull"`
+
+	// Pulling Whether events are fetched between the checks.
+	Pulling bool            `json:"pulling"`
+	Reads   ReadAllowance   `json:"reads"`
+	Reason  SyncReason      `json:"reason,omitempty,omitzero"`
+	State   SourceSyncState `json:"state"`
+
+	// SyncStart Facts before it are history; 1970-01-01 when all of it is rewarded, absent when nobody asked for history.
+	SyncStart time.Time `json:"sync_start,omitempty,omitzero"`
+}
+
+// SourceSyncPull defines model for SourceSync.Pull.
+type SourceSyncPull string
+
+// SourceSyncState defines model for SourceSync.State.
+type SourceSyncState string
+
 // Status defines model for Status.
 type Status struct {
 	Status string `json:"status"`
@@ -1354,6 +1594,53 @@ type SuggestionList struct {
 	Items      []Suggestion `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
+
+// SyncChange defines model for SyncChange.
+type SyncChange struct {
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// IntervalSeconds 60 to 86400.
+	IntervalSeconds *int `json:"interval_seconds,omitempty"`
+
+	// Pull `auto` or `always`.
+	Pull *string `json:"pull,omitempty"`
+}
+
+// SyncGap defines model for SyncGap.
+type SyncGap struct {
+	From time.Time `json:"from"`
+
+	// Listed Lists were read for it.
+	Listed bool      `json:"listed"`
+	To     time.Time `json:"to"`
+}
+
+// SyncReason defines model for SyncReason.
+type SyncReason struct {
+	// Action What to do about it.
+	Action  string    `json:"action,omitempty,omitzero"`
+	At      time.Time `json:"at"`
+	Code    string    `json:"code"`
+	Message string    `json:"message"`
+}
+
+// SyncRun defines model for SyncRun.
+type SyncRun struct {
+	At time.Time `json:"at"`
+
+	// Missed Those that should have been: by webhook, or by an earlier fetch.
+	Missed int `json:"missed"`
+
+	// New Those that were not here.
+	New int `json:"new"`
+
+	// Seen Events of interest in the window.
+	Seen int         `json:"seen"`
+	Task SyncRunTask `json:"task"`
+}
+
+// SyncRunTask defines model for SyncRun.Task.
+type SyncRunTask string
 
 // Thresholds Limits of the guardrail that differ from the defaults. Decimals are strings.
 type Thresholds struct {
@@ -1805,6 +2092,9 @@ type ShipSnapshotJSONRequestBody = SnapshotCreate
 // CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
 type CreateConnectionJSONRequestBody = ConnectionCreate
 
+// RequestBackfillJSONRequestBody defines body for RequestBackfill for application/json ContentType.
+type RequestBackfillJSONRequestBody = BackfillRequest
+
 // DisconnectJSONRequestBody defines body for Disconnect for application/json ContentType.
 type DisconnectJSONRequestBody = Actor
 
@@ -1837,6 +2127,9 @@ type AcceptSuggestionJSONRequestBody = Decision
 
 // RejectSuggestionJSONRequestBody defines body for RejectSuggestion for application/json ContentType.
 type RejectSuggestionJSONRequestBody = Decision
+
+// UpdateSyncJSONRequestBody defines body for UpdateSync for application/json ContentType.
+type UpdateSyncJSONRequestBody = SyncChange
 
 // UploadUserAidsJSONRequestBody defines body for UploadUserAids for application/json ContentType.
 type UploadUserAidsJSONRequestBody = UserAidsUpload
@@ -1894,6 +2187,9 @@ type ServerInterface interface {
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
 	CreateConnection(ctx echo.Context) error
+	// RequestBackfill Read the history of a source
+	// (POST /v1/connections/{id}/backfill)
+	RequestBackfill(ctx echo.Context, id ConnectionIDPath) error
 	// GetCoverage Show how much of a connection's month is joined to users
 	// (GET /v1/connections/{id}/coverage)
 	GetCoverage(ctx echo.Context, id ConnectionIDPath, params GetCoverageParams) error
@@ -1954,6 +2250,12 @@ type ServerInterface interface {
 	// RejectSuggestion Keep a suggestion from being shown again
 	// (POST /v1/connections/{id}/suggestions/{suggestion}/reject)
 	RejectSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string) error
+	// GetSync See how a source is kept in step
+	// (GET /v1/connections/{id}/sync)
+	GetSync(ctx echo.Context, id ConnectionIDPath) error
+	// UpdateSync Change how a source is kept in step
+	// (PATCH /v1/connections/{id}/sync)
+	UpdateSync(ctx echo.Context, id ConnectionIDPath) error
 	// UploadUserAids Upload hashes that suggestions compare
 	// (POST /v1/connections/{id}/user-aids)
 	UploadUserAids(ctx echo.Context, id ConnectionIDPath) error
@@ -2309,6 +2611,22 @@ func (w *ServerInterfaceWrapper) CreateConnection(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateConnection(ctx)
+	return err
+}
+
+// RequestBackfill converts echo context to params.
+func (w *ServerInterfaceWrapper) RequestBackfill(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RequestBackfill(ctx, id)
 	return err
 }
 
@@ -2763,6 +3081,38 @@ func (w *ServerInterfaceWrapper) RejectSuggestion(ctx echo.Context) error {
 	return err
 }
 
+// GetSync converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSync(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSync(ctx, id)
+	return err
+}
+
+// UpdateSync converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateSync(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateSync(ctx, id)
+	return err
+}
+
 // UploadUserAids converts echo context to params.
 func (w *ServerInterfaceWrapper) UploadUserAids(ctx echo.Context) error {
 	var err error
@@ -3203,6 +3553,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/connections", wrapper.CreateConnection, options.OperationMiddlewares["createConnection"]...)
 	router.GET(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.GetWebhookEndpoint, options.OperationMiddlewares["getWebhookEndpoint"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.RegisterWebhookEndpoint, options.OperationMiddlewares["registerWebhookEndpoint"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/sync", wrapper.GetSync, options.OperationMiddlewares["getSync"]...)
+	router.PATCH(options.BaseURL+"/v1/connections/:id/sync", wrapper.UpdateSync, options.OperationMiddlewares["updateSync"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/backfill", wrapper.RequestBackfill, options.OperationMiddlewares["requestBackfill"]...)
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.POST(options.BaseURL+"/v1/accounts", wrapper.CreateAccount, options.OperationMiddlewares["createAccount"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.ListContractVersions, options.OperationMiddlewares["listContractVersions"]...)
@@ -3915,6 +4268,60 @@ type CreateConnectiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateConnectiondefaultApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestBackfillRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *RequestBackfillJSONRequestBody
+}
+
+type RequestBackfillResponseObject interface {
+	VisitRequestBackfillResponse(w http.ResponseWriter) error
+}
+
+type RequestBackfill200JSONResponse Backfill
+
+func (response RequestBackfill200JSONResponse) VisitRequestBackfillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestBackfill201JSONResponse Backfill
+
+func (response RequestBackfill201JSONResponse) VisitRequestBackfillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestBackfilldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RequestBackfilldefaultApplicationProblemPlusJSONResponse) VisitRequestBackfillResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4739,6 +5146,85 @@ func (response RejectSuggestiondefaultApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
+type GetSyncRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetSyncResponseObject interface {
+	VisitGetSyncResponse(w http.ResponseWriter) error
+}
+
+type GetSync200JSONResponse SourceSync
+
+func (response GetSync200JSONResponse) VisitGetSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSyncdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSyncdefaultApplicationProblemPlusJSONResponse) VisitGetSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSyncRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *UpdateSyncJSONRequestBody
+}
+
+type UpdateSyncResponseObject interface {
+	VisitUpdateSyncResponse(w http.ResponseWriter) error
+}
+
+type UpdateSync200JSONResponse SourceSync
+
+func (response UpdateSync200JSONResponse) VisitUpdateSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSyncdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateSyncdefaultApplicationProblemPlusJSONResponse) VisitUpdateSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UploadUserAidsRequestObject struct {
 	ID   ConnectionIDPath `json:"id"`
 	Body *UploadUserAidsJSONRequestBody
@@ -5404,6 +5890,9 @@ type StrictServerInterface interface {
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
 	CreateConnection(ctx context.Context, request CreateConnectionRequestObject) (CreateConnectionResponseObject, error)
+	// RequestBackfill Read the history of a source
+	// (POST /v1/connections/{id}/backfill)
+	RequestBackfill(ctx context.Context, request RequestBackfillRequestObject) (RequestBackfillResponseObject, error)
 	// GetCoverage Show how much of a connection's month is joined to users
 	// (GET /v1/connections/{id}/coverage)
 	GetCoverage(ctx context.Context, request GetCoverageRequestObject) (GetCoverageResponseObject, error)
@@ -5464,6 +5953,12 @@ type StrictServerInterface interface {
 	// RejectSuggestion Keep a suggestion from being shown again
 	// (POST /v1/connections/{id}/suggestions/{suggestion}/reject)
 	RejectSuggestion(ctx context.Context, request RejectSuggestionRequestObject) (RejectSuggestionResponseObject, error)
+	// GetSync See how a source is kept in step
+	// (GET /v1/connections/{id}/sync)
+	GetSync(ctx context.Context, request GetSyncRequestObject) (GetSyncResponseObject, error)
+	// UpdateSync Change how a source is kept in step
+	// (PATCH /v1/connections/{id}/sync)
+	UpdateSync(ctx context.Context, request UpdateSyncRequestObject) (UpdateSyncResponseObject, error)
 	// UploadUserAids Upload hashes that suggestions compare
 	// (POST /v1/connections/{id}/user-aids)
 	UploadUserAids(ctx context.Context, request UploadUserAidsRequestObject) (UploadUserAidsResponseObject, error)
@@ -6027,6 +6522,54 @@ func (sh *strictHandler) CreateConnection(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(CreateConnectionResponseObject); ok {
 		return validResponse.VisitCreateConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RequestBackfill operation middleware
+func (sh *strictHandler) RequestBackfill(ctx echo.Context, id ConnectionIDPath) error {
+	var request RequestBackfillRequestObject
+
+	request.ID = id
+
+	var body RequestBackfillJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestBackfill(ctx.Request().Context(), request.(RequestBackfillRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestBackfill")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RequestBackfillResponseObject); ok {
+		return validResponse.VisitRequestBackfillResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -6788,6 +7331,79 @@ func (sh *strictHandler) RejectSuggestion(ctx echo.Context, id ConnectionIDPath,
 		return err
 	} else if validResponse, ok := response.(RejectSuggestionResponseObject); ok {
 		return validResponse.VisitRejectSuggestionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSync operation middleware
+func (sh *strictHandler) GetSync(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetSyncRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSync(ctx.Request().Context(), request.(GetSyncRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSync")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSyncResponseObject); ok {
+		return validResponse.VisitGetSyncResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateSync operation middleware
+func (sh *strictHandler) UpdateSync(ctx echo.Context, id ConnectionIDPath) error {
+	var request UpdateSyncRequestObject
+
+	request.ID = id
+
+	var body UpdateSyncJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateSync(ctx.Request().Context(), request.(UpdateSyncRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateSync")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateSyncResponseObject); ok {
+		return validResponse.VisitUpdateSyncResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -55,6 +57,13 @@ type Reconcile interface {
 	Accounts(ctx context.Context) ([]reconcile.Overview, error)
 }
 
+// Sources keeps connections in step; *sourcesync.Service is it.
+type Sources interface {
+	Status(ctx context.Context, connectionID string) (sourcesync.Status, error)
+	Configure(ctx context.Context, connectionID string, change sourcesync.Change) (sourcesync.Connection, error)
+	RequestBackfill(ctx context.Context, connectionID string, start time.Time) (sourcesync.Backfill, bool, error)
+}
+
 // Services are the use cases behind the routes. All fields are required.
 type Services struct {
 	Onboard     Onboard
@@ -66,6 +75,7 @@ type Services struct {
 	Mapping     Mapping
 	Operate     Operate
 	Replays     Replays
+	Sources     Sources
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.
@@ -112,6 +122,11 @@ type limitedRoutes struct{ *echo.Echo }
 // POST implements EchoRouter.
 func (l limitedRoutes) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
 	return l.Echo.POST(path, h, append(m, limited)...)
+}
+
+// PATCH implements EchoRouter.
+func (l limitedRoutes) PATCH(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return l.Echo.PATCH(path, h, append(m, limited)...)
 }
 
 // ownRoute reports whether a path belongs to the API and not to the pages.

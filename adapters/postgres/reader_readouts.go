@@ -129,7 +129,8 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 	}
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, f.customer_id, `+ownerUser+` AS user_id, `+ownerSource+` AS mapped_by, `+ownerState+` AS link_state,
-			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice
+			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice,
+			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred
 		FROM reward_events e CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+
 		q.sql()+` ORDER BY e.effective_at DESC, e.fact_key DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&page.Items).Error
 	if err != nil {

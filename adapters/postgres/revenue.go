@@ -74,7 +74,7 @@ func revenueRows(tx *gorm.DB, cy measure.Cycle, watermark time.Time) ([]measure.
 	rows, err := tx.Raw(`
 		WITH facts AS MATERIALIZED (
 			SELECT `+factColumns+`, r.amount_minor, r.currency, r.effective_at FROM reward_events r`+factJoins+`
-			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0
+			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0 AND NOT r.historic
 				AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
 		owned AS MATERIALIZED (
 			SELECT f.fact_key, f.amount_minor, f.currency, f.effective_at, f.own_invoice, f.subscription_id <> '' AS subscription,

@@ -19,6 +19,7 @@ import (
 var scratchReads = map[string]bool{
 	"accounts": true, "contracts": true, "measurement_plans": true, "policy_snapshots": true, "decision_keys": true, "decisions": true,
 	"decision_refusals": true, "cycles": true, "cycle_units": true, "cycle_inputs": true, "readouts": true, "stripe_events": true, "webhook_endpoints": true,
+	"source_syncs": true, "source_gaps": true,
 }
 
 // Scratch is the stage of one replay: a schema of its own, whose tables stand before

@@ -250,6 +250,9 @@ type RewardEvent struct {
 	EffectiveAt    time.Time
 	EventID        string
 	OwnInvoice     bool
+	// Historic facts lie before the start of the rewards; Inferred ones are a conclusion
+	// from lists and not told by an event.
+	Historic, Inferred bool
 }
 
 // RewardEventsFilter selects reward events of an account, newest first.

@@ -24,6 +24,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -106,11 +107,18 @@ func (a *app) classifier() *ingest.Classifier {
 	}
 }
 
+// sources keeps the source accounts in step.
+func (a *app) sources() *sourcesync.Service {
+	return &sourcesync.Service{
+		Source: stripeapi.NewSourceReader(a.stripe), Ledger: a.db.NewSources(), Box: a.box, Clock: a.clock, Log: a.log, BodyContext: ingest.BodyContext,
+	}
+}
+
 func (a *app) services() httpapi.Services {
 	return httpapi.Services{
 		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
-		Reconcile: a.reconcile(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Reconcile: a.reconcile(), Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
 	}
 }
@@ -135,7 +143,7 @@ func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader:
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
-		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.classifier()},
+		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.sources(), a.classifier()},
 		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(),
 	}
 }
@@ -152,16 +160,20 @@ func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {
 	return scheduler.Connect(ctx, opts, a.log)
 }
 
-// drainer classifies all that was received and reads all charges that the facts of one
-// connection wait for. The events of a paused connection wait, so that nothing can be said
-// of its month.
+// drainer fetches what no webhook brings, classifies all that was received and reads all
+// objects that the facts of one connection wait for. The events of a paused connection
+// wait, so that nothing can be said of its month.
 type drainer struct {
 	db *postgres.DB
+	s  *sourcesync.Service
 	c  *ingest.Classifier
 }
 
 func (d drainer) DrainAll(ctx context.Context, connectionID string) error {
 	if err := d.db.Running(ctx, connectionID); err != nil {
+		return err
+	}
+	if err := d.s.Refresh(ctx, connectionID); err != nil {
 		return err
 	}
 	if _, err := d.c.Drain(ctx); err != nil {

@@ -2,8 +2,8 @@ package billing_test
 
 import (
 	"fmt"
-	"slices"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/shopspring/decimal"

@@ -29,6 +29,7 @@ import (
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/app/sourcesync"
 )
 
 // Deployment is the whole program in one process: the real use cases on the real
@@ -72,7 +73,7 @@ func (d *Deployment) services() httpapi.Services {
 		Operate:     &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
-		Reconcile: d.Reconcile(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Reconcile: d.Reconcile(), Sources: d.Sources(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
@@ -102,14 +103,31 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 	return &invoicing.Service{Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock}
 }
 
-// DrainAll classifies all that was received, as the worker's classifier does.
+// Classifier books what was received.
+func (d *Deployment) Classifier() *ingest.Classifier {
+	return &ingest.Classifier{Work: d.DB.Classification(), Source: stripeapi.NewSourceReader(d.stripe), Reads: d.DB.Reads(), Box: d.Box, Clock: d.Clock}
+}
+
+// Sources keeps source accounts in step.
+func (d *Deployment) Sources() *sourcesync.Service {
+	return &sourcesync.Service{
+		Source: stripeapi.NewSourceReader(d.stripe), Ledger: d.DB.NewSources(), Box: d.Box, Clock: d.Clock,
+		Log: slog.New(slog.DiscardHandler), BodyContext: ingest.BodyContext,
+	}
+}
+
+// DrainAll fetches and classifies all that there is, as the worker does before a month
+// is closed.
 func (d *Deployment) DrainAll(ctx context.Context, connectionID string) error {
 	if connectionID != "" {
 		if err := d.DB.Running(ctx, connectionID); err != nil {
 			return err
 		}
+		if err := d.Sources().Refresh(ctx, connectionID); err != nil {
+			return err
+		}
 	}
-	c := &ingest.Classifier{Work: d.DB.Classification(), Source: stripeapi.NewSourceReader(d.stripe), Reads: d.DB.Reads(), Box: d.Box, Clock: d.Clock}
+	c := d.Classifier()
 	if _, err := c.Drain(ctx); err != nil {
 		return err
 	}

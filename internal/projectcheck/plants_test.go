@@ -47,6 +47,7 @@ func importPlants() []plant {
 	add("domain-ope", "domain/ope/zzplanted", "planted.go", decimal, self+"domain/fault")
 	add("domain-reward", "domain/reward/zzplanted", "planted.go", self+"domain/lift")
 	add("domain-mapping", "domain/mapping/zzplanted", "planted.go", self+"domain/reward", decimal)
+	add("domain-source", "domain/source/zzplanted", "planted.go", self+"domain/account")
 	add("domain-lift", "domain/lift/zzplanted", "planted.go", self+"domain/billing")
 	add("domain-billing", "domain/billing/zzplanted", "planted.go", self+"domain/reward")
 
@@ -56,7 +57,7 @@ func importPlants() []plant {
 	add("app-ports", "app/secret/zzplanted", "planted.go", self+"app/clock")
 	for use, other := range map[string]string{
 		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing",
-		"mapping": "ingest", "operate": "ingest", "replay": "measure", "whatif": "invoicing",
+		"mapping": "ingest", "operate": "ingest", "replay": "measure", "sourcesync": "ingest", "whatif": "invoicing",
 	} {
 		add("app-"+use, "app/"+use+"/zzplanted", "planted.go", self+"app/"+other)
 	}

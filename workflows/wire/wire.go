@@ -20,6 +20,7 @@ const (
 	QueueWorkflows  = "billing-workflows"
 	QueueCompute    = "billing-compute"
 	QueueStripeLive = "billing-stripe-live"
+	QueueSource     = "source-sync"
 )
 
 // Workflow types.
@@ -27,6 +28,9 @@ const (
 	WorkflowBillingTick  = "BillingTick"
 	WorkflowBillingCycle = "BillingCycle"
 	WorkflowAccountBill  = "AccountBill"
+
+	WorkflowSourceTick     = "SourceTick"
+	WorkflowSourceBackfill = "SourceBackfill"
 )
 
 // Activity types.
@@ -43,6 +47,12 @@ const (
 	ActivityEnsureDraft     = "EnsureDraft"
 	ActivityEnsureLines     = "EnsureLines"
 	ActivityFinalizeInvoice = "FinalizeInvoice"
+
+	ActivityListSources     = "ListSources"
+	ActivitySyncSource      = "SyncSource"
+	ActivityStartBackfill   = "StartBackfill"
+	ActivityBackfillStep    = "BackfillStep"
+	ActivityAbandonBackfill = "AbandonBackfill"
 )
 
 // Search attributes (Keyword). Opaque identifiers only: they are never encrypted.
@@ -52,11 +62,12 @@ const (
 	AttrMode     = "BillingMode"
 	AttrOutcome  = "BillingOutcome"
 	AttrCalendar = "BillingCalendar"
+	AttrSource   = "SourceConnection"
 )
 
 // SearchAttributes lists every attribute that the server must know.
 func SearchAttributes() []string {
-	return []string{AttrAccount, AttrPeriod, AttrMode, AttrOutcome, AttrCalendar}
+	return []string{AttrAccount, AttrPeriod, AttrMode, AttrOutcome, AttrCalendar, AttrSource}
 }
 
 // Queries and signals.
