@@ -71,11 +71,11 @@ type Services struct {
 	Ingest      Ingest
 	Decisions   Decisions
 	Reconcile   Reconcile
+	Sources     Sources
 	Connecting  Connecting
 	Mapping     Mapping
 	Operate     Operate
 	Replays     Replays
-	Sources     Sources
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.
@@ -85,7 +85,8 @@ type Services struct {
 // Server serves the API. It implements the generated StrictServerInterface.
 type Server struct {
 	Services
-	log *slog.Logger
+	log        *slog.Logger
+	deliveries deliveries
 }
 
 var _ StrictServerInterface = (*Server)(nil)
@@ -96,9 +97,9 @@ func New(services Services, logger *slog.Logger) *Server {
 }
 
 // Register mounts the API, the webhook route and the API reference on e. The
-// request ID, the recovery of panics and Guard cover everything on e, so pages
-// mounted beside the API are protected as well; errors of the API's own routes
-// are problems, others go to the error handler that e had.
+// request ID, the recovery of panics and Guard cover everything on e but the webhook
+// route, so pages mounted beside the API are protected as well; errors of the API's
+// own routes are problems, others go to the error handler that e had.
 func (s *Server) Register(e *echo.Echo) {
 	others := e.HTTPErrorHandler
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
@@ -109,8 +110,8 @@ func (s *Server) Register(e *echo.Echo) {
 		others(err, c)
 	}
 	e.Binder = strictBinder{}
+	e.Pre(s.webhooksApart)
 	e.Use(requestID, safeHeaders, recovered, Guard())
-	e.POST(webhookPrefix+":endpoint", s.webhook)
 	RegisterHandlers(limitedRoutes{e}, NewStrictHandler(s, nil))
 	s.registerReference(e)
 }

@@ -24,9 +24,13 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	var rows []factRow
 	var reads []readRow
 	var owners []ownerRow
-	var tellings []telling
+	var told []telling
+	var key string
+	if err := tx.WithContext(ctx).Raw(`SELECT user_id_key FROM connections WHERE id = ?`, connectionID).Scan(&key).Error; err != nil {
+		return observed{}, wrap(err)
+	}
 	for _, o := range objects {
-		tellings = append(tellings, telling{connectionID, o.UserIDKey, lineage(o), o.Facts, o.Identity.Holdings, o.SeenAt})
+		told = append(told, telling{connectionID, key, lineage(o), o.Facts, nil})
 		if w := o.Owner; w != nil {
 			owners = append(owners, ownerRow{w.Charge, w.Customer, w.Invoice, w.OwnInvoice})
 		}
@@ -50,7 +54,7 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	if err != nil {
 		return out, err
 	}
-	if _, err := bookTellings(ctx, tx, tellings, at); err != nil {
+	if _, err := bookTellings(ctx, tx, told, at); err != nil {
 		return out, err
 	}
 	reads, err = stillNeeded(ctx, tx, connectionID, reads)
@@ -90,7 +94,7 @@ func (q *queue) bookObserved(ctx context.Context, tx *gorm.DB, rows []factRow, a
 	if err != nil {
 		return observed{}, err
 	}
-	return observed{facts: len(fresh), duplicates: len(rows) - len(fresh), beyond: told - len(rows)}, err
+	return observed{facts: len(fresh), duplicates: len(rows) - len(fresh), beyond: told - len(rows)}, nil
 }
 
 type ownerRow struct {

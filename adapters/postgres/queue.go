@@ -1,14 +1,16 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/ingest"
-	"github.com/liftbill/liftbill/domain/reward"
+	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // Classification is the unit of work of the classifier.
@@ -35,58 +37,30 @@ type queueTx struct {
 // Take locks a batch; SKIP LOCKED lets other classifiers take the next one. Events of
 // a paused connection stay where they are until it runs again.
 func (q queueTx) Take(ctx context.Context, limit int) ([]ingest.PendingEvent, error) {
-	var out []ingest.PendingEvent
-	err := q.tx.WithContext(ctx).Raw(`
+	rows, err := q.tx.Statement.ConnPool.QueryContext(ctx, `
 		WITH batch AS MATERIALIZED (
 			SELECT seq, connection_id, event_id, created FROM event_processing
 			WHERE status = 'pending' AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.id = connection_id AND c.paused)
-			ORDER BY seq LIMIT ? FOR UPDATE SKIP LOCKED)
-		SELECT b.connection_id, b.event_id, b.created, e.sealed_body, c.user_id_key, c.map_by_email, c.map_by_domain
+			ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED)
+		SELECT b.seq, b.connection_id, b.event_id, b.created, e.sealed_body, c.user_id_key, c.map_by_email, c.map_by_domain
 		FROM batch b
 		JOIN LATERAL (SELECT sealed_body FROM stripe_events e
 			WHERE e.connection_id = b.connection_id AND e.event_id = b.event_id AND e.created = b.created LIMIT 1) e ON true
 		JOIN connections c ON c.id = b.connection_id
-		ORDER BY b.seq`, limit).Scan(&out).Error
-	return out, wrap(err)
-}
-
-// factRow is a fact as it travels to PostgreSQL, in one JSON document a batch.
-type factRow struct {
-	ConnectionID   string     `json:"connection_id"`
-	FactKey        string     `json:"fact_key"`
-	Kind           string     `json:"kind"`
-	IsReward       bool       `json:"is_reward"`
-	ObjectID       string     `json:"object_id"`
-	CustomerID     string     `json:"customer_id"`
-	SubscriptionID string     `json:"subscription_id"`
-	InvoiceID      string     `json:"invoice_id"`
-	ChargeID       string     `json:"charge_id"`
-	AmountMinor    *int64     `json:"amount_minor"`
-	Currency       string     `json:"currency"`
-	EffectiveAt    time.Time  `json:"effective_at"`
-	EventID        string     `json:"event_id"`
-	Detail         factDetail `json:"detail"`
-	// live is a fact of an event; the others were read off objects.
-	live bool
-	fact reward.Fact
-}
-
-// factDetail is what qualifies a fact and is shown, not summed.
-type factDetail struct {
-	UserID    string       `json:"user_id,omitempty"`
-	MRRBefore string       `json:"mrr_before,omitempty"`
-	MRRAfter  string       `json:"mrr_after,omitempty"`
-	Flags     reward.Flags `json:"flags,omitzero"`
-}
-
-func rowOf(connectionID, eventID string, f reward.Fact) factRow {
-	return factRow{
-		ConnectionID: connectionID, FactKey: f.Key, Kind: f.Kind.String(), IsReward: f.IsReward, ObjectID: f.ObjectID,
-		CustomerID: f.Customer, SubscriptionID: f.Subscription, InvoiceID: f.Invoice, ChargeID: f.Charge,
-		AmountMinor: f.Amount, Currency: f.Currency, EffectiveAt: f.EffectiveAt.UTC(), EventID: eventID,
-		fact:   f,
-		Detail: factDetail{UserID: f.UserID, MRRBefore: f.MRRBefore, MRRAfter: f.MRRAfter, Flags: f.Flags},
+		ORDER BY b.seq`, limit)
+	if err != nil {
+		return nil, wrap(err)
 	}
+	defer rows.Close() //nolint:errcheck // its Err tells
+	out := make([]ingest.PendingEvent, 0, limit)
+	for rows.Next() {
+		var e ingest.PendingEvent
+		if err := rows.Scan(&e.Seq, &e.ConnectionID, &e.EventID, &e.Created, &e.SealedBody, &e.UserIDKey, &e.MapByEmail, &e.MapByDomain); err != nil {
+			return nil, wrap(err)
+		}
+		out = append(out, e)
+	}
+	return out, wrap(rows.Err())
 }
 
 // Book appends the new facts of a batch, the customer links and the reads that
@@ -128,92 +102,53 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 	return booked, markEvents(ctx, q.tx, outcomes, at)
 }
 
-// bookFacts inserts keys first; only facts whose key was new are appended.
-func (q *queue) bookFacts(ctx context.Context, tx *gorm.DB, rows []factRow, at time.Time) ([]factRow, error) {
-	type key struct{ ConnectionID, FactKey string }
-	first := map[key]int{}
-	var unique []factRow
-	for _, r := range rows {
-		k := key{r.ConnectionID, r.FactKey}
-		if _, seen := first[k]; !seen {
-			first[k] = len(unique)
-			unique = append(unique, r)
-		}
-	}
-	if len(unique) == 0 {
-		return nil, nil
-	}
-	doc, err := json.Marshal(unique)
-	if err != nil {
-		return nil, err
-	}
-	var inserted []key
-	err = tx.WithContext(ctx).Raw(`
-		INSERT INTO fact_keys (connection_id, fact_key)
-		SELECT connection_id, fact_key FROM jsonb_to_recordset(?::jsonb) AS f(connection_id text, fact_key text)
-		ORDER BY connection_id, fact_key -- one lock order for all classifiers
-		ON CONFLICT DO NOTHING RETURNING connection_id, fact_key`, string(doc)).Scan(&inserted).Error
-	if err != nil || len(inserted) == 0 {
-		return nil, wrap(err)
-	}
-	fresh := make([]factRow, len(inserted))
-	for i, k := range inserted {
-		fresh[i] = unique[first[k]]
-		if err := q.partitions.ensure(ctx, q.db, "reward_events", fresh[i].EffectiveAt); err != nil {
-			return nil, err
-		}
-	}
-	if doc, err = json.Marshal(fresh); err != nil {
-		return nil, err
-	}
-	err = tx.WithContext(ctx).Exec(`
-		INSERT INTO reward_events (connection_id, environment, fact_key, kind, is_reward, object_id, customer_id, subscription_id,
-			invoice_id, charge_id, amount_minor, currency, effective_at, event_id, detail, recorded_at, historic)
-		SELECT f.connection_id, c.environment, f.fact_key, f.kind, f.is_reward, f.object_id, f.customer_id, f.subscription_id,
-			f.invoice_id, f.charge_id, f.amount_minor, f.currency, f.effective_at, f.event_id, f.detail, ?, coalesce(f.effective_at < s.sync_start, false)
-		FROM jsonb_to_recordset(?::jsonb) AS f(connection_id text, fact_key text, kind text, is_reward boolean, object_id text,
-			customer_id text, subscription_id text, invoice_id text, charge_id text, amount_minor bigint, currency text,
-			effective_at timestamptz, event_id text, detail jsonb)
-		JOIN connections c ON c.id = f.connection_id
-		LEFT JOIN source_syncs s ON s.connection_id = f.connection_id`, at, string(doc)).Error
-	return fresh, wrap(err)
-}
-
 type readRow struct{ ConnectionID, Object, ObjectID, Reason string }
 
 // askReads queues reads; one that was done is asked again, because its object changed.
 func askReads(ctx context.Context, tx *gorm.DB, reads []readRow, at time.Time) error {
-	for _, r := range reads {
-		err := tx.WithContext(ctx).Exec(`
-			INSERT INTO object_reads (connection_id, object, object_id, reason, status, requested_at) VALUES (?, ?, ?, ?, 'pending', ?)
-			ON CONFLICT (connection_id, object, object_id) DO UPDATE SET status = 'pending', reason = excluded.reason,
-				requested_at = excluded.requested_at, asked = object_reads.asked + 1, attempts = 0, next_attempt_at = '-infinity', next_action = ''`,
-			r.ConnectionID, r.Object, r.ObjectID, r.Reason, at).Error
-		if err != nil {
-			return wrap(err)
+	slices.SortStableFunc(reads, func(a, b readRow) int {
+		return cmp.Or(strings.Compare(a.ConnectionID, b.ConnectionID), strings.Compare(a.Object, b.Object), strings.Compare(a.ObjectID, b.ObjectID))
+	})
+	var connections, objects, ids, reasons []string
+	var asked []int32
+	for i, r := range reads {
+		if last := len(ids) - 1; i > 0 && r.ConnectionID == connections[last] && r.Object == objects[last] && r.ObjectID == ids[last] {
+			reasons[last] = r.Reason
+			asked[last]++
+			continue
 		}
+		connections, objects, ids = append(connections, r.ConnectionID), append(objects, r.Object), append(ids, r.ObjectID)
+		reasons, asked = append(reasons, r.Reason), append(asked, 1)
 	}
-	return nil
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.Statement.ConnPool.ExecContext(ctx, `
+		INSERT INTO object_reads (connection_id, object, object_id, reason, asked, status, requested_at)
+		SELECT connection_id, object, object_id, reason, asked, 'pending', $6
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[]) AS r(connection_id, object, object_id, reason, asked)
+		ON CONFLICT (connection_id, object, object_id) DO UPDATE SET status = 'pending', reason = excluded.reason,
+			requested_at = excluded.requested_at, asked = object_reads.asked + excluded.asked, attempts = 0, next_attempt_at = '-infinity', next_action = ''`,
+		connections, objects, ids, reasons, asked, at)
+	return wrap(err)
 }
 
+// markEvents takes events out of the queue, found by their place in it.
 func markEvents(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome, at time.Time) error {
-	type mark struct {
-		ConnectionID string    `json:"connection_id"`
-		EventID      string    `json:"event_id"`
-		Created      time.Time `json:"created"`
-		Status       string    `json:"status"`
-		Reason       string    `json:"reason"`
-	}
-	marks := make([]mark, len(outcomes))
+	places, statuses, reasons := make([]int64, len(outcomes)), make([]string, len(outcomes)), make([]string, len(outcomes))
 	for i, o := range outcomes {
-		marks[i] = mark{o.Event.ConnectionID, o.Event.EventID, o.Event.Created, string(o.Status), o.Reason}
+		places[i], statuses[i], reasons[i] = o.Event.Seq, string(o.Status), o.Reason
 	}
-	doc, err := json.Marshal(marks)
+	res, err := tx.Statement.ConnPool.ExecContext(ctx, `
+		UPDATE event_processing p SET status = m.status, reason = m.reason, processed_at = $4, attempts = p.attempts + 1
+		FROM unnest($1::bigint[], $2::text[], $3::text[]) AS m(seq, status, reason)
+		WHERE p.seq = m.seq AND p.status = 'pending'`, places, statuses, reasons, at)
 	if err != nil {
-		return err
+		return wrap(err)
 	}
-	return wrap(tx.WithContext(ctx).Exec(`
-		UPDATE event_processing p SET status = m.status, reason = m.reason, processed_at = ?, attempts = p.attempts + 1
-		FROM jsonb_to_recordset(?::jsonb) AS m(connection_id text, event_id text, created timestamptz, status text, reason text)
-		WHERE p.connection_id = m.connection_id AND p.event_id = m.event_id AND p.created = m.created`, at, string(doc)).Error)
+	n, err := res.RowsAffected()
+	if err == nil && n != int64(len(outcomes)) {
+		err = fault.New(fault.Internal, "events_not_marked", "%d of %d classified events were pending", n, len(outcomes))
+	}
+	return wrap(err)
 }

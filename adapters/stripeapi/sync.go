@@ -3,6 +3,7 @@ package stripeapi
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
@@ -21,7 +22,7 @@ var _ sourcesync.Source = (*SourceReader)(nil)
 // out here.
 var wantedEvents = func() map[string]bool {
 	out := map[string]bool{}
-	for _, t := range eventsOf(account.Roles{Source: true, Issuer: true}) {
+	for _, t := range slices.Concat(sourceEvents, issuerEvents, newerEvents) {
 		out[t] = true
 	}
 	for _, t := range reward.EventTypes() {

@@ -75,6 +75,8 @@ type Inbox interface {
 
 // PendingEvent is an event that waits for the classifier.
 type PendingEvent struct {
+	// Seq is its place in the queue.
+	Seq          int64
 	ConnectionID string
 	EventID      string
 	Created      time.Time

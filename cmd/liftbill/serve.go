@@ -21,6 +21,7 @@ func newServe() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Serve the API, the webhook endpoint and the pages", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer quietHeap()()
 			return withApp(cmd, func(ctx context.Context, a *app) error { return a.serve(ctx) })
 		},
 	}
@@ -47,7 +48,7 @@ func (a *app) serve(ctx context.Context) error {
 		return fault.Wrap(err, fault.Unavailable, "port_taken", "cannot listen on %s", a.cfg.Listen).
 			Fix("Stop what uses the port, or set LIFTBILL_LISTEN to another address")
 	}
-	srv := &http.Server{Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(listener) }()
 	a.log.InfoContext(ctx, "serving", slog.String("address", listener.Addr().String()))

@@ -98,7 +98,9 @@ func (a *app) keyRefused(ctx context.Context, connectionID string) {
 
 func (a *app) ingest() *ingest.Service {
 	inbox := a.db.NewInbox(a.box)
-	return &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: a.box, Clock: a.clock}
+	return &ingest.Service{
+		Endpoints: ingest.NewEndpointCache(inbox, system.Clock{}), Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: a.box, Clock: a.clock,
+	}
 }
 
 func (a *app) classifier() *ingest.Classifier {

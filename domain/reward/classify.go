@@ -79,7 +79,7 @@ const (
 // Classify says what one event means, from its payload alone. The only error is a
 // body that is no event; whatever else is wrong becomes an Anomaly or a Read.
 func Classify(raw []byte, cfg Config) (Classification, error) {
-	env, err := ParseEnvelope(raw)
+	env, members, err := parseEnvelope(raw)
 	if err != nil {
 		return Classification{}, err
 	}
@@ -97,19 +97,19 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		obj, prev := payload(env.Data), payload(env.Previous)
+		obj, prev := payload(env.Data, members), payload(env.Previous, 0)
 		handle(b, obj, prev)
 		b.identify(obj, prev)
 	}
 	return b.done(), nil
 }
 
-// payload decodes a part that the envelope has cut out; a missing one is empty.
-func payload(raw []byte) node {
-	n, err := decodeNode(raw)
-	if err != nil {
+// payload decodes a part that the envelope has checked and cut out; a missing one is empty.
+func payload(raw []byte, members int) node {
+	if raw == nil {
 		return nil
 	}
+	n, _ := decodeSized(raw, members).(map[string]any)
 	return n
 }
 

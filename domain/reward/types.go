@@ -7,18 +7,20 @@ import (
 
 // Envelope is the part of a Stripe event that every API version shares.
 type Envelope struct {
-	ID             string          `json:"id"`
-	Object         string          `json:"object"`
-	Type           string          `json:"type"`
-	Created        time.Time       `json:"created"`
-	Livemode       bool            `json:"livemode"`
-	Account        string          `json:"account,omitempty"`
-	APIVersion     string          `json:"api_version,omitempty"`
-	RequestID      string          `json:"request_id,omitempty"`
-	IdempotencyKey string          `json:"-"`
-	ObjectID       string          `json:"object_id,omitempty"`
-	ObjectType     string          `json:"object_type,omitempty"`
-	Customer       string          `json:"customer,omitempty"`
+	ID             string    `json:"id"`
+	Object         string    `json:"object"`
+	Type           string    `json:"type"`
+	Created        time.Time `json:"created"`
+	Livemode       bool      `json:"livemode"`
+	Account        string    `json:"account,omitempty"`
+	APIVersion     string    `json:"api_version,omitempty"`
+	RequestID      string    `json:"request_id,omitempty"`
+	IdempotencyKey string    `json:"-"`
+	ObjectID       string    `json:"object_id,omitempty"`
+	ObjectType     string    `json:"object_type,omitempty"`
+	Customer       string    `json:"customer,omitempty"`
+	// ObjectLivemode is the object's own mode; nil when it states none.
+	ObjectLivemode *bool           `json:"-"`
 	Thin           bool            `json:"thin,omitempty"`
 	Data           json.RawMessage `json:"-"`
 	Previous       json.RawMessage `json:"-"`

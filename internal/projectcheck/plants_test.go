@@ -46,8 +46,8 @@ func importPlants() []plant {
 	add("domain-decision", "domain/decision/zzplanted", "planted.go", self+"domain/money")
 	add("domain-ope", "domain/ope/zzplanted", "planted.go", decimal, self+"domain/fault")
 	add("domain-reward", "domain/reward/zzplanted", "planted.go", self+"domain/lift")
-	add("domain-mapping", "domain/mapping/zzplanted", "planted.go", self+"domain/reward", decimal)
 	add("domain-source", "domain/source/zzplanted", "planted.go", self+"domain/account")
+	add("domain-mapping", "domain/mapping/zzplanted", "planted.go", self+"domain/reward", decimal)
 	add("domain-lift", "domain/lift/zzplanted", "planted.go", self+"domain/billing")
 	add("domain-billing", "domain/billing/zzplanted", "planted.go", self+"domain/reward")
 
@@ -56,8 +56,7 @@ func importPlants() []plant {
 	add("app-ports", "app/uow/zzplanted", "planted.go", self+"app/clock")
 	add("app-ports", "app/secret/zzplanted", "planted.go", self+"app/clock")
 	for use, other := range map[string]string{
-		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing",
-		"mapping": "ingest", "operate": "ingest", "replay": "measure", "sourcesync": "ingest", "whatif": "invoicing",
+		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "mapping": "ingest", "operate": "ingest", "replay": "measure", "sourcesync": "ingest", "whatif": "invoicing",
 	} {
 		add("app-"+use, "app/"+use+"/zzplanted", "planted.go", self+"app/"+other)
 	}
@@ -82,6 +81,8 @@ func importPlants() []plant {
 	siblings("simulator", "adapters/simulator", self+"app/clock", self+"adapters/system")
 	siblings("localstack", "adapters/localstack", self+"domain/fault", self+"adapters/system")
 	siblings("system", "adapters/system", pgx, self+"adapters/localstack")
+
+	siblings("webhookload", "internal/webhookload", self+"adapters/httpapi", self+"app/ingest", temporal)
 
 	anywhere := func(rule string, imports ...string) { add(rule, "internal/zz"+rule, "planted.go", imports...) }
 	anywhere("gorm-only-in-postgres", gorm, "gorm.io/driver/postgres")
