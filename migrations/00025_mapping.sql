@@ -13,7 +13,6 @@ CREATE TABLE mapping_statements (
     metadata_key     text NOT NULL DEFAULT '', -- the entry that said so
     valid_from       timestamptz NOT NULL,
     deleted          boolean NOT NULL DEFAULT false, -- the customer was deleted at Stripe
-    seen             boolean NOT NULL DEFAULT false, -- read off the object, at about valid_from
     event_id         text NOT NULL DEFAULT '',
     decided_by       text NOT NULL DEFAULT '',
     reason           text NOT NULL DEFAULT '',

@@ -8,6 +8,9 @@ ALTER TABLE event_processing
 -- to find the last hour's, and costs next to nothing.
 CREATE INDEX event_processing_recent ON event_processing USING brin (processed_at) WITH (autosummarize = on, pages_per_range = 32);
 
+-- How an event came here: webhook, pull, backfill or resend.
+ALTER TABLE stripe_events ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT 'webhook';
+
 -- Who had what classified again, and why.
 CREATE TABLE reprocess_requests (
     seq          bigserial PRIMARY KEY,

@@ -25,12 +25,8 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	var reads []readRow
 	var owners []ownerRow
 	var told []telling
-	var key string
-	if err := tx.WithContext(ctx).Raw(`SELECT user_id_key FROM connections WHERE id = ?`, connectionID).Scan(&key).Error; err != nil {
-		return observed{}, wrap(err)
-	}
 	for _, o := range objects {
-		told = append(told, telling{connectionID, key, lineage(o), o.Facts, nil})
+		told = append(told, telling{connectionID, o.UserIDKey, lineage(o), o.Facts, o.Identity.Holdings, o.SeenAt})
 		if w := o.Owner; w != nil {
 			owners = append(owners, ownerRow{w.Charge, w.Customer, w.Invoice, w.OwnInvoice})
 		}

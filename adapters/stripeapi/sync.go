@@ -9,7 +9,6 @@ import (
 	"github.com/stripe/stripe-go/v76"
 
 	"github.com/liftbill/liftbill/app/sourcesync"
-	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/reward"
 )

@@ -113,13 +113,6 @@ func (hiding) Events(context.Context, string, time.Time, time.Time, string) (sou
 	return sourcesync.EventPage{}, nil
 }
 
-// barred is refused every event.
-type barred struct{ sourcesync.Source }
-
-func (barred) Events(context.Context, string, time.Time, time.Time, string) (sourcesync.EventPage, error) {
-	return sourcesync.EventPage{}, fault.New(fault.Forbidden, "stripe_permission", "Events: Read is missing").Fix("grant it")
-}
-
 // TestRefusalsAreKeptWithTheSource: what Stripe refuses stands there with the remedy and
 // the next attempt, and costs no other source anything.
 func TestRefusalsAreKeptWithTheSource(t *testing.T) {
@@ -163,6 +156,11 @@ func TestRefusalsAreKeptWithTheSource(t *testing.T) {
 	require.Contains(t, w.health("polled").Problem.Action, "create a new restricted key")
 	c.advance(time.Hour)
 	require.Equal(t, "connection_paused", w.sync("polled").Skipped.Code, "a revoked key pauses the connection")
+	st, err := w.service(nil).Status(t.Context(), "polled")
+	require.NoError(t, err)
+	require.Equal(t, sourcesync.Paused, st.Verdict)
+	require.Contains(t, st.Why.Message, "key_revoked")
+	require.Contains(t, st.Why.Action, "another key")
 	require.Empty(t, w.sync("other").Failed.Code)
 	require.Contains(t, w.log.String(), "stripe_auth")
 	require.NotContains(t, w.log.String(), secret)
