@@ -66,7 +66,7 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 		if err := coversMonth(plan.Plan.Plan(), accountID, m); err != nil {
 			return err
 		}
-		settled, err := contract.SettledAt(m)
+		settled, err := contract.SettledAt(m, plan.Plan.Plan().AttributionDays)
 		if err != nil {
 			return err
 		}
