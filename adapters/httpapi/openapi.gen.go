@@ -1591,11 +1591,13 @@ type Replay struct {
 	Equal       bool        `json:"equal"`
 	Events      int64       `json:"events"`
 	FactsEqual  int64       `json:"facts_equal"`
-	FactsTaken  int64       `json:"facts_taken"`
-	Period      string      `json:"period"`
-	RunAt       time.Time   `json:"run_at"`
-	RunBy       string      `json:"run_by"`
-	Watermark   time.Time   `json:"watermark"`
+
+	// FactsTaken Facts that no stored body tells again: of reads, and of erased bodies from before the contract year.
+	FactsTaken int64     `json:"facts_taken"`
+	Period     string    `json:"period"`
+	RunAt      time.Time `json:"run_at"`
+	RunBy      string    `json:"run_by"`
+	Watermark  time.Time `json:"watermark"`
 }
 
 // ReplayCheck defines model for ReplayCheck.

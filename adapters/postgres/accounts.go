@@ -83,6 +83,8 @@ type connectionRow struct {
 	PausedReason    string
 	PausedBy        string
 	PausedAt        *time.Time
+	MapByEmail      bool `gorm:"->"`
+	MapByDomain     bool `gorm:"->"`
 	CreatedAt       time.Time
 }
 

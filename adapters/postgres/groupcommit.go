@@ -25,8 +25,7 @@ const (
 )
 
 // groupCommit lets concurrent appends share statements and commits. Each is answered
-// after the commit that holds it. Its goroutine lives only while something
-// waits.
+// after the commit that holds it. Its goroutine lives only while something waits.
 type groupCommit struct {
 	// store writes events in one transaction and says of each whether it was new.
 	store func(ctx context.Context, events []ingest.StoredEvent) ([]bool, error)

@@ -237,6 +237,25 @@ func TestBatchesOnTheDatabase(t *testing.T) {
 	require.Equal(t, 20, one[int](w, "SELECT count(*) FROM event_processing"))
 }
 
+// What fails at the commit, after the statement has said what it did, is not taken for stored.
+func TestTheCommitDecides(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.exec(`CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'at the commit'; END $$`))
+	require.NoError(t, w.exec(`CREATE CONSTRAINT TRIGGER late AFTER INSERT ON event_processing DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW WHEN (NEW.event_id = 'evt_late') EXECUTE FUNCTION refuse_late()`))
+	inbox := w.db.NewInbox(w.box)
+	isNew, err := inbox.AppendAll(w.ctx, []ingest.StoredEvent{w.event("acme", "evt_1", now, []byte("{}")), w.event("acme", "evt_late", now, []byte("{}"))})
+	require.Error(t, err)
+	require.Nil(t, isNew)
+	require.Zero(t, one[int](w, "SELECT count(*) FROM stripe_events"))
+	_, err = inbox.Append(w.ctx, w.event("acme", "evt_late", now, []byte("{}")))
+	require.Error(t, err)
+	fresh, err := inbox.Append(w.ctx, w.event("acme", "evt_1", now, []byte("{}")))
+	require.NoError(t, err)
+	require.True(t, fresh)
+}
+
 // Two processes that bring the same events at once, in opposite orders, do not wait for
 // each other both ways. A third one holds them in the middle, so that both have begun.
 func TestTwoInboxesNeverDeadlock(t *testing.T) {

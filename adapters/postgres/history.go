@@ -117,7 +117,7 @@ func outcomes(tx *gorm.DB, cy measure.Cycle) (map[string]int64, error) {
 			WHERE account_id = ? AND arm = 'policy' AND ts >= ? AND ts < ? AND recorded_at <= ? GROUP BY user_id),
 		facts AS MATERIALIZED (
 			SELECT `+factColumns+`, r.kind, r.effective_at FROM reward_events r`+factJoins+`
-			WHERE r.connection_id = ? AND r.is_reward AND r.kind IN ? AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
+			WHERE r.connection_id = ? AND r.is_reward AND NOT r.historic AND r.kind IN ? AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
 		owned AS MATERIALIZED (
 			SELECT f.connection_id, f.kind, f.effective_at, f.customer_id, f.subscription_id, `+ownerMeasured+` AS user_id FROM facts f`+ownerJoins+`)
 		SELECT o.kind, count(*) AS n

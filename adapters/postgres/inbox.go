@@ -111,7 +111,11 @@ func (in *Inbox) appendAll(ctx context.Context, events []ingest.StoredEvent) ([]
 		}
 		isNew[place] = true
 	}
-	return isNew, wrap(rows.Err())
+	// The commit comes after the last row, and its failure is in here.
+	if err := rows.Err(); err != nil {
+		return nil, wrap(err)
+	}
+	return isNew, nil
 }
 
 // distinct are the places of the first of equal events, by key.

@@ -19,6 +19,8 @@ type telling struct {
 	connectionID, metadataKey, eventID string
 	facts                              []reward.Fact
 	seen                               []reward.Holding
+	// readAt is when the object was read; zero for an event.
+	readAt time.Time
 }
 
 // subject is a customer or a subscription of a connection.
@@ -31,17 +33,21 @@ type subject struct {
 // those customers anew. It returns how many statements were new.
 func bookLinks(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome, at time.Time) (int, error) {
 	tellings := make([]telling, 0, len(outcomes))
+	var aids []aidOf
 	for _, o := range outcomes {
-		tellings = append(tellings, telling{o.Event.ConnectionID, o.Event.UserIDKey, o.Event.EventID, o.Facts, o.Holdings})
+		tellings = append(tellings, telling{o.Event.ConnectionID, o.Event.UserIDKey, o.Event.EventID, o.Facts, o.Holdings, time.Time{}})
+		if o.Aid != nil {
+			aids = append(aids, aidOf{o.Event.ConnectionID, *o.Aid})
+		}
 	}
-	if err := bookAids(ctx, tx, outcomes); err != nil {
+	if err := bookAids(ctx, tx, aids); err != nil {
 		return 0, err
 	}
 	return bookTellings(ctx, tx, tellings, at)
 }
 
 func bookTellings(ctx context.Context, tx *gorm.DB, tellings []telling, at time.Time) (int, error) {
-	told, seen := statementsOf(tellings, at)
+	told, seen := statementsOf(tellings)
 	if len(told) == 0 && len(seen) == 0 {
 		return 0, nil
 	}
@@ -61,7 +67,7 @@ func bookTellings(ctx context.Context, tx *gorm.DB, tellings []telling, at time.
 
 // statementsOf sorts what was told into changes, which stand, and into what happened to
 // be there, which counts only where nobody knew it.
-func statementsOf(tellings []telling, at time.Time) (told, seen map[subject][]mapping.Statement) {
+func statementsOf(tellings []telling) (told, seen map[subject][]mapping.Statement) {
 	told, seen = map[subject][]mapping.Statement{}, map[subject][]mapping.Statement{}
 	for _, t := range tellings {
 		for _, f := range t.facts {
@@ -72,14 +78,17 @@ func statementsOf(tellings []telling, at time.Time) (told, seen map[subject][]ma
 			of := subject{t.connectionID, f.Customer}
 			switch {
 			case f.Kind == reward.CustomerMapping && f.Flags.Inferred:
-				s.From = at // of a customer that was read nobody knows since when it is so
+				s.From, s.Seen = t.readAt, true // of a customer that was read nobody knows since when it is so
 				seen[of] = append(seen[of], s.Identified(t.connectionID, 0))
 			case f.Kind == reward.CustomerMapping, s.Deleted:
 				told[of] = append(told[of], s.Identified(t.connectionID, 0))
 			}
 		}
 		for _, o := range t.seen {
-			s := mapping.Statement{Subject: o.Subject, User: o.User, Previous: o.Previous, Source: mapping.Metadata, Key: t.metadataKey, From: o.At, EventID: t.eventID}
+			s := mapping.Statement{
+				Subject: o.Subject, User: o.User, Previous: o.Previous, Source: mapping.Metadata, Key: t.metadataKey, From: o.At, EventID: t.eventID,
+				Seen: o.At.Equal(t.readAt),
+			}
 			of := subject{t.connectionID, o.Subject}
 			if o.Changed {
 				told[of] = append(told[of], s.Identified(t.connectionID, 0))
@@ -138,6 +147,7 @@ type statementRow struct {
 	MetadataKey    string    `json:"metadata_key"`
 	ValidFrom      time.Time `json:"valid_from"`
 	Deleted        bool      `json:"deleted"`
+	Seen           bool      `json:"seen"`
 	EventID        string    `json:"event_id"`
 	DecidedBy      string    `json:"decided_by"`
 	Reason         string    `json:"reason"`
@@ -147,14 +157,14 @@ type statementRow struct {
 func (r statementRow) statement() mapping.Statement {
 	return mapping.Statement{
 		ID: r.LinkID, Subject: r.SubjectID, User: r.UserID, Previous: r.PreviousUserID, Source: mapping.Source(r.Source), Key: r.MetadataKey,
-		From: mapping.Instant(r.ValidFrom), EventID: r.EventID, Deleted: r.Deleted, Seq: r.Seq,
+		From: mapping.Instant(r.ValidFrom), EventID: r.EventID, Deleted: r.Deleted, Seen: r.Seen, Seq: r.Seq,
 	}
 }
 
 func rowOfStatement(connectionID string, s mapping.Statement) statementRow {
 	return statementRow{
 		ConnectionID: connectionID, LinkID: s.ID, SubjectID: s.Subject, UserID: s.User, PreviousUserID: s.Previous, Source: string(s.Source),
-		MetadataKey: s.Key, ValidFrom: s.From, Deleted: s.Deleted, EventID: s.EventID,
+		MetadataKey: s.Key, ValidFrom: s.From, Deleted: s.Deleted, Seen: s.Seen, EventID: s.EventID,
 	}
 }
 
@@ -206,7 +216,7 @@ func lockStatements(ctx context.Context, tx *gorm.DB, subjects []subject) (map[s
 	}
 	var rows []statementRow
 	err = tx.Raw(`
-		SELECT m.connection_id, m.link_id, m.subject_id, m.user_id, m.previous_user_id, m.source, m.metadata_key, m.valid_from, m.deleted, m.event_id, m.seq
+		SELECT m.connection_id, m.link_id, m.subject_id, m.user_id, m.previous_user_id, m.source, m.metadata_key, m.valid_from, m.deleted, m.seen, m.event_id, m.seq
 		FROM jsonb_to_recordset(?::jsonb) AS s(connection_id text, subject_id text)
 		JOIN mapping_statements m ON m.connection_id = s.connection_id AND m.subject_id = s.subject_id
 		WHERE NOT EXISTS (SELECT 1 FROM mapping_retractions t WHERE t.connection_id = m.connection_id AND t.link_id = m.link_id)
@@ -238,11 +248,11 @@ func insertStatements(ctx context.Context, tx *gorm.DB, rows []statementRow, at 
 		return err
 	}
 	return wrap(tx.WithContext(ctx).Exec(`
-		INSERT INTO mapping_statements (connection_id, link_id, subject_id, user_id, previous_user_id, source, metadata_key, valid_from, deleted,
+		INSERT INTO mapping_statements (connection_id, link_id, subject_id, user_id, previous_user_id, source, metadata_key, valid_from, deleted, seen,
 			event_id, decided_by, reason, recorded_at)
-		SELECT connection_id, link_id, subject_id, user_id, previous_user_id, source, metadata_key, valid_from, deleted, event_id, decided_by, reason, ?
+		SELECT connection_id, link_id, subject_id, user_id, previous_user_id, source, metadata_key, valid_from, deleted, seen, event_id, decided_by, reason, ?
 		FROM ROWS FROM (jsonb_to_recordset(?::jsonb) AS (connection_id text, link_id text, subject_id text, user_id text, previous_user_id text, source text,
-			metadata_key text, valid_from timestamptz, deleted boolean, event_id text, decided_by text, reason text)) WITH ORDINALITY
+			metadata_key text, valid_from timestamptz, deleted boolean, seen boolean, event_id text, decided_by text, reason text)) WITH ORDINALITY
 		ORDER BY ordinality
 		ON CONFLICT (connection_id, link_id) DO NOTHING`, at, string(doc)).Error)
 }
@@ -298,8 +308,14 @@ func replaceSpans(ctx context.Context, tx *gorm.DB, subjects []subject, known ma
 			user_id text, link_id text, source text, event_id text, former boolean)`, string(doc)).Error)
 }
 
+// aidOf is what a customer of a connection left behind.
+type aidOf struct {
+	connectionID string
+	ingest.CustomerAid
+}
+
 // bookAids keeps the newest hashes of each customer.
-func bookAids(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome) error {
+func bookAids(ctx context.Context, tx *gorm.DB, aids []aidOf) error {
 	type aid struct {
 		ConnectionID string    `json:"connection_id"`
 		CustomerID   string    `json:"customer_id"`
@@ -308,12 +324,8 @@ func bookAids(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome) error
 		SeenAt       time.Time `json:"seen_at"`
 	}
 	newest := map[subject]aid{}
-	for _, o := range outcomes {
-		a := o.Aid
-		if a == nil {
-			continue
-		}
-		of := subject{o.Event.ConnectionID, a.Customer}
+	for _, a := range aids {
+		of := subject{a.connectionID, a.Customer}
 		if have, ok := newest[of]; ok && !a.SeenAt.After(have.SeenAt) {
 			continue
 		}

@@ -87,7 +87,8 @@ func (r *MappingReader) Links(ctx context.Context, f app.LinksFilter) (app.Page[
 const ownedFacts = `
 	WITH facts AS MATERIALIZED (
 		SELECT ` + factColumns + `, r.kind, r.amount_minor, r.currency FROM reward_events r` + factJoins + `
-		WHERE r.connection_id = ? AND r.effective_at >= ? AND r.effective_at < ? AND r.kind NOT IN ('customer_mapping', 'customer_deleted')),
+		WHERE r.connection_id = ? AND r.effective_at >= ? AND r.effective_at < ? AND NOT r.historic
+			AND r.kind NOT IN ('customer_mapping', 'customer_deleted')),
 	owned AS MATERIALIZED (
 		SELECT f.customer_id, f.currency, CASE WHEN f.kind IN ? THEN f.amount_minor END AS amount_minor, ` + ownerUser + ` AS user_id, ` + ownerSource + ` AS source,
 			CASE

@@ -3,10 +3,12 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
 
+	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
@@ -25,13 +27,9 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	var owners []ownerRow
 	var told []telling
 	seen := seenObjects{}
-	var key string
-	if err := tx.WithContext(ctx).Raw(`SELECT user_id_key FROM connections WHERE id = ?`, connectionID).Scan(&key).Error; err != nil {
-		return observed{}, wrap(err)
-	}
 	for _, o := range objects {
 		seen.add(connectionID, projection.Observe(o.Classification))
-		told = append(told, telling{connectionID, key, lineage(o), o.Facts, nil})
+		told = append(told, telling{connectionID, o.UserIDKey, lineage(o), o.Facts, o.Identity.Holdings, o.SeenAt})
 		if w := o.Owner; w != nil {
 			owners = append(owners, ownerRow{w.Charge, w.Customer, w.Invoice, w.OwnInvoice})
 		}
@@ -46,6 +44,9 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 		}
 	}
 	if err := bookOwners(ctx, tx, connectionID, owners); err != nil {
+		return observed{}, err
+	}
+	if err := observeAids(ctx, tx, connectionID, objects); err != nil {
 		return observed{}, err
 	}
 	out, err := q.bookObserved(ctx, tx, rows, at)
@@ -67,7 +68,26 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	return out, askReads(ctx, tx, append(reads, undecided...), at)
 }
 
-// bookObserved books facts that were read off objects.
+// observeAids keeps the hashes of the addresses that were read, as far as the connection
+// maps by them now.
+func observeAids(ctx context.Context, tx *gorm.DB, connectionID string, objects []reward.Observation) error {
+	if !slices.ContainsFunc(objects, func(o reward.Observation) bool { return o.Identity.Email != "" }) {
+		return nil
+	}
+	var by struct{ MapByEmail, MapByDomain bool }
+	if err := tx.WithContext(ctx).Raw(`SELECT map_by_email, map_by_domain FROM connections WHERE id = ?`, connectionID).Scan(&by).Error; err != nil {
+		return wrap(err)
+	}
+	var aids []aidOf
+	for _, o := range objects {
+		if a := ingest.AidOf(by.MapByEmail, by.MapByDomain, o.Classification); a != nil && o.Identity.Email != "" {
+			aids = append(aids, aidOf{connectionID, *a})
+		}
+	}
+	return bookAids(ctx, tx, aids)
+}
+
+// bookObserved books facts that were read off objects. Whose a customer is, observe says.
 func (q *queue) bookObserved(ctx context.Context, tx *gorm.DB, rows []factRow, at time.Time) (observed, error) {
 	told := len(rows)
 	rows, err := admitted(ctx, tx, rows)

@@ -20,7 +20,7 @@ func (q *queue) PendingReads(ctx context.Context, f ingest.ReadFilter, limit int
 		due = f.DueAt
 	}
 	err := q.db.gorm.WithContext(ctx).Raw(`
-		SELECT r.connection_id, r.object, r.object_id, r.reason, r.asked, r.attempts, c.user_id_key
+		SELECT r.connection_id, r.object, r.object_id, r.reason, r.asked, r.attempts, c.user_id_key, c.map_by_email OR c.map_by_domain AS read_email
 		FROM object_reads r JOIN connections c ON c.id = r.connection_id
 		WHERE (r.status = 'pending' OR (? AND r.status = 'failed' AND r.attempts >= ?)) AND NOT c.paused AND NOT (? AND r.object = 'product') AND (? = '' OR r.connection_id = ?)
 			AND r.next_attempt_at <= ?::timestamptz AND (r.connection_id, r.object, r.object_id) > (?, ?, ?)

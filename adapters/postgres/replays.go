@@ -60,9 +60,14 @@ func (r *Replays) Frozen(ctx context.Context, cycleID string) (replay.Frozen, er
 			into[p.Key] = p.Value
 		}
 	}
+	cycle, err := loadCycle(ctx, tx, cycleID)
+	if err != nil {
+		return out, err
+	}
 	err = tx.Raw(`SELECT count(*) FROM event_processing p
 		JOIN stripe_events e ON e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created
-		WHERE p.connection_id = ? AND coalesce(p.first_processed_at, p.processed_at) <= ? AND length(e.sealed_body) = 0`, out.ConnectionID, out.Watermark).Scan(&out.Erased).Error
+		WHERE p.connection_id = ? AND coalesce(p.first_processed_at, p.processed_at) <= ? AND length(e.sealed_body) = 0 AND p.created >= ?`,
+		out.ConnectionID, out.Watermark, cycle.YearToDate.Start).Scan(&out.Erased).Error
 	return out, wrap(err)
 }
 

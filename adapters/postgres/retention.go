@@ -38,7 +38,7 @@ func (a *Archive) Partitions(ctx context.Context) ([]operate.Partition, error) {
 		if m == nil {
 			continue // the default partition
 		}
-		month, err := period.Parse(m[1] + "-" + m[2])
+		month, err := period.ParseMonth(m[1] + "-" + m[2])
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func (a *Archive) Agreements(ctx context.Context) ([]operate.Year, error) {
 			return nil, fault.Wrap(err, fault.Internal, "contract_unreadable", "a contract of account %s cannot be read", r.AccountID)
 		}
 		y.CloseLagDays = terms.CloseLagDays
-		if y.FirstPeriod, err = period.Parse(terms.FirstPeriod); err != nil {
+		if y.FirstPeriod, err = period.ParseMonth(terms.FirstPeriod); err != nil {
 			return nil, err
 		}
 		if y.Zone, err = period.LoadZone(terms.TimeZone); err != nil {

@@ -19,6 +19,7 @@ import (
 var scratchReads = map[string]bool{
 	"accounts": true, "contracts": true, "measurement_plans": true, "policy_snapshots": true, "decision_keys": true, "decisions": true,
 	"decision_refusals": true, "cycles": true, "cycle_units": true, "cycle_inputs": true, "readouts": true, "stripe_events": true, "webhook_endpoints": true,
+	"source_syncs": true, "source_gaps": true,
 }
 
 // Scratch is the stage of one replay: a schema of its own, whose tables stand before
@@ -33,7 +34,7 @@ type Scratch struct {
 }
 
 // Stage puts a month's raw events on a stage of their own: those that were classified up
-// to the watermark, the facts that were read from objects, whose money charges were, and
+// to the watermark, the facts that no body tells again, whose money charges were, and
 // what persons had decided by then. Two replays of one month wait for one another.
 func (db *DB) Stage(ctx context.Context, f replay.Frozen) (*Scratch, error) {
 	sum := sha256.Sum256([]byte(f.CycleID))
@@ -151,8 +152,10 @@ func (s *Scratch) sequences(ctx context.Context) error {
 // copied is one table of which the stage gets rows.
 type copied struct{ table, rows string }
 
-// untold selects what no stored event of the connection tells.
-const untold = `NOT EXISTS (SELECT 1 FROM {home}.stripe_events e WHERE e.connection_id = x.connection_id AND e.event_id = x.event_id)`
+// untold selects what no stored event of the connection can tell again: it was read from an
+// object, or the event's body was erased.
+const untold = `NOT EXISTS (SELECT 1 FROM {home}.stripe_events e
+	WHERE e.connection_id = x.connection_id AND e.event_id = x.event_id AND length(e.sealed_body) > 0)`
 
 // fill copies what the replay starts from, as it stood at the watermark.
 func (s *Scratch) fill(ctx context.Context) error {
@@ -186,6 +189,7 @@ func (s *Scratch) fill(ctx context.Context) error {
 	res = tx.Exec(s.named(`
 		INSERT INTO {schema}.event_processing (connection_id, event_id, created, status)
 		SELECT p.connection_id, p.event_id, p.created, 'pending' FROM {home}.event_processing p
+		JOIN {home}.stripe_events e ON e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created AND length(e.sealed_body) > 0
 		WHERE p.connection_id = @connection AND coalesce(p.first_processed_at, p.processed_at) <= @mark ORDER BY p.seq`), args)
 	s.events = res.RowsAffected
 	return wrap(res.Error)

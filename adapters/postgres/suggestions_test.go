@@ -1,14 +1,17 @@
 package postgres_test
 
 import (
+	"encoding/json"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // mapBy switches aids on or off.
@@ -45,6 +48,33 @@ func (w *world) upload(users ...mapping.UserInput) mapping.Upload {
 	up, err := w.mapping().UploadUsers(w.ctx, "acme", users, "anna@vendor")
 	require.NoError(w.t, err)
 	return up
+}
+
+// An address that was read off a customer is hashed as an event's is, as far as the connection
+// maps by it.
+func TestAddressesThatWereRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	read := func(customer string) {
+		raw, err := json.Marshal(obj{"id": customer, "object": "customer", "created": day(1).Unix(), "email": "jo@acme.example", "metadata": obj{}})
+		require.NoError(t, err)
+		o, err := reward.Observe(raw, now, reward.Config{ReadEmail: true})
+		require.NoError(t, err)
+		require.NoError(t, w.db.Reads().FinishRead(w.ctx, ingest.PendingRead{ConnectionID: "acme", Object: "customer", ObjectID: customer}, []reward.Observation{o}, now))
+	}
+	read("cus_before")
+	require.Zero(t, one[int](w, "SELECT count(*) FROM customer_aids"), "nobody chose it")
+	require.NoError(t, w.exec(`INSERT INTO object_reads (connection_id, object, object_id, reason, status, requested_at) VALUES ('acme', 'customer', 'cus_after', 'mapping', 'pending', $1)`, now))
+	w.mapBy(true, false)
+	pending, err := w.db.Reads().PendingReads(w.ctx, ingest.ReadFilter{ConnectionID: "acme"}, 10)
+	require.NoError(t, err)
+	require.True(t, pending[0].ReadEmail)
+	read("cus_after")
+	w.upload(mapping.UserInput{User: "u-1", EmailSHA256: sha("jo@acme.example")})
+	open := w.suggestions("")
+	require.Len(t, open, 1)
+	require.Equal(t, []string{"cus_after", "u-1"}, []string{open[0].Customer, open[0].User})
+	require.Zero(t, one[int](w, "SELECT count(*) FROM customer_aids WHERE domain_hash IS NOT NULL"))
 }
 
 // Suggestions need an aid that was switched on, one user that it points at, and a customer

@@ -15,16 +15,17 @@ type CustomerAid struct {
 	SeenAt        time.Time
 }
 
-// aidOf hashes a customer's address. The address itself ends here.
-func aidOf(e PendingEvent, got reward.Classification) *CustomerAid {
-	if (!e.MapByEmail && !e.MapByDomain) || got.Envelope.ObjectType != "customer" || got.Envelope.Type == "customer.deleted" {
+// AidOf hashes the address of a customer that an event or a read showed. The address itself
+// ends here.
+func AidOf(byEmail, byDomain bool, got reward.Classification) *CustomerAid {
+	if (!byEmail && !byDomain) || got.Envelope.ObjectType != "customer" || got.Envelope.Type == "customer.deleted" {
 		return nil
 	}
 	aid := &CustomerAid{Customer: got.Envelope.ObjectID, SeenAt: got.Envelope.Created}
-	if h, ok := mapping.EmailHash(got.Identity.Email); ok && e.MapByEmail {
+	if h, ok := mapping.EmailHash(got.Identity.Email); ok && byEmail {
 		aid.Email = &h
 	}
-	if h, ok := mapping.DomainHash(got.Identity.Email); ok && e.MapByDomain {
+	if h, ok := mapping.DomainHash(got.Identity.Email); ok && byDomain {
 		aid.Domain = &h
 	}
 	return aid

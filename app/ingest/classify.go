@@ -89,6 +89,6 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 	}
 	out.Facts = got.Facts
 	out.Reads = got.NeedsRead
-	out.Holdings, out.Aid, out.Seen = got.Identity.Holdings, aidOf(e, got), projection.Observe(got)
+	out.Holdings, out.Aid, out.Seen = got.Identity.Holdings, AidOf(e.MapByEmail, e.MapByDomain, got), projection.Observe(got)
 	return out
 }

@@ -48,6 +48,8 @@ type PendingRead struct {
 	Asked     int
 	Attempts  int
 	UserIDKey string
+	// ReadEmail: the connection maps by an address.
+	ReadEmail bool
 }
 
 // Postponed is when a read is tried again, or that it is not.
@@ -219,7 +221,7 @@ func (c *Classifier) read(ctx context.Context, r PendingRead, seenAt time.Time) 
 	}
 	out := make([]reward.Observation, 0, len(raws))
 	for _, raw := range raws {
-		o, err := reward.Observe(raw, seenAt, reward.Config{UserIDKey: r.UserIDKey})
+		o, err := reward.Observe(raw, seenAt, reward.Config{UserIDKey: r.UserIDKey, ReadEmail: r.ReadEmail})
 		if err != nil {
 			return nil, err
 		}

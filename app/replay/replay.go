@@ -31,7 +31,8 @@ type Frozen struct {
 	Units        map[string]string // digest by snapshot
 	Cases        map[string]string // case ID by snapshot
 	Links        map[string]string // user by fact that this month attributed first
-	// Erased are events of the connection, up to the watermark, whose body is gone.
+	// Erased are events of the contract year, up to the watermark, whose body is gone. What
+	// older ones told is taken as it is stored.
 	Erased int64
 }
 
@@ -45,8 +46,8 @@ type Ledger interface {
 
 // Stage is a place of its own for one replay.
 type Stage interface {
-	// Events and Taken count what was put on it: events to classify, and facts that were
-	// read from Stripe's objects and are taken as they are stored.
+	// Events and Taken count what was put on it: events to classify, and facts that no stored
+	// body tells again and that are taken as they are stored.
 	Events() int64
 	Taken() int64
 	// Settle makes the statements stand in the order in which they were recorded.
@@ -99,8 +100,8 @@ type Report struct {
 	Period      string              `json:"period"`
 	CycleID     string              `json:"cycle_id"`
 	Watermark   time.Time           `json:"watermark"`
-	// Events were classified again; Taken facts came from reads of Stripe's objects, which
-	// no stored event repeats.
+	// Events were classified again; Taken facts came from reads of Stripe's objects, or from
+	// events before the contract year whose body was erased: no stored body repeats them.
 	Events int64 `json:"events"`
 	Taken  int64 `json:"facts_taken"`
 	Facts  int64 `json:"facts_equal"`
@@ -126,7 +127,7 @@ func (s *Service[S]) Run(ctx context.Context, accountID, month, who string) (Rep
 		return Report{}, err
 	}
 	if f.Erased > 0 {
-		return Report{}, fault.New(fault.Conflict, "bodies_erased", "the raw bodies of %d events up to %s were erased: the month cannot be derived from them any more", f.Erased, f.Watermark.Format(time.RFC3339)).
+		return Report{}, fault.New(fault.Conflict, "bodies_erased", "the raw bodies of %d events of the contract year up to %s were erased: the month cannot be derived from them any more", f.Erased, f.Watermark.Format(time.RFC3339)).
 			Fix("The frozen inputs can still be estimated again: their digests are stored")
 	}
 	r := Report{

@@ -2,7 +2,9 @@ package replay_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +13,9 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
@@ -32,6 +36,23 @@ func freeze(t *testing.T, d *pipelinetest.Deployment, accountID string) {
 	require.NoError(t, err)
 	_, err = service.Estimate(t.Context(), s.CycleID, quiet)
 	require.NoError(t, err)
+}
+
+// earlier stores an event of before the contract year: what changed of whose a customer is.
+func earlier(t *testing.T, d *pipelinetest.Deployment, accountID string) {
+	t.Helper()
+	var customer, user string
+	require.NoError(t, d.SQL.QueryRow(t.Context(), `SELECT s.subject_id, s.user_id FROM mapping_spans s JOIN reward_events r ON r.connection_id = s.connection_id AND r.customer_id = s.subject_id
+		WHERE s.connection_id = $1 AND s.state = 'linked' AND r.kind = 'revenue_confirmation' ORDER BY 1 LIMIT 1`, accountID+"-stripe").Scan(&customer, &user))
+	at := time.Date(2026, 9, 20, 12, 0, 0, 0, time.UTC)
+	body := fmt.Appendf(nil, `{"id":"evt_earlier","object":"event","type":"customer.updated","created":%d,"livemode":false,"api_version":"2023-10-16","data":{
+		"object":{"id":%q,"object":"customer","created":%d,"metadata":{"user_id":%q}},"previous_attributes":{"metadata":{"user_id":"someone-before"}}}}`, at.Unix(), customer, at.Unix(), user)
+	sealed, err := d.Box.Seal(ingest.BodyContext(accountID+"-stripe"), body)
+	require.NoError(t, err)
+	fresh, err := d.DB.NewInbox(d.Box).Append(t.Context(), ingest.StoredEvent{ConnectionID: accountID + "-stripe", Environment: account.Test, EventID: "evt_earlier", Type: "customer.updated",
+		ObjectID: customer, APIVersion: "2023-10-16", Created: at, SealedBody: sealed, BodySHA256: sha256.Sum256(body), ReceivedAt: d.Clock.Now(), Status: ingest.Pending})
+	require.NoError(t, err)
+	require.True(t, fresh)
 }
 
 // rows is the whole content of the tables that a classifier writes, as a digest.
@@ -60,6 +81,8 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 	t.Parallel()
 	d, companies := pipelinetest.LiveMonth(t)
 	companies = companies[1:] // a live one and the test account
+	require.NoError(t, d.DrainAll(t.Context(), ""))
+	earlier(t, d, companies[1].ID)
 	for _, c := range companies {
 		freeze(t, d, c.ID)
 	}
@@ -88,6 +111,15 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 	require.Len(t, list.Items, 1)
 	require.True(t, list.Items[0].Equal)
 
+	// Bodies of before the contract year may be gone: what they told is taken as it is stored.
+	tag, err := d.SQL.Exec(t.Context(), `UPDATE stripe_events SET sealed_body = '' WHERE connection_id = $1 AND created < '2026-10-01'`, test+"-stripe")
+	require.NoError(t, err)
+	require.Positive(t, tag.RowsAffected())
+	r, err := d.Replays().Run(t.Context(), test, pipelinetest.Month, "anna")
+	require.NoError(t, err)
+	require.True(t, r.Equal, r.Difference)
+	require.Positive(t, r.Taken)
+
 	// Each alteration lies before the last one on the way from the events to the case.
 	for _, c := range []struct{ first, alter string }{
 		{"input digest: ", `UPDATE cycles SET input_digest = 'x' WHERE id = left($1, -7) || '.2026-10'`},
@@ -106,7 +138,7 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 	}
 	require.Zero(t, schemas(t, d))
 
-	_, err := d.SQL.Exec(t.Context(), `UPDATE stripe_events SET sealed_body = '' WHERE connection_id = $1 AND type = 'invoice.paid'`, test+"-stripe")
+	_, err = d.SQL.Exec(t.Context(), `UPDATE stripe_events SET sealed_body = '' WHERE connection_id = $1 AND type = 'invoice.paid'`, test+"-stripe")
 	require.NoError(t, err)
 	_, err = d.Replays().Run(t.Context(), test, pipelinetest.Month, "anna")
 	require.Equal(t, "bodies_erased", fault.CodeOf(err))

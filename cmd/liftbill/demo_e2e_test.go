@@ -165,6 +165,24 @@ func ourInvoices(t *testing.T, stripe, account string) []fakeInvoice {
 	return out
 }
 
+// known reports whether the accounts are there: the demo comes up before it makes them.
+func known(t *testing.T, stripe string, accounts ...string) bool {
+	t.Helper()
+	type account struct {
+		ID string `json:"id"`
+	}
+	var list struct {
+		Accounts []account `json:"accounts"`
+	}
+	getJSON(t, stripe+"/_fake/accounts", &list)
+	for _, want := range accounts {
+		if !slices.Contains(list.Accounts, account{want}) {
+			return false
+		}
+	}
+	return true
+}
+
 // TestDemoSurvivesKill9 kills the worker between the lines and the finalizing of
 // the invoices, lets the demo start it again, and bills the month a second time.
 func TestDemoSurvivesKill9(t *testing.T) {
@@ -178,6 +196,9 @@ func TestDemoSurvivesKill9(t *testing.T) {
 	require.Equal(t, http.StatusOK, res.StatusCode)
 
 	d.eventually(5*time.Minute, func() bool {
+		if !known(t, s.Stripe, "acct_acme", "acct_vendor") {
+			return false
+		}
 		for _, account := range []string{"acct_acme", "acct_vendor"} {
 			for _, inv := range ourInvoices(t, s.Stripe, account) {
 				if inv.Total > 0 && inv.Status == "draft" {

@@ -70,7 +70,7 @@ func newReplay() *cobra.Command {
 func printReplay(out io.Writer, r replay.Report) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(w, "%s\t%s\tfrozen at %s\n", r.CycleID, r.Environment, r.Watermark.Format("2006-01-02 15:04:05.000000 UTC"))
-	fmt.Fprintf(w, "%d events classified again\t%d facts equal\t%d facts of reads taken as stored\n", r.Events, r.Facts, r.Taken)
+	fmt.Fprintf(w, "%d events classified again\t%d facts equal\t%d facts without a body taken as stored\n", r.Events, r.Facts, r.Taken)
 	for _, c := range r.Checks {
 		mark := "equal"
 		if !c.Equal {

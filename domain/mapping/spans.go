@@ -53,7 +53,8 @@ func Spans(statements []Statement, currentKey string) []Span {
 	return w.spans
 }
 
-// valid leaves out the metadata statements of entries that are not read any more.
+// valid leaves out the metadata statements of entries that are not read any more, and of
+// reads that an event overtook.
 func valid(statements []Statement, currentKey string) []Statement {
 	key, newest := "", int64(-1)
 	for _, s := range statements {
@@ -74,7 +75,18 @@ func valid(statements []Statement, currentKey string) []Statement {
 			out = append(out, s)
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(s Statement) bool { return s.Seen && overtaken(s, statements, key) })
+}
+
+// readingSlack is how long a read may be under way, or apart from Stripe's clock.
+const readingSlack = 10 * time.Minute
+
+// overtaken reports whether an event tells of about the time at which an object was read:
+// which of both came first nobody can tell, and the event knows more.
+func overtaken(seen Statement, statements []Statement, key string) bool {
+	return slices.ContainsFunc(statements, func(s Statement) bool {
+		return !s.Seen && !s.Deleted && !s.Source.ByPerson() && s.Key == key && s.From.Sub(seen.From).Abs() <= readingSlack
+	})
 }
 
 // instant is everything that was said of one moment.

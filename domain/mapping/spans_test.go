@@ -23,6 +23,11 @@ func decided(seq int64, from time.Time, user string) mapping.Statement {
 	return mapping.Statement{Subject: "cus_1", User: user, Source: mapping.Manual, From: from, Seq: seq}.Identified("c", 0)
 }
 
+// seen is what an object showed when it was read.
+func seen(seq int64, from time.Time, user string) mapping.Statement {
+	return mapping.Statement{Subject: "cus_1", User: user, Source: mapping.Metadata, Key: "user_id", From: from, Seen: true, Seq: seq}.Identified("c", 0)
+}
+
 func deleted(seq int64, from time.Time) mapping.Statement {
 	return mapping.Statement{Subject: "cus_1", Source: mapping.Metadata, From: from, Deleted: true, Seq: seq}.Identified("c", 0)
 }
@@ -60,6 +65,12 @@ func TestSpans(t *testing.T) {
 		"a change keeps the time before it":        {[]mapping.Statement{told(1, at(1), "", "a"), told(2, at(9), "a", "b")}, []string{"-9 a", "9- b"}},
 		"the earliest change tells of the former":  {[]mapping.Statement{told(1, at(9), "a", "b")}, []string{"-9 a F", "9- b"}},
 		"a lost change in the middle":              {[]mapping.Statement{told(1, at(1), "", "a"), told(2, at(9), "x", "b")}, []string{"-9 a", "9- b"}},
+		"read, and nothing else":                   {[]mapping.Statement{seen(1, at(9), "a")}, []string{"- a"}},
+		"read long after a change that was lost":   {[]mapping.Statement{told(1, at(1), "", "a"), seen(2, at(9000), "b")}, []string{"-9000 a", "9000- b"}},
+		"changed while it was read":                {[]mapping.Statement{seen(1, at(9), "a"), told(2, at(7), "a", "b")}, []string{"-7 a F", "7- b"}},
+		"changed just after it was read":           {[]mapping.Statement{seen(1, at(7), "b"), told(2, at(9), "a", "b")}, []string{"-9 a F", "9- b"}},
+		"read, and told of an earlier change":      {[]mapping.Statement{seen(1, at(9000), "b"), told(2, at(9), "a", "b")}, []string{"-9 a F", "9- b"}},
+		"read under another entry":                 {[]mapping.Statement{{ID: "1", Subject: "cus_1", User: "z", Source: mapping.Metadata, Key: "old", From: at(9), Seen: true, Seq: 1}, told(2, at(9), "", "a")}, []string{"- a"}},
 		"a removal ends a link":                    {[]mapping.Statement{told(1, at(1), "", "a"), told(2, at(9), "a", "")}, []string{"-9 a", "9- (unlinked)"}},
 		"only the removal was told":                {[]mapping.Statement{told(1, at(9), "a", "")}, []string{"-9 a F", "9- (unlinked)"}},
 		"set again after a removal":                {[]mapping.Statement{told(1, at(1), "a", ""), told(2, at(9), "", "b")}, []string{"-1 a F", "1-9 (unlinked)", "9- b"}},
@@ -97,6 +108,27 @@ func TestSpansOfARenamedEntry(t *testing.T) {
 	require.Equal(t, []string{"- u"}, show(mapping.Spans(append(old, uid), "uid")))
 	require.Equal(t, []string{"-5 a", "5- b"}, show(mapping.Spans(append(old, uid), "user_id")), "and back again")
 	require.Equal(t, []string{"- u"}, show(mapping.Spans(append(old, uid), "third")), "the newest of the former entries")
+}
+
+// Where events tell a whole life, reading the customer adds nothing: neither long after it
+// nor while it changes, when the read may be a few seconds old.
+func TestReadsChangeNothingBesideEvents(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		h := drawHistory(t)
+		all := h.statements()
+		for i := range all {
+			all[i].Seq = int64(i)
+		}
+		want := show(mapping.Spans(all, "user_id"))
+		for i := range rapid.IntRange(0, 4).Draw(t, "reads") {
+			n := rapid.SampledFrom([]int{0, 2, 5, 9, 14, 9000}).Draw(t, "read at")
+			if user := h.userAt(n + rapid.IntRange(-3, 3).Draw(t, "off")); user != "" && len(all) > 0 {
+				all = append(all, seen(int64(100+i), at(n), user))
+			}
+		}
+		require.Equal(t, want, show(mapping.Spans(all, "user_id")))
+	})
 }
 
 // A link keeps its version as long as nothing else is said.

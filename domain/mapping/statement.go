@@ -67,6 +67,9 @@ type Statement struct {
 	EventID string
 	// Deleted: the customer was deleted at Stripe; User and Previous say nothing.
 	Deleted bool
+	// Seen: read off the object at about From. It says how things were, not that they
+	// changed.
+	Seen bool
 	// Seq is the order of recording. Among statements of Stripe it decides nothing; a
 	// person's decision knows of the statements that were recorded before it.
 	Seq int64
@@ -86,7 +89,7 @@ func Instant(t time.Time) time.Time {
 func (s Statement) Identified(connectionID string, round int) Statement {
 	s.From = Instant(s.From)
 	s.ID = derive("link", connectionID, s.Subject, s.User, s.Previous, string(s.Source), s.Key, s.From.Format(time.RFC3339Nano),
-		strconv.FormatBool(s.Deleted), strconv.Itoa(round))
+		strconv.FormatBool(s.Deleted), strconv.FormatBool(s.Seen), strconv.Itoa(round))
 	return s
 }
 

@@ -29,13 +29,15 @@ var inferredKinds = map[Kind]bool{
 type Observation struct {
 	Raw    []byte
 	SeenAt time.Time
+	// UserIDKey is the metadata entry that was read.
+	UserIDKey string
 	Classification
 }
 
 // Observe classifies an object that was read at seenAt.
 func Observe(raw []byte, seenAt time.Time, cfg Config) (Observation, error) {
 	c, err := ClassifyObject(raw, seenAt, cfg)
-	return Observation{Raw: raw, SeenAt: seenAt.UTC(), Classification: c}, err
+	return Observation{Raw: raw, SeenAt: seenAt.UTC(), UserIDKey: firstText(cfg.UserIDKey, DefaultUserIDKey), Classification: c}, err
 }
 
 // ClassifyObject derives the facts that a present-day object (subscription, invoice,
