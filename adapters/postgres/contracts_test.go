@@ -145,10 +145,10 @@ func TestCalendarsFollowTheVersions(t *testing.T) {
 	require.Equal(t, map[string]int{"2026-03": 1}, due(10), "April settles on 11 May")
 	for month, lag := range map[string]int{"2026-02": 3, "2026-03": 10} {
 		for _, l := range []int{3, 10} {
-			ids, err := cycles.ListAccounts(w.ctx, account.Live, billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, w.month(month), "", 9)
+			ids, err := cycles.ListAccounts(w.ctx, billing.Cohort{Environment: account.Live, Calendar: billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, Period: w.month(month)}, "", 9)
 			require.NoError(t, err)
 			require.Equal(t, l == lag, len(ids) == 1, "%s at %d", month, l)
-			total, _, err := cycles.Counts(w.ctx, account.Live, billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, w.month(month))
+			total, _, err := cycles.Counts(w.ctx, billing.Cohort{Environment: account.Live, Calendar: billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, Period: w.month(month)})
 			require.NoError(t, err)
 			require.Equal(t, len(ids), total)
 		}
