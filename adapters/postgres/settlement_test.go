@@ -18,10 +18,10 @@ import (
 	"github.com/liftbill/liftbill/domain/period"
 )
 
-// nextYear seals the plan of the second contract year.
-func (w *world) nextYear(id string, attributionDays int) {
+// anotherYear seals the plan of another contract year.
+func (w *world) anotherYear(id, first string, attributionDays int) {
 	w.t.Helper()
-	plan, err := lift.DefaultPlan(lift.PlanTerms{Version: 2, First: w.month("2027-01"), Currency: "usd", Unit: "user", Baseline: "the old paywall",
+	plan, err := lift.DefaultPlan(lift.PlanTerms{Version: 2, First: w.month(first), Currency: "usd", Unit: "user", Baseline: "the old paywall",
 		HoldoutProbability: "0.2", SaltCommitment: lift.SaltCommitment([]byte("the salt of the second year")), Features: []string{"tenure", "seats"}})
 	require.NoError(w.t, err)
 	plan.AttributionDays = attributionDays
@@ -77,7 +77,7 @@ func TestSettlementsAreDueAfterTheirWindow(t *testing.T) {
 	require.Equal(t, "plan_missing_for_year", fault.CodeOf(err))
 	w.refused("23514", `INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
 		VALUES ('x', 'acme', 'live', '2027-01', '2027-01-01', '2027-02-01', 'acme-c1', 'acme-p1', 'collecting', now(), now())`)
-	w.nextYear("acme", 30)
+	w.anotherYear("acme", "2027-01", 30)
 	cy, err := cycles.OpenCycle(w.ctx, "acme", w.month("2027-01"), "wf", now.AddDate(3, 0, 0))
 	require.NoError(t, err)
 	require.Equal(t, "acme-p2", cy.PlanID)
@@ -99,7 +99,7 @@ func TestContractYear(t *testing.T) {
 	}
 	december := w.propose("acme", "2026-12", 150_000)
 	require.Equal(t, billing.Withheld, december.State, "the settlement follows")
-	w.nextYear("acme", 90)
+	w.anotherYear("acme", "2027-01", 90)
 
 	january := w.estimated("acme", "2027-01", 40_000)
 	settlement := w.estimated("acme", "2026-12-settlement", 80_000)
@@ -137,7 +137,7 @@ func TestSettlementWaitsForPricedMonths(t *testing.T) {
 		cy := w.propose("acme", m.String(), -10_000)
 		require.Equal(t, billing.Withheld, cy.State, m)
 	}
-	w.nextYear("acme", 90)
+	w.anotherYear("acme", "2027-01", 90)
 	january := w.propose("acme", "2027-01", 40_000)
 	require.Equal(t, billing.Writing, january.State)
 	settlement := w.estimated("acme", "2026-12-settlement", 50_000)
