@@ -235,5 +235,3 @@ func saveReadout(tx *gorm.DB, cy measure.Cycle, r lift.Readout, build string, at
 	}
 	return err
 }
-
-var _ measure.Ledger = (*Cycles)(nil)

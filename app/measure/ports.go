@@ -112,6 +112,9 @@ type Ledger interface {
 	// OpenCycle makes the cycle or returns the one that is there.
 	OpenCycle(ctx context.Context, accountID string, m period.Month, workflowID string, at time.Time) (Cycle, error)
 	Cycle(ctx context.Context, id string) (Cycle, error)
+	// Freeze gives the watermark: at, or the first moment after the last freeze of the same
+	// inputs. What is recorded up to it is committed, and nothing is recorded up to it any more.
+	Freeze(ctx context.Context, a account.Account, at time.Time) (time.Time, error)
 	// Exposures lists the account's decisions in the year to date recorded up to the watermark,
 	// with features in the plan's order; those after Exposed are the next year's.
 	Exposures(ctx context.Context, c Cycle, watermark time.Time) ([]lift.Exposure, error)
