@@ -124,7 +124,9 @@ func situations() map[string]unmetOne {
 			func(w *walk, _ string) { w.replaceKey() },
 		},
 		billing.UnmetIssuerPermission: {
-			func(w *walk, _ string) { w.spoil(stripefake.KeySpec{Permissions: map[string]string{"invoice": "write"}}) },
+			func(w *walk, _ string) {
+				w.spoil(stripefake.KeySpec{Permissions: map[string]string{"invoice": "write"}})
+			},
 			func(w *walk, _ string) { w.replaceKey() },
 		},
 		billing.UnmetPayerMissing: {
