@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -43,30 +44,32 @@ type fakes struct {
 	ready       error
 }
 
-func (f *fakes) Connect(_ context.Context, in onboard.ConnectionInput) (account.Connection, bool, error) {
+func (f *fakes) Connect(_ context.Context, _ domain.Principal, in onboard.ConnectionInput) (account.Connection, bool, error) {
 	return f.connect(in)
 }
-func (f *fakes) RegisterWebhook(_ context.Context, id string) (onboard.Endpoint, bool, error) {
+func (f *fakes) RegisterWebhook(_ context.Context, _ domain.Principal, id string) (onboard.Endpoint, bool, error) {
 	return onboard.Endpoint{ID: "we-" + id, ConnectionID: id, Environment: account.Live, SealedSecret: []byte("whsec_x"), CreatedAt: at}, true, nil
 }
-func (f *fakes) CreateAccount(_ context.Context, in onboard.AccountInput) (account.Account, bool, error) {
+func (f *fakes) CreateAccount(_ context.Context, _ domain.Principal, in onboard.AccountInput) (account.Account, bool, error) {
 	a, err := account.New(in.ID, account.Environment(in.Environment), in.Name)
 	return a, err == nil, err
 }
-func (f *fakes) CreateContract(_ context.Context, _, _ string, t billing.Terms) (billing.Contract, bool, error) {
+func (f *fakes) CreateContract(_ context.Context, _ domain.Principal, _, _ string, t billing.Terms) (billing.Contract, bool, error) {
 	return f.contract(t)
 }
-func (f *fakes) SealPlan(_ context.Context, _ string, in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
+func (f *fakes) SealPlan(_ context.Context, _ domain.Principal, _ string, in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
 	return f.seal(in)
 }
-func (f *fakes) ShipSnapshot(_ context.Context, _ string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error) {
+func (f *fakes) ShipSnapshot(_ context.Context, _ domain.Principal, _ string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error) {
 	return f.snapshot(in)
 }
-func (f *fakes) Connections(context.Context) ([]account.Connection, error) { return f.connections, nil }
+func (f *fakes) Connections(context.Context, domain.Scope) ([]account.Connection, error) {
+	return f.connections, nil
+}
 func (f *fakes) Receive(ctx context.Context, d ingest.Delivery) (ingest.Receipt, error) {
 	return f.receive(ctx, d)
 }
-func (f *fakes) Append(_ context.Context, _ string, rows iter.Seq[decisions.Row]) (decisions.Result, error) {
+func (f *fakes) Append(_ context.Context, _ domain.Principal, _ string, rows iter.Seq[decisions.Row]) (decisions.Result, error) {
 	return f.append(rows)
 }
 func (f *fakes) Cycles(_ context.Context, q reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
@@ -82,7 +85,9 @@ func (f *fakes) Readouts(context.Context, string, reconcile.CyclesFilter) (recon
 func (f *fakes) RewardEvents(_ context.Context, q reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
 	return f.events(q)
 }
-func (f *fakes) Accounts(context.Context) ([]reconcile.Overview, error) { return f.accounts, nil }
+func (f *fakes) Accounts(context.Context, domain.Scope) ([]reconcile.Overview, error) {
+	return f.accounts, nil
+}
 
 // lines is the simplest parser: one row for each line, none of them refused.
 func lines(r io.Reader) iter.Seq[decisions.Row] {
@@ -108,8 +113,8 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, ParseDecisions: lines,
-		Ready: func(context.Context) error { return f.ready },
+		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, ParseDecisions: lines,
+		Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e
 }
@@ -117,6 +122,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 // request builds one from this machine, as curl would.
 func request(method, path, body string) *http.Request {
 	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+goodToken)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}

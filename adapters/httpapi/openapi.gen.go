@@ -95,6 +95,18 @@ type AccountOverview struct {
 	StripeEvents     int64  `json:"stripe_events"`
 }
 
+// Actor defines model for Actor.
+type Actor struct {
+	ID string `json:"id"`
+
+	// Kind `user`, `token`, `cli`, `system` or `nobody`.
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+
+	// Person The signed-in user behind it: the user, or the one who made the token.
+	Person string `json:"person,omitempty,omitzero"`
+}
+
 // Attempt defines model for Attempt.
 type Attempt struct {
 	At        time.Time `json:"at"`
@@ -103,6 +115,44 @@ type Attempt struct {
 
 	// RequestID Stripe's request ID.
 	RequestID string `json:"request_id,omitempty,omitzero"`
+}
+
+// AuditEntry The `hash` is the SHA-256 of all other fields in a fixed form; docs/access.md shows how to repeat it.
+type AuditEntry struct {
+	AccountID string `json:"account_id"`
+	Action    string `json:"action"`
+	Actor     Actor  `json:"actor"`
+
+	// After And after it.
+	After string    `json:"after"`
+	At    time.Time `json:"at"`
+
+	// Before A few values of the object before the change as JSON.
+	Before string `json:"before"`
+
+	// Chain `live`, `test` or `installation`.
+	Chain       string `json:"chain"`
+	Environment string `json:"environment"`
+	Hash        string `json:"hash"`
+	Object      string `json:"object"`
+	ObjectID    string `json:"object_id"`
+
+	// Outcome `done` or `refused`.
+	Outcome string `json:"outcome"`
+
+	// Previous The hash of the row before.
+	Previous  string `json:"previous"`
+	Reason    string `json:"reason"`
+	RequestID string `json:"request_id"`
+
+	// Seq Its number in the chain, from 1 without gaps.
+	Seq int64 `json:"seq"`
+}
+
+// AuditEntryList defines model for AuditEntryList.
+type AuditEntryList struct {
+	Items      []AuditEntry `json:"items"`
+	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Bucket defines model for Bucket.
@@ -381,6 +431,20 @@ type Line struct {
 	Verdict      string `json:"verdict"`
 }
 
+// Me defines model for Me.
+type Me struct {
+	// Accounts Empty for every account.
+	Accounts     []string `json:"accounts"`
+	Environments []string `json:"environments"`
+	ID           string   `json:"id"`
+
+	// Kind `user` or `token`.
+	Kind        string   `json:"kind"`
+	Name        string   `json:"name"`
+	Permissions []string `json:"permissions"`
+	Roles       []string `json:"roles"`
+}
+
 // Money An exact amount of one currency.
 type Money struct {
 	// Currency Lower-case ISO 4217 code.
@@ -395,6 +459,13 @@ type Money struct {
 
 	// Minor Minor units, for example cents.
 	Minor int64 `json:"minor"`
+}
+
+// NewToken defines model for NewToken.
+type NewToken struct {
+	// Secret What to send as `Authorization: Bearer`. It is shown this once.
+	Secret string `json:"secret"`
+	Token  Token  `json:"token"`
 }
 
 // Plan defines model for Plan.
@@ -658,6 +729,54 @@ type TieOut struct {
 	Watermark    time.Time `json:"watermark"`
 }
 
+// Token defines model for Token.
+type Token struct {
+	// Accounts Empty for every account of the environment.
+	Accounts  []string  `json:"accounts"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy Actor     `json:"created_by"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// ExpiresAt Absent when it does not expire.
+	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+	ID        string    `json:"id"`
+
+	// LastUsedAt To within ten minutes; absent when it was never used.
+	LastUsedAt time.Time `json:"last_used_at,omitempty,omitzero"`
+	Name       string    `json:"name"`
+
+	// ReplacedBy The token that a rotation put in its place.
+	ReplacedBy string    `json:"replaced_by,omitempty,omitzero"`
+	RevokedAt  time.Time `json:"revoked_at,omitempty,omitzero"`
+	Roles      []string  `json:"roles"`
+}
+
+// TokenCreate defines model for TokenCreate.
+type TokenCreate struct {
+	// Accounts Empty or left out for every account of the environment.
+	Accounts []string `json:"accounts,omitempty,omitzero"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// ExpiresInDays From 1 to 3650; 0 for a token that does not expire.
+	ExpiresInDays *int `json:"expires_in_days,omitempty"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Roles `viewer`, `finance`, `approver`, `admin` or `ingest`.
+	Roles []string `json:"roles"`
+}
+
+// TokenList defines model for TokenList.
+type TokenList struct {
+	Items      []Token `json:"items"`
+	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
+}
+
 // UploadProblem A problem with the refused rows.
 type UploadProblem struct {
 	Code   string `json:"code"`
@@ -673,6 +792,26 @@ type UploadProblem struct {
 	Status int           `json:"status"`
 	Title  string        `json:"title"`
 	Type   string        `json:"type"`
+}
+
+// User defines model for User.
+type User struct {
+	// Accounts Empty for every account.
+	Accounts     []string  `json:"accounts"`
+	CreatedAt    time.Time `json:"created_at"`
+	Disabled     bool      `json:"disabled"`
+	Email        string    `json:"email"`
+	Environments []string  `json:"environments"`
+	HasPassword  bool      `json:"has_password"`
+	ID           string    `json:"id"`
+	Name         string    `json:"name"`
+	Roles        []string  `json:"roles"`
+}
+
+// UserList defines model for UserList.
+type UserList struct {
+	Items      []User `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
 // WebhookEndpoint defines model for WebhookEndpoint.
@@ -703,8 +842,14 @@ type ConnectionIDPath = string
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // Limit defines model for Limit.
 type Limit = int
+
+// TokenIDPath defines model for TokenIDPath.
+type TokenIDPath = string
 
 // ProblemAnswer An RFC 9457 problem.
 //
@@ -718,6 +863,30 @@ type ListAccountsParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// CreateAccountParams defines parameters for CreateAccount.
+type CreateAccountParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CreateContractParams defines parameters for CreateContract.
+type CreateContractParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// UploadDecisionsParams defines parameters for UploadDecisions.
+type UploadDecisionsParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// SealPlanParams defines parameters for SealPlan.
+type SealPlanParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListReadoutsParams defines parameters for ListReadouts.
@@ -753,6 +922,48 @@ type ListRewardEventsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ShipSnapshotParams defines parameters for ShipSnapshot.
+type ShipSnapshotParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Actor Only what this user
+	Actor string `form:"actor,omitempty" json:"actor,omitempty,omitzero"`
+
+	// Action Only this action, for example `contract.created`.
+	Action string `form:"action,omitempty" json:"action,omitempty,omitzero"`
+
+	// Object Only this sort of object, for example `contract`.
+	Object string `form:"object,omitempty" json:"object,omitempty,omitzero"`
+
+	// ObjectID Only the object with this ID.
+	ObjectID string `form:"object_id,omitempty" json:"object_id,omitempty,omitzero"`
+
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live`, `test` or `installation`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Outcome Only what was `done`, or what was `refused`.
+	Outcome string `form:"outcome,omitempty" json:"outcome,omitempty,omitzero"`
+
+	// From Only from this time on.
+	From time.Time `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Only before this time.
+	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // ListConnectionsParams defines parameters for ListConnections.
 type ListConnectionsParams struct {
 	// Limit Rows of a page, 1 to 500; 50 when left out.
@@ -760,6 +971,18 @@ type ListConnectionsParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// CreateConnectionParams defines parameters for CreateConnection.
+type CreateConnectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RegisterWebhookEndpointParams defines parameters for RegisterWebhookEndpoint.
+type RegisterWebhookEndpointParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListCyclesParams defines parameters for ListCycles.
@@ -804,6 +1027,42 @@ type GetManifestParams struct {
 	IfNoneMatch string `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// ListTokensParams defines parameters for ListTokens.
+type ListTokensParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// CreateTokenParams defines parameters for CreateToken.
+type CreateTokenParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RevokeTokenParams defines parameters for RevokeToken.
+type RevokeTokenParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RotateTokenParams defines parameters for RotateToken.
+type RotateTokenParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = AccountCreate
 
@@ -819,6 +1078,9 @@ type ShipSnapshotJSONRequestBody = SnapshotCreate
 // CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
 type CreateConnectionJSONRequestBody = ConnectionCreate
 
+// CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
+type CreateTokenJSONRequestBody = TokenCreate
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// Healthz Whether the process answers
@@ -832,16 +1094,16 @@ type ServerInterface interface {
 	ListAccounts(ctx echo.Context, params ListAccountsParams) error
 	// CreateAccount Create an account
 	// (POST /v1/accounts)
-	CreateAccount(ctx echo.Context) error
+	CreateAccount(ctx echo.Context, params CreateAccountParams) error
 	// CreateContract Agree on a contract
 	// (POST /v1/accounts/{account}/contracts)
-	CreateContract(ctx echo.Context, account AccountPath) error
+	CreateContract(ctx echo.Context, account AccountPath, params CreateContractParams) error
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
-	UploadDecisions(ctx echo.Context, account AccountPath) error
+	UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
-	SealPlan(ctx echo.Context, account AccountPath) error
+	SealPlan(ctx echo.Context, account AccountPath, params SealPlanParams) error
 	// ListReadouts List the readouts of an account, newest period first
 	// (GET /v1/accounts/{account}/readouts)
 	ListReadouts(ctx echo.Context, account AccountPath, params ListReadoutsParams) error
@@ -850,16 +1112,19 @@ type ServerInterface interface {
 	ListRewardEvents(ctx echo.Context, account AccountPath, params ListRewardEventsParams) error
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
-	ShipSnapshot(ctx echo.Context, account AccountPath) error
+	ShipSnapshot(ctx echo.Context, account AccountPath, params ShipSnapshotParams) error
+	// ListAudit List the audit log, newest first
+	// (GET /v1/audit)
+	ListAudit(ctx echo.Context, params ListAuditParams) error
 	// ListConnections List the connections
 	// (GET /v1/connections)
 	ListConnections(ctx echo.Context, params ListConnectionsParams) error
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
-	CreateConnection(ctx echo.Context) error
+	CreateConnection(ctx echo.Context, params CreateConnectionParams) error
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
-	RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error
+	RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params RegisterWebhookEndpointParams) error
 	// ListCycles List the cycles, newest period first
 	// (GET /v1/cycles)
 	ListCycles(ctx echo.Context, params ListCyclesParams) error
@@ -869,12 +1134,30 @@ type ServerInterface interface {
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx echo.Context, params ListInvoicesParams) error
+	// GetMe Who the caller is and what it may do
+	// (GET /v1/me)
+	GetMe(ctx echo.Context) error
 	// GetReadout Read one readout by its case ID
 	// (GET /v1/readouts/{caseID})
 	GetReadout(ctx echo.Context, caseID CaseIDPath) error
 	// GetManifest Download the canonical manifest
 	// (GET /v1/readouts/{caseID}/manifest)
 	GetManifest(ctx echo.Context, caseID CaseIDPath, params GetManifestParams) error
+	// ListTokens List the tokens in the caller's scope
+	// (GET /v1/tokens)
+	ListTokens(ctx echo.Context, params ListTokensParams) error
+	// CreateToken Make a token
+	// (POST /v1/tokens)
+	CreateToken(ctx echo.Context, params CreateTokenParams) error
+	// RevokeToken End a token at once
+	// (POST /v1/tokens/{id}/revoke)
+	RevokeToken(ctx echo.Context, id TokenIDPath, params RevokeTokenParams) error
+	// RotateToken Replace a token
+	// (POST /v1/tokens/{id}/rotate)
+	RotateToken(ctx echo.Context, id TokenIDPath, params RotateTokenParams) error
+	// ListUsers List the users
+	// (GET /v1/users)
+	ListUsers(ctx echo.Context, params ListUsersParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -929,8 +1212,28 @@ func (w *ServerInterfaceWrapper) ListAccounts(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateAccount(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateAccountParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateAccount(ctx)
+	err = w.Handler.CreateAccount(ctx, params)
 	return err
 }
 
@@ -945,8 +1248,28 @@ func (w *ServerInterfaceWrapper) CreateContract(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateContractParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateContract(ctx, account)
+	err = w.Handler.CreateContract(ctx, account, params)
 	return err
 }
 
@@ -961,8 +1284,28 @@ func (w *ServerInterfaceWrapper) UploadDecisions(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UploadDecisionsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UploadDecisions(ctx, account)
+	err = w.Handler.UploadDecisions(ctx, account, params)
 	return err
 }
 
@@ -977,8 +1320,28 @@ func (w *ServerInterfaceWrapper) SealPlan(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SealPlanParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.SealPlan(ctx, account)
+	err = w.Handler.SealPlan(ctx, account, params)
 	return err
 }
 
@@ -1092,8 +1455,116 @@ func (w *ServerInterfaceWrapper) ShipSnapshot(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ShipSnapshotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ShipSnapshot(ctx, account)
+	err = w.Handler.ShipSnapshot(ctx, account, params)
+	return err
+}
+
+// ListAudit converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAudit(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditParams
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", ctx.QueryParams(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actor: %s", err))
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// ------------- Optional query parameter "object" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object", ctx.QueryParams(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object: %s", err))
+	}
+
+	// ------------- Optional query parameter "object_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object_id", ctx.QueryParams(), &params.ObjectID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", ctx.QueryParams(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter outcome: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAudit(ctx, params)
 	return err
 }
 
@@ -1126,8 +1597,28 @@ func (w *ServerInterfaceWrapper) ListConnections(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateConnection(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateConnectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateConnection(ctx)
+	err = w.Handler.CreateConnection(ctx, params)
 	return err
 }
 
@@ -1142,8 +1633,28 @@ func (w *ServerInterfaceWrapper) RegisterWebhookEndpoint(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RegisterWebhookEndpointParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RegisterWebhookEndpoint(ctx, id)
+	err = w.Handler.RegisterWebhookEndpoint(ctx, id, params)
 	return err
 }
 
@@ -1255,6 +1766,15 @@ func (w *ServerInterfaceWrapper) ListInvoices(ctx echo.Context) error {
 	return err
 }
 
+// GetMe converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMe(ctx)
+	return err
+}
+
 // GetReadout converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReadout(ctx echo.Context) error {
 	var err error
@@ -1304,6 +1824,157 @@ func (w *ServerInterfaceWrapper) GetManifest(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetManifest(ctx, caseID, params)
+	return err
+}
+
+// ListTokens converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTokens(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTokensParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTokens(ctx, params)
+	return err
+}
+
+// CreateToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateToken(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTokenParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateToken(ctx, params)
+	return err
+}
+
+// RevokeToken converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TokenIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeTokenParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeToken(ctx, id, params)
+	return err
+}
+
+// RotateToken converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TokenIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateTokenParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateToken(ctx, id, params)
+	return err
+}
+
+// ListUsers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUsers(ctx, params)
 	return err
 }
 
@@ -1370,6 +2041,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
+	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
+	router.GET(options.BaseURL+"/v1/tokens", wrapper.ListTokens, options.OperationMiddlewares["listTokens"]...)
+	router.POST(options.BaseURL+"/v1/tokens", wrapper.CreateToken, options.OperationMiddlewares["createToken"]...)
+	router.POST(options.BaseURL+"/v1/tokens/:id/rotate", wrapper.RotateToken, options.OperationMiddlewares["rotateToken"]...)
+	router.POST(options.BaseURL+"/v1/tokens/:id/revoke", wrapper.RevokeToken, options.OperationMiddlewares["revokeToken"]...)
+	router.GET(options.BaseURL+"/v1/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
+	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit, options.OperationMiddlewares["listAudit"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.Healthz, options.OperationMiddlewares["healthz"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.Readyz, options.OperationMiddlewares["readyz"]...)
 
@@ -1476,7 +2154,8 @@ func (response ListAccountsdefaultApplicationProblemPlusJSONResponse) VisitListA
 }
 
 type CreateAccountRequestObject struct {
-	Body *CreateAccountJSONRequestBody
+	Params CreateAccountParams
+	Body   *CreateAccountJSONRequestBody
 }
 
 type CreateAccountResponseObject interface {
@@ -1530,6 +2209,7 @@ func (response CreateAccountdefaultApplicationProblemPlusJSONResponse) VisitCrea
 
 type CreateContractRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  CreateContractParams
 	Body    *CreateContractJSONRequestBody
 }
 
@@ -1584,6 +2264,7 @@ func (response CreateContractdefaultApplicationProblemPlusJSONResponse) VisitCre
 
 type UploadDecisionsRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  UploadDecisionsParams
 	Body    io.Reader
 }
 
@@ -1638,6 +2319,7 @@ func (response UploadDecisionsdefaultApplicationProblemPlusJSONResponse) VisitUp
 
 type SealPlanRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  SealPlanParams
 	Body    *SealPlanJSONRequestBody
 }
 
@@ -1772,6 +2454,7 @@ func (response ListRewardEventsdefaultApplicationProblemPlusJSONResponse) VisitL
 
 type ShipSnapshotRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  ShipSnapshotParams
 	Body    *ShipSnapshotJSONRequestBody
 }
 
@@ -1824,6 +2507,45 @@ func (response ShipSnapshotdefaultApplicationProblemPlusJSONResponse) VisitShipS
 	return err
 }
 
+type ListAuditRequestObject struct {
+	Params ListAuditParams
+}
+
+type ListAuditResponseObject interface {
+	VisitListAuditResponse(w http.ResponseWriter) error
+}
+
+type ListAudit200JSONResponse AuditEntryList
+
+func (response ListAudit200JSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListConnectionsRequestObject struct {
 	Params ListConnectionsParams
 }
@@ -1864,7 +2586,8 @@ func (response ListConnectionsdefaultApplicationProblemPlusJSONResponse) VisitLi
 }
 
 type CreateConnectionRequestObject struct {
-	Body *CreateConnectionJSONRequestBody
+	Params CreateConnectionParams
+	Body   *CreateConnectionJSONRequestBody
 }
 
 type CreateConnectionResponseObject interface {
@@ -1917,7 +2640,8 @@ func (response CreateConnectiondefaultApplicationProblemPlusJSONResponse) VisitC
 }
 
 type RegisterWebhookEndpointRequestObject struct {
-	ID ConnectionIDPath `json:"id"`
+	ID     ConnectionIDPath `json:"id"`
+	Params RegisterWebhookEndpointParams
 }
 
 type RegisterWebhookEndpointResponseObject interface {
@@ -2086,6 +2810,44 @@ func (response ListInvoicesdefaultApplicationProblemPlusJSONResponse) VisitListI
 	return err
 }
 
+type GetMeRequestObject struct {
+}
+
+type GetMeResponseObject interface {
+	VisitGetMeResponse(w http.ResponseWriter) error
+}
+
+type GetMe200JSONResponse Me
+
+func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMedefaultApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadoutRequestObject struct {
 	CaseID CaseIDPath `json:"caseID"`
 }
@@ -2181,6 +2943,204 @@ func (response GetManifestdefaultApplicationProblemPlusJSONResponse) VisitGetMan
 	return err
 }
 
+type ListTokensRequestObject struct {
+	Params ListTokensParams
+}
+
+type ListTokensResponseObject interface {
+	VisitListTokensResponse(w http.ResponseWriter) error
+}
+
+type ListTokens200JSONResponse TokenList
+
+func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokensdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTokensdefaultApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTokenRequestObject struct {
+	Params CreateTokenParams
+	Body   *CreateTokenJSONRequestBody
+}
+
+type CreateTokenResponseObject interface {
+	VisitCreateTokenResponse(w http.ResponseWriter) error
+}
+
+type CreateToken201JSONResponse NewToken
+
+func (response CreateToken201JSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTokendefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateTokendefaultApplicationProblemPlusJSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeTokenRequestObject struct {
+	ID     TokenIDPath `json:"id"`
+	Params RevokeTokenParams
+}
+
+type RevokeTokenResponseObject interface {
+	VisitRevokeTokenResponse(w http.ResponseWriter) error
+}
+
+type RevokeToken200JSONResponse Token
+
+func (response RevokeToken200JSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeTokendefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeTokendefaultApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokenRequestObject struct {
+	ID     TokenIDPath `json:"id"`
+	Params RotateTokenParams
+}
+
+type RotateTokenResponseObject interface {
+	VisitRotateTokenResponse(w http.ResponseWriter) error
+}
+
+type RotateToken201JSONResponse NewToken
+
+func (response RotateToken201JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokendefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateTokendefaultApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersRequestObject struct {
+	Params ListUsersParams
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200JSONResponse UserList
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUsersdefaultApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// Healthz Whether the process answers
@@ -2213,6 +3173,9 @@ type StrictServerInterface interface {
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx context.Context, request ShipSnapshotRequestObject) (ShipSnapshotResponseObject, error)
+	// ListAudit List the audit log, newest first
+	// (GET /v1/audit)
+	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
 	// ListConnections List the connections
 	// (GET /v1/connections)
 	ListConnections(ctx context.Context, request ListConnectionsRequestObject) (ListConnectionsResponseObject, error)
@@ -2231,12 +3194,30 @@ type StrictServerInterface interface {
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx context.Context, request ListInvoicesRequestObject) (ListInvoicesResponseObject, error)
+	// GetMe Who the caller is and what it may do
+	// (GET /v1/me)
+	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
 	// GetReadout Read one readout by its case ID
 	// (GET /v1/readouts/{caseID})
 	GetReadout(ctx context.Context, request GetReadoutRequestObject) (GetReadoutResponseObject, error)
 	// GetManifest Download the canonical manifest
 	// (GET /v1/readouts/{caseID}/manifest)
 	GetManifest(ctx context.Context, request GetManifestRequestObject) (GetManifestResponseObject, error)
+	// ListTokens List the tokens in the caller's scope
+	// (GET /v1/tokens)
+	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
+	// CreateToken Make a token
+	// (POST /v1/tokens)
+	CreateToken(ctx context.Context, request CreateTokenRequestObject) (CreateTokenResponseObject, error)
+	// RevokeToken End a token at once
+	// (POST /v1/tokens/{id}/revoke)
+	RevokeToken(ctx context.Context, request RevokeTokenRequestObject) (RevokeTokenResponseObject, error)
+	// RotateToken Replace a token
+	// (POST /v1/tokens/{id}/rotate)
+	RotateToken(ctx context.Context, request RotateTokenRequestObject) (RotateTokenResponseObject, error)
+	// ListUsers List the users
+	// (GET /v1/users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -2323,8 +3304,10 @@ func (sh *strictHandler) ListAccounts(ctx echo.Context, params ListAccountsParam
 }
 
 // CreateAccount operation middleware
-func (sh *strictHandler) CreateAccount(ctx echo.Context) error {
+func (sh *strictHandler) CreateAccount(ctx echo.Context, params CreateAccountParams) error {
 	var request CreateAccountRequestObject
+
+	request.Params = params
 
 	var body CreateAccountJSONRequestBody
 	var err error
@@ -2369,10 +3352,11 @@ func (sh *strictHandler) CreateAccount(ctx echo.Context) error {
 }
 
 // CreateContract operation middleware
-func (sh *strictHandler) CreateContract(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) CreateContract(ctx echo.Context, account AccountPath, params CreateContractParams) error {
 	var request CreateContractRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	var body CreateContractJSONRequestBody
 	var err error
@@ -2417,10 +3401,11 @@ func (sh *strictHandler) CreateContract(ctx echo.Context, account AccountPath) e
 }
 
 // UploadDecisions operation middleware
-func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error {
 	var request UploadDecisionsRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	request.Body = ctx.Request().Body
 
@@ -2444,10 +3429,11 @@ func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath) 
 }
 
 // SealPlan operation middleware
-func (sh *strictHandler) SealPlan(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) SealPlan(ctx echo.Context, account AccountPath, params SealPlanParams) error {
 	var request SealPlanRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	var body SealPlanJSONRequestBody
 	var err error
@@ -2544,10 +3530,11 @@ func (sh *strictHandler) ListRewardEvents(ctx echo.Context, account AccountPath,
 }
 
 // ShipSnapshot operation middleware
-func (sh *strictHandler) ShipSnapshot(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) ShipSnapshot(ctx echo.Context, account AccountPath, params ShipSnapshotParams) error {
 	var request ShipSnapshotRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	var body ShipSnapshotJSONRequestBody
 	var err error
@@ -2591,6 +3578,31 @@ func (sh *strictHandler) ShipSnapshot(ctx echo.Context, account AccountPath) err
 	return nil
 }
 
+// ListAudit operation middleware
+func (sh *strictHandler) ListAudit(ctx echo.Context, params ListAuditParams) error {
+	var request ListAuditRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAudit(ctx.Request().Context(), request.(ListAuditRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAudit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
+		return validResponse.VisitListAuditResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListConnections operation middleware
 func (sh *strictHandler) ListConnections(ctx echo.Context, params ListConnectionsParams) error {
 	var request ListConnectionsRequestObject
@@ -2617,8 +3629,10 @@ func (sh *strictHandler) ListConnections(ctx echo.Context, params ListConnection
 }
 
 // CreateConnection operation middleware
-func (sh *strictHandler) CreateConnection(ctx echo.Context) error {
+func (sh *strictHandler) CreateConnection(ctx echo.Context, params CreateConnectionParams) error {
 	var request CreateConnectionRequestObject
+
+	request.Params = params
 
 	var body CreateConnectionJSONRequestBody
 	var err error
@@ -2663,10 +3677,11 @@ func (sh *strictHandler) CreateConnection(ctx echo.Context) error {
 }
 
 // RegisterWebhookEndpoint operation middleware
-func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params RegisterWebhookEndpointParams) error {
 	var request RegisterWebhookEndpointRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.RegisterWebhookEndpoint(ctx.Request().Context(), request.(RegisterWebhookEndpointRequestObject))
@@ -2762,6 +3777,29 @@ func (sh *strictHandler) ListInvoices(ctx echo.Context, params ListInvoicesParam
 	return nil
 }
 
+// GetMe operation middleware
+func (sh *strictHandler) GetMe(ctx echo.Context) error {
+	var request GetMeRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMe(ctx.Request().Context(), request.(GetMeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMe")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMeResponseObject); ok {
+		return validResponse.VisitGetMeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetReadout operation middleware
 func (sh *strictHandler) GetReadout(ctx echo.Context, caseID CaseIDPath) error {
 	var request GetReadoutRequestObject
@@ -2807,6 +3845,156 @@ func (sh *strictHandler) GetManifest(ctx echo.Context, caseID CaseIDPath, params
 		return err
 	} else if validResponse, ok := response.(GetManifestResponseObject); ok {
 		return validResponse.VisitGetManifestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTokens operation middleware
+func (sh *strictHandler) ListTokens(ctx echo.Context, params ListTokensParams) error {
+	var request ListTokensRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTokens(ctx.Request().Context(), request.(ListTokensRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTokens")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTokensResponseObject); ok {
+		return validResponse.VisitListTokensResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateToken operation middleware
+func (sh *strictHandler) CreateToken(ctx echo.Context, params CreateTokenParams) error {
+	var request CreateTokenRequestObject
+
+	request.Params = params
+
+	var body CreateTokenJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateToken(ctx.Request().Context(), request.(CreateTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateTokenResponseObject); ok {
+		return validResponse.VisitCreateTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeToken operation middleware
+func (sh *strictHandler) RevokeToken(ctx echo.Context, id TokenIDPath, params RevokeTokenParams) error {
+	var request RevokeTokenRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeToken(ctx.Request().Context(), request.(RevokeTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeTokenResponseObject); ok {
+		return validResponse.VisitRevokeTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateToken operation middleware
+func (sh *strictHandler) RotateToken(ctx echo.Context, id TokenIDPath, params RotateTokenParams) error {
+	var request RotateTokenRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateToken(ctx.Request().Context(), request.(RotateTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateTokenResponseObject); ok {
+		return validResponse.VisitRotateTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) error {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx.Request().Context(), request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		return validResponse.VisitListUsersResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

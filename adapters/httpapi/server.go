@@ -9,10 +9,12 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -20,17 +22,17 @@ import (
 
 // Onboard sets accounts up; *onboard.Service is it.
 type Onboard interface {
-	Connect(ctx context.Context, in onboard.ConnectionInput) (account.Connection, bool, error)
-	RegisterWebhook(ctx context.Context, connectionID string) (onboard.Endpoint, bool, error)
-	CreateAccount(ctx context.Context, in onboard.AccountInput) (account.Account, bool, error)
-	CreateContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
-	SealPlan(ctx context.Context, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
-	ShipSnapshot(ctx context.Context, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
+	Connect(ctx context.Context, by access.Principal, in onboard.ConnectionInput) (account.Connection, bool, error)
+	RegisterWebhook(ctx context.Context, by access.Principal, connectionID string) (onboard.Endpoint, bool, error)
+	CreateAccount(ctx context.Context, by access.Principal, in onboard.AccountInput) (account.Account, bool, error)
+	CreateContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
+	SealPlan(ctx context.Context, by access.Principal, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
+	ShipSnapshot(ctx context.Context, by access.Principal, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
 }
 
-// Connections lists the connections without their keys, in any order.
+// Connections lists the connections of a scope without their keys, in any order.
 type Connections interface {
-	Connections(ctx context.Context) ([]account.Connection, error)
+	Connections(ctx context.Context, scope access.Scope) ([]account.Connection, error)
 }
 
 // Ingest takes webhooks in; *ingest.Service is it.
@@ -40,7 +42,7 @@ type Ingest interface {
 
 // Decisions takes the decision log in; *decisions.Service is it.
 type Decisions interface {
-	Append(ctx context.Context, accountID string, rows iter.Seq[decisions.Row]) (decisions.Result, error)
+	Append(ctx context.Context, by access.Principal, accountID string, rows iter.Seq[decisions.Row]) (decisions.Result, error)
 }
 
 // Reconcile answers finance's questions; *reconcile.Service is it.
@@ -50,11 +52,20 @@ type Reconcile interface {
 	Readout(ctx context.Context, caseID string) (reconcile.Readout, error)
 	Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
-	Accounts(ctx context.Context) ([]reconcile.Overview, error)
+	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
 }
 
-// Services are the use cases behind the routes. All fields are required.
+// Audit reads the audit log; *audit.Service is it.
+type Audit interface {
+	Entries(ctx context.Context, f audit.Filter) (audit.Page, error)
+}
+
+// Services are the use cases behind the routes. All fields but Edge are required.
 type Services struct {
+	Access      Access
+	Audit       Audit
+	Idempotency Idempotency
+	Edge        Edge
 	Onboard     Onboard
 	Connections Connections
 	Ingest      Ingest
@@ -69,20 +80,21 @@ type Services struct {
 // Server serves the API. It implements the generated StrictServerInterface.
 type Server struct {
 	Services
-	log *slog.Logger
+	log    *slog.Logger
+	limits *limits
 }
 
 var _ StrictServerInterface = (*Server)(nil)
 
 // New makes the server of the services.
 func New(services Services, logger *slog.Logger) *Server {
-	return &Server{Services: services, log: logger}
+	return &Server{Services: services, log: logger, limits: newLimits(services.Edge.PerSecond)}
 }
 
 // Register mounts the API, the webhook route and the API reference on e. The
-// request ID, the recovery of panics and Guard cover everything on e, so pages
-// mounted beside the API are protected as well; errors of the API's own routes
-// are problems, others go to the error handler that e had.
+// request ID, the recovery of panics, Guard and the permission table cover everything
+// on e, so pages mounted beside the API are protected as well; errors of the API's own
+// routes are problems, others go to the error handler that e had.
 func (s *Server) Register(e *echo.Echo) {
 	others := e.HTTPErrorHandler
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
@@ -93,19 +105,23 @@ func (s *Server) Register(e *echo.Echo) {
 		others(err, c)
 	}
 	e.Binder = strictBinder{}
-	e.Use(requestID, safeHeaders, recovered, Guard())
+	e.Use(requestID, s.safeHeaders, recovered, Guard(s.Edge), s.permitted)
 	e.POST(webhookPrefix+":endpoint", s.webhook)
-	RegisterHandlers(limitedRoutes{e}, NewStrictHandler(s, nil))
+	RegisterHandlers(limitedRoutes{e, s}, NewStrictHandler(s, nil))
 	s.registerReference(e)
 }
 
-// limitedRoutes adds the limits to every route that takes a body. (A group would
-// also answer for every path that it does not know, those of the pages included.)
-type limitedRoutes struct{ *echo.Echo }
+// limitedRoutes adds the limits and the idempotency keys to every route that takes a
+// body. (A group would also answer for every path that it does not know, those of the
+// pages included.)
+type limitedRoutes struct {
+	*echo.Echo
+	s *Server
+}
 
 // POST implements EchoRouter.
 func (l limitedRoutes) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
-	return l.Echo.POST(path, h, append(m, limited)...)
+	return l.Echo.POST(path, h, append(m, limited, l.s.idempotent)...)
 }
 
 // ownRoute reports whether a path belongs to the API and not to the pages.

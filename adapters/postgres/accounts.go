@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -17,7 +18,7 @@ import (
 // Onboarding is the unit of work of app/onboard.
 func (db *DB) Onboarding() Work[onboard.Stores] {
 	return Work[onboard.Stores]{db: db, make: func(tx *gorm.DB) onboard.Stores {
-		return onboard.Stores{Accounts: accounts{tx}, Connections: connections{tx}, Agreements: agreements{tx}}
+		return onboard.Stores{Accounts: accounts{tx}, Connections: connections{tx}, Agreements: agreements{tx}, Audit: auditLog{tx}}
 	}}
 }
 
@@ -292,10 +293,19 @@ func (s agreements) LockSnapshots(ctx context.Context, accountID string) error {
 	return wrap(s.tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", accountID).Error)
 }
 
-// Connections lists every connection without its key.
-func (db *DB) Connections(ctx context.Context) ([]account.Connection, error) {
+// Connections lists the connections of the scope without their keys. Who sees some of
+// the accounts only sees the connections that serve no other account.
+func (db *DB) Connections(ctx context.Context, scope access.Scope) ([]account.Connection, error) {
 	var rows []connectionRow
-	if err := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id").Find(&rows).Error; err != nil {
+	q := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id")
+	if !scope.Whole() {
+		q = q.Where("environment = ANY (?::text[])", wordsOf(scope.Environments))
+	}
+	if !scope.AllAccounts {
+		const served = "FROM accounts a WHERE connections.id IN (a.source_connection, a.issuer_connection)"
+		q = q.Where("EXISTS (SELECT 1 "+served+") AND NOT EXISTS (SELECT 1 "+served+" AND NOT a.id = ANY (?::text[]))", wordsOf(scope.Accounts))
+	}
+	if err := q.Find(&rows).Error; err != nil {
 		return nil, wrap(err)
 	}
 	out := make([]account.Connection, len(rows))

@@ -7,8 +7,10 @@ import (
 	"iter"
 	"time"
 
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/uow"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/decision"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -59,6 +61,7 @@ type Reader interface {
 type Stores struct {
 	Log    Log
 	Reader Reader
+	Audit  audit.Log
 }
 
 // Service is the use case.
@@ -68,8 +71,9 @@ type Service struct {
 }
 
 // Append stores an upload in batches; each batch is one transaction, and a
-// repeated upload stores nothing twice.
-func (s *Service) Append(ctx context.Context, accountID string, rows iter.Seq[Row]) (Result, error) {
+// repeated upload stores nothing twice. The last batch's transaction holds the audit
+// row that sums the upload up.
+func (s *Service) Append(ctx context.Context, by access.Principal, accountID string, rows iter.Seq[Row]) (Result, error) {
 	var (
 		res       Result
 		acc       account.Account
@@ -81,24 +85,34 @@ func (s *Service) Append(ctx context.Context, accountID string, rows iter.Seq[Ro
 		if acc, err = st.Reader.Account(ctx, accountID); err != nil {
 			return err
 		}
+		if err = access.Require(by, access.UploadDecisions, acc.ID, acc.Environment); err != nil {
+			return err
+		}
 		snapshots, err = st.Reader.SnapshotIDs(ctx, accountID)
 		return err
 	})
 	if err != nil {
 		return res, err
 	}
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
+	flush := func(last bool) error {
+		n := 0
 		err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-			n, err := st.Log.Append(ctx, acc, batch, s.Clock.Now())
-			if err == nil {
-				res.Accepted += n
-				res.Duplicates += len(batch) - n
+			n = 0
+			if len(batch) > 0 {
+				var err error
+				if n, err = st.Log.Append(ctx, acc, batch, s.Clock.Now()); err != nil {
+					return err
+				}
 			}
-			return err
+			if !last || res.Accepted+n == 0 {
+				return nil
+			}
+			return st.Audit.Append(ctx, s.summary(by, acc, res, n, len(batch)-n))
 		})
+		if err == nil {
+			res.Accepted += n
+			res.Duplicates += len(batch) - n
+		}
 		batch = batch[:0]
 		return err
 	}
@@ -111,12 +125,15 @@ func (s *Service) Append(ctx context.Context, accountID string, rows iter.Seq[Ro
 			continue
 		}
 		if batch = append(batch, row.Decision); len(batch) == batchRows {
-			if err := flush(); err != nil {
-				return res, err
+			if err := flush(false); err != nil {
+				return res, s.broken(ctx, by, acc, res, err)
 			}
 		}
 	}
-	return res, flush()
+	if err := flush(true); err != nil {
+		return res, s.broken(ctx, by, acc, res, err)
+	}
+	return res, nil
 }
 
 func refuse(row Row, snapshots map[string]bool) *BadRow {

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -14,11 +16,14 @@ import (
 )
 
 // CreateContract stores version 1 of an account's contract.
-func (s *Service) CreateContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error) {
+func (s *Service) CreateContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error) {
 	var out billing.Contract
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
 		acc, err := st.Accounts.Account(ctx, accountID)
 		if err != nil {
+			return false, err
+		}
+		if err := access.Require(by, access.WriteContract, acc.ID, acc.Environment); err != nil {
 			return false, err
 		}
 		if out, err = billing.NewContract(id, acc.ID, acc.Environment, 1, terms, s.Clock.Now()); err != nil {
@@ -35,7 +40,10 @@ func (s *Service) CreateContract(ctx context.Context, accountID, id string, term
 			if err != nil {
 				return false, err
 			}
-			return true, st.Agreements.InsertContract(ctx, out)
+			if err := st.Agreements.InsertContract(ctx, out); err != nil {
+				return false, err
+			}
+			return true, st.Audit.Append(ctx, s.note(by, audit.ContractCreated, "contract", out.ID).In(acc.ID, acc.Environment).Changed(nil, contractFacts(out)))
 		}
 		if err != nil {
 			return false, err
@@ -81,7 +89,7 @@ type PlanInput struct {
 }
 
 // SealPlan validates, hashes and stores the plan; it can't be changed afterwards.
-func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) (StoredPlan, bool, error) {
+func (s *Service) SealPlan(ctx context.Context, by access.Principal, accountID string, in PlanInput) (StoredPlan, bool, error) {
 	if err := account.CheckID("id", in.ID); err != nil {
 		return StoredPlan{}, false, err
 	}
@@ -105,6 +113,9 @@ func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) 
 		if err != nil {
 			return false, err
 		}
+		if err := access.Require(by, access.WriteSetup, acc.ID, acc.Environment); err != nil {
+			return false, err
+		}
 		out.Environment = acc.Environment
 		old, err := st.Agreements.Plan(ctx, accountID)
 		if fault.Is(err, fault.NotFound) {
@@ -117,7 +128,10 @@ func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) 
 			if err != nil {
 				return false, err
 			}
-			return true, st.Agreements.InsertPlan(ctx, out)
+			if err := st.Agreements.InsertPlan(ctx, out); err != nil {
+				return false, err
+			}
+			return true, st.Audit.Append(ctx, s.note(by, audit.PlanSealed, "plan", out.ID).In(acc.ID, acc.Environment).Changed(nil, planFacts(out)))
 		}
 		if err != nil {
 			return false, err
@@ -142,7 +156,7 @@ type SnapshotInput struct {
 
 // ShipSnapshot records a policy snapshot. The number of snapshots is limited by
 // the plan, because each one takes its part of the error budget.
-func (s *Service) ShipSnapshot(ctx context.Context, accountID string, in SnapshotInput) (Snapshot, bool, error) {
+func (s *Service) ShipSnapshot(ctx context.Context, by access.Principal, accountID string, in SnapshotInput) (Snapshot, bool, error) {
 	if err := account.CheckID("id", in.ID); err != nil {
 		return Snapshot{}, false, err
 	}
@@ -158,6 +172,9 @@ func (s *Service) ShipSnapshot(ctx context.Context, accountID string, in Snapsho
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
 		plan, err := st.Agreements.Plan(ctx, accountID)
 		if err != nil {
+			return false, err
+		}
+		if err := access.Require(by, access.WriteSetup, accountID, plan.Environment); err != nil {
 			return false, err
 		}
 		out.Environment = plan.Environment
@@ -182,7 +199,10 @@ func (s *Service) ShipSnapshot(ctx context.Context, accountID string, in Snapsho
 			return false, fault.New(fault.Conflict, "snapshot_limit", "the plan allows %d snapshots, and %d are shipped", limit, len(all)).
 				Fix("Declare more snapshots in the next plan; each one needs its part of the error budget")
 		}
-		return true, st.Agreements.InsertSnapshot(ctx, out)
+		if err := st.Agreements.InsertSnapshot(ctx, out); err != nil {
+			return false, err
+		}
+		return true, st.Audit.Append(ctx, s.note(by, audit.SnapshotShipped, "snapshot", out.ID).In(accountID, out.Environment).Changed(nil, snapshotFacts(out)))
 	})
 	return out, created, err
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -110,4 +111,5 @@ type Stores struct {
 	Accounts    Accounts
 	Connections Connections
 	Agreements  Agreements
+	Audit       audit.Log
 }

@@ -63,7 +63,7 @@ func From(err error) error {
 		return temporal.NewNonRetryableApplicationError(msg, TypeNotFound, nil)
 	case fault.Conflict:
 		return temporal.NewNonRetryableApplicationError(msg, TypeLedgerConflict, nil)
-	case fault.Forbidden:
+	case fault.Forbidden, fault.Unauthenticated:
 		if f.Code == "mode_violation" || f.Code == "test_mode_write" {
 			return temporal.NewNonRetryableApplicationError(msg, TypeModeViolation, nil)
 		}
