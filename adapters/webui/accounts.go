@@ -27,7 +27,7 @@ type accountRow struct {
 }
 
 func (s *Server) accounts(c echo.Context) error {
-	all, err := s.reconcile.Accounts(c.Request().Context())
+	all, err := s.reconcile.Accounts(c.Request().Context(), scopeOf(c))
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ type eventTotal struct {
 
 func (s *Server) events(c echo.Context) error {
 	ctx := c.Request().Context()
-	all, err := s.reconcile.Accounts(ctx)
+	all, err := s.reconcile.Accounts(ctx, scopeOf(c))
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (s *Server) events(c echo.Context) error {
 	if i < 0 {
 		return echo.NewHTTPError(http.StatusNotFound)
 	}
-	periods, err := s.reconcile.Periods(ctx)
+	periods, err := s.reconcile.Periods(ctx, scopeOf(c))
 	if err != nil {
 		return err
 	}
