@@ -70,7 +70,7 @@ func (s sessions) SessionsOf(ctx context.Context, userID string) ([]domain.Sessi
 }
 
 func (s sessions) InsertLink(ctx context.Context, hash []byte, userID string, created, expires time.Time) error {
-	return wrap(s.tx.WithContext(ctx).Exec("INSERT INTO sign_in_links (secret_hash, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)", hash, userID, created, expires).Error)
+	return wrap(s.tx.WithContext(ctx).Exec("INSERT INTO sign_in_links (user_id, secret_hash, created_at, expires_at) VALUES (?, ?, ?, ?)", userID, hash, created, expires).Error)
 }
 
 // UseLink is one statement, so that of two who use a link at once one gets in.
@@ -113,7 +113,7 @@ func (s locks) Lock(ctx context.Context, key []byte) (domain.Lockout, error) {
 		LastAt      time.Time
 		LockedUntil *time.Time
 	}
-	err := s.tx.WithContext(ctx).Exec("INSERT INTO sign_in_locks (key, failures, last_at) VALUES (?, 0, 'epoch') ON CONFLICT DO NOTHING", key).Error
+	err := s.tx.WithContext(ctx).Exec("INSERT INTO sign_in_locks (failures, last_at, key) VALUES (0, 'epoch', ?) ON CONFLICT DO NOTHING", key).Error
 	if err == nil {
 		err = s.tx.WithContext(ctx).Raw("SELECT failures, last_at, locked_until FROM sign_in_locks WHERE key = ? FOR UPDATE", key).Scan(&r).Error
 	}

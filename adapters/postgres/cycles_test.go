@@ -10,6 +10,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -56,7 +57,7 @@ func TestOnboardingStoresRoundTrip(t *testing.T) {
 		require.ErrorContains(t, err, "nobody")
 		return nil
 	}))
-	all, err := w.db.Connections(w.ctx)
+	all, err := w.db.Connections(w.ctx, access.Everything())
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	err = w.stores(func(st onboard.Stores) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/access"
@@ -159,7 +160,7 @@ func (s *Service) newProviderUser(ctx context.Context, st Stores, who Identity, 
 	}
 	name := who.Name
 	if name == "" {
-		name = who.Email
+		name, _, _ = strings.Cut(who.Email, "@")
 	}
 	u, err := s.makeUser(who.Email, name, roles, access.Everything())
 	if err != nil {

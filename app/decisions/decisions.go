@@ -95,6 +95,9 @@ func (s *Service) Append(ctx context.Context, by access.Principal, accountID str
 		return res, err
 	}
 	flush := func(last bool) error {
+		if len(batch) == 0 && (!last || res.Accepted == 0) {
+			return nil
+		}
 		n := 0
 		err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
 			n = 0

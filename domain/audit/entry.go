@@ -136,15 +136,21 @@ const (
 // secretRE is what Stripe's and our own secrets, and signed tokens, look like.
 var secretRE = regexp.MustCompile(`(?i)\b(?:[sr]k_(?:live|test|org)_|whsec_|lb_(?:live|test)_|sk-)[a-z0-9_]{4,}|\beyJ[a-zA-Z0-9_-]{8,}\.[a-zA-Z0-9_.-]+|\$argon2[a-z]{1,2}\$\S+|\b[a-z2-7]{52}\b`)
 
-const scrubbed = "[secret]"
+// emailRE is what an e-mail address looks like; those of people stay in their one table.
+var emailRE = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`)
+
+const (
+	scrubbed = "[secret]"
+	noEmail  = "[e-mail]"
+)
 
 // odd are characters that no table holds, or that programs write in several ways.
 var odd = strings.NewReplacer("\x00", "?", "\u2028", " ", "\u2029", " ")
 
-// scrub takes out what looks like a secret, and odd characters.
+// scrub takes out what looks like a secret or an e-mail address, and odd characters.
 func scrub(s string) string {
 	s = odd.Replace(strings.ToValidUTF8(s, "?"))
-	return secretRE.ReplaceAllString(s, scrubbed)
+	return emailRE.ReplaceAllString(secretRE.ReplaceAllString(s, scrubbed), noEmail)
 }
 
 func cut(s string, limit int) string {
