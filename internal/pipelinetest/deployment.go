@@ -18,12 +18,17 @@ import (
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
+	"github.com/liftbill/liftbill/adapters/system"
+	"github.com/liftbill/liftbill/app/access"
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/idempotency"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	domain "github.com/liftbill/liftbill/domain/access"
 )
 
 // Deployment is the whole program in one process: the real use cases on the real
@@ -61,6 +66,11 @@ func NewDeployment(t testing.TB, start time.Time) *Deployment {
 func (d *Deployment) services() httpapi.Services {
 	inbox := d.DB.NewInbox(d.Box)
 	return httpapi.Services{
+		Access: openDoor{&access.Service{
+			Work: d.DB.Access(), Credentials: d.DB.Credentials(), Places: d.DB.Places(), Entropy: system.Entropy{}, Clock: d.Clock, Box: d.Box,
+		}},
+		Audit:       &audit.Service{Reader: d.DB.AuditReader()},
+		Idempotency: &idempotency.Service{Store: d.DB.IdempotencyKeys(), Box: d.Box, Clock: d.Clock},
 		Onboard: &onboard.Service{
 			Work: d.DB.Onboarding(), Prober: stripeapi.NewProber(d.stripe), Registrar: stripeapi.NewRegistrar(d.stripe),
 			Box: d.Box, Clock: d.Clock, PublicURL: d.URL,
@@ -69,6 +79,17 @@ func (d *Deployment) services() httpapi.Services {
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
 		Reconcile: d.Reconcile(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
+}
+
+// openDoor takes every token for an operator's, of both environments: what callers may
+// do is tested elsewhere.
+type openDoor struct{ *access.Service }
+
+// AuthenticateToken lets everybody in who sends one.
+func (openDoor) AuthenticateToken(_ context.Context, _, requestID string) (access.Caller, error) {
+	p := domain.Operator("pipeline")
+	p.RequestID = requestID
+	return access.Caller{Principal: p}, nil
 }
 
 // Reconcile answers finance's questions.
@@ -125,6 +146,7 @@ func (d *Deployment) call(t testing.TB, method, path string, body io.Reader, kin
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, d.URL+path, body)
 	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer pipeline")
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
 	}
