@@ -67,6 +67,7 @@ func TestReferencePage(t *testing.T) {
 	for path := range spec["paths"].(map[string]any) {
 		require.Contains(t, page, path)
 	}
+	require.Contains(t, page, "finance, admin", "it says who may")
 	for name := range spec["components"].(map[string]any)["schemas"].(map[string]any) {
 		require.Contains(t, page, `id="schema-`+name+`"`)
 	}

@@ -34,7 +34,7 @@ func (s sessions) Session(ctx context.Context, hash []byte) (domain.Session, dom
 	if err := s.tx.WithContext(ctx).Take(&r, "secret_hash = ?", hash).Error; err != nil {
 		return domain.Session{}, domain.UserAccount{}, wrap(err)
 	}
-	u, err := users{s.tx}.User(ctx, r.UserID)
+	u, err := users(s).User(ctx, r.UserID)
 	return r.domain(), u, err
 }
 

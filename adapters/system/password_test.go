@@ -79,5 +79,6 @@ func TestPasswordsWaitTheirTurn(t *testing.T) {
 	}
 	require.Positive(t, refused)
 	require.Len(t, system.Entropy{}.Bytes(40), 40)
-	require.NotEqual(t, system.Entropy{}.Bytes(32), system.Entropy{}.Bytes(32))
+	first := system.Entropy{}.Bytes(32)
+	require.NotEqual(t, first, system.Entropy{}.Bytes(32))
 }

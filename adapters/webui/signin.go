@@ -183,7 +183,7 @@ func (s *Server) enter(c echo.Context, in app.SignedIn, next string) error {
 // setCookie sets one that lives for some seconds, for the browser's session when that
 // is 0, and removes it when that is negative.
 func (s *Server) setCookie(c echo.Context, name, value string, seconds int) {
-	c.SetCookie(&http.Cookie{
+	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure wherever there is TLS; without it the server is on loopback
 		Name: name, Value: value, Path: "/", HttpOnly: true, Secure: s.options.TLS, SameSite: http.SameSiteLaxMode, MaxAge: seconds,
 	})
 }

@@ -110,7 +110,7 @@ func posted(c echo.Context) url.Values {
 	if c.Request().ParseForm() != nil {
 		return nil // the guard has parsed it, and refused what it could not
 	}
-	return c.Request().PostForm
+	return c.Request().PostForm //nolint:forbidigo // the field of a request, not the function
 }
 
 // listed splits a field of identifiers that a person typed.

@@ -300,7 +300,7 @@ func isDone(c <-chan struct{}) bool {
 }
 
 func (s *stack) writeState() error {
-	raw, err := json.MarshalIndent(stackState{
+	raw, err := json.MarshalIndent(stackState{ //nolint:gosec // the demo's own throw-away keys, in a file for its user only
 		API: s.api, Temporal: s.tmprl.Address, Console: s.tmprl.UIURL, Stripe: s.stripe, Database: demoDatabase,
 		ServePID: s.serve.Pid(), WorkerPID: s.worker.Pid(), StripePID: s.fake.Pid(),
 		Tokens: map[string]string{"live": s.keys.tokens[account.Live], "test": s.keys.tokens[account.Test]}, Email: demoEmail, Password: s.keys.password,

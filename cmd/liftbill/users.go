@@ -81,7 +81,7 @@ func required(cmd *cobra.Command, names ...string) {
 // askPassword asks twice on a terminal, and reads one line of anything else.
 func askPassword(cmd *cobra.Command) (string, error) {
 	in, ok := cmd.InOrStdin().(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) { //nolint:gosec // a file descriptor is small
+	if !ok || !term.IsTerminal(int(in.Fd())) {
 		line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
@@ -91,7 +91,7 @@ func askPassword(cmd *cobra.Command) (string, error) {
 	var texts [2]string
 	for i, prompt := range []string{"Password: ", "Once more: "} {
 		fmt.Fprint(cmd.ErrOrStderr(), prompt)
-		raw, err := term.ReadPassword(int(in.Fd())) //nolint:gosec // a file descriptor is small
+		raw, err := term.ReadPassword(int(in.Fd()))
 		fmt.Fprintln(cmd.ErrOrStderr())
 		if err != nil {
 			return "", err
