@@ -174,10 +174,12 @@ func TestEdgeBehindTLS(t *testing.T) {
 	r.Host = "billing.example.com"
 	w, _ = serve(t, e, r)
 	require.Equal(t, http.StatusSeeOther, w.Code, "a cookie that any page of the domain could set is not taken")
-	r = request(http.MethodGet, "/healthz", "")
-	r.Host = "evil.example"
-	w, _ = serve(t, e, r)
-	require.Equal(t, http.StatusMisdirectedRequest, w.Code)
+	for path, status := range map[string]int{"/v1/me": http.StatusMisdirectedRequest, "/docs/api": http.StatusMisdirectedRequest, "/healthz": 200} {
+		r = request(http.MethodGet, path, "")
+		r.Host = "10.0.0.7:8443"
+		w, _ = serve(t, e, r)
+		require.Equal(t, status, w.Code, path)
+	}
 
 	r = withSession(request(http.MethodGet, "/cycles", ""), "liftbill_session")
 	r.Header.Set("X-Forwarded-For", "6.6.6.6")

@@ -83,10 +83,10 @@ type groupView struct {
 type operationView struct {
 	ID, Method, Path, Summary, Description string
 	// Who may call it, by the permission table.
-	Who string
-	Parameters                             []fieldView
-	Body                                   *bodyView
-	Answers                                []bodyView
+	Who        string
+	Parameters []fieldView
+	Body       *bodyView
+	Answers    []bodyView
 }
 
 type bodyView struct {

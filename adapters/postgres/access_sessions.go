@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/hex"
 	"time"
 
 	"gorm.io/gorm"
@@ -106,17 +107,19 @@ func (s sessions) Sweep(ctx context.Context, before time.Time) error {
 
 type locks struct{ tx *gorm.DB }
 
-// Lock makes the row when there is none, so that there is one to wait for.
+// Lock takes an advisory lock: a row that is deleted when all is forgotten is nothing to
+// wait for.
 func (s locks) Lock(ctx context.Context, key []byte) (domain.Lockout, error) {
+	tx := s.tx.WithContext(ctx)
+	if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtextextended('sign-in ' || ?, 0))", hex.EncodeToString(key)).Error; err != nil {
+		return domain.Lockout{}, wrap(err)
+	}
 	var r struct {
 		Failures    int
 		LastAt      time.Time
 		LockedUntil *time.Time
 	}
-	err := s.tx.WithContext(ctx).Exec("INSERT INTO sign_in_locks (failures, last_at, key) VALUES (0, 'epoch', ?) ON CONFLICT DO NOTHING", key).Error
-	if err == nil {
-		err = s.tx.WithContext(ctx).Raw("SELECT failures, last_at, locked_until FROM sign_in_locks WHERE key = ? FOR UPDATE", key).Scan(&r).Error
-	}
+	err := tx.Raw("SELECT failures, last_at, locked_until FROM sign_in_locks WHERE key = ?", key).Scan(&r).Error
 	return domain.Lockout{Failures: r.Failures, LastAt: r.LastAt.UTC(), Until: instant(r.LockedUntil)}, wrap(err)
 }
 
@@ -124,7 +127,9 @@ func (s locks) SaveLock(ctx context.Context, key []byte, l domain.Lockout) error
 	if l.Failures == 0 {
 		return wrap(s.tx.WithContext(ctx).Exec("DELETE FROM sign_in_locks WHERE key = ?", key).Error)
 	}
-	return wrap(s.tx.WithContext(ctx).Exec("UPDATE sign_in_locks SET failures = ?, last_at = ?, locked_until = ? WHERE key = ?", l.Failures, l.LastAt, moment(l.Until), key).Error)
+	return wrap(s.tx.WithContext(ctx).Exec(`INSERT INTO sign_in_locks (failures, last_at, locked_until, key) VALUES (?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, last_at = excluded.last_at, locked_until = excluded.locked_until`,
+		l.Failures, l.LastAt, moment(l.Until), key).Error)
 }
 
 var (

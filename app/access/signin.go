@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"time"
 
+	trail "github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -155,6 +156,8 @@ func (s *Service) open(ctx context.Context, b Browser, how string, identify func
 	}
 	now := s.Clock.Now()
 	err = s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		later := &lateLog{Log: st.Audit}
+		st.Audit = later
 		var err error
 		if out.User, err = identify(ctx, st); err != nil {
 			return err
@@ -175,12 +178,35 @@ func (s *Service) open(ctx context.Context, b Browser, how string, identify func
 		}
 		by := out.User.Principal()
 		by.RequestID = b.RequestID
-		return st.Audit.Append(ctx, audit.New(by, now, audit.SignedIn, "user", out.User.ID).Because(how))
+		return later.write(ctx, audit.New(by, now, audit.SignedIn, "user", out.User.ID).Because(how))
 	})
 	if err != nil {
 		return SignedIn{}, err
 	}
 	return out, nil
+}
+
+// lateLog keeps entries until the end of a transaction: the chain is locked after
+// everything else, by everybody, so that nobody who holds it waits for a row of somebody
+// who waits for it.
+type lateLog struct {
+	trail.Log
+	entries []audit.Entry
+}
+
+// Append keeps the entry.
+func (l *lateLog) Append(_ context.Context, e audit.Entry) error {
+	l.entries = append(l.entries, e)
+	return nil
+}
+
+func (l *lateLog) write(ctx context.Context, last audit.Entry) error {
+	for _, e := range append(l.entries, last) {
+		if err := l.Log.Append(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forgive takes an attempt back from the client and forgets those of the address. The

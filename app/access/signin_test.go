@@ -256,3 +256,44 @@ func TestSetPassword(t *testing.T) {
 	require.Len(t, w.audited(audit.PasswordChanged), 2)
 	w.sound(password, next)
 }
+
+// People of one office who sign in, change passwords and come by links at once wait for
+// one another and get in: locks are taken in one order.
+func TestManyAtOnceFromOneClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const people = 4
+	var wg sync.WaitGroup
+	errs := make(chan error, 3*people)
+	for i := range people {
+		email := string(rune('a'+i)) + "@example.com"
+		u := w.user(email, "viewer")
+		w.exec("UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE email = 'ada@example.com') WHERE id = $1", u.ID)
+		link, _, err := w.svc.CreateLink(w.ctx, w.admin, u.ID, 0)
+		require.NoError(t, err)
+		byLink := w.user("l"+email, "viewer")
+		fresh, _, err := w.svc.CreateLink(w.ctx, w.admin, byLink.ID, 0)
+		require.NoError(t, err)
+		in, err := w.svc.SignInWithLink(w.ctx, link.Reveal(), w.browser())
+		require.NoError(t, err)
+		caller := w.caller(in)
+		wg.Go(func() {
+			_, err := w.svc.SetPassword(w.ctx, caller, "", "another sentence of some length", w.browser())
+			errs <- err
+		})
+		wg.Go(func() {
+			_, err := w.svc.SignInWithLink(w.ctx, fresh.Reveal(), w.browser())
+			errs <- err
+		})
+		wg.Go(func() {
+			_, err := w.svc.SignIn(w.ctx, "ada@example.com", password, w.browser())
+			errs <- err
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	w.sound(password)
+}
