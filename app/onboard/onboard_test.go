@@ -19,6 +19,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/adapters/system"
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/access"
@@ -45,6 +46,7 @@ type world struct {
 	svc   *onboard.Service
 	fake  *stripefake.Server
 	payer string
+	log   audit.Reader
 }
 
 func newWorld(t *testing.T) *world {
@@ -79,7 +81,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	box, err := system.NewSecretBox(bytes.Repeat([]byte{5}, system.KeyBytes))
 	require.NoError(t, err)
-	return &world{ctx: ctx, fake: fake, payer: payer.ID, svc: &onboard.Service{
+	return &world{ctx: ctx, fake: fake, payer: payer.ID, log: db.AuditReader(), svc: &onboard.Service{
 		Work: db.Onboarding(), Prober: stripeapi.NewProber(client), Registrar: stripeapi.NewRegistrar(client), Box: box, Clock: clock.Fixed(now), PublicURL: "http://127.0.0.1:1/",
 	}}
 }
