@@ -118,6 +118,8 @@ func (s *Server) authenticated(c echo.Context, rule domain.Rule, blank access.Ca
 	}
 	if !rule.Page {
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer realm="liftbill"`)
+		s.log.LogAttrs(r.Context(), slog.LevelInfo, "a caller is not known", slog.String("request_id", blank.RequestID),
+			slog.String("client", blank.Client), slog.String("code", fault.CodeOf(err)))
 	}
 	return caller, err
 }

@@ -34,6 +34,7 @@ type door struct {
 	changed app.UserChange
 	token   app.TokenInput
 	asked   audit.Filter
+	before  trail.Facts
 }
 
 const (
@@ -118,7 +119,7 @@ func (d *door) RevokeToken(context.Context, access.Principal, string) (access.AP
 func (d *door) Entries(_ context.Context, f audit.Filter) (audit.Page, error) {
 	d.asked = f
 	row, err := trail.Append(trail.Origin(trail.LiveChain), trail.New(access.Operator("root"), now, trail.ContractCreated, "contract", "c<1>").In("acme", account.Live).
-		Changed(nil, trail.Facts{"hash": "5f0c"}))
+		Changed(d.before, trail.Facts{"hash": "5f0c"}))
 	return audit.Page{Items: []trail.Row{row}, NextCursor: "n"}, err
 }
 
@@ -304,7 +305,9 @@ func TestAuditPage(t *testing.T) {
 	require.True(t, d.asked.Scope.Whole())
 	row := p.row(t, "contract.created")
 	require.Contains(t, row[3], "contract c<1>")
-	require.Contains(t, row[4], `{"hash":"5f0c"}`)
+	require.Equal(t, "hash 5f0c", row[4], "what is new is listed")
 	require.Contains(t, p.links, "/audit?action=contract.created&cursor=n&environment=live&from=2026-10-01&to=2026-10-31")
+	d.before = trail.Facts{"hash": "5f0b", "same": "x"}
+	require.Equal(t, "hash 5f0b → 5f0c same x →", open(t, e, "/audit").row(t, "contract.created")[4], "of a change, what differs")
 	require.Equal(t, 400, open(t, e, "/audit?from=yesterday").status)
 }
