@@ -86,6 +86,6 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 	names := envPattern.FindAllStringSubmatch(string(config), -1)
 	require.NotEmpty(t, names)
 	for _, m := range names {
-		require.True(t, strings.Contains(string(readme)+string(access), "| `"+m[1]+"`"), "neither README.md nor docs/access.md documents %s", m[1])
+		require.Contains(t, string(readme)+string(access), "| `"+m[1]+"`", "neither README.md nor docs/access.md documents %s", m[1])
 	}
 }
