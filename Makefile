@@ -11,6 +11,9 @@ MAKEFLAGS     += --no-print-directory
 DEMO_FLAGS ?=
 # Where shared test vectors lie, for `make cases`.
 CASES ?= ../shared/cases
+# Time per fuzz target, and which of them, for `make fuzz`.
+FUZZTIME ?= 10m
+FUZZ ?= .
 # Extra flags of `go test`, for instance: make test TEST_FLAGS='-run TestMRR -v'
 TEST_FLAGS ?=
 
@@ -76,6 +79,14 @@ test-race: go cc ## The same under the race detector
 test-e2e: build ## The tests that need the real Temporal server, a browser or the whole demo
 	scripts/test-tagged.sh e2e -count=1 -timeout 25m -p 1 $(TEST_FLAGS)
 	cd cmd/temporaldev && go vet ./... && go test ./...
+
+.PHONY: arm64
+arm64: go ## Compare bits with arm64, emulated by qemu-user (CASES adds the golden case when the folder is there)
+	LIFTBILL_CASES="$(wildcard $(abspath $(CASES)))" scripts/arm64.sh
+
+.PHONY: fuzz
+fuzz: go ## Fuzz every target for FUZZTIME each (10m); FUZZ=regex chooses some
+	FUZZTIME="$(FUZZTIME)" scripts/fuzz.sh "$(FUZZ)"
 
 .PHONY: simulate
 simulate: go ## Count in simulated worlds how often estimate and bill are wrong; rewrites docs/validation.md

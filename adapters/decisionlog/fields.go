@@ -22,6 +22,7 @@ var fields = map[string]func(d *decision.Decision, name string, value []byte) er
 	"baseline_action":     text(func(d *decision.Decision) *string { return &d.BaselineAction }),
 	"arm":                 text(func(d *decision.Decision) *string { return (*string)(&d.Arm) }),
 	"arm_salt_commitment": text(func(d *decision.Decision) *string { return &d.SaltCommitment }),
+	"plan_hash":           text(func(d *decision.Decision) *string { return &d.PlanHash }),
 	"sdk_version":         text(func(d *decision.Decision) *string { return &d.SDKVersion }),
 	"surface":             text(func(d *decision.Decision) *string { return &d.Surface }),
 	"ts":                  setTime,
@@ -33,7 +34,7 @@ var fields = map[string]func(d *decision.Decision, name string, value []byte) er
 }
 
 // optional fields may be left out.
-var optional = map[string]bool{"features": true, "arm_salt_commitment": true, "sdk_version": true, "seq_no": true, "surface": true}
+var optional = map[string]bool{"features": true, "arm_salt_commitment": true, "plan_hash": true, "sdk_version": true, "seq_no": true, "surface": true}
 
 // names is every field in alphabetical order, so that the first complaint about a
 // line is always the same one.

@@ -72,34 +72,49 @@ func readLine(in *bufio.Reader) (line []byte, tooLong bool, err error) {
 	return line, len(line) > MaxLine, err
 }
 
+// parseLine reads a line. Beside the first thing that is wrong it returns which decision
+// it was, where that can be read: one without its propensities is known to be missing.
 func parseLine(line []byte) (decision.Decision, error) {
 	var d decision.Decision
 	if !utf8.Valid(line) {
 		return d, fault.New(fault.Invalid, "utf8_malformed", "the line is not UTF-8").Fix("Write the log in UTF-8")
 	}
 	seen := make(map[string]bool, len(fields))
+	var wrong error
 	err := eachMember(line, func(name string, value []byte) error {
-		set, known := fields[name]
-		if !known {
-			return unknownField(name)
+		if err := member(&d, seen, name, value); err != nil && wrong == nil {
+			wrong = err
 		}
-		if seen[name] {
-			return fault.InvalidField(name, "field_repeated", "the field appears twice").Fix("Write each field once")
-		}
-		seen[name] = true
-		if string(value) == "null" {
-			seen[name] = optional[name] // null is the same as leaving the field out
-			return nil
-		}
-		return set(&d, name, value)
+		return nil
 	})
 	if err != nil {
 		return decision.Decision{}, err
 	}
+	who := decision.Decision{ID: d.ID, UnitID: d.UnitID, At: d.At}
+	if wrong != nil {
+		return who, wrong
+	}
 	for _, name := range names {
 		if !seen[name] && !optional[name] {
-			return decision.Decision{}, fault.InvalidField(name, "field_missing", "the field is missing").Fix("Log it for every decision")
+			return who, fault.InvalidField(name, "field_missing", "the field is missing").Fix("Log it for every decision")
 		}
 	}
 	return d, nil
+}
+
+// member reads one field of a line.
+func member(d *decision.Decision, seen map[string]bool, name string, value []byte) error {
+	set, known := fields[name]
+	if !known {
+		return unknownField(name)
+	}
+	if seen[name] {
+		return fault.InvalidField(name, "field_repeated", "the field appears twice").Fix("Write each field once")
+	}
+	seen[name] = true
+	if string(value) == "null" {
+		seen[name] = optional[name] // null is the same as leaving the field out
+		return nil
+	}
+	return set(d, name, value)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/money"
 )
 
@@ -54,6 +55,9 @@ func toOverview(o reconcile.Overview) AccountOverview {
 	if o.LastEventAt != nil {
 		out.LastEventAt = *o.LastEventAt
 	}
+	if risk, err := lift.KnownRisk(o.Rule()); err == nil { // no contract has no rule
+		out.Basis, out.Settlement, out.KnownRisk = string(risk.Rule.Basis), string(risk.Rule.Settlement), toKnownRisk(risk)
+	}
 	return out
 }
 
@@ -70,6 +74,7 @@ func toRewardEvent(e reconcile.RewardEvent) RewardEvent {
 		ConnectionID: e.ConnectionID, FactKey: e.FactKey, Kind: e.Kind, IsReward: e.IsReward,
 		CustomerID: e.CustomerID, UserID: e.UserID, SubscriptionID: e.SubscriptionID, InvoiceID: e.InvoiceID, ChargeID: e.ChargeID,
 		Amount: toOptional(e.AmountMinor, e.Currency), EffectiveAt: e.EffectiveAt, EventID: e.EventID, OwnInvoice: e.OwnInvoice,
+		Historic: e.Historic, Inferred: e.Inferred,
 	}
 }
 

@@ -26,13 +26,19 @@ func toInvoice(c reconcile.CycleSummary) Invoice {
 
 func toTieOut(t reconcile.TieOut) TieOut {
 	out := TieOut{
-		Cycle: toCycle(t.CycleSummary), ContractID: t.ContractID, ContractHash: t.ContractHash, Share: t.Share,
+		Cycle: toCycle(t.CycleSummary), ContractID: t.ContractID, ContractHash: t.ContractHash, Share: t.Share, Terms: append([]string{}, t.Terms...), Phase: t.Phase,
 		PlanID: t.PlanID, PlanHash: t.PlanHash, Watermark: t.Watermark, InputDigest: t.InputDigest,
 		PaidRevenue: toMoney(t.PaidRevenueMinor, t.Currency), StripeNet: toOptional(t.StripeNetMinor, t.Currency),
 		Buckets: convertAll(t.Buckets, func(b reconcile.BucketSum) Bucket {
 			return Bucket{Bucket: b.Bucket, SnapshotID: b.SnapshotID, Amount: toMoney(b.AmountMinor, b.Currency), Events: b.Events}
 		}),
 		Lines: convertAll(t.Lines, func(l reconcile.Line) Line { return toLine(l, t.Currency) }),
+		Charges: convertAll(t.Charges, func(c reconcile.Charge) Charge {
+			return Charge{
+				Line: c.Line, Kind: c.Kind, Description: c.Description, Amount: toMoney(c.AmountMinor, t.Currency), Invoiced: toMoney(c.BilledMinor, t.Currency),
+				SnapshotID: c.SnapshotID, Quantity: c.Quantity, Origin: c.Origin, StripeLineID: c.StripeLineID, StripeAmount: toOptional(c.StripeMinor, t.Currency),
+			}
+		}),
 		Steps: convertAll(t.Steps, func(s reconcile.Step) Step {
 			return Step{Number: s.Number, Name: s.Name, SnapshotID: s.SnapshotID, Formula: s.Formula, Inputs: s.Inputs, Result: s.Result}
 		}),
@@ -54,7 +60,8 @@ func toLine(l reconcile.Line, currency string) Line {
 		HeadlineCode: l.HeadlineCode, Explanation: l.Explanation, Units: l.Units, HoldoutUnits: l.HoldoutUnits,
 		Observed: toMoney(l.ObservedMinor, currency), Measured: toMoney(l.MeasuredMinor, currency), Bound: toMoney(l.BoundMinor, currency),
 		HighWaterFrom: toMoney(l.HighWaterFrom, currency), HighWaterTo: toMoney(l.HighWaterTo, currency),
-		Base: toMoney(l.BaseMinor, currency), Deferred: toMoney(l.DeferredMinor, currency), Fee: toMoney(l.FeeMinor, currency),
+		Base: toMoney(l.BaseMinor, currency), Deferred: toMoney(l.DeferredMinor, currency), Waived: toMoney(l.WaivedMinor, currency),
+		Fee: toMoney(l.FeeMinor, currency), Invoiced: toMoney(l.BilledMinor, currency),
 		StripeLineID: l.StripeLineID, StripeAmount: toOptional(l.StripeMinor, currency),
 	}
 }

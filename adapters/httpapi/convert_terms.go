@@ -11,9 +11,10 @@ import (
 
 // termsOf puts the default in the place of every term that was left out.
 func termsOf(in ContractCreate) billing.Terms {
-	t := billing.DefaultTerms()
+	t := pricingOf(billing.DefaultTerms(), in)
 	t.Share = cmp.Or(in.Share, t.Share)
 	t.Basis = cmp.Or(lift.Basis(in.Basis), t.Basis)
+	t.Settlement = lift.Settlement(in.Settlement)
 	t.Currency = cmp.Or(money.Currency(in.Currency), t.Currency)
 	t.TimeZone = cmp.Or(in.TimeZone, t.TimeZone)
 	t.Rounding = cmp.Or(money.Rounding(in.Rounding), t.Rounding)
@@ -34,17 +35,6 @@ func termsOf(in ContractCreate) billing.Terms {
 	return t
 }
 
-func toContract(c billing.Contract) Contract {
-	t := c.Terms
-	return Contract{
-		ID: c.ID, AccountID: c.AccountID, Environment: Environment(c.Environment), Version: c.Version,
-		Share: t.Share, Basis: string(t.Basis), PortfolioCap: t.Capped(), Currency: string(t.Currency), TimeZone: t.TimeZone,
-		CloseLagDays: t.CloseLagDays, CollectionMethod: string(t.CollectionMethod), DaysUntilDue: t.DaysUntilDue,
-		Rounding: string(t.Rounding), FirstPeriod: t.FirstPeriod, PoNumber: t.PONumber,
-		CaseIdsInMetadata: t.CaseIDsInMetadata != nil && *t.CaseIDsInMetadata, Hash: c.Hash, CreatedAt: c.CreatedAt,
-	}
-}
-
 // planOf writes every default out, so that the sealed text says everything. The
 // salt's commitment is added by the use case, which alone sees the salt.
 func planOf(in PlanCreate) (lift.Plan, error) {
@@ -58,7 +48,8 @@ func planOf(in PlanCreate) (lift.Plan, error) {
 	}
 	return lift.Plan{
 		Version: cmp.Or(in.Version, 1), FirstPeriod: in.FirstPeriod, Currency: currency,
-		Unit: in.Unit, Baseline: in.Baseline, HoldoutProbability: in.HoldoutProbability,
+		Unit: in.Unit, Randomisation: cmp.Or(lift.Randomisation(in.Randomisation), lift.RandomisedHoldout),
+		Baseline: in.Baseline, HoldoutProbability: in.HoldoutProbability, Settlement: lift.Settlement(in.Settlement),
 		Reward:          lift.Reward{SubscriptionOnly: in.SubscriptionOnly, CapMinor: in.CapMinor},
 		AttributionDays: cmp.Or(in.AttributionDays, lift.DefaultAttributionDays), Features: append([]string{}, in.Features...),
 		EstimatorID: ope.EstimatorID, Folds: cmp.Or(in.Folds, lift.DefaultFolds), Lambda: cmp.Or(in.Lambda, lift.DefaultLambda),
@@ -75,6 +66,7 @@ func thresholdsOf(in Thresholds) lift.Thresholds {
 		SRMZ:                   cmp.Or(in.SrmZ, d.SRMZ),
 		CalibrationZ:           cmp.Or(in.CalibrationZ, d.CalibrationZ),
 		PlaceboZ:               cmp.Or(in.PlaceboZ, d.PlaceboZ),
+		ChiSquareZ:             cmp.Or(in.ChiSquareZ, d.ChiSquareZ),
 		SourceLagHours:         cmp.Or(in.SourceLagHours, d.SourceLagHours),
 		UnmappedShare:          cmp.Or(in.UnmappedShare, d.UnmappedShare),
 		MinUnits:               cmp.Or(in.MinUnits, d.MinUnits),

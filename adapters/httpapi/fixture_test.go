@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -31,6 +32,8 @@ var at = time.Date(2026, 11, 4, 9, 0, 0, 0, time.UTC)
 type fakes struct {
 	connect     func(onboard.ConnectionInput) (account.Connection, bool, error)
 	contract    func(billing.Terms) (billing.Contract, bool, error)
+	amend       func(string, billing.Terms) (billing.Contract, bool, error)
+	versions    billing.Versions
 	seal        func(onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	snapshot    func(onboard.SnapshotInput) (onboard.Snapshot, bool, error)
 	receive     func(context.Context, ingest.Delivery) (ingest.Receipt, error)
@@ -42,6 +45,17 @@ type fakes struct {
 	accounts    []reconcile.Overview
 	connections []account.Connection
 	ready       error
+	status      func(string) (sourcesync.Status, error)
+	configure   func(sourcesync.Change) error
+	backfill    func(time.Time) (sourcesync.Backfill, bool, error)
+}
+
+func (f *fakes) Status(_ context.Context, id string) (sourcesync.Status, error) { return f.status(id) }
+func (f *fakes) Configure(_ context.Context, _ domain.Principal, _ string, c sourcesync.Change) (sourcesync.Connection, error) {
+	return sourcesync.Connection{}, f.configure(c)
+}
+func (f *fakes) RequestBackfill(_ context.Context, _ domain.Principal, _ string, start time.Time) (sourcesync.Backfill, bool, error) {
+	return f.backfill(start)
 }
 
 func (f *fakes) Connect(_ context.Context, _ domain.Principal, in onboard.ConnectionInput) (account.Connection, bool, error) {
@@ -56,6 +70,12 @@ func (f *fakes) CreateAccount(_ context.Context, _ domain.Principal, in onboard.
 }
 func (f *fakes) CreateContract(_ context.Context, _ domain.Principal, _, _ string, t billing.Terms) (billing.Contract, bool, error) {
 	return f.contract(t)
+}
+func (f *fakes) AmendContract(_ context.Context, _ domain.Principal, _, id string, t billing.Terms) (billing.Contract, bool, error) {
+	return f.amend(id, t)
+}
+func (f *fakes) ContractVersions(context.Context, string) (billing.Versions, error) {
+	return f.versions, nil
 }
 func (f *fakes) SealPlan(_ context.Context, _ domain.Principal, _ string, in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
 	return f.seal(in)
@@ -113,7 +133,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, ParseDecisions: lines,
+		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Sources: f, ParseDecisions: lines,
 		Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

@@ -9,6 +9,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // ListConnections lists connections by ID.
@@ -92,13 +93,68 @@ func (s *Server) CreateAccount(ctx context.Context, r CreateAccountRequestObject
 // CreateContract agrees on the terms of an account.
 func (s *Server) CreateContract(ctx context.Context, r CreateContractRequestObject) (CreateContractResponseObject, error) {
 	c, created, err := s.Onboard.CreateContract(ctx, access.From(ctx).Principal, r.Account, r.Body.ID, termsOf(*r.Body))
+	if err != nil {
+		return nil, err
+	}
+	out, err := toContract(c)
 	switch {
 	case err != nil:
 		return nil, err
 	case created:
-		return CreateContract201JSONResponse(toContract(c)), nil
+		return CreateContract201JSONResponse(out), nil
 	}
-	return CreateContract200JSONResponse(toContract(c)), nil
+	return CreateContract200JSONResponse(out), nil
+}
+
+// ListContractVersions lists the versions of an account's contract.
+func (s *Server) ListContractVersions(ctx context.Context, r ListContractVersionsRequestObject) (ListContractVersionsResponseObject, error) {
+	all, err := s.Onboard.ContractVersions(ctx, r.Account)
+	if err != nil {
+		return nil, err
+	}
+	items, err := toVersions(all)
+	return ListContractVersions200JSONResponse{Items: items}, err
+}
+
+// AmendContract agrees on a new version.
+func (s *Server) AmendContract(ctx context.Context, r AmendContractRequestObject) (AmendContractResponseObject, error) {
+	terms, err := amendmentOf(*r.Body)
+	if err != nil {
+		return nil, err
+	}
+	c, created, err := s.Onboard.AmendContract(ctx, access.From(ctx).Principal, r.Account, r.Body.ID, terms)
+	if err != nil {
+		return nil, err
+	}
+	out, err := toContract(c)
+	switch {
+	case err != nil:
+		return nil, err
+	case created:
+		return AmendContract201JSONResponse(out), nil
+	}
+	return AmendContract200JSONResponse(out), nil
+}
+
+// EffectiveContract is the version that holds in a month.
+func (s *Server) EffectiveContract(ctx context.Context, r EffectiveContractRequestObject) (EffectiveContractResponseObject, error) {
+	m, err := period.Parse(r.Params.Period)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.Onboard.ContractVersions(ctx, r.Account)
+	if err != nil {
+		return nil, err
+	}
+	c, err := all.At(m)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := toVersions(all)
+	if err != nil {
+		return nil, err
+	}
+	return EffectiveContract200JSONResponse(shown[c.Version-1]), nil
 }
 
 // SealPlan seals a measurement plan.

@@ -17,6 +17,45 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for BackfillKind.
+const (
+	Gap       BackfillKind = "gap"
+	Requested BackfillKind = "requested"
+)
+
+// Valid indicates whether the value is a known member of the BackfillKind enum.
+func (e BackfillKind) Valid() bool {
+	switch e {
+	case Gap:
+		return true
+	case Requested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackfillState.
+const (
+	Done    BackfillState = "done"
+	Failed  BackfillState = "failed"
+	Running BackfillState = "running"
+)
+
+// Valid indicates whether the value is a known member of the BackfillState enum.
+func (e BackfillState) Valid() bool {
+	switch e {
+	case Done:
+		return true
+	case Failed:
+		return true
+	case Running:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Environment.
 const (
 	Live Environment = "live"
@@ -29,6 +68,75 @@ func (e Environment) Valid() bool {
 	case Live:
 		return true
 	case Test:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SourceSyncPull.
+const (
+	Always SourceSyncPull = "always"
+	Auto   SourceSyncPull = "auto"
+)
+
+// Valid indicates whether the value is a known member of the SourceSyncPull enum.
+func (e SourceSyncPull) Valid() bool {
+	switch e {
+	case Always:
+		return true
+	case Auto:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SourceSyncState.
+const (
+	Failing SourceSyncState = "failing"
+	Off     SourceSyncState = "off"
+	Ok      SourceSyncState = "ok"
+	Paused  SourceSyncState = "paused"
+	Waiting SourceSyncState = "waiting"
+	Warning SourceSyncState = "warning"
+)
+
+// Valid indicates whether the value is a known member of the SourceSyncState enum.
+func (e SourceSyncState) Valid() bool {
+	switch e {
+	case Failing:
+		return true
+	case Off:
+		return true
+	case Ok:
+		return true
+	case Paused:
+		return true
+	case Waiting:
+		return true
+	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SyncRunTask.
+const (
+	DailyCheck  SyncRunTask = "daily_check"
+	HourlyCheck SyncRunTask = "hourly_check"
+	Pull        SyncRunTask = "pull"
+)
+
+// Valid indicates whether the value is a known member of the SyncRunTask enum.
+func (e SyncRunTask) Valid() bool {
+	switch e {
+	case DailyCheck:
+		return true
+	case HourlyCheck:
+		return true
+	case Pull:
 		return true
 	default:
 		return false
@@ -73,6 +181,8 @@ type AccountList struct {
 
 // AccountOverview defines model for AccountOverview.
 type AccountOverview struct {
+	// Basis What the contract bills.
+	Basis      string `json:"basis,omitempty,omitzero"`
 	ContractID string `json:"contract_id,omitempty,omitzero"`
 
 	// DeadEvents Stored and not understood.
@@ -83,13 +193,21 @@ type AccountOverview struct {
 	Environment      Environment `json:"environment"`
 	ID               string      `json:"id"`
 	IssuerConnection string      `json:"issuer_connection,omitempty,omitzero"`
-	LastEventAt      time.Time   `json:"last_event_at,omitempty,omitzero"`
-	Name             string      `json:"name"`
-	PayerCustomer    string      `json:"payer_customer,omitempty,omitzero"`
+
+	// KnownRisk What is known of the rule's overbilling before anything was measured: simulated
+	// contract years with one billable snapshot, in percent (docs/validation.md). `sticky`
+	// where the same subscribers pay again, `fresh` where every month has new ones.
+	KnownRisk     KnownRisk `json:"known_risk,omitempty,omitzero"`
+	LastEventAt   time.Time `json:"last_event_at,omitempty,omitzero"`
+	Name          string    `json:"name"`
+	PayerCustomer string    `json:"payer_customer,omitempty,omitzero"`
 
 	// PendingEvents Waiting for the classifier.
-	PendingEvents    int64  `json:"pending_events"`
-	PlanID           string `json:"plan_id,omitempty,omitzero"`
+	PendingEvents int64  `json:"pending_events"`
+	PlanID        string `json:"plan_id,omitempty,omitzero"`
+
+	// Settlement What happens at the end of the contract year.
+	Settlement       string `json:"settlement,omitempty,omitzero"`
 	Snapshots        int    `json:"snapshots"`
 	SourceConnection string `json:"source_connection,omitempty,omitzero"`
 	StripeEvents     int64  `json:"stripe_events"`
@@ -155,6 +273,53 @@ type AuditEntryList struct {
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
+// Backfill defines model for Backfill.
+type Backfill struct {
+	ConnectionID string    `json:"connection_id"`
+	DoneAt       time.Time `json:"done_at,omitempty,omitzero"`
+	ID           string    `json:"id"`
+
+	// Kind `gap` closes a stretch that events no longer tell.
+	Kind     BackfillKind       `json:"kind"`
+	Progress []BackfillProgress `json:"progress"`
+	Reason   SyncReason         `json:"reason,omitempty,omitzero"`
+
+	// Resource What is being read.
+	Resource string `json:"resource"`
+
+	// Start 1970-01-01 when all of it is wanted.
+	Start time.Time     `json:"start,omitempty,omitzero"`
+	State BackfillState `json:"state"`
+
+	// Until What came later is told by events.
+	Until time.Time `json:"until"`
+}
+
+// BackfillKind `gap` closes a stretch that events no longer tell.
+type BackfillKind string
+
+// BackfillState defines model for Backfill.State.
+type BackfillState string
+
+// BackfillProgress defines model for BackfillProgress.
+type BackfillProgress struct {
+	// Facts Facts that were new.
+	Facts    int    `json:"facts"`
+	Objects  int    `json:"objects"`
+	Pages    int    `json:"pages"`
+	Resource string `json:"resource"`
+
+	// Until Everything created before it was read.
+	Until   time.Time `json:"until,omitempty,omitzero"`
+	Windows int       `json:"windows"`
+}
+
+// BackfillRequest defines model for BackfillRequest.
+type BackfillRequest struct {
+	// Start Where the rewards begin; absent for the whole history.
+	Start time.Time `json:"start,omitempty,omitzero"`
+}
+
 // Bucket defines model for Bucket.
 type Bucket struct {
 	// Amount An exact amount of one currency.
@@ -162,6 +327,46 @@ type Bucket struct {
 	Bucket     string `json:"bucket"`
 	Events     int    `json:"events"`
 	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+}
+
+// Caps The most that performance fees (lift, outcomes, true-ups) come to; 0 means no such cap.
+type Caps struct {
+	// Excess `waived`: what is above is never billed; `carried`: what a month's cap cuts off fills the room of later months of the contract year.
+	Excess     string `json:"excess,omitempty,omitzero"`
+	MonthMinor int64  `json:"month_minor"`
+
+	// TotalMinor Of the whole contract.
+	TotalMinor int64 `json:"total_minor"`
+
+	// YearMinor Of a contract year.
+	YearMinor int64 `json:"year_minor"`
+}
+
+// Charge defines model for Charge.
+type Charge struct {
+	// Amount An exact amount of one currency.
+	Amount      Money  `json:"amount"`
+	Description string `json:"description"`
+
+	// Invoiced An exact amount of one currency.
+	Invoiced Money `json:"invoiced"`
+
+	// Kind `tier_adjustment`, `per_outcome`, `adjustment`, `settlement_credit`, `cap_excess`, `cap`, `floor`, `platform_fee`, `minimum_top_up`, `holdback`, `holdback_release`, `carry_in`, `carry_out` or `shadow`.
+	Kind string `json:"kind"`
+
+	// Line Stable within the cycle, "fee:…".
+	Line string `json:"line"`
+
+	// Origin The month that it stems from.
+	Origin string `json:"origin,omitempty,omitzero"`
+
+	// Quantity Counted outcomes.
+	Quantity   int64  `json:"quantity,omitempty,omitzero"`
+	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+
+	// StripeAmount An exact amount of one currency.
+	StripeAmount Money  `json:"stripe_amount,omitempty,omitzero"`
+	StripeLineID string `json:"stripe_line_id,omitempty,omitzero"`
 }
 
 // Check defines model for Check.
@@ -221,64 +426,255 @@ type ConnectionList struct {
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Contract defines model for Contract.
+// Contract One version of a contract with every term, those of the price in words as well.
 type Contract struct {
 	AccountID         string    `json:"account_id"`
 	Basis             string    `json:"basis"`
+	Caps              *Caps     `json:"caps"`
 	CaseIdsInMetadata bool      `json:"case_ids_in_metadata"`
 	CloseLagDays      int       `json:"close_lag_days"`
 	CollectionMethod  string    `json:"collection_method"`
 	CreatedAt         time.Time `json:"created_at"`
 	Currency          string    `json:"currency"`
 	DaysUntilDue      int       `json:"days_until_due"`
+	DisputeDays       int       `json:"dispute_days"`
+
+	// EffectiveFrom First month that the version holds for.
+	EffectiveFrom string `json:"effective_from"`
+
+	// EffectiveUntil First month of the next version, for which this one holds no more; absent for the last one.
+	EffectiveUntil string `json:"effective_until,omitempty,omitzero"`
 
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
 	FirstPeriod string      `json:"first_period"`
+	FloorMinor  int64       `json:"floor_minor"`
 
-	// Hash SHA-256 over all terms.
-	Hash         string `json:"hash"`
-	ID           string `json:"id"`
-	PoNumber     string `json:"po_number,omitempty,omitzero"`
-	PortfolioCap bool   `json:"portfolio_cap"`
-	Rounding     string `json:"rounding"`
-	Share        string `json:"share"`
-	TimeZone     string `json:"time_zone"`
-	Version      int    `json:"version"`
+	// Hash SHA-256 over all terms, the first month of a later version among them.
+	Hash     string    `json:"hash"`
+	Holdback *Holdback `json:"holdback"`
+	ID       string    `json:"id"`
+
+	// KnownRisk What is known of the rule's overbilling before anything was measured: simulated
+	// contract years with one billable snapshot, in percent (docs/validation.md). `sticky`
+	// where the same subscribers pay again, `fresh` where every month has new ones.
+	KnownRisk         KnownRisk          `json:"known_risk"`
+	MinimumCommitment *MinimumCommitment `json:"minimum_commitment"`
+
+	// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+	Netting          Netting        `json:"netting"`
+	Outcomes         []OutcomePrice `json:"outcomes"`
+	Phases           []Phase        `json:"phases"`
+	PlatformFeeMinor int64          `json:"platform_fee_minor"`
+	PoNumber         string         `json:"po_number"`
+	PortfolioCap     bool           `json:"portfolio_cap"`
+	Rounding         string         `json:"rounding"`
+	Settlement       string         `json:"settlement"`
+	Share            string         `json:"share"`
+
+	// Terms The terms of the price in plain words.
+	Terms    []string `json:"terms"`
+	Tiers    *Tiers   `json:"tiers"`
+	TimeZone string   `json:"time_zone"`
+	Version  int      `json:"version"`
 }
 
-// ContractCreate defines model for ContractCreate.
-type ContractCreate struct {
+// ContractAmendment The whole terms of a new version.
+type ContractAmendment struct {
 	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
-	Basis             string `json:"basis,omitempty,omitzero"`
-	CaseIdsInMetadata *bool  `json:"case_ids_in_metadata,omitempty"`
+	Basis string `json:"basis,omitempty,omitzero"`
+
+	// Caps The most that performance fees (lift, outcomes, true-ups) come to; 0 means no such cap.
+	Caps              Caps  `json:"caps,omitempty,omitzero"`
+	CaseIdsInMetadata *bool `json:"case_ids_in_metadata,omitempty"`
 
 	// CloseLagDays Days between a period's end and its cycle, 3 to 60.
 	CloseLagDays *int `json:"close_lag_days,omitempty"`
 
 	// CollectionMethod `send_invoice` or `charge_automatically`.
 	CollectionMethod string `json:"collection_method,omitempty,omitzero"`
-	Currency         string `json:"currency,omitempty,omitzero"`
 
 	// DaysUntilDue For `send_invoice`; 0 for `charge_automatically`.
 	DaysUntilDue *int `json:"days_until_due,omitempty"`
 
-	// FirstPeriod First month of the contract year, YYYY-MM.
-	FirstPeriod string `json:"first_period"`
-	ID          string `json:"id"`
-	PoNumber    string `json:"po_number,omitempty,omitzero"`
+	// DisputeDays How long after the invoice a line may be disputed, 0 to 365; printed on the invoice.
+	DisputeDays int `json:"dispute_days,omitempty,omitzero"`
+
+	// EffectiveFrom First month that the version holds for, YYYY-MM; it must lie ahead.
+	EffectiveFrom string `json:"effective_from"`
+
+	// FloorMinor Least performance fee of a month; a line of its own tops it up.
+	FloorMinor int64 `json:"floor_minor,omitempty,omitzero"`
+
+	// Holdback A part of the performance fees that is invoiced later.
+	Holdback Holdback `json:"holdback,omitempty,omitzero"`
+
+	// ID The version's own identifier.
+	ID string `json:"id"`
+
+	// MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
+	MinimumCommitment MinimumCommitment `json:"minimum_commitment,omitempty,omitzero"`
+
+	// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+	Netting Netting `json:"netting,omitempty,omitzero"`
+
+	// Outcomes Prices by the piece: counted, not measured.
+	Outcomes []OutcomePrice `json:"outcomes,omitempty,omitzero"`
+
+	// Phases Months before the full terms, in order from first_period.
+	Phases []Phase `json:"phases,omitempty,omitzero"`
+
+	// PlatformFeeMinor Fixed fee of a month.
+	PlatformFeeMinor int64  `json:"platform_fee_minor,omitempty,omitzero"`
+	PoNumber         string `json:"po_number,omitempty,omitzero"`
 
 	// PortfolioCap Limit the total by the pooled bound; on for `proven`, off for `measured` unless stated.
 	PortfolioCap *bool `json:"portfolio_cap,omitempty"`
 
-	// Rounding `down`, `half_even` or `half_up`.
+	// Rounding `down`, `half_even` or `half_up`; each line is rounded once.
 	Rounding string `json:"rounding,omitempty,omitzero"`
 
-	// Share The fee as a share of the base, a decimal above 0 and at most 1.
+	// Settlement What happens at the end of the contract year: `proven_lift`, `proven_then_point` (basis `proven` only) or `point_two_way`. The sealed plan must say the same.
+	Settlement string `json:"settlement,omitempty,omitzero"`
+
+	// Share The fee as a share of the base, a decimal above 0 and at most 1; with tiers the share below the first of them, and 0 where something else is priced.
 	Share string `json:"share,omitempty,omitzero"`
 
-	// TimeZone IANA name; its midnights bound a period.
+	// Tiers Shares that depend on the base that the window has billed.
+	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+}
+
+// ContractCreate A contract as it is agreed on.
+type ContractCreate struct {
+	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
+	Basis string `json:"basis,omitempty,omitzero"`
+
+	// Caps The most that performance fees (lift, outcomes, true-ups) come to; 0 means no such cap.
+	Caps              Caps  `json:"caps,omitempty,omitzero"`
+	CaseIdsInMetadata *bool `json:"case_ids_in_metadata,omitempty"`
+
+	// CloseLagDays Days between a period's end and its cycle, 3 to 60.
+	CloseLagDays *int `json:"close_lag_days,omitempty"`
+
+	// CollectionMethod `send_invoice` or `charge_automatically`.
+	CollectionMethod string `json:"collection_method,omitempty,omitzero"`
+
+	// Currency For the contract's life: of the revenue, the fees and the invoice.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// DaysUntilDue For `send_invoice`; 0 for `charge_automatically`.
+	DaysUntilDue *int `json:"days_until_due,omitempty"`
+
+	// DisputeDays How long after the invoice a line may be disputed, 0 to 365; printed on the invoice.
+	DisputeDays int `json:"dispute_days,omitempty,omitzero"`
+
+	// FirstPeriod First month of the contract and of its years, YYYY-MM.
+	FirstPeriod string `json:"first_period"`
+
+	// FloorMinor Least performance fee of a month; a line of its own tops it up.
+	FloorMinor int64 `json:"floor_minor,omitempty,omitzero"`
+
+	// Holdback A part of the performance fees that is invoiced later.
+	Holdback Holdback `json:"holdback,omitempty,omitzero"`
+	ID       string   `json:"id"`
+
+	// MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
+	MinimumCommitment MinimumCommitment `json:"minimum_commitment,omitempty,omitzero"`
+
+	// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+	Netting Netting `json:"netting,omitempty,omitzero"`
+
+	// Outcomes Prices by the piece: counted, not measured.
+	Outcomes []OutcomePrice `json:"outcomes,omitempty,omitzero"`
+
+	// Phases Months before the full terms, in order from first_period.
+	Phases []Phase `json:"phases,omitempty,omitzero"`
+
+	// PlatformFeeMinor Fixed fee of a month.
+	PlatformFeeMinor int64  `json:"platform_fee_minor,omitempty,omitzero"`
+	PoNumber         string `json:"po_number,omitempty,omitzero"`
+
+	// PortfolioCap Limit the total by the pooled bound; on for `proven`, off for `measured` unless stated.
+	PortfolioCap *bool `json:"portfolio_cap,omitempty"`
+
+	// Rounding `down`, `half_even` or `half_up`; each line is rounded once.
+	Rounding string `json:"rounding,omitempty,omitzero"`
+
+	// Settlement What happens at the end of the contract year: `proven_lift`, `proven_then_point` (basis `proven` only) or `point_two_way`. The sealed plan must say the same.
+	Settlement string `json:"settlement,omitempty,omitzero"`
+
+	// Share The fee as a share of the base, a decimal above 0 and at most 1; with tiers the share below the first of them, and 0 where something else is priced.
+	Share string `json:"share,omitempty,omitzero"`
+
+	// Tiers Shares that depend on the base that the window has billed.
+	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+
+	// TimeZone For the contract's life: IANA name; its midnights bound a period.
 	TimeZone string `json:"time_zone,omitempty,omitzero"`
+}
+
+// ContractTerms The terms that a version may change. Amounts are minor units of the contract's currency, shares and factors decimal strings.
+type ContractTerms struct {
+	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
+	Basis string `json:"basis,omitempty,omitzero"`
+
+	// Caps The most that performance fees (lift, outcomes, true-ups) come to; 0 means no such cap.
+	Caps              Caps  `json:"caps,omitempty,omitzero"`
+	CaseIdsInMetadata *bool `json:"case_ids_in_metadata,omitempty"`
+
+	// CloseLagDays Days between a period's end and its cycle, 3 to 60.
+	CloseLagDays *int `json:"close_lag_days,omitempty"`
+
+	// CollectionMethod `send_invoice` or `charge_automatically`.
+	CollectionMethod string `json:"collection_method,omitempty,omitzero"`
+
+	// DaysUntilDue For `send_invoice`; 0 for `charge_automatically`.
+	DaysUntilDue *int `json:"days_until_due,omitempty"`
+
+	// DisputeDays How long after the invoice a line may be disputed, 0 to 365; printed on the invoice.
+	DisputeDays int `json:"dispute_days,omitempty,omitzero"`
+
+	// FloorMinor Least performance fee of a month; a line of its own tops it up.
+	FloorMinor int64 `json:"floor_minor,omitempty,omitzero"`
+
+	// Holdback A part of the performance fees that is invoiced later.
+	Holdback Holdback `json:"holdback,omitempty,omitzero"`
+
+	// MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
+	MinimumCommitment MinimumCommitment `json:"minimum_commitment,omitempty,omitzero"`
+
+	// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+	Netting Netting `json:"netting,omitempty,omitzero"`
+
+	// Outcomes Prices by the piece: counted, not measured.
+	Outcomes []OutcomePrice `json:"outcomes,omitempty,omitzero"`
+
+	// Phases Months before the full terms, in order from first_period.
+	Phases []Phase `json:"phases,omitempty,omitzero"`
+
+	// PlatformFeeMinor Fixed fee of a month.
+	PlatformFeeMinor int64  `json:"platform_fee_minor,omitempty,omitzero"`
+	PoNumber         string `json:"po_number,omitempty,omitzero"`
+
+	// PortfolioCap Limit the total by the pooled bound; on for `proven`, off for `measured` unless stated.
+	PortfolioCap *bool `json:"portfolio_cap,omitempty"`
+
+	// Rounding `down`, `half_even` or `half_up`; each line is rounded once.
+	Rounding string `json:"rounding,omitempty,omitzero"`
+
+	// Settlement What happens at the end of the contract year: `proven_lift`, `proven_then_point` (basis `proven` only) or `point_two_way`. The sealed plan must say the same.
+	Settlement string `json:"settlement,omitempty,omitzero"`
+
+	// Share The fee as a share of the base, a decimal above 0 and at most 1; with tiers the share below the first of them, and 0 where something else is priced.
+	Share string `json:"share,omitempty,omitzero"`
+
+	// Tiers Shares that depend on the base that the window has billed.
+	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+}
+
+// ContractVersions defines model for ContractVersions.
+type ContractVersions struct {
+	Items []Contract `json:"items"`
 }
 
 // Cycle defines model for Cycle.
@@ -366,6 +762,15 @@ type Estimate struct {
 	Z string `json:"z"`
 }
 
+// Holdback A part of the performance fees that is invoiced later.
+type Holdback struct {
+	// ReleaseAfterMonths 0 is the close of the contract year.
+	ReleaseAfterMonths int `json:"release_after_months"`
+
+	// Share A decimal between 0 and 1.
+	Share string `json:"share"`
+}
+
 // Invoice defines model for Invoice.
 type Invoice struct {
 	AccountID string `json:"account_id"`
@@ -389,6 +794,27 @@ type Invoice struct {
 type InvoiceList struct {
 	Items      []Invoice `json:"items"`
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
+}
+
+// KnownRisk What is known of the rule's overbilling before anything was measured: simulated
+// contract years with one billable snapshot, in percent (docs/validation.md). `sticky`
+// where the same subscribers pay again, `fresh` where every month has new ones.
+type KnownRisk struct {
+	BilledFresh float64 `json:"billed_fresh"`
+
+	// BilledSticky Part of that true lift which the year bills on average.
+	BilledSticky float64 `json:"billed_sticky"`
+	NullFresh    float64 `json:"null_fresh"`
+
+	// NullSticky Years without any effect in which something was billed.
+	NullSticky float64 `json:"null_sticky"`
+	OverFresh  float64 `json:"over_fresh"`
+
+	// OverSticky Years of 2 standard errors a month in which the total was ever above the true lift so far.
+	OverSticky float64 `json:"over_sticky"`
+
+	// Statement The same in one paragraph of plain words.
+	Statement string `json:"statement"`
 }
 
 // Line defines model for Line.
@@ -416,6 +842,9 @@ type Line struct {
 	HighWaterTo  Money `json:"high_water_to"`
 	HoldoutUnits int64 `json:"holdout_units"`
 
+	// Invoiced An exact amount of one currency.
+	Invoiced Money `json:"invoiced"`
+
 	// Measured An exact amount of one currency.
 	Measured Money `json:"measured"`
 
@@ -429,6 +858,9 @@ type Line struct {
 	StripeLineID string `json:"stripe_line_id,omitempty,omitzero"`
 	Units        int64  `json:"units"`
 	Verdict      string `json:"verdict"`
+
+	// Waived An exact amount of one currency.
+	Waived Money `json:"waived"`
 }
 
 // Me defines model for Me.
@@ -443,6 +875,32 @@ type Me struct {
 	Name        string   `json:"name"`
 	Permissions []string `json:"permissions"`
 	Roles       []string `json:"roles"`
+}
+
+// MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
+type MinimumCommitment struct {
+	AmountMinor int64 `json:"amount_minor"`
+
+	// Counts What counts toward it: `performance`, `floor`, `platform_fee`; all of them unless stated.
+	Counts []string `json:"counts,omitempty,omitzero"`
+
+	// Every `month`, `quarter` or `year` of the contract.
+	Every string `json:"every,omitempty,omitzero"`
+}
+
+// MissedEvent defines model for MissedEvent.
+type MissedEvent struct {
+	Created time.Time `json:"created"`
+	EventID string    `json:"event_id"`
+	FoundAt time.Time `json:"found_at"`
+	Type    string    `json:"type"`
+}
+
+// MissedEvents defines model for MissedEvents.
+type MissedEvents struct {
+	LastDay int           `json:"last_day"`
+	Newest  []MissedEvent `json:"newest"`
+	Total   int           `json:"total"`
 }
 
 // Money An exact amount of one currency.
@@ -461,11 +919,48 @@ type Money struct {
 	Minor int64 `json:"minor"`
 }
 
+// Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
+type Netting struct {
+	// LookbackDays Of `actual`: how long after the end of its month one still counts; 0 means no limit.
+	LookbackDays int `json:"lookback_days"`
+
+	// Mode `actual`: each one is a true-up of its month; `agreed_rate`: a rate is taken off every base instead.
+	Mode string `json:"mode,omitempty,omitzero"`
+
+	// Rate Of `agreed_rate`, a decimal between 0 and 1.
+	Rate string `json:"rate"`
+}
+
 // NewToken defines model for NewToken.
 type NewToken struct {
 	// Secret What to send as `Authorization: Bearer`. It is shown this once.
 	Secret string `json:"secret"`
 	Token  Token  `json:"token"`
+}
+
+// OutcomePrice defines model for OutcomePrice.
+type OutcomePrice struct {
+	// Included Free outcomes of each month.
+	Included int64 `json:"included"`
+
+	// Kind `conversion`, `payment_recovered`, `reactivation`, `trial_start` or `upgrade`, of users for whom the policy decided.
+	Kind string `json:"kind"`
+
+	// PriceMinor A decimal number of minor units, "99" for 0.99 USD.
+	PriceMinor string `json:"price_minor"`
+}
+
+// Phase defines model for Phase.
+type Phase struct {
+	// Factor Of a `ramp`, a decimal between 0 and 1.
+	Factor string `json:"factor,omitempty,omitzero"`
+
+	// Kind `shadow`: priced and shown, never invoiced; `free`: fixed fees only; `ramp`: a factor of the performance fees.
+	Kind   string `json:"kind"`
+	Months int    `json:"months"`
+
+	// WaiveFixedFees Without platform fee, floor and monthly minimum.
+	WaiveFixedFees bool `json:"waive_fixed_fees"`
 }
 
 // Plan defines model for Plan.
@@ -502,13 +997,19 @@ type PlanCreate struct {
 	FirstPeriod string `json:"first_period"`
 	Folds       int    `json:"folds,omitempty,omitzero"`
 
-	// HoldoutProbability A decimal, for example "0.1".
-	HoldoutProbability string `json:"holdout_probability"`
+	// HoldoutProbability A decimal, for example "0.1"; required with `holdout`, left out with `per_decision`.
+	HoldoutProbability string `json:"holdout_probability,omitempty,omitzero"`
 	ID                 string `json:"id"`
 	Lambda             string `json:"lambda,omitempty,omitzero"`
 
-	// Salt The secret salt of the arm assignment, at least 16 bytes in hexadecimal. Encrypted at rest and revealed at the close of the year only.
+	// Randomisation `holdout`: a unit is in the holdout or not, for good. `per_decision`: every decision draws its action anew, and the probabilities come from the decision log.
+	Randomisation string `json:"randomisation,omitempty,omitzero"`
+
+	// Salt The secret salt of the arm assignment, at least 16 bytes in hexadecimal; left out with `per_decision`. Encrypted at rest and revealed at the close of the year only, in the readouts of its last month.
 	Salt string `json:"salt,omitempty,omitzero"`
+
+	// Settlement As in the contract: `proven_lift`, `proven_then_point` or `point_two_way`.
+	Settlement string `json:"settlement,omitempty,omitzero"`
 
 	// Snapshots Billable snapshots of the year; each takes its part of the error budget.
 	Snapshots        int  `json:"snapshots,omitempty,omitzero"`
@@ -517,7 +1018,7 @@ type PlanCreate struct {
 	// Thresholds Limits of the guardrail that differ from the defaults. Decimals are strings.
 	Thresholds Thresholds `json:"thresholds,omitempty,omitzero"`
 
-	// Unit What was randomised: `user` or `account`.
+	// Unit What was randomised: `user` or `account`. With `account`, units that share a Stripe customer at their first exposure are one.
 	Unit    string `json:"unit"`
 	Version int    `json:"version,omitempty,omitzero"`
 }
@@ -549,6 +1050,17 @@ type Problem struct {
 
 	// Type A URN that ends with the code.
 	Type string `json:"type"`
+}
+
+// ReadAllowance defines model for ReadAllowance.
+type ReadAllowance struct {
+	Days int `json:"days"`
+
+	// Limit What Stripe allows at least: 10,000, or 500 per payment.
+	Limit int `json:"limit"`
+
+	// Used GET requests of the last days.
+	Used int `json:"used"`
 }
 
 // Readout defines model for Readout.
@@ -625,7 +1137,13 @@ type RewardEvent struct {
 	EventID      string    `json:"event_id,omitempty,omitzero"`
 
 	// FactKey The natural key that makes webhook and pull agree.
-	FactKey   string `json:"fact_key"`
+	FactKey string `json:"fact_key"`
+
+	// Historic True for a fact from before the start of the rewards, which counts nowhere.
+	Historic bool `json:"historic,omitempty,omitzero"`
+
+	// Inferred True for a conclusion from lists; no event told it.
+	Inferred  bool   `json:"inferred,omitempty,omitzero"`
 	InvoiceID string `json:"invoice_id,omitempty,omitzero"`
 
 	// IsReward False for a state fact that carries no reward.
@@ -666,6 +1184,59 @@ type SnapshotCreate struct {
 	ShippedAt time.Time `json:"shipped_at,omitempty,omitzero"`
 }
 
+// SourceSync defines model for SourceSync.
+type SourceSync struct {
+	Backfill     Backfill  `json:"backfill,omitempty,omitzero"`
+	ConnectedAt  time.Time `json:"connected_at"`
+	ConnectionID string    `json:"connection_id"`
+	Enabled      bool      `json:"enabled"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// EventsHorizon From here on events tell everything, but for the gaps; before it lists do.
+	EventsHorizon time.Time `json:"events_horizon"`
+
+	// FailedReads Objects that a person has to look at.
+	FailedReads int       `json:"failed_reads"`
+	Gaps        []SyncGap `json:"gaps"`
+
+	// HighWater Up to here Stripe's events were read without a hole.
+	HighWater time.Time `json:"high_water"`
+
+	// IntervalSeconds Between two fetches; doubled, and doubled again, while nothing is new.
+	IntervalSeconds int          `json:"interval_seconds"`
+	LagSeconds      int64        `json:"lag_seconds"`
+	LastCheck       SyncRun      `json:"last_check,omitempty,omitzero"`
+	LastPull        SyncRun      `json:"last_pull,omitempty,omitzero"`
+	Missed          MissedEvents `json:"missed"`
+
+	// NextAt Absent when it is never looked at.
+	NextAt time.Time `json:"next_at,omitempty,omitzero"`
+
+	// PendingEvents Events that wait for the classifier.
+	PendingEvents int `json:"pending_events"`
+
+	// PendingReads Objects that wait to be read.
+	PendingReads int            `json:"pending_reads"`
+	Pull         SourceSyncPull `json:"pull"`
+
+	// Pulling Whether events are fetched between the checks.
+	Pulling bool            `json:"pulling"`
+	Reads   ReadAllowance   `json:"reads"`
+	Reason  SyncReason      `json:"reason,omitempty,omitzero"`
+	State   SourceSyncState `json:"state"`
+
+	// SyncStart Facts before it are history; 1970-01-01 when all of it is rewarded, absent when nobody asked for history.
+	SyncStart time.Time `json:"sync_start,omitempty,omitzero"`
+}
+
+// SourceSyncPull defines model for SourceSync.Pull.
+type SourceSyncPull string
+
+// SourceSyncState defines model for SourceSync.State.
+type SourceSyncState string
+
 // Status defines model for Status.
 type Status struct {
 	Status string `json:"status"`
@@ -681,9 +1252,59 @@ type Step struct {
 	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
 }
 
+// SyncChange defines model for SyncChange.
+type SyncChange struct {
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// IntervalSeconds 60 to 86400.
+	IntervalSeconds *int `json:"interval_seconds,omitempty"`
+
+	// Pull `auto` or `always`.
+	Pull *string `json:"pull,omitempty"`
+}
+
+// SyncGap defines model for SyncGap.
+type SyncGap struct {
+	From time.Time `json:"from"`
+
+	// Listed Lists were read for it.
+	Listed bool      `json:"listed"`
+	To     time.Time `json:"to"`
+}
+
+// SyncReason defines model for SyncReason.
+type SyncReason struct {
+	// Action What to do about it.
+	Action  string    `json:"action,omitempty,omitzero"`
+	At      time.Time `json:"at"`
+	Code    string    `json:"code"`
+	Message string    `json:"message"`
+}
+
+// SyncRun defines model for SyncRun.
+type SyncRun struct {
+	At time.Time `json:"at"`
+
+	// Missed Those that should have been: by webhook, or by an earlier fetch.
+	Missed int `json:"missed"`
+
+	// New Those that were not here.
+	New int `json:"new"`
+
+	// Seen Events of interest in the window.
+	Seen int         `json:"seen"`
+	Task SyncRunTask `json:"task"`
+}
+
+// SyncRunTask defines model for SyncRun.Task.
+type SyncRunTask string
+
 // Thresholds Limits of the guardrail that differ from the defaults. Decimals are strings.
 type Thresholds struct {
-	CalibrationZ           string `json:"calibration_z,omitempty,omitzero"`
+	CalibrationZ string `json:"calibration_z,omitempty,omitzero"`
+
+	// ChiSquareZ The one-sided z whose tail limits the chi-squares by stratum, action and decile; 3.090232 is p = 0.001.
+	ChiSquareZ             string `json:"chi_square_z,omitempty,omitzero"`
 	CrossoverShare         string `json:"crossover_share,omitempty,omitzero"`
 	MaxHoldout             string `json:"max_holdout,omitempty,omitzero"`
 	MaxWeightDominance     string `json:"max_weight_dominance,omitempty,omitzero"`
@@ -704,8 +1325,11 @@ type TieOut struct {
 	Attempts []Attempt `json:"attempts"`
 
 	// Buckets Those in the contract's currency, without `own_invoice`, sum to `paid_revenue`.
-	Buckets      []Bucket  `json:"buckets"`
-	CaseIds      []string  `json:"case_ids"`
+	Buckets []Bucket `json:"buckets"`
+	CaseIds []string `json:"case_ids"`
+
+	// Charges The lines of the ledger that are no lift. Fees of `lines` and amounts of `charges` sum to the engine total, and so do their invoiced parts.
+	Charges      []Charge  `json:"charges"`
 	ContractHash string    `json:"contract_hash"`
 	ContractID   string    `json:"contract_id"`
 	Cycle        Cycle     `json:"cycle"`
@@ -715,8 +1339,11 @@ type TieOut struct {
 	Lines        []Line    `json:"lines"`
 
 	// PaidRevenue An exact amount of one currency.
-	PaidRevenue  Money  `json:"paid_revenue"`
-	PdfURL       string `json:"pdf_url,omitempty,omitzero"`
+	PaidRevenue Money  `json:"paid_revenue"`
+	PdfURL      string `json:"pdf_url,omitempty,omitzero"`
+
+	// Phase `full`, `ramp`, `free` or `shadow`; absent before the cycle was priced.
+	Phase        string `json:"phase,omitempty,omitzero"`
 	PlanHash     string `json:"plan_hash"`
 	PlanID       string `json:"plan_id"`
 	PooledCaseID string `json:"pooled_case_id,omitempty,omitzero"`
@@ -724,9 +1351,33 @@ type TieOut struct {
 	Steps        []Step `json:"steps"`
 
 	// StripeNet An exact amount of one currency.
-	StripeNet    Money     `json:"stripe_net,omitempty,omitzero"`
-	StripeStatus string    `json:"stripe_status,omitempty,omitzero"`
-	Watermark    time.Time `json:"watermark"`
+	StripeNet    Money  `json:"stripe_net,omitempty,omitzero"`
+	StripeStatus string `json:"stripe_status,omitempty,omitzero"`
+
+	// Terms The terms of the price in plain words.
+	Terms     []string  `json:"terms"`
+	Watermark time.Time `json:"watermark"`
+}
+
+// Tier defines model for Tier.
+type Tier struct {
+	// FromMinor Base from which the share holds.
+	FromMinor int64 `json:"from_minor"`
+
+	// Share A decimal from 0 to 1.
+	Share string `json:"share"`
+}
+
+// Tiers Shares that depend on the base that the window has billed.
+type Tiers struct {
+	// Above Ascending; below the first one `share` holds.
+	Above []Tier `json:"above"`
+
+	// Mode `marginal`: each part of the base at its own share; `whole`: the whole base of the window at the share that it reaches.
+	Mode string `json:"mode,omitempty,omitzero"`
+
+	// Reset The window after which the tiers begin again: `month`, `quarter` or `year` of the contract.
+	Reset string `json:"reset,omitempty,omitzero"`
 }
 
 // Token defines model for Token.
@@ -877,6 +1528,18 @@ type CreateContractParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// EffectiveContractParams defines parameters for EffectiveContract.
+type EffectiveContractParams struct {
+	// Period The month, YYYY-MM.
+	Period string `form:"period" json:"period"`
+}
+
+// AmendContractParams defines parameters for AmendContract.
+type AmendContractParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // UploadDecisionsParams defines parameters for UploadDecisions.
 type UploadDecisionsParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -979,6 +1642,12 @@ type CreateConnectionParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// RequestBackfillParams defines parameters for RequestBackfill.
+type RequestBackfillParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // RegisterWebhookEndpointParams defines parameters for RegisterWebhookEndpoint.
 type RegisterWebhookEndpointParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -1069,6 +1738,9 @@ type CreateAccountJSONRequestBody = AccountCreate
 // CreateContractJSONRequestBody defines body for CreateContract for application/json ContentType.
 type CreateContractJSONRequestBody = ContractCreate
 
+// AmendContractJSONRequestBody defines body for AmendContract for application/json ContentType.
+type AmendContractJSONRequestBody = ContractAmendment
+
 // SealPlanJSONRequestBody defines body for SealPlan for application/json ContentType.
 type SealPlanJSONRequestBody = PlanCreate
 
@@ -1077,6 +1749,12 @@ type ShipSnapshotJSONRequestBody = SnapshotCreate
 
 // CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
 type CreateConnectionJSONRequestBody = ConnectionCreate
+
+// RequestBackfillJSONRequestBody defines body for RequestBackfill for application/json ContentType.
+type RequestBackfillJSONRequestBody = BackfillRequest
+
+// UpdateSyncJSONRequestBody defines body for UpdateSync for application/json ContentType.
+type UpdateSyncJSONRequestBody = SyncChange
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = TokenCreate
@@ -1095,9 +1773,18 @@ type ServerInterface interface {
 	// CreateAccount Create an account
 	// (POST /v1/accounts)
 	CreateAccount(ctx echo.Context, params CreateAccountParams) error
+	// ListContractVersions List the versions of an account's contract
+	// (GET /v1/accounts/{account}/contracts)
+	ListContractVersions(ctx echo.Context, account AccountPath) error
 	// CreateContract Agree on a contract
 	// (POST /v1/accounts/{account}/contracts)
 	CreateContract(ctx echo.Context, account AccountPath, params CreateContractParams) error
+	// EffectiveContract The version that holds in a month
+	// (GET /v1/accounts/{account}/contracts/effective)
+	EffectiveContract(ctx echo.Context, account AccountPath, params EffectiveContractParams) error
+	// AmendContract Agree on a new version of the contract
+	// (POST /v1/accounts/{account}/contracts/versions)
+	AmendContract(ctx echo.Context, account AccountPath, params AmendContractParams) error
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error
@@ -1122,6 +1809,15 @@ type ServerInterface interface {
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
 	CreateConnection(ctx echo.Context, params CreateConnectionParams) error
+	// RequestBackfill Read the history of a source
+	// (POST /v1/connections/{id}/backfill)
+	RequestBackfill(ctx echo.Context, id ConnectionIDPath, params RequestBackfillParams) error
+	// GetSync See how a source is kept in step
+	// (GET /v1/connections/{id}/sync)
+	GetSync(ctx echo.Context, id ConnectionIDPath) error
+	// UpdateSync Change how a source is kept in step
+	// (PATCH /v1/connections/{id}/sync)
+	UpdateSync(ctx echo.Context, id ConnectionIDPath) error
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
 	RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params RegisterWebhookEndpointParams) error
@@ -1237,6 +1933,22 @@ func (w *ServerInterfaceWrapper) CreateAccount(ctx echo.Context) error {
 	return err
 }
 
+// ListContractVersions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListContractVersions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListContractVersions(ctx, account)
+	return err
+}
+
 // CreateContract converts echo context to params.
 func (w *ServerInterfaceWrapper) CreateContract(ctx echo.Context) error {
 	var err error
@@ -1270,6 +1982,67 @@ func (w *ServerInterfaceWrapper) CreateContract(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateContract(ctx, account, params)
+	return err
+}
+
+// EffectiveContract converts echo context to params.
+func (w *ServerInterfaceWrapper) EffectiveContract(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EffectiveContractParams
+	// ------------- Required query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EffectiveContract(ctx, account, params)
+	return err
+}
+
+// AmendContract converts echo context to params.
+func (w *ServerInterfaceWrapper) AmendContract(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AmendContractParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AmendContract(ctx, account, params)
 	return err
 }
 
@@ -1619,6 +2392,74 @@ func (w *ServerInterfaceWrapper) CreateConnection(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateConnection(ctx, params)
+	return err
+}
+
+// RequestBackfill converts echo context to params.
+func (w *ServerInterfaceWrapper) RequestBackfill(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestBackfillParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RequestBackfill(ctx, id, params)
+	return err
+}
+
+// GetSync converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSync(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSync(ctx, id)
+	return err
+}
+
+// UpdateSync converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateSync(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateSync(ctx, id)
 	return err
 }
 
@@ -2028,9 +2869,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/connections", wrapper.ListConnections, options.OperationMiddlewares["listConnections"]...)
 	router.POST(options.BaseURL+"/v1/connections", wrapper.CreateConnection, options.OperationMiddlewares["createConnection"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.RegisterWebhookEndpoint, options.OperationMiddlewares["registerWebhookEndpoint"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/sync", wrapper.GetSync, options.OperationMiddlewares["getSync"]...)
+	router.PATCH(options.BaseURL+"/v1/connections/:id/sync", wrapper.UpdateSync, options.OperationMiddlewares["updateSync"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/backfill", wrapper.RequestBackfill, options.OperationMiddlewares["requestBackfill"]...)
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.POST(options.BaseURL+"/v1/accounts", wrapper.CreateAccount, options.OperationMiddlewares["createAccount"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.ListContractVersions, options.OperationMiddlewares["listContractVersions"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.CreateContract, options.OperationMiddlewares["createContract"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/contracts/versions", wrapper.AmendContract, options.OperationMiddlewares["amendContract"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/contracts/effective", wrapper.EffectiveContract, options.OperationMiddlewares["effectiveContract"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/plans", wrapper.SealPlan, options.OperationMiddlewares["sealPlan"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/snapshots", wrapper.ShipSnapshot, options.OperationMiddlewares["shipSnapshot"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/decisions", wrapper.UploadDecisions, options.OperationMiddlewares["uploadDecisions"]...)
@@ -2207,6 +3054,45 @@ func (response CreateAccountdefaultApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
+type ListContractVersionsRequestObject struct {
+	Account AccountPath `json:"account"`
+}
+
+type ListContractVersionsResponseObject interface {
+	VisitListContractVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListContractVersions200JSONResponse ContractVersions
+
+func (response ListContractVersions200JSONResponse) VisitListContractVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListContractVersionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListContractVersionsdefaultApplicationProblemPlusJSONResponse) VisitListContractVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateContractRequestObject struct {
 	Account AccountPath `json:"account"`
 	Params  CreateContractParams
@@ -2251,6 +3137,101 @@ type CreateContractdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateContractdefaultApplicationProblemPlusJSONResponse) VisitCreateContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EffectiveContractRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  EffectiveContractParams
+}
+
+type EffectiveContractResponseObject interface {
+	VisitEffectiveContractResponse(w http.ResponseWriter) error
+}
+
+type EffectiveContract200JSONResponse Contract
+
+func (response EffectiveContract200JSONResponse) VisitEffectiveContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EffectiveContractdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EffectiveContractdefaultApplicationProblemPlusJSONResponse) VisitEffectiveContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AmendContractRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  AmendContractParams
+	Body    *AmendContractJSONRequestBody
+}
+
+type AmendContractResponseObject interface {
+	VisitAmendContractResponse(w http.ResponseWriter) error
+}
+
+type AmendContract200JSONResponse Contract
+
+func (response AmendContract200JSONResponse) VisitAmendContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AmendContract201JSONResponse Contract
+
+func (response AmendContract201JSONResponse) VisitAmendContractResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AmendContractdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AmendContractdefaultApplicationProblemPlusJSONResponse) VisitAmendContractResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2628,6 +3609,140 @@ type CreateConnectiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateConnectiondefaultApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestBackfillRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params RequestBackfillParams
+	Body   *RequestBackfillJSONRequestBody
+}
+
+type RequestBackfillResponseObject interface {
+	VisitRequestBackfillResponse(w http.ResponseWriter) error
+}
+
+type RequestBackfill200JSONResponse Backfill
+
+func (response RequestBackfill200JSONResponse) VisitRequestBackfillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestBackfill201JSONResponse Backfill
+
+func (response RequestBackfill201JSONResponse) VisitRequestBackfillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestBackfilldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RequestBackfilldefaultApplicationProblemPlusJSONResponse) VisitRequestBackfillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSyncRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetSyncResponseObject interface {
+	VisitGetSyncResponse(w http.ResponseWriter) error
+}
+
+type GetSync200JSONResponse SourceSync
+
+func (response GetSync200JSONResponse) VisitGetSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSyncdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSyncdefaultApplicationProblemPlusJSONResponse) VisitGetSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSyncRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *UpdateSyncJSONRequestBody
+}
+
+type UpdateSyncResponseObject interface {
+	VisitUpdateSyncResponse(w http.ResponseWriter) error
+}
+
+type UpdateSync200JSONResponse SourceSync
+
+func (response UpdateSync200JSONResponse) VisitUpdateSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSyncdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateSyncdefaultApplicationProblemPlusJSONResponse) VisitUpdateSyncResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3155,9 +4270,18 @@ type StrictServerInterface interface {
 	// CreateAccount Create an account
 	// (POST /v1/accounts)
 	CreateAccount(ctx context.Context, request CreateAccountRequestObject) (CreateAccountResponseObject, error)
+	// ListContractVersions List the versions of an account's contract
+	// (GET /v1/accounts/{account}/contracts)
+	ListContractVersions(ctx context.Context, request ListContractVersionsRequestObject) (ListContractVersionsResponseObject, error)
 	// CreateContract Agree on a contract
 	// (POST /v1/accounts/{account}/contracts)
 	CreateContract(ctx context.Context, request CreateContractRequestObject) (CreateContractResponseObject, error)
+	// EffectiveContract The version that holds in a month
+	// (GET /v1/accounts/{account}/contracts/effective)
+	EffectiveContract(ctx context.Context, request EffectiveContractRequestObject) (EffectiveContractResponseObject, error)
+	// AmendContract Agree on a new version of the contract
+	// (POST /v1/accounts/{account}/contracts/versions)
+	AmendContract(ctx context.Context, request AmendContractRequestObject) (AmendContractResponseObject, error)
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
@@ -3182,6 +4306,15 @@ type StrictServerInterface interface {
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
 	CreateConnection(ctx context.Context, request CreateConnectionRequestObject) (CreateConnectionResponseObject, error)
+	// RequestBackfill Read the history of a source
+	// (POST /v1/connections/{id}/backfill)
+	RequestBackfill(ctx context.Context, request RequestBackfillRequestObject) (RequestBackfillResponseObject, error)
+	// GetSync See how a source is kept in step
+	// (GET /v1/connections/{id}/sync)
+	GetSync(ctx context.Context, request GetSyncRequestObject) (GetSyncResponseObject, error)
+	// UpdateSync Change how a source is kept in step
+	// (PATCH /v1/connections/{id}/sync)
+	UpdateSync(ctx context.Context, request UpdateSyncRequestObject) (UpdateSyncResponseObject, error)
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
 	RegisterWebhookEndpoint(ctx context.Context, request RegisterWebhookEndpointRequestObject) (RegisterWebhookEndpointResponseObject, error)
@@ -3351,6 +4484,31 @@ func (sh *strictHandler) CreateAccount(ctx echo.Context, params CreateAccountPar
 	return nil
 }
 
+// ListContractVersions operation middleware
+func (sh *strictHandler) ListContractVersions(ctx echo.Context, account AccountPath) error {
+	var request ListContractVersionsRequestObject
+
+	request.Account = account
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListContractVersions(ctx.Request().Context(), request.(ListContractVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListContractVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListContractVersionsResponseObject); ok {
+		return validResponse.VisitListContractVersionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CreateContract operation middleware
 func (sh *strictHandler) CreateContract(ctx echo.Context, account AccountPath, params CreateContractParams) error {
 	var request CreateContractRequestObject
@@ -3394,6 +4552,81 @@ func (sh *strictHandler) CreateContract(ctx echo.Context, account AccountPath, p
 		return err
 	} else if validResponse, ok := response.(CreateContractResponseObject); ok {
 		return validResponse.VisitCreateContractResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EffectiveContract operation middleware
+func (sh *strictHandler) EffectiveContract(ctx echo.Context, account AccountPath, params EffectiveContractParams) error {
+	var request EffectiveContractRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EffectiveContract(ctx.Request().Context(), request.(EffectiveContractRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EffectiveContract")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EffectiveContractResponseObject); ok {
+		return validResponse.VisitEffectiveContractResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AmendContract operation middleware
+func (sh *strictHandler) AmendContract(ctx echo.Context, account AccountPath, params AmendContractParams) error {
+	var request AmendContractRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body AmendContractJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AmendContract(ctx.Request().Context(), request.(AmendContractRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AmendContract")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AmendContractResponseObject); ok {
+		return validResponse.VisitAmendContractResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -3670,6 +4903,128 @@ func (sh *strictHandler) CreateConnection(ctx echo.Context, params CreateConnect
 		return err
 	} else if validResponse, ok := response.(CreateConnectionResponseObject); ok {
 		return validResponse.VisitCreateConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RequestBackfill operation middleware
+func (sh *strictHandler) RequestBackfill(ctx echo.Context, id ConnectionIDPath, params RequestBackfillParams) error {
+	var request RequestBackfillRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RequestBackfillJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestBackfill(ctx.Request().Context(), request.(RequestBackfillRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestBackfill")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RequestBackfillResponseObject); ok {
+		return validResponse.VisitRequestBackfillResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSync operation middleware
+func (sh *strictHandler) GetSync(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetSyncRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSync(ctx.Request().Context(), request.(GetSyncRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSync")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSyncResponseObject); ok {
+		return validResponse.VisitGetSyncResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateSync operation middleware
+func (sh *strictHandler) UpdateSync(ctx echo.Context, id ConnectionIDPath) error {
+	var request UpdateSyncRequestObject
+
+	request.ID = id
+
+	var body UpdateSyncJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateSync(ctx.Request().Context(), request.(UpdateSyncRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateSync")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateSyncResponseObject); ok {
+		return validResponse.VisitUpdateSyncResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -57,6 +57,14 @@ func TestContractTakesDefaults(t *testing.T) {
 	require.Equal(t, "0.20", body["share"])
 	require.Equal(t, true, body["portfolio_cap"], "the basis decides")
 	require.EqualValues(t, 30, body["days_until_due"])
+	require.Equal(t, "proven_lift", body["settlement"])
+	risk := body["known_risk"].(map[string]any)
+	require.Contains(t, risk["statement"], "Known overbilling risk (simulated contract years, proven, proven_lift)")
+	require.InDelta(t, 3, risk["null_sticky"], 0)
+
+	w, body = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/contracts", `{"id":"c","first_period":"2026-10","settlement":"proven_then_point"}`))
+	require.Equal(t, http.StatusBadRequest, w.Code, "the measured basis bills the point already")
+	require.Equal(t, "settlement", body["field"])
 
 	w, body = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/contracts", `{"id":"c","first_period":"2026-10","portfolio_cap":true,"case_ids_in_metadata":false,"collection_method":"charge_automatically"}`))
 	require.Equal(t, http.StatusCreated, w.Code, w.Body.String())
@@ -89,6 +97,7 @@ func TestPlanIsSealedWithEveryDefault(t *testing.T) {
 	require.Empty(t, cmp.Diff(want, got.Thresholds))
 	require.Equal(t, "3.290527", got.ErrorBudget.ZLine)
 	require.Equal(t, lift.DefaultFolds, got.Folds)
+	require.Equal(t, lift.RandomisedHoldout, got.Randomisation)
 }
 
 func upload(body string) *http.Request {

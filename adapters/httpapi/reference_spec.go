@@ -67,6 +67,27 @@ type specSchema struct {
 	WriteOnly   bool
 	Properties  map[string]specSchema
 	Items       *specSchema
+	AllOf       []specSchema
+}
+
+// whole adds the fields of the schemas that a schema is composed of.
+func (d specDoc) whole(s specSchema) specSchema {
+	if len(s.AllOf) == 0 {
+		return s
+	}
+	s.Properties = maps.Clone(s.Properties)
+	if s.Properties == nil {
+		s.Properties = map[string]specSchema{}
+	}
+	for _, part := range s.AllOf {
+		if part.Ref != "" {
+			part = d.Components.Schemas[refName(part.Ref)]
+		}
+		part = d.whole(part)
+		s.Required = append(s.Required, part.Required...)
+		maps.Copy(s.Properties, part.Properties)
+	}
+	return s
 }
 
 type referenceView struct {
@@ -121,7 +142,7 @@ func (d specDoc) view() referenceView {
 		v.Groups = append(v.Groups, g)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Components.Schemas)) {
-		s := d.Components.Schemas[name]
+		s := d.whole(d.Components.Schemas[name])
 		out := schemaView{Name: name, Description: s.Description, Enum: s.Enum, Example: exampleText(s.Example)}
 		for _, field := range slices.Sorted(maps.Keys(s.Properties)) {
 			f := fieldOf(field, s.Properties[field])
@@ -205,6 +226,9 @@ func exampleText(example any) string {
 }
 
 func fieldOf(name string, s specSchema) fieldView {
+	if len(s.AllOf) == 1 && s.Ref == "" { // a reference that may be null
+		s.Ref = s.AllOf[0].Ref
+	}
 	f := fieldView{Name: name, Type: s.Type, Link: refName(s.Ref), Description: s.Description, WriteOnly: s.WriteOnly}
 	switch {
 	case s.Items != nil && s.Items.Ref != "":

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -26,6 +28,8 @@ type Onboard interface {
 	RegisterWebhook(ctx context.Context, by access.Principal, connectionID string) (onboard.Endpoint, bool, error)
 	CreateAccount(ctx context.Context, by access.Principal, in onboard.AccountInput) (account.Account, bool, error)
 	CreateContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
+	AmendContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
+	ContractVersions(ctx context.Context, accountID string) (billing.Versions, error)
 	SealPlan(ctx context.Context, by access.Principal, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	ShipSnapshot(ctx context.Context, by access.Principal, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
 }
@@ -55,6 +59,13 @@ type Reconcile interface {
 	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
 }
 
+// Sources keeps connections in step; *sourcesync.Service is it.
+type Sources interface {
+	Status(ctx context.Context, connectionID string) (sourcesync.Status, error)
+	Configure(ctx context.Context, by access.Principal, connectionID string, change sourcesync.Change) (sourcesync.Connection, error)
+	RequestBackfill(ctx context.Context, by access.Principal, connectionID string, start time.Time) (sourcesync.Backfill, bool, error)
+}
+
 // Audit reads the audit log; *audit.Service is it.
 type Audit interface {
 	Entries(ctx context.Context, f audit.Filter) (audit.Page, error)
@@ -71,6 +82,7 @@ type Services struct {
 	Ingest      Ingest
 	Decisions   Decisions
 	Reconcile   Reconcile
+	Sources     Sources
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.
@@ -122,6 +134,11 @@ type limitedRoutes struct {
 // POST implements EchoRouter.
 func (l limitedRoutes) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
 	return l.Echo.POST(path, h, append(m, limited, l.s.idempotent)...)
+}
+
+// PATCH implements EchoRouter.
+func (l limitedRoutes) PATCH(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return l.Echo.PATCH(path, h, append(m, limited)...)
 }
 
 // ownRoute reports whether a path belongs to the API and not to the pages.

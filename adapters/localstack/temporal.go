@@ -18,7 +18,7 @@ import (
 
 // SearchAttributes are the keyword attributes that liftbill's workflows set.
 func SearchAttributes() []string {
-	return []string{"BillingAccountID", "BillingCalendar", "BillingMode", "BillingOutcome", "BillingPeriod"}
+	return []string{"BillingAccountID", "BillingCalendar", "BillingMode", "BillingOutcome", "BillingPeriod", "SourceConnection"}
 }
 
 // TemporalOptions says which Temporal server to use, or how to have one.

@@ -74,22 +74,6 @@ func listOf[T ~string](w words) []T {
 	return out
 }
 
-// moment is nil for the zero time.
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
-
-func instant(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
 type userRow struct {
 	ID           string `gorm:"primaryKey"`
 	Email        string

@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // Onboarding is the unit of work of app/onboard.
@@ -157,7 +158,9 @@ type contractRow struct {
 	TimeZone     string
 	CloseLagDays int
 	FirstPeriod  string
-	CreatedAt    time.Time
+	// EffectiveFrom stands in the terms as well; the database's rules read it here.
+	EffectiveFrom string
+	CreatedAt     time.Time
 }
 
 func (contractRow) TableName() string { return "contracts" }
@@ -168,7 +171,7 @@ func (r contractRow) domain() (billing.Contract, error) {
 		return billing.Contract{}, fault.Wrap(err, fault.Internal, "contract_unreadable", "contract %s cannot be read", r.ID)
 	}
 	c, err := billing.NewContract(r.ID, r.AccountID, account.Environment(r.Environment), r.Version, terms, r.CreatedAt)
-	if err == nil && c.Hash != r.TermsHash {
+	if err == nil && (c.Hash != r.TermsHash || c.EffectiveFrom.String() != r.EffectiveFrom) {
 		err = fault.New(fault.Internal, "contract_hash", "contract %s does not have its stored hash", r.ID)
 	}
 	return c, err
@@ -176,12 +179,48 @@ func (r contractRow) domain() (billing.Contract, error) {
 
 type agreements struct{ tx *gorm.DB }
 
+// Contract is the newest version, whether it holds already or not.
 func (s agreements) Contract(ctx context.Context, accountID string) (billing.Contract, error) {
 	var r contractRow
 	if err := s.tx.WithContext(ctx).Order("version DESC").Take(&r, "account_id = ?", accountID).Error; err != nil {
 		return billing.Contract{}, notFound(err, "contract of account", accountID)
 	}
 	return r.domain()
+}
+
+// Versions are all versions, ascending; none is no error.
+func (s agreements) Versions(ctx context.Context, accountID string) (billing.Versions, error) {
+	var rows []contractRow
+	if err := s.tx.WithContext(ctx).Order("version").Find(&rows, "account_id = ?", accountID).Error; err != nil {
+		return nil, wrap(err)
+	}
+	var out billing.Versions
+	for _, r := range rows {
+		c, err := r.domain()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// LockContract keeps others from adding a version to the account's contract, and from
+// opening a cycle of it, until the transaction ends.
+func (s agreements) LockContract(ctx context.Context, accountID string) error {
+	return wrap(s.tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", accountID).Error)
+}
+
+// at is the version that holds in a month.
+func (s agreements) at(ctx context.Context, accountID string, m period.Month) (billing.Contract, error) {
+	all, err := s.Versions(ctx, accountID)
+	if err != nil {
+		return billing.Contract{}, err
+	}
+	if len(all) == 0 {
+		return billing.Contract{}, notFound(gorm.ErrRecordNotFound, "contract of account", accountID)
+	}
+	return all.At(m)
 }
 
 // contract loads the very version that a cycle was opened under.
@@ -200,7 +239,8 @@ func (s agreements) InsertContract(ctx context.Context, c billing.Contract) erro
 	}
 	return wrap(s.tx.WithContext(ctx).Create(&contractRow{
 		ID: c.ID, AccountID: c.AccountID, Environment: c.Environment.String(), Version: c.Version, Terms: string(terms), TermsHash: c.Hash,
-		TimeZone: c.Terms.TimeZone, CloseLagDays: c.Terms.CloseLagDays, FirstPeriod: c.Terms.FirstPeriod, CreatedAt: c.CreatedAt,
+		TimeZone: c.Terms.TimeZone, CloseLagDays: c.Terms.CloseLagDays, FirstPeriod: c.Terms.FirstPeriod,
+		EffectiveFrom: c.EffectiveFrom.String(), CreatedAt: c.CreatedAt,
 	}).Error)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/measure"
@@ -13,15 +14,16 @@ import (
 )
 
 // Exposures lists decisions in time order with their features in the plan's order;
-// a feature that a decision does not carry is 0.
+// a feature that a decision does not carry is 0. Logs repeat the same lists of actions
+// over and over, so that each list is kept once.
 func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time.Time) ([]lift.Exposure, error) {
 	names, err := json.Marshal(cy.Plan.Plan().Features)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := c.db.gorm.WithContext(ctx).Raw(`
-		SELECT unit_id, snapshot_id, arm, ts, cardinality(propensity) > 0 AS complete,
-			ARRAY(SELECT coalesce((features ->> f)::float8, 0) FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS n(f, i) ORDER BY i)::text
+		SELECT unit_id, user_id, snapshot_id, arm, ts, propensity::text, to_json(eligible_actions)::text, action, baseline_action,
+			surface, plan_hash, salt_commitment, ARRAY(SELECT coalesce((features ->> f)::float8, 0) FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS n(f, i) ORDER BY i)::text
 		FROM decisions WHERE account_id = ? AND ts >= ? AND ts < ? AND recorded_at <= ? ORDER BY ts, decision_id`,
 		string(names), cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, watermark).Rows()
 	if err != nil {
@@ -29,17 +31,84 @@ func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
 	var out []lift.Exposure
+	lists, words := map[string][]string{}, map[string]string{}
 	for rows.Next() {
 		var e lift.Exposure
-		var arm string
-		var features floats
-		if err := rows.Scan(&e.UnitID, &e.SnapshotID, &arm, &e.At, &e.PropensityOK, &features); err != nil {
+		var arm, actions string
+		var propensity, features floats
+		if err := rows.Scan(&e.UnitID, &e.UserID, &e.SnapshotID, &arm, &e.At, &propensity, &actions, &e.Action, &e.Baseline,
+			&e.Surface, &e.PlanHash, &e.SaltCommitment, &features); err != nil {
 			return nil, wrap(err)
 		}
-		e.Arm, e.At, e.Features = lift.Arm(arm), e.At.UTC(), features
+		list, ok := lists[actions]
+		if !ok {
+			if err := json.Unmarshal([]byte(actions), &list); err != nil {
+				return nil, err
+			}
+			lists[actions] = list
+		}
+		e.Arm, e.At, e.Actions, e.Propensity, e.Features, e.PropensityOK = lift.Arm(arm), e.At.UTC(), list, propensity, features, len(propensity) > 0
+		for _, s := range []*string{&e.SnapshotID, &e.Action, &e.Baseline, &e.Surface, &e.PlanHash, &e.SaltCommitment} {
+			if same, ok := words[*s]; ok {
+				*s = same
+			} else {
+				words[*s] = *s
+			}
+		}
 		out = append(out, e)
 	}
 	return out, wrap(rows.Err())
+}
+
+// Links lists the customers of the source connection with the users that they were
+// mapped to, as recorded.
+func (c *Cycles) Links(ctx context.Context, cy measure.Cycle) ([]lift.Link, error) {
+	var out []lift.Link
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT customer_id, user_id, valid_from AS "from" FROM customer_links
+		WHERE connection_id = ? AND user_id <> '' ORDER BY customer_id, valid_from`, cy.Account.SourceConnection).Scan(&out).Error
+	for i := range out {
+		out[i].From = out[i].From.UTC()
+	}
+	return out, wrap(err)
+}
+
+// Incomplete lists the decisions of the year that were refused because of their
+// propensities and never came whole: the number of them and the units that they name.
+func (c *Cycles) Incomplete(ctx context.Context, cy measure.Cycle, watermark time.Time) (int, []string, error) {
+	var rows []struct {
+		UnitID string
+		N      int
+	}
+	err := c.db.gorm.WithContext(ctx).Raw(`
+		SELECT r.unit_id, count(*) AS n FROM decision_refusals r
+		WHERE r.account_id = ? AND r.recorded_at <= ? AND (r.ts IS NULL OR (r.ts >= ? AND r.ts < ?))
+			AND r.field IN ('propensity', 'eligible_actions', 'action', 'baseline_action')
+			AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.account_id = r.account_id AND d.decision_id = r.decision_id AND d.recorded_at <= ?)
+		GROUP BY r.unit_id ORDER BY r.unit_id`,
+		cy.Account.ID, watermark, cy.YearToDate.Start, cy.YearToDate.End, watermark).Scan(&rows).Error
+	if err != nil {
+		return 0, nil, wrap(err)
+	}
+	n, units := 0, []string(nil)
+	for _, r := range rows {
+		n += r.N
+		if r.UnitID != "" {
+			units = append(units, r.UnitID)
+		}
+	}
+	return n, units, nil
+}
+
+// Marks is what the finished months of the contract year have billed of each snapshot;
+// ok is false while an earlier month of the year is not finished.
+func (c *Cycles) Marks(ctx context.Context, cy measure.Cycle) (map[string]int64, bool, error) {
+	tx := c.db.gorm.WithContext(ctx)
+	marks, err := highWater(tx, cy)
+	if err != nil {
+		return nil, false, err
+	}
+	open, err := openBefore(tx, cy)
+	return marks, len(open) == 0, err
 }
 
 // DecisionGaps counts the sequence numbers that are missing between the smallest
@@ -71,7 +140,7 @@ func (c *Cycles) Revenue(ctx context.Context, cy measure.Cycle, watermark time.T
 					SELECT 1 FROM reward_events paid WHERE paid.connection_id = r.connection_id AND paid.customer_id = o.customer_id
 						AND paid.invoice_id = o.invoice_id AND paid.invoice_id <> '' AND paid.subscription_id <> '') AS subscription
 			FROM reward_events r LEFT JOIN charge_owners o ON o.connection_id = r.connection_id AND o.charge_id = r.charge_id
-			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0
+			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0 AND NOT r.historic
 				AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
 		links AS MATERIALIZED (
 			SELECT DISTINCT ON (f.fact_key) f.fact_key, l.user_id
@@ -122,133 +191,30 @@ func (c *Cycles) NewestEvent(ctx context.Context, connectionID string) (string, 
 	return r.EventID, r.Created.UTC(), wrap(err)
 }
 
-type unitDoc struct {
-	SnapshotID    string    `json:"snapshot_id"`
-	UnitID        string    `json:"unit_id"`
-	Holdout       bool      `json:"holdout"`
-	BaselineProb  float64   `json:"baseline_prob"`
-	YMinor        int64     `json:"y_minor"`
-	Features      []float64 `json:"features"`
-	FirstExposure time.Time `json:"first_exposure"`
-}
-
 // SaveCollection freezes everything in one transaction. Whoever comes second finds
 // the watermark set and changes nothing.
 func (c *Cycles) SaveCollection(ctx context.Context, cycleID string, col measure.Collection, at time.Time) error {
-	err := c.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		var locked cycleRow
-		if err := tx.Raw("SELECT * FROM cycles WHERE id = ? FOR UPDATE", cycleID).Scan(&locked).Error; err != nil {
+	return c.db.nativeTx(ctx, func(tx pgx.Tx) error {
+		var frozen bool
+		if err := tx.QueryRow(ctx, "SELECT watermark IS NOT NULL FROM cycles WHERE id = $1 FOR UPDATE", cycleID).Scan(&frozen); err != nil || frozen {
 			return err
 		}
-		if locked.Watermark != nil {
-			return nil
-		}
 		for _, b := range col.Buckets {
-			err := tx.Exec(`INSERT INTO cycle_buckets (cycle_id, bucket, snapshot_id, currency, amount_minor, events) VALUES (?, ?, ?, ?, ?, ?)`,
-				cycleID, b.Name, b.SnapshotID, b.Currency, b.SumMinor, b.Events).Error
+			_, err := tx.Exec(ctx, `INSERT INTO cycle_buckets (cycle_id, bucket, snapshot_id, currency, amount_minor, events) VALUES ($1, $2, $3, $4, $5, $6)`,
+				cycleID, b.Name, b.SnapshotID, b.Currency, b.SumMinor, b.Events)
 			if err != nil {
 				return err
 			}
 		}
 		for _, t := range col.Tables {
-			if err := saveTable(tx, cycleID, t); err != nil {
+			if err := saveTable(ctx, tx, cycleID, t); err != nil {
 				return err
 			}
 		}
-		return tx.Exec(`UPDATE cycles SET watermark = ?, source_watermark = ?, input_digest = ?, paid_minor = ?, stripe_net_minor = ?, state = 'computing', updated_at = ?
-			WHERE id = ?`, col.Watermark, col.SourceWatermark, col.InputDigest, col.PaidMinor, col.StripeNetMinor, at, cycleID).Error
+		_, err := tx.Exec(ctx, `UPDATE cycles SET watermark = $1, source_watermark = $2, input_digest = $3, paid_minor = $4, stripe_net_minor = $5, state = 'computing', updated_at = $6
+			WHERE id = $7`, col.Watermark, col.SourceWatermark, col.InputDigest, col.PaidMinor, col.StripeNetMinor, at, cycleID)
+		return err
 	})
-	return wrap(err)
-}
-
-// unitBatch bounds one statement's document.
-const unitBatch = 5000
-
-func saveTable(tx *gorm.DB, cycleID string, t measure.Table) error {
-	inputs, err := json.Marshal(t.Inputs)
-	if err != nil {
-		return err
-	}
-	evidence, err := json.Marshal(t.Evidence)
-	if err != nil {
-		return err
-	}
-	if err := tx.Exec(`INSERT INTO cycle_inputs (cycle_id, snapshot_id, inputs, evidence) VALUES (?, ?, ?, ?)`, cycleID, t.SnapshotID, string(inputs), string(evidence)).Error; err != nil {
-		return err
-	}
-	docs := make([]unitDoc, 0, unitBatch)
-	for i, r := range t.Rows {
-		docs = append(docs, unitDoc{
-			SnapshotID: t.SnapshotID, UnitID: r.UnitID, Holdout: r.Arm == lift.ArmHoldout, BaselineProb: r.BaselineProb,
-			YMinor: r.YMinor, Features: r.Features, FirstExposure: r.FirstExposure,
-		})
-		if len(docs) < unitBatch && i < len(t.Rows)-1 {
-			continue
-		}
-		doc, err := json.Marshal(docs)
-		if err != nil {
-			return err
-		}
-		err = tx.Exec(`INSERT INTO cycle_units (cycle_id, snapshot_id, unit_id, holdout, baseline_prob, y_minor, features, first_exposure)
-			SELECT ?, snapshot_id, unit_id, holdout, baseline_prob, y_minor, features, first_exposure
-			FROM jsonb_to_recordset(?::jsonb) AS u(snapshot_id text, unit_id text, holdout boolean, baseline_prob float8, y_minor bigint, features float8[], first_exposure timestamptz)`,
-			cycleID, string(doc)).Error
-		if err != nil {
-			return err
-		}
-		docs = docs[:0]
-	}
-	return nil
-}
-
-// Tables loads the frozen unit tables in the order of their snapshots, pooled last.
-func (c *Cycles) Tables(ctx context.Context, cy measure.Cycle) ([]measure.Table, error) {
-	var heads []struct{ SnapshotID, Inputs, Evidence string }
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT snapshot_id, inputs, evidence FROM cycle_inputs WHERE cycle_id = ? ORDER BY snapshot_id = ?, snapshot_id`,
-		cy.ID, lift.SnapshotPooled).Scan(&heads).Error
-	if err != nil {
-		return nil, wrap(err)
-	}
-	out := make([]measure.Table, len(heads))
-	for i, h := range heads {
-		if err := json.Unmarshal([]byte(h.Inputs), &out[i].Inputs); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal([]byte(h.Evidence), &out[i].Evidence); err != nil {
-			return nil, err
-		}
-		if out[i].UnitTable, err = c.unitTable(ctx, cy, h.SnapshotID); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func (c *Cycles) unitTable(ctx context.Context, cy measure.Cycle, snapshotID string) (lift.UnitTable, error) {
-	rows, err := c.db.gorm.WithContext(ctx).Raw(`SELECT unit_id, holdout, baseline_prob, y_minor, features::text, first_exposure
-		FROM cycle_units WHERE cycle_id = ? AND snapshot_id = ? ORDER BY unit_id`, cy.ID, snapshotID).Rows()
-	if err != nil {
-		return lift.UnitTable{}, wrap(err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
-	var units []lift.UnitRow
-	for rows.Next() {
-		var u lift.UnitRow
-		var held bool
-		var features floats
-		if err := rows.Scan(&u.UnitID, &held, &u.BaselineProb, &u.YMinor, &features, &u.FirstExposure); err != nil {
-			return lift.UnitTable{}, wrap(err)
-		}
-		u.Arm, u.Features, u.FirstExposure = lift.ArmPolicy, features, u.FirstExposure.UTC()
-		if held {
-			u.Arm = lift.ArmHoldout
-		}
-		units = append(units, u)
-	}
-	if err := rows.Err(); err != nil {
-		return lift.UnitTable{}, wrap(err)
-	}
-	return lift.NewUnitTable(snapshotID, cy.Plan.Plan().Features, units)
 }
 
 // PreviousCase is the case that a new readout is chained to.
@@ -270,6 +236,9 @@ func (c *Cycles) SaveReadouts(ctx context.Context, cy measure.Cycle, readouts []
 			if err := saveReadout(tx, cy, r, string(buildDoc), at); err != nil {
 				return err
 			}
+		}
+		if err := tx.Exec(`DELETE FROM cycle_moments WHERE cycle_id = ?`, cy.ID).Error; err != nil {
+			return err
 		}
 		return tx.Exec(`UPDATE cycles SET updated_at = ? WHERE id = ? AND state = 'computing'`, at, cy.ID).Error
 	})

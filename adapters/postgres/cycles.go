@@ -43,8 +43,8 @@ type cycleRow struct {
 
 func (cycleRow) TableName() string { return "cycles" }
 
-// OpenCycle makes the cycle with the agreements that apply now, or returns the one
-// that is there. A period that is not the contract's is refused.
+// OpenCycle makes the cycle with the contract version that holds in the month, or
+// returns the one that is there. A period that is not the contract's is refused.
 func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month, workflowID string, at time.Time) (measure.Cycle, error) {
 	var out measure.Cycle
 	err := c.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -52,15 +52,16 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 		if err != nil {
 			return err
 		}
-		contract, err := agreements{tx}.Contract(ctx, accountID)
+		// Nobody adds a version between the look at the contract and the cycle.
+		if err := tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR SHARE", accountID).Error; err != nil {
+			return err
+		}
+		contract, err := agreements{tx}.at(ctx, accountID, m)
 		if err != nil {
 			return err
 		}
 		plan, err := agreements{tx}.Plan(ctx, accountID)
 		if err != nil {
-			return err
-		}
-		if _, err := contract.YearStart(m); err != nil {
 			return err
 		}
 		if err := coversMonth(plan.Plan.Plan(), accountID, m); err != nil {
@@ -160,23 +161,34 @@ func (r cycleRow) load(ctx context.Context, tx *gorm.DB) (measure.Cycle, error) 
 	return out, nil
 }
 
-// calendarAccounts selects the accounts of a calendar that can be billed: they
-// have a contract on it and a sealed plan.
+// calendarAccounts selects the accounts of a calendar that can be billed in a month:
+// the contract version that holds then is on it, and a plan is sealed.
 const calendarAccounts = `
-	SELECT a.id AS account_id, k.first_period
-	FROM accounts a JOIN LATERAL (SELECT * FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1) k ON true
+	SELECT a.id AS account_id
+	FROM accounts a JOIN LATERAL (
+		SELECT * FROM contracts k WHERE k.account_id = a.id AND k.effective_from <= ? ORDER BY version DESC LIMIT 1) k ON true
 	WHERE a.environment = ? AND k.time_zone = ? AND k.close_lag_days = ?
 	  AND EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = a.id)`
 
 // DuePeriods lists the months of a calendar that have ended, are settled by asOf and
-// are not finished for some account, with the number of such accounts.
+// are not finished for some account, with the number of such accounts. A month belongs
+// to the calendar of the contract version that holds in it.
 func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal billing.Calendar, asOf time.Time) (map[period.Month]int, error) {
 	zone, err := period.LoadZone(cal.TimeZone)
 	if err != nil {
 		return nil, err
 	}
-	var rows []struct{ AccountID, FirstPeriod string }
-	if err := c.db.gorm.WithContext(ctx).Raw(calendarAccounts, env.String(), cal.TimeZone, cal.CloseLagDays).Scan(&rows).Error; err != nil {
+	var rows []struct {
+		AccountID, EffectiveFrom string
+		Until                    *string
+	}
+	err = c.db.gorm.WithContext(ctx).Raw(`
+		SELECT * FROM (
+			SELECT account_id, environment, time_zone, close_lag_days, effective_from,
+				lead(effective_from) OVER (PARTITION BY account_id ORDER BY version) AS until FROM contracts) k
+		WHERE environment = ? AND time_zone = ? AND close_lag_days = ?
+		  AND EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = k.account_id)`, env.String(), cal.TimeZone, cal.CloseLagDays).Scan(&rows).Error
+	if err != nil {
 		return nil, wrap(err)
 	}
 	var ids []string
@@ -190,11 +202,11 @@ func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal bi
 	}
 	due := map[period.Month]int{}
 	for _, r := range rows {
-		first, err := period.Parse(r.FirstPeriod)
+		m, err := period.Parse(r.EffectiveFrom)
 		if err != nil {
 			return nil, err
 		}
-		for m := first; !m.In(zone).End.AddDate(0, 0, cal.CloseLagDays).After(asOf); m = m.Add(1) {
+		for ; !m.In(zone).End.AddDate(0, 0, cal.CloseLagDays).After(asOf) && (r.Until == nil || m.String() < *r.Until); m = m.Add(1) {
 			if !finished[billing.CycleID(r.AccountID, m)] {
 				due[m]++
 			}
@@ -206,9 +218,9 @@ func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal bi
 // ListAccounts pages by ID through the accounts whose month is not finished.
 func (c *Cycles) ListAccounts(ctx context.Context, env account.Environment, cal billing.Calendar, m period.Month, after string, limit int) ([]string, error) {
 	var ids []string
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT account_id FROM (`+calendarAccounts+`) d WHERE first_period <= ? AND account_id > ?
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT account_id FROM (`+calendarAccounts+`) d WHERE account_id > ?
 		AND NOT EXISTS (SELECT 1 FROM cycles c WHERE c.account_id = d.account_id AND c.period = ? AND c.state IN ('invoiced', 'withheld', 'dry_run'))
-		ORDER BY account_id LIMIT ?`, env.String(), cal.TimeZone, cal.CloseLagDays, m.String(), after, m.String(), limit).Scan(&ids).Error
+		ORDER BY account_id LIMIT ?`, m.String(), env.String(), cal.TimeZone, cal.CloseLagDays, after, m.String(), limit).Scan(&ids).Error
 	return ids, wrap(err)
 }
 
@@ -235,8 +247,8 @@ func (c *Cycles) Counts(ctx context.Context, env account.Environment, cal billin
 		N     int
 	}
 	err = c.db.gorm.WithContext(ctx).Raw(`SELECT c.state, count(*) AS n FROM (`+calendarAccounts+`) d
-		LEFT JOIN cycles c ON c.account_id = d.account_id AND c.period = ? WHERE d.first_period <= ? GROUP BY c.state`,
-		env.String(), cal.TimeZone, cal.CloseLagDays, m.String(), m.String()).Scan(&rows).Error
+		LEFT JOIN cycles c ON c.account_id = d.account_id AND c.period = ? GROUP BY c.state`,
+		m.String(), env.String(), cal.TimeZone, cal.CloseLagDays, m.String()).Scan(&rows).Error
 	byState = map[billing.CycleState]int{}
 	for _, r := range rows {
 		total += r.N

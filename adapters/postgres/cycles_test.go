@@ -1,12 +1,14 @@
 package postgres_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liftbill/liftbill/adapters/postgres"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
@@ -15,6 +17,7 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/ope"
 	"github.com/liftbill/liftbill/domain/period"
 )
 
@@ -76,7 +79,7 @@ func TestCyclesKeepTheirAgreements(t *testing.T) {
 	w := newWorld(t)
 	cy := w.open("acme", "2026-01")
 	terms := cy.Contract.Terms
-	terms.Share = "0.5"
+	terms.Share, terms.EffectiveFrom = "0.5", "2026-02"
 	second, err := billing.NewContract("acme-c2", "acme", account.Live, 2, terms, now)
 	require.NoError(t, err)
 	require.NoError(t, w.stores(func(st onboard.Stores) error { return st.Agreements.InsertContract(w.ctx, second) }))
@@ -108,8 +111,10 @@ func TestCollectionsAreFrozen(t *testing.T) {
 		{UnitID: "ünit 2", Arm: lift.ArmHoldout, BaselineProb: 0.1 + 0.2, YMinor: 1 << 60, Features: []float64{0, 1e300}, FirstExposure: day(3)},
 	})
 	require.NoError(t, err)
+	layout, err := table.Layout(cy.Plan.Plan())
+	require.NoError(t, err)
 	col := measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "d", PaidMinor: 7, Tables: []measure.Table{{
-		UnitTable: table, Inputs: lift.Inputs{Watermark: now, UnitDigest: table.Digest(), Units: 2}, Evidence: lift.Evidence{Environment: account.Live, Look: lift.LookMonth},
+		UnitTable: table, Layout: layout, Inputs: lift.Inputs{Watermark: now, UnitDigest: table.Digest(), Units: 2}, Evidence: lift.Evidence{Environment: account.Live, Look: lift.LookMonth},
 	}}}
 	require.NoError(t, cycles.SaveCollection(w.ctx, cy.ID, col, now))
 	other := col
@@ -120,10 +125,14 @@ func TestCollectionsAreFrozen(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, now.Truncate(time.Microsecond), cy.Watermark)
 	require.Equal(t, billing.Computing, cy.State)
-	tables, err := cycles.Tables(w.ctx, cy)
+	heads, err := cycles.Heads(w.ctx, cy)
 	require.NoError(t, err)
-	require.Empty(t, cmp.Diff(col.Tables, tables))
-	require.Equal(t, table.Digest(), tables[0].Digest())
+	frozen := col.Tables[0]
+	require.Empty(t, cmp.Diff([]measure.Head{{SnapshotID: "s-a", Layout: layout, Inputs: frozen.Inputs, Evidence: frozen.Evidence}}, heads))
+	back, err := lift.NewUnitTable("s-a", table.Features, w.frozenUnits(cy.ID, "s-a", 0, ope.Buckets))
+	require.NoError(t, err)
+	require.Equal(t, table.Digest(), back.Digest())
+	w.requireMomentsAreKept(cycles, cy, heads[0], table)
 
 	first := w.readouts(cy, 100_000)
 	require.NoError(t, cycles.SaveReadouts(w.ctx, cy, first, nil, now))
@@ -213,4 +222,51 @@ func TestDuePeriods(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, total)
 	require.Equal(t, map[billing.CycleState]int{billing.DryRun: 1}, states)
+}
+
+// frozenUnits reads units as the estimator does, each copied out of the stream.
+func (w *world) frozenUnits(cycleID, snapshotID string, from, to int) []lift.UnitRow {
+	w.t.Helper()
+	var out []lift.UnitRow
+	for u, err := range w.db.NewCycles().Units(w.ctx, cycleID, snapshotID)(from, to) {
+		require.NoError(w.t, err)
+		require.Equal(w.t, int(ope.BucketOf(u.Row.UnitID)), u.Bucket)
+		row := *u.Row
+		row.Features = slices.Clone(row.Features)
+		out = append(out, row)
+	}
+	return out
+}
+
+// requireMomentsAreKept: what one worker leaves is what another one finds, a range is
+// whole only when every bucket was read, and a reader may stop in the middle.
+func (w *world) requireMomentsAreKept(cycles *postgres.Cycles, cy measure.Cycle, h measure.Head, table lift.UnitTable) {
+	w.t.Helper()
+	src := cycles.Units(w.ctx, cy.ID, h.SnapshotID)
+	want, err := lift.MomentsOf(h.Layout, table.Stream(), 0, ope.Buckets, "")
+	require.ErrorContains(w.t, err, "beyond 2^53", "the table of this test is refused, so only its empty part is kept")
+	require.Empty(w.t, want)
+	for _, err := range src(0, ope.Buckets) {
+		require.NoError(w.t, err)
+		break
+	}
+	filled := int(ope.BucketOf(table.Rows[0].UnitID))
+	none, whole, err := cycles.Moments(w.ctx, cy.ID, h, 0, filled)
+	require.NoError(w.t, err)
+	require.Empty(w.t, none)
+	require.False(w.t, whole)
+	m, err := lift.MomentsOf(h.Layout, src, filled, filled+1, "")
+	require.NoError(w.t, err)
+	for range 2 {
+		require.NoError(w.t, cycles.SaveMoments(w.ctx, cy.ID, h.SnapshotID, filled, filled+2, m))
+	}
+	kept, whole, err := cycles.Moments(w.ctx, cy.ID, h, filled, filled+2)
+	require.NoError(w.t, err)
+	require.True(w.t, whole)
+	require.Len(w.t, kept, 1)
+	require.Equal(w.t, m[0].Partial.Bytes(), kept[0].Partial.Bytes())
+	require.Equal(w.t, m[0].Leaf, kept[0].Leaf)
+	_, whole, err = cycles.Moments(w.ctx, cy.ID, h, filled, filled+3)
+	require.NoError(w.t, err)
+	require.False(w.t, whole)
 }

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ func TestExposuresRoundTrip(t *testing.T) {
 	w := newWorld(t)
 	a := row("u1", "user-1", day(3).Add(123456789))
 	a.Features = map[string]float64{"seats": 7, "unused": 1, "tenure": 1.0 / 3}
+	a.Surface, a.PlanHash, a.SaltCommitment = "web", strings.Repeat("0f", 32), "salt"
 	b := row("u2", "user-2", day(2))
 	b.Arm, b.ArmProbability, b.Features = decision.Holdout, 0.2, map[string]float64{"tenure": math.MaxFloat64}
 	early, late := row("u3", "user-3", day(1).AddDate(0, -1, 0)), row("u4", "user-4", day(1).AddDate(0, 1, 0))
@@ -64,12 +66,68 @@ func TestExposuresRoundTrip(t *testing.T) {
 	got, err := w.db.NewCycles().Exposures(w.ctx, cy, now)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff([]lift.Exposure{
-		{UnitID: "u2", SnapshotID: "s-a", Arm: lift.Arm("holdout"), At: day(2), PropensityOK: true, Features: []float64{math.MaxFloat64, 0}},
-		{UnitID: "u1", SnapshotID: "s-a", Arm: lift.Arm("policy"), At: day(3).Add(123456000), PropensityOK: true, Features: []float64{decision.Quantise(1.0 / 3), 7}},
+		logged(lift.Exposure{UnitID: "u2", UserID: "user-2", Arm: lift.ArmHoldout, At: day(2), Features: []float64{math.MaxFloat64, 0}}),
+		logged(lift.Exposure{UnitID: "u1", UserID: "user-1", Arm: lift.ArmPolicy, At: day(3).Add(123456000), Features: []float64{decision.Quantise(1.0 / 3), 7},
+			Surface: "web", PlanHash: a.PlanHash, SaltCommitment: "salt"}),
 	}, got))
 	got, err = w.db.NewCycles().Exposures(w.ctx, cy, now.Add(-time.Microsecond))
 	require.NoError(t, err)
 	require.Empty(t, got, "recorded after the watermark")
+}
+
+// logged fills in what row() logs for every decision.
+func logged(e lift.Exposure) lift.Exposure {
+	e.SnapshotID, e.PropensityOK = "s-a", true
+	e.Actions, e.Propensity, e.Action, e.Baseline = []string{"a", "b"}, []float64{0.75, 0.25}, "a", "a"
+	return e
+}
+
+// TestIncompleteDecisions: a decision that was refused for its propensities is missing
+// until it comes whole; what was refused for another reason, or came after the
+// watermark, or belongs to another year is not counted.
+func TestIncompleteDecisions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cy, cycles := w.open("acme", "2026-01"), w.db.NewCycles()
+	refused := []decisions.Refusal{
+		{DecisionID: "d-u1", UnitID: "u1", At: day(3), Field: "propensity", Code: "propensity_sum"},
+		{DecisionID: "d-u2", UnitID: "u2", At: day(4), Field: "baseline_action", Code: "action_not_eligible"},
+		{DecisionID: "d-u2b", UnitID: "u2", Field: "propensity", Code: "field_missing"},
+		{DecisionID: "d-u3", UnitID: "u3", At: day(4), Field: "features.x", Code: "number_range"},
+		{DecisionID: "d-u4", UnitID: "u4", At: day(4).AddDate(-1, 0, 0), Field: "propensity", Code: "propensity_sum"},
+		{DecisionID: "d-u1", UnitID: "other", At: day(3), Field: "propensity", Code: "again"},
+	}
+	store := func(rows []decisions.Refusal, at time.Time) {
+		require.NoError(t, w.db.Decisions().Do(w.ctx, func(ctx context.Context, st decisions.Stores) error {
+			return st.Log.Refuse(ctx, account.Account{ID: "acme", Environment: account.Live}, rows, at)
+		}))
+	}
+	store(refused, now)
+	store(refused[:1], now) // told twice
+	store([]decisions.Refusal{{DecisionID: "late", UnitID: "u9", At: day(5), Field: "propensity", Code: "propensity_sum"}}, now.Add(time.Second))
+	n, units, err := cycles.Incomplete(w.ctx, cy, now)
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	require.Equal(t, []string{"u1", "u2"}, units)
+	_, err = w.decisionsOf("acme", []decision.Decision{row("u1", "user-1", day(3))})
+	require.NoError(t, err)
+	n, units, err = cycles.Incomplete(w.ctx, cy, now)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	require.Equal(t, []string{"u2"}, units)
+}
+
+// TestLinksAreThoseOfTheSource: each customer with each of its users, from when on.
+func TestLinksAreThoseOfTheSource(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deliver("evt_1", "customer.created", day(1), w.customer("cus_a", "user-a", day(1)), nil)
+	w.deliver("evt_2", "customer.updated", day(10), w.customer("cus_a", "user-b", day(1)), obj{"metadata": obj{"user_id": "user-a"}})
+	w.deliver("evt_3", "customer.updated", day(12), w.customer("cus_a", "", day(1)), obj{"metadata": obj{"user_id": "user-b"}})
+	w.drain()
+	got, err := w.db.NewCycles().Links(w.ctx, w.open("acme", "2026-01"))
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff([]lift.Link{{CustomerID: "cus_a", UserID: "user-a", From: day(1)}, {CustomerID: "cus_a", UserID: "user-b", From: day(10)}}, got))
 }
 
 func TestDecisionGaps(t *testing.T) {

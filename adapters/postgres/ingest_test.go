@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/postgres"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // The same event delivered sixteen times at once is stored once, and exactly one
@@ -164,18 +167,26 @@ func TestPausedConnectionsWait(t *testing.T) {
 }
 
 type charges struct {
-	owner   ingest.Charge
+	owner   reward.Owner
 	refunds [][]byte
 	during  func()
 	err     error
 }
 
-func (c *charges) Charge(context.Context, string, string) (ingest.Charge, error) {
+func (c *charges) Object(context.Context, string, string, string) ([]byte, error) {
 	if c.during != nil {
 		c.during()
 	}
-	return c.owner, c.err
+	metadata := obj{}
+	if c.owner.OwnInvoice {
+		metadata["lb_key"] = "lb:1"
+	}
+	raw, err := json.Marshal(obj{"id": c.owner.Charge, "object": "charge", "created": opened.Unix(), "customer": c.owner.Customer,
+		"invoice": obj{"id": c.owner.Invoice, "object": "invoice", "metadata": metadata}})
+	return raw, errors.Join(err, c.err)
 }
+
+func (*charges) TakeReads(string) int { return 2 }
 
 func (c *charges) RefundsOf(context.Context, string, string) ([][]byte, error) { return c.refunds, nil }
 
@@ -189,7 +200,7 @@ func TestReadsAskedForMeanwhileStayPending(t *testing.T) {
 	}
 	refunded("evt_1")
 	w.drain()
-	src := &charges{owner: ingest.Charge{ID: "ch_1", Customer: "cus_1", Invoice: "in_1"}}
+	src := &charges{owner: reward.Owner{Charge: "ch_1", Customer: "cus_1", Invoice: "in_1"}}
 	src.during = func() {
 		src.during = nil
 		refunded("evt_2")

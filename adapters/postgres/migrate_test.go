@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -58,6 +59,35 @@ func TestMigrationsUpDownUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, up, len(down))
 	require.Equal(t, before, schema(t, conn))
+}
+
+// Contracts, lines and invoices from before versions and other fees are read as what they
+// are: first versions, and full months whose fees were invoiced as they stand.
+func TestMigrationsKeepWhatWasBilled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cy := w.propose("acme", "2026-01", 100_000)
+	before, err := w.db.NewReader().TieOut(w.ctx, cy.ID)
+	require.NoError(t, err)
+	cfg, err := pgx.ParseConfig(w.url)
+	require.NoError(t, err)
+	pool := stdlib.OpenDB(*cfg)
+	defer pool.Close() //nolint:errcheck // the database is dropped
+	provider, err := goose.NewProvider(goose.DialectPostgres, pool, migrations.FS)
+	require.NoError(t, err)
+	const last = 29 // the version before contract_versions
+	_, err = provider.DownTo(w.ctx, last)
+	require.NoError(t, err)
+	_, err = provider.Up(w.ctx)
+	require.NoError(t, err)
+	require.Equal(t, "2026-01 full 20000", one[string](w, `SELECT k.effective_from || ' ' || i.phase || ' ' || l.billed_minor FROM cycles c
+		JOIN contracts k ON k.id = c.contract_id JOIN invoices i ON i.cycle_id = c.id JOIN cycle_lines l ON l.cycle_id = c.id WHERE c.id = $1 AND l.fee_minor > 0`, cy.ID))
+	db, err := postgres.Open(w.ctx, w.url, postgres.Options{MaxConns: 2}) // no statement from before the migration
+	require.NoError(t, err)
+	defer db.Close() //nolint:errcheck // the database is dropped
+	after, err := db.NewReader().TieOut(w.ctx, cy.ID)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(before, after))
 }
 
 // emptyDatabase is one without a schema, beside the test's own.

@@ -8,7 +8,6 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/invoicing"
-	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -21,8 +20,7 @@ type Invoicing struct{ db *DB }
 // NewInvoicing opens the ledger of proposals and intents.
 func (db *DB) NewInvoicing() *Invoicing { return &Invoicing{db} }
 
-// Judged restores a cycle's readouts from their manifests, which checks their case
-// IDs and judges them again: a verdict that was edited in a table is refused.
+// Judged loads what a cycle's price depends on, its readouts judged again.
 func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judged, error) {
 	cy, err := loadCycle(ctx, v.db.gorm, cycleID)
 	if err != nil {
@@ -30,25 +28,28 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 	}
 	j := invoicing.Judged{
 		CycleID: cy.ID, State: cy.State, Account: cy.Account, Contract: cy.Contract, Plan: cy.Plan, Period: cy.Period,
-		Interval: cy.Interval, Names: cy.SnapshotName, HighWater: map[string]int64{},
+		Interval: cy.Interval, Names: cy.SnapshotName,
 	}
-	var rows []struct{ CaseID, Manifest string }
-	err = v.db.gorm.WithContext(ctx).Raw(`SELECT case_id, manifest FROM readouts WHERE cycle_id = ? ORDER BY snapshot_id`, cycleID).Scan(&rows).Error
-	if err != nil {
-		return j, wrap(err)
+	tx := v.db.gorm.WithContext(ctx)
+	if j.Readouts, err = storedReadouts(tx, cycleID, cy.Plan); err != nil {
+		return j, err
 	}
-	if len(rows) == 0 {
+	if len(j.Readouts) == 0 {
 		return j, fault.New(fault.Conflict, "not_estimated", "cycle %s has no readouts", cycleID)
 	}
-	for _, row := range rows {
-		r, err := lift.RestoreReadout([]byte(row.Manifest), row.CaseID, cy.Plan)
-		if err != nil {
+	if j.HighWater, err = highWater(tx, cy); err != nil {
+		return j, err
+	}
+	if j.OpenBefore, err = openBefore(tx, cy); err != nil {
+		return j, err
+	}
+	if j.Past, err = past(tx, cy.Account.ID, cy.Period); err != nil {
+		return j, err
+	}
+	if len(cy.Contract.Terms.Outcomes) > 0 {
+		if j.Outcomes, err = outcomes(tx, cy); err != nil {
 			return j, err
 		}
-		j.Readouts = append(j.Readouts, r)
-	}
-	if err := v.highWater(ctx, cy, &j); err != nil {
-		return j, err
 	}
 	if cy.Account.IssuerConnection != "" {
 		issuer, err := connections{v.db.gorm}.Connection(ctx, cy.Account.IssuerConnection)
@@ -58,42 +59,6 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 		j.IssuerConnected, j.IssuerPaused = issuer.Roles.Issuer, issuer.Paused
 	}
 	return j, nil
-}
-
-// highWater sums what the contract year billed before this cycle. Only finished
-// cycles count; unfinished earlier ones are named, because their marks are unknown.
-func (v *Invoicing) highWater(ctx context.Context, cy measure.Cycle, j *invoicing.Judged) error {
-	var marks []struct {
-		SnapshotID string
-		Base       int64
-	}
-	from, to := cy.YearStart.String(), cy.Period.String()
-	err := v.db.gorm.WithContext(ctx).Raw(`
-		SELECT l.snapshot_id, sum(l.base_minor)::bigint AS base FROM cycle_lines l JOIN cycles c ON c.id = l.cycle_id
-		WHERE c.account_id = ? AND c.period >= ? AND c.period < ? AND c.state IN ('invoiced', 'withheld', 'dry_run') GROUP BY l.snapshot_id`,
-		cy.Account.ID, from, to).Scan(&marks).Error
-	if err != nil {
-		return wrap(err)
-	}
-	for _, m := range marks {
-		j.HighWater[m.SnapshotID] = m.Base
-	}
-	var done []string
-	err = v.db.gorm.WithContext(ctx).Raw(`SELECT period FROM cycles WHERE account_id = ? AND period >= ? AND period < ? AND state IN ('invoiced', 'withheld', 'dry_run')`,
-		cy.Account.ID, from, to).Scan(&done).Error
-	if err != nil {
-		return wrap(err)
-	}
-	finished := map[string]bool{}
-	for _, p := range done {
-		finished[p] = true
-	}
-	for m := cy.YearStart; m.Before(cy.Period); m = m.Add(1) {
-		if !finished[m.String()] {
-			j.OpenBefore = append(j.OpenBefore, billing.CycleID(cy.Account.ID, m))
-		}
-	}
-	return nil
 }
 
 // SaveProposal stores the priced cycle and its intent in one transaction.
@@ -157,18 +122,21 @@ func sameInvoice(tx *gorm.DB, state billing.CycleState, j invoicing.Judged, p in
 
 func insertProposal(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time.Time) error {
 	env := j.Account.Environment.String()
-	for _, l := range p.Priced.Lines {
+	for _, r := range p.Priced.Rows {
 		verdict := "withheld"
-		if l.Passed {
+		if r.Passed {
 			verdict = "passed"
 		}
-		err := tx.Exec(`INSERT INTO cycle_lines (cycle_id, environment, snapshot_id, case_id, verdict, measured_minor, bound_minor,
-				high_water_from, high_water_to, base_minor, deferred_minor, fee_minor, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			j.CycleID, env, l.SnapshotID, caseOf(j.Readouts, l.SnapshotID), verdict, l.PointMinor, l.BoundMinor,
-			l.HighWaterBefore, l.HighWaterAfter, l.DeltaMinor, l.DeferredMinor, l.Fee, string(l.Reason)).Error
+		err := tx.Exec(`INSERT INTO cycle_lines (cycle_id, environment, snapshot_id, case_id, verdict, measured_minor, bound_minor, high_water_from,
+				high_water_to, base_minor, deferred_minor, waived_minor, fee_minor, billed_minor, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			j.CycleID, env, r.SnapshotID, caseOf(j.Readouts, r.SnapshotID), verdict, r.PointMinor, r.BoundMinor, r.HighWaterBefore,
+			r.HighWaterAfter, r.DeltaMinor, r.DeferredMinor, r.WaivedMinor, r.Fee, r.Billed, string(r.Reason)).Error
 		if err != nil {
 			return err
 		}
+	}
+	if err := insertCharges(tx, j.CycleID, env, p.Priced.Lines); err != nil {
+		return err
 	}
 	for _, s := range p.Priced.Steps {
 		err := tx.Exec(`INSERT INTO cycle_steps (cycle_id, number, name, snapshot_id, formula, inputs, result) VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -181,8 +149,24 @@ func insertProposal(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at ti
 	if err != nil {
 		return err
 	}
-	return tx.Exec(`INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		j.CycleID, env, string(j.Contract.Terms.Currency), p.Priced.Total.Minor(), string(plan), p.Plan.Hash(), at).Error
+	return tx.Exec(`INSERT INTO invoices (cycle_id, environment, currency, phase, total_minor, plan, plan_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		j.CycleID, env, string(j.Contract.Terms.Currency), string(p.Priced.Phase), p.Priced.Total.Minor(), string(plan), p.Plan.Hash(), at).Error
+}
+
+// insertCharges stores the lines that are no lift; the lifts are the rows' fees.
+func insertCharges(tx *gorm.DB, cycleID, env string, lines []billing.Line) error {
+	for i, l := range lines {
+		if l.Kind == billing.LineLift {
+			continue
+		}
+		err := tx.Exec(`INSERT INTO cycle_charges (cycle_id, environment, line, position, kind, description, amount_minor, billed_minor, snapshot_id, outcome, quantity, origin)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			cycleID, env, l.Key, i+1, string(l.Kind), l.Text, l.AmountMinor, l.BilledMinor, l.SnapshotID, l.Outcome, l.Quantity, l.Origin).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func caseOf(readouts []lift.Readout, snapshotID string) string {

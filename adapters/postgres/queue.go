@@ -68,6 +68,9 @@ type factRow struct {
 	Detail         factDetail `json:"detail"`
 	UserID         string     `json:"-"`
 	PreviousUserID string     `json:"-"`
+	// live is a fact of an event; the others were read off objects.
+	live bool
+	fact reward.Fact
 }
 
 // factDetail is what qualifies a fact and is shown, not summed.
@@ -83,7 +86,7 @@ func rowOf(connectionID, eventID string, f reward.Fact) factRow {
 		ConnectionID: connectionID, FactKey: f.Key, Kind: f.Kind.String(), IsReward: f.IsReward, ObjectID: f.ObjectID,
 		CustomerID: f.Customer, SubscriptionID: f.Subscription, InvoiceID: f.Invoice, ChargeID: f.Charge,
 		AmountMinor: f.Amount, Currency: f.Currency, EffectiveAt: f.EffectiveAt.UTC(), EventID: eventID,
-		UserID: f.UserID, PreviousUserID: f.PreviousUserID,
+		UserID: f.UserID, PreviousUserID: f.PreviousUserID, fact: f,
 		Detail: factDetail{UserID: f.UserID, MRRBefore: f.MRRBefore, MRRAfter: f.MRRAfter, Flags: f.Flags},
 	}
 }
@@ -96,7 +99,9 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 	var reads []readRow
 	for _, o := range outcomes {
 		for _, f := range o.Facts {
-			rows = append(rows, rowOf(o.Event.ConnectionID, o.Event.EventID, f))
+			row := rowOf(o.Event.ConnectionID, o.Event.EventID, f)
+			row.live = true
+			rows = append(rows, row)
 			if f.Charge != "" && f.Customer == "" {
 				reads = append(reads, readRow{o.Event.ConnectionID, "charge", f.Charge, "owner"})
 			}
@@ -105,6 +110,12 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 			reads = append(reads, readRow{o.Event.ConnectionID, r.Object, r.ID, r.Reason})
 		}
 	}
+	told := len(rows)
+	rows, err := admitted(ctx, q.tx, rows)
+	if err != nil {
+		return booked, err
+	}
+	booked.Beyond = told - len(rows)
 	fresh, err := q.bookFacts(ctx, q.tx, rows, at)
 	if err != nil {
 		return booked, err
@@ -159,13 +170,14 @@ func (q *queue) bookFacts(ctx context.Context, tx *gorm.DB, rows []factRow, at t
 	}
 	err = tx.WithContext(ctx).Exec(`
 		INSERT INTO reward_events (connection_id, environment, fact_key, kind, is_reward, object_id, customer_id, subscription_id,
-			invoice_id, charge_id, amount_minor, currency, effective_at, event_id, detail, recorded_at)
+			invoice_id, charge_id, amount_minor, currency, effective_at, event_id, detail, recorded_at, historic)
 		SELECT f.connection_id, c.environment, f.fact_key, f.kind, f.is_reward, f.object_id, f.customer_id, f.subscription_id,
-			f.invoice_id, f.charge_id, f.amount_minor, f.currency, f.effective_at, f.event_id, f.detail, ?
+			f.invoice_id, f.charge_id, f.amount_minor, f.currency, f.effective_at, f.event_id, f.detail, ?, coalesce(f.effective_at < s.sync_start, false)
 		FROM jsonb_to_recordset(?::jsonb) AS f(connection_id text, fact_key text, kind text, is_reward boolean, object_id text,
 			customer_id text, subscription_id text, invoice_id text, charge_id text, amount_minor bigint, currency text,
 			effective_at timestamptz, event_id text, detail jsonb)
-		JOIN connections c ON c.id = f.connection_id`, at, string(doc)).Error
+		JOIN connections c ON c.id = f.connection_id
+		LEFT JOIN source_syncs s ON s.connection_id = f.connection_id`, at, string(doc)).Error
 	return fresh, wrap(err)
 }
 
@@ -177,11 +189,18 @@ func bookLinks(ctx context.Context, tx *gorm.DB, fresh []factRow) (int, error) {
 		UserID       string    `json:"user_id"`
 		ValidFrom    time.Time `json:"valid_from"`
 		EventID      string    `json:"event_id"`
+		Inferred     bool      `json:"inferred"`
 	}
 	var links []link
 	for _, f := range fresh {
-		if f.Kind == reward.CustomerMapping.String() {
-			links = append(links, link{f.ConnectionID, f.CustomerID, f.UserID, f.EffectiveAt, f.EventID})
+		if f.Kind != reward.CustomerMapping.String() {
+			continue
+		}
+		links = append(links, link{f.ConnectionID, f.CustomerID, f.UserID, f.EffectiveAt, f.EventID, !f.live})
+		if f.live {
+			if err := dropInferred(ctx, tx, f); err != nil {
+				return 0, err
+			}
 		}
 	}
 	if len(links) == 0 {
@@ -194,7 +213,9 @@ func bookLinks(ctx context.Context, tx *gorm.DB, fresh []factRow) (int, error) {
 	res := tx.WithContext(ctx).Exec(`
 		INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id)
 		SELECT connection_id, customer_id, user_id, valid_from, event_id
-		FROM jsonb_to_recordset(?::jsonb) AS l(connection_id text, customer_id text, user_id text, valid_from timestamptz, event_id text)
+		FROM jsonb_to_recordset(?::jsonb) AS l(connection_id text, customer_id text, user_id text, valid_from timestamptz, event_id text, inferred boolean)
+		WHERE NOT inferred OR NOT EXISTS ( -- what a customer's metadata say today is no news beside its events
+			SELECT 1 FROM customer_links k WHERE k.connection_id = l.connection_id AND k.customer_id = l.customer_id)
 		ON CONFLICT DO NOTHING`, string(doc))
 	if res.Error != nil {
 		return 0, wrap(res.Error)
@@ -205,6 +226,18 @@ func bookLinks(ctx context.Context, tx *gorm.DB, fresh []factRow) (int, error) {
 		}
 	}
 	return int(res.RowsAffected), nil
+}
+
+// dropInferred removes the link that was read off a customer when the first change after
+// it, as its event tells it, began with another user: the customer was read later than
+// it was changed.
+func dropInferred(ctx context.Context, tx *gorm.DB, f factRow) error {
+	return wrap(tx.WithContext(ctx).Exec(`
+		DELETE FROM customer_links i WHERE connection_id = @connection AND customer_id = @customer AND valid_from < @at
+			AND (event_id LIKE 'bf:%' OR event_id LIKE 'read:%') AND user_id <> @previous
+			AND NOT EXISTS (SELECT 1 FROM customer_links k WHERE k.connection_id = @connection AND k.customer_id = @customer
+				AND k.valid_from > i.valid_from AND k.valid_from < @at)`,
+		map[string]any{"connection": f.ConnectionID, "customer": f.CustomerID, "previous": f.PreviousUserID, "at": f.EffectiveAt}).Error)
 }
 
 // bookPrevious keeps what the earliest known change tells of the time before it: whose
@@ -230,7 +263,7 @@ func askReads(ctx context.Context, tx *gorm.DB, reads []readRow, at time.Time) e
 		err := tx.WithContext(ctx).Exec(`
 			INSERT INTO object_reads (connection_id, object, object_id, reason, status, requested_at) VALUES (?, ?, ?, ?, 'pending', ?)
 			ON CONFLICT (connection_id, object, object_id) DO UPDATE SET status = 'pending', reason = excluded.reason,
-				requested_at = excluded.requested_at, asked = object_reads.asked + 1`,
+				requested_at = excluded.requested_at, asked = object_reads.asked + 1, attempts = 0, next_attempt_at = '-infinity', next_action = ''`,
 			r.ConnectionID, r.Object, r.ObjectID, r.Reason, at).Error
 		if err != nil {
 			return wrap(err)
@@ -259,45 +292,4 @@ func markEvents(ctx context.Context, tx *gorm.DB, outcomes []ingest.Outcome, at 
 		UPDATE event_processing p SET status = m.status, reason = m.reason, processed_at = ?
 		FROM jsonb_to_recordset(?::jsonb) AS m(connection_id text, event_id text, created timestamptz, status text, reason text)
 		WHERE p.connection_id = m.connection_id AND p.event_id = m.event_id AND p.created = m.created`, at, string(doc)).Error)
-}
-
-// PendingReads lists the charges that wait to be read, paged by their key.
-func (q *queue) PendingReads(ctx context.Context, connectionID string, after ingest.PendingRead, limit int) ([]ingest.PendingRead, error) {
-	var out []ingest.PendingRead
-	err := q.db.gorm.WithContext(ctx).Raw(`
-		SELECT r.connection_id, r.object, r.object_id, r.reason, r.asked, c.user_id_key
-		FROM object_reads r JOIN connections c ON c.id = r.connection_id
-		WHERE r.status = 'pending' AND r.object = 'charge' AND (? = '' OR r.connection_id = ?) AND (r.connection_id, r.object_id) > (?, ?)
-		ORDER BY r.connection_id, r.object_id LIMIT ?`, connectionID, connectionID, after.ConnectionID, after.ObjectID, limit).Scan(&out).Error
-	return out, wrap(err)
-}
-
-// FinishRead stores the charge's owner and its refunds' facts. A read that was asked
-// for again meanwhile stays pending: its object changed after it was read.
-func (q *queue) FinishRead(ctx context.Context, r ingest.PendingRead, result ingest.ReadResult, at time.Time) error {
-	err := q.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		status := "done"
-		if result.Failed != "" {
-			status = "failed"
-		}
-		if c := result.Charge; c != nil {
-			err := tx.Exec(`
-				INSERT INTO charge_owners (connection_id, charge_id, customer_id, invoice_id, own_invoice) VALUES (?, ?, ?, ?, ?)
-				ON CONFLICT (connection_id, charge_id) DO NOTHING`, r.ConnectionID, c.ID, c.Customer, c.Invoice, c.OwnInvoice).Error
-			if err != nil {
-				return err
-			}
-		}
-		rows := make([]factRow, len(result.Facts))
-		for i, f := range result.Facts {
-			rows[i] = rowOf(r.ConnectionID, "read:"+r.ObjectID, f)
-		}
-		if _, err := q.bookFacts(ctx, tx, rows, at); err != nil {
-			return err
-		}
-		return tx.Exec(`UPDATE object_reads SET status = ?, detail = ?, done_at = ?
-			WHERE connection_id = ? AND object = ? AND object_id = ? AND asked = ?`,
-			status, result.Failed, at, r.ConnectionID, r.Object, r.ObjectID, r.Asked).Error
-	})
-	return wrap(err)
 }

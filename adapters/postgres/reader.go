@@ -42,8 +42,8 @@ const summarySelect = `
 	LEFT JOIN invoices i ON i.cycle_id = c.id
 	LEFT JOIN writeback_intents w ON w.cycle_id = c.id
 	LEFT JOIN LATERAL (
-		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0) AS withheld,
-			count(*) FILTER (WHERE fee_minor > 0) AS billed
+		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0 AND base_minor = 0) AS withheld,
+			count(*) FILTER (WHERE billed_minor > 0) + (SELECT count(*) FROM cycle_charges WHERE cycle_id = c.id AND billed_minor > 0) AS billed
 		FROM cycle_lines WHERE cycle_id = c.id) l ON true`
 
 func (r summaryRow) view() (reconcile.CycleSummary, error) {
@@ -137,11 +137,12 @@ func tieOutHead(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 		ContractID, TermsHash, Terms, PlanID, PlanHash, InputDigest string
 		Watermark                                                   *time.Time
 		PaidMinor, StripeNetMinor                                   *int64
-		PooledCase                                                  string
+		PooledCase, Phase                                           string
 	}
 	err := tx.WithContext(ctx).Raw(`
 		SELECT c.contract_id, k.terms_hash, k.terms, c.plan_id, p.plan_hash, c.input_digest, c.watermark, c.paid_minor, c.stripe_net_minor,
-			coalesce((SELECT case_id FROM readouts r WHERE r.cycle_id = c.id AND r.snapshot_id = ?), '') AS pooled_case
+			coalesce((SELECT case_id FROM readouts r WHERE r.cycle_id = c.id AND r.snapshot_id = ?), '') AS pooled_case,
+			coalesce((SELECT phase FROM invoices i WHERE i.cycle_id = c.id), '') AS phase
 		FROM cycles c JOIN contracts k ON k.id = c.contract_id JOIN measurement_plans p ON p.id = c.plan_id WHERE c.id = ?`, lift.SnapshotPooled, t.ID).Scan(&h).Error
 	if err != nil {
 		return err
@@ -152,6 +153,7 @@ func tieOutHead(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 	}
 	t.ContractID, t.ContractHash, t.Share, t.PlanID, t.PlanHash = h.ContractID, h.TermsHash, terms.Share, h.PlanID, h.PlanHash
 	t.InputDigest, t.StripeNetMinor, t.PooledCaseID = h.InputDigest, h.StripeNetMinor, h.PooledCase
+	t.Terms, t.Phase = terms.Words(), h.Phase
 	if h.Watermark != nil {
 		t.Watermark = h.Watermark.UTC()
 	}
@@ -173,14 +175,15 @@ func tieOutRows(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 // that far.
 func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 	err := tx.WithContext(ctx).Raw(`
-		SELECT r.snapshot_id, s.name AS snapshot_name, r.case_id, coalesce(l.fee_minor, 0) > 0 AS billed, r.verdict, r.headline AS headline_code,
+		SELECT r.snapshot_id, s.name AS snapshot_name, r.case_id, coalesce(l.fee_minor > 0 AND i.phase <> 'shadow', false) AS billed, r.verdict, r.headline AS headline_code,
 			r.explanation, r.units, r.holdout_units, r.observed_minor, coalesce(l.measured_minor, floor(r.lift)::bigint) AS measured_minor,
 			coalesce(l.bound_minor, floor(r.bound)::bigint) AS bound_minor, coalesce(l.high_water_from, 0) AS high_water_from,
 			coalesce(l.high_water_to, 0) AS high_water_to, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.deferred_minor, 0) AS deferred_minor,
-			coalesce(l.fee_minor, 0) AS fee_minor, coalesce(wl.stripe_id, '') AS stripe_line_id, wl.amount_minor AS stripe_minor
+			coalesce(l.waived_minor, 0) AS waived_minor, coalesce(l.fee_minor, 0) AS fee_minor, coalesce(l.billed_minor, 0) AS billed_minor, coalesce(wl.stripe_id, '') AS stripe_line_id, wl.amount_minor AS stripe_minor
 		FROM readouts r
 		LEFT JOIN policy_snapshots s ON s.account_id = r.account_id AND s.id = r.snapshot_id
 		LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id
+		LEFT JOIN invoices i ON i.cycle_id = r.cycle_id
 		LEFT JOIN writeback_intents w ON w.cycle_id = r.cycle_id
 		LEFT JOIN writeback_lines wl ON wl.intent_id = w.id AND wl.line = r.snapshot_id
 		WHERE r.cycle_id = ? AND r.snapshot_id <> ? ORDER BY r.snapshot_id`, t.ID, lift.SnapshotPooled).Scan(&t.Lines).Error
@@ -189,7 +192,16 @@ func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 			t.CaseIDs = append(t.CaseIDs, l.CaseID)
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return tx.WithContext(ctx).Raw(`
+		SELECT f.line, f.kind, f.description, f.amount_minor, f.billed_minor, f.snapshot_id, f.quantity, f.origin,
+			coalesce(wl.stripe_id, '') AS stripe_line_id, wl.amount_minor AS stripe_minor
+		FROM cycle_charges f
+		LEFT JOIN writeback_intents w ON w.cycle_id = f.cycle_id
+		LEFT JOIN writeback_lines wl ON wl.intent_id = w.id AND wl.line = f.line
+		WHERE f.cycle_id = ? ORDER BY f.position`, t.ID).Scan(&t.Charges).Error
 }
 
 func tieOutWriteBack(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/period"
@@ -23,6 +24,7 @@ type readoutRow struct {
 	Z, Verdict, Headline, Explanation, Checks, PlanHash, Estimator, InputDigest, Manifest                            string
 	Watermark                                                                                                        time.Time
 	BaseMinor, FeeMinor                                                                                              int64
+	Billed                                                                                                           bool
 }
 
 const readoutSelect = `
@@ -30,10 +32,12 @@ const readoutSelect = `
 		coalesce(s.name, 'All snapshots together') AS snapshot_name, r.period, r.currency, r.units, r.holdout_units, r.observed_minor,
 		r.lift, r.counterfactual, r.se, r.variance_cr AS variance_cr, r.variance_b AS variance_b, r.variance_0 AS variance0,
 		r.interval_low, r.interval_high, r.bound, r.ess, r.z, r.verdict, r.headline, r.explanation, r.checks::text AS checks, r.plan_hash,
-		r.estimator, r.manifest, c.input_digest, c.watermark, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.fee_minor, 0) AS fee_minor
+		r.estimator, r.manifest, c.input_digest, c.watermark, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.fee_minor, 0) AS fee_minor,
+		coalesce(l.fee_minor > 0 AND i.phase <> 'shadow', false) AS billed
 	FROM readouts r JOIN accounts a ON a.id = r.account_id JOIN cycles c ON c.id = r.cycle_id
 	LEFT JOIN policy_snapshots s ON s.account_id = r.account_id AND s.id = r.snapshot_id
-	LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id`
+	LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id
+	LEFT JOIN invoices i ON i.cycle_id = r.cycle_id`
 
 func (r readoutRow) view() (reconcile.Readout, error) {
 	v := reconcile.Readout{
@@ -43,7 +47,7 @@ func (r readoutRow) view() (reconcile.Readout, error) {
 		VarianceCR: r.VarianceCR, VarianceB: r.VarianceB, Variance0: r.Variance0, IntervalLow: r.IntervalLow, IntervalHigh: r.IntervalHigh,
 		Bound: r.Bound, Z: r.Z, ESS: r.ESS, Verdict: r.Verdict, HeadlineCode: r.Headline, Explanation: r.Explanation, PlanHash: r.PlanHash,
 		Estimator: r.Estimator, InputDigest: r.InputDigest, Watermark: r.Watermark.UTC(), Manifest: r.Manifest,
-		Billed: r.FeeMinor > 0, BaseMinor: r.BaseMinor, FeeMinor: r.FeeMinor,
+		Billed: r.Billed, BaseMinor: r.BaseMinor, FeeMinor: r.FeeMinor,
 	}
 	var checks []lift.Check
 	if err := json.Unmarshal([]byte(r.Checks), &checks); err != nil {
@@ -127,7 +131,7 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, coalesce(nullif(e.customer_id, ''), o.customer_id, '') AS customer_id,
 			coalesce(l.user_id, '') AS user_id, e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id,
-			coalesce(o.own_invoice, false) AS own_invoice
+			coalesce(o.own_invoice, false) AS own_invoice, e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred
 		FROM reward_events e
 		LEFT JOIN charge_owners o ON o.connection_id = e.connection_id AND o.charge_id = e.charge_id
 		LEFT JOIN LATERAL (
@@ -182,12 +186,13 @@ func (r *Reader) Accounts(ctx context.Context, scope access.Scope) ([]reconcile.
 	q.scoped(scope, "a.environment", "a.id")
 	var rows []struct {
 		reconcile.Overview
-		Env string
+		Env, Terms string
 	}
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		SELECT a.id, a.name, a.environment AS env, a.source_connection, coalesce(a.issuer_connection, '') AS issuer_connection,
 			coalesce(a.payer_customer, '') AS payer_customer,
 			coalesce((SELECT id FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS contract_id,
+			coalesce((SELECT terms FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS terms,
 			coalesce((SELECT id FROM measurement_plans p WHERE p.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS plan_id,
 			(SELECT count(*) FROM policy_snapshots s WHERE s.account_id = a.id) AS snapshots,
 			(SELECT count(*) FROM decision_keys d WHERE d.account_id = a.id) AS decisions,
@@ -200,6 +205,14 @@ func (r *Reader) Accounts(ctx context.Context, scope access.Scope) ([]reconcile.
 	for i, row := range rows {
 		out[i] = row.Overview
 		out[i].Environment = environmentOf(row.Env)
+		if row.Terms == "" {
+			continue
+		}
+		var t billing.Terms
+		if err := json.Unmarshal([]byte(row.Terms), &t); err != nil {
+			return nil, fault.Wrap(err, fault.Internal, "contract_unreadable", "contract %s cannot be read", row.ContractID)
+		}
+		out[i].Basis, out[i].Settlement = t.Basis, t.Settlement
 	}
 	return out, wrap(err)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
 )
 
 // walk reads a list page by page and checks that pages are full and the end is told.
@@ -138,7 +139,7 @@ func TestTieOutNumbers(t *testing.T) {
 	require.Empty(t, cmp.Diff(reconcile.Line{
 		SnapshotID: "s-a", SnapshotName: "Offer s-a", CaseID: got.CaseIDs[0], Billed: true, Verdict: "passed", Explanation: got.Lines[0].Explanation,
 		Units: 3, HoldoutUnits: 4000, ObservedMinor: 9_000_000, MeasuredMinor: 100_000, BoundMinor: 96_710, HighWaterTo: 100_000, BaseMinor: 100_000,
-		FeeMinor: 20_000, StripeLineID: "ii_s-a", StripeMinor: ptr(int64(20_000)),
+		FeeMinor: 20_000, BilledMinor: 20_000, StripeLineID: "ii_s-a", StripeMinor: ptr(int64(20_000)),
 	}, got.Lines[0]))
 	for _, l := range got.Lines[1:] {
 		require.False(t, l.Billed)
@@ -163,4 +164,5 @@ func TestTieOutNumbers(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, overview, 2)
 	require.Equal(t, 3, overview[0].Snapshots)
+	require.Equal(t, lift.Rule{Basis: lift.BasisMeasured}, overview[0].Rule())
 }

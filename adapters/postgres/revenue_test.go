@@ -9,6 +9,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/decision"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 func day(n int) time.Time { return time.Date(2026, 1, n, 10, 0, 0, 0, time.UTC) }
@@ -96,11 +97,11 @@ func TestRefundsAreJoinedByTheirCharge(t *testing.T) {
 	refund := func(id, charge string) []byte {
 		return []byte(`{"id":"` + id + `","object":"refund","amount":500,"charge":"` + charge + `","currency":"usd","status":"succeeded","created":` + "1767862800" + `}`)
 	}
-	reads, err := w.db.Reads().PendingReads(w.ctx, "", ingest.PendingRead{}, 10)
+	reads, err := w.db.Reads().PendingReads(w.ctx, ingest.ReadFilter{}, 10)
 	require.NoError(t, err)
 	require.Len(t, reads, 2)
 	for _, r := range reads {
-		src := &charges{owner: ingest.Charge{ID: r.ObjectID, Customer: "cus_1", Invoice: "in_1"}, refunds: [][]byte{refund("re_"+r.ObjectID, r.ObjectID)}}
+		src := &charges{owner: reward.Owner{Charge: r.ObjectID, Customer: "cus_1", Invoice: "in_1"}, refunds: [][]byte{refund("re_"+r.ObjectID, r.ObjectID)}}
 		if r.ObjectID == "ch_own" {
 			src.owner.Invoice, src.owner.OwnInvoice = "in_ours", true
 		}
@@ -122,8 +123,8 @@ type only struct {
 	read ingest.PendingRead
 }
 
-func (o only) PendingReads(_ ctxType, _ string, after ingest.PendingRead, _ int) ([]ingest.PendingRead, error) {
-	if after == o.read {
+func (o only) PendingReads(_ ctxType, f ingest.ReadFilter, _ int) ([]ingest.PendingRead, error) {
+	if f.After == o.read {
 		return nil, nil
 	}
 	return []ingest.PendingRead{o.read}, nil

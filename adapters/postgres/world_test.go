@@ -43,6 +43,7 @@ type world struct {
 	db  *postgres.DB
 	sql *pgx.Conn
 	box *system.SecretBox
+	url string
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	})
 	box, err := system.NewSecretBox(bytes.Repeat([]byte{3}, system.KeyBytes))
 	require.NoError(t, err)
-	w := &world{t: t, ctx: ctx, db: db, sql: conn, box: box}
+	w := &world{t: t, ctx: ctx, db: db, sql: conn, box: box, url: url}
 	w.connect("acme", account.Live)
 	w.connect("trial", account.Test)
 	w.account("acme", account.Live)
@@ -86,9 +87,15 @@ func (w *world) connect(id string, env account.Environment) {
 }
 
 func (w *world) account(id string, env account.Environment) {
+	w.accountUnder(id, env, func(*billing.Terms) {})
+}
+
+// accountUnder is an account with other terms than the defaults.
+func (w *world) accountUnder(id string, env account.Environment, change func(*billing.Terms)) {
 	w.t.Helper()
 	terms := billing.DefaultTerms()
 	terms.FirstPeriod = "2026-01"
+	change(&terms)
 	contract, err := billing.NewContract(id+"-c1", id, env, 1, terms, opened)
 	require.NoError(w.t, err)
 	first, err := period.Parse("2026-01")
@@ -218,9 +225,9 @@ func (w *world) readouts(cy measure.Cycle, point float64) []lift.Readout {
 			AccountID: cy.Account.ID, ContractID: cy.Contract.ID, Period: cy.Period, Plan: cy.Plan, Estimate: e,
 			Inputs: lift.Inputs{Units: e.Units, SumMinor: e.SumMinor, Watermark: now, UnitDigest: "digest"},
 			Evidence: lift.Evidence{Environment: cy.Account.Environment, Look: lift.LookMonth, PeriodStart: cy.Interval.Start, PeriodEnd: cy.Interval.End,
-				PlanDue: ptr(cy.YearToDate.Start), PlanHashMatches: ptr(true), Decisions: ptr(9), DecisionsWithoutPropensity: ptr(0),
+				PlanDue: ptr(cy.YearToDate.Start), DecisionsWithPlan: ptr(9), DecisionsOtherPlan: ptr(0), Decisions: ptr(9), DecisionsWithoutPropensity: ptr(0),
 				UnitsWithoutPropensity: ptr(0), ArmMismatches: ptr(0), CrossoverUnits: ptr(0), SourceWatermark: ptr(cy.Interval.End.AddDate(0, 0, 4)),
-				DecisionGaps: ptr(0), ReconMismatchMinor: ptr(int64(0)), UnmappedMinor: ptr(int64(0)), NetMinor: ptr(int64(9_000_000))},
+				DecisionGaps: ptr(0), Books: []lift.Books{{Currency: "usd"}}, UnmappedMinor: ptr(int64(0)), NetMinor: ptr(int64(9_000_000))},
 		})
 		require.NoError(w.t, err)
 		out = append(out, r)

@@ -26,6 +26,7 @@ import (
 	"github.com/liftbill/liftbill/workflows/accountbill"
 	"github.com/liftbill/liftbill/workflows/billingcycle"
 	"github.com/liftbill/liftbill/workflows/billingtick"
+	"github.com/liftbill/liftbill/workflows/sourcesync"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
 
@@ -61,6 +62,22 @@ func work(t *testing.T, s *scheduler.Scheduler, d *pipelinetest.Deployment, writ
 	return func() {
 		live.Stop()
 		compute.Stop()
+		ledger.Stop()
+	}
+}
+
+// workSources runs the workers that look after sources until stop is called.
+func workSources(t *testing.T, s *scheduler.Scheduler, d *pipelinetest.Deployment, sync sourcesync.Sync) (stop func()) {
+	t.Helper()
+	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{})
+	sourcesync.RegisterLedger(ledger, &sourcesync.LedgerActivities{Sources: d.DB.NewSources(), Starter: s, Now: d.Clock.Now})
+	reading := worker.New(s.Client(), wire.QueueSource, worker.Options{DisableWorkflowWorker: true})
+	sourcesync.RegisterSource(reading, &sourcesync.SourceActivities{Sync: sync})
+	for _, w := range []worker.Worker{ledger, reading} {
+		require.NoError(t, w.Start())
+	}
+	return func() {
+		reading.Stop()
 		ledger.Stop()
 	}
 }

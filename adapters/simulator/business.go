@@ -20,6 +20,8 @@ type Business struct {
 	lives   []*life
 	stripe  *client
 	prices  []string
+	// planHash is what decisions say that they were made under.
+	planHash string
 }
 
 // New draws the business. It does not touch Stripe yet.
@@ -56,6 +58,9 @@ func New(spec Spec, c Client) (*Business, error) {
 
 // Spec is what the business was made from.
 func (b *Business) Spec() Spec { return b.spec }
+
+// UnderPlan makes the decisions bear the hash of the sealed plan.
+func (b *Business) UnderPlan(hash string) { b.planHash = hash }
 
 // Features lists the names of the logged features in the order for a plan.
 func Features() []string { return []string{"mobile_share", "tenure_days", "visits"} }

@@ -23,9 +23,14 @@ var offers = [...]struct {
 // Decisions is the decision log of a month as the integrator would upload it:
 // NDJSON, one decision per line, in time order.
 func (b *Business) Decisions(m period.Month) io.Reader {
+	return Log(b.Rows(m))
+}
+
+// Log writes decisions as an integrator's log does.
+func Log(decisions []decision.Decision) io.Reader {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
-	for _, d := range b.Rows(m) {
+	for _, d := range decisions {
 		if err := enc.Encode(rowOf(&d)); err != nil {
 			return failing{err} // a row holds only strings and finite numbers; a reader may still say so
 		}
@@ -51,10 +56,11 @@ type row struct {
 	BaselineAction  string             `json:"baseline_action"`
 	Arm             decision.Arm       `json:"arm"`
 	ArmProbability  float64            `json:"arm_prob"`
-	SaltCommitment  string             `json:"arm_salt_commitment"`
+	SaltCommitment  string             `json:"arm_salt_commitment,omitempty"`
+	PlanHash        string             `json:"plan_hash,omitempty"`
 	Features        map[string]float64 `json:"features"`
 	SDKVersion      string             `json:"sdk_version"`
-	SequenceNumber  *int64             `json:"seq_no"`
+	SequenceNumber  *int64             `json:"seq_no,omitempty"`
 	Surface         string             `json:"surface"`
 }
 
@@ -62,7 +68,7 @@ func rowOf(d *decision.Decision) row {
 	return row{
 		ID: d.ID, UnitID: d.UnitID, UserID: d.UserID, At: d.At, SnapshotID: d.SnapshotID, EligibleActions: d.EligibleActions,
 		Propensity: d.Propensity, Action: d.Action, BaselineAction: d.BaselineAction, Arm: d.Arm, ArmProbability: d.ArmProbability,
-		SaltCommitment: d.SaltCommitment, Features: d.Features, SDKVersion: d.SDKVersion, SequenceNumber: d.SequenceNumber, Surface: d.Surface,
+		SaltCommitment: d.SaltCommitment, PlanHash: d.PlanHash, Features: d.Features, SDKVersion: d.SDKVersion, SequenceNumber: d.SequenceNumber, Surface: d.Surface,
 	}
 }
 
@@ -95,7 +101,7 @@ func (b *Business) decide(e *exposure, commitment string) decision.Decision {
 	id := fmt.Sprintf("%s_%s_%d", u.id, surfaces[e.surface].name, e.seq)
 	d := decision.Decision{
 		ID: id, UnitID: u.id, UserID: u.id, SnapshotID: b.spec.Snapshots[u.snapshot].ID, At: e.at,
-		Arm: decision.Policy, ArmProbability: 1 - h, BaselineAction: Baseline, SaltCommitment: commitment,
+		Arm: decision.Policy, ArmProbability: 1 - h, BaselineAction: Baseline, SaltCommitment: commitment, PlanHash: b.planHash,
 		EligibleActions: []string{Baseline}, Propensity: []float64{h},
 		Features: map[string]float64{"mobile_share": u.mobileShare, "tenure_days": u.tenureDays, "visits": u.visits},
 		Surface:  surfaces[e.surface].name, SDKVersion: surfaces[e.surface].sdk, SequenceNumber: &seq,

@@ -142,7 +142,7 @@ func TestAttributionFindsTheObservedRevenue(t *testing.T) {
 	last := spec.Months[1]
 	s.run(spec.Start(), spec.FreshAt(last), b)
 
-	joined, err := lift.Join(planOf(t, spec), exposuresOf(b), s.revenueOf("acct_a", last.In(spec.Zone).End))
+	joined, err := lift.Join(planOf(t, spec), exposuresOf(b), s.revenueOf("acct_a", last.In(spec.Zone).End), nil)
 	require.NoError(t, err)
 	truth := b.Truth(last)
 	require.Len(t, joined.Tables, len(truth))

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
@@ -59,6 +60,7 @@ type Client struct {
 	mu       sync.Mutex
 	limiters map[string]*limiter
 	seen     map[[32]byte]observed
+	reads    map[string]*atomic.Int64
 }
 
 // New checks the configuration and makes a client. It sends nothing.
@@ -81,6 +83,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	return &Client{
 		cfg: cfg, base: base, wire: newWire(), limiters: map[string]*limiter{}, seen: map[[32]byte]observed{},
+		reads: map[string]*atomic.Int64{},
 	}, nil
 }
 
@@ -138,6 +141,18 @@ func (c *Client) limiter(name string, env account.Environment) *limiter {
 		c.limiters[key] = l
 	}
 	return l
+}
+
+// readsOf is the counter of the requests that readers of a connection have sent.
+func (c *Client) readsOf(connectionID string) *atomic.Int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.reads[connectionID]
+	if n == nil {
+		n = &atomic.Int64{}
+		c.reads[connectionID] = n
+	}
+	return n
 }
 
 // connect finds a connection and its key and checks that they fit together.

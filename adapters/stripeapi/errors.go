@@ -35,11 +35,20 @@ const (
 	codeMissing       = "stripe_reference_missing"
 )
 
-// Throttle is the cause of a RateLimited error: how long Stripe wants us to wait.
-type Throttle struct{ After time.Duration }
+// Throttle is the cause of a RateLimited error: how long Stripe wants us to wait, and
+// which of its limits was reached (global-rate, endpoint-concurrency, …), if it says so.
+type Throttle struct {
+	After  time.Duration
+	Reason string
+}
 
-// Error says how long.
-func (t *Throttle) Error() string { return fmt.Sprintf("retry after %s", t.After) }
+// Error says how long and why.
+func (t *Throttle) Error() string {
+	if t.Reason == "" {
+		return fmt.Sprintf("retry after %s", t.After)
+	}
+	return fmt.Sprintf("retry after %s (%s)", t.After, t.Reason)
+}
 
 // RetryAfter is the wait, for callers that do not know this package.
 func (t *Throttle) RetryAfter() time.Duration { return t.After }
@@ -57,6 +66,7 @@ type refusal struct {
 	param  string
 	text   string
 	after  time.Duration
+	reason string
 	// replayed is an answer that Stripe stored under the idempotency key before.
 	replayed bool
 }
@@ -111,13 +121,13 @@ func classify(r request, x *exchange, err error) error {
 	var se *stripe.Error
 	if !errors.As(err, &se) {
 		if x.status >= 500 || x.status == http.StatusTooManyRequests {
-			return decide(refusal{req: r, status: x.status, after: retryAfter(x), replayed: x.replayed()})
+			return decide(refusal{req: r, status: x.status, after: retryAfter(x), reason: limitReason(x), replayed: x.replayed()})
 		}
 		return unanswered(r, err)
 	}
 	return decide(refusal{
 		req: r, status: se.HTTPStatusCode, code: se.Code, typ: se.Type, param: param(se.Param),
-		text: strings.ToLower(se.Msg), after: retryAfter(x), replayed: x.replayed(),
+		text: strings.ToLower(se.Msg), after: retryAfter(x), reason: limitReason(x), replayed: x.replayed(),
 	})
 }
 
@@ -165,7 +175,7 @@ func kind(k fault.Kind, code, why string) func(refusal) *fault.Error {
 }
 
 func throttled(r refusal) *fault.Error {
-	return fault.Wrap(&Throttle{After: max(r.after, minThrottle)}, fault.RateLimited, codeThrottled, "%s: Stripe's request limit was reached", r.req.op)
+	return fault.Wrap(&Throttle{After: max(r.after, minThrottle), Reason: r.reason}, fault.RateLimited, codeThrottled, "%s: Stripe's request limit was reached", r.req.op)
 }
 
 func auth(refusal) *fault.Error {
@@ -251,6 +261,16 @@ func retryAfter(x *exchange) time.Duration {
 		return 0
 	}
 	return time.Duration(seconds) * time.Second
+}
+
+// reasonRE admits the names of Stripe's limits.
+var reasonRE = regexp.MustCompile(`^[a-z-]{1,40}$`)
+
+func limitReason(x *exchange) string {
+	if name := x.header.Get("Stripe-Rate-Limited-Reason"); reasonRE.MatchString(name) {
+		return name
+	}
+	return ""
 }
 
 // badAnswer is an answer of status 200 that is not what was asked for.

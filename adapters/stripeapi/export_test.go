@@ -2,8 +2,10 @@ package stripeapi
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -61,3 +63,12 @@ func Pace(n int, window time.Duration) func(context.Context) error { return newL
 
 // EnabledEvents are the registered event types.
 func EnabledEvents() []string { return enabledEvents }
+
+// WantedEvents are the types that are kept of what is fetched, sorted.
+func WantedEvents() []string { return slices.Sorted(maps.Keys(wantedEvents)) }
+
+// Hold is a limiter's wait and hold.
+func Hold(n int, window time.Duration) (wait func(context.Context) error, hold func(time.Duration)) {
+	l := newLimiter(n, window)
+	return l.wait, l.hold
+}

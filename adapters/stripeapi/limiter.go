@@ -2,6 +2,7 @@ package stripeapi
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -11,6 +12,10 @@ import (
 type limiter struct {
 	tokens chan struct{}
 	window time.Duration
+
+	mu sync.Mutex
+	// gate is closed once a hold is over; nil when there is none.
+	gate chan struct{}
 }
 
 // newLimiter allows n requests per window; a negative n allows any number.
@@ -33,6 +38,13 @@ func (l *limiter) wait(ctx context.Context) error {
 	if l.tokens == nil {
 		return nil
 	}
+	if gate := l.held(); gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	select {
 	case <-l.tokens:
 		time.AfterFunc(l.window, func() { l.tokens <- struct{}{} })
@@ -40,4 +52,35 @@ func (l *limiter) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// maxHold bounds a hold. Longer waits are for whoever sent the request: it knows what
+// else there is to do.
+const maxHold = 30 * time.Second
+
+// hold lets no request begin for a while, because Stripe refused one. A hold that is
+// under way is not made longer; a limiter without a limit does not hold.
+func (l *limiter) hold(d time.Duration) {
+	if l.tokens == nil || d <= 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gate != nil {
+		return
+	}
+	gate := make(chan struct{})
+	l.gate = gate
+	time.AfterFunc(min(d, maxHold), func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.gate = nil
+		close(gate)
+	})
+}
+
+func (l *limiter) held() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gate
 }

@@ -23,39 +23,40 @@ func (r *SourceReader) NewestEvent(ctx context.Context, connectionID string) (id
 	return r.LatestEvent(ctx, connectionID, watchedEvents)
 }
 
-// NetPaid is the net paid revenue of a period in one currency as Stripe's own lists
-// show it: cash collected without tax, minus refunds that succeeded, minus disputes
+// NetPaid is the net paid revenue of a period by currency as Stripe's own lists show it: cash collected without tax, minus refunds that succeeded, minus disputes
 // that took money and were not won. Our own invoices, and what was returned of them,
 // are left out.
-func (r *SourceReader) NetPaid(ctx context.Context, connectionID, currency string, in period.Interval) (int64, error) {
-	var net int64
+func (r *SourceReader) NetPaid(ctx context.Context, connectionID string, in period.Interval) (map[string]int64, error) {
+	net := map[string]int64{}
 	err := r.PaidInvoices(ctx, connectionID, in.Start, in.End, func(p PaidInvoice) error {
-		if p.Currency == currency && !p.OwnInvoice {
-			net += p.CashNetMinor
+		if !p.OwnInvoice && p.CashNetMinor != 0 {
+			net[p.Currency] += p.CashNetMinor
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	returned, err := r.returned(ctx, connectionID, currency, in)
+	returned, err := r.returned(ctx, connectionID, in)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	for charge, amount := range returned {
+	for charge, amounts := range returned {
 		c, err := r.Charge(ctx, connectionID, charge)
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			return 0, err
+			return nil, err
 		}
-		if !c.OwnInvoice {
-			net -= amount
+		for currency, amount := range amounts {
+			if !c.OwnInvoice {
+				net[currency] -= amount
+			}
 		}
 	}
 	return net, nil
 }
 
-// returned sums refunds and disputes by the charge that they belong to.
-func (r *SourceReader) returned(ctx context.Context, connectionID, currency string, in period.Interval) (map[string]int64, error) {
+// returned sums refunds and disputes by the charge that they belong to and by currency.
+func (r *SourceReader) returned(ctx context.Context, connectionID string, in period.Interval) (map[string]map[string]int64, error) {
 	refunds, err := r.Refunds(ctx, connectionID, in.Start, in.End)
 	if err != nil {
 		return nil, err
@@ -64,10 +65,16 @@ func (r *SourceReader) returned(ctx context.Context, connectionID, currency stri
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]int64{}
+	out := map[string]map[string]int64{}
+	add := func(charge, currency string, minor int64) {
+		if out[charge] == nil {
+			out[charge] = map[string]int64{}
+		}
+		out[charge][currency] += minor
+	}
 	for _, x := range refunds {
-		if x.Currency == currency && x.Status == "succeeded" {
-			out[x.Charge] += x.AmountMinor
+		if x.Status == "succeeded" {
+			add(x.Charge, x.Currency, x.AmountMinor)
 		}
 	}
 	for _, d := range disputes {
@@ -75,9 +82,7 @@ func (r *SourceReader) returned(ctx context.Context, connectionID, currency stri
 		case "won", "warning_needs_response", "warning_under_review", "warning_closed", "prevented":
 			continue // nothing was taken, or it was given back
 		}
-		if d.Currency == currency {
-			out[d.Charge] += d.AmountMinor
-		}
+		add(d.Charge, d.Currency, d.AmountMinor)
 	}
 	return out, nil
 }

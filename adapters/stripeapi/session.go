@@ -3,6 +3,7 @@ package stripeapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -20,6 +21,7 @@ const pageSize = 100
 // session is a client of one key in one role.
 type session struct {
 	backend stripe.Backend
+	guard   *guard
 	key     account.SecretKey
 	role    role
 	// env is what every answer must belong to; empty when the answer is the question.
@@ -32,10 +34,11 @@ type session struct {
 
 // open makes a session. It costs no network: the connection pool is the client's.
 func (c *Client) open(r role, key account.SecretKey, env account.Environment, limit *limiter) *session {
+	g := &guard{role: r, base: c.base, next: c.wire}
 	return &session{
 		backend: stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 			HTTPClient: &http.Client{
-				Transport:     &guard{role: r, base: c.base, next: c.wire},
+				Transport:     g,
 				Timeout:       c.cfg.HTTPTimeout,
 				CheckRedirect: refuseRedirect,
 			},
@@ -44,7 +47,7 @@ func (c *Client) open(r role, key account.SecretKey, env account.Environment, li
 			MaxNetworkRetries: stripe.Int64(r.retries),
 			URL:               stripe.String(c.base.String()),
 		}),
-		key: key, role: r, env: env, limit: limit, log: c.cfg.Logger,
+		guard: g, key: key, role: r, env: env, limit: limit, log: c.cfg.Logger,
 	}
 }
 
@@ -54,7 +57,9 @@ func (c *Client) reader(ctx context.Context, connectionID string) (*session, err
 	if err != nil {
 		return nil, err
 	}
-	return c.open(readerRole, key, conn.Environment, c.limiter(conn.ID, conn.Environment)), nil
+	s := c.open(readerRole, key, conn.Environment, c.limiter(conn.ID, conn.Environment))
+	s.guard.reads = c.readsOf(conn.ID)
+	return s, nil
 }
 
 // request is one call. Params are the SDK's typed parameters, nil when there are none.
@@ -109,6 +114,10 @@ func (s *session) call(ctx context.Context, r request) (json.RawMessage, error) 
 	}
 	s.note(ctx, r, x, err)
 	if err != nil {
+		var t *Throttle
+		if errors.As(err, &t) {
+			s.limit.hold(t.After)
+		}
 		return nil, err
 	}
 	return a.raw, nil
@@ -170,7 +179,7 @@ type listPage struct {
 	Data    []json.RawMessage `json:"data"`
 }
 
-func (s *session) listPage(ctx context.Context, op, path string, params stripe.ListParamsContainer) (listPage, error) {
+func (s *session) listPage(ctx context.Context, op, path string, params any) (listPage, error) {
 	raw, err := s.call(ctx, request{op: op, method: http.MethodGet, path: path, params: params})
 	if err != nil {
 		return listPage{}, err

@@ -3,12 +3,14 @@ package stripeapi
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
 
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // SourceReader reads a source account: what an event has to be joined to, and the
@@ -20,41 +22,76 @@ var _ ingest.SourceReader = (*SourceReader)(nil)
 // NewSourceReader makes a reader of source accounts.
 func NewSourceReader(c *Client) *SourceReader { return &SourceReader{c: c} }
 
-// Charge reads a charge with its customer and its invoice, and whether the invoice
-// is one of our own. The pinned API version still names the invoice of a charge.
-func (r *SourceReader) Charge(ctx context.Context, connectionID, chargeID string) (ingest.Charge, error) {
+// collections is where objects are read by their ID. A charge comes with its invoice,
+// which tells whether it is one of ours; the pinned version still names it.
+var collections = map[string]struct{ path, expand string }{
+	"charge":       {"/v1/charges", "invoice"},
+	"invoice":      {"/v1/invoices", ""},
+	"subscription": {"/v1/subscriptions", ""},
+	"customer":     {"/v1/customers", ""},
+	"refund":       {"/v1/refunds", ""},
+	"dispute":      {"/v1/disputes", ""},
+	"credit_note":  {"/v1/credit_notes", ""},
+}
+
+// Object reads one object in the pinned version, as Stripe's JSON: a charge (with its
+// invoice), an invoice, a subscription, a customer, a refund, a dispute or a credit note.
+func (r *SourceReader) Object(ctx context.Context, connectionID, object, id string) ([]byte, error) {
+	where, known := collections[object]
+	if !known {
+		return nil, fault.New(fault.Invalid, "stripe_object_unknown", "objects of the kind %q are not read", object)
+	}
+	path, err := objectPath(where.path, id)
+	if err != nil {
+		return nil, err
+	}
 	s, err := r.c.reader(ctx, connectionID)
 	if err != nil {
-		return ingest.Charge{}, err
+		return nil, err
 	}
-	raw, err := s.get(ctx, "charge.get", "/v1/charges", chargeID)
+	req := request{op: object + ".get", method: http.MethodGet, path: path}
+	if where.expand != "" {
+		req.params = &stripe.ChargeParams{Expand: []*string{stripe.String(where.expand)}}
+	}
+	raw, err := s.call(ctx, req)
 	if err != nil {
-		return ingest.Charge{}, err
+		return nil, err
 	}
 	var o struct {
-		ID       string `json:"id"`
-		Object   string `json:"object"`
-		Customer ref    `json:"customer"`
-		Invoice  ref    `json:"invoice"`
+		Object  string          `json:"object"`
+		Invoice json.RawMessage `json:"invoice"`
 	}
-	if err := json.Unmarshal(raw, &o); err != nil || o.Object != "charge" {
-		return ingest.Charge{}, badAnswer("a charge")
+	if err := json.Unmarshal(raw, &o); err != nil || o.Object != object {
+		return nil, badAnswer("the " + object + " that was asked for")
 	}
-	out := ingest.Charge{ID: o.ID, Customer: string(o.Customer), Invoice: string(o.Invoice)}
-	if out.Invoice == "" {
-		return out, nil
+	return raw, checkNested(o.Invoice, s)
+}
+
+// checkNested checks the mode of an object that came inside another one.
+func checkNested(raw json.RawMessage, s *session) error {
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil
 	}
-	// Read, not expanded: the answer is checked for its mode like every other.
-	raw, err = s.get(ctx, "invoice.get", "/v1/invoices", out.Invoice)
+	return checkLivemode(raw, s.env, s.role.strict)
+}
+
+// Charge reads whose money a charge was.
+func (r *SourceReader) Charge(ctx context.Context, connectionID, chargeID string) (reward.Owner, error) {
+	raw, err := r.Object(ctx, connectionID, "charge", chargeID)
 	if err != nil {
-		return ingest.Charge{}, err
+		return reward.Owner{}, err
 	}
-	inv, err := decodeInvoice(raw)
-	if err != nil {
-		return ingest.Charge{}, err
+	got, err := reward.ClassifyObject(raw, r.c.cfg.Clock.Now(), reward.Config{})
+	if err != nil || got.Owner == nil {
+		return reward.Owner{}, badAnswer("a charge with its invoice")
 	}
-	out.OwnInvoice = inv.Metadata[metadataKey] != ""
-	return out, nil
+	return *got.Owner, nil
+}
+
+// TakeReads returns how many requests readers of the connection have sent from this
+// process since it was last asked, repetitions by the SDK included.
+func (r *SourceReader) TakeReads(connectionID string) int {
+	return int(r.c.readsOf(connectionID).Swap(0))
 }
 
 // RefundsOf lists every refund of a charge, each as Stripe's JSON.

@@ -14,9 +14,9 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
-	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 func key(t *testing.T, mode string) account.SecretKey {
@@ -166,10 +166,10 @@ func TestChargeAndRefunds(t *testing.T) {
 	w.tap.take()
 	got, err := r.Charge(t.Context(), "sandbox", charge)
 	require.NoError(t, err)
-	require.Equal(t, ingest.Charge{ID: charge, Customer: cus, Invoice: invoice}, got)
+	require.Equal(t, reward.Owner{Charge: charge, Customer: cus, Invoice: invoice}, got)
 	got, err = r.Charge(t.Context(), "sandbox", ownCharge)
 	require.NoError(t, err)
-	require.Equal(t, ingest.Charge{ID: ownCharge, Customer: cus, Invoice: own, OwnInvoice: true}, got)
+	require.Equal(t, reward.Owner{Charge: ownCharge, Customer: cus, Invoice: own, OwnInvoice: true}, got)
 	refunds, err := r.RefundsOf(t.Context(), "sandbox", charge)
 	require.NoError(t, err)
 	require.Len(t, refunds, 3)

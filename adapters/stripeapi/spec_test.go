@@ -12,6 +12,8 @@ import (
 	"github.com/stripe/stripe-mock/server"
 
 	"github.com/liftbill/liftbill/adapters/stripeapi"
+	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // officialMock is Stripe's own mock of this API version, which checks every
@@ -32,7 +34,7 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, everything())
 	cus := w.subscriber("live")
-	_, charge := w.paid("live", cus, 100, nil)
+	invoice, charge := w.paid("live", cus, 100, nil)
 	p := plan(w.customer("live"))
 	w.tap.take()
 
@@ -64,6 +66,20 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.PaidInvoices(ctx, "issuer", start, start.AddDate(0, 1, 0), func(stripeapi.PaidInvoice) error { return nil }))
 	_, _, _, err = r.LatestEvent(ctx, "issuer", []string{"invoice.paid", "refund.updated"})
+	require.NoError(t, err)
+	page, err := r.Events(ctx, "issuer", start, start.AddDate(0, 1, 0), "")
+	require.NoError(t, err)
+	last, err := reward.ParseEnvelope(page.Events[0])
+	require.NoError(t, err)
+	_, err = r.Events(ctx, "issuer", start, start.AddDate(0, 1, 0), last.ID)
+	require.NoError(t, err)
+	for _, kind := range sourcesync.Resources()[1:8] {
+		_, err = r.Objects(ctx, "issuer", kind, start, start.AddDate(0, 1, 0), "")
+		require.NoError(t, err)
+	}
+	_, err = r.Lines(ctx, "issuer", invoice)
+	require.NoError(t, err)
+	_, err = r.Object(ctx, "issuer", "charge", charge)
 	require.NoError(t, err)
 	_, err = stripeapi.NewProber(w.client).CustomerExists(ctx, secretKey(t, liveText), cus)
 	require.NoError(t, err)

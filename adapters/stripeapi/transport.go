@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -69,6 +70,8 @@ type guard struct {
 	role role
 	base *url.URL
 	next http.RoundTripper
+	// reads counts what is sent, repetitions included; nil when nobody counts.
+	reads *atomic.Int64
 }
 
 // RoundTrip checks the request and passes it on.
@@ -82,6 +85,9 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	// The SDK puts the output of uname into this header; Stripe does not need it.
 	req = req.Clone(req.Context())
 	req.Header.Del("X-Stripe-Client-User-Agent")
+	if g.reads != nil {
+		g.reads.Add(1)
+	}
 	x, ok := req.Context().Value(exchangeKey{}).(*exchange)
 	if !ok {
 		return g.next.RoundTrip(req)

@@ -149,6 +149,26 @@ func TestWriteBackParameters(t *testing.T) {
 	require.Equal(t, k+":"+draft.ID+":finalize:3", all[2].Key)
 }
 
+// A line that nobody measured reaches Stripe as what it is: its kind, no snapshot, no readout.
+func TestFeesReachStripeAsFees(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, everything())
+	p := plan(w.customer("live"))
+	p.Lines = append(p.Lines[:1], billing.PlanLine{Line: "fee:per_outcome:conversion", Kind: billing.LineOutcome, AmountMinor: 1_485, Description: "25 outcomes counted",
+		Metadata: map[string]string{"lb_line": "fee:per_outcome:conversion", "lb_kind": "per_outcome"}})
+	out := openWriter(t, w, p)
+	inv := sequence(t, out, p)
+	require.Equal(t, p.TotalMinor(), inv.TotalMinor)
+	items, err := out.Items(t.Context(), inv.ID)
+	require.NoError(t, err)
+	kinds := map[string]map[string]string{}
+	for _, it := range items {
+		kinds[it.Metadata["lb_line"]] = it.Metadata
+	}
+	require.Equal(t, map[string]string{"lb_key": p.Key.StripeKey(), "lb_line": "fee:per_outcome:conversion", "lb_kind": "per_outcome"}, kinds["fee:per_outcome:conversion"])
+	require.Equal(t, "rsnap-a", kinds["snap-a"]["lb_readout"])
+}
+
 func TestChargeAutomaticallyHasNoDueDate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, everything())

@@ -3,7 +3,9 @@ package tabular_test
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -124,16 +126,38 @@ func FuzzReadLog(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		log, err := tabular.ReadLog(bytes.NewReader(raw))
 		if err != nil {
-			require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+			requireRefusal(t, err)
 			return
 		}
 		r, err := log.Evaluate(evaluate.DefaultParams())
 		require.NoError(t, err)
+		_, err = json.Marshal(r)
+		require.NoError(t, err, "JSON has neither NaN nor infinities")
 		for _, e := range r.Lift.Estimators {
 			v, _ := e.Value.Float()
 			require.False(t, math.IsNaN(v) || math.IsInf(v, 0))
 		}
 	})
+}
+
+var atRow = regexp.MustCompile(`row \d+ \((line \d+|unit ".*")\)`)
+
+// requireRefusal: a refusal is the reader's to act on. It names the row, the column and
+// the reason, unless the table as a whole cannot be read, is empty or has a wrong header.
+func requireRefusal(t *testing.T, err error) {
+	t.Helper()
+	require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.NotEmpty(t, f.Msg)
+	switch f.Code {
+	case "table_unreadable", "table_header", evaluate.RefusedEmpty:
+	case "table_row":
+		require.Regexp(t, `row \d+ \(line \d+\), column \d+`, err.Error())
+	default:
+		require.Regexp(t, atRow, err.Error())
+		require.NotEmpty(t, f.Field, "%v", err)
+	}
 }
 
 // FuzzReadUnits: whatever the bytes, a table that is read is estimated or refused.
@@ -143,14 +167,21 @@ func FuzzReadUnits(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		units, err := tabular.ReadUnits(bytes.NewReader(raw), 0.25)
 		if err != nil {
-			require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+			requireRefusal(t, err)
 			return
 		}
 		r, err := ope.Estimate(units.Rows, len(units.Features), 5, ope.Options{Lambda: 1e-3})
 		if err != nil {
+			var refusal *ope.Refusal
+			require.ErrorAs(t, err, &refusal)
 			require.True(t, fault.Is(tabular.Refused(err), fault.Invalid), "%v", err)
+			if refusal.Row >= 0 {
+				requireRefusal(t, tabular.Refused(err))
+			}
+			require.NotEmpty(t, refusal.Reason)
 			return
 		}
-		require.False(t, math.IsNaN(r.T) || math.IsInf(r.SE, 0))
+		_, err = json.Marshal(r)
+		require.NoError(t, err, "JSON has neither NaN nor infinities")
 	})
 }

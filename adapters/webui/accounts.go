@@ -9,6 +9,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -19,6 +20,8 @@ type accountsView struct {
 	Snapshots                            int
 	Decisions, Events, Pending, Dead     int64
 	LiveN, TestN, Incomplete, Unfiltered int
+	// Risks are those of the rules that the contracts have.
+	Risks []lift.Risk
 }
 
 type accountRow struct {
@@ -38,6 +41,16 @@ func (s *Server) accounts(c echo.Context) error {
 			continue
 		}
 		row := accountRow{Overview: o, Missing: missing(o)}
+		if o.ContractID != "" {
+			risk, err := lift.KnownRisk(o.Rule())
+			if err != nil {
+				return err
+			}
+			row.Settlement = risk.Rule.Settlement
+			if !slices.Contains(v.Risks, risk) {
+				v.Risks = append(v.Risks, risk)
+			}
+		}
 		v.Rows = append(v.Rows, row)
 		v.Snapshots += o.Snapshots
 		v.Decisions += o.Decisions

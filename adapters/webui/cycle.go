@@ -20,6 +20,9 @@ type cycleView struct {
 	Sums         lineSums
 	Billed, Held string
 	Lines        []lineRow
+	Charges      []chargeRow
+	ChargeSums   chargeSums
+	Shadow       bool
 	Waterfalls   []Waterfall
 	Buckets      []bucketRow
 	BucketTotal  int64
@@ -41,9 +44,21 @@ type lineRow struct {
 
 // lineSums is the totals row of the lines.
 type lineSums struct {
-	Observed, Measured, HighWater, Base, Deferred, Fee int64
-	Units, Holdout                                     int64
-	Stripe, Difference                                 *int64
+	Observed, Measured, HighWater, Base, Deferred, Fee, Billed int64
+	Units, Holdout                                             int64
+	Stripe, Difference                                         *int64
+}
+
+type chargeRow struct {
+	reconcile.Charge
+	Name       string
+	Difference *int64
+}
+
+// chargeSums are the totals of the lines that are no lift, and of all lines.
+type chargeSums struct {
+	Amount, Billed, AllAmount, AllBilled         int64
+	Stripe, Difference, AllStripe, AllDifference *int64
 }
 
 type bucketRow struct {
@@ -63,19 +78,19 @@ func (s *Server) cycle(c echo.Context) error {
 	total := sumsOf(t)
 	v := cycleView{
 		TieOut: t, State: stateOf(string(t.State)), Test: t.Environment == account.Test, Why: whyUnwritten(t),
-		TiesOut:     t.DifferenceMinor != nil && *t.DifferenceMinor == 0,
-		Billed:      plural(total.billedLines, "billed line"),
-		BucketTotal: total.buckets, BucketGap: total.buckets - t.PaidRevenueMinor, EngineGap: total.fee - t.EngineMinor,
+		TiesOut: t.DifferenceMinor != nil && *t.DifferenceMinor == 0,
+		Billed:  plural(total.billedLines+total.chargeLines, "billed line"), Shadow: t.Phase == string(billing.PhaseShadow),
+		BucketTotal: total.buckets, BucketGap: total.buckets - t.PaidRevenueMinor, EngineGap: total.fee + total.charges - t.EngineMinor,
 		WorkflowURL: s.workflowURL(t.WorkflowID), PeriodStart: stamp(t.CycleSummary.PeriodStart), PeriodEnd: stamp(t.CycleSummary.PeriodEnd),
-		Sums: lineSums{Observed: total.observed, Measured: total.measured, HighWater: total.highWater, Base: total.base, Deferred: total.deferred, Fee: total.fee},
+		Sums:       lineSums{Observed: total.observed, Measured: total.measured, HighWater: total.highWater, Base: total.base, Deferred: total.deferred, Fee: total.fee, Billed: total.billed},
+		ChargeSums: chargeSums{Amount: total.charges, Billed: total.chargesBilled, AllAmount: total.fee + total.charges, AllBilled: total.billed + total.chargesBilled},
 	}
-	if t.StripeNetMinor != nil {
-		gap := t.PaidRevenueMinor - *t.StripeNetMinor
-		v.StripeGap = &gap
-	}
+	v.StripeGap = gap(t.PaidRevenueMinor, t.StripeNetMinor)
 	if total.stripeKnown {
-		gap := total.fee - total.stripe
-		v.Sums.Stripe, v.Sums.Difference = &total.stripe, &gap
+		all := total.stripe + total.chargesStripe
+		v.Sums.Stripe, v.Sums.Difference = &total.stripe, gap(total.billed, &total.stripe)
+		v.ChargeSums.Stripe, v.ChargeSums.Difference = &total.chargesStripe, gap(total.chargesBilled, &total.chargesStripe)
+		v.ChargeSums.AllStripe, v.ChargeSums.AllDifference = &all, gap(total.billed+total.chargesBilled, &all)
 	}
 	if len(t.Lines) > 0 || t.PaidRevenueMinor != 0 {
 		v.Waterfalls = []Waterfall{revenueWaterfall(t, total), invoiceWaterfall(t, total)}
@@ -83,7 +98,10 @@ func (s *Server) cycle(c echo.Context) error {
 	if total.withheldLines > 0 {
 		v.Held = count(total.withheldLines) + " withheld"
 	}
-	v.Lines = lineRows(t.Lines, &v.Sums)
+	v.Lines = lineRows(t.Lines, &v.Sums, v.Shadow)
+	for _, c := range t.Charges {
+		v.Charges = append(v.Charges, chargeRow{Charge: c, Name: chargeName(c.Kind), Difference: gap(c.BilledMinor, c.StripeMinor)})
+	}
 	for _, b := range t.Buckets {
 		row := bucketRow{Name: bucketName(b.Bucket), Snapshot: b.SnapshotID, AmountMinor: b.AmountMinor, Events: b.Events, URL: bucketURL(t.AccountID, b.Bucket), Currency: b.Currency}
 		if b.Bucket == "snapshot" {
@@ -102,19 +120,31 @@ func (s *Server) cycle(c echo.Context) error {
 	})
 }
 
-// lineRows puts what is billed before what is withheld and sums the units.
-func lineRows(lines []reconcile.Line, sums *lineSums) []lineRow {
+// gap is what an amount differs from Stripe's by; nil where Stripe has none.
+func gap(ours int64, stripe *int64) *int64 {
+	if stripe == nil {
+		return nil
+	}
+	d := ours - *stripe
+	return &d
+}
+
+// lineRows puts what is priced before what is withheld and sums the units.
+func lineRows(lines []reconcile.Line, sums *lineSums, shadow bool) []lineRow {
 	var billed, held []lineRow
 	for _, l := range lines {
-		row := lineRow{Line: l, State: stateOf("withheld")}
+		row := lineRow{Line: l, State: stateOf("withheld"), Difference: gap(l.BilledMinor, l.StripeMinor)}
 		sums.Units += l.Units
 		sums.Holdout += l.HoldoutUnits
-		if l.StripeMinor != nil {
-			gap := l.FeeMinor - *l.StripeMinor
-			row.Difference = &gap
-		}
-		if l.Billed {
-			row.State = stateOf("billed")
+		if l.Billed || l.BaseMinor > 0 {
+			switch {
+			case shadow:
+				row.State = stateOf("shadow")
+			case l.Billed:
+				row.State = stateOf("billed")
+			default:
+				row.State = stateOf("free") // a free month, or an allowance
+			}
 			billed = append(billed, row)
 			continue
 		}
@@ -131,6 +161,8 @@ func whyUnwritten(t reconcile.TieOut) string {
 		return ""
 	case t.Environment == account.Test:
 		return "Test account: computed and shown, nothing written."
+	case t.Phase == string(billing.PhaseShadow):
+		return "Shadow month: priced and shown, never invoiced."
 	case t.State == billing.Withheld:
 		return "Nothing became billable, so no invoice was written."
 	case t.State == billing.Blocked, t.State == billing.NeedsHuman:

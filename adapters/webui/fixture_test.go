@@ -15,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/lift"
 )
 
 var now = time.Date(2026, 11, 4, 9, 30, 0, 0, time.UTC)
@@ -119,12 +120,16 @@ func fixture() *ledger {
 	}
 	test.EngineMinor = 412_050
 	l.tieOuts[sandbox.ID] = test
+	fees, shade := cycle("fees", "Fees Ltd.", account.Live, billing.Invoiced, 330_000), cycle("shade", "Shade GmbH", account.Live, billing.Withheld, 0)
+	fees.AccountID, shade.AccountID, shade.Reason = "acme", "acme", "shadow_phase"
+	l.tieOuts[fees.ID] = feesTieOut(fees)
+	l.tieOuts[shade.ID] = shadowTieOut(shade)
 	l.tieOuts[contoso.ID] = reconcile.TieOut{CycleSummary: contoso, Share: "0.20"}
 	l.tieOuts[northwind.ID] = reconcile.TieOut{CycleSummary: northwind, Share: "0.20"}
 	l.accounts = []reconcile.Overview{
-		{ID: "acme", Name: "Acme Inc.", Environment: account.Live, SourceConnection: "acme-stripe", IssuerConnection: "acme-stripe", PayerCustomer: "cus_RkPayer00000001", ContractID: "acme-2026", PlanID: "acme-plan-2026", Snapshots: 3, Decisions: 10_800, StripeEvents: 24_210, LastEventAt: ptr(now.Add(-3 * time.Minute))},
-		{ID: "northwind", Name: "Northwind Traders", Environment: account.Live, SourceConnection: "northwind", IssuerConnection: "vendor", PayerCustomer: "cus_RkPayer00000002", ContractID: "nw-1", PlanID: "nw-plan", Snapshots: 3, Decisions: 10_800, StripeEvents: 23_977, PendingEvents: 12, DeadEvents: 1, LastEventAt: ptr(now.Add(-time.Hour))},
-		{ID: "contoso", Name: "Contoso Labs", Environment: account.Live, SourceConnection: "contoso", IssuerConnection: "contoso", PayerCustomer: "cus_RkPayer00000003", ContractID: "ct-1", PlanID: "ct-plan", Snapshots: 2, Decisions: 4_800, StripeEvents: 9_001, LastEventAt: ptr(now.Add(-time.Minute))},
+		{ID: "acme", Name: "Acme Inc.", Environment: account.Live, SourceConnection: "acme-stripe", IssuerConnection: "acme-stripe", PayerCustomer: "cus_RkPayer00000001", ContractID: "acme-2026", Basis: lift.BasisMeasured, PlanID: "acme-plan-2026", Snapshots: 3, Decisions: 10_800, StripeEvents: 24_210, LastEventAt: ptr(now.Add(-3 * time.Minute))},
+		{ID: "northwind", Name: "Northwind Traders", Environment: account.Live, SourceConnection: "northwind", IssuerConnection: "vendor", PayerCustomer: "cus_RkPayer00000002", ContractID: "nw-1", Basis: lift.BasisProven, Settlement: lift.SettleProvenThenPoint, PlanID: "nw-plan", Snapshots: 3, Decisions: 10_800, StripeEvents: 23_977, PendingEvents: 12, DeadEvents: 1, LastEventAt: ptr(now.Add(-time.Hour))},
+		{ID: "contoso", Name: "Contoso Labs", Environment: account.Live, SourceConnection: "contoso", IssuerConnection: "contoso", PayerCustomer: "cus_RkPayer00000003", ContractID: "ct-1", Basis: lift.BasisProven, PlanID: "ct-plan", Snapshots: 2, Decisions: 4_800, StripeEvents: 9_001, LastEventAt: ptr(now.Add(-time.Minute))},
 		{ID: "sandbox", Name: "Acme sandbox", Environment: account.Test, SourceConnection: "sandbox-stripe"},
 	}
 	l.events = []reconcile.RewardEvent{
@@ -153,7 +158,7 @@ func acmeTieOut(c reconcile.CycleSummary) reconcile.TieOut {
 			{Bucket: "other_currency", Currency: "eur", AmountMinor: 77_700, Events: 3}, // shown, and part of no sum
 		},
 		Lines: []reconcile.Line{
-			{SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", CaseID: caseGood, Billed: true, Verdict: "passed", Explanation: "The policy added 20,602.50 USD over 6,000 users; with the scheduled error budget at least 11,240.13 USD of it is certain.", Units: 6_000, HoldoutUnits: 2_994, ObservedMinor: 7_214_300, MeasuredMinor: 2_060_250, BoundMinor: 1_124_013, HighWaterTo: 2_060_250, BaseMinor: 2_060_250, FeeMinor: 412_050, StripeLineID: "ii_1QHk2wG9RKHgCVdKz", StripeMinor: ptr[int64](412_050)},
+			{SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", CaseID: caseGood, Billed: true, Verdict: "passed", Explanation: "The policy added 20,602.50 USD over 6,000 users; with the scheduled error budget at least 11,240.13 USD of it is certain.", Units: 6_000, HoldoutUnits: 2_994, ObservedMinor: 7_214_300, MeasuredMinor: 2_060_250, BoundMinor: 1_124_013, HighWaterTo: 2_060_250, BaseMinor: 2_060_250, FeeMinor: 412_050, BilledMinor: 412_050, StripeLineID: "ii_1QHk2wG9RKHgCVdKz", StripeMinor: ptr[int64](412_050)},
 			{SnapshotID: "copy-test-2", SnapshotName: "Copy test 2", CaseID: caseNull, Verdict: "withheld", HeadlineCode: "LCB_NOT_POSITIVE", Explanation: "The policy may have had no effect: the lower bound is -8,120.44 USD. 312.10 USD stay deferred within the year.", Units: 2_400, HoldoutUnits: 1_207, ObservedMinor: 1_402_000, MeasuredMinor: 31_210, BoundMinor: -812_044, DeferredMinor: 31_210},
 			{SnapshotID: "discount-3", SnapshotName: "Discount 3", CaseID: caseHarm, Verdict: "withheld", HeadlineCode: "NEGATIVE_LIFT", Explanation: "The policy earned 1,204.00 USD less than the baseline would have.", Units: 2_400, HoldoutUnits: 1_188, ObservedMinor: 1_283_100, MeasuredMinor: -120_400, BoundMinor: -955_310},
 		},
@@ -171,6 +176,32 @@ func acmeTieOut(c reconcile.CycleSummary) reconcile.TieOut {
 			{At: now.Add(-46 * time.Minute), Operation: "finalize", Outcome: "ok", RequestID: "req_9XhDyQh3yYc1aC"},
 		},
 	}
+}
+
+// feesTieOut has a capped lift, a platform fee and a holdback: 4,120.50 − 1,320.50 + 800.00 − 300.00.
+func feesTieOut(c reconcile.CycleSummary) reconcile.TieOut {
+	t := acmeTieOut(c)
+	c.StripeMinor, c.DifferenceMinor = ptr[int64](330_000), ptr[int64](0)
+	t.CycleSummary, t.Phase = c, "full"
+	t.Terms = []string{"Share 0.20 of the measured incremental revenue", "Platform fee of 800.00 USD a month"}
+	t.Lines[0].BilledMinor, t.Lines[0].StripeMinor = 250_000, ptr[int64](250_000)
+	t.Charges = []reconcile.Charge{
+		{Line: "fee:cap", Kind: "cap", Description: "Fees above the agreed cap (month)", AmountMinor: -132_050},
+		{Line: "fee:platform_fee", Kind: "platform_fee", Description: "Platform fee, October 2026", AmountMinor: 80_000, BilledMinor: 80_000, StripeLineID: "ii_1QHk2wG9RKHgCVdKf1", StripeMinor: ptr[int64](80_000)},
+		{Line: "fee:holdback", Kind: "holdback", Description: "Holdback of 0.12 of the performance fees", AmountMinor: -30_000},
+	}
+	return t
+}
+
+func shadowTieOut(c reconcile.CycleSummary) reconcile.TieOut {
+	t := acmeTieOut(c)
+	t.Phase, t.StripeStatus, t.HostedURL, t.PDFURL, t.FinalizedAt, t.Attempts = "shadow", "", "", "", nil, nil
+	for i := range t.Lines {
+		t.Lines[i].Billed, t.Lines[i].BilledMinor, t.Lines[i].StripeMinor, t.Lines[i].StripeLineID = false, 0, nil, ""
+	}
+	t.Lines[1].WaivedMinor, t.Lines[1].DeferredMinor = t.Lines[1].DeferredMinor, 0
+	t.Charges = []reconcile.Charge{{Line: "fee:shadow", Kind: "shadow", Description: "Shadow month: priced and shown, not invoiced", AmountMinor: -412_050}}
+	return t
 }
 
 func goodReadout() reconcile.Readout {

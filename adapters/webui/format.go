@@ -95,6 +95,9 @@ var reasons = map[string]string{
 	"test_mode":            "computed and shown; test mode writes nothing to Stripe",
 	"nothing_billable":     "no snapshot has anything to bill in this period",
 	"below_minimum_charge": "the total is below Stripe's minimum charge and is kept for a later period",
+	"shadow_phase":         "a shadow month is priced and shown, never invoiced",
+	"credit_carried":       "credits exceed the month's fees; what is left is a credit of the next month",
+	"above_maximum_charge": "the total has more digits than Stripe takes; agree with the payer how to split it",
 	"issuer_missing":       "the account has no connection that may issue an invoice",
 	"issuer_paused":        "the issuer connection is paused",
 	"payer_missing":        "the account has no payer at the issuer",
@@ -150,7 +153,7 @@ func stateOf(name string) StateView {
 		v.Icon, v.Tone = "✓", "good"
 	case "withheld", "not_evaluated":
 		v.Icon, v.Tone = "–", "calm"
-	case "dry_run":
+	case "dry_run", "shadow", "free":
 		v.Icon, v.Tone = "◇", "calm"
 	case "failed", "blocked":
 		v.Icon, v.Tone = "✕", "bad"

@@ -69,6 +69,7 @@ func (p page) row(t *testing.T, text string) []string {
 
 var everyPage = []string{
 	"/cycles", "/cycles?period=all", "/cycles/acme.2026-10", "/cycles/sandbox.2026-10", "/cycles/contoso.2026-10", "/cycles/northwind.2026-10",
+	"/cycles/fees.2026-10", "/cycles/shade.2026-10",
 	"/readouts/" + caseGood, "/readouts/" + caseNull, "/accounts", "/accounts/acme/events", "/cycles/nothing",
 	"/sign-in", "/sign-in/link?link=x", "/you", "/access", "/audit",
 }
@@ -196,6 +197,53 @@ func TestTieOutOfATestAccount(t *testing.T) {
 	require.Contains(t, p.text, "a test account never causes a write")
 }
 
+// Lines that nobody measured stand apart, and all lines together are the invoice.
+func TestTieOutWithOtherFees(t *testing.T) {
+	t.Parallel()
+	p := open(t, newEcho(fixture()), "/cycles/fees.2026-10")
+	require.Contains(t, p.text, "Engine total 3,300.00 USD")
+	require.NotContains(t, p.text, "The lines sum to another amount")
+	require.Contains(t, p.text, "as agreed, not measured")
+	lift := p.row(t, "Trial nudge, version 7")
+	require.Equal(t, []string{"4,120.50 USD", "2,500.00 USD", "2,500.00 USD", "0.00 USD"}, lift[len(lift)-4:])
+	require.Equal(t, []string{"-1,320.50 USD", "0.00 USD", "–", "–"}, p.row(t, "Fees above the agreed cap")[3:])
+	fee := p.row(t, "Platform fee, October 2026")
+	require.Equal(t, []string{"800.00 USD", "800.00 USD", "800.00 USD", "0.00 USD"}, fee[3:])
+	require.Equal(t, []string{"3,300.00 USD", "3,300.00 USD", "3,300.00 USD", "0.00 USD"}, p.row(t, "With the fees on lift")[3:])
+	// The chain of amounts ends at the invoice.
+	require.Equal(t, "4,120.50 USD", p.row(t, "Fees on lift")[2])
+	require.Equal(t, "3,300.00 USD", p.row(t, "the sum of all lines")[2])
+	require.Contains(t, p.text, "Platform fee of 800.00 USD a month")
+}
+
+func TestTieOutOfAShadowMonth(t *testing.T) {
+	t.Parallel()
+	p := open(t, newEcho(fixture()), "/cycles/shade.2026-10")
+	require.Contains(t, p.text, "Shadow month. Priced and shown as it would be invoiced; nothing is written")
+	require.Contains(t, p.text, "A shadow month is priced and shown, never invoiced.")
+	require.Contains(t, p.text, "Engine total 0.00 USD")
+	require.NotContains(t, p.text, "The lines sum to another amount")
+	require.Contains(t, p.row(t, "Trial nudge, version 7")[1], "shadow")
+	require.Contains(t, p.text, "312.10 USD of it are waived")
+	require.Equal(t, "0.00 USD", p.row(t, "the sum of all lines")[2])
+}
+
+// A lift that an allowance or a free month covers was measured and is not withheld.
+func TestTieOutOfAFreeLift(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	free := l.tieOuts["acme.2026-10"]
+	free.Lines = append([]reconcile.Line{}, free.Lines...)
+	free.Lines[0].Billed, free.Lines[0].FeeMinor, free.Lines[0].BilledMinor, free.Lines[0].StripeMinor = false, 0, 0, nil
+	free.EngineMinor, free.StripeMinor, free.DifferenceMinor = 0, nil, nil
+	l.tieOuts["acme.2026-10"] = free
+	p := open(t, newEcho(l), "/cycles/acme.2026-10")
+	require.Contains(t, p.row(t, "Trial nudge, version 7")[1], "free")
+	require.Contains(t, p.row(t, "Copy test 2")[1], "withheld")
+	require.Contains(t, p.text, "2 withheld")
+	require.Equal(t, "20,602.50 USD", p.row(t, "what the share is taken of")[2])
+}
+
 func TestTieOutThatBreaks(t *testing.T) {
 	t.Parallel()
 	l := fixture()
@@ -239,6 +287,9 @@ func TestAccountsAndEvents(t *testing.T) {
 	p := open(t, e, "/accounts")
 	require.Contains(t, p.row(t, "Acme sandbox")[1], "missing: issuer, payer, contract")
 	require.Equal(t, "57,188", p.row(t, "Total 3 live, 1 test")[6])
+	require.Contains(t, p.row(t, "Northwind")[3], "proven, proven_then_point")
+	require.Contains(t, p.text, "Known overbilling risk of the contracts")
+	require.Equal(t, []string{"proven, proven_then_point", "3.0 % (3.4 %)", "51 % (50 %)", "89 % (100 %)"}, p.row(t, "proven, proven_then_point | 3.0"))
 	require.NotContains(t, open(t, e, "/accounts?environment=test").text, "Northwind")
 	require.Contains(t, open(t, newEcho(&ledger{}), "/accounts").text, "No accounts yet")
 

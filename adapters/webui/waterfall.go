@@ -97,10 +97,11 @@ func bucketName(b string) string {
 type sums struct {
 	buckets, attributed                            int64
 	observed, measured, withheld, highWater, other int64
-	base, fee, deferred                            int64
-	stripe                                         int64
+	base, fee, billed, deferred, waived            int64
+	charges, chargesBilled                         int64 // the lines that are no lift
+	stripe, chargesStripe                          int64
 	stripeKnown                                    bool
-	withheldLines, billedLines                     int
+	withheldLines, billedLines, chargeLines        int
 }
 
 func sumsOf(t reconcile.TieOut) sums {
@@ -119,16 +120,31 @@ func sumsOf(t reconcile.TieOut) sums {
 		s.measured += l.MeasuredMinor
 		s.base += l.BaseMinor
 		s.fee += l.FeeMinor
+		s.billed += l.BilledMinor
 		s.deferred += l.DeferredMinor
-		if l.Billed {
-			s.billedLines++
+		s.waived += l.WaivedMinor
+		if l.BaseMinor > 0 || l.FeeMinor > 0 {
 			s.highWater += l.HighWaterFrom
+			if l.FeeMinor > 0 {
+				s.billedLines++
+			}
 		} else {
 			s.withheldLines++
 			s.withheld += l.MeasuredMinor
 		}
 		if l.StripeMinor != nil {
 			s.stripe += *l.StripeMinor
+			s.stripeKnown = true
+		}
+	}
+	for _, c := range t.Charges {
+		s.charges += c.AmountMinor
+		s.chargesBilled += c.BilledMinor
+		if c.BilledMinor > 0 {
+			s.chargeLines++
+		}
+		if c.StripeMinor != nil {
+			s.chargesStripe += *c.StripeMinor
 			s.stripeKnown = true
 		}
 	}
@@ -170,11 +186,35 @@ func invoiceWaterfall(t reconcile.TieOut, s sums) Waterfall {
 	if s.other != 0 {
 		steps = append(steps, step{label: "Deferred", note: "measured, and not billed on this basis yet", minor: -s.other, url: "#lines"})
 	}
-	return draw("Invoice", append(steps,
+	steps = append(steps,
 		step{label: "Base of this cycle", note: "what the share is taken of", minor: s.base, total: true, url: "#steps"},
 		step{label: "Stays with the customer", note: "share of the fee: " + t.Share, minor: s.fee - s.base, url: "#steps"},
-		step{label: "Invoice", note: plural(s.billedLines, "line"), minor: s.fee, total: true, url: "#lines"},
-	))
+	)
+	if len(t.Charges) == 0 {
+		return draw("Invoice", append(steps, step{label: "Invoice", note: plural(s.billedLines, "line"), minor: s.fee, total: true, url: "#lines"}))
+	}
+	steps = append(steps, step{label: "Fees on lift", note: plural(s.billedLines, "line"), minor: s.fee, total: true, url: "#lines"})
+	for _, c := range t.Charges {
+		if c.AmountMinor != 0 {
+			steps = append(steps, step{label: chargeName(c.Kind), note: c.Origin, minor: c.AmountMinor, url: "#charges"})
+		}
+	}
+	return draw("Invoice", append(steps, step{label: "Invoice", note: "the sum of all lines", minor: s.fee + s.charges, total: true, url: "#charges"}))
+}
+
+// chargeNames say in plain words what a line is that nobody measured.
+var chargeNames = map[string]string{ //nolint:gosec // G101 takes a credit for a credential
+	"tier_adjustment": "Earlier base at the tier that was reached", "per_outcome": "Counted outcomes", "adjustment": "True-up of an earlier month",
+	"settlement_credit": "Credit of the year's settlement", "cap_excess": "Above the cap of earlier months", "cap": "Above the cap", "floor": "Floor",
+	"platform_fee": "Platform fee", "minimum_top_up": "Minimum commitment", "holdback": "Holdback", "holdback_release": "Released holdback",
+	"carry_in": "Carried forward", "carry_out": "Carried to the next month", "shadow": "Shadow month, not invoiced",
+}
+
+func chargeName(kind string) string {
+	if name, ok := chargeNames[kind]; ok {
+		return name
+	}
+	return words(kind)
 }
 
 func plural(n int, noun string) string {

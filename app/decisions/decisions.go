@@ -22,11 +22,23 @@ const batchRows = 5000
 // maxReported bounds the answer; the count of bad rows is always complete.
 const maxReported = 100
 
-// Row is one line of an upload: a decision or the reason why it is none.
+// Row is one line of an upload: a decision or the reason why it is none. The decision of
+// a refused line holds its ID, unit and time at most.
 type Row struct {
 	Number   int // 1-based line number
 	Decision decision.Decision
 	Err      error
+}
+
+// Refusal is a refused line whose decision is known by its ID. It is kept, because
+// decisions that are missing from the log may be missing for a reason: those without
+// their propensities fail the guardrail until they are uploaded whole.
+type Refusal struct {
+	DecisionID string
+	UnitID     string
+	At         time.Time // zero when it could not be read
+	Field      string
+	Code       string
 }
 
 // BadRow names a refused line.
@@ -49,6 +61,8 @@ type Result struct {
 type Log interface {
 	// Append stores the decisions whose ID is new for the account and returns how many were.
 	Append(ctx context.Context, a account.Account, rows []decision.Decision, at time.Time) (int, error)
+	// Refuse remembers refused decisions, each ID once.
+	Refuse(ctx context.Context, a account.Account, rows []Refusal, at time.Time) error
 }
 
 // Reader finds the account and its snapshots.
@@ -74,69 +88,107 @@ type Service struct {
 // repeated upload stores nothing twice. The last batch's transaction holds the audit
 // row that sums the upload up.
 func (s *Service) Append(ctx context.Context, by access.Principal, accountID string, rows iter.Seq[Row]) (Result, error) {
-	var (
-		res       Result
-		acc       account.Account
-		snapshots map[string]bool
-		batch     = make([]decision.Decision, 0, batchRows)
-	)
+	u := upload{svc: s, by: by, batch: make([]decision.Decision, 0, batchRows)}
+	var snapshots map[string]bool
 	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
 		var err error
-		if acc, err = st.Reader.Account(ctx, accountID); err != nil {
+		if u.account, err = st.Reader.Account(ctx, accountID); err != nil {
 			return err
 		}
-		if err = access.Require(by, access.UploadDecisions, acc.ID, acc.Environment); err != nil {
+		if err = access.Require(by, access.UploadDecisions, u.account.ID, u.account.Environment); err != nil {
 			return err
 		}
 		snapshots, err = st.Reader.SnapshotIDs(ctx, accountID)
 		return err
 	})
 	if err != nil {
-		return res, err
-	}
-	flush := func(last bool) error {
-		if len(batch) == 0 && (!last || res.Accepted == 0) {
-			return nil
-		}
-		n := 0
-		err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-			n = 0
-			if len(batch) > 0 {
-				var err error
-				if n, err = st.Log.Append(ctx, acc, batch, s.Clock.Now()); err != nil {
-					return err
-				}
-			}
-			if !last || res.Accepted+n == 0 {
-				return nil
-			}
-			return st.Audit.Append(ctx, s.summary(by, acc, res, n, len(batch)-n))
-		})
-		if err == nil {
-			res.Accepted += n
-			res.Duplicates += len(batch) - n
-		}
-		batch = batch[:0]
-		return err
+		return u.res, err
 	}
 	for row := range rows {
 		if bad := refuse(row, snapshots); bad != nil {
-			res.Rejected++
-			if len(res.BadRows) < maxReported {
-				res.BadRows = append(res.BadRows, *bad)
-			}
-			continue
+			u.refuse(&row.Decision, bad)
+		} else {
+			u.batch = append(u.batch, row.Decision)
 		}
-		if batch = append(batch, row.Decision); len(batch) == batchRows {
-			if err := flush(false); err != nil {
-				return res, s.broken(ctx, by, acc, res, err)
+		if len(u.batch) == batchRows || len(u.refused) == batchRows {
+			if err := u.flush(ctx, false); err != nil {
+				return u.res, u.broken(ctx, err)
 			}
 		}
 	}
-	if err := flush(true); err != nil {
-		return res, s.broken(ctx, by, acc, res, err)
+	if err := u.flush(ctx, true); err != nil {
+		return u.res, u.broken(ctx, err)
 	}
-	return res, nil
+	return u.res, nil
+}
+
+// upload is one call of Append on its way.
+type upload struct {
+	svc     *Service
+	by      access.Principal
+	account account.Account
+	batch   []decision.Decision
+	refused []Refusal
+	res     Result
+}
+
+func (u *upload) refuse(d *decision.Decision, bad *BadRow) {
+	u.res.Rejected++
+	if len(u.res.BadRows) < maxReported {
+		u.res.BadRows = append(u.res.BadRows, *bad)
+	}
+	if r, ok := refusal(d, bad); ok {
+		u.refused = append(u.refused, r)
+	}
+}
+
+// flush stores what has gathered, and with the last rows the audit entry.
+func (u *upload) flush(ctx context.Context, last bool) error {
+	if len(u.batch) == 0 && len(u.refused) == 0 && (!last || u.res.Accepted == 0) {
+		return nil
+	}
+	n := 0
+	err := u.svc.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		at := u.svc.Clock.Now()
+		if len(u.refused) > 0 {
+			if err := st.Log.Refuse(ctx, u.account, u.refused, at); err != nil {
+				return err
+			}
+		}
+		n = 0
+		if len(u.batch) > 0 {
+			var err error
+			if n, err = st.Log.Append(ctx, u.account, u.batch, at); err != nil {
+				return err
+			}
+		}
+		if !last || u.res.Accepted+n == 0 {
+			return nil
+		}
+		return st.Audit.Append(ctx, u.summary(n, len(u.batch)-n))
+	})
+	if err == nil {
+		u.res.Accepted += n
+		u.res.Duplicates += len(u.batch) - n
+	}
+	u.batch, u.refused = u.batch[:0], u.refused[:0]
+	return err
+}
+
+// refusal is what is kept of a refused line; ok is false when nobody could tell which
+// decision it was.
+func refusal(d *decision.Decision, bad *BadRow) (r Refusal, ok bool) {
+	if !decision.Storable(d.ID) {
+		return r, false
+	}
+	r = Refusal{DecisionID: d.ID, At: d.At, Field: bad.Field, Code: bad.Code}
+	if decision.Storable(d.UnitID) {
+		r.UnitID = d.UnitID
+	}
+	if y := d.At.Year(); y < 2000 || y > 2200 {
+		r.At = time.Time{}
+	}
+	return r, true
 }
 
 func refuse(row Row, snapshots map[string]bool) *BadRow {

@@ -29,6 +29,7 @@ var (
 type log struct {
 	stored  map[string]decision.Decision
 	batches []int
+	refused []decisions.Refusal
 	fail    error
 	audited []audit.Entry
 }
@@ -64,6 +65,14 @@ func (l *log) Append(_ context.Context, a account.Account, rows []decision.Decis
 		}
 	}
 	return n, nil
+}
+
+func (l *log) Refuse(_ context.Context, a account.Account, rows []decisions.Refusal, at time.Time) error {
+	if a.ID != "acme" || !at.Equal(now) {
+		return errors.New("wrong account or time")
+	}
+	l.refused = append(l.refused, rows...)
+	return nil
 }
 
 // trail keeps audit entries in memory.
@@ -121,6 +130,10 @@ func TestBadRowsAreNamedAndGoodOnesKept(t *testing.T) {
 		require.NotEmpty(t, b.Message)
 	}
 	require.Equal(t, []string{"2 ts field_missing", "3  internal", "5 snapshot_id snapshot_unknown", "6 unit_id text_malformed"}, named)
+	require.Equal(t, []decisions.Refusal{
+		{DecisionID: "4", UnitID: "u-4", At: now, Field: "snapshot_id", Code: "snapshot_unknown"},
+		{DecisionID: "5", At: now, Field: "unit_id", Code: "text_malformed"},
+	}, l.refused, "what is known of a refused decision is kept")
 	require.Equal(t, "the field is missing. Log it", res.BadRows[0].Message, "the field stands in a column of its own")
 }
 

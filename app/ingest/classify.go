@@ -2,8 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/secret"
@@ -25,34 +23,6 @@ type Classifier struct {
 	Clock  clock.Clock
 }
 
-// ReadQueue holds the objects that have to be read at Stripe.
-type ReadQueue interface {
-	// PendingReads lists reads that wait behind the given one, by connection and object;
-	// an empty connection means all of them.
-	PendingReads(ctx context.Context, connectionID string, after PendingRead, limit int) ([]PendingRead, error)
-	// FinishRead stores what was learnt and marks the read, in one transaction. A read
-	// that was asked for again since it was listed stays pending.
-	FinishRead(ctx context.Context, r PendingRead, result ReadResult, at time.Time) error
-}
-
-// PendingRead is one object that waits to be read.
-type PendingRead struct {
-	ConnectionID string
-	Object       string
-	ObjectID     string
-	Reason       string
-	// Asked counts how often it was asked for, up to now.
-	Asked     int
-	UserIDKey string
-}
-
-// ReadResult is what a read gave: the owner of a charge and the facts of its refunds.
-type ReadResult struct {
-	Charge *Charge
-	Facts  []reward.Fact
-	Failed string
-}
-
 // Drain classifies until nothing is pending and returns what was booked.
 func (c *Classifier) Drain(ctx context.Context) (Booked, error) {
 	var total Booked
@@ -62,6 +32,7 @@ func (c *Classifier) Drain(ctx context.Context) (Booked, error) {
 		total.Facts += b.Facts
 		total.Duplicates += b.Duplicates
 		total.Links += b.Links
+		total.Beyond += b.Beyond
 		if err != nil || b.Events == 0 {
 			return total, err
 		}
@@ -106,54 +77,4 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 	out.Facts = got.Facts
 	out.Reads = got.NeedsRead
 	return out
-}
-
-// ReadPending reads the charges that refunds and disputes of a connection wait for; an
-// empty connection means all connections. A charge that cannot be read now stays
-// pending and keeps no other one from being read; all errors are returned together.
-func (c *Classifier) ReadPending(ctx context.Context, connectionID string) (int, error) {
-	var after PendingRead
-	var errs []error
-	done := 0
-	for {
-		reads, err := c.Reads.PendingReads(ctx, connectionID, after, batchEvents)
-		if err != nil || len(reads) == 0 {
-			return done, errors.Join(append(errs, err)...)
-		}
-		for _, r := range reads {
-			after = r
-			result, err := c.read(ctx, r)
-			if err == nil {
-				err = c.Reads.FinishRead(ctx, r, result, c.Clock.Now())
-			}
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			done++
-		}
-	}
-}
-
-func (c *Classifier) read(ctx context.Context, r PendingRead) (ReadResult, error) {
-	charge, err := c.Source.Charge(ctx, r.ConnectionID, r.ObjectID)
-	if fault.Is(err, fault.NotFound) {
-		return ReadResult{Failed: "the charge does not exist at Stripe"}, nil
-	}
-	if err != nil {
-		return ReadResult{}, err
-	}
-	refunds, err := c.Source.RefundsOf(ctx, r.ConnectionID, r.ObjectID)
-	if err != nil {
-		return ReadResult{}, err
-	}
-	result := ReadResult{Charge: &charge}
-	for _, raw := range refunds {
-		got, err := reward.ClassifyObject(raw, c.Clock.Now(), reward.Config{UserIDKey: r.UserIDKey})
-		if err != nil {
-			return ReadResult{}, err
-		}
-		result.Facts = append(result.Facts, got.Facts...)
-	}
-	return result, nil
 }

@@ -106,20 +106,19 @@ type Booked struct {
 	Facts      int
 	Duplicates int
 	Links      int
-}
-
-// Charge is what a refund or a dispute has to be joined to.
-type Charge struct {
-	ID, Customer, Invoice string
-	OwnInvoice            bool
+	// Beyond counts facts of a time of which lists have told already (see domain/source).
+	Beyond int
 }
 
 // SourceReader reads a source account. It cannot write.
 type SourceReader interface {
-	// Charge reads a charge with its customer and invoice.
-	Charge(ctx context.Context, connectionID, chargeID string) (Charge, error)
+	// Object reads one object as Stripe's JSON, in the pinned version; a charge comes with
+	// its invoice. NotFound when Stripe does not have it.
+	Object(ctx context.Context, connectionID, object, id string) ([]byte, error)
 	// RefundsOf lists the refund objects of a charge, each as Stripe's JSON.
 	RefundsOf(ctx context.Context, connectionID, chargeID string) ([][]byte, error)
+	// TakeReads is the number of requests that were sent since it was last asked.
+	TakeReads(connectionID string) int
 }
 
 // Stores are the stores of the classifier's transaction.

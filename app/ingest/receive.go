@@ -45,6 +45,9 @@ const (
 	ReasonPaused          = "connection_paused"
 )
 
+// ReasonResolved marks an event that could not be understood and whose object has told since.
+const ReasonResolved = "resolved_by_read"
+
 // BodyContext binds a sealed body to its connection.
 func BodyContext(connectionID string) string { return "event-body:" + connectionID }
 

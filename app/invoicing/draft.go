@@ -33,16 +33,17 @@ type Outcome struct {
 	Redo bool
 }
 
-// Reasons with which a cycle ends or waits.
+// Reasons with which a cycle ends or waits, besides those of billing.HeldReason.
 const (
 	ReasonNothingBillable = "nothing_billable"
-	ReasonBelowMinimum    = "below_minimum_charge"
-	ReasonTestMode        = "test_mode"
-	ReasonIssuerMissing   = "issuer_missing"
-	ReasonIssuerPaused    = "issuer_paused"
-	ReasonPayerMissing    = "payer_missing"
-	ReasonPayerDeleted    = "payer_deleted"
-	ReasonPayerEmail      = "payer_email_missing"
+	// ReasonAboveMaximum: Stripe takes no amount of so many digits.
+	ReasonAboveMaximum  = "above_maximum_charge"
+	ReasonTestMode      = "test_mode"
+	ReasonIssuerMissing = "issuer_missing"
+	ReasonIssuerPaused  = "issuer_paused"
+	ReasonPayerMissing  = "payer_missing"
+	ReasonPayerDeleted  = "payer_deleted"
+	ReasonPayerEmail    = "payer_email_missing"
 	// ReasonNeedsPayerAction: automatic collection needs a payment method on file.
 	ReasonNeedsPayerAction = "needs_payer_action"
 )
@@ -71,8 +72,8 @@ func (s *Service) Draft(ctx context.Context, cycleID string) (Outcome, error) {
 		CycleID: cycleID, State: state, Reason: reason, Currency: string(j.Contract.Terms.Currency),
 		TotalMinor: p.Priced.Total.Minor(), Lines: len(p.Plan.Lines), PlanHash: p.Plan.Hash(),
 	}
-	for _, l := range p.Priced.Lines {
-		if l.Fee == 0 {
+	for _, r := range p.Priced.Rows {
+		if r.DeltaMinor == 0 {
 			out.Withheld++
 		}
 	}
@@ -81,34 +82,24 @@ func (s *Service) Draft(ctx context.Context, cycleID string) (Outcome, error) {
 
 // propose is the pure part: settle, price, plan, and say what comes next.
 func propose(j Judged) (Proposal, error) {
-	settle := lift.SettleInput{
-		Basis: j.Contract.Terms.Basis, PortfolioCap: j.Contract.Terms.Capped(), Look: lift.LookNone,
-		SnapshotLimit: j.Plan.Plan().ErrorBudget.Snapshots,
-	}
-	byID := map[string]lift.Readout{}
-	for _, r := range j.Readouts {
-		if r.SnapshotID == lift.SnapshotPooled {
-			settle.Pooled, settle.Look = r.Verdict, r.Verdict.Look
-			continue
-		}
-		line := lift.SettleLine{SnapshotID: r.SnapshotID, Verdict: r.Verdict, HighWaterMinor: j.HighWater[r.SnapshotID]}
-		if b, ok := r.Billable(); ok {
-			line.Billable = b
-		}
-		byID[r.SnapshotID] = r
-		settle.Lines = append(settle.Lines, line)
-		settle.TotalHighWaterMinor += line.HighWaterMinor
-	}
-	settled, err := lift.Settle(settle)
+	year, err := j.Contract.YearStart(j.Period)
 	if err != nil {
 		return Proposal{}, err
 	}
 	p := Proposal{}
-	if p.Priced, err = billing.Price(j.Contract, settled, j.Readouts); err != nil {
+	p.Priced, err = billing.Bill(billing.BillInput{
+		Contract: j.Contract, Period: j.Period, Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
+		Context: billing.Context{
+			// The settlement of the year is no invoice of its own yet: its last month closes it.
+			ClosesYear: j.Period.Sub(year) == lift.PeriodsPerYear-1, Past: j.Past, Outcomes: j.Outcomes,
+		},
+	})
+	if err != nil {
 		return Proposal{}, err
 	}
-	if p.Priced.Total.IsPositive() && billing.BelowMinimumCharge(p.Priced.Total) {
-		p.Priced, p.Reason = billing.DeferAll(p.Priced, "total below Stripe's minimum charge"), ReasonBelowMinimum
+	byID := map[string]lift.Readout{}
+	for _, r := range j.Readouts {
+		byID[r.SnapshotID] = r
 	}
 	if p.Plan, err = billing.NewInvoicePlan(billing.PlanInput{
 		Account: j.Account, Contract: j.Contract, Period: j.Period, Interval: j.Interval, Priced: p.Priced, Names: j.Names, Readouts: byID,
@@ -124,8 +115,8 @@ func next(j Judged, p Proposal) (billing.CycleState, string) {
 	switch {
 	case j.Account.Environment != account.Live:
 		return billing.DryRun, ReasonTestMode
-	case p.Reason != "":
-		return billing.Withheld, p.Reason
+	case p.Priced.Held != "":
+		return billing.Withheld, string(p.Priced.Held)
 	case !p.Priced.Total.IsPositive():
 		return billing.Withheld, ReasonNothingBillable
 	case !j.IssuerConnected:
@@ -134,6 +125,8 @@ func next(j Judged, p Proposal) (billing.CycleState, string) {
 		return billing.Blocked, ReasonIssuerPaused
 	case j.Account.PayerCustomer == "":
 		return billing.Blocked, ReasonPayerMissing
+	case billing.AboveMaximumCharge(p.Priced.Total):
+		return billing.Blocked, ReasonAboveMaximum
 	default:
 		return billing.Writing, ""
 	}

@@ -21,8 +21,10 @@ type Judged struct {
 	Interval        period.Interval
 	Readouts        []lift.Readout // restored from their manifests, which judges them again
 	Names           map[string]string
-	HighWater       map[string]int64 // base billed in the contract year before this cycle, by snapshot
-	OpenBefore      []string         // earlier cycles of the contract year that are not finished
+	HighWater       map[string]int64 // base consumed in the contract year before this cycle, by snapshot
+	Past            []billing.Past   // the contract's finished cycles before this one, ascending
+	Outcomes        map[string]int64 // outcomes of the contract year up to this cycle, for terms that price them
+	OpenBefore      []string         // earlier cycles that are not finished
 	IssuerPaused    bool
 	IssuerConnected bool
 }

@@ -27,8 +27,9 @@ type Service struct {
 	SaltContext func(planID string) string
 	// Build names compiler, commit and modules; it stands beside a readout, unhashed.
 	Build map[string]string
-	// Workers is the number of goroutines of the estimator; it never changes a bit.
-	Workers int
+	// PartitionUnits is how many units are worth a worker of their own; 0 is the default.
+	// It never changes a bit.
+	PartitionUnits int
 }
 
 // Summary is what a step reports to its caller: identifiers, counts and digests only.
@@ -43,6 +44,8 @@ type Summary struct {
 	Cases       []string
 	Passed      int
 	Withheld    int
+	// Partitions is into how many parts the units are worth cutting, at least 1.
+	Partitions int
 }
 
 // Open makes the cycle's row, or finds it.
@@ -63,14 +66,14 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 	}
 	sum := Summary{CycleID: c.ID, Environment: c.Account.Environment, State: c.State}
 	if !c.Watermark.IsZero() {
-		return sum, nil
+		return s.frozen(ctx, c, sum)
 	}
 	progress(0, 4, "classifying what was received")
 	if err := s.Drainer.DrainAll(ctx, c.Account.SourceConnection); err != nil {
 		return sum, err
 	}
 	progress(1, 4, "comparing with Stripe")
-	net, err := s.Source.NetPaid(ctx, c.Account.SourceConnection, string(c.Contract.Terms.Currency), c.YearToDate)
+	net, err := s.Source.NetPaid(ctx, c.Account.SourceConnection, c.YearToDate)
 	if err != nil {
 		return sum, err
 	}
@@ -89,9 +92,21 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 		return sum, err
 	}
 	sum.State, sum.InputDigest = billing.Computing, col.InputDigest
-	if t, ok := pooled(col.Tables); ok {
-		sum.Units, sum.Decisions, sum.Revenue = len(t.Rows), t.Inputs.Decisions, t.Inputs.Revenue.Events
+	return s.frozen(ctx, c, sum)
+}
+
+// frozen tells from the frozen tables how much there is to measure.
+func (s *Service) frozen(ctx context.Context, c Cycle, sum Summary) (Summary, error) {
+	heads, err := s.Ledger.Heads(ctx, c)
+	if err != nil {
+		return sum, err
 	}
+	for _, h := range heads {
+		if h.SnapshotID == lift.SnapshotPooled {
+			sum.Units, sum.Decisions, sum.Revenue = h.Inputs.Units, h.Inputs.Decisions, h.Inputs.Revenue.Events
+		}
+	}
+	sum.Partitions = s.partitions(sum.Units)
 	return sum, nil
 }
 
@@ -123,7 +138,7 @@ func (s *Service) sourceWatermark(ctx context.Context, connectionID string) (tim
 	return stored, nil
 }
 
-func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time.Time, stripeNet int64) (Collection, error) {
+func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time.Time, stripeNet map[string]int64) (Collection, error) {
 	exposures, err := s.Ledger.Exposures(ctx, c, watermark)
 	if err != nil {
 		return Collection{}, err
@@ -132,9 +147,13 @@ func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time
 	if err != nil {
 		return Collection{}, err
 	}
+	links, err := s.Ledger.Links(ctx, c)
+	if err != nil {
+		return Collection{}, err
+	}
 	plan := c.Plan.Plan()
 	revenue, outside, paid := scope(rows, c.Contract, plan)
-	joined, err := lift.Join(plan, exposures, revenue)
+	joined, err := lift.Join(plan, exposures, revenue, links)
 	if err != nil {
 		return Collection{}, err
 	}
@@ -142,34 +161,81 @@ func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time
 	if err != nil {
 		return Collection{}, err
 	}
-	col := Collection{Watermark: watermark, SourceWatermark: sourceMark, PaidMinor: paid, StripeNetMinor: &stripeNet}
+	marks, settled, err := s.Ledger.Marks(ctx, c)
+	if err != nil {
+		return Collection{}, err
+	}
+	currency := string(c.Contract.Terms.Currency)
+	stripe := stripeNet[currency]
+	col := Collection{Watermark: watermark, SourceWatermark: sourceMark, PaidMinor: paid[currency], StripeNetMinor: &stripe}
 	digest := sha256.New()
 	for _, t := range append(append([]lift.UnitTable{}, joined.Tables...), joined.Pooled) {
 		in := lift.InputsOf(joined, t, watermark)
-		col.Tables = append(col.Tables, Table{UnitTable: t, Inputs: in, Evidence: evidence.forTable(t)})
+		in.SaltHex = evidence.saltHex
+		if settled {
+			in.PreviousHighWaterMinor = markOf(marks, t.SnapshotID)
+		}
+		layout, err := t.Layout(plan)
+		if err != nil {
+			return Collection{}, err
+		}
+		col.Tables = append(col.Tables, Table{UnitTable: t, Layout: layout, Inputs: in, Evidence: evidence.forTable(t)})
 		digest.Write([]byte(t.SnapshotID + "\x00" + in.UnitDigest + "\n"))
 	}
 	col.InputDigest = hex.EncodeToString(digest.Sum(nil))
-	col.Buckets = bucketsOf(joined, outside, string(c.Contract.Terms.Currency))
-	return col, nil
+	col.Buckets = bucketsOf(joined, outside, currency)
+	return col, tie(col.Buckets, paid)
+}
+
+// markOf is what the year billed of one snapshot, or of all for the pooled table.
+func markOf(marks map[string]int64, snapshotID string) *int64 {
+	mark := marks[snapshotID]
+	if snapshotID == lift.SnapshotPooled {
+		for _, m := range marks {
+			mark += m
+		}
+	}
+	return &mark
+}
+
+// tie checks that the buckets of every currency, our own invoices aside, hold what was
+// paid in it: no cent is in two places or in none.
+func tie(buckets []Bucket, paid map[string]int64) error {
+	held := map[string]int64{}
+	for _, b := range buckets {
+		if b.Name != string(lift.BucketOwnInvoice) {
+			held[b.Currency] += b.SumMinor
+		}
+	}
+	for _, sums := range []map[string]int64{held, paid} {
+		for currency := range sums {
+			if held[currency] != paid[currency] {
+				return fault.New(fault.Internal, "buckets_unbalanced", "of %d %s net paid, %d are on snapshots and in buckets", paid[currency], currency, held[currency])
+			}
+		}
+	}
+	return nil
 }
 
 // scope separates what the contract measures from what it does not, by reason and
-// currency, and sums what was paid in the contract's currency, our own invoices aside.
-func scope(rows []RevenueRow, contract billing.Contract, plan lift.Plan) (in []lift.Revenue, out []OutOfScope, paid int64) {
+// currency, and sums what was paid in each currency, our own invoices aside.
+func scope(rows []RevenueRow, contract billing.Contract, plan lift.Plan) (in []lift.Revenue, out []OutOfScope, paid map[string]int64) {
+	paid = map[string]int64{}
 	currency := string(contract.Terms.Currency)
 	type kind struct{ reason, currency string }
 	outside := map[kind]*OutOfScope{}
 	for _, r := range rows {
 		k := kind{currency: r.Currency}
 		switch {
+		case r.Currency != currency && r.OwnInvoice:
+			k.reason = string(lift.BucketOwnInvoice)
 		case r.Currency != currency:
 			k.reason = "other_currency"
 		case plan.Reward.SubscriptionOnly && !r.Subscription && !r.OwnInvoice:
 			k.reason = "no_subscription"
 		}
-		if r.Currency == currency && !r.OwnInvoice {
-			paid += r.AmountMinor
+		if !r.OwnInvoice {
+			paid[r.Currency] += r.AmountMinor
 		}
 		if k.reason == "" {
 			in = append(in, r.Revenue)
@@ -212,13 +278,4 @@ func bucketsOf(j lift.Joined, outside []OutOfScope, currency string) []Bucket {
 		out = append(out, Bucket{Name: o.Reason, Currency: o.Currency, SumMinor: o.SumMinor, Events: o.Events})
 	}
 	return out
-}
-
-func pooled(tables []Table) (Table, bool) {
-	for _, t := range tables {
-		if t.SnapshotID == lift.SnapshotPooled {
-			return t, true
-		}
-	}
-	return Table{}, false
 }

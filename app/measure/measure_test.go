@@ -53,14 +53,40 @@ func TestMeasuringAgainChangesNothing(t *testing.T) {
 	require.Len(t, estimated.Cases, 4, "three snapshots and the pool")
 	require.Equal(t, 1, estimated.Passed)
 	require.Equal(t, 2, estimated.Withheld)
-	for _, workers := range []int{1, 3} {
-		other := d.Measure()
-		other.Workers = workers
-		repeated, err := other.Estimate(ctx, opened.CycleID, quiet)
-		require.NoError(t, err)
-		require.Equal(t, estimated, repeated)
-	}
+	requirePartsGiveTheSameCases(t, d, opened.CycleID, estimated.Cases)
 	requireTamperingIsNoticed(t, d, s, opened.CycleID)
+}
+
+// requirePartsGiveTheSameCases cuts the units into 1, 7 and 64 parts, reads some of them
+// twice and leaves some out: the cases stay, and nothing is kept behind them.
+func requirePartsGiveTheSameCases(t *testing.T, d *pipelinetest.Deployment, cycleID string, cases []string) {
+	t.Helper()
+	kept := func() (n int) {
+		require.NoError(t, d.SQL.QueryRow(t.Context(), `SELECT count(*) FROM cycle_moments WHERE cycle_id = $1`, cycleID).Scan(&n))
+		return n
+	}
+	for _, parts := range []int{1, 7, 64} {
+		s := d.Measure()
+		s.PartitionUnits = 100
+		for part := parts - 1; part >= 0; part-- {
+			if parts > 1 && part == 1 {
+				continue
+			}
+			_, err := s.Accumulate(t.Context(), cycleID, part, parts, quiet)
+			require.NoError(t, err)
+		}
+		_, err := s.Accumulate(t.Context(), cycleID, 0, parts, quiet)
+		require.NoError(t, err)
+		require.Positive(t, kept())
+		again, err := s.Estimate(t.Context(), cycleID, quiet)
+		require.NoError(t, err)
+		require.Equal(t, cases, again.Cases, "%d parts", parts)
+		require.Zero(t, kept())
+		for _, bad := range [][2]int{{-1, 4}, {4, 4}, {0, 0}} {
+			_, err := s.Accumulate(t.Context(), cycleID, bad[0], bad[1], quiet)
+			require.Equal(t, "partition_range", fault.CodeOf(err))
+		}
+	}
 }
 
 // requireTamperingIsNoticed changes one unit's revenue in the frozen table by a cent.

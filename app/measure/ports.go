@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/ope"
 	"github.com/liftbill/liftbill/domain/period"
 )
 
@@ -73,8 +74,17 @@ type Bucket struct {
 // Table is one unit table with what is known about it.
 type Table struct {
 	lift.UnitTable
+	Layout   ope.Layout
 	Inputs   lift.Inputs
 	Evidence lift.Evidence
+}
+
+// Head is a frozen unit table without its units.
+type Head struct {
+	SnapshotID string
+	Layout     ope.Layout
+	Inputs     lift.Inputs
+	Evidence   lift.Evidence
 }
 
 // Ledger stores cycles, their frozen inputs and their readouts.
@@ -84,6 +94,14 @@ type Ledger interface {
 	Cycle(ctx context.Context, id string) (Cycle, error)
 	// Exposures lists the account's decisions in the interval recorded up to the watermark, with features in the plan's order.
 	Exposures(ctx context.Context, c Cycle, watermark time.Time) ([]lift.Exposure, error)
+	// Links lists the users of the customers of the source connection.
+	Links(ctx context.Context, c Cycle) ([]lift.Link, error)
+	// Incomplete counts the decisions of the interval that were refused for their
+	// propensities up to the watermark and never came whole, and names their units.
+	Incomplete(ctx context.Context, c Cycle, watermark time.Time) (n int, units []string, err error)
+	// Marks is what the contract year billed of each snapshot before the cycle; ok is
+	// false while an earlier month is not finished.
+	Marks(ctx context.Context, c Cycle) (marks map[string]int64, ok bool, err error)
 	// DecisionGaps counts missing sequence numbers; ok is false when the log has none.
 	DecisionGaps(ctx context.Context, c Cycle, watermark time.Time) (gaps int, ok bool, err error)
 	// Revenue lists the money facts of the source connection in the interval recorded up to the watermark.
@@ -95,20 +113,29 @@ type Ledger interface {
 	// SaveCollection freezes the inputs and moves the cycle on, in one transaction.
 	// A cycle that has a watermark keeps what it has.
 	SaveCollection(ctx context.Context, cycleID string, c Collection, at time.Time) error
-	// Tables loads the frozen unit tables.
-	Tables(ctx context.Context, c Cycle) ([]Table, error)
+	// Heads lists the frozen unit tables in the order of their snapshots, pooled last.
+	Heads(ctx context.Context, c Cycle) ([]Head, error)
+	// Units streams the frozen units of a snapshot; it holds a connection while it is read.
+	Units(ctx context.Context, cycleID, snapshotID string) lift.Source
+	// SaveMoments keeps what a pass over the buckets from up to to left; buckets without
+	// units are kept as such. Again is no change.
+	SaveMoments(ctx context.Context, cycleID, snapshotID string, from, to int, m []lift.BucketMoments) error
+	// Moments are the kept moments of the buckets from up to to; whole is false when any of
+	// these buckets was not kept.
+	Moments(ctx context.Context, cycleID string, h Head, from, to int) (m []lift.BucketMoments, whole bool, err error)
 	// PreviousCase is the case ID of the snapshot's latest readout before the period, empty for the first.
 	PreviousCase(ctx context.Context, accountID, snapshotID, beforePeriod string) (string, error)
-	// SaveReadouts stores readouts under their case IDs and moves the cycle on. The same
-	// case again is no change; another case for the same snapshot is a Conflict.
+	// SaveReadouts stores readouts under their case IDs, moves the cycle on and drops the
+	// kept moments. The same case again is no change; another case for the same snapshot is
+	// a Conflict.
 	SaveReadouts(ctx context.Context, c Cycle, readouts []lift.Readout, build map[string]string, at time.Time) error
 }
 
 // Source re-reads the source account at Stripe, to compare with what was ingested.
 type Source interface {
-	// NetPaid is the net paid revenue of the interval in the currency as Stripe's own
-	// lists show it: paid invoices without ours, minus refunds, minus disputes.
-	NetPaid(ctx context.Context, connectionID, currency string, in period.Interval) (int64, error)
+	// NetPaid is the net paid revenue of the interval by currency as Stripe's own lists
+	// show it: paid invoices without ours, minus refunds, minus disputes.
+	NetPaid(ctx context.Context, connectionID string, in period.Interval) (map[string]int64, error)
 	// NewestEvent is the newest event that Stripe has of the types that we ingest.
 	NewestEvent(ctx context.Context, connectionID string) (id string, created time.Time, ok bool, err error)
 }

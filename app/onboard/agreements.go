@@ -1,6 +1,7 @@
 package onboard
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"strings"
@@ -29,8 +30,11 @@ func (s *Service) CreateContract(ctx context.Context, by access.Principal, accou
 		if out, err = billing.NewContract(id, acc.ID, acc.Environment, 1, terms, s.Clock.Now()); err != nil {
 			return false, err
 		}
-		old, err := st.Agreements.Contract(ctx, accountID)
-		if fault.Is(err, fault.NotFound) {
+		versions, err := st.Agreements.Versions(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		if len(versions) == 0 {
 			plan, err := st.Agreements.Plan(ctx, accountID)
 			if err == nil {
 				err = agree(out.Terms, plan.Plan.Plan())
@@ -45,25 +49,91 @@ func (s *Service) CreateContract(ctx context.Context, by access.Principal, accou
 			}
 			return true, st.Audit.Append(ctx, s.note(by, audit.ContractCreated, "contract", out.ID).In(acc.ID, acc.Environment).Changed(nil, contractFacts(out)))
 		}
-		if err != nil {
-			return false, err
-		}
 		given := out
-		out = old
-		if old.ID != given.ID || old.Hash != given.Hash {
-			return false, fault.New(fault.Conflict, "contract_exists", "account %s has contract %s with other terms", accountID, old.ID)
+		out = versions[0]
+		if out.ID != given.ID || out.Hash != given.Hash {
+			return false, fault.New(fault.Conflict, "contract_exists", "account %s has contract %s with other terms", accountID, out.ID).
+				Fix("Change it by a new version, which holds from a later month")
 		}
 		return false, nil
 	})
 	return out, created, err
 }
 
+// AmendContract stores the next version of an account's contract: the whole new terms,
+// which hold from terms.EffectiveFrom. The same version again is the one that is stored.
+func (s *Service) AmendContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error) {
+	var out billing.Contract
+	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
+		acc, err := st.Accounts.Account(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		if err := access.Require(by, access.WriteContract, acc.ID, acc.Environment); err != nil {
+			return false, err
+		}
+		if err := st.Agreements.LockContract(ctx, accountID); err != nil {
+			return false, err
+		}
+		all, err := st.Agreements.Versions(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		for i, old := range all {
+			if old.ID != id {
+				continue
+			}
+			// Made again as it was made then: later versions and the clock do not matter.
+			out = old
+			if i == 0 {
+				return false, fault.New(fault.Conflict, "contract_exists", "%s is the first version of the contract", id).Fix("Give the new version an identifier of its own")
+			}
+			again, err := all[:i].Amend(id, terms, old.CreatedAt)
+			if err == nil && again.Hash != old.Hash {
+				err = fault.New(fault.Conflict, "contract_exists", "version %s of account %s has other terms", id, accountID).Fix("Give the new version an identifier of its own")
+			}
+			return false, err
+		}
+		if out, err = all.Amend(id, terms, s.Clock.Now()); err != nil {
+			return false, err
+		}
+		if err := st.Agreements.InsertContract(ctx, out); err != nil {
+			return false, err
+		}
+		note := s.note(by, audit.ContractAmended, "contract", out.ID).In(acc.ID, acc.Environment)
+		return true, st.Audit.Append(ctx, note.Changed(contractFacts(all[len(all)-1]), contractFacts(out)))
+	})
+	return out, created, err
+}
+
+// ContractVersions lists the versions of an account's contract, ascending.
+func (s *Service) ContractVersions(ctx context.Context, accountID string) (billing.Versions, error) {
+	var out billing.Versions
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		if _, err := st.Accounts.Account(ctx, accountID); err != nil {
+			return err
+		}
+		var err error
+		out, err = st.Agreements.Versions(ctx, accountID)
+		return err
+	})
+	return out, err
+}
+
 // agree refuses a plan that measures something else than the contract bills: another
-// currency, or a year that begins in another month.
+// currency, another settlement of the year, or a year that begins in another month.
 func agree(t billing.Terms, p lift.Plan) error {
 	if t.Currency != p.Currency {
 		return fault.InvalidField("currency", "currency_differs", "the contract is in %s, the measurement plan in %s", t.Currency.Code(), p.Currency.Code()).
 			Fix("Use one currency for both")
+	}
+	billed, err := t.Rule().Normalise()
+	if err != nil {
+		return err
+	}
+	if measured := cmp.Or(p.Settlement, lift.SettleProvenLift); measured != billed.Settlement {
+		return fault.InvalidField("settlement", "settlement_differs", "the contract settles its years by %s, the measurement plan by %s", billed.Settlement, measured).
+			Fix("Write the same settlement into both")
 	}
 	first, err := period.Parse(t.FirstPeriod)
 	if err != nil {
@@ -93,13 +163,14 @@ func (s *Service) SealPlan(ctx context.Context, by access.Principal, accountID s
 	if err := account.CheckID("id", in.ID); err != nil {
 		return StoredPlan{}, false, err
 	}
-	salt, err := hex.DecodeString(in.SaltHex)
-	if err != nil || len(salt) < 16 {
-		return StoredPlan{}, false, fault.InvalidField("salt", "salt_malformed", "the salt must be at least 16 bytes in hexadecimal").
-			Fix("Use the salt with which your SDK assigns the arms")
-	}
 	plan := in.Plan
-	plan.SaltCommitment = lift.SaltCommitment(salt)
+	salt, err := saltOf(in)
+	if err != nil {
+		return StoredPlan{}, false, err
+	}
+	if !plan.PerDecision() {
+		plan.SaltCommitment = lift.SaltCommitment(salt)
+	}
 	sealed, err := plan.Seal(s.Clock.Now())
 	if err != nil {
 		return StoredPlan{}, false, err
@@ -145,6 +216,21 @@ func (s *Service) SealPlan(ctx context.Context, by access.Principal, accountID s
 		return false, nil
 	})
 	return out, created, err
+}
+
+// saltOf reads the salt of the arms. A plan without a holdout has none.
+func saltOf(in PlanInput) ([]byte, error) {
+	salt, err := hex.DecodeString(in.SaltHex)
+	switch {
+	case in.Plan.PerDecision() && in.SaltHex != "":
+		return nil, fault.InvalidField("salt", "plan_randomisation", "a plan without a holdout has no salt of the arms").Fix("Leave the salt out")
+	case in.Plan.PerDecision():
+		return nil, nil
+	case err != nil || len(salt) < 16:
+		return nil, fault.InvalidField("salt", "salt_malformed", "the salt must be at least 16 bytes in hexadecimal").
+			Fix("Use the salt with which your SDK assigns the arms")
+	}
+	return salt, nil
 }
 
 // SnapshotInput is a policy snapshot to be shipped.

@@ -34,7 +34,10 @@ func endpointFacts(e Endpoint) audit.Facts {
 
 // contractFacts hold the hash, which stands for every term.
 func contractFacts(c billing.Contract) audit.Facts {
-	return audit.Facts{"version": strconv.Itoa(c.Version), "hash": c.Hash, "share": c.Terms.Share, "basis": string(c.Terms.Basis), "first_period": c.Terms.FirstPeriod}
+	return audit.Facts{
+		"version": strconv.Itoa(c.Version), "hash": c.Hash, "share": c.Terms.Share, "basis": string(c.Terms.Basis), "first_period": c.Terms.FirstPeriod,
+		"effective_from": c.Terms.EffectiveFrom,
+	}
 }
 
 func planFacts(p StoredPlan) audit.Facts {

@@ -39,6 +39,12 @@ func TestEveryStepIsWrittenDown(t *testing.T) {
 		func() error { _, _, err := w.svc.CreateAccount(w.ctx, user, whole); return err },
 		func() error { _, _, err := w.svc.CreateContract(w.ctx, user, "acme", "c1", terms()); return err },
 		func() error {
+			next := terms()
+			next.Share, next.EffectiveFrom = "0.25", "2026-12"
+			_, _, err := w.svc.AmendContract(w.ctx, user, "acme", "c2", next)
+			return err
+		},
+		func() error {
 			_, _, err := w.svc.SealPlan(w.ctx, user, "acme", onboard.PlanInput{ID: "p1", Plan: plan(t, "2026-10", 2), SaltHex: saltHex})
 			return err
 		},
@@ -64,14 +70,14 @@ func TestEveryStepIsWrittenDown(t *testing.T) {
 		require.Equal(t, now, r.At)
 		require.Equal(t, account.Live, r.Environment)
 		require.NotEmpty(t, r.After)
-		require.Equal(t, r.Action == trail.AccountFilled, r.Before != "", r.Action)
+		require.Equal(t, r.Action == trail.AccountFilled || r.Action == trail.ContractAmended, r.Before != "", r.Action)
 		for _, secret := range []string{liveKey, saltHex, "whsec_"} {
 			require.NotContains(t, string(r.Canonical()), secret)
 		}
 	}
 	require.Equal(t, []string{
 		"connection.created acme", "webhook_endpoint.registered we-acme", "account.created acme", "account.filled acme",
-		"contract.created c1", "plan.sealed p1", "snapshot.shipped s1",
+		"contract.created c1", "contract.amended c2", "plan.sealed p1", "snapshot.shipped s1",
 	}, did)
 }
 
@@ -98,6 +104,10 @@ func TestUseCasesAskAgain(t *testing.T) {
 		},
 		"agree": func(by access.Principal) error {
 			_, _, err := w.svc.CreateContract(w.ctx, by, "acme", "c1", terms())
+			return err
+		},
+		"amend": func(by access.Principal) error {
+			_, _, err := w.svc.AmendContract(w.ctx, by, "acme", "c2", terms())
 			return err
 		},
 		"seal": func(by access.Principal) error {

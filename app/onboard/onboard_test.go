@@ -249,10 +249,16 @@ func TestAgreements(t *testing.T) {
 
 	euro := plan(t, "2026-10", 2)
 	euro.Currency = "eur"
+	twoWay := plan(t, "2026-10", 2)
+	twoWay.Settlement = lift.SettlePointTwoWay
+	exploring := plan(t, "2026-10", 2)
+	exploring.Randomisation, exploring.HoldoutProbability, exploring.SaltCommitment = lift.RandomisedPerDecision, "", ""
 	for code, in := range map[string]onboard.PlanInput{
 		"salt_malformed":       {ID: "p1", Plan: plan(t, "2026-10", 2), SaltHex: "00ff"},
 		"currency_differs":     {ID: "p1", Plan: euro, SaltHex: saltHex},
 		"first_period_differs": {ID: "p1", Plan: plan(t, "2026-11", 2), SaltHex: saltHex},
+		"settlement_differs":   {ID: "p1", Plan: twoWay, SaltHex: saltHex},
+		"plan_randomisation":   {ID: "p1", Plan: exploring, SaltHex: saltHex},
 		"id_malformed":         {ID: "P", Plan: plan(t, "2026-10", 2), SaltHex: saltHex},
 	} {
 		_, _, err := w.svc.SealPlan(w.ctx, by, "acme", in)
@@ -268,6 +274,29 @@ func TestAgreements(t *testing.T) {
 	in.Plan.Baseline = "another"
 	_, _, err = w.svc.SealPlan(w.ctx, by, "acme", in)
 	require.Equal(t, "plan_exists", fault.CodeOf(err))
+}
+
+// A plan without a holdout has no salt, and a contract that settles both ways needs a
+// plan that does.
+func TestPlanWithoutHoldout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready(t)
+	both := terms()
+	both.Settlement = lift.SettlePointTwoWay
+	_, _, err := w.svc.CreateContract(w.ctx, by, "acme", "c1", both)
+	require.NoError(t, err)
+	p := plan(t, "2026-10", 2)
+	p.Randomisation, p.HoldoutProbability, p.SaltCommitment = lift.RandomisedPerDecision, "", ""
+	_, _, err = w.svc.SealPlan(w.ctx, by, "acme", onboard.PlanInput{ID: "p1", Plan: p})
+	require.Equal(t, "settlement_differs", fault.CodeOf(err))
+	p.Settlement = lift.SettlePointTwoWay
+	for repeat := range 2 {
+		stored, created, err := w.svc.SealPlan(w.ctx, by, "acme", onboard.PlanInput{ID: "p1", Plan: p})
+		require.NoError(t, err)
+		require.Equal(t, repeat == 0, created)
+		require.Empty(t, stored.Plan.Plan().SaltCommitment)
+	}
 }
 
 // The plan's error budget is split over its snapshots: no more can be shipped, however

@@ -95,7 +95,12 @@ type Connections interface {
 
 // Agreements stores contracts, plans and snapshots. They are never updated.
 type Agreements interface {
+	// Contract is the newest version of the account's contract.
 	Contract(ctx context.Context, accountID string) (billing.Contract, error)
+	// Versions are all of them, ascending; none is no error.
+	Versions(ctx context.Context, accountID string) (billing.Versions, error)
+	// LockContract lets one transaction at a time add a version, and none open a cycle meanwhile.
+	LockContract(ctx context.Context, accountID string) error
 	InsertContract(ctx context.Context, c billing.Contract) error
 	Plan(ctx context.Context, accountID string) (StoredPlan, error)
 	InsertPlan(ctx context.Context, p StoredPlan) error

@@ -11,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/lift"
 )
 
 // CycleSummary is one row of the close board.
@@ -87,9 +88,27 @@ type Line struct {
 	HighWaterTo   int64 // and after it
 	BaseMinor     int64 // billed base of this cycle
 	DeferredMinor int64 // measured and not billed, kept for later periods of the year
-	FeeMinor      int64 // the invoice line
+	WaivedMinor   int64 // measured and never billed
+	FeeMinor      int64 // the line of the ledger
+	BilledMinor   int64 // what of it stands on the invoice after the reductions
 	StripeLineID  string
 	StripeMinor   *int64
+}
+
+// Charge is a line of the ledger that is no lift: a fee, a reduction or a balance.
+type Charge struct {
+	Line        string
+	Kind        string // a billing.LineKind
+	Description string
+	// AmountMinor is signed; the amounts of all lines and charges sum to the engine total.
+	AmountMinor int64
+	// BilledMinor is what of it stands on the invoice after the reductions.
+	BilledMinor  int64
+	SnapshotID   string
+	Quantity     int64
+	Origin       string // the month that it stems from
+	StripeLineID string
+	StripeMinor  *int64
 }
 
 // Step is one stored row of the arithmetic, in order.
@@ -108,10 +127,14 @@ type TieOut struct {
 	ContractID   string
 	ContractHash string
 	Share        string
-	PlanID       string
-	PlanHash     string
-	Watermark    time.Time
-	InputDigest  string
+	// Terms are the contract's terms of the price in plain words.
+	Terms []string
+	// Phase is "full", "ramp", "free" or "shadow"; empty before the cycle was priced.
+	Phase       string
+	PlanID      string
+	PlanHash    string
+	Watermark   time.Time
+	InputDigest string
 	// PaidRevenueMinor is the net paid revenue of the contract year to date; the buckets
 	// that are Paid sum to it.
 	PaidRevenueMinor int64
@@ -119,6 +142,7 @@ type TieOut struct {
 	// StripeNetMinor is the same sum as re-read from Stripe's lists at collection; nil when it was not read.
 	StripeNetMinor *int64
 	Lines          []Line
+	Charges        []Charge
 	Steps          []Step
 	PooledCaseID   string
 	HostedURL      string
@@ -203,6 +227,9 @@ type RewardEvent struct {
 	EffectiveAt    time.Time
 	EventID        string
 	OwnInvoice     bool
+	// Historic facts lie before the start of the rewards; Inferred ones are a conclusion
+	// from lists and not told by an event.
+	Historic, Inferred bool
 }
 
 // RewardEventsFilter selects reward events of an account, newest first.
@@ -225,14 +252,20 @@ type Overview struct {
 	IssuerConnection string
 	PayerCustomer    string
 	ContractID       string
-	PlanID           string
-	Snapshots        int
-	Decisions        int64
-	StripeEvents     int64
-	PendingEvents    int64
-	DeadEvents       int64
-	LastEventAt      *time.Time
+	// Basis and Settlement are the contract's rule; empty without one.
+	Basis         lift.Basis
+	Settlement    lift.Settlement
+	PlanID        string
+	Snapshots     int
+	Decisions     int64
+	StripeEvents  int64
+	PendingEvents int64
+	DeadEvents    int64
+	LastEventAt   *time.Time
 }
+
+// Rule is what the contract bills.
+func (o Overview) Rule() lift.Rule { return lift.Rule{Basis: o.Basis, Settlement: o.Settlement} }
 
 // Page is one page of a list: the cursor is empty on the last one.
 type Page[T any] struct {

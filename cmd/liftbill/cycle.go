@@ -17,7 +17,7 @@ import (
 
 func newCycle() *cobra.Command {
 	group := &cobra.Command{Use: "cycle", Short: "One account's billing of one period"}
-	group.AddCommand(cycleStatus(), cycleRun())
+	group.AddCommand(cycleStatus(), cycleRun(), cycleWhatIf())
 	return group
 }
 
@@ -70,6 +70,9 @@ func printTieOut(cmd *cobra.Command, t reconcile.TieOut) error {
 			verdict = "withheld: " + l.HeadlineCode
 		}
 		fmt.Fprintf(w, "  %s\tmeasured %d\tbase %d\tfee %d %s\t%s\n", l.SnapshotID, l.MeasuredMinor, l.BaseMinor, l.FeeMinor, t.Currency, verdict)
+	}
+	for _, c := range t.Charges {
+		fmt.Fprintf(w, "  %s\t\t\tamount %d %s\t%s\n", c.Kind, c.AmountMinor, t.Currency, c.Description)
 	}
 	fmt.Fprintf(w, "  total\t%d %s\t%s %s\n", t.EngineMinor, t.Currency, t.StripeInvoiceID, t.InvoiceNumber)
 	return w.Flush()

@@ -176,12 +176,14 @@ func (w *world) agree(ctx context.Context, c *company, source, issuer, payer str
 	}, nil); err != nil {
 		return err
 	}
+	var sealed httpapi.Plan
 	if err := w.post(ctx, c.env, base+"/plans", httpapi.PlanCreate{
 		ID: c.id + "-plan", Salt: hex.EncodeToString(spec.Salt), FirstPeriod: first, Currency: string(spec.Currency), Unit: "user",
 		Baseline: simulator.Baseline, HoldoutProbability: spec.HoldoutProbability, Features: simulator.Features(), AttributionDays: spec.AttributionDays,
-	}, nil); err != nil {
+	}, &sealed); err != nil {
 		return err
 	}
+	c.business.UnderPlan(sealed.Hash)
 	for _, sn := range spec.Snapshots {
 		if err := w.post(ctx, c.env, base+"/snapshots", httpapi.SnapshotCreate{ID: sn.ID, Name: sn.Name}, nil); err != nil {
 			return err

@@ -25,6 +25,7 @@ import (
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -98,6 +99,13 @@ func (a *app) classifier() *ingest.Classifier {
 	}
 }
 
+// sources keeps the source accounts in step.
+func (a *app) sources() *sourcesync.Service {
+	return &sourcesync.Service{
+		Source: stripeapi.NewSourceReader(a.stripe), Ledger: a.db.NewSources(), Box: a.box, Clock: a.clock, Log: a.log, BodyContext: ingest.BodyContext,
+	}
+}
+
 // access tells callers apart, without a provider; handler adds it.
 func (a *app) access() *access.Service {
 	return &access.Service{
@@ -117,7 +125,7 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 			Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
 		},
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
-		Reconcile: a.reconcile(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Reconcile: a.reconcile(), Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 	}
 }
 
@@ -125,8 +133,8 @@ func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader:
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
-		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.classifier()},
-		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(), Workers: runtime.GOMAXPROCS(0),
+		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.sources(), a.classifier()},
+		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(),
 	}
 }
 
@@ -142,11 +150,17 @@ func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {
 	return scheduler.Connect(ctx, opts, a.log)
 }
 
-// drainer classifies all that was received and reads all charges that the facts of one
-// connection wait for.
-type drainer struct{ c *ingest.Classifier }
+// drainer fetches what no webhook brings, classifies all that was received and reads all
+// objects that the facts of one connection wait for.
+type drainer struct {
+	s *sourcesync.Service
+	c *ingest.Classifier
+}
 
 func (d drainer) DrainAll(ctx context.Context, connectionID string) error {
+	if err := d.s.Refresh(ctx, connectionID); err != nil {
+		return err
+	}
 	if _, err := d.c.Drain(ctx); err != nil {
 		return err
 	}

@@ -10,9 +10,11 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/scheduler"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/workflows/accountbill"
 	"github.com/liftbill/liftbill/workflows/billingcycle"
 	"github.com/liftbill/liftbill/workflows/billingtick"
+	"github.com/liftbill/liftbill/workflows/sourcesync"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
 
@@ -28,14 +30,14 @@ func newWorker() *cobra.Command {
 // stopTimeout lets the longest Stripe call end before the worker does.
 const stopTimeout = 35 * time.Second
 
-// work runs the three workers of the process and the classifier until the context ends.
+// work runs the workers of the process and the classifier until the context ends.
 func (a *app) work(ctx context.Context) error {
 	s, err := a.scheduler(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	fatal := make(chan error, 3)
+	fatal := make(chan error, 4)
 	onFatal := func(err error) {
 		select {
 		case fatal <- err:
@@ -73,7 +75,13 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2,
 	})
 	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure})
-	out := []worker.Worker{ledger, compute}
+	sources := a.sources()
+	sourcesync.RegisterLedger(ledger, &sourcesync.LedgerActivities{Sources: sources.Ledger, Starter: s, Now: a.clock.Now})
+	reading := worker.New(s.Client(), wire.QueueSource, worker.Options{
+		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 20,
+	})
+	sourcesync.RegisterSource(reading, &sourcesync.SourceActivities{Sync: sources})
+	out := []worker.Worker{ledger, compute, reading}
 	if a.cfg.StripeLive {
 		live := worker.New(s.Client(), wire.QueueStripeLive, worker.Options{
 			WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true,
@@ -85,8 +93,18 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 	return out
 }
 
-// ensureSchedules makes the Schedule of every calendar that a contract names.
+// ensureSchedules makes the Schedule of every calendar that a contract names, and those
+// that look after the sources.
 func (a *app) ensureSchedules(ctx context.Context, s *scheduler.Scheduler) error {
+	for _, env := range []account.Environment{account.Live, account.Test} {
+		wrote, err := s.EnsureSources(ctx, env)
+		if err != nil {
+			return err
+		}
+		if wrote {
+			a.log.InfoContext(ctx, "schedule written", slog.String("id", wire.SourceScheduleID(env)))
+		}
+	}
 	calendars, err := a.db.NewCycles().Calendars(ctx)
 	if err != nil {
 		return err
@@ -140,7 +158,7 @@ func (a *app) classify(ctx context.Context) {
 	for n := 0; ; n++ {
 		booked, err := c.Drain(ctx)
 		if err == nil && (n%readEvery == 0 || booked.Facts > 0) {
-			_, err = c.ReadPending(ctx, "")
+			_, err = c.ReadDue(ctx)
 		}
 		a.reportBooked(ctx, booked, err)
 		select {

@@ -8,6 +8,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/ope"
 	"github.com/liftbill/liftbill/domain/period"
 )
@@ -39,8 +40,10 @@ func contract(t require.TestingT, change func(*billing.Terms)) billing.Contract 
 	return c
 }
 
-func sealed(t require.TestingT, snapshots int) lift.SealedPlan {
-	p, err := lift.DefaultPlan(lift.PlanTerms{Version: 1, First: month(t, "2026-01"), Currency: "usd", Unit: "user",
+func sealed(t require.TestingT, snapshots int) lift.SealedPlan { return sealedIn(t, "usd", snapshots) }
+
+func sealedIn(t require.TestingT, currency money.Currency, snapshots int) lift.SealedPlan {
+	p, err := lift.DefaultPlan(lift.PlanTerms{Version: 1, First: month(t, "2026-01"), Currency: currency, Unit: "user",
 		Baseline: "the old paywall", HoldoutProbability: "0.2", SaltCommitment: lift.SaltCommitment([]byte("a secret of 32 bytes, revealed!!")),
 		Features: []string{"tenure"}, Snapshots: snapshots})
 	require.NoError(t, err)
@@ -59,31 +62,27 @@ func estimate(snapshot string, point, se float64) lift.Estimate {
 }
 
 func readout(t require.TestingT, plan lift.SealedPlan, e lift.Estimate) lift.Readout {
+	return readoutAt(t, plan, e, lift.LookMonth)
+}
+
+func readoutAt(t require.TestingT, plan lift.SealedPlan, e lift.Estimate, look lift.Look) lift.Readout {
 	end := yearOpen.AddDate(0, 1, 0)
 	r, err := lift.NewReadout(lift.ReadoutInput{
 		AccountID: "acme", ContractID: "acme-1", Period: month(t, "2026-01"), Plan: plan, Estimate: e,
 		Inputs: lift.Inputs{Units: e.Units, SumMinor: e.SumMinor, Watermark: end.AddDate(0, 0, 4)},
-		Evidence: lift.Evidence{Environment: account.Live, Look: lift.LookMonth, PeriodStart: yearOpen, PeriodEnd: end, PlanDue: ptr(yearOpen),
-			PlanHashMatches: ptr(true), Decisions: ptr(50_000), DecisionsWithoutPropensity: ptr(0), UnitsWithoutPropensity: ptr(0),
+		Evidence: lift.Evidence{Environment: account.Live, Look: look, PeriodStart: yearOpen, PeriodEnd: end, PlanDue: ptr(yearOpen),
+			DecisionsWithPlan: ptr(50_000), DecisionsOtherPlan: ptr(0), Decisions: ptr(50_000), DecisionsWithoutPropensity: ptr(0), UnitsWithoutPropensity: ptr(0),
 			ArmMismatches: ptr(0), CrossoverUnits: ptr(0), SourceWatermark: ptr(end.Add(72 * time.Hour)), DecisionGaps: ptr(0),
-			ReconMismatchMinor: ptr(int64(0)), UnmappedMinor: ptr(int64(1_000)), NetMinor: ptr(int64(9_000_000))},
+			Books: []lift.Books{{Currency: "usd"}}, UnmappedMinor: ptr(int64(1_000)), NetMinor: ptr(int64(9_000_000))},
 	})
 	require.NoError(t, err)
 	return r
 }
 
-// priceAll settles the readouts at the marks and prices them.
+// priceAll settles the readouts at the marks and prices them as the first month.
 func priceAll(t require.TestingT, c billing.Contract, limit int, readouts []lift.Readout, marks map[string]int64, pooledPoint, pooledSE float64) billing.Priced {
 	pooled := readout(t, sealed(t, limit), estimate(lift.SnapshotPooled, pooledPoint, pooledSE))
-	in := lift.SettleInput{Basis: c.Terms.Basis, PortfolioCap: c.Terms.Capped(), Look: lift.LookMonth, SnapshotLimit: limit, Pooled: pooled.Verdict}
-	for _, r := range readouts {
-		b, _ := r.Billable()
-		in.Lines = append(in.Lines, lift.SettleLine{SnapshotID: r.SnapshotID, Verdict: r.Verdict, Billable: b, HighWaterMinor: marks[r.SnapshotID]})
-		in.TotalHighWaterMinor += marks[r.SnapshotID]
-	}
-	settled, err := lift.Settle(in)
-	require.NoError(t, err)
-	p, err := billing.Price(c, settled, readouts)
+	p, err := billing.Bill(billing.BillInput{Contract: c, Period: month(t, "2026-01"), Snapshots: limit, Readouts: append(readouts, pooled), HighWater: marks})
 	require.NoError(t, err)
 	return p
 }

@@ -1,8 +1,6 @@
 package billing
 
 import (
-	"strconv"
-
 	"github.com/liftbill/liftbill/domain/money"
 )
 
@@ -15,21 +13,23 @@ var minimumCharge = map[money.Currency]int64{
 	"pln": 200, "aed": 200, "myr": 200, "ron": 200, "czk": 1500, "bgn": 100, "thb": 1000,
 }
 
+// maximumDigits is how many digits of minor units Stripe takes where it is not 8
+// (docs.stripe.com/currencies). Where it depends on the card, the largest stands here:
+// Stripe itself refuses the rest.
+var maximumDigits = map[money.Currency]int{"idr": 12, "inr": 9, "jpy": 12, "huf": 12, "cop": 12, "lbp": 12}
+
 // BelowMinimumCharge reports whether Stripe would not charge the amount.
 func BelowMinimumCharge(a money.Amount) bool { return a.Minor() < minimumCharge[a.Currency()] }
 
-// DeferAll takes every fee back into the marks: nothing is billed now, and the
-// same lift is billable in a later period of the contract year.
-func DeferAll(p Priced, why string) Priced {
-	out := Priced{Total: money.Zero(p.Total.Currency()), Steps: append([]Step{}, p.Steps...)}
-	for _, l := range p.Lines {
-		l.DeferredMinor += l.DeltaMinor
-		l.DeltaMinor, l.HighWaterAfter, l.Fee = 0, l.HighWaterBefore, 0
-		out.Lines = append(out.Lines, l)
+// AboveMaximumCharge reports whether the amount has more digits than Stripe takes.
+func AboveMaximumCharge(a money.Amount) bool {
+	digits, ok := maximumDigits[a.Currency()]
+	if !ok {
+		digits = 8
 	}
-	out.Steps = append(out.Steps, Step{
-		Number: len(out.Steps) + 1, Name: "defer", Formula: why,
-		Inputs: strconv.FormatInt(p.Total.Minor(), 10), Result: "0",
-	})
-	return out
+	limit := int64(1)
+	for range digits {
+		limit *= 10
+	}
+	return a.Minor() >= limit
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -11,7 +12,6 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
-	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/period"
 )
 
@@ -32,32 +32,44 @@ type PlanInput struct {
 	Readouts map[string]lift.Readout // snapshot ID to readout
 }
 
-// NewInvoicePlan writes down everything that Stripe will be sent. Lines stand in
-// the order of their snapshot IDs; only positive fees become lines.
+// NewInvoicePlan writes down everything that Stripe will be sent: the lines of the
+// ledger with what of them is billed, lifts in the order of their snapshot IDs, then
+// the other fees in the order of operations. A price that bills nothing has no lines.
 func NewInvoicePlan(in PlanInput) (InvoicePlan, error) {
 	t := in.Contract.Terms
 	p := InvoicePlan{
 		Key:     IntentKey{IssuerConnection: in.Account.IssuerConnection, Customer: in.Account.PayerCustomer, Currency: string(t.Currency), Period: in.Period.String(), Part: "1/1"},
 		CycleID: CycleID(in.Account.ID, in.Period), AccountID: in.Account.ID,
 		CollectionMethod: t.CollectionMethod, DaysUntilDue: t.DaysUntilDue, PONumber: t.PONumber,
-		Description: fmt.Sprintf("Measured incremental revenue, %s", in.Period.Name()),
-		Footer:      "Each line is a share of the incremental revenue that was measured against a randomised holdout. The case ID names the readout from which it can be recomputed.",
 		PeriodStart: in.Interval.Start.Unix(), PeriodEnd: in.Interval.End.Unix(),
 	}
+	rows := map[string]Row{}
+	for _, r := range in.Priced.Rows {
+		rows[r.SnapshotID] = r
+	}
 	var cases []string
+	var fees []PlanLine
 	for _, l := range in.Priced.Lines {
-		if l.Fee <= 0 {
-			continue
+		switch {
+		case l.BilledMinor <= 0:
+		case l.Kind != LineLift:
+			fees = append(fees, feeLine(in.Priced, l, t))
+		default:
+			r, ok := in.Readouts[l.SnapshotID]
+			if !ok {
+				return InvoicePlan{}, fault.New(fault.Internal, "readout_missing", "line %s has no readout", l.SnapshotID)
+			}
+			if l.permit.IsZero() || l.permit.SnapshotID() != l.SnapshotID || l.permit.CaseID() != r.CaseID {
+				return InvoicePlan{}, fault.New(fault.Internal, "lift_not_permitted", "line %s says lift, and no guardrail permitted it", l.SnapshotID)
+			}
+			cases = append(cases, r.CaseID)
+			p.Lines = append(p.Lines, liftLine(in, l, rows[l.SnapshotID], r))
 		}
-		r, ok := in.Readouts[l.SnapshotID]
-		if !ok {
-			return InvoicePlan{}, fault.New(fault.Internal, "readout_missing", "line %s has no readout", l.SnapshotID)
-		}
-		cases = append(cases, r.CaseID)
-		p.Lines = append(p.Lines, planLine(in, l, r))
 	}
 	sort.Slice(p.Lines, func(i, j int) bool { return p.Lines[i].Line < p.Lines[j].Line })
 	sort.Strings(cases)
+	p.Description, p.Footer = wording(in, len(p.Lines), len(fees))
+	p.Lines = append(p.Lines, fees...)
 	meta, err := invoiceMetadata(p, in.Account.Environment, t, cases)
 	if err != nil {
 		return InvoicePlan{}, err
@@ -67,7 +79,29 @@ func NewInvoicePlan(in PlanInput) (InvoicePlan, error) {
 	return p, nil
 }
 
-func planLine(in PlanInput, l Line, r lift.Readout) PlanLine {
+// wording names what the invoice holds, so that a fee never stands under the heading of a
+// measured lift.
+func wording(in PlanInput, lifts, fees int) (description, footer string) {
+	const (
+		measured = "Each line is a share of the incremental revenue that was measured against a randomised holdout. The case ID names the readout from which it can be recomputed."
+		mixed    = "Each line with a case ID is a share of the incremental revenue that was measured against a randomised holdout, and can be recomputed from the readout that the ID names. Lines without one are fees as agreed; they were not measured."
+		agreed   = "The lines are fees as agreed; they were not measured."
+	)
+	switch {
+	case fees == 0:
+		description, footer = "Measured incremental revenue, "+in.Period.Name(), measured
+	case lifts == 0:
+		description, footer = "Agreed fees, "+in.Period.Name(), agreed
+	default:
+		description, footer = "Measured incremental revenue and agreed fees, "+in.Period.Name(), mixed
+	}
+	if days := in.Contract.Terms.DisputeDays; days > 0 {
+		footer += fmt.Sprintf(" A line can be disputed within %d days of the invoice.", days)
+	}
+	return description, footer
+}
+
+func liftLine(in PlanInput, l Line, row Row, r lift.Readout) PlanLine {
 	t := in.Contract.Terms
 	name := in.Names[l.SnapshotID]
 	if name == "" || name == l.SnapshotID {
@@ -75,28 +109,57 @@ func planLine(in PlanInput, l Line, r lift.Readout) PlanLine {
 	} else {
 		name += " (" + l.SnapshotID + ")"
 	}
-	amount := func(minor int64) string {
-		a, err := money.New(minor, t.Currency)
-		if err != nil {
-			return strconv.FormatInt(minor, 10)
-		}
-		return a.String()
+	amount := func(minor int64) string { return amountText(minor, t.Currency) }
+	basis := "proven incremental revenue"
+	if t.Rule().BillsPoint(r.Verdict.Look) {
+		basis = "measured incremental revenue"
 	}
-	basis := "measured incremental revenue"
-	if t.Basis == lift.BasisProven {
-		basis = "proven incremental revenue"
+	share := t.Share
+	if t.Tiers != nil {
+		share = "tiers"
 	}
 	return PlanLine{
-		Line: l.SnapshotID, AmountMinor: l.Fee,
-		Description: fmt.Sprintf("%s: %s × share %s of %s (measured %s, lower bound %s, year to date; case %s)",
-			name, amount(l.DeltaMinor), t.Share, basis, amount(l.PointMinor), amount(l.BoundMinor), r.CaseID),
+		Line: l.Key, AmountMinor: l.BilledMinor,
+		Description: fmt.Sprintf("%s: %s of %s (measured %s, lower bound %s, year to date; case %s)%s",
+			name, l.Text, basis, amount(row.PointMinor), amount(row.BoundMinor), r.CaseID, reduced(in.Priced, l, t)),
 		Metadata: map[string]string{
-			"lb_line": l.SnapshotID, "lb_snapshot": l.SnapshotID, "lb_readout": r.CaseID,
-			"lb_lift": strconv.FormatInt(l.PointMinor, 10), "lb_bound": strconv.FormatInt(l.BoundMinor, 10),
-			"lb_base": strconv.FormatInt(l.DeltaMinor, 10), "lb_share": t.Share,
+			"lb_line": l.Key, "lb_kind": string(l.Kind), "lb_snapshot": l.SnapshotID, "lb_readout": r.CaseID,
+			"lb_lift": minorText(row.PointMinor), "lb_bound": minorText(row.BoundMinor),
+			"lb_base": minorText(row.DeltaMinor), "lb_share": share,
 			"lb_ess": strconv.FormatFloat(r.Estimate.Result.ESS, 'f', 0, 64),
 		},
 	}
+}
+
+// feeLine is a line that nothing measured: it has no snapshot and no readout.
+func feeLine(p Priced, l Line, t Terms) PlanLine {
+	meta := map[string]string{"lb_line": l.Key, "lb_kind": string(l.Kind)}
+	if l.Origin != "" {
+		meta["lb_origin"] = l.Origin
+	}
+	return PlanLine{Line: l.Key, Kind: l.Kind, AmountMinor: l.BilledMinor, Description: l.Text + reduced(p, l, t), Metadata: meta}
+}
+
+// reductionNames say what takes something off a line.
+var reductionNames = map[LineKind]string{
+	LineTiers: "the tier that was reached", LineAdjustment: "true-ups", LineSettlementCredit: "the settlement of the year",
+	LineCap: "the cap", LineHoldback: "the holdback", LineCarryIn: "the credit carried forward",
+}
+
+// reduced says what was taken off a line and why, empty when nothing was. Caps and
+// holdbacks take from performance fees only.
+func reduced(p Priced, l Line, t Terms) string {
+	if l.BilledMinor == l.AmountMinor {
+		return ""
+	}
+	var why []string
+	for _, r := range p.Lines {
+		fromPerformance := r.Kind == LineCap || r.Kind == LineHoldback
+		if r.AmountMinor < 0 && (l.Kind.isPerformance() || !fromPerformance) && !slices.Contains(why, reductionNames[r.Kind]) {
+			why = append(why, reductionNames[r.Kind])
+		}
+	}
+	return fmt.Sprintf("; %s less %s for %s", amountText(l.AmountMinor, t.Currency), amountText(l.AmountMinor-l.BilledMinor, t.Currency), strings.Join(why, ", "))
 }
 
 // invoiceMetadata keeps every case ID when they fit and always their digest and

@@ -1,144 +1,218 @@
 package billing
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
-
 	"github.com/shopspring/decimal"
 
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/money"
+	"github.com/liftbill/liftbill/domain/period"
 )
-
-// Line is one settled snapshot with its fee. Amounts are minor units of the
-// contract's currency; the fee is zero where nothing is billed.
-type Line struct {
-	lift.SettleRow
-	Passed bool
-	Fee    int64
-}
-
-// Step is one stored row of the arithmetic, in words and numbers, so that a
-// person can recompute it with a pocket calculator.
-type Step struct {
-	Number     int
-	Name       string
-	SnapshotID string
-	Formula    string
-	Inputs     string
-	Result     string
-}
 
 // Priced is what a cycle comes to.
 type Priced struct {
+	// Phase is that of the month; PhaseFull after the last phase.
+	Phase PhaseKind
+	// Rows are the settled snapshots, ascending by ID.
+	Rows []Row
+	// Lines are the ledger of the cycle in the order of operations; their amounts sum to
+	// Total, and so do their billed parts.
 	Lines []Line
 	Steps []Step
+	// Total is what is invoiced; never negative and never below Stripe's minimum charge.
 	Total money.Amount
+	// Held is why a price was not invoiced in full, empty when it was.
+	Held HeldReason
 }
 
-// Price turns settled bases into fees: fee = round(base × share), each line
-// rounded by the contract's mode, so that the lines sum to the total.
-func Price(c Contract, settled lift.SettleResult, readouts []lift.Readout) (Priced, error) {
-	share, err := parseShare(c.Terms.Share)
+// HeldReason is why a priced month does not go onto an invoice as it is.
+type HeldReason string
+
+// The reasons, as a cycle stores them.
+const (
+	// HeldShadow: a shadow month is shown only.
+	HeldShadow HeldReason = "shadow_phase"
+	// HeldBelowMinimum: Stripe would not charge the amount; it waits for a later month.
+	HeldBelowMinimum HeldReason = "below_minimum_charge"
+	// HeldCredit: reductions exceed the month's fees; the rest is a credit of the next month.
+	HeldCredit HeldReason = "credit_carried"
+)
+
+// PriceInput is what a month's price is a function of.
+type PriceInput struct {
+	Contract Contract
+	Period   period.Month
+	Settled  lift.SettleResult
+	// Readouts are those of the settled snapshots, with their permissions; others are ignored.
+	Readouts []lift.Readout
+	Context  Context
+}
+
+// Price turns settled bases into the lines of an invoice by the order of operations of
+// docs/contracts.md. Each line is rounded once, when it is made; afterwards only whole
+// minor units move. A base above zero needs the readout's own lift.Billable.
+func Price(in PriceInput) (Priced, error) {
+	p, err := newPricer(in)
 	if err != nil {
 		return Priced{}, err
 	}
-	verdicts := make(map[string]lift.Readout, len(readouts))
-	for _, r := range readouts {
-		verdicts[r.SnapshotID] = r
+	out, err := p.run()
+	if err != nil || !p.belowMinimum || p.charges(LineLift, LineTiers) <= 0 || in.Context.Settlement {
+		return out, err
 	}
-	out := Priced{Total: money.Zero(c.Terms.Currency)}
-	steps := stepper{}
-	billed := 0
-	for _, row := range settled.Rows {
-		r, ok := verdicts[row.SnapshotID]
-		if !ok {
-			return Priced{}, fault.New(fault.Internal, "readout_missing", "snapshot %s was settled without a readout", row.SnapshotID)
+	// Too little to charge: the lift goes back into the marks, where a later look finds
+	// it again, and only fees that no look can find are carried as money.
+	again, err := newPricer(in)
+	if err != nil {
+		return Priced{}, err
+	}
+	again.deferring = p.gross
+	return again.run()
+}
+
+// pricer prices one month.
+type pricer struct {
+	PriceInput
+	t     Terms
+	time  timeline
+	phase Phase
+
+	share, factor decimal.Decimal
+	kept          decimal.Decimal // 1 − the agreed rate of refunds
+
+	readouts map[string]lift.Readout
+	rows     []Row
+	lines    []Line
+	steps    stepper
+
+	// deferring is the total of the first attempt when it was too little to charge.
+	deferring    int64
+	gross        int64 // the total before shadow and minimum charge
+	belowMinimum bool
+	held         HeldReason
+}
+
+func newPricer(in PriceInput) (*pricer, error) {
+	t := in.Contract.Terms
+	first, err := in.Contract.first(in.Period)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.Context.check(in.Period); err != nil {
+		return nil, err
+	}
+	p := &pricer{PriceInput: in, t: t, time: timeline{first: first, month: in.Period, past: in.Context.Past}, factor: one, kept: one, readouts: map[string]lift.Readout{}}
+	if p.share, err = t.parseShare(); err != nil {
+		return nil, err
+	}
+	p.phase = t.phaseAt(in.Period.Sub(first))
+	switch p.phase.Kind {
+	case PhaseRamp:
+		p.factor, err = decimal.NewFromString(p.phase.Factor)
+	case PhaseFree:
+		p.factor = decimal.Zero
+	case PhaseFull, PhaseShadow: // shadow shows what the month would have cost
+	}
+	if err == nil && t.Netting != nil && t.Netting.Mode == NetAgreedRate {
+		var rate decimal.Decimal
+		rate, err = decimal.NewFromString(t.Netting.Rate)
+		p.kept = one.Sub(rate)
+	}
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "terms_unreadable", "the terms of contract %s were not normalised", in.Contract.ID)
+	}
+	for _, r := range in.Readouts {
+		p.readouts[r.SnapshotID] = r
+	}
+	return p, nil
+}
+
+// phaseAt is the phase of a month that is n months after the first period.
+func (t Terms) phaseAt(n int) Phase {
+	for _, p := range t.Phases {
+		if n < p.Months {
+			return p
 		}
-		if row.DeltaMinor < 0 || (row.DeltaMinor > 0 && !r.Verdict.Passed) {
-			return Priced{}, fault.New(fault.Internal, "base_not_permitted", "snapshot %s has the base %d with the verdict %s", row.SnapshotID, row.DeltaMinor, r.Verdict.Headline)
-		}
-		steps.settle(c.Terms, row, r)
-		fee, err := money.FromDecimal(decimal.NewFromInt(row.DeltaMinor).Mul(share), c.Terms.Currency, c.Terms.Rounding)
-		if err != nil {
+		n -= p.Months
+	}
+	return Phase{Kind: PhaseFull}
+}
+
+// run is the order of operations.
+func (p *pricer) run() (Priced, error) {
+	for _, op := range []func() error{
+		p.settledRows, p.liftFees, p.outcomes, p.trueUps, p.settlementCredit, p.caps, p.fixedFees, p.minimum, p.holdback, p.release, p.carryIn,
+		p.close, p.allocate,
+	} {
+		if err := op(); err != nil {
 			return Priced{}, err
 		}
-		if row.DeltaMinor > 0 {
-			billed++
-			steps.add("fee", row.SnapshotID, "round "+string(c.Terms.Rounding)+stepNote(c.Terms)+"(base × share)",
-				fmt.Sprintf("%d × %s", row.DeltaMinor, c.Terms.Share), strconv.FormatInt(fee.Minor(), 10))
-		}
-		if out.Total, err = out.Total.Add(fee); err != nil {
-			return Priced{}, err
-		}
-		out.Lines = append(out.Lines, Line{SettleRow: row, Passed: r.Verdict.Passed, Fee: fee.Minor()})
 	}
-	if billed > MaxBillableSnapshots {
-		return Priced{}, fault.New(fault.Invalid, "lines_count", "%d lines exceed the limit of %d of one invoice", billed, MaxBillableSnapshots)
+	total, err := money.New(p.total(), p.t.Currency)
+	if err != nil {
+		return Priced{}, err
 	}
-	steps.total(out)
-	out.Steps = steps.rows
-	return out, nil
+	p.steps.total(p.lines, total.Minor())
+	return Priced{Phase: p.phase.Kind, Rows: p.rows, Lines: p.lines, Steps: p.steps.rows, Total: total, Held: p.held}, nil
 }
 
-type stepper struct{ rows []Step }
-
-func (s *stepper) add(name, snapshot, formula, inputs, result string) {
-	s.rows = append(s.rows, Step{Number: len(s.rows) + 1, Name: name, SnapshotID: snapshot, Formula: formula, Inputs: inputs, Result: result})
+// add appends a line. Its amount is bounded, so that no sum of a cycle can overflow.
+func (p *pricer) add(l Line) error {
+	if l.AmountMinor > maxMinor || l.AmountMinor < -maxMinor {
+		return overflow(string(l.Kind), l.AmountMinor)
+	}
+	p.lines = append(p.lines, l)
+	return nil
 }
 
-func (s *stepper) settle(t Terms, row lift.SettleRow, r lift.Readout) {
-	if r.Estimate.Refused() {
-		s.add("measure", row.SnapshotID, "no estimate", r.Estimate.Refusal, "withheld")
-		return
+// fee appends a line that is no lift, with the step that made it.
+func (p *pricer) fee(kind LineKind, minor int64, text, formula, inputs string) error {
+	p.steps.add(string(kind), "", formula, inputs, minorText(minor))
+	if minor == 0 {
+		return nil
 	}
-	res := r.Estimate.Result
-	s.add("measure", row.SnapshotID, "measured = observed − counterfactual, rounded down",
-		fmt.Sprintf("%d − %s", r.Estimate.SumMinor, decimalText(float64(r.Estimate.SumMinor)-res.T)), strconv.FormatInt(row.PointMinor, 10))
-	s.add("bound", row.SnapshotID, "bound = measured − z × standard error, rounded down",
-		fmt.Sprintf("%s − %s × %s", decimalText(res.T), r.Verdict.Z, decimalText(res.SE)), strconv.FormatInt(row.BoundMinor, 10))
-	if !r.Verdict.Passed {
-		s.add("guardrail", row.SnapshotID, "every check passes", string(r.Verdict.Headline), "withheld")
-		return
-	}
-	s.add("guardrail", row.SnapshotID, "every check passes", fmt.Sprintf("%d checks", len(r.Verdict.Checks)), "passed")
-	figure := "measured"
-	if t.Basis == lift.BasisProven {
-		figure = "bound"
-	}
-	s.add("base", row.SnapshotID, "max(0, "+figure+" − billed before)"+capNote(t),
-		fmt.Sprintf("%d − %d", row.TargetMinor, row.HighWaterBefore), strconv.FormatInt(row.DeltaMinor, 10))
+	return p.add(Line{Key: "fee:" + string(kind), Kind: kind, AmountMinor: minor, Text: text})
 }
 
-// stepNote names the step where the currency has a larger one than a minor unit.
-func stepNote(t Terms) string {
-	if step := t.Currency.Step(); step > 1 {
-		return " to " + strconv.FormatInt(step, 10)
-	}
-	return ""
-}
-
-func capNote(t Terms) string {
-	if t.Capped() {
-		return ", at most its part of the pooled bound"
-	}
-	return ""
-}
-
-func (s *stepper) total(p Priced) {
-	var parts []string
-	for _, l := range p.Lines {
-		if l.Fee > 0 {
-			parts = append(parts, strconv.FormatInt(l.Fee, 10))
+// charges sums the lines of some kinds so far.
+func (p *pricer) charges(kinds ...LineKind) int64 {
+	var sum int64
+	for _, l := range p.lines {
+		for _, k := range kinds {
+			if l.Kind == k {
+				sum += l.AmountMinor
+			}
 		}
 	}
-	if len(parts) == 0 {
-		parts = []string{"nothing billable"}
-	}
-	s.add("total", "", "sum of the fees", strings.Join(parts, " + "), strconv.FormatInt(p.Total.Minor(), 10))
+	return sum
 }
 
-// decimalText shows an estimate with six digits behind the point, for reading only.
-func decimalText(v float64) string { return strconv.FormatFloat(v, 'f', 6, 64) }
+func (p *pricer) total() int64 { return p.charges(LineKinds()...) }
+
+// round rounds a line's amount once, as the terms say. Rounding down leaves the
+// fraction with the payer, also where the amount is a reduction.
+func (p *pricer) round(numerator, denominator decimal.Decimal) (int64, error) {
+	a, err := money.FromQuotient(numerator, denominator, p.t.Currency, p.t.Rounding)
+	if err != nil {
+		return 0, err
+	}
+	minor := a.Minor()
+	if p.t.Rounding == money.Down && numerator.IsNegative() && !decimal.NewFromInt(minor).Mul(denominator).Equal(numerator) {
+		minor -= p.t.Currency.Step()
+	}
+	if minor > maxMinor || minor < -maxMinor {
+		return 0, overflow("line", minor)
+	}
+	return minor, nil
+}
+
+func (p *pricer) money(minor int64) string { return amountText(minor, p.t.Currency) }
+
+// amountText is an amount as people read it.
+func amountText(minor int64, c money.Currency) string {
+	a, err := money.New(minor, c)
+	if err != nil {
+		return minorText(minor)
+	}
+	return a.String()
+}

@@ -42,9 +42,13 @@ func (k IntentKey) ID() string {
 // StripeKey is the value of lb_key in Stripe's metadata and the root of every idempotency key.
 func (k IntentKey) StripeKey() string { return "lb:" + k.ID() }
 
+// maxInvoiceLines leaves room below the 250 items that Stripe takes.
+const maxInvoiceLines = 240
+
 // PlanLine is one line as it must stand on the Stripe invoice.
 type PlanLine struct {
-	Line        string // stable line key: the snapshot's ID
+	Line        string   // stable line key: the snapshot's ID, or "fee:…"
+	Kind        LineKind `json:",omitempty"` // empty for a lift
 	AmountMinor int64
 	Description string
 	Metadata    map[string]string
@@ -99,8 +103,14 @@ func (p InvoicePlan) Validate() error {
 	if p.Key.Customer == "" {
 		return fault.New(fault.Conflict, "payer_missing", "the account has no payer at the issuer").Fix("Set the payer's Stripe customer ID on the account")
 	}
-	if len(p.Lines) == 0 || len(p.Lines) > MaxBillableSnapshots {
-		return fault.New(fault.Invalid, "lines_count", "an invoice needs 1 to %d lines, not %d", MaxBillableSnapshots, len(p.Lines))
+	lifts := 0
+	for _, l := range p.Lines {
+		if l.Kind == "" || l.Kind == LineLift {
+			lifts++
+		}
+	}
+	if len(p.Lines) == 0 || len(p.Lines) > maxInvoiceLines || lifts > MaxBillableSnapshots {
+		return fault.New(fault.Invalid, "lines_count", "an invoice needs 1 to %d lines, of which at most %d are lifts, not %d and %d", maxInvoiceLines, MaxBillableSnapshots, len(p.Lines), lifts)
 	}
 	seen := map[string]bool{}
 	for _, l := range p.Lines {

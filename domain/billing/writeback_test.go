@@ -46,7 +46,7 @@ func proof(t *testing.T, connection string) account.LiveProof {
 // Nothing but a live account with the proof of its own issuer gets the permission.
 func TestAuthorize(t *testing.T) {
 	t.Parallel()
-	plan, err := billing.NewInvoicePlan(planInput(t, 2))
+	plan, err := billing.NewInvoicePlan(planInput(t, 2, nil))
 	require.NoError(t, err)
 	w, err := billing.Authorize(proof(t, "vendor"), account.Live, plan)
 	require.NoError(t, err)
@@ -86,7 +86,7 @@ func TestAuthorize(t *testing.T) {
 func TestPlanInvariants(t *testing.T) {
 	t.Parallel()
 	fresh := func() billing.InvoicePlan {
-		p, err := billing.NewInvoicePlan(planInput(t, 2))
+		p, err := billing.NewInvoicePlan(planInput(t, 2, nil))
 		require.NoError(t, err)
 		return p
 	}

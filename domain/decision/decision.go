@@ -8,6 +8,7 @@ package decision
 import (
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -49,9 +50,12 @@ type Decision struct {
 	Propensity      []float64
 	Features        map[string]float64
 	SaltCommitment  string
-	Surface         string
-	SDKVersion      string
-	SequenceNumber  *int64
+	// PlanHash is that of the sealed plan that the decision was made under; empty
+	// where the log does not say.
+	PlanHash       string
+	Surface        string
+	SDKVersion     string
+	SequenceNumber *int64
 }
 
 // Validate refuses a row that breaks a rule of the log, naming the field.
@@ -70,6 +74,10 @@ func (d *Decision) Validate() error {
 			return err
 		}
 	}
+	if d.PlanHash != "" && !planHash.MatchString(d.PlanHash) {
+		return fault.InvalidField("plan_hash", "hash_malformed", "the hash of the plan is not 64 lower-case hexadecimal digits").
+			Fix("Log the hash that sealing the plan answered, or leave the field out")
+	}
 	if err := account.CheckID("snapshot_id", d.SnapshotID); err != nil {
 		return err
 	}
@@ -87,6 +95,11 @@ func (d *Decision) Validate() error {
 	}
 	return d.checkFeatures()
 }
+
+// Storable reports whether an identifier of a row could be stored as it is.
+func Storable(id string) bool { return checkText("", id, 1) == nil }
+
+var planHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // checkText refuses what could not be stored and read back as it is: one such row
 // would otherwise stop the good rows beside it.

@@ -26,8 +26,9 @@ func (b Billable) CaseID() string { return b.caseID }
 // PointMinor is floor(T), year to date, in minor units.
 func (b Billable) PointMinor() int64 { return b.pointMinor }
 
-// BoundMinor is floor(LCB) at the scheduled error budget, in minor units; never
-// negative, and 0 where the bound is a fraction of a minor unit.
+// BoundMinor is floor(LCB) at the scheduled error budget, in minor units; 0 where
+// the bound is a fraction of a minor unit, and negative only where the plan settles
+// the year in both directions.
 func (b Billable) BoundMinor() int64 { return b.boundMinor }
 
 // Currency is the currency of the amounts.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -42,12 +43,13 @@ func (j *judge) planChecks() {
 		limit := due.UTC().Format(time.RFC3339)
 		j.is(CodePlanNotSealed, !j.sealed.At().After(due), at, limit, "The plan was sealed at %s; the measurement began at %s.", at, limit)
 	}
-	if j.ev.PlanHashMatches == nil {
-		j.unknown(CodePlanHashMismatch, "the sealed plan's", "the decisions bear no plan hash")
+	with, other := j.ev.DecisionsWithPlan, j.ev.DecisionsOtherPlan
+	if with == nil || other == nil || *with == 0 {
+		j.unknown(CodePlanHashMismatch, "0", "the decisions bear no plan hash")
 		return
 	}
-	j.is(CodePlanHashMismatch, *j.ev.PlanHashMatches, strconv.FormatBool(*j.ev.PlanHashMatches), "true",
-		"Whether every decision was made under the sealed plan: %t.", *j.ev.PlanHashMatches)
+	j.is(CodePlanHashMismatch, *other == 0, strconv.Itoa(*other), "0",
+		"%d of the %d decisions that name their plan name another one than the sealed plan.", *other, *with)
 }
 
 // propensityChecks: every unit could have got the baseline.
@@ -92,44 +94,6 @@ func (j *judge) missingPropensity() {
 	j.is(CodePropensityMissing, ok, value, threshold, "Without a full propensity vector: %s.", value)
 }
 
-// balanceChecks: the arms are what the randomisation made them.
-func (j *judge) balanceChecks() {
-	if n := j.ev.ArmMismatches; n == nil {
-		j.unknown(CodeArmHashMismatch, "0", "the salt was not revealed")
-	} else {
-		j.is(CodeArmHashMismatch, *n == 0, strconv.Itoa(*n), "0", "%d decisions were logged in another arm than the committed salt gives.", *n)
-	}
-	if n := j.ev.CrossoverUnits; n == nil {
-		j.unknown(CodeCrossover, "<= "+j.t.CrossoverShare, "the units in both arms were not counted")
-	} else {
-		value := share(float64(*n), float64(j.e.Units))
-		j.is(CodeCrossover, float64(*n) <= limit(j.t.CrossoverShare)*float64(j.e.Units), value, "<= "+j.t.CrossoverShare,
-			"%d of %d units (%s) were seen in both arms.", *n, j.e.Units, value)
-	}
-	r := &j.e.Result
-	if j.e.Refused() {
-		for _, c := range []Code{CodeSRM, CodeMiscalibrated, CodePlaceboLift} {
-			j.unknown(c, "", "there is no estimate")
-		}
-		return
-	}
-	j.is(CodeSRM, math.Abs(r.SRMZ) <= limit(j.t.SRMZ), number(r.SRMZ), "|z| <= "+j.t.SRMZ,
-		"%d of %d units are in the holdout, %s standard deviations from the planned share.", r.Holdout, r.Units, number(r.SRMZ))
-	j.is(CodeMiscalibrated, math.Abs(r.CalibrationZ) <= limit(j.t.CalibrationZ), number(r.CalibrationZ), "|z| <= "+j.t.CalibrationZ,
-		"The weights of the holdout average %s instead of 1 (z = %s).", number(r.W/float64(r.Units)), number(r.CalibrationZ))
-	p := j.e.Placebo
-	if p == nil {
-		j.unknown(CodePlaceboLift, "|z| <= "+j.t.PlaceboZ, "the plan has no "+FeaturePreRevenue+" feature")
-		return
-	}
-	z := 0.0
-	if p.SE > 0 {
-		z = p.T / p.SE
-	}
-	j.is(CodePlaceboLift, math.Abs(z) <= limit(j.t.PlaceboZ), number(z), "|z| <= "+j.t.PlaceboZ,
-		"Before the first exposure, where no lift can be, the arms differ by z = %s.", number(z))
-}
-
 // bookChecks: the books are complete.
 func (j *judge) bookChecks() {
 	lag := fmt.Sprintf("period end + %d h", j.t.SourceLagHours)
@@ -145,12 +109,26 @@ func (j *judge) bookChecks() {
 	} else {
 		j.is(CodeDecisionLogGap, *n == 0, strconv.Itoa(*n), "0", "%d sequence numbers are missing from the decision log.", *n)
 	}
-	if n := j.ev.ReconMismatchMinor; n == nil {
-		j.unknown(CodeReconMismatch, "0", "revenue was not reconciled with Stripe")
-	} else {
-		j.is(CodeReconMismatch, *n == 0, strconv.FormatInt(*n, 10), "0", "Our revenue and Stripe's differ by %s.", j.minor(*n))
-	}
+	j.recon()
 	j.unmapped()
+}
+
+// recon wants both sides equal in every currency: a payment that is missing in one
+// currency shows a source that loses events.
+func (j *judge) recon() {
+	if len(j.ev.Books) == 0 {
+		j.unknown(CodeReconMismatch, "0", "revenue was not reconciled with Stripe")
+		return
+	}
+	ok := true
+	var off, says []string
+	for _, b := range j.ev.Books {
+		gap := decimal.NewFromInt(b.OursMinor).Sub(decimal.NewFromInt(b.StripeMinor))
+		ok = ok && gap.IsZero()
+		off = append(off, b.Currency+" "+gap.String())
+		says = append(says, fmt.Sprintf("%s against %s at Stripe", cashOf(b.OursMinor, b.Currency), cashOf(b.StripeMinor, b.Currency)))
+	}
+	j.is(CodeReconMismatch, ok, strings.Join(off, ", "), "0 in every currency", "Net paid revenue: %s.", strings.Join(says, "; "))
 }
 
 func (j *judge) unmapped() {
@@ -170,8 +148,13 @@ func (j *judge) unmapped() {
 	tip := ""
 	if u := part.InexactFloat64(); !j.e.Refused() && u > 0 && j.e.Result.T > 0 {
 		// share of U in the holdout that makes T zero: T / ((1-h)/h U).
-		h := limit(j.plan.HoldoutProbability)
-		tip = fmt.Sprintf(" The lift would vanish if %s of it belonged to the holdout.", share(j.e.Result.T, (1-h)/h*u))
+		// With trajectories the mean weight on the baseline stands for 1/h.
+		odds := float64(j.e.Result.Units)/float64(j.e.Result.Holdout) - 1
+		if !j.plan.PerDecision() {
+			h := limit(j.plan.HoldoutProbability)
+			odds = (1 - h) / h
+		}
+		tip = fmt.Sprintf(" The lift would vanish if %s of it belonged to the holdout.", share(j.e.Result.T, odds*u))
 	}
 	j.is(CodeUnmappedRevenue, ok, value, threshold, "%s of %s net revenue (%s) belongs to no known unit.%s", j.minor(*j.ev.UnmappedMinor), j.minor(*j.ev.NetMinor), value, tip)
 }

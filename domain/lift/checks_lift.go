@@ -28,34 +28,43 @@ func (j *judge) sizeChecks() {
 		j.is(CodeWeightDominance, r.WeightDominance <= limit(j.t.MaxWeightDominance), number(r.WeightDominance), "<= "+j.t.MaxWeightDominance,
 			"One unit carries %s of the squared weight, at most %s is allowed.", number(r.WeightDominance), j.t.MaxWeightDominance)
 	}
+	j.holdoutShare()
+}
+
+// holdoutShare: above one half the largest of the variances is no longer on the safe side.
+func (j *judge) holdoutShare() {
+	threshold := "<= " + j.t.MaxHoldout
 	h := j.plan.HoldoutProbability
-	j.is(CodeHoldoutAboveHalf, limit(h) <= limit(j.t.MaxHoldout), h, "<= "+j.t.MaxHoldout, "The holdout probability is %s, at most %s is allowed.", h, j.t.MaxHoldout)
+	if !j.plan.PerDecision() {
+		j.is(CodeHoldoutAboveHalf, limit(h) <= limit(j.t.MaxHoldout), h, threshold, "The holdout probability is %s, at most %s is allowed.", h, j.t.MaxHoldout)
+		return
+	}
+	if j.ev.Balance == nil {
+		j.unknown(CodeHoldoutAboveHalf, threshold, "the probabilities of the baseline were not summed")
+		return
+	}
+	mean := float64(j.ev.Balance.MeanProbability)
+	j.is(CodeHoldoutAboveHalf, mean <= limit(j.t.MaxHoldout)*(1+1e-12), number(mean), threshold,
+		"The baseline's probability averages %s over the units, at most %s is allowed.", number(mean), j.t.MaxHoldout)
 }
 
 // liftChecks: the lift is there, and not because of one customer or a cap.
 func (j *judge) liftChecks(v Verdict) {
-	r := &j.e.Result
-	if j.e.Refused() || !v.HasEstimate {
+	switch {
+	case j.e.Refused() || !v.HasEstimate:
 		for _, c := range []Code{CodeConcentration, CodeCapSignConflict, CodeNegativeLift, CodeLCBNotPositive} {
 			j.unknown(c, "> 0", "there is no estimate")
 		}
-	} else {
-		z := limit(v.Z)
-		switch {
-		case v.LCB <= 0:
-			// One unit cannot carry what is not there: the bound itself names the reason.
-			j.unknown(CodeConcentration, "> 0", "the bound is not above zero with the most favourable unit either")
-		case r.WithoutTop == nil:
-			j.unknown(CodeConcentration, "> 0", "the estimate without its most favourable unit is not available")
-		default:
-			rest := r.WithoutTop.T - float64(z*r.WithoutTop.SE)
-			j.is(CodeConcentration, rest > 0, j.cash(rest), "> 0", "Without the most favourable unit the bound is %s.", j.cash(rest))
-		}
-		if u := j.e.Uncapped; u == nil {
-			j.unknown(CodeCapSignConflict, "> 0", "the plan has no revenue cap")
-		} else {
-			j.is(CodeCapSignConflict, u.T > 0, j.cash(u.T), "> 0", "Without the revenue cap the lift is %s.", j.cash(u.T))
-		}
+	case j.plan.asksNoBound(j.ev.Look):
+		why := "the plan settles the year to the point estimate in both directions, whatever its bound"
+		j.unknown(CodeConcentration, "> 0", why)
+		j.capSign()
+		j.unknown(CodeNegativeLift, ">= 0", why)
+		j.unknown(CodeLCBNotPositive, "> 0", why)
+	default:
+		j.concentration(v)
+		j.capSign()
+		r := &j.e.Result
 		low, high := j.e.Interval()
 		j.is(CodeNegativeLift, r.T >= 0, j.cash(r.T), ">= 0", "The lift is %s (95 %% interval %s to %s).", j.cash(r.T), j.cash(low), j.cash(high))
 		j.is(CodeLCBNotPositive, v.LCB > 0, j.cash(v.LCB), "> 0",
@@ -71,4 +80,29 @@ func (j *judge) liftChecks(v Verdict) {
 	j.put(CodeTestMode, Passed, env, "", "Computed on %s data; only live data is ever written to Stripe.", env)
 	edge := strconv.FormatBool(v.RoundingEdge)
 	j.put(CodeRoundingEdge, Passed, edge, "", "Whether an amount lies within a millionth of a minor unit of a rounding step: %s.", edge)
+}
+
+// concentration: one customer must not carry an invoice.
+func (j *judge) concentration(v Verdict) {
+	r := &j.e.Result
+	switch {
+	case v.LCB <= 0:
+		// One unit cannot carry what is not there: the bound itself names the reason.
+		j.unknown(CodeConcentration, "> 0", "the bound is not above zero with the most favourable unit either")
+	case r.WithoutTop == nil:
+		j.unknown(CodeConcentration, "> 0", "the estimate without its most favourable unit is not available")
+	default:
+		rest := r.WithoutTop.T - float64(limit(v.Z)*r.WithoutTop.SE)
+		j.is(CodeConcentration, rest > 0, j.cash(rest), "> 0", "Without the most favourable unit the bound is %s.", j.cash(rest))
+	}
+}
+
+// capSign: a revenue cap must not hide a loss.
+func (j *judge) capSign() {
+	u := j.e.Uncapped
+	if u == nil {
+		j.unknown(CodeCapSignConflict, "> 0", "the plan has no revenue cap")
+		return
+	}
+	j.is(CodeCapSignConflict, u.T > 0, j.cash(u.T), "> 0", "Without the revenue cap the lift is %s.", j.cash(u.T))
 }

@@ -2,7 +2,8 @@ package lift
 
 import (
 	"errors"
-	"strings"
+	"fmt"
+	"sync"
 
 	"github.com/liftbill/liftbill/domain/ope"
 )
@@ -20,6 +21,8 @@ type Estimate struct {
 	Refusal string
 	// Result is the estimate that is billed on (capped where the plan has a cap).
 	Result ope.Result
+	// Moments are the checksums of the sums behind every figure, by fold.
+	Moments []string
 	// Uncapped is the estimate without the cap; nil where the plan has none.
 	Uncapped *ope.Result
 	// Placebo is the estimator on pre-period revenue; nil where the plan has no such feature.
@@ -34,63 +37,94 @@ func (e Estimate) Interval() (low, high float64) {
 	return e.Result.LowerBound(displayZ), e.Result.UpperBound(displayZ)
 }
 
-// Measure runs the plan's estimator on a unit table. An input that cannot be
-// estimated gives an Estimate with a Refusal, never an error: the guardrail
-// turns it into a withheld line. workers never changes a bit.
-func Measure(table UnitTable, plan Plan, workers int) (Estimate, error) {
-	lambda, err := decimalIn("lambda", plan.Lambda, "1000000", false)
-	if err != nil {
-		return Estimate{}, err
-	}
-	opt := ope.Options{Lambda: lambda.InexactFloat64(), Workers: workers, WithoutTop: true}
-	e := Estimate{SnapshotID: table.SnapshotID, Units: len(table.Rows), SumMinor: table.SumMinor()}
-	t, err := ope.NewTable(table.Units(plan.Reward.CapMinor), len(plan.Features), plan.Folds)
-	if err == nil {
-		e.Result, err = t.Estimate(opt)
-	}
-	if err != nil {
-		return e.refuse(err)
-	}
-	opt.WithoutTop = false
-	if plan.Reward.CapMinor != nil {
-		plain, err := ope.Estimate(table.Units(nil), len(plan.Features), plan.Folds, opt)
-		if err != nil {
-			return e.refuse(err)
-		}
-		e.Uncapped = &plain
-	}
-	e.Placebo, err = placebo(t, plan, opt)
-	if err != nil {
-		return e.refuse(err)
-	}
-	return e, nil
+// RefusedEstimate is the estimate of a table that a pass refused; an error that is no
+// refusal stays an error.
+func RefusedEstimate(snapshotID string, units int, sumMinor int64, err error) (Estimate, error) {
+	e := Estimate{SnapshotID: snapshotID, Units: units, SumMinor: sumMinor}
+	err = e.refuse(err)
+	return e, err
 }
 
-// placebo runs the estimator on pre-period revenue where the plan has it.
-func placebo(t *ope.Table, plan Plan, opt ope.Options) (*ope.Result, error) {
-	for j, name := range plan.Features {
-		if name != FeaturePreRevenue {
-			continue
-		}
-		p, err := t.Placebo(j, func(f int) bool { return !strings.HasPrefix(plan.Features[f], FeaturePreRevenue) })
-		if err != nil {
-			return nil, err
-		}
-		r, err := p.Estimate(opt)
-		if err != nil {
-			return nil, err
-		}
-		return &r, nil
-	}
-	return nil, nil //nolint:nilnil // no such feature is not an error
+// IsRefusal reports whether an error says that the data cannot be estimated, as against
+// that they could not be read.
+func IsRefusal(err error) bool {
+	var r *ope.Refusal
+	return errors.As(err, &r)
 }
 
-// refuse keeps the reason of a refusal; any other error stays an error.
-func (e Estimate) refuse(err error) (Estimate, error) {
+// refuse keeps the reason of a refusal, without the unit that it names: the reason
+// goes into the manifest, and a unit's id does not leave the house. Any other error
+// stays an error.
+func (e *Estimate) refuse(err error) error {
 	var r *ope.Refusal
 	if !errors.As(err, &r) {
+		return err
+	}
+	e.Result, e.Moments, e.Uncapped, e.Placebo, e.Refusal = ope.Result{}, nil, nil, nil, r.Reason
+	if r.Column != "" { // a row's number says nothing in a table that was put in order
+		e.Refusal = fmt.Sprintf("column %s: %s", r.Column, r.Reason)
+	}
+	return nil
+}
+
+// Measure runs the plan's estimator on a unit table in memory; see [MeasureMoments].
+// workers never changes a bit.
+func Measure(table UnitTable, plan Plan, workers int) (Estimate, error) {
+	refused := func(err error) (Estimate, error) {
+		return RefusedEstimate(table.SnapshotID, len(table.Rows), table.SumMinor(), err)
+	}
+	l, err := table.Layout(plan)
+	if err != nil {
+		return refused(err)
+	}
+	src := table.Stream()
+	var parts [ope.Buckets][]BucketMoments
+	err = eachBucket(workers, func(b int) error {
+		var err error
+		parts[b], err = MomentsOf(l, src, b, b+1, "")
+		return err
+	})
+	if err != nil {
+		return refused(err)
+	}
+	var buckets []BucketMoments
+	for _, p := range parts {
+		buckets = append(buckets, p...)
+	}
+	m, err := MeasureMoments(table.SnapshotID, plan, l, buckets)
+	if err != nil {
 		return Estimate{}, err
 	}
-	e.Result, e.Uncapped, e.Placebo, e.Refusal = ope.Result{}, nil, nil, r.Error()
-	return e, nil
+	top, err := m.Top(src, 0, ope.Buckets)
+	if err != nil {
+		return Estimate{}, err
+	}
+	if err := m.Complete(top, src); err != nil {
+		return Estimate{}, err
+	}
+	return m.Estimate, nil
+}
+
+// eachBucket calls fn for every bucket on up to workers goroutines and returns the error
+// of the first bucket that has one.
+func eachBucket(workers int, fn func(b int) error) error {
+	var errs [ope.Buckets]error
+	var wg sync.WaitGroup
+	workers = min(max(workers, 1), ope.Buckets)
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for b := w; b < ope.Buckets; b += workers {
+				errs[b] = fn(b)
+			}
+		}()
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -10,7 +10,9 @@ import (
 type Code string
 
 // The reason codes in the order in which the first failing one becomes the
-// headline. Those up to CodeUnmappedRevenue are data gates, the rest statistical.
+// headline. Those up to CodeUnmappedRevenue are data gates, the rest statistical;
+// the settlement adds CodePooledDataGate and CodeBelowHighWater. docs/guardrail.md
+// describes each.
 const (
 	CodePlanNotSealed     Code = "PLAN_NOT_SEALED"
 	CodePlanHashMismatch  Code = "PLAN_HASH_MISMATCH"
@@ -77,26 +79,40 @@ type Evidence struct {
 	// PlanDue is when the plan had to be sealed at the latest: the start of the
 	// contract year's first period. nil is PeriodStart.
 	PlanDue *time.Time `json:"plan_due,omitempty"`
-	// PlanHashMatches is whether every decision bears the hash of the sealed plan.
-	PlanHashMatches *bool `json:"plan_hash_matches,omitempty"`
+	// DecisionsWithPlan counts the decisions that say under which plan they were made,
+	// DecisionsOtherPlan those of them that name another plan than the sealed one.
+	DecisionsWithPlan  *int `json:"decisions_with_plan,omitempty"`
+	DecisionsOtherPlan *int `json:"decisions_other_plan,omitempty"`
 	// Decisions is the number of decisions, DecisionsWithoutPropensity those
 	// without a full vector, UnitsWithoutPropensity the units of the table with such a decision.
 	Decisions                  *int `json:"decisions,omitempty"`
 	DecisionsWithoutPropensity *int `json:"decisions_without_propensity,omitempty"`
 	UnitsWithoutPropensity     *int `json:"units_without_propensity,omitempty"`
-	// ArmMismatches counts decisions whose logged arm is not the recomputed one.
+	// ArmMismatches counts units whose logged arm is not the recomputed one.
 	ArmMismatches *int `json:"arm_mismatches,omitempty"`
 	// CrossoverUnits counts units seen in both arms.
 	CrossoverUnits *int `json:"crossover_units,omitempty"`
+	// Balance is the randomisation as the decisions show it.
+	Balance *Balance `json:"balance,omitempty"`
 	// SourceWatermark is the oldest watermark of all sources.
 	SourceWatermark *time.Time `json:"source_watermark,omitempty"`
 	// DecisionGaps counts missing sequence numbers.
 	DecisionGaps *int `json:"decision_gaps,omitempty"`
-	// ReconMismatchMinor is |Stripe net - (matched + unmapped + out of scope)|.
-	ReconMismatchMinor *int64 `json:"recon_mismatch_minor,omitempty"`
+	// Books compares net paid revenue, year to date, with Stripe's own lists, one
+	// entry per currency that either side has; nil when nobody compared.
+	Books []Books `json:"books,omitempty"`
 	// UnmappedMinor and NetMinor are year to date.
 	UnmappedMinor *int64 `json:"unmapped_minor,omitempty"`
 	NetMinor      *int64 `json:"net_minor,omitempty"`
+}
+
+// Books is net paid revenue of one currency on both sides, our own invoices aside.
+type Books struct {
+	Currency string `json:"currency"`
+	// OursMinor is matched, unmapped and out of scope together, StripeMinor what
+	// Stripe's lists sum to.
+	OursMinor   int64 `json:"ours_minor"`
+	StripeMinor int64 `json:"stripe_minor"`
 }
 
 // Verdict is the outcome of the guardrail for one estimate. Only Judge makes a

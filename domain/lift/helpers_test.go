@@ -53,7 +53,7 @@ func ptr[T any](v T) *T { return &v }
 func evidence(look lift.Look) lift.Evidence {
 	end := yearOpen.AddDate(0, 1, 0)
 	return lift.Evidence{Environment: account.Live, Look: look, PeriodStart: yearOpen, PeriodEnd: end, PlanDue: ptr(yearOpen),
-		PlanHashMatches: ptr(true), Decisions: ptr(50_000), DecisionsWithoutPropensity: ptr(0), UnitsWithoutPropensity: ptr(0),
+		DecisionsWithPlan: ptr(50_000), DecisionsOtherPlan: ptr(0), Decisions: ptr(50_000), DecisionsWithoutPropensity: ptr(0), UnitsWithoutPropensity: ptr(0),
 		ArmMismatches: ptr(0), CrossoverUnits: ptr(0), SourceWatermark: ptr(end.Add(72 * time.Hour)), DecisionGaps: ptr(0),
-		ReconMismatchMinor: ptr(int64(0)), UnmappedMinor: ptr(int64(1_000)), NetMinor: ptr(int64(9_000_000))}
+		Books: []lift.Books{{Currency: "usd", OursMinor: 9_000_000, StripeMinor: 9_000_000}}, UnmappedMinor: ptr(int64(1_000)), NetMinor: ptr(int64(9_000_000))}
 }

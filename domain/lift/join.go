@@ -11,26 +11,6 @@ import (
 // No policy snapshot may bear it.
 const SnapshotPooled = "pooled"
 
-// Exposure is one eligible decision of a unit, logged in both arms. Join needs
-// of every unit the first decision for each snapshot and every decision that
-// changes the unit's snapshot; further ones do no harm.
-type Exposure struct {
-	UnitID     string
-	SnapshotID string
-	// Arm is the logged arm.
-	Arm Arm
-	// ArmProb is the probability that the unit gets the baseline, in (0,1): the
-	// holdout probability, or the product over the unit's decisions with
-	// per-decision exploration. 0 stands for the plan's holdout probability.
-	ArmProb float64
-	At      time.Time
-	// Features are frozen at this decision, in the plan's order.
-	Features []float64
-	// PropensityOK is whether the decision has its full propensity vector. A
-	// decision without one exposes nobody; too many of them fail PROPENSITY_MISSING.
-	PropensityOK bool
-}
-
 // Revenue is one confirmed money event: positive for cash, negative for a
 // refund or a dispute, booked when it happens.
 type Revenue struct {
@@ -95,17 +75,28 @@ type Joined struct {
 	// Exposures counts the decisions that were read, MissingPropensity those
 	// without a full propensity vector.
 	Exposures, MissingPropensity int
-	// Crossover are the units seen in both arms, ascending. A unit counts in the
+	// Crossover are the units seen in both arms, and those that met another unit at a
+	// customer or user only after the first exposure, ascending. A unit counts in the
 	// arm of its first exposure.
 	Crossover []string
+
+	merged  merger
+	balance map[string]Balance
 }
+
+// UnitOf is the unit that a logged unit is part of; itself unless the plan's unit
+// is the account and the log has several units for one.
+func (j *Joined) UnitOf(logged string) string { return j.merged.root(logged) }
+
+// Balance is that of one of the tables.
+func (j Joined) Balance(snapshotID string) Balance { return j.balance[snapshotID] }
 
 // Bucket is the tally of one bucket.
 func (j Joined) Bucket(b Bucket) Tally { return j.buckets[b] }
 
 // Fill puts what the join knows about one of its tables into the evidence: the
-// decisions, the units in both arms, and the unmapped share of net revenue (own
-// invoices are no revenue).
+// decisions, the units in both arms, the balance of the randomisation, and the
+// unmapped share of net revenue (own invoices are no revenue).
 func (j Joined) Fill(ev Evidence, table UnitTable) Evidence {
 	crossed := make(map[string]bool, len(j.Crossover))
 	for _, id := range j.Crossover {
@@ -123,6 +114,9 @@ func (j Joined) Fill(ev Evidence, table UnitTable) Evidence {
 	net := j.Input.SumMinor - j.Bucket(BucketOwnInvoice).SumMinor
 	ev.Decisions, ev.DecisionsWithoutPropensity, ev.UnitsWithoutPropensity = &decisions, &missing, &inTable
 	ev.CrossoverUnits, ev.UnmappedMinor, ev.NetMinor = &both, &unmapped, &net
+	if b, ok := j.balance[table.SnapshotID]; ok {
+		ev.Balance = &b
+	}
 	return ev
 }
 
@@ -139,21 +133,28 @@ type unitHistory struct {
 // event belongs to the snapshot of the unit's latest eligible decision at or
 // before it (the same rule in both arms, so that no cent counts twice), if it is
 // at most window after the unit's first exposure to that snapshot. Arms are
-// looked at last: attribution cannot depend on them.
-func Join(plan Plan, exposures []Exposure, revenue []Revenue) (Joined, error) {
-	h, err := plan.Holdout()
-	if err != nil {
-		return Joined{}, err
+// looked at last: attribution cannot depend on them. links, which may be nil, are
+// the customers of the users; see mergeUnits.
+func Join(plan Plan, exposures []Exposure, revenue []Revenue, links []Link) (Joined, error) {
+	h := Probability{}
+	if !plan.PerDecision() {
+		var err error
+		if h, err = plan.Holdout(); err != nil {
+			return Joined{}, err
+		}
 	}
-	units, ids, err := histories(plan, exposures)
-	if err != nil {
-		return Joined{}, err
+	for i := range exposures {
+		if err := checkExposure(plan, &exposures[i], i); err != nil {
+			return Joined{}, err
+		}
 	}
-	out := Joined{buckets: map[Bucket]Tally{}, Exposures: len(exposures), MissingPropensity: len(exposures)}
+	out := Joined{buckets: map[Bucket]Tally{}, Exposures: len(exposures), MissingPropensity: len(exposures), merged: mergeUnits(plan, exposures, links)}
+	units, ids := histories(plan, exposures, &out.merged)
 	for _, id := range ids {
 		out.MissingPropensity -= len(units[id].exposures)
 	}
-	if err := out.attribute(units, revenue, time.Duration(plan.AttributionDays)*24*time.Hour); err != nil {
+	window := time.Duration(plan.AttributionDays) * 24 * time.Hour
+	if err := out.attribute(units, revenue, window); err != nil {
 		return Joined{}, err
 	}
 	for _, id := range ids {
@@ -161,83 +162,51 @@ func Join(plan Plan, exposures []Exposure, revenue []Revenue) (Joined, error) {
 			out.Crossover = append(out.Crossover, id)
 		}
 	}
-	out.Tables, out.Pooled, err = tables(plan, h.Float(), units, ids)
-	if err != nil {
+	b := tableBuilder{perDecision: plan.PerDecision(), h: h.Float(), window: window, rows: map[string][]UnitRow{}, balancers: map[string]*balancer{}}
+	for _, id := range ids {
+		if err := b.add(id, units[id]); err != nil {
+			return Joined{}, err
+		}
+	}
+	if err := b.finish(plan, &out); err != nil {
 		return Joined{}, err
 	}
-	return out, out.balance()
+	return out, out.tie()
 }
 
 // histories groups exposures by unit; ids are ascending.
-func histories(plan Plan, exposures []Exposure) (map[string]*unitHistory, []string, error) {
+func histories(plan Plan, exposures []Exposure, merged *merger) (map[string]*unitHistory, []string) {
 	units := make(map[string]*unitHistory)
 	var ids []string
 	for i := range exposures {
 		e := &exposures[i]
-		if err := checkExposure(plan, e, i); err != nil {
-			return nil, nil, err
-		}
 		if !e.PropensityOK {
 			continue
 		}
-		u := units[e.UnitID]
+		id := merged.root(e.UnitID)
+		u := units[id]
 		if u == nil {
 			u = &unitHistory{firstOf: map[string]int{}, revenue: map[string]int64{}}
-			units[e.UnitID] = u
-			ids = append(ids, e.UnitID)
+			units[id] = u
+			ids = append(ids, id)
 		}
 		u.exposures = append(u.exposures, *e)
+		u.crossed = u.crossed || merged.late[e.UnitID]
 	}
 	sort.Strings(ids)
 	for _, id := range ids {
 		u := units[id]
-		// Equal instants fall back on the snapshot and then on the holdout, so
-		// that the order of the input never decides.
+		// Equal instants fall back on the other fields, so that the order of the input
+		// never decides.
 		sort.SliceStable(u.exposures, func(a, b int) bool { return earlier(&u.exposures[a], &u.exposures[b]) })
 		for i := range u.exposures {
 			if _, ok := u.firstOf[u.exposures[i].SnapshotID]; !ok {
 				u.firstOf[u.exposures[i].SnapshotID] = i
 			}
-			u.crossed = u.crossed || u.exposures[i].Arm != u.exposures[0].Arm
+			u.crossed = u.crossed || (!plan.PerDecision() && u.exposures[i].Arm != u.exposures[0].Arm)
 		}
 	}
-	return units, ids, nil
-}
-
-// earlier orders exposures of one unit totally, features included.
-func earlier(a, b *Exposure) bool {
-	switch {
-	case !a.At.Equal(b.At):
-		return a.At.Before(b.At)
-	case a.SnapshotID != b.SnapshotID:
-		return a.SnapshotID < b.SnapshotID
-	case a.Arm != b.Arm:
-		return a.Arm < b.Arm
-	case a.ArmProb != b.ArmProb:
-		return a.ArmProb < b.ArmProb
-	}
-	for j := range min(len(a.Features), len(b.Features)) {
-		if a.Features[j] != b.Features[j] {
-			return a.Features[j] < b.Features[j]
-		}
-	}
-	return false
-}
-
-func checkExposure(plan Plan, e *Exposure, i int) error {
-	switch {
-	case e.UnitID == "":
-		return fault.InvalidField("unit_id", "exposure_unit", "decision %d has no unit", i)
-	case e.SnapshotID == "" || e.SnapshotID == SnapshotPooled:
-		return fault.InvalidField("snapshot_id", "exposure_snapshot", "decision %d of unit %q has the snapshot %q", i, e.UnitID, e.SnapshotID)
-	case e.Arm != ArmPolicy && e.Arm != ArmHoldout:
-		return fault.InvalidField("arm", "arm_unknown", "decision %d of unit %q has the arm %q", i, e.UnitID, string(e.Arm))
-	case e.At.IsZero():
-		return fault.InvalidField("at", "exposure_time", "decision %d of unit %q has no time", i, e.UnitID)
-	case len(e.Features) != len(plan.Features):
-		return fault.InvalidField("features", "exposure_features", "decision %d of unit %q has %d features, the plan has %d", i, e.UnitID, len(e.Features), len(plan.Features))
-	}
-	return nil
+	return units, ids
 }
 
 // attribute gives every event its place and keeps the sums.
@@ -250,7 +219,8 @@ func (j *Joined) attribute(units map[string]*unitHistory, revenue []Revenue, win
 			return fault.New(fault.Conflict, "revenue_key_repeated", "revenue event %d has the key %q, which is empty or was seen before", i, r.Key).On("key")
 		}
 		seen[r.Key] = true
-		snapshot, bucket := place(units[r.UnitID], r, window)
+		u := units[j.merged.root(r.UnitID)]
+		snapshot, bucket := place(u, r, window)
 		j.Attributions[i] = Attribution{Key: r.Key, SnapshotID: snapshot, Bucket: bucket}
 		if !add(&j.Input, r.AmountMinor) {
 			return overflow()
@@ -266,11 +236,11 @@ func (j *Joined) attribute(units map[string]*unitHistory, revenue []Revenue, win
 		if !add(&j.Attributed, r.AmountMinor) {
 			return overflow()
 		}
-		sum, ok := addMinor(units[r.UnitID].revenue[snapshot], r.AmountMinor)
+		sum, ok := addMinor(u.revenue[snapshot], r.AmountMinor)
 		if !ok {
 			return overflow()
 		}
-		units[r.UnitID].revenue[snapshot] = sum
+		u.revenue[snapshot] = sum
 	}
 	return nil
 }
@@ -296,9 +266,9 @@ func place(u *unitHistory, r *Revenue, window time.Duration) (snapshot string, b
 	return snapshot, ""
 }
 
-// balance checks that every minor unit of the input is on a snapshot or in a
+// tie checks that every minor unit of the input is on a snapshot or in a
 // bucket, and that the tables hold what was attributed.
-func (j *Joined) balance() error {
+func (j *Joined) tie() error {
 	sum, events := j.Attributed.SumMinor, j.Attributed.Events
 	for _, b := range Buckets() {
 		sum, events = sum+j.buckets[b].SumMinor, events+j.buckets[b].Events

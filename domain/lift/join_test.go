@@ -40,7 +40,7 @@ func TestJoinByHand(t *testing.T) {
 		event("refund", "u", -300, 60), event("last", "u", 4, 100), event("out", "u", 5, 100.01), own,
 		event("nobody", "", 20, 20), event("stranger", "x", 30, 20), event("v", "v", 50, 7),
 	}
-	j, err := lift.Join(plan(t), exposures, revenue)
+	j, err := lift.Join(plan(t), exposures, revenue, nil)
 	require.NoError(t, err)
 	where := map[string]string{}
 	for _, a := range j.Attributions {
@@ -91,7 +91,7 @@ func TestEveryCentHasOnePlace(t *testing.T) {
 			revenue = append(revenue, lift.Revenue{Key: fmt.Sprint(i), UnitID: unit, AmountMinor: rapid.Int64Range(-1e6, 1e6).Draw(rt, "minor"),
 				At: at(float64(rapid.IntRange(0, 200).Draw(rt, "on"))), OwnInvoice: rapid.IntRange(0, 9).Draw(rt, "own") == 0})
 		}
-		j, err := lift.Join(p, exposures, revenue)
+		j, err := lift.Join(p, exposures, revenue, nil)
 		require.NoError(rt, err)
 		sum := j.Attributed.SumMinor
 		for _, b := range lift.Buckets() {
@@ -102,14 +102,14 @@ func TestEveryCentHasOnePlace(t *testing.T) {
 
 		rng := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(rt, "shuffle")))
 		rng.Shuffle(len(exposures), func(a, b int) { exposures[a], exposures[b] = exposures[b], exposures[a] })
-		again, err := lift.Join(p, exposures, revenue)
+		again, err := lift.Join(p, exposures, revenue, nil)
 		require.NoError(rt, err)
 		require.Empty(rt, cmp.Diff(j.Tables, again.Tables))
 		require.Equal(rt, j.Pooled.Digest(), again.Pooled.Digest())
 		for i := range exposures {
 			exposures[i].Arm = lift.ArmPolicy
 		}
-		blind, err := lift.Join(p, exposures, revenue)
+		blind, err := lift.Join(p, exposures, revenue, nil)
 		require.NoError(rt, err)
 		require.Empty(rt, cmp.Diff(j.Attributions, blind.Attributions))
 	})
@@ -127,14 +127,14 @@ func TestJoinRefuses(t *testing.T) {
 	} {
 		e := ok
 		change(&e)
-		_, err := lift.Join(plan(t), []lift.Exposure{e}, nil)
+		_, err := lift.Join(plan(t), []lift.Exposure{e}, nil, nil)
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 	twice := []lift.Revenue{{Key: "k", At: at(1)}, {Key: "k", At: at(2)}}
-	_, err := lift.Join(plan(t), nil, twice)
+	_, err := lift.Join(plan(t), nil, twice, nil)
 	require.Equal(t, "revenue_key_repeated", fault.CodeOf(err))
 	huge := []lift.Revenue{{Key: "a", AmountMinor: 1 << 62, At: at(1)}, {Key: "b", AmountMinor: 1 << 62, At: at(1)}}
-	_, err = lift.Join(plan(t), nil, huge)
+	_, err = lift.Join(plan(t), nil, huge, nil)
 	require.Equal(t, "amount_overflow", fault.CodeOf(err))
 }
 

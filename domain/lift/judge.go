@@ -33,7 +33,7 @@ func Judge(e Estimate, ev Evidence, sealed SealedPlan) Verdict {
 	j.liftChecks(v)
 	v.Checks = j.checks
 	v = v.close(e)
-	if v.Passed && v.HasEstimate && v.BoundMinor >= 0 && e.SnapshotID != SnapshotPooled && e.SnapshotID != "" {
+	if v.Passed && v.HasEstimate && (v.BoundMinor >= 0 || j.plan.asksNoBound(ev.Look)) && e.SnapshotID != SnapshotPooled && e.SnapshotID != "" {
 		v.billable = &Billable{snapshotID: e.SnapshotID, pointMinor: v.PointMinor, boundMinor: v.BoundMinor,
 			currency: j.plan.Currency, look: ev.Look, environment: ev.Environment}
 	}
@@ -103,8 +103,10 @@ func (v Verdict) close(e Estimate) Verdict {
 	}
 	v.Passed = v.Headline == "" && v.HasEstimate
 	if v.Passed {
-		if c, ok := v.Check(CodeLCBNotPositive); ok {
+		if c, ok := v.Check(CodeLCBNotPositive); ok && c.Status == Passed {
 			explain = c.Explain
+		} else {
+			explain = "The year is settled to the measured lift in both directions."
 		}
 		v.Sentence = fmt.Sprintf("%s: all checks passed. %s", e.SnapshotID, explain)
 		return v
@@ -122,10 +124,13 @@ func (j *judge) cash(x float64) string {
 	return j.minor(minor)
 }
 
-func (j *judge) minor(minor int64) string {
-	a, err := money.New(minor, j.plan.Currency)
+func (j *judge) minor(minor int64) string { return cashOf(minor, string(j.plan.Currency)) }
+
+// cashOf writes minor units as money, in plain numbers where the currency is unknown.
+func cashOf(minor int64, currency string) string {
+	a, err := money.New(minor, money.Currency(currency))
 	if err != nil {
-		return fmt.Sprintf("%d minor units", minor)
+		return fmt.Sprintf("%d minor units of %s", minor, currency)
 	}
 	return a.String()
 }

@@ -2,6 +2,9 @@ package lift_test
 
 import (
 	"math"
+	"os"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,6 +23,29 @@ var tableOrder = []lift.Code{
 	"UNMAPPED_REVENUE", "MIN_UNITS", "MIN_BASELINE_PAYERS", "ESS_TOO_SMALL", "ESS_RATIO_LOW", "WEIGHT_DOMINANCE",
 	"HOLDOUT_ABOVE_HALF", "CONCENTRATION", "CAP_SIGN_CONFLICT", "NEGATIVE_LIFT", "LCB_NOT_POSITIVE", "PORTFOLIO_CAPPED",
 	"NO_LOOK", "TEST_MODE", "ROUNDING_EDGE",
+}
+
+// TestGuardrailPageListsEveryCode: the page has one row per code of the package, in the
+// order in which the checks run, and none that does not exist.
+func TestGuardrailPageListsEveryCode(t *testing.T) {
+	t.Parallel()
+	code, err := os.ReadFile("guardrail.go")
+	require.NoError(t, err)
+	page, err := os.ReadFile("../../docs/guardrail.md")
+	require.NoError(t, err)
+	find := func(pattern string, text []byte) (out []lift.Code) {
+		for _, m := range regexp.MustCompile(pattern).FindAllSubmatch(text, -1) {
+			out = append(out, lift.Code(m[1]))
+		}
+		return out
+	}
+	listed := find("(?m)^\\| `([A-Z_]+)` \\|", page)
+	require.ElementsMatch(t, find(`\bCode = "([A-Z_]+)"`, code), listed)
+	require.Equal(t, append(slices.Clone(tableOrder), lift.CodePooledDataGate, lift.CodeBelowHighWater), listed)
+	d := lift.DefaultThresholds()
+	for _, limit := range []string{d.PropensityFloor, d.SRMZ, d.CalibrationZ, d.ChiSquareZ, d.MinESSRatio, d.MaxWeightDominance, d.MaxHoldout} {
+		require.Contains(t, string(page), limit, "a default that the page does not name")
+	}
 }
 
 func TestHealthyReadoutIsBillable(t *testing.T) {
@@ -53,7 +79,7 @@ func TestEveryCodeFails(t *testing.T) {
 	}
 	cases := map[lift.Code]change{
 		lift.CodePlanNotSealed:     func(_ *lift.Estimate, ev *lift.Evidence, _ *lift.Plan) { ev.PlanDue = ptr(sealedAt.Add(-time.Second)) },
-		lift.CodePlanHashMismatch:  func(_ *lift.Estimate, ev *lift.Evidence, _ *lift.Plan) { ev.PlanHashMatches = ptr(false) },
+		lift.CodePlanHashMismatch:  func(_ *lift.Estimate, ev *lift.Evidence, _ *lift.Plan) { ev.DecisionsOtherPlan = ptr(1) },
 		lift.CodePropensityMissing: func(_ *lift.Estimate, ev *lift.Evidence, _ *lift.Plan) { ev.DecisionsWithoutPropensity = ptr(51) },
 		lift.CodePropensityFloor:   r(func(r *ope.Result) { r.MinP = 0.0199 }),
 		lift.CodeArmHashMismatch:   func(_ *lift.Estimate, ev *lift.Evidence, _ *lift.Plan) { ev.ArmMismatches = ptr(1) },
@@ -65,7 +91,7 @@ func TestEveryCodeFails(t *testing.T) {
 			ev.SourceWatermark = ptr(ev.PeriodEnd.Add(72*time.Hour - time.Second))
 		},
 		lift.CodeDecisionLogGap:    func(_ *lift.Estimate, ev *lift.Evidence, _ *lift.Plan) { ev.DecisionGaps = ptr(1) },
-		lift.CodeReconMismatch:     func(_ *lift.Estimate, ev *lift.Evidence, _ *lift.Plan) { ev.ReconMismatchMinor = ptr(int64(1)) },
+		lift.CodeReconMismatch:     func(_ *lift.Estimate, ev *lift.Evidence, _ *lift.Plan) { ev.Books[0].StripeMinor++ },
 		lift.CodeUnmappedRevenue:   func(_ *lift.Estimate, ev *lift.Evidence, _ *lift.Plan) { ev.UnmappedMinor = ptr(int64(180_001)) },
 		lift.CodeMinUnits:          r(func(r *ope.Result) { r.Holdout = 999 }),
 		lift.CodeMinBaselinePayers: r(func(r *ope.Result) { r.HoldoutPayers = 99 }),
@@ -116,6 +142,57 @@ func TestNegativeLiftAndRefusalAndMissingPlan(t *testing.T) {
 	v = lift.Judge(healthy("a", 1e6, 1), evidence(lift.LookMonth), lift.SealedPlan{})
 	require.Equal(t, lift.CodePlanNotSealed, v.Headline)
 	require.False(t, v.Passed)
+}
+
+// TestTwoWayPlansAskNoBoundAtTheSettlement: there and only there; every other check
+// holds as ever.
+func TestTwoWayPlansAskNoBoundAtTheSettlement(t *testing.T) {
+	t.Parallel()
+	p := plan(t)
+	p.Settlement = lift.SettlePointTwoWay
+	s, err := p.Seal(sealedAt)
+	require.NoError(t, err)
+	v := lift.Judge(healthy("a", 5_000, 400_000), evidence(lift.LookMonth), s)
+	require.Equal(t, lift.CodeLCBNotPositive, v.Headline)
+	v = lift.Judge(healthy("a", 5_000, 400_000), evidence(lift.LookSettlement), s)
+	require.True(t, v.Passed, v.Sentence)
+	require.Contains(t, v.Sentence, "in both directions")
+	b, ok := v.Billable()
+	require.True(t, ok)
+	require.Equal(t, int64(5_000), b.PointMinor())
+	for _, code := range []lift.Code{lift.CodeConcentration, lift.CodeNegativeLift, lift.CodeLCBNotPositive} {
+		c, _ := v.Check(code)
+		require.Equal(t, lift.NotEvaluated, c.Status)
+	}
+	few := healthy("a", 5_000, 400_000)
+	few.Result.HoldoutPayers = 5
+	require.Equal(t, lift.CodeMinBaselinePayers, lift.Judge(few, evidence(lift.LookSettlement), s).Headline)
+	require.False(t, lift.Judge(healthy("a", 5_000, 400_000), evidence(lift.LookSettlement), sealed(t)).Passed)
+}
+
+// TestReconWantsEveryCurrency: a payment that is missing in another currency than the
+// contract's fails too, and the sentence has both sides.
+func TestReconWantsEveryCurrency(t *testing.T) {
+	t.Parallel()
+	ev := evidence(lift.LookMonth)
+	ev.Books = append(ev.Books, lift.Books{Currency: "eur", OursMinor: 12_300, StripeMinor: 45_600})
+	v := lift.Judge(healthy("a", 1e6, 1e5), ev, sealed(t))
+	require.Equal(t, []lift.Code{lift.CodeReconMismatch}, v.FailedCodes())
+	c, _ := v.Check(lift.CodeReconMismatch)
+	require.Equal(t, "usd 0, eur -33300", c.Value)
+	require.Contains(t, c.Explain, "90,000.00 USD against 90,000.00 USD at Stripe; 123.00 EUR against 456.00 EUR at Stripe")
+}
+
+// TestTippingPoint: T = 10,000 of a holdout of 0.2 would vanish if 2,500 = T / ((1-h)/h)
+// of the unmapped 5,000 belonged to the holdout, which is 50 %.
+func TestTippingPoint(t *testing.T) {
+	t.Parallel()
+	ev := evidence(lift.LookMonth)
+	ev.UnmappedMinor = ptr(int64(5_000))
+	v := lift.Judge(healthy("a", 10_000, 1), ev, sealed(t))
+	c, _ := v.Check(lift.CodeUnmappedRevenue)
+	require.Equal(t, lift.Passed, c.Status)
+	require.Contains(t, c.Explain, "50.00 USD of 90,000.00 USD net revenue (0.06 %) belongs to no known unit. The lift would vanish if 50.00 % of it belonged to the holdout.")
 }
 
 func TestUnknownEvidenceIsNotEvaluatedAndDoesNotFail(t *testing.T) {

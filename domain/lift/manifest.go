@@ -4,10 +4,14 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/ope"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
-// ManifestSchema names the layout of the manifest.
-const ManifestSchema = "liftbill.manifest/1"
+// ManifestSchema names the layout of the manifest and the wording of its checks: a
+// manifest can be judged again only by what wrote it. The second version has the
+// balance of the randomisation, both sides of the books, the marks of the month
+// before and the digests of the moments.
+const ManifestSchema = "liftbill.manifest/2"
 
 // Inputs are the frozen inputs of a readout: what was read, up to where.
 type Inputs struct {
@@ -22,9 +26,18 @@ type Inputs struct {
 	Decisions int         `json:"decisions"`
 	Revenue   Tally       `json:"revenue"`
 	Buckets   []BucketSum `json:"buckets"`
-	// SaltHex is the revealed salt in hex, empty while it is secret.
+	// PreviousHighWaterMinor is what the contract year had billed of the snapshot
+	// (pooled: of all) when the inputs were frozen; absent while an earlier month of
+	// the year was not finished then.
+	PreviousHighWaterMinor *int64 `json:"previous_high_water_minor,omitempty"`
+	// SaltHex is the revealed salt in hex, empty while it is secret (SaltRevealed).
 	SaltHex string `json:"salt_hex,omitempty"`
 }
+
+// SaltRevealed reports whether the readouts of a month reveal the salt of the arms:
+// from the last month of the plan's year on. Until then it decides who will be in
+// the holdout; afterwards everybody can recompute who was.
+func SaltRevealed(first, m period.Month) bool { return m.Sub(first) >= PeriodsPerYear-1 }
 
 // BucketSum is the tally of one bucket.
 type BucketSum struct {
@@ -46,21 +59,23 @@ func InputsOf(j Joined, table UnitTable, watermark time.Time) Inputs {
 // canonical JSON is hashed into the case ID. Build data (compiler, commit,
 // machine) stands beside it, unhashed, so that a replay gives the same ID.
 type Manifest struct {
-	Schema         string    `json:"schema"`
-	AccountID      string    `json:"account_id"`
-	ContractID     string    `json:"contract_id"`
-	SnapshotID     string    `json:"snapshot_id"`
-	Period         string    `json:"period"`
-	PlanHash       string    `json:"plan_hash"`
-	EstimatorID    string    `json:"estimator_id"`
-	PreviousCaseID string    `json:"previous_case_id"`
-	Inputs         Inputs    `json:"inputs"`
-	Evidence       Evidence  `json:"evidence"`
-	Refusal        string    `json:"refusal,omitempty"`
-	Result         *Figures  `json:"result,omitempty"`
-	Uncapped       *Figures  `json:"uncapped,omitempty"`
-	Placebo        *Figures  `json:"placebo,omitempty"`
-	Judgement      Judgement `json:"judgement"`
+	Schema         string   `json:"schema"`
+	AccountID      string   `json:"account_id"`
+	ContractID     string   `json:"contract_id"`
+	SnapshotID     string   `json:"snapshot_id"`
+	Period         string   `json:"period"`
+	PlanHash       string   `json:"plan_hash"`
+	EstimatorID    string   `json:"estimator_id"`
+	PreviousCaseID string   `json:"previous_case_id"`
+	Inputs         Inputs   `json:"inputs"`
+	Evidence       Evidence `json:"evidence"`
+	Refusal        string   `json:"refusal,omitempty"`
+	Result         *Figures `json:"result,omitempty"`
+	// Moments are the checksums of the sums behind the figures, by fold.
+	Moments   []string  `json:"moments_sha256,omitempty"`
+	Uncapped  *Figures  `json:"uncapped,omitempty"`
+	Placebo   *Figures  `json:"placebo,omitempty"`
+	Judgement Judgement `json:"judgement"`
 }
 
 // Judgement is the verdict in the manifest.

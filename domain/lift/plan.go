@@ -8,9 +8,32 @@ import (
 // PeriodsPerYear is the length of a contract year in periods.
 const PeriodsPerYear = 12
 
+// The units of a plan.
+const (
+	UnitUser = "user"
+	// UnitAccount merges the units that share a Stripe customer at their first exposure.
+	UnitAccount = "account"
+)
+
+// Randomisation is how units come to the baseline.
+type Randomisation string
+
+// The designs.
+const (
+	// RandomisedHoldout: a unit is in the holdout or not, by its hash, for good.
+	RandomisedHoldout Randomisation = "holdout"
+	// RandomisedPerDecision: every decision draws its action anew; a unit weighs by
+	// the product over its decisions (design: exploration without a holdout).
+	RandomisedPerDecision Randomisation = "per_decision"
+)
+
 // Plan is a measurement plan: everything about the measurement that must be
 // fixed before the period starts. Numbers that are not integers are decimal
 // strings, so that the sealed text is what the estimator reads.
+//
+// A field that came after the first plans were sealed is left out of the text
+// when it is empty, and empty means what the plans before it meant: an older text
+// keeps its hash, and is never held to a limit that it did not promise.
 type Plan struct {
 	// Version counts the plans of one contract, from 1.
 	Version int `json:"version"`
@@ -20,11 +43,13 @@ type Plan struct {
 	Currency money.Currency `json:"currency"`
 	// Unit is what was randomised: "user" or "account".
 	Unit string `json:"unit"`
+	// Randomisation says how the baseline was given; empty is RandomisedHoldout.
+	Randomisation Randomisation `json:"randomisation,omitempty"`
 	// Baseline describes the action or policy that the holdout gets.
 	Baseline string `json:"baseline"`
-	// HoldoutProbability is h, a decimal such as "0.1".
+	// HoldoutProbability is h, a decimal such as "0.1"; empty with RandomisedPerDecision.
 	HoldoutProbability string `json:"holdout_probability"`
-	// SaltCommitment is the hex SHA-256 of the salt of the arms.
+	// SaltCommitment is the hex SHA-256 of the salt of the arms; empty with RandomisedPerDecision.
 	SaltCommitment string `json:"salt_commitment"`
 	// Reward says which revenue counts.
 	Reward Reward `json:"reward"`
@@ -40,6 +65,8 @@ type Plan struct {
 	Lambda string `json:"lambda"`
 	// ErrorBudget fixes the z of every look.
 	ErrorBudget ErrorBudget `json:"error_budget"`
+	// Settlement is the contract's; empty is SettleProvenLift.
+	Settlement Settlement `json:"settlement,omitempty"`
 	// Thresholds are those of the guardrail.
 	Thresholds Thresholds `json:"thresholds"`
 }
@@ -84,6 +111,9 @@ type Thresholds struct {
 	SRMZ         string `json:"srm_z"`
 	CalibrationZ string `json:"calibration_z"`
 	PlaceboZ     string `json:"placebo_z"`
+	// ChiSquareZ limits the chi-squares by stratum, action and decile: the one-sided
+	// z of their tail, 3.090232 for p = 0.001. Empty in older plans: shown, not failing.
+	ChiSquareZ string `json:"chi_square_z,omitempty"`
 	// SourceLagHours is how long after the period's end every source must have been read.
 	SourceLagHours int `json:"source_lag_hours"`
 	// UnmappedShare is the largest share of net revenue without a unit.
@@ -144,6 +174,9 @@ func (b ErrorBudget) Z(look Look, pooled bool) string {
 
 // First is the first month of the contract year.
 func (p Plan) First() (period.Month, error) { return period.Parse(p.FirstPeriod) }
+
+// PerDecision reports whether every decision draws its action anew.
+func (p Plan) PerDecision() bool { return p.Randomisation == RandomisedPerDecision }
 
 // Holdout is the exact holdout probability.
 func (p Plan) Holdout() (Probability, error) { return ParseProbability(p.HoldoutProbability) }

@@ -37,6 +37,7 @@ type PlanTerms struct {
 	Currency           money.Currency
 	Unit               string
 	Baseline           string
+	Randomisation      Randomisation
 	HoldoutProbability string
 	SaltCommitment     string
 	Features           []string
@@ -55,7 +56,7 @@ func DefaultPlan(t PlanTerms) (Plan, error) {
 	}
 	p := Plan{
 		Version: t.Version, FirstPeriod: t.First.String(), Currency: t.Currency, Unit: t.Unit, Baseline: t.Baseline,
-		HoldoutProbability: t.HoldoutProbability, SaltCommitment: t.SaltCommitment,
+		Randomisation: t.Randomisation, HoldoutProbability: t.HoldoutProbability, SaltCommitment: t.SaltCommitment,
 		AttributionDays: DefaultAttributionDays, Features: append([]string{}, t.Features...),
 		EstimatorID: ope.EstimatorID, Folds: DefaultFolds, Lambda: DefaultLambda,
 		ErrorBudget: budget, Thresholds: DefaultThresholds(),
@@ -93,7 +94,7 @@ func quantile(alpha decimal.Decimal) string {
 func DefaultThresholds() Thresholds {
 	return Thresholds{
 		PropensityMissingShare: "0.001", PropensityFloor: "0.02", CrossoverShare: "0.01",
-		SRMZ: "3.290527", CalibrationZ: "3.29", PlaceboZ: "3.290527",
+		SRMZ: "3.290527", CalibrationZ: "3.29", PlaceboZ: "3.290527", ChiSquareZ: "3.090232",
 		SourceLagHours: 72, UnmappedShare: "0.02",
 		MinUnits: 1000, MinBaselinePayers: 100, MinESS: "1000", MinESSRatio: "0.05",
 		MaxWeightDominance: "0.01", MaxHoldout: "0.5",

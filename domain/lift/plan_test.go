@@ -95,6 +95,15 @@ func TestLooksOfTheYear(t *testing.T) {
 	require.Zero(t, m)
 }
 
+// TestSaltIsRevealedAtTheCloseOfTheYear: from the last month of the plan's year on.
+func TestSaltIsRevealedAtTheCloseOfTheYear(t *testing.T) {
+	t.Parallel()
+	first := month(t, "2026-03")
+	for i := range 14 {
+		require.Equal(t, i >= 11, lift.SaltRevealed(first, first.Add(i)), i)
+	}
+}
+
 func TestArmIsExactAtTheThreshold(t *testing.T) {
 	t.Parallel()
 	h, err := lift.ParseProbability("0.2")
@@ -139,4 +148,21 @@ func TestCanonicalJSON(t *testing.T) {
 	got, err := lift.Canonical(map[string]any{"b": "<&>", "a": []any{int64(9007199254740993), true, nil}, "c": lift.Hex(0.1)})
 	require.NoError(t, err)
 	require.Equal(t, `{"a":[9007199254740993,true,null],"b":"<&>","c":"0x1.999999999999ap-04"}`, string(got))
+}
+
+// oldPlan is a text that was sealed before plans had a randomisation, a settlement and
+// a limit of the chi-squares.
+const oldPlan = `{"attribution_days":90,"baseline":"show the old paywall","currency":"usd","error_budget":{"alpha_line":"0.0005","alpha_line_settlement":"0.007","alpha_pooled":"0.002","alpha_pooled_settlement":"0.028","alpha_year":"0.05","snapshots":4,"z_line":"3.290527","z_line_settlement":"2.457263","z_pooled":"2.878162","z_pooled_settlement":"1.911036"},"estimator_id":"aipw-hajek-ridge/1","features":["pre_revenue","tenure"],"first_period":"2026-01","folds":5,"holdout_probability":"0.2","lambda":"0.001","reward":{"subscription_only":false},"salt_commitment":"99277c7a662cb96251575948c243142619f3fc88d8ae0bafadbc1c1967e62de5","thresholds":{"calibration_z":"3.29","crossover_share":"0.01","max_holdout":"0.5","max_weight_dominance":"0.01","min_baseline_payers":100,"min_ess":"1000","min_ess_ratio":"0.05","min_units":1000,"placebo_z":"3.290527","propensity_floor":"0.02","propensity_missing_share":"0.001","source_lag_hours":72,"srm_z":"3.290527","unmapped_share":"0.02"},"unit":"user","version":1}`
+
+// TestOldPlansKeepTheirHash: what was sealed by an earlier version parses, hashes alike
+// and means what it meant.
+func TestOldPlansKeepTheirHash(t *testing.T) {
+	t.Parallel()
+	const hash = "708a51e243890c702e5379abc24f45a259199abc060739879580883edae737f3"
+	s, err := lift.RestoreSealed([]byte(oldPlan), hash, sealedAt)
+	require.NoError(t, err)
+	require.Equal(t, oldPlan, string(s.JSON()))
+	require.False(t, s.Plan().PerDecision())
+	v := lift.Judge(healthy("a", 1e6, 1e5), evidence(lift.LookMonth), s)
+	require.True(t, v.Passed, v.Sentence)
 }

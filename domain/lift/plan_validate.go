@@ -27,17 +27,14 @@ func (p Plan) Validate() error {
 	} else if c != p.Currency {
 		return fault.InvalidField("currency", "currency_unknown", "%q is not in lower case", string(p.Currency))
 	}
-	if p.Unit != "user" && p.Unit != "account" {
+	if p.Unit != UnitUser && p.Unit != UnitAccount {
 		return fault.InvalidField("unit", "plan_unit", "%q is not a unit", p.Unit).Fix(`Use "user" or "account"`)
 	}
 	if p.Baseline == "" || len(p.Baseline) > 2000 {
 		return fault.InvalidField("baseline", "plan_baseline", "the baseline needs 1 to 2,000 characters")
 	}
-	if _, err := p.Holdout(); err != nil {
+	if err := p.validateRandomisation(); err != nil {
 		return err
-	}
-	if b, err := hex.DecodeString(p.SaltCommitment); err != nil || len(b) != 32 || hex.EncodeToString(b) != p.SaltCommitment {
-		return fault.InvalidField("salt_commitment", "plan_salt", "the commitment is not a lower-case hex SHA-256")
 	}
 	if p.Reward.CapMinor != nil && (*p.Reward.CapMinor <= 0 || *p.Reward.CapMinor > ope.MaxOutcome) {
 		return fault.InvalidField("reward.cap_minor", "plan_cap", "the revenue cap must be positive and at most 2^53 minor units")
@@ -51,7 +48,35 @@ func (p Plan) Validate() error {
 	if err := p.ErrorBudget.Validate(); err != nil {
 		return err
 	}
+	if _, err := (Rule{BasisProven, p.Settlement}).Normalise(); err != nil {
+		return err // every settlement goes with proven; the contract's basis may allow fewer
+	}
 	return p.Thresholds.Validate()
+}
+
+// validateRandomisation checks that the plan says what its design needs and
+// nothing that its design does not have.
+func (p Plan) validateRandomisation() error {
+	switch p.Randomisation {
+	case "", RandomisedHoldout:
+		if _, err := p.Holdout(); err != nil {
+			return err
+		}
+		if b, err := hex.DecodeString(p.SaltCommitment); err != nil || len(b) != 32 || hex.EncodeToString(b) != p.SaltCommitment {
+			return fault.InvalidField("salt_commitment", "plan_salt", "the commitment is not a lower-case hex SHA-256")
+		}
+	case RandomisedPerDecision:
+		if p.HoldoutProbability != "" {
+			return fault.InvalidField("holdout_probability", "plan_randomisation", "a plan without a holdout has no holdout probability").
+				Fix("Leave it out: with per_decision the probabilities come from the decision log")
+		}
+		if p.SaltCommitment != "" {
+			return fault.InvalidField("salt_commitment", "plan_randomisation", "a plan without a holdout has no salt of the arms").Fix("Leave the salt out")
+		}
+	default:
+		return fault.InvalidField("randomisation", "plan_randomisation", "%q is not a design", string(p.Randomisation)).Fix("Use holdout or per_decision")
+	}
+	return nil
 }
 
 // validateModel checks what the estimator reads.
@@ -137,6 +162,11 @@ func (t Thresholds) Validate() error {
 	}
 	for _, r := range rows {
 		if _, err := decimalIn("thresholds."+r.field, r.value, r.hi, false); err != nil {
+			return err
+		}
+	}
+	if t.ChiSquareZ != "" {
+		if _, err := decimalIn("thresholds.chi_square_z", t.ChiSquareZ, "100", false); err != nil {
 			return err
 		}
 	}

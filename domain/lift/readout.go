@@ -57,7 +57,7 @@ func NewReadout(in ReadoutInput) (Readout, error) {
 		Judgement: Judgement{Z: v.Z, LCB: Hex(v.LCB), PointMinor: v.PointMinor, BoundMinor: v.BoundMinor, RoundingEdge: v.RoundingEdge,
 			Headline: v.Headline, Sentence: v.Sentence, Checks: v.Checks}}
 	if !in.Estimate.Refused() {
-		m.Result = FiguresOf(in.Estimate.Result)
+		m.Result, m.Moments = FiguresOf(in.Estimate.Result), in.Estimate.Moments
 		if in.Estimate.Uncapped != nil {
 			m.Uncapped = FiguresOf(*in.Estimate.Uncapped)
 		}
@@ -105,7 +105,7 @@ func RestoreReadout(manifest []byte, caseID string, plan SealedPlan) (Readout, e
 	}
 	e := Estimate{SnapshotID: m.SnapshotID, Units: m.Inputs.Units, SumMinor: m.Inputs.SumMinor, Refusal: m.Refusal}
 	if m.Result != nil {
-		e.Result = m.Result.result()
+		e.Result, e.Moments = m.Result.result(), m.Moments
 	}
 	if m.Uncapped != nil {
 		r := m.Uncapped.result()

@@ -2,6 +2,7 @@ package lift_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -35,7 +36,7 @@ func measured(t require.TestingT, p lift.Plan, n int, treat int64) (lift.Joined,
 		}
 	}
 	require.Zero(t, lift.ArmMismatches(salt, h, exposures))
-	j, err := lift.Join(p, exposures, revenue)
+	j, err := lift.Join(p, exposures, revenue, nil)
 	require.NoError(t, err)
 	e, err := lift.Measure(j.Tables[0], p, 2)
 	require.NoError(t, err)
@@ -46,7 +47,7 @@ func readout(t require.TestingT, treat int64) (lift.Readout, lift.SealedPlan, li
 	s := sealed(t)
 	j, e := measured(t, s.Plan(), 12_000, treat)
 	in := lift.ReadoutInput{AccountID: "acct", ContractID: "ctr", Period: month(t, "2026-01"), Plan: s, Estimate: e,
-		Evidence: evidence(lift.LookMonth), Inputs: lift.InputsOf(j, j.Tables[0], at(35))}
+		Evidence: j.Fill(evidence(lift.LookMonth), j.Tables[0]), Inputs: lift.InputsOf(j, j.Tables[0], at(35))}
 	r, err := lift.NewReadout(in)
 	require.NoError(t, err)
 	return r, s, in
@@ -67,9 +68,30 @@ func TestReadoutEndToEnd(t *testing.T) {
 	require.True(t, found)
 	require.Equal(t, lift.Passed, c.Status)
 
+	var m lift.Manifest
+	require.NoError(t, json.Unmarshal(r.ManifestJSON(), &m))
+	require.Equal(t, "liftbill.manifest/2", m.Schema)
+	require.Len(t, m.Result.Models, 5)
+	require.Len(t, m.Moments, 5)
+	require.Regexp(t, "^[0-9a-f]{64}$", m.Moments[0])
+	require.Equal(t, []lift.Books{{Currency: "usd", OursMinor: 9_000_000, StripeMinor: 9_000_000}}, m.Evidence.Books)
+	require.NotNil(t, m.Evidence.Balance.Strata)
+
 	again, err := lift.NewReadout(in)
 	require.NoError(t, err)
 	require.Equal(t, r.CaseID, again.CaseID)
+	for _, change := range []func(in *lift.ReadoutInput){
+		func(in *lift.ReadoutInput) { in.Inputs.PreviousHighWaterMinor = ptr(int64(0)) },
+		func(in *lift.ReadoutInput) { in.Inputs.SaltHex = "00" },
+		func(in *lift.ReadoutInput) { in.Estimate.Moments = nil },
+		func(in *lift.ReadoutInput) { in.Evidence.DecisionsWithPlan = ptr(49_999) },
+	} {
+		other := in
+		change(&other)
+		changed, err := lift.NewReadout(other)
+		require.NoError(t, err)
+		require.NotEqual(t, r.CaseID, changed.CaseID, "everything is in the case ID")
+	}
 	in.PreviousCaseID = "another"
 	chained, err := lift.NewReadout(in)
 	require.NoError(t, err)
@@ -82,6 +104,28 @@ func TestReadoutEndToEnd(t *testing.T) {
 	require.Equal(t, b, restored)
 	require.Empty(t, cmp.Diff(r.Verdict.Checks, back.Verdict.Checks))
 	require.Equal(t, r.Interval, back.Interval)
+}
+
+// TestRecordedCases: the case IDs of two readouts, one with a holdout and one without,
+// on every architecture. They change when anything in a manifest does, its wording
+// included; then ManifestSchema changes too, and they are recorded anew.
+func TestRecordedCases(t *testing.T) {
+	t.Parallel()
+	r, _, _ := readout(t, 900)
+	p := perDecision(t)
+	s, err := p.Seal(sealedAt)
+	require.NoError(t, err)
+	j, err := lift.Join(p, sticky(3000, 4, func(i int, e *lift.Exposure) { e.Features[0] = float64(i % 7) }), nil, nil)
+	require.NoError(t, err)
+	e, err := lift.Measure(j.Pooled, p, 3)
+	require.NoError(t, err)
+	drawn, err := lift.NewReadout(lift.ReadoutInput{AccountID: "acct", ContractID: "ctr", Period: month(t, "2026-01"), Plan: s, Estimate: e,
+		Evidence: j.Fill(evidence(lift.LookMonth), j.Pooled), Inputs: lift.InputsOf(j, j.Pooled, at(35))})
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ got, want string }{"holdout": {r.CaseID, "2zw54uwnrcdlfeur4v4v3syx3q"}, "per decision": {drawn.CaseID, "imm3qth5rbhipzoumwuj7fqmmi"}} {
+		t.Logf("bits of the case with %s: %s", name, c.got) // what scripts/arm64.sh compares
+		require.Equal(t, c.want, c.got, name)
+	}
 }
 
 func TestWorldWithoutLiftIsWithheld(t *testing.T) {

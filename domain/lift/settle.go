@@ -7,21 +7,6 @@ import (
 	"github.com/liftbill/liftbill/domain/money"
 )
 
-// Basis is what a contract bills on.
-type Basis string
-
-// The bases.
-const (
-	// BasisMeasured bills the high-water mark of the year-to-date point estimate
-	// in periods in which the guardrail passes.
-	BasisMeasured Basis = "measured"
-	// BasisProven bills the high-water mark of the year-to-date lower bound.
-	BasisProven Basis = "proven"
-)
-
-// DefaultPortfolioCap is whether a basis caps the total by the pooled bound unless the contract says otherwise.
-func (b Basis) DefaultPortfolioCap() bool { return b == BasisProven }
-
 // SettleLine is one snapshot at one look. Every snapshot of the contract year
 // with a readout or with a high-water mark above zero must be there.
 type SettleLine struct {
@@ -38,7 +23,9 @@ type SettleLine struct {
 // SettleInput is one look of one contract.
 type SettleInput struct {
 	Basis Basis
-	// PortfolioCap caps the year's total by the floor of the pooled bound.
+	// Settlement is that of the contract and the sealed plan; empty is SettleProvenLift.
+	Settlement Settlement
+	// PortfolioCap caps the year's total by the pooled readout.
 	PortfolioCap bool
 	Look         Look
 	// SnapshotLimit is m of the sealed plan's error budget.
@@ -66,6 +53,7 @@ type SettleRow struct {
 	HighWaterAfter  int64
 	DeferredMinor   int64
 	WaivedMinor     int64
+	CreditMinor     int64 // how far a two-way settlement takes the snapshot back
 	// Reason is why something or everything was not billed, empty when nothing was held back.
 	Reason Code
 }
@@ -77,8 +65,10 @@ type SettleResult struct {
 	BaseMinor int64
 	// TotalBefore and TotalAfter are the year's marks.
 	TotalBefore, TotalAfter int64
-	// CapMinor is the pooled bound's floor, not below 0, where a cap applied.
-	CapMinor *int64
+	// CapMinor is the pooled figure, not below 0, where a cap applied; RisesMinor is
+	// what the snapshots alone would have billed.
+	CapMinor   *int64
+	RisesMinor int64
 	// DeferredMinor and WaivedMinor sum the rows.
 	DeferredMinor, WaivedMinor int64
 	// DriftMinor is how far the measured lift of what was billed has fallen
@@ -86,23 +76,32 @@ type SettleResult struct {
 	// DriftKnown is false when a billed snapshot has no estimate.
 	DriftMinor int64
 	DriftKnown bool
-	// CreditMinor is the base to credit: the drift at the settlement of the
-	// year. Before that the mark carries it: later lift bills only above the mark.
+	// CreditMinor is the base to credit at the settlement of the year: the drift, or
+	// the sum of the rows' credits where that is more. Before the settlement the mark
+	// carries it: later lift bills only above the mark.
 	CreditMinor int64
 }
 
-// Settle applies the billing rule of the contract's basis to one look:
+// Settle applies the billing rule of the contract to one look:
 //
-//	target_s = max(0, floor(T_s)) measured, max(0, floor(LCB_s)) proven; for eligible s
+//	target_s = max(0, floor(T_s)) measured, max(0, floor(LCB_s)) proven; for eligible s.
+//	           At the settlement max(0, floor(T_s)) unless it is proven_lift
 //	sum      = sum_s max(target_s, H_s)            (H_s alone where s is not eligible)
-//	total    = max(Htot, min(sum, P)) with the cap, P = max(0, floor(pooled LCB)); else sum
+//	total    = max(Htot, min(sum, P)) with the cap, P = max(0, floor(pooled LCB)), of
+//	           the pooled T where a proven year is settled to points; else sum
 //	delta    = total - Htot, split over eligible s in proportion to max(0, target_s - H_s),
 //	           largest remainder, ties by snapshot id
+//	credit   = at the settlement, max(0, Htot - max(0, sum of T_s over billed s)); two-way
+//	           at least sum_s max(0, H_s - max(0, floor(T_s)))
 //
 // A snapshot is eligible when its readout is billable at this look. When a data
 // gate of the pooled readout fails, or the look is none, nothing is billed.
 // Nothing is ever negative and no mark ever falls.
 func Settle(in SettleInput) (SettleResult, error) {
+	rule, err := Rule{in.Basis, in.Settlement}.Normalise()
+	if err != nil {
+		return SettleResult{}, err
+	}
 	lines, err := checkSettle(in)
 	if err != nil {
 		return SettleResult{}, err
@@ -112,7 +111,7 @@ func Settle(in SettleInput) (SettleResult, error) {
 	rises := make([]int64, len(lines))
 	var sum, room int64
 	for i := range lines {
-		r := in.row(&lines[i], blocked)
+		r := rule.row(in.Look, &lines[i], blocked)
 		if r.Eligible {
 			rises[i] = max(0, r.TargetMinor-r.HighWaterBefore)
 		}
@@ -122,9 +121,9 @@ func Settle(in SettleInput) (SettleResult, error) {
 		}
 		res.Rows[i] = r
 	}
-	room = sum
+	room, res.RisesMinor = sum, sum
 	if in.PortfolioCap && blocked == "" {
-		limit := max(0, in.Pooled.BoundMinor)
+		limit := rule.limit(in.Look, in.Pooled)
 		res.CapMinor = &limit
 		room = max(0, min(sum, limit-in.TotalHighWaterMinor))
 	}
@@ -132,7 +131,7 @@ func Settle(in SettleInput) (SettleResult, error) {
 	if err != nil {
 		return SettleResult{}, err
 	}
-	return res.finish(in.Look, deltas)
+	return res.finish(rule, in.Look, deltas)
 }
 
 // blocked is the reason why this look bills nothing at all, empty when it may.
@@ -148,36 +147,30 @@ func (in SettleInput) blocked() Code {
 }
 
 // row is a line before the amounts are split.
-func (in SettleInput) row(l *SettleLine, blocked Code) SettleRow {
+func (r Rule) row(look Look, l *SettleLine, blocked Code) SettleRow {
 	v := &l.Verdict
-	r := SettleRow{SnapshotID: l.SnapshotID, CaseID: l.Billable.CaseID(), HasEstimate: v.HasEstimate,
+	out := SettleRow{SnapshotID: l.SnapshotID, CaseID: l.Billable.CaseID(), HasEstimate: v.HasEstimate,
 		PointMinor: v.PointMinor, BoundMinor: v.BoundMinor, HighWaterBefore: l.HighWaterMinor, Reason: blocked}
-	target := func(point, bound int64) int64 {
-		if in.Basis == BasisProven {
-			return max(0, bound)
-		}
-		return max(0, point)
+	if !l.Billable.IsZero() {
+		out.TargetMinor = r.figure(look, l.Billable.PointMinor(), l.Billable.BoundMinor())
+		out.Eligible = blocked == ""
+		return out
 	}
-	if l.Billable.IsZero() {
-		if v.HasEstimate {
-			r.TargetMinor = target(v.PointMinor, v.BoundMinor)
-		}
-		if r.Reason == "" {
-			r.Reason = v.Headline
-		}
-		if r.Reason == "" {
-			r.Reason = CodeNotIdentified // no readout at all in this period
-		}
-		return r
+	if v.HasEstimate {
+		out.TargetMinor = r.figure(look, v.PointMinor, v.BoundMinor)
 	}
-	r.TargetMinor = target(l.Billable.PointMinor(), l.Billable.BoundMinor())
-	r.Eligible = blocked == ""
-	return r
+	if out.Reason == "" {
+		out.Reason = v.Headline
+	}
+	if out.Reason == "" {
+		out.Reason = CodeNotIdentified // no readout at all in this period
+	}
+	return out
 }
 
 // finish fills in the rows and the sums.
-func (res SettleResult) finish(look Look, deltas []int64) (SettleResult, error) {
-	var measured int64
+func (res SettleResult) finish(rule Rule, look Look, deltas []int64) (SettleResult, error) {
+	var measured, back int64
 	res.DriftKnown = true
 	for i := range res.Rows {
 		r := &res.Rows[i]
@@ -205,6 +198,10 @@ func (res SettleResult) finish(look Look, deltas []int64) (SettleResult, error) 
 			}
 			res.DriftKnown = res.DriftKnown && r.HasEstimate
 		}
+		if rule.Settlement == SettlePointTwoWay && look == LookSettlement && r.HasEstimate {
+			r.CreditMinor = max(0, r.HighWaterAfter-max(0, r.PointMinor))
+			back += r.CreditMinor
+		}
 	}
 	res.TotalAfter = res.TotalBefore + res.BaseMinor
 	if res.DriftKnown {
@@ -213,6 +210,7 @@ func (res SettleResult) finish(look Look, deltas []int64) (SettleResult, error) 
 			res.CreditMinor = res.DriftMinor
 		}
 	}
+	res.CreditMinor = max(res.CreditMinor, back)
 	return res, nil
 }
 
@@ -221,9 +219,6 @@ const maxBase = 1 << 53
 
 // checkSettle validates the input and returns the lines ascending by snapshot id.
 func checkSettle(in SettleInput) ([]SettleLine, error) {
-	if in.Basis != BasisMeasured && in.Basis != BasisProven {
-		return nil, fault.InvalidField("basis", "basis_unknown", "%q is not a basis of billing", string(in.Basis))
-	}
 	if len(in.Pooled.Checks) > 0 && in.Pooled.Look != in.Look {
 		return nil, fault.New(fault.Conflict, "settle_pooled", "the pooled readout was judged at look %q, not at %q", string(in.Pooled.Look), string(in.Look))
 	}

@@ -97,7 +97,7 @@ func TestSettlementWaivesAndCredits(t *testing.T) {
 func TestNothingIsBilledWithoutPooledDataOrLook(t *testing.T) {
 	t.Parallel()
 	bad := evidence(lift.LookMonth)
-	bad.ReconMismatchMinor = ptr(int64(1))
+	bad.Books[0].StripeMinor++
 	broken := lift.Judge(healthy(lift.SnapshotPooled, 1e6, 0), bad, sealed(t))
 	for _, basis := range []lift.Basis{lift.BasisMeasured, lift.BasisProven} {
 		for _, c := range []struct {
@@ -154,7 +154,11 @@ func TestSettleYearProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(1, 4).Draw(rt, "snapshots")
-		basis := rapid.SampledFrom([]lift.Basis{lift.BasisMeasured, lift.BasisProven}).Draw(rt, "basis")
+		rule := rapid.SampledFrom(lift.Rules()).Draw(rt, "rule")
+		p := plan(rt)
+		p.Settlement = rule.Settlement
+		s, err := p.Seal(sealedAt)
+		require.NoError(rt, err)
 		capped := rapid.Bool().Draw(rt, "cap")
 		marks := make([]int64, n)
 		var billed int64
@@ -163,11 +167,13 @@ func TestSettleYearProperties(t *testing.T) {
 			if m == 11 {
 				look = lift.LookSettlement
 			}
-			in := lift.SettleInput{Basis: basis, PortfolioCap: capped, Look: look,
-				Pooled: pooled(rt, look, rapid.Float64Range(-2e6, 4e6).Draw(rt, "pooled"), rapid.Float64Range(0, 1e6).Draw(rt, "pooled_se"))}
+			in := lift.SettleInput{Basis: rule.Basis, Settlement: rule.Settlement, PortfolioCap: capped, Look: look,
+				Pooled: judgedAs(s, look, lift.SnapshotPooled, rapid.Float64Range(-2e6, 4e6).Draw(rt, "pooled"), rapid.Float64Range(0, 1e6).Draw(rt, "pooled_se"))}
 			for i := range n {
-				in.Lines = append(in.Lines, line(rt, look, fmt.Sprintf("s%d", i), rapid.Float64Range(-1e6, 2e6).Draw(rt, "point"),
-					rapid.Float64Range(0, 5e5).Draw(rt, "se"), marks[i]))
+				id := fmt.Sprintf("s%d", i)
+				v := judgedAs(s, look, id, rapid.Float64Range(-1e6, 2e6).Draw(rt, "point"), rapid.Float64Range(0, 5e5).Draw(rt, "se"))
+				b, _ := v.Billable()
+				in.Lines = append(in.Lines, lift.SettleLine{SnapshotID: id, Verdict: v, Billable: b, HighWaterMinor: marks[i]})
 			}
 			res := settle(rt, in)
 			var sum int64
@@ -191,7 +197,33 @@ func TestSettleYearProperties(t *testing.T) {
 			if capped && res.BaseMinor > 0 {
 				require.LessOrEqual(rt, res.TotalAfter, *res.CapMinor)
 			}
-			require.GreaterOrEqual(rt, res.CreditMinor, int64(0))
+			requireCredit(rt, rule, look, in, res)
 		}
 	})
+}
+
+func judgedAs(s lift.SealedPlan, look lift.Look, id string, point, se float64) lift.Verdict {
+	return lift.Judge(healthy(id, point, se), evidence(look), s)
+}
+
+// requireCredit: nothing is credited before the settlement, never more than was billed,
+// and a year never ends above what its billed snapshots measured.
+func requireCredit(rt *rapid.T, rule lift.Rule, look lift.Look, in lift.SettleInput, res lift.SettleResult) {
+	require.GreaterOrEqual(rt, res.CreditMinor, int64(0))
+	require.LessOrEqual(rt, res.CreditMinor, res.TotalAfter)
+	if look != lift.LookSettlement {
+		require.Zero(rt, res.CreditMinor)
+		return
+	}
+	var measured int64
+	for i, r := range res.Rows {
+		if r.HighWaterAfter > 0 {
+			measured += r.PointMinor
+		}
+		require.LessOrEqual(rt, r.CreditMinor, r.HighWaterAfter)
+		if !in.PortfolioCap && rule.Settlement == lift.SettlePointTwoWay && in.Lines[i].Verdict.Passed {
+			require.Equal(rt, max(0, r.PointMinor), r.HighWaterAfter-r.CreditMinor, "a two-way year ends at its estimate")
+		}
+	}
+	require.LessOrEqual(rt, res.TotalAfter-res.CreditMinor, max(0, measured))
 }

@@ -2,9 +2,11 @@ package lift
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
+	"hash"
+	"math"
 	"sort"
-	"strconv"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/fault"
@@ -15,11 +17,13 @@ import (
 type UnitRow struct {
 	UnitID string
 	Arm    Arm
-	// BaselineProb is the known probability of the baseline, in (0,1).
+	// BaselineProb is the known probability of the baseline, in (0,1): h with a
+	// holdout, the product over the unit's decisions with per-decision randomisation
+	// (Arm is then holdout where all of them chose the baseline).
 	BaselineProb float64
 	// YMinor is the net revenue in minor units, uncapped.
 	YMinor int64
-	// Features are frozen at the first exposure.
+	// Features are frozen at the unit's first exposure to any snapshot.
 	Features []float64
 	// FirstExposure is the first exposure to the snapshot (pooled: to any).
 	FirstExposure time.Time
@@ -71,34 +75,50 @@ func (t UnitTable) SumMinor() int64 {
 func (t UnitTable) Units(capMinor *int64) []ope.Unit {
 	out := make([]ope.Unit, len(t.Rows))
 	for i := range t.Rows {
-		r := &t.Rows[i]
-		y := r.YMinor
+		out[i] = t.Rows[i].unit()
 		if capMinor != nil {
-			y = min(y, *capMinor)
+			out[i].Y = min(out[i].Y, *capMinor)
 		}
-		out[i] = ope.Unit{ID: r.UnitID, Holdout: r.Arm == ArmHoldout, P: r.BaselineProb, Y: y, X: r.Features}
 	}
 	return out
 }
 
-// Digest is the hex Merkle root over the 256 buckets of the table. A bucket's
-// leaf is SHA256(0x00 rows); a row is unit_id, 0x00, "1" or "0" for the holdout,
-// 0x00, y_minor in decimal, 0x00, the probability of the baseline and then each
-// feature as hexadecimal floats, each behind 0x00, and a final 0x0A. A node is
-// SHA256(0x01 left right).
+// unit is the row as the estimator reads it, without a cap.
+func (r *UnitRow) unit() ope.Unit {
+	return ope.Unit{ID: r.UnitID, Holdout: r.Arm == ArmHoldout, P: r.BaselineProb, Y: r.YMinor, X: r.Features}
+}
+
+// Digest is the hex Merkle root over the 256 buckets of the table. A bucket's leaf is
+// SHA256(0x00 rows), a node is SHA256(0x01 left right), and a row is, without anything
+// between: the bytes of unit_id, 0x00, one byte 1 for the holdout and 0 otherwise, and
+// then, each as eight bytes big-endian, y_minor (two's complement), the bits (IEEE 754)
+// of the probability of the baseline and the bits of each feature in the plan's order.
 func (t UnitTable) Digest() string {
-	var level [ope.Buckets][sha256.Size]byte
-	bufs := make([][]byte, ope.Buckets)
-	for b := range bufs {
-		bufs[b] = []byte{0}
+	var leaves [ope.Buckets]hash.Hash
+	for b := range leaves {
+		leaves[b] = newLeaf()
 	}
+	var buf []byte
 	for i := range t.Rows {
-		b := ope.BucketOf(t.Rows[i].UnitID)
-		bufs[b] = appendRow(bufs[b], &t.Rows[i])
+		buf = appendRow(buf[:0], &t.Rows[i])
+		leaf := leaves[ope.BucketOf(t.Rows[i].UnitID)]
+		leaf.Write(buf)
 	}
-	for b := range bufs {
-		level[b] = sha256.Sum256(bufs[b])
+	var level [ope.Buckets][sha256.Size]byte
+	for b := range leaves {
+		leaves[b].Sum(level[b][:0])
 	}
+	return merkleRoot(level)
+}
+
+// newLeaf begins the leaf of a bucket.
+func newLeaf() hash.Hash {
+	h := sha256.New()
+	h.Write([]byte{0})
+	return h
+}
+
+func merkleRoot(level [ope.Buckets][sha256.Size]byte) string {
 	for width := ope.Buckets; width > 1; width /= 2 {
 		for i := range width / 2 {
 			node := append([]byte{1}, level[2*i][:]...)
@@ -109,65 +129,116 @@ func (t UnitTable) Digest() string {
 }
 
 func appendRow(buf []byte, r *UnitRow) []byte {
-	held := byte('0')
+	held := byte(0)
 	if r.Arm == ArmHoldout {
-		held = '1'
+		held = 1
 	}
-	buf = append(append(buf, r.UnitID...), 0, held, 0)
-	buf = strconv.AppendInt(buf, r.YMinor, 10)
-	buf = append(append(buf, 0), hexFloat(r.BaselineProb)...)
+	buf = append(append(buf, r.UnitID...), 0, held)
+	buf = binary.BigEndian.AppendUint64(buf, uint64(r.YMinor)) //nolint:gosec // the bits, whatever they mean
+	buf = binary.BigEndian.AppendUint64(buf, math.Float64bits(r.BaselineProb))
 	for _, x := range r.Features {
-		buf = append(append(buf, 0), hexFloat(x)...)
+		buf = binary.BigEndian.AppendUint64(buf, math.Float64bits(x))
 	}
-	return append(buf, '\n')
+	return buf
 }
 
-// tables builds the table of every snapshot and the pooled one.
-func tables(plan Plan, h float64, units map[string]*unitHistory, ids []string) ([]UnitTable, UnitTable, error) {
-	bySnapshot := map[string][]UnitRow{}
-	var names []string
-	pooled := make([]UnitRow, 0, len(ids))
-	for _, id := range ids {
-		u := units[id]
-		first := &u.exposures[0]
-		all := row(first, first.Arm, h)
-		for i := range u.exposures {
-			e := &u.exposures[i]
-			if u.firstOf[e.SnapshotID] != i {
-				continue
-			}
-			if _, ok := bySnapshot[e.SnapshotID]; !ok {
-				names = append(names, e.SnapshotID)
-			}
-			// A unit keeps the arm of its first exposure (intention to treat).
-			r := row(e, first.Arm, h)
-			r.YMinor = u.revenue[e.SnapshotID]
-			sum, ok := addMinor(all.YMinor, r.YMinor)
-			if !ok {
-				return nil, UnitTable{}, overflow()
-			}
-			all.YMinor = sum
-			bySnapshot[e.SnapshotID] = append(bySnapshot[e.SnapshotID], r)
+// tableBuilder makes the table of every snapshot and the pooled one, unit by unit.
+type tableBuilder struct {
+	perDecision bool
+	h           float64
+	window      time.Duration
+	rows        map[string][]UnitRow
+	balancers   map[string]*balancer
+}
+
+// add takes the next unit, ascending by id.
+func (b *tableBuilder) add(id string, u *unitHistory) error {
+	all := b.row(id, u, SnapshotPooled)
+	for i := range u.exposures {
+		s := u.exposures[i].SnapshotID
+		if u.firstOf[s] != i {
+			continue
 		}
-		pooled = append(pooled, all)
+		r := b.row(id, u, s)
+		r.YMinor = u.revenue[s]
+		sum, ok := addMinor(all.YMinor, r.YMinor)
+		if !ok {
+			return overflow()
+		}
+		all.YMinor = sum
+		b.rows[s] = append(b.rows[s], r)
+		b.weigh(s, &r, u)
+	}
+	b.rows[SnapshotPooled] = append(b.rows[SnapshotPooled], all)
+	b.weigh(SnapshotPooled, &all, u)
+	return nil
+}
+
+// row is a unit's row without its revenue. A unit keeps the arm of its first
+// exposure to any snapshot (intention to treat), and so its features are those of
+// that exposure in every table: what is known at a later one may be an effect.
+func (b *tableBuilder) row(id string, u *unitHistory, snapshot string) UnitRow {
+	first, at := &u.exposures[0], u.exposures[0].At
+	if i, ok := u.firstOf[snapshot]; ok {
+		at = u.exposures[i].At
+	}
+	r := UnitRow{UnitID: id, Arm: first.Arm, BaselineProb: first.ArmProb, Features: append([]float64{}, first.Features...), FirstExposure: at}
+	switch {
+	case b.perDecision:
+		t := u.trajectoryOf(snapshot, b.window)
+		r.BaselineProb, r.Arm = t.prob, ArmPolicy
+		if t.onBaseline {
+			r.Arm = ArmHoldout
+		}
+	case r.BaselineProb == 0:
+		r.BaselineProb = b.h
+	}
+	return r
+}
+
+// weigh shows the unit's decisions to the balance of a table: with a holdout the
+// first one, for the others repeat the same draw; otherwise all of them.
+func (b *tableBuilder) weigh(snapshot string, r *UnitRow, u *unitHistory) {
+	bal := b.balancers[snapshot]
+	if bal == nil {
+		bal = newBalancer(b.perDecision)
+		b.balancers[snapshot] = bal
+	}
+	bal.unit(r.BaselineProb)
+	if !b.perDecision {
+		bal.decide(&u.exposures[u.firstOf[snapshot]], draw{r.Arm == ArmHoldout, r.BaselineProb})
+		return
+	}
+	for i := range u.exposures {
+		e := &u.exposures[i]
+		if snapshot == SnapshotPooled || e.SnapshotID == snapshot {
+			p, chosen := e.onBaseline()
+			bal.decide(e, draw{chosen, p})
+		}
+	}
+}
+
+// finish puts the tables into their order.
+func (b *tableBuilder) finish(plan Plan, out *Joined) error {
+	out.balance = map[string]Balance{}
+	for name, bal := range b.balancers {
+		out.balance[name] = bal.balance()
+	}
+	names := make([]string, 0, len(b.rows))
+	for name := range b.rows {
+		if name != SnapshotPooled {
+			names = append(names, name)
+		}
 	}
 	sort.Strings(names)
-	out := make([]UnitTable, len(names))
-	for i, name := range names {
-		t, err := NewUnitTable(name, plan.Features, bySnapshot[name])
+	for _, name := range names {
+		t, err := NewUnitTable(name, plan.Features, b.rows[name])
 		if err != nil {
-			return nil, UnitTable{}, err
+			return err
 		}
-		out[i] = t
+		out.Tables = append(out.Tables, t)
 	}
-	all, err := NewUnitTable(SnapshotPooled, plan.Features, pooled)
-	return out, all, err
-}
-
-func row(e *Exposure, arm Arm, h float64) UnitRow {
-	p := e.ArmProb
-	if p == 0 {
-		p = h
-	}
-	return UnitRow{UnitID: e.UnitID, Arm: arm, BaselineProb: p, Features: append([]float64{}, e.Features...), FirstExposure: e.At}
+	var err error
+	out.Pooled, err = NewUnitTable(SnapshotPooled, plan.Features, b.rows[SnapshotPooled])
+	return err
 }

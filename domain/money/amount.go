@@ -126,6 +126,24 @@ func FromDecimal(minor decimal.Decimal, currency Currency, mode Rounding) (Amoun
 	return New(r.IntPart(), currency)
 }
 
+// FromQuotient rounds numerator ÷ denominator, an exact number of minor units that
+// need not end as a decimal, to an amount that the currency can be charged in. The
+// denominator is positive.
+func FromQuotient(numerator, denominator decimal.Decimal, currency Currency, mode Rounding) (Amount, error) {
+	if !denominator.IsPositive() {
+		return Amount{}, fault.New(fault.Invalid, "denominator_range", "cannot divide by %s", denominator.String())
+	}
+	places := currency.stepPlaces()
+	steps, rest := numerator.QuoRem(denominator.Shift(places), 0) // toward zero, exact
+	if mode == HalfEven || mode == HalfUp {
+		switch twice := rest.Abs().Mul(decimal.NewFromInt(2)).Cmp(denominator.Shift(places)); {
+		case twice > 0, twice == 0 && (mode == HalfUp || steps.IntPart()%2 != 0):
+			steps = steps.Add(decimal.NewFromInt(int64(numerator.Sign())))
+		}
+	}
+	return FromDecimal(steps.Shift(places), currency, mode)
+}
+
 // Allocate splits total over non-negative weights in proportion, by largest
 // remainder; ties go to the lower index, so callers sort by a stable key first.
 // The parts always sum to total. With no positive weight every part is zero and

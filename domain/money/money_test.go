@@ -236,3 +236,35 @@ func mustExponent(t *testing.T, c money.Currency) int32 {
 	require.True(t, ok)
 	return e
 }
+
+// Where the quotient ends as a decimal, it is rounded like that decimal; where it does
+// not, nothing is lost before the rounding.
+func TestFromQuotient(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		n, d := rapid.Int64Range(-1<<40, 1<<40).Draw(t, "numerator"), rapid.SampledFrom([]int64{1, 2, 4, 5, 8, 20, 125}).Draw(t, "denominator")
+		currency := rapid.SampledFrom([]money.Currency{"usd", "isk", "jpy", "kwd"}).Draw(t, "currency")
+		mode := rapid.SampledFrom([]money.Rounding{money.Down, money.HalfEven, money.HalfUp}).Draw(t, "mode")
+		got, err := money.FromQuotient(decimal.NewFromInt(n), decimal.NewFromInt(d), currency, mode)
+		require.NoError(t, err)
+		want, err := money.FromDecimal(decimal.NewFromInt(n).Div(decimal.NewFromInt(d)), currency, mode)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	})
+	for _, c := range []struct {
+		n, d string
+		mode money.Rounding
+		want int64
+	}{
+		{"2", "3", money.Down, 0}, {"2", "3", money.HalfUp, 1}, {"2", "3", money.HalfEven, 1}, {"1", "3", money.HalfUp, 0}, {"-2", "3", money.HalfUp, -1},
+		{"1.00000000000000000001", "2", money.HalfEven, 1}, {"0.99999999999999999999", "2", money.HalfUp, 0}, {"5", "2", money.HalfEven, 2}, {"7", "2", money.HalfEven, 4},
+	} {
+		got, err := money.FromQuotient(dec(c.n), dec(c.d), "usd", c.mode)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got.Minor(), "%s / %s %s", c.n, c.d, c.mode)
+	}
+	_, err := money.FromQuotient(dec("1"), dec("0"), "usd", money.Down)
+	require.Equal(t, "denominator_range", fault.CodeOf(err))
+	_, err = money.FromQuotient(dec("9223372036854775808"), dec("1"), "usd", money.Down)
+	require.Equal(t, "amount_overflow", fault.CodeOf(err))
+}

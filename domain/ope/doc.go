@@ -18,11 +18,16 @@
 //	            V_0  = sum c_u (r_u - mean r)^2,  c_u = 1/P_u - 1
 //	            V    = max(V_cr, V_b, V_0)
 //
+// All of these are quadratic forms of moments (Partial, Moments): the sums of
+// products of features and outcome by fold and arm, which one pass collects in a
+// size that does not depend on the number of units. Only the unit with the largest
+// score takes a second look (Scorer, Top).
+//
 // The number does not depend on the machine, on the order of the input or on
 // how the work is cut: only + - x / and square root are used, every product is
 // written float64(a*b) so that no compiler may fuse it with an addition, and
-// sums run inside 256 canonical buckets (SHA256(unit_id)[0]) in ascending
-// unit_id and are merged from bucket 0 to bucket 255.
+// moments are collected inside 256 canonical buckets (SHA256(unit_id)[0]) in
+// ascending unit_id and merged from bucket 0 to bucket 255.
 //
 // The package is pure and imports the standard library only. Money is not its
 // business: revenue enters as integer minor units and leaves as a float64.

@@ -55,6 +55,9 @@ func TestSharedGolden(t *testing.T) {
 		require.NoError(t, err)
 		return f
 	}
+	for name, v := range map[string]float64{"T": r.T, "V_cr": r.VCR, "V_b": r.VB, "V_0": r.V0, "SE": r.SE, "R": r.R, "ESS": r.ESS} {
+		t.Logf("bits of golden %s: %x", name, v) // what scripts/arm64.sh compares
+	}
 	const tolerance = 1e-12
 	require.InEpsilon(t, hex(g.T), r.T, tolerance)
 	require.InEpsilon(t, g.TDec, r.T, tolerance)

@@ -45,4 +45,7 @@ const (
 	RefusedSingular   = "features_collinear"
 	RefusedNotFinite  = "result_not_finite"
 	RefusedSumTooWide = "outcome_sum_overflow"
+	RefusedPrecision  = "precision_lost"
+	RefusedOrder      = "order_violated"
+	RefusedMoments    = "moments_malformed"
 )

@@ -12,61 +12,92 @@ type Model struct {
 	// Intercept is the level at the centre, in minor units.
 	Intercept float64
 	// Coef are minor units per unit of feature; 0 where the feature does not
-	// vary in the training set.
+	// vary in the training set or is not part of the model.
 	Coef []float64
+}
+
+// training are the moments of all units outside one fold, both arms.
+type training struct {
+	cell
+	m      int
+	varied []bool
+}
+
+// outside adds the folds but one, in their order.
+func (m *Moments) outside(skip int) training {
+	l := m.total.layout
+	width, d := l.width(), l.Features
+	flat := make([]float64, l.cellSize())
+	t := training{cell: cell{n: &flat[0], sum: flat[1 : 1+width], sq: flat[1+width:]}, m: width, varied: make([]bool, d)}
+	first, seen := make([]float64, d), false
+	for k := range l.Folds {
+		if k == skip || !m.total.seen[k] {
+			continue
+		}
+		for _, kind := range []int{cellTreated, cellHeld} {
+			from := (k*l.kinds() + kind) * l.cellSize()
+			for i, v := range m.total.cells[from : from+l.cellSize()] {
+				flat[i] += v
+			}
+		}
+		for j := range d {
+			v := m.total.first[k*d+j]
+			if !seen {
+				first[j] = v
+			}
+			t.varied[j] = t.varied[j] || m.total.varied[k*d+j] || v != first[j]
+		}
+		seen = true
+	}
+	return t
 }
 
 // fit solves (G + lambda n diag(0,var)) beta = g for the units of every fold but
 // one. Variances divide by n. Features without variance are left out.
-func fit(folds []gram, skip, d int, lambda float64) (Model, error) {
-	train := newGram(d)
-	for k := range folds {
-		if k != skip {
-			train.merge(&folds[k])
-		}
+func (m *Moments) fit(skip int, s Spec) (Model, error) {
+	l := m.total.layout
+	t := m.outside(skip)
+	out := Model{Fold: skip, Trained: int(*t.n), Coef: make([]float64, l.Features)}
+	if out.Trained < 2 {
+		return out, refuse(RefusedFold, "only %d units are outside fold %d, at least 2 are needed to fit it", out.Trained, skip)
 	}
-	m := Model{Fold: skip, Trained: train.n, Coef: make([]float64, d)}
-	if train.n < 2 {
-		return m, refuse(RefusedFold, "only %d units are outside fold %d, at least 2 are needed to fit it", train.n, skip)
-	}
-	n := float64(train.n)
+	y := m.column(s.Outcome)
 	var active []int
-	for j := range d {
-		// Equality of the extremes is exact where a difference of sums is not.
-		if train.lo[j] < train.hi[j] && variance(&train, j, d, n) > 0 {
+	for _, j := range s.Features {
+		if t.varied[j] && t.variance(j) > 0 {
 			active = append(active, j)
 		}
 	}
-	size := len(active) + 1
+	n, size := *t.n, len(active)+1
 	a, rhs := make([]float64, size*size), make([]float64, size)
-	a[0], rhs[0] = n, train.sum[d]
+	a[0], rhs[0] = n, t.sum[y]
 	for r, j := range active {
-		a[(r+1)*size] = train.sum[j]
-		rhs[r+1] = train.sq[at(j, d, d)]
-		for c, l := range active[:r+1] {
-			a[(r+1)*size+c+1] = train.sq[at(l, j, d)]
+		a[(r+1)*size] = t.sum[j]
+		rhs[r+1] = t.cross(j, y)
+		for c, i := range active[:r+1] {
+			a[(r+1)*size+c+1] = t.cross(i, j)
 		}
-		a[(r+1)*size+r+1] += float64(float64(lambda*n) * variance(&train, j, d, n))
+		a[(r+1)*size+r+1] += float64(float64(s.Lambda*n) * t.variance(j))
 	}
 	if !cholesky(a, size) {
-		return m, refuse(RefusedSingular, "the features of the units outside fold %d are collinear", skip)
+		return out, refuse(RefusedSingular, "the features of the units outside fold %d are collinear", skip)
 	}
 	solve(a, rhs, size)
-	m.Intercept = rhs[0]
+	out.Intercept = rhs[0]
 	for r, j := range active {
-		m.Coef[j] = rhs[r+1]
+		out.Coef[j] = rhs[r+1]
 	}
-	return m, nil
+	return out, nil
 }
+
+// cross is the sum of z_i z_j, in either order.
+func (t training) cross(i, j int) float64 { return t.sq[at(min(i, j), max(i, j), t.m)] }
 
 // variance is the mean squared deviation of feature j (divided by n).
-func variance(g *gram, j, d int, n float64) float64 {
-	mean := g.sum[j] / n
-	return g.sq[at(j, j, d)]/n - float64(mean*mean)
+func (t training) variance(j int) float64 {
+	mean := t.sum[j] / *t.n
+	return t.cross(j, j) / *t.n - float64(mean*mean)
 }
-
-// at is the position of row i, column j (i <= j) in an upper triangle of size d+1.
-func at(i, j, d int) int { return i*(d+1) - i*(i-1)/2 + j - i }
 
 // cholesky replaces the lower triangle of a symmetric matrix by its factor; it
 // reports false when a pivot is not positive.

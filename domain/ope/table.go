@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
 	"sort"
 	"strings"
+	"sync"
 )
 
 // Limits of the input. They keep every product below the float64 range and
@@ -53,29 +55,23 @@ func FoldOf(unitID string, folds int) int {
 	return int(binary.BigEndian.Uint64(sum[:8]) % uint64(folds)) //nolint:gosec // folds is positive and the rest below it
 }
 
-// Table is a validated set of units in canonical order, column by column. It is
+// Table is a validated set of units in canonical order with their folds. It is
 // immutable; one Table may be estimated any number of times.
 type Table struct {
-	ids      []string
-	y        []float64
-	x        []float64 // n*d, row by row
-	p        []float64
-	holdout  []bool
-	fold     []uint8
-	start    [Buckets + 1]int // rows of bucket b are start[b]..start[b+1]
-	d        int
-	folds    int
-	observed int64
+	units []Unit
+	fold  []uint8
+	start [Buckets + 1]int // units of bucket b are start[b]..start[b+1]
+	d     int
+	folds int
 }
 
-// NewTable validates units with d features each, places them into folds and
-// canonical order and copies them. The order of the input does not matter.
+// NewTable validates units with d features each and puts them into canonical order
+// (ascending by bucket, then by id) with their folds. The order of the input does not
+// matter. Features are copied into one run of memory in that order, because a pass
+// over scattered ones waits for memory most of the time.
 func NewTable(units []Unit, d, folds int) (*Table, error) {
-	if folds < 2 || folds > MaxFolds {
-		return nil, refuse(RefusedOptions, "the number of folds is %d, not between 2 and %d", folds, MaxFolds)
-	}
-	if d < 0 || d > MaxFeatures {
-		return nil, refuse(RefusedFeatures, "%d features, at most %d are allowed", d, MaxFeatures)
+	if err := (Layout{Features: d, Folds: folds, Centre: make([]float64, max(d, 0))}).check(); err != nil {
+		return nil, err
 	}
 	if len(units) == 0 {
 		return nil, refuse(RefusedEmpty, "there are no units")
@@ -86,25 +82,18 @@ func NewTable(units []Unit, d, folds int) (*Table, error) {
 		}
 	}
 	order, buckets := canonicalOrder(units)
-	t := &Table{
-		ids: make([]string, len(units)), y: make([]float64, len(units)),
-		x: make([]float64, 0, len(units)*d), p: make([]float64, len(units)),
-		holdout: make([]bool, len(units)), fold: make([]uint8, len(units)), d: d, folds: folds,
-	}
+	t := &Table{units: make([]Unit, len(units)), fold: make([]uint8, len(units)), d: d, folds: folds}
+	x := make([]float64, 0, len(units)*d)
 	for pos, i := range order {
-		u := &units[i]
-		if pos > 0 && u.ID == t.ids[pos-1] {
+		u := units[i]
+		if pos > 0 && u.ID == t.units[pos-1].ID {
 			return nil, &Refusal{Code: RefusedDuplicate, Row: max(i, order[pos-1]), UnitID: u.ID, Column: "unit_id", Reason: "the unit appears twice"}
 		}
-		t.ids[pos], t.y[pos], t.p[pos], t.holdout[pos] = u.ID, float64(u.Y), u.P, u.Holdout
+		x = append(x, u.X...)
+		u.X = x[pos*d : (pos+1)*d : (pos+1)*d]
+		t.units[pos] = u
 		t.fold[pos] = uint8(FoldOf(u.ID, folds)) //nolint:gosec // folds <= 64
-		t.x = append(t.x, u.X...)
 		t.start[int(buckets[i])+1]++
-		sum := t.observed + u.Y
-		if (u.Y > 0 && sum < t.observed) || (u.Y < 0 && sum > t.observed) {
-			return nil, refuse(RefusedSumTooWide, "the outcomes sum to more than 64 bits")
-		}
-		t.observed = sum
 	}
 	for b := range Buckets {
 		t.start[b+1] += t.start[b]
@@ -113,48 +102,21 @@ func NewTable(units []Unit, d, folds int) (*Table, error) {
 }
 
 // N is the number of units.
-func (t *Table) N() int { return len(t.ids) }
+func (t *Table) N() int { return len(t.units) }
 
-// Placebo is the same table with feature outcome as the outcome and without the
-// features that keep refuses: the estimator run on it must find no lift.
-func (t *Table) Placebo(outcome int, keep func(feature int) bool) (*Table, error) {
-	if outcome < 0 || outcome >= t.d {
-		return nil, refuse(RefusedFeatures, "feature %d does not exist", outcome)
-	}
-	var kept []int
-	for j := range t.d {
-		if j != outcome && keep(j) {
-			kept = append(kept, j)
-		}
-	}
-	n := len(t.ids)
-	out := &Table{ids: t.ids, p: t.p, holdout: t.holdout, fold: t.fold, start: t.start, folds: t.folds,
-		d: len(kept), y: make([]float64, n), x: make([]float64, 0, n*len(kept))}
-	for i := range n {
-		row := t.x[i*t.d : (i+1)*t.d]
-		out.y[i] = row[outcome]
-		for _, j := range kept {
-			out.x = append(out.x, row[j])
-		}
-	}
-	return out, nil
+// Layout is the layout of the table's moments under a cap (0 is none).
+func (t *Table) Layout(capMinor int64) (Layout, error) {
+	return NewLayout(t.d, t.folds, capMinor, t.sharedP(), t.units)
 }
 
-// without is the table without the row at a canonical position.
-func (t *Table) without(pos int) *Table {
-	out := &Table{d: t.d, folds: t.folds, start: t.start, observed: t.observed - int64(t.y[pos])}
-	out.ids = append(append(make([]string, 0, len(t.ids)-1), t.ids[:pos]...), t.ids[pos+1:]...)
-	out.y = append(append(make([]float64, 0, len(t.y)-1), t.y[:pos]...), t.y[pos+1:]...)
-	out.p = append(append(make([]float64, 0, len(t.p)-1), t.p[:pos]...), t.p[pos+1:]...)
-	out.holdout = append(append(make([]bool, 0, len(t.holdout)-1), t.holdout[:pos]...), t.holdout[pos+1:]...)
-	out.fold = append(append(make([]uint8, 0, len(t.fold)-1), t.fold[:pos]...), t.fold[pos+1:]...)
-	out.x = append(append(make([]float64, 0, len(t.x)-t.d), t.x[:pos*t.d]...), t.x[(pos+1)*t.d:]...)
-	for b := range Buckets {
-		if out.start[b+1] > pos {
-			out.start[b+1]--
+// sharedP is the probability that all units have, 0 where they differ.
+func (t *Table) sharedP() float64 {
+	for i := range t.units {
+		if t.units[i].P != t.units[0].P {
+			return 0
 		}
 	}
-	return out
+	return t.units[0].P
 }
 
 // canonicalOrder sorts indices by (bucket, unit_id) and returns the bucket of every input row.
@@ -197,4 +159,146 @@ func checkUnit(u *Unit, row, d int) error {
 		}
 	}
 	return nil
+}
+
+// Options of one estimate.
+type Options struct {
+	// Lambda is the ridge penalty per unit and per feature variance, >= 0.
+	Lambda float64
+	// Workers is the number of goroutines; below 1 means 1. It never changes a bit.
+	Workers int
+	// WithoutTop also looks for the most favourable unit and estimates without it.
+	WithoutTop bool
+}
+
+// Estimate validates units with d features each and runs the estimator.
+func Estimate(units []Unit, d, folds int, opt Options) (Result, error) {
+	t, err := NewTable(units, d, folds)
+	if err != nil {
+		return Result{}, err
+	}
+	return t.Estimate(opt)
+}
+
+// Estimate runs the estimator on the outcome without a cap, on all features.
+func (t *Table) Estimate(opt Options) (Result, error) {
+	p, err := t.Pass(0, opt.Workers)
+	if err != nil {
+		return Result{}, err
+	}
+	s := Spec{Outcome: OutcomeRevenue, Features: p.layout.AllFeatures(), Lambda: opt.Lambda}
+	res, err := p.moments.Estimate(s)
+	if err == nil && opt.WithoutTop {
+		err = p.Complete(&res, s)
+	}
+	return res, err
+}
+
+// Pass is one pass over a table: its moments, whole and by bucket.
+type Pass struct {
+	table   *Table
+	workers int
+	layout  Layout
+	buckets [Buckets]*Partial
+	moments *Moments
+}
+
+// Pass runs over the table once; everything that is estimated of it comes from the result.
+func (t *Table) Pass(capMinor int64, workers int) (*Pass, error) {
+	l, err := t.Layout(capMinor)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pass{table: t, workers: workers, layout: l}
+	var errs [Buckets]error
+	t.eachBucket(workers, func(b, from, to int) { p.buckets[b], errs[b] = t.bucket(l, from, to, -1) })
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	p.moments, err = Merge(l, p.seq())
+	return p, err
+}
+
+// Moments are the merged moments of the pass.
+func (p *Pass) Moments() *Moments { return p.moments }
+
+// Layout is that of the pass.
+func (p *Pass) Layout() Layout { return p.layout }
+
+// Complete looks for the unit that speaks most for the lift and estimates without it.
+func (p *Pass) Complete(res *Result, s Spec) error {
+	t, scorer := p.table, res.Scorer(p.layout)
+	var tops [Buckets]Top
+	t.eachBucket(p.workers, func(b, from, to int) {
+		for i := from; i < to; i++ {
+			tops[b].Look(b, t.units[i].ID, scorer.Psi(&t.units[i], int(t.fold[i])))
+		}
+	})
+	var top Top
+	for _, b := range tops {
+		top.Merge(b)
+	}
+	from, to := t.start[top.Bucket], t.start[top.Bucket+1]
+	at := from + sort.Search(to-from, func(i int) bool { return t.units[from+i].ID >= top.UnitID })
+	without, err := t.bucket(p.layout, from, to, at)
+	if err != nil {
+		return err
+	}
+	rest := *p
+	rest.buckets[top.Bucket] = without
+	res.Remove(top, s, p.layout, rest.seq())
+	return nil
+}
+
+// bucket makes the moments of one bucket, without the unit at position skip.
+func (t *Table) bucket(l Layout, from, to, skip int) (*Partial, error) {
+	a, err := NewAccumulator(l)
+	if err != nil {
+		return nil, err
+	}
+	for i := from; i < to; i++ {
+		if i == skip {
+			continue
+		}
+		if err := a.add(&t.units[i], int(t.fold[i])); err != nil {
+			return nil, err
+		}
+	}
+	return a.Close(), nil
+}
+
+// seq are the moments by bucket, in order.
+func (p *Pass) seq() iter.Seq2[int, *Partial] {
+	return func(yield func(int, *Partial) bool) {
+		for b, part := range p.buckets {
+			if part != nil && !yield(b, part) {
+				return
+			}
+		}
+	}
+}
+
+// eachBucket runs fn once per non-empty bucket on up to workers goroutines. fn
+// writes only to the slot of its bucket, so the schedule cannot reach a result.
+func (t *Table) eachBucket(workers int, fn func(b, from, to int)) {
+	workers = min(max(workers, 1), Buckets)
+	run := func(worker int) {
+		for b := worker; b < Buckets; b += workers {
+			if t.start[b] < t.start[b+1] {
+				fn(b, t.start[b], t.start[b+1])
+			}
+		}
+	}
+	if workers == 1 {
+		run(0)
+		return
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Add(1)
+		go func() { defer wg.Done(); run(w) }()
+	}
+	wg.Wait()
 }

@@ -56,10 +56,79 @@ func TestBackfillAgreesWithEvents(t *testing.T) {
 	}
 }
 
+// TestBackfillMarksWhatItInfers: what only the present state shows, or has no moment of
+// its own, is inferred, and takes effect when its object was created.
 func TestBackfillMarksWhatItInfers(t *testing.T) {
 	t.Parallel()
-	require.True(t, fact(t, seen(t, sub("active", nil)), "conversion").Flags.Inferred)
-	require.False(t, fact(t, seen(t, invoiceObj(nil)), "revenue_confirmation").Flags.Inferred)
+	inferred := func(o obj, kind reward.Kind) bool { t.Helper(); return fact(t, seen(t, o), kind).Flags.Inferred }
+	require.True(t, inferred(sub("active", nil), reward.Conversion))
+	require.True(t, inferred(sub("active", obj{"items": items(item(price("price_0", 0), 1))}), reward.FreeStart))
+	require.True(t, inferred(sub("active", obj{"cancel_at_period_end": true, "canceled_at": t0 + day}), reward.CancelScheduled))
+	require.True(t, inferred(customerObj(obj{"user_id": "u"}), reward.CustomerMapping))
+	require.True(t, inferred(obj{"id": "cus_1", "object": "customer", "deleted": true}, reward.CustomerDeleted))
+	for kind, o := range map[reward.Kind]obj{
+		reward.TrialStart: trialSub("active", nil), reward.TrialExpired: trialSub("active", nil), reward.Churn: sub("canceled", obj{"ended_at": t0 + day}),
+		reward.RevenueConfirmation: invoiceObj(nil), reward.Refund: refundObj("succeeded", nil), reward.Dispute: disputeObj("needs_response"),
+		reward.InvoiceVoided:        invoiceObj(obj{"status": "void", "status_transitions": obj{"voided_at": t0 + day}}),
+		reward.InvoiceUncollectible: invoiceObj(obj{"status": "uncollectible", "status_transitions": obj{"marked_uncollectible_at": t0 + day}}),
+	} {
+		require.False(t, inferred(o, kind), kind)
+	}
+
+	// The moment at which a refund failed or a dispute ended is on no object.
+	failed := seen(t, refundObj("failed", obj{"balance_transaction": "txn_1"}))
+	undone := failed.Facts[1]
+	require.True(t, undone.Flags.Undo)
+	require.True(t, undone.Flags.Inferred)
+	require.Equal(t, failed.Facts[0].EffectiveAt, undone.EffectiveAt)
+	require.True(t, inferred(refundObj("failed", obj{"balance_transaction": nil}), reward.RefundFailed))
+	require.True(t, inferred(disputeObj("lost"), reward.DisputeLost))
+	won := disputeObj("won")
+	won["balance_transactions"] = []any{}
+	require.True(t, inferred(won, reward.DisputeWon))
+}
+
+// TestTrialsSeenLater: what a trial was is told from its dates, not from what came of it.
+func TestTrialsSeenLater(t *testing.T) {
+	t.Parallel()
+	active := seen(t, trialSub("active", obj{"cancel_at": t0 + 200*day, "canceled_at": t0 + day}))
+	require.Equal(t, []string{"trial_start", "trial_expired", "conversion", "trial_cancel_scheduled"}, kinds(active))
+	begin := fact(t, active, reward.TrialStart)
+	require.Equal(t, []string{"0", "0"}, []string{begin.MRRBefore, begin.MRRAfter})
+	require.Empty(t, fact(t, active, reward.TrialExpired).MRRAfter, "nobody knows what it brought that day")
+	require.Equal(t, []string{"activation_failed"}, kinds(seen(t, trialSub("incomplete_expired", obj{"ended_at": t0 + day}))), "a trial that never began")
+	require.Empty(t, kinds(seen(t, trialSub("incomplete", nil))))
+	require.NotContains(t, kinds(seen(t, sub("active", obj{"cancel_at_period_end": true}))), "cancel_scheduled", "without a time it would have a key of its own")
+	free := trialSub("active", obj{"items": items(item(price("price_0", 0), 1))})
+	require.NotContains(t, kinds(seen(t, free)), "free_start", "events say that of subscriptions without a trial only")
+}
+
+// TestWhoseChargeItWas: only a charge that came with its invoice tells whether it is ours.
+func TestWhoseChargeItWas(t *testing.T) {
+	t.Parallel()
+	charge := func(invoice any) reward.Classification {
+		return seen(t, obj{"id": "ch_1", "object": "charge", "customer": "cus_1", "invoice": invoice, "created": t0})
+	}
+	require.Equal(t, &reward.Owner{Charge: "ch_1", Customer: "cus_1"}, charge(nil).Owner)
+	require.Equal(t, &reward.Owner{Charge: "ch_1", Customer: "cus_1", Invoice: "in_1"}, charge(obj{"id": "in_1", "metadata": obj{}}).Owner)
+	require.True(t, charge(obj{"id": "in_1", "metadata": obj{"lb_key": "lb:1"}}).Owner.OwnInvoice)
+	unknown := charge("in_1")
+	require.Nil(t, unknown.Owner)
+	require.Equal(t, []reward.Read{{Object: "charge", ID: "ch_1", Reason: "owner"}}, unknown.NeedsRead)
+	require.Empty(t, charge(nil).Facts)
+}
+
+// TestObserve keeps the object beside what it proves.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	raw := must(invoiceObj(nil))
+	o, err := reward.Observe(raw, at(t0), reward.Config{})
+	require.NoError(t, err)
+	require.Equal(t, raw, o.Raw)
+	require.Equal(t, at(t0), o.SeenAt)
+	require.Equal(t, "in_1", o.Envelope.ObjectID)
+	_, err = reward.Observe([]byte("[]"), at(t0), reward.Config{})
+	require.Equal(t, "object_not_an_object", fault.CodeOf(err))
 }
 
 func TestBackfillLeavesTheRestAlone(t *testing.T) {

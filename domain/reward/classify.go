@@ -1,6 +1,8 @@
 package reward
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/money"
@@ -47,6 +49,9 @@ var handlers = map[string]handler{
 	"credit_note.updated": creditNoteChanged,
 	"credit_note.voided":  creditNoteChanged,
 }
+
+// EventTypes lists the event types that can carry a fact, sorted.
+func EventTypes() []string { return slices.Sorted(maps.Keys(handlers)) }
 
 // Why a payload bears no fact.
 const (
@@ -113,6 +118,8 @@ type builder struct {
 	at time.Time
 	// seen is set when an object is read instead of an event.
 	seen bool
+	// born is when an object that is read was created.
+	born time.Time
 	out  Classification
 }
 
@@ -120,9 +127,13 @@ func (b *builder) userIDKey() string { return firstText(b.cfg.UserIDKey, Default
 
 func (b *builder) fact(f Fact) {
 	f.IsReward = f.Kind.IsReward()
+	if b.seen {
+		// An event knows when it happened. An object without the moment can only say that
+		// it happened after its creation.
+		f.Flags.Inferred = inferredKinds[f.Kind] || f.EffectiveAt.IsZero()
+		f.EffectiveAt = firstTime(f.EffectiveAt, b.born)
+	}
 	f.EffectiveAt = firstTime(f.EffectiveAt, b.at).UTC()
-	// Money and times stand on the object itself; these two are read off its present state.
-	f.Flags.Inferred = b.seen && (f.Kind == Conversion || f.Kind == CustomerMapping)
 	b.out.Facts = append(b.out.Facts, f)
 }
 
@@ -175,6 +186,9 @@ func (b *builder) done() Classification {
 		if f.EffectiveAt.IsZero() {
 			b.anomaly(anomalyTime, b.out.Envelope.ObjectType, b.out.Envelope.ObjectID)
 			break
+		}
+		if b.seen {
+			b.out.Ignored = "" // one of its readers found nothing, another one did
 		}
 	}
 	if len(b.out.Facts) == 0 && len(b.out.Signals) == 0 && b.out.Anomaly == "" && b.out.Ignored == "" {

@@ -176,6 +176,7 @@ func invoiceState(kind Kind) handler {
 			return
 		}
 		f := i.fact(kind, KeyOf(kind, i.ID))
+		f.Charge = "" // the latest attempt to collect it, which may not be the last one
 		moves := obj.obj("status_transitions")
 		switch kind {
 		case InvoiceVoided:

@@ -1,5 +1,7 @@
 package reward
 
+import "time"
+
 // chargeRefunded shows the delta and books nothing: amount_refunded is cumulative,
 // so only the refund objects can be counted once each.
 func chargeRefunded(b *builder, obj, prev node) {
@@ -55,7 +57,7 @@ func refundChanged(b *builder, obj, prev node) {
 			b.fact(f)
 			break
 		}
-		f.Kind, f.Key, f.Amount, f.EffectiveAt = RefundFailed, KeyOf(RefundFailed, id), nil, b.at
+		f.Kind, f.Key, f.Amount, f.EffectiveAt = RefundFailed, KeyOf(RefundFailed, id), nil, time.Time{}
 		b.fact(f)
 		return
 	default: // pending, requires_action: nothing has left yet

@@ -43,6 +43,8 @@ type Classification struct {
 	Signals   []Signal `json:"signals"`
 	Facts     []Fact   `json:"facts"`
 	NeedsRead []Read   `json:"needs_read,omitempty"`
+	// Owner is whose money a charge was; only a charge that was read tells it.
+	Owner *Owner `json:"owner,omitempty"`
 	// Anomaly is a stable code: the payload contradicts what Stripe can do; quarantine it.
 	Anomaly string `json:"anomaly,omitempty"`
 	// Ignored is a stable code: the payload was understood and bears no fact.
@@ -108,7 +110,8 @@ type Flags struct {
 	OutOfBand bool `json:"out_of_band,omitempty"`
 	// Undo: the fact takes back an earlier one of the same object.
 	Undo bool `json:"undo,omitempty"`
-	// Inferred: derived from an object's present state, not from an event.
+	// Inferred: read off an object's present state or off its invoices, so that what
+	// happened, or when, is a conclusion. Only an event tells it.
 	Inferred bool `json:"inferred,omitempty"`
 	// Gross: the amount may include tax, which the payload does not separate.
 	Gross bool `json:"gross,omitempty"`
@@ -118,6 +121,15 @@ type Flags struct {
 	Behavior string `json:"behavior,omitempty"`
 	// InvoiceNet is the invoice's total without tax in minor units.
 	InvoiceNet *int64 `json:"invoice_net,omitempty"`
+}
+
+// Owner says whose money a charge was, which joins refunds and disputes to a customer.
+type Owner struct {
+	Charge   string `json:"charge"`
+	Customer string `json:"customer,omitempty"`
+	Invoice  string `json:"invoice,omitempty"`
+	// OwnInvoice is an outcome invoice of ours, which is never anybody's revenue.
+	OwnInvoice bool `json:"own_invoice,omitempty"`
 }
 
 // Read asks the ingest to fetch an object before more can be said.

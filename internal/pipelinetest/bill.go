@@ -49,7 +49,7 @@ type Clock struct{ fake *stripefake.Server }
 // Now is the time at Stripe.
 func (c Clock) Now() time.Time { return c.fake.Clock.Now().UTC() }
 
-// NewBill makes a bill of two lines. Setup may give the payer more than the usual
+// NewBill makes a bill of two lines, a measured lift and a fee. Setup may give the payer more than the usual
 // foreign item and foreign draft before those are recorded.
 func NewBill(t testing.TB, l *Ledger, setup ...func(*Bill)) *Bill {
 	t.Helper()
@@ -76,16 +76,15 @@ func NewBill(t testing.TB, l *Ledger, setup ...func(*Bill)) *Bill {
 }
 
 func planFor(accountID, customer string) billing.InvoicePlan {
-	line := func(id string, amount int64) billing.PlanLine {
-		return billing.PlanLine{Line: id, AmountMinor: amount, Description: "Measured lift of " + id, Metadata: map[string]string{"lb_line": id, "lb_snapshot": id, "lb_readout": "case-" + id}}
-	}
+	lift := billing.PlanLine{Line: "snap-a", AmountMinor: 12_345, Description: "Measured lift of snap-a", Metadata: map[string]string{"lb_line": "snap-a", "lb_snapshot": "snap-a", "lb_readout": "case-snap-a"}}
+	fee := billing.PlanLine{Line: "fee:platform_fee", Kind: billing.LinePlatformFee, AmountMinor: 678, Description: "Platform fee", Metadata: map[string]string{"lb_line": "fee:platform_fee", "lb_kind": "platform_fee"}}
 	p := billing.InvoicePlan{
 		Key:     billing.IntentKey{IssuerConnection: accountID + "-stripe", Customer: customer, Currency: "usd", Period: "2026-10", Part: "1/1"},
 		CycleID: accountID + ".2026-10", AccountID: accountID, CollectionMethod: billing.SendInvoice, DaysUntilDue: 30, Description: "Measured incremental revenue",
 		PeriodStart: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC).Unix(), PeriodEnd: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Unix(),
-		Lines: []billing.PlanLine{line("snap-a", 12_345), line("snap-b", 678)},
+		Lines: []billing.PlanLine{lift, fee},
 	}
-	p.Metadata = map[string]string{"lb_key": p.Key.StripeKey(), "lb_cycle": p.Key.Period, "lb_env": "live", "lb_readouts_1": "case-snap-a,case-snap-b", "lb_plan_sha256": p.Hash()}
+	p.Metadata = map[string]string{"lb_key": p.Key.StripeKey(), "lb_cycle": p.Key.Period, "lb_env": "live", "lb_readouts_1": "case-snap-a", "lb_plan_sha256": p.Hash()}
 	return p
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/sourcesync"
 	domain "github.com/liftbill/liftbill/domain/access"
 )
 
@@ -77,7 +78,7 @@ func (d *Deployment) services() httpapi.Services {
 		},
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
-		Reconcile: d.Reconcile(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Reconcile: d.Reconcile(), Sources: d.Sources(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
@@ -101,7 +102,7 @@ func (d *Deployment) Reconcile() *reconcile.Service {
 func (d *Deployment) Measure() *measure.Service {
 	return &measure.Service{
 		Ledger: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
-		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"}, Workers: 2,
+		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"},
 	}
 }
 
@@ -110,9 +111,26 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 	return &invoicing.Service{Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock}
 }
 
-// DrainAll classifies all that was received, as the worker's classifier does.
+// Classifier books what was received.
+func (d *Deployment) Classifier() *ingest.Classifier {
+	return &ingest.Classifier{Work: d.DB.Classification(), Source: stripeapi.NewSourceReader(d.stripe), Reads: d.DB.Reads(), Box: d.Box, Clock: d.Clock}
+}
+
+// Sources keeps source accounts in step.
+func (d *Deployment) Sources() *sourcesync.Service {
+	return &sourcesync.Service{
+		Source: stripeapi.NewSourceReader(d.stripe), Ledger: d.DB.NewSources(), Box: d.Box, Clock: d.Clock,
+		Log: slog.New(slog.DiscardHandler), BodyContext: ingest.BodyContext,
+	}
+}
+
+// DrainAll fetches and classifies all that there is, as the worker does before a month
+// is closed.
 func (d *Deployment) DrainAll(ctx context.Context, connectionID string) error {
-	c := &ingest.Classifier{Work: d.DB.Classification(), Source: stripeapi.NewSourceReader(d.stripe), Reads: d.DB.Reads(), Box: d.Box, Clock: d.Clock}
+	if err := d.Sources().Refresh(ctx, connectionID); err != nil {
+		return err
+	}
+	c := d.Classifier()
 	if _, err := c.Drain(ctx); err != nil {
 		return err
 	}

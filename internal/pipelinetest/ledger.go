@@ -98,6 +98,8 @@ func (l *Ledger) insertBill(ctx context.Context, plan billing.InvoicePlan, strip
 		{`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
 			VALUES ($1, $2, 'live', $3, $4, $5, $2 || '-contract', $2 || '-plan', 'writing', $6, $6)`,
 			[]any{plan.CycleID, a, plan.Key.Period, time.Unix(plan.PeriodStart, 0), time.Unix(plan.PeriodEnd, 0), at}},
+		{`INSERT INTO cycle_charges (cycle_id, environment, line, position, kind, description, amount_minor, billed_minor) VALUES ($1, 'live', 'fee:all', 1, 'adjustment', 'all lines', $2, $2)`,
+			[]any{plan.CycleID, plan.TotalMinor()}},
 		{`INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at) VALUES ($1, 'live', $2, $3, $4, $5, $6)`,
 			[]any{plan.CycleID, plan.Key.Currency, plan.TotalMinor(), string(doc), plan.Hash(), at}},
 		{`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)

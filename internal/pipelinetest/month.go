@@ -12,6 +12,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/decision"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/period"
 )
@@ -66,7 +67,7 @@ func LiveMonth(t testing.TB) (*Deployment, []*Company) {
 	d.Post(t, "/v1/connections", httpapi.ConnectionCreate{ID: vendorConn, Environment: "live", Roles: []string{"issuer"}, SecretKey: vendor.Keys[0].Secret}, nil)
 	var businesses []*simulator.Business
 	for i, c := range companies {
-		d.onboard(t, c, int64(i+1), m, vendor.Keys[1].Secret)
+		d.onboard(t, c, int64(i+1), m, vendor.Keys[1].Secret, nil)
 		businesses = append(businesses, c.Business)
 	}
 	spec := companies[0].Business.Spec()
@@ -80,7 +81,24 @@ func LiveMonth(t testing.TB) (*Deployment, []*Company) {
 	return d, companies
 }
 
-func (d *Deployment) onboard(t testing.TB, c *Company, seed int64, m period.Month, vendorKey string) {
+// ExploringMonth is the month of one company of a test account: change, which may be
+// nil, says how its contract and plan differ, and decide makes its decision log of the simulated one.
+func ExploringMonth(t testing.TB, change func(*httpapi.ContractCreate, *httpapi.PlanCreate), decide func([]decision.Decision) []decision.Decision) (*Deployment, *Company) {
+	t.Helper()
+	m, err := period.Parse(Month)
+	require.NoError(t, err)
+	d := NewDeployment(t, m.In(time.UTC).Start)
+	c := &Company{ID: "acme", Environment: account.Test, Basis: lift.BasisMeasured, StripeID: "acct_acme", IssuerID: "acct_acme"}
+	d.onboard(t, c, 1, m, "", change)
+	spec := c.Business.Spec()
+	require.NoError(t, simulator.NewWorld(d.Fake.URL, c.Business).Run(t.Context(), spec.Start(), spec.FreshAt(m), nil))
+	var up httpapi.DecisionUpload
+	d.Post(t, "/v1/accounts/"+c.ID+"/decisions", simulator.Log(decide(c.Business.Rows(m))), &up)
+	require.Zero(t, up.Rejected, "%+v", up.Rows)
+	return d, c
+}
+
+func (d *Deployment) onboard(t testing.TB, c *Company, seed int64, m period.Month, vendorKey string, change func(*httpapi.ContractCreate, *httpapi.PlanCreate)) {
 	t.Helper()
 	permissions := map[string]string{"*": "read", "webhook": "write"}
 	if !c.VendorIssues {
@@ -113,25 +131,31 @@ func (d *Deployment) onboard(t testing.TB, c *Company, seed int64, m period.Mont
 	d.Post(t, "/v1/connections/"+source+"/webhook-endpoint", nil, nil)
 	payer, err := simulator.CreatePayer(t.Context(), payerAt, c.ID, "payables@"+c.ID+".example")
 	require.NoError(t, err)
-	d.agree(t, c, source, issuer, payer, spec)
+	d.agree(t, c, source, issuer, payer, spec, change)
 }
 
 // agree stores account, contract, sealed plan and snapshots.
-func (d *Deployment) agree(t testing.TB, c *Company, source, issuer, payer string, spec simulator.Spec) {
+func (d *Deployment) agree(t testing.TB, c *Company, source, issuer, payer string, spec simulator.Spec, change func(*httpapi.ContractCreate, *httpapi.PlanCreate)) {
 	t.Helper()
 	d.Post(t, "/v1/accounts", httpapi.AccountCreate{
 		ID: c.ID, Environment: httpapi.Environment(c.Environment), Name: c.ID, SourceConnection: source, IssuerConnection: issuer, PayerCustomer: payer,
 	}, nil)
 	base := "/v1/accounts/" + c.ID
-	d.Post(t, base+"/contracts", httpapi.ContractCreate{
+	contract := httpapi.ContractCreate{
 		ID: c.ID + "-contract", Share: "0.20", Basis: string(c.Basis), Currency: "usd", TimeZone: "UTC",
 		CollectionMethod: string(billing.SendInvoice), FirstPeriod: Month, PoNumber: "PO-" + c.ID,
-	}, nil)
-	d.Post(t, base+"/plans", httpapi.PlanCreate{
+	}
+	plan, sealed := httpapi.PlanCreate{
 		ID: c.ID + "-plan", Salt: hex.EncodeToString(spec.Salt), FirstPeriod: Month, Currency: "usd", Unit: "user", Baseline: simulator.Baseline,
 		HoldoutProbability: spec.HoldoutProbability, Features: simulator.Features(), AttributionDays: spec.AttributionDays,
 		Thresholds: httpapi.Thresholds{MinUnits: 30, MinBaselinePayers: 5, MinEss: "20", MaxWeightDominance: "0.5", UnmappedShare: "0.2"},
-	}, nil)
+	}, httpapi.Plan{}
+	if change != nil {
+		change(&contract, &plan)
+	}
+	d.Post(t, base+"/contracts", contract, nil)
+	d.Post(t, base+"/plans", plan, &sealed)
+	c.Business.UnderPlan(sealed.Hash)
 	for _, sn := range spec.Snapshots {
 		d.Post(t, base+"/snapshots", httpapi.SnapshotCreate{ID: sn.ID, Name: sn.Name}, nil)
 	}

@@ -17,7 +17,14 @@ import (
 // what nobody may deploy without a version gate; it must be noticed.
 func Replay(t *testing.T, workflowType string, histories int, definition, changed any) {
 	t.Helper()
-	files, err := filepath.Glob("testdata/history/*.json")
+	ReplayFolder(t, "testdata/history", workflowType, histories, definition, changed)
+}
+
+// ReplayFolder is Replay for the histories of one folder, where a package has several
+// workflows.
+func ReplayFolder(t *testing.T, folder, workflowType string, histories int, definition, changed any) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
 	require.NoError(t, err)
 	require.Len(t, files, histories)
 	for _, file := range files {

@@ -48,6 +48,7 @@ func importPlants() []plant {
 	add("domain-decision", "domain/decision/zzplanted", "planted.go", self+"domain/money")
 	add("domain-ope", "domain/ope/zzplanted", "planted.go", decimal, self+"domain/fault")
 	add("domain-reward", "domain/reward/zzplanted", "planted.go", self+"domain/lift")
+	add("domain-source", "domain/source/zzplanted", "planted.go", self+"domain/account")
 	add("domain-lift", "domain/lift/zzplanted", "planted.go", self+"domain/billing")
 	add("domain-billing", "domain/billing/zzplanted", "planted.go", self+"domain/reward")
 
@@ -57,7 +58,7 @@ func importPlants() []plant {
 	add("app-ports", "app/uow/zzplanted", "planted.go", self+"app/clock")
 	add("app-ports", "app/secret/zzplanted", "planted.go", self+"app/clock")
 	for use, other := range map[string]string{
-		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing",
+		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "sourcesync": "ingest", "whatif": "invoicing",
 		"access": "onboard", "idempotency": "access",
 	} {
 		add("app-"+use, "app/"+use+"/zzplanted", "planted.go", self+"app/"+other)

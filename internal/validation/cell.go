@@ -24,6 +24,10 @@ type Cell struct {
 	// the largest variance; OverCR the same with the cluster-robust variance alone.
 	Over   [len(alphas)]int `json:"over"`
 	OverCR [len(alphas)]int `json:"over_cluster_robust"`
+	// Missed counts runs whose two-sided 95 % interval missed the truth, with the
+	// largest variance; MissedCR the same with the cluster-robust variance alone.
+	Missed   int `json:"missed"`
+	MissedCR int `json:"missed_cluster_robust"`
 	// Found counts runs whose bound at the settlement's 2.8 % lay above zero.
 	Found int `json:"found"`
 	// Bias is |mean error| / sd; CRRatio and MaxRatio are root mean variance / sd.
@@ -43,6 +47,9 @@ const (
 	at02 = 0
 	at5  = 3
 )
+
+// displayed is the z of the interval that readouts show.
+const displayed = 1.959964
 
 // sample is one replicate.
 type sample struct{ err, plain, vcr, vmax, truth, t float64 }
@@ -99,6 +106,8 @@ func (c *Cell) summarise(all []sample) {
 				c.OverCR[j]++
 			}
 		}
+		c.Missed += count(math.Abs(s.err) > displayed*math.Sqrt(s.vmax))
+		c.MissedCR += count(math.Abs(s.err) > displayed*math.Sqrt(s.vcr))
 		if s.t > settle*math.Sqrt(s.vmax) {
 			c.Found++
 		}

@@ -19,6 +19,15 @@ const contractHoldout = "0.3"
 
 // seal makes a sealed default plan after a change of its error budget.
 func seal(snapshots int, change func(*lift.ErrorBudget)) (lift.SealedPlan, error) {
+	return sealWith(snapshots, func(p *lift.Plan) {
+		if change != nil {
+			change(&p.ErrorBudget)
+		}
+	})
+}
+
+// sealWith makes a sealed default plan after a change.
+func sealWith(snapshots int, change func(*lift.Plan)) (lift.SealedPlan, error) {
 	first, err := period.Parse("2026-01")
 	if err != nil {
 		return lift.SealedPlan{}, err
@@ -29,21 +38,19 @@ func seal(snapshots int, change func(*lift.ErrorBudget)) (lift.SealedPlan, error
 	if err != nil {
 		return lift.SealedPlan{}, err
 	}
-	if change != nil {
-		change(&p.ErrorBudget)
-	}
+	change(&p)
 	return p.Seal(opening.AddDate(0, 0, -2))
 }
 
 // clean is evidence of a period whose data have nothing against them: the
 // studies are about the bound, so nothing else may stop an invoice.
 func clean(look lift.Look) lift.Evidence {
-	end, zero, yes, some, none := opening.AddDate(0, 1, 0), 0, true, 50_000, int64(0)
+	end, zero, some, none := opening.AddDate(0, 1, 0), 0, 50_000, int64(0)
 	read, due := end.Add(72*time.Hour), opening
 	return lift.Evidence{Environment: account.Live, Look: look, PeriodStart: opening, PeriodEnd: end, PlanDue: &due,
-		PlanHashMatches: &yes, Decisions: &some, DecisionsWithoutPropensity: &zero, UnitsWithoutPropensity: &zero,
+		DecisionsWithPlan: &some, DecisionsOtherPlan: &zero, Decisions: &some, DecisionsWithoutPropensity: &zero, UnitsWithoutPropensity: &zero,
 		ArmMismatches: &zero, CrossoverUnits: &zero, SourceWatermark: &read, DecisionGaps: &zero,
-		ReconMismatchMinor: &none, UnmappedMinor: &none, NetMinor: &none}
+		Books: []lift.Books{{Currency: "usd"}}, UnmappedMinor: &none, NetMinor: &none}
 }
 
 // Contracts counts twelve-month contracts without lift that were ever billed.

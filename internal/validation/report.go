@@ -2,7 +2,10 @@ package validation
 
 import (
 	"context"
+	"fmt"
 	"math"
+
+	"github.com/liftbill/liftbill/domain/lift"
 )
 
 // Check is one assertion of the validation.
@@ -39,15 +42,23 @@ type Report struct {
 	Power     []Cell    `json:"power"`
 	Contracts Contracts `json:"contracts"`
 	Portfolio Portfolio `json:"portfolio"`
+	// Years are every rule of billing in contract years of known lift.
+	Years []Years `json:"years"`
+	// Explorations are designs without a holdout.
+	Explorations []Exploration `json:"explorations"`
 }
 
-// Robustness study sizes, contracts and portfolios at scale 1.
+// Study sizes at scale 1; the arithmetic is not random and keeps its size.
 const (
-	robustRuns, wrongRuns, contractRuns, portfolioRuns = 2000, 200, 500, 20_000
+	robustRuns, wrongRuns, contractRuns, portfolioRuns, yearRuns = 2000, 200, 500, 20_000, 4000
+	arithmeticRuns, arithmeticUnits                              = 6, 3000
 )
 
+// fullGrid is the scale from which the grid is complete; shorter runs keep what is asserted.
+const fullGrid = 0.2
+
 // grid are the cells at scale 1: the asserted ones first.
-func grid() []Cell {
+func grid(scale float64) []Cell {
 	out := []Cell{
 		{World: WorldNew, Units: 10_000, Holdout: 0.1, Runs: 2000}, {World: WorldNew, Units: 10_000, Holdout: 0.5, Runs: 2000},
 		{World: WorldSub, Units: 10_000, Holdout: 0.1, Runs: 1000}, {World: WorldHeavy, Units: 10_000, Holdout: 0.1, Runs: 1000},
@@ -58,13 +69,26 @@ func grid() []Cell {
 			out = append(out, Cell{World: w, Units: 2000, Holdout: h, Runs: 1000})
 		}
 	}
+	if scale < fullGrid {
+		return out
+	}
+	for _, w := range []World{WorldHeavy, WorldSub} {
+		for _, h := range []float64{0.3, 0.5} {
+			out = append(out, Cell{World: w, Units: 10_000, Holdout: h, Runs: 1000})
+		}
+	}
+	for _, w := range []World{WorldNew, WorldHeavy, WorldSub} {
+		for _, h := range []float64{0.1, 0.3, 0.5} {
+			out = append(out, Cell{World: w, Units: 50_000, Holdout: h, Runs: 400})
+		}
+	}
 	return out
 }
 
 // Run does everything.
 func Run(ctx context.Context, o Options) (Report, error) {
 	rep := Report{Seed: o.Seed, Scale: o.Scale, Passed: true}
-	for i, c := range grid() {
+	for i, c := range grid(o.Scale) {
 		c, err := c.Run(ctx, o, uint64(i+1))
 		if err != nil {
 			return rep, err
@@ -79,11 +103,10 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		rep.Power = append(rep.Power, c)
 	}
 	rep.cellChecks()
-	if err := rep.robustChecks(ctx, o); err != nil {
-		return rep, err
-	}
-	if err := rep.billingChecks(ctx, o); err != nil {
-		return rep, err
+	for _, part := range []func(context.Context, Options) error{rep.robustChecks, rep.billingChecks, rep.yearChecks, rep.explorationChecks, rep.arithmeticChecks} {
+		if err := part(ctx, o); err != nil {
+			return rep, err
+		}
 	}
 	for _, c := range rep.Checks {
 		rep.Passed = rep.Passed && c.Passed
@@ -100,6 +123,12 @@ func (r *Report) most(name string, count, runs int, a float64) {
 // caught asserts that a wrong procedure is wrong at least at rate a.
 func (r *Report) caught(name string, count, runs int, a float64) {
 	r.within(Check{Name: name, Runs: runs, Observed: float64(count) / float64(runs), Low: float64(BinomialLeast(runs, a)) / float64(runs), Rate: true, Control: true})
+}
+
+// rate asserts that a rate is a, within the 99.9 % quantiles on both sides.
+func (r *Report) rate(name string, count, runs int, a float64) {
+	high := float64(BinomialMost(runs, a)) / float64(runs)
+	r.within(Check{Name: name, Runs: runs, Observed: float64(count) / float64(runs), Low: float64(BinomialLeast(runs, a)) / float64(runs), High: &high, Rate: true})
 }
 
 // between asserts a ratio.
@@ -128,8 +157,57 @@ func (r *Report) cellChecks() {
 	s = slack(a.Runs, 2000)
 	r.between("SE of the largest variance / sd", a.Runs, a.MaxRatio, 0, 1.15+s)
 	r.between("|bias| / sd", a.Runs, a.Bias, 0, biasLimit(a.Runs))
+	r.most("95 % interval misses the truth, largest variance", a.Missed, a.Runs, 0.05)
+	r.rate("95 % interval misses the truth, cluster-robust (new, 10,000, h = 0.5)", half.MissedCR, half.Runs, 0.05)
 	r.between("sd with features / without (sub)", sub.Runs, sub.AgainstPlain, 0, 0.50+slack(sub.Runs, 1000))
 	r.between("sd with features / without (new)", a.Runs, a.AgainstPlain, 0, 1.03+slack(a.Runs, 1000))
+}
+
+// yearChecks asserts what a contract's rule promises in simulated years.
+func (r *Report) yearChecks(ctx context.Context, o Options) (err error) {
+	if r.Years, err = yearsOf(ctx, o, 501, yearRuns); err != nil {
+		return err
+	}
+	for _, y := range r.Years {
+		name := fmt.Sprintf("year of %g SE a month, %s, %s, %s", y.Lift, y.errors(), y.Rule.Basis, y.Rule.Settlement)
+		switch {
+		case y.Lift == 0 && y.Rule.Settlement == lift.SettlePointTwoWay:
+			r.caught("control: "+name+": stays billed", y.Billed, y.Runs, 0.4)
+		case y.Lift == 0:
+			r.most(name+": ever billed", y.Ever, y.Runs, 0.05)
+		case y.Rule == lift.Rule{Basis: lift.BasisProven, Settlement: lift.SettleProvenLift}:
+			r.most(name+": ever above the truth", y.Over, y.Runs, 0.05)
+		}
+	}
+	return nil
+}
+
+// explorationChecks asserts the designs without a holdout.
+func (r *Report) explorationChecks(ctx context.Context, o Options) error {
+	for i, x := range explorations(o.Scale) {
+		x, err := x.Run(ctx, o, uint64(i+601))
+		if err != nil {
+			return err
+		}
+		r.Explorations = append(r.Explorations, x)
+		name := fmt.Sprintf("without holdout, p = %g, %d decisions", x.Probability, x.Decisions)
+		want := math.Pow(x.Probability, float64(x.Decisions))
+		r.between(name+": ESS / units, p^T", x.Runs, x.ESSRatio, 0.9*want, 1.1*want)
+		r.between(name+": |bias| / sd", x.Runs, x.Bias, 0, biasLimit(x.Runs))
+		r.most(name+": overbilled at 5 %", x.Over, x.Runs, 0.05)
+	}
+	return nil
+}
+
+// arithmeticChecks asserts what is not random at all.
+func (r *Report) arithmeticChecks(_ context.Context, o Options) error {
+	off, other, err := newGenerator(arithmeticUnits).arithmetic(o, 701, arithmeticRuns)
+	if err != nil {
+		return err
+	}
+	r.between("one pass against the scores, relative difference", arithmeticRuns, off, 0, 1e-9)
+	r.between("runs with other bits for 1, 7, 64 workers and another order", 3*arithmeticRuns, float64(other), 0, 0)
+	return nil
 }
 
 func (r *Report) robustChecks(ctx context.Context, o Options) error {

@@ -21,11 +21,28 @@ func TestShortValidation(t *testing.T) {
 		t.Logf("%-60s %d runs: %.4f", c.Name, c.Runs, c.Observed)
 		require.True(t, c.Passed, "%+v", c)
 	}
-	again := short
-	again.Workers = 1
-	same, err := validation.Run(t.Context(), again)
-	require.NoError(t, err)
-	require.Equal(t, rep, same, "the number of workers reaches a result")
+	requireRisksAreThose(t, rep.Years)
+}
+
+// TestWorkersReachNoResult: the schedule of the goroutines decides nothing.
+func TestWorkersReachNoResult(t *testing.T) {
+	t.Parallel()
+	alone := short
+	alone.Workers = 1
+	for _, run := range []func(o validation.Options) (any, error){
+		func(o validation.Options) (any, error) {
+			return validation.Cell{World: validation.WorldSub, Units: 1000, Holdout: 0.3, Lift: 0.2, Runs: 50}.Run(t.Context(), o, 3)
+		},
+		func(o validation.Options) (any, error) {
+			return validation.Exploration{Probability: 0.5, Decisions: 2, Units: 500, Runs: 50}.Run(t.Context(), o, 4)
+		},
+	} {
+		many, err := run(short)
+		require.NoError(t, err)
+		one, err := run(alone)
+		require.NoError(t, err)
+		require.Equal(t, one, many)
+	}
 }
 
 func TestBinomialBounds(t *testing.T) {

@@ -3,6 +3,7 @@ package accountbill
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -18,6 +19,7 @@ import (
 type Measure interface {
 	Open(ctx context.Context, accountID string, m period.Month, workflowID string) (measure.Summary, error)
 	Collect(ctx context.Context, cycleID string, progress measure.Progress) (measure.Summary, error)
+	Accumulate(ctx context.Context, cycleID string, part, parts int, progress measure.Progress) (measure.Summary, error)
 	Estimate(ctx context.Context, cycleID string, progress measure.Progress) (measure.Summary, error)
 }
 
@@ -60,17 +62,25 @@ type ComputeActivities struct{ Measure Measure }
 
 // CollectRewards gathers, reconciles and freezes the inputs.
 func (a *ComputeActivities) CollectRewards(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
-	ctx, stop := beating(ctx, in.CycleID)
+	ctx, progress, stop := beating(ctx)
 	defer stop()
-	s, err := a.Measure.Collect(ctx, in.CycleID, heartbeat(ctx))
+	s, err := a.Measure.Collect(ctx, in.CycleID, progress)
 	return measured(s), wferr.From(err)
 }
 
-// ComputeReadouts estimates and judges.
-func (a *ComputeActivities) ComputeReadouts(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
-	ctx, stop := beating(ctx, in.CycleID)
+// AccumulateMoments reads one part of the frozen units of every snapshot.
+func (a *ComputeActivities) AccumulateMoments(ctx context.Context, in wire.PartInput) (wire.BillStep, error) {
+	ctx, progress, stop := beating(ctx)
 	defer stop()
-	s, err := a.Measure.Estimate(ctx, in.CycleID, heartbeat(ctx))
+	s, err := a.Measure.Accumulate(ctx, in.CycleID, in.Part, in.Parts, progress)
+	return measured(s), wferr.From(err)
+}
+
+// ComputeReadouts merges, estimates and judges.
+func (a *ComputeActivities) ComputeReadouts(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	ctx, progress, stop := beating(ctx)
+	defer stop()
+	s, err := a.Measure.Estimate(ctx, in.CycleID, progress)
 	return measured(s), wferr.From(err)
 }
 
@@ -97,16 +107,18 @@ const beat = 5 * time.Second
 
 // stripe runs a step under a heartbeat.
 func (a *StripeActivities) stripe(ctx context.Context, in wire.StepInput, step func(context.Context, string) (invoicing.Outcome, error)) (wire.BillStep, error) {
-	ctx, stop := beating(ctx, in.CycleID)
+	ctx, _, stop := beating(ctx)
 	defer stop()
 	o, err := step(ctx, in.CycleID)
 	return invoiced(o), wferr.From(err)
 }
 
-// beating tells the server that the worker lives until stop is called, however long
-// a step is silent; a cancelled activity cancels the context.
-func beating(ctx context.Context, cycleID string) (context.Context, context.CancelFunc) {
+// beating tells the server that the worker lives until stop is called, however long a
+// step is silent, and how far the step said it was; a cancelled activity cancels the context.
+func beating(ctx context.Context) (context.Context, measure.Progress, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
+	var last atomic.Value
+	last.Store("begun")
 	go func() {
 		t := time.NewTicker(beat)
 		defer t.Stop()
@@ -115,23 +127,20 @@ func beating(ctx context.Context, cycleID string) (context.Context, context.Canc
 			case <-ctx.Done():
 				return
 			case <-t.C:
-				activity.RecordHeartbeat(ctx, cycleID)
+				activity.RecordHeartbeat(ctx, last.Load())
 			}
 		}
 	}()
-	return ctx, cancel
-}
-
-func heartbeat(ctx context.Context) measure.Progress {
-	return func(done, total int, what string) {
-		activity.RecordHeartbeat(ctx, fmt.Sprintf("%d/%d %s", done, total, what))
-	}
+	return ctx, func(done, total int, what string) {
+		last.Store(fmt.Sprintf("%d/%d %s", done, total, what))
+		activity.RecordHeartbeat(ctx, last.Load())
+	}, cancel
 }
 
 func measured(s measure.Summary) wire.BillStep {
 	return wire.BillStep{
 		CycleID: s.CycleID, Environment: s.Environment, State: s.State, InputDigest: s.InputDigest, Cases: s.Cases,
-		Units: s.Units, Decisions: s.Decisions, Revenue: s.Revenue, Passed: s.Passed, Withheld: s.Withheld,
+		Units: s.Units, Decisions: s.Decisions, Revenue: s.Revenue, Partitions: s.Partitions, Passed: s.Passed, Withheld: s.Withheld,
 	}
 }
 

@@ -18,6 +18,7 @@ func RegisterLedger(r worker.Registry, a *LedgerActivities) {
 // RegisterCompute registers the long activities.
 func RegisterCompute(r worker.Registry, a *ComputeActivities) {
 	r.RegisterActivityWithOptions(a.CollectRewards, activity.RegisterOptions{Name: wire.ActivityCollectRewards})
+	r.RegisterActivityWithOptions(a.AccumulateMoments, activity.RegisterOptions{Name: wire.ActivityAccumulate})
 	r.RegisterActivityWithOptions(a.ComputeReadouts, activity.RegisterOptions{Name: wire.ActivityComputeReadouts})
 }
 

@@ -57,19 +57,20 @@ func (b *bill) run(ctx workflow.Context) error {
 		b.outcome(ctx, string(b.step.State))
 		return nil
 	}
-	steps := []struct {
-		activity string
-		opts     workflow.Context
-		doing    string
-	}{
-		{wire.ActivityCollectRewards, computeOptions(ctx, "Collect and reconcile the rewards, freeze the inputs"), "collecting rewards"},
-		{wire.ActivityComputeReadouts, computeOptions(ctx, "Estimate the lift of each snapshot and judge it"), "computing readouts"},
-		{wire.ActivityPropose, ledgerOptions(ctx, "Settle, price and store the proposal"), "proposing the invoice"},
+	collect := computeOptions(ctx, "Collect and reconcile the rewards, freeze the inputs")
+	if err := b.do(ctx, collect, wire.ActivityCollectRewards, "collecting rewards"); err != nil {
+		return err
 	}
-	for _, s := range steps {
-		if err := b.do(ctx, s.opts, s.activity, s.doing); err != nil {
-			return err
-		}
+	if err := b.accumulate(ctx); err != nil {
+		return err
+	}
+	compute := computeOptions(ctx, "Estimate the lift of each snapshot and judge it")
+	if err := b.do(ctx, compute, wire.ActivityComputeReadouts, "computing readouts"); err != nil {
+		return err
+	}
+	propose := ledgerOptions(ctx, "Settle, price and store the proposal")
+	if err := b.do(ctx, propose, wire.ActivityPropose, "proposing the invoice"); err != nil {
+		return err
 	}
 	// Two independent witnesses keep a test account out: what the ledger says of the
 	// cycle and what this run was started for.
@@ -80,6 +81,27 @@ func (b *bill) run(ctx workflow.Context) error {
 	}
 	b.describe(ctx, string(b.step.State))
 	b.outcome(ctx, string(b.step.State))
+	return nil
+}
+
+// accumulate reads the units of a large table in parts, on as many workers as there are.
+// A table of one part is read by the step that needs it.
+func (b *bill) accumulate(ctx workflow.Context) error {
+	parts := b.step.Partitions
+	if parts <= 1 {
+		return nil
+	}
+	b.describe(ctx, fmt.Sprintf("reading the units in %d parts", parts))
+	reads := make([]workflow.Future, parts)
+	for i := range parts {
+		opts := computeOptions(ctx, fmt.Sprintf("Read the units, part %d of %d", i+1, parts))
+		reads[i] = workflow.ExecuteActivity(opts, wire.ActivityAccumulate, wire.PartInput{CycleID: b.step.CycleID, Part: i, Parts: parts})
+	}
+	for _, r := range reads {
+		if err := r.Get(ctx, nil); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -130,6 +152,9 @@ func merge(old, step wire.BillStep) wire.BillStep {
 	}
 	if step.Units == 0 {
 		step.Units = old.Units
+	}
+	if step.Partitions == 0 {
+		step.Partitions = old.Partitions
 	}
 	if step.Decisions == 0 {
 		step.Decisions, step.Revenue = old.Decisions, old.Revenue

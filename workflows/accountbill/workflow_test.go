@@ -3,6 +3,8 @@ package accountbill_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/mock"
@@ -26,10 +28,14 @@ type desk struct {
 	drafted invoicing.Outcome
 	write   func(n int, step string) (invoicing.Outcome, error)
 	collect func(n int) error
+	parts   int
+	mu      sync.Mutex // parts run at once
 	calls   []string
 }
 
 func (d *desk) note(what string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.calls = append(d.calls, what)
 	n := 0
 	for _, c := range d.calls {
@@ -53,7 +59,16 @@ func (d *desk) Collect(_ context.Context, _ string, progress measure.Progress) (
 			return measure.Summary{}, err
 		}
 	}
-	return measure.Summary{CycleID: d.opened.CycleID, Environment: d.opened.Environment, State: billing.Computing, InputDigest: "digest", Units: 7, Decisions: 9}, nil
+	return measure.Summary{CycleID: d.opened.CycleID, Environment: d.opened.Environment, State: billing.Computing, InputDigest: "digest", Units: 7, Decisions: 9, Partitions: d.parts}, nil
+}
+
+func (d *desk) Accumulate(_ context.Context, _ string, part, parts int, progress measure.Progress) (measure.Summary, error) {
+	progress(part, parts, "reading")
+	n := d.note(fmt.Sprintf("part %d of %d", part, parts))
+	if part == 1 && n == 1 {
+		return measure.Summary{}, fault.New(fault.Unavailable, "database_unavailable", "not now")
+	}
+	return measure.Summary{CycleID: d.opened.CycleID, State: billing.Computing}, nil
 }
 
 func (d *desk) Estimate(context.Context, string, measure.Progress) (measure.Summary, error) {
@@ -127,6 +142,20 @@ func run(t *testing.T, d *desk, env account.Environment) ran {
 		require.NoError(t, e.GetWorkflowResult(&out.step))
 	}
 	return out
+}
+
+// TestALargeTableIsReadInParts: each part by an activity of its own, a failed one again,
+// and the estimate only when all have been read.
+func TestALargeTableIsReadInParts(t *testing.T) {
+	t.Parallel()
+	d := &desk{opened: live(billing.Collecting), drafted: proposed(billing.Withheld), parts: 3}
+	got := run(t, d, account.Live)
+	require.NoError(t, got.err)
+	parts := d.calls[2:6]
+	slices.Sort(parts)
+	require.Equal(t, []string{"part 0 of 3", "part 1 of 3", "part 1 of 3", "part 2 of 3"}, parts)
+	require.Equal(t, "estimate", d.calls[6])
+	require.Equal(t, billing.Withheld, got.step.State)
 }
 
 func TestBillOfALiveAccount(t *testing.T) {

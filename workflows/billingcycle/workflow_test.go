@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	tlog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/liftbill/liftbill/domain/account"
@@ -122,6 +123,7 @@ func chain(t *testing.T, b *books, in wire.CycleInput, of func(account string) b
 		var suite testsuite.WorkflowTestSuite
 		suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 		env := suite.NewTestWorkflowEnvironment()
+		env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a busy machine is no deadlock
 		env.SetTestTimeout(time.Minute)
 		start := time.Date(2026, 11, 4, 6, 0, 0, 0, time.UTC)
 		env.SetStartTime(start)

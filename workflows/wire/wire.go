@@ -20,6 +20,7 @@ const (
 	QueueWorkflows  = "billing-workflows"
 	QueueCompute    = "billing-compute"
 	QueueStripeLive = "billing-stripe-live"
+	QueueSource     = "source-sync"
 )
 
 // Workflow types.
@@ -27,6 +28,9 @@ const (
 	WorkflowBillingTick  = "BillingTick"
 	WorkflowBillingCycle = "BillingCycle"
 	WorkflowAccountBill  = "AccountBill"
+
+	WorkflowSourceTick     = "SourceTick"
+	WorkflowSourceBackfill = "SourceBackfill"
 )
 
 // Activity types.
@@ -37,11 +41,18 @@ const (
 	ActivityCycleCounts     = "CycleCounts"
 	ActivityOpenBill        = "OpenBill"
 	ActivityCollectRewards  = "CollectRewards"
+	ActivityAccumulate      = "AccumulateMoments"
 	ActivityComputeReadouts = "ComputeReadouts"
 	ActivityPropose         = "Propose"
 	ActivityEnsureDraft     = "EnsureDraft"
 	ActivityEnsureLines     = "EnsureLines"
 	ActivityFinalizeInvoice = "FinalizeInvoice"
+
+	ActivityListSources     = "ListSources"
+	ActivitySyncSource      = "SyncSource"
+	ActivityStartBackfill   = "StartBackfill"
+	ActivityBackfillStep    = "BackfillStep"
+	ActivityAbandonBackfill = "AbandonBackfill"
 )
 
 // Search attributes (Keyword). Opaque identifiers only: they are never encrypted.
@@ -51,11 +62,12 @@ const (
 	AttrMode     = "BillingMode"
 	AttrOutcome  = "BillingOutcome"
 	AttrCalendar = "BillingCalendar"
+	AttrSource   = "SourceConnection"
 )
 
 // SearchAttributes lists every attribute that the server must know.
 func SearchAttributes() []string {
-	return []string{AttrAccount, AttrPeriod, AttrMode, AttrOutcome, AttrCalendar}
+	return []string{AttrAccount, AttrPeriod, AttrMode, AttrOutcome, AttrCalendar, AttrSource}
 }
 
 // Queries and signals.
@@ -194,14 +206,16 @@ type BillStep struct {
 	Units       int
 	Decisions   int
 	Revenue     int
-	Passed      int
-	Withheld    int
-	Lines       int
-	Currency    string
-	TotalMinor  int64
-	InvoiceID   string
-	Number      string
-	Redo        bool
+	// Partitions is into how many parts reading the units is worth cutting.
+	Partitions int
+	Passed     int
+	Withheld   int
+	Lines      int
+	Currency   string
+	TotalMinor int64
+	InvoiceID  string
+	Number     string
+	Redo       bool
 }
 
 // OpenBillInput opens an account's cycle.
@@ -213,3 +227,10 @@ type OpenBillInput struct {
 
 // StepInput names the cycle that a step works on.
 type StepInput struct{ CycleID string }
+
+// PartInput names one part of a step that is cut into parts, counted from 0.
+type PartInput struct {
+	CycleID string
+	Part    int
+	Parts   int
+}

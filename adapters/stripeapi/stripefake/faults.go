@@ -55,6 +55,8 @@ type FaultRule struct {
 	Delay time.Duration `json:"delay,omitempty"`
 	// Reason is the Stripe-Rate-Limited-Reason; empty means global-rate.
 	Reason string `json:"reason,omitempty"`
+	// RetryAfter is sent with a 429, in seconds; 0 sends none.
+	RetryAfter int `json:"retry_after,omitempty"`
 
 	path, event *regexp.Regexp
 	hits        int
@@ -223,7 +225,11 @@ func (s *Server) faultBefore(w http.ResponseWriter, entry *Request, f *FaultRule
 	if e == nil {
 		return false
 	}
-	s.answer(w, entry, errorResponse(e, entry.ID), nil)
+	resp := errorResponse(e, entry.ID)
+	if f.Kind == FaultRateLimit && f.RetryAfter > 0 {
+		resp.header["Retry-After"] = strconv.Itoa(f.RetryAfter)
+	}
+	s.answer(w, entry, resp, nil)
 	return true
 }
 

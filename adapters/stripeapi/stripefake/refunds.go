@@ -4,17 +4,29 @@ import "fmt"
 
 type refund struct {
 	head
-	Amount        int64   `json:"amount"`
-	Balance       any     `json:"balance_transaction"`
-	Charge        *string `json:"charge"`
-	Created       int64   `json:"created"`
-	Currency      string  `json:"currency"`
-	FailureReason string  `json:"failure_reason,omitempty"`
-	Metadata      meta    `json:"metadata"`
-	Intent        *string `json:"payment_intent"`
-	Reason        *string `json:"reason"`
-	Receipt       any     `json:"receipt_number"`
-	Status        string  `json:"status"`
+	Amount         int64   `json:"amount"`
+	Balance        *string `json:"balance_transaction"`
+	Charge         *string `json:"charge"`
+	Created        int64   `json:"created"`
+	Currency       string  `json:"currency"`
+	FailureBalance string  `json:"failure_balance_transaction,omitempty"`
+	FailureReason  string  `json:"failure_reason,omitempty"`
+	Metadata       meta    `json:"metadata"`
+	Intent         *string `json:"payment_intent"`
+	Reason         *string `json:"reason"`
+	Receipt        any     `json:"receipt_number"`
+	Status         string  `json:"status"`
+}
+
+// moveRefund names the balance transactions of a refund: one once money has left, another
+// one when it came back. The transactions themselves are not modelled.
+func (r *realm) moveRefund(re *refund) {
+	switch {
+	case re.Status == "succeeded" && re.Balance == nil:
+		re.Balance = ref(r.id("txn"))
+	case (re.Status == "failed" || re.Status == "canceled") && re.Balance != nil:
+		re.FailureBalance = r.id("txn")
+	}
 }
 
 func createRefund(c *call) action {
@@ -83,6 +95,7 @@ func (r *realm) refund(ch *charge, amount *int64, reason string) (*refund, error
 		r.at(r.now+day, func() { _ = r.setRefund(re, "failed", "expired_or_canceled_card") }) // ditto
 	default: // it succeeds at once
 	}
+	r.moveRefund(re)
 	ch.Refunded += re.Amount
 	ch.IsRefunded = ch.Refunded == ch.Amount
 	r.refunds.add(re, r.now, ch.ID, deref(ch.Intent))
@@ -108,6 +121,7 @@ func (r *realm) setRefund(re *refund, status, reason string) error {
 	}
 	before := render(re)
 	re.Status, re.FailureReason = status, reason
+	r.moveRefund(re)
 	after := render(re)
 	prev := diff(before, after)
 	if ch, ok := r.charges.get(deref(re.Charge)); ok && status != "succeeded" {

@@ -1,0 +1,137 @@
+package postgres
+
+import (
+	"slices"
+
+	"gorm.io/gorm"
+
+	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
+)
+
+// finished is the condition of a cycle c that nothing moves any more.
+const finished = "c.state IN ('invoiced', 'withheld', 'dry_run')"
+
+// highWater sums what the contract year consumed before a cycle: billed or waived. Only
+// finished cycles count; openBefore names the others, whose marks are unknown.
+func highWater(tx *gorm.DB, cy measure.Cycle) (map[string]int64, error) {
+	var marks []struct {
+		SnapshotID string
+		Consumed   int64
+	}
+	err := tx.Raw(`SELECT l.snapshot_id, sum(l.base_minor + l.waived_minor)::bigint AS consumed FROM cycle_lines l JOIN cycles c ON c.id = l.cycle_id
+		WHERE c.account_id = ? AND c.period >= ? AND c.period < ? AND `+finished+` GROUP BY l.snapshot_id`,
+		cy.Account.ID, cy.YearStart.String(), cy.Period.String()).Scan(&marks).Error
+	out := map[string]int64{}
+	for _, m := range marks {
+		out[m.SnapshotID] = m.Consumed
+	}
+	return out, wrap(err)
+}
+
+// openBefore names the earlier cycles that are not finished: every month of the contract
+// year, and whatever was opened in the years before, because caps, balances and holdbacks
+// come from there.
+func openBefore(tx *gorm.DB, cy measure.Cycle) ([]string, error) {
+	var rows []struct {
+		Period   string
+		Finished bool
+	}
+	err := tx.Raw(`SELECT c.period, `+finished+` AS finished FROM cycles c WHERE c.account_id = ? AND c.period < ? ORDER BY c.period`, cy.Account.ID, cy.Period.String()).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap(err)
+	}
+	var out []string
+	done := map[string]bool{}
+	for _, r := range rows {
+		done[r.Period] = r.Finished
+		if !r.Finished && r.Period < cy.YearStart.String() {
+			out = append(out, cy.Account.ID+"."+r.Period)
+		}
+	}
+	for m := cy.YearStart; m.Before(cy.Period); m = m.Add(1) {
+		if !done[m.String()] {
+			out = append(out, billing.CycleID(cy.Account.ID, m))
+		}
+	}
+	return out, nil
+}
+
+// past are the finished cycles of an account before a month, as the price needs them.
+func past(tx *gorm.DB, accountID string, before period.Month) ([]billing.Past, error) {
+	var rows []struct {
+		Period, Phase, Kind, Outcome  string
+		BaseMinor, AmountMinor, Count int64
+	}
+	err := tx.Raw(`
+		SELECT c.period, i.phase, ? AS kind, '' AS outcome, sum(l.base_minor)::bigint AS base_minor, sum(l.fee_minor)::bigint AS amount_minor, 0 AS count
+		FROM cycles c JOIN invoices i ON i.cycle_id = c.id LEFT JOIN cycle_lines l ON l.cycle_id = c.id
+		WHERE c.account_id = ? AND c.period < ? AND `+finished+` GROUP BY c.period, i.phase
+		UNION ALL
+		SELECT c.period, i.phase, f.kind, f.outcome, 0, sum(f.amount_minor)::bigint, sum(f.quantity)::bigint
+		FROM cycles c JOIN invoices i ON i.cycle_id = c.id JOIN cycle_charges f ON f.cycle_id = c.id
+		WHERE c.account_id = ? AND c.period < ? AND `+finished+` GROUP BY c.period, i.phase, f.kind, f.outcome
+		ORDER BY period, kind, outcome`,
+		string(billing.LineLift), accountID, before.String(), accountID, before.String()).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap(err)
+	}
+	var out []billing.Past
+	for _, r := range rows {
+		m, err := period.Parse(r.Period)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(out, func(p billing.Past) bool { return p.Period == m })
+		if i < 0 {
+			i = len(out)
+			out = append(out, billing.Past{Period: m, Phase: billing.PhaseKind(r.Phase), Lines: map[billing.LineKind]int64{}, Outcomes: map[string]int64{}})
+		}
+		out[i].BaseMinor += r.BaseMinor
+		out[i].Lines[billing.LineKind(r.Kind)] += r.AmountMinor
+		if r.Outcome != "" {
+			out[i].Outcomes[r.Outcome] += r.Count
+		}
+	}
+	return out, nil
+}
+
+// outcomes counts, by kind, the outcomes of the contract year up to the cycle's end that
+// can be priced: reward events of users for whom the policy decided, within the plan's
+// attribution window after the first decision. Users of the holdout never count, and a
+// conversion counts when its subscription has paid. What was recorded after the cycle's
+// watermark is counted by a later cycle.
+func outcomes(tx *gorm.DB, cy measure.Cycle) (map[string]int64, error) {
+	if cy.Watermark.IsZero() {
+		return nil, fault.New(fault.Conflict, "not_collected", "cycle %s has no watermark", cy.ID)
+	}
+	var rows []struct {
+		Kind string
+		N    int64
+	}
+	err := tx.Raw(`
+		WITH exposed AS MATERIALIZED (
+			SELECT user_id, min(ts) AS first FROM decisions
+			WHERE account_id = ? AND arm = 'policy' AND ts >= ? AND ts < ? AND recorded_at <= ? GROUP BY user_id)
+		SELECT r.kind, count(*) AS n
+		FROM reward_events r
+		JOIN LATERAL (
+			SELECT user_id FROM customer_links l WHERE l.connection_id = r.connection_id AND l.customer_id = r.customer_id
+			ORDER BY l.valid_from <= r.effective_at DESC, CASE WHEN l.valid_from <= r.effective_at THEN l.valid_from END DESC, l.valid_from LIMIT 1) l ON true
+		JOIN exposed e ON e.user_id = l.user_id AND l.user_id <> '' AND r.effective_at >= e.first AND r.effective_at < e.first + make_interval(days => ?)
+		WHERE r.connection_id = ? AND r.is_reward AND r.kind IN ? AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?
+			AND (r.kind <> 'conversion' OR EXISTS (
+				SELECT 1 FROM reward_events p WHERE p.connection_id = r.connection_id AND p.customer_id = r.customer_id AND p.subscription_id = r.subscription_id
+					AND p.kind = 'revenue_confirmation' AND p.amount_minor > 0 AND p.effective_at < ? AND p.recorded_at <= ?))
+		GROUP BY r.kind`,
+		cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, cy.Watermark, cy.Plan.Plan().AttributionDays,
+		cy.Account.SourceConnection, billing.OutcomeKinds(), cy.YearToDate.Start, cy.YearToDate.End, cy.Watermark,
+		cy.YearToDate.End, cy.Watermark).Scan(&rows).Error
+	out := map[string]int64{}
+	for _, r := range rows {
+		out[r.Kind] = r.N
+	}
+	return out, wrap(err)
+}

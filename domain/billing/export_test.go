@@ -1,0 +1,4 @@
+package billing
+
+// InvoiceMetadata lets the limits be tested beyond what one invoice can hold.
+var InvoiceMetadata = invoiceMetadata
