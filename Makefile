@@ -14,6 +14,9 @@ CASES ?= ../shared/cases
 # Time per fuzz target, and which of them, for `make fuzz`.
 FUZZTIME ?= 10m
 FUZZ ?= .
+# How long `make kill` kills, and from which seed.
+SECONDS ?= 60
+SEED    ?=
 # Extra flags of `go test`, for instance: make test TEST_FLAGS='-run TestMRR -v'
 TEST_FLAGS ?=
 
@@ -87,6 +90,10 @@ arm64: go ## Compare bits with arm64, emulated by qemu-user (CASES adds the gold
 .PHONY: fuzz
 fuzz: go ## Fuzz every target for FUZZTIME each (10m); FUZZ=regex chooses some
 	FUZZTIME="$(FUZZTIME)" scripts/fuzz.sh "$(FUZZ)"
+
+.PHONY: kill
+kill: go ## Kill API, worker and PostgreSQL at random under load; nothing answered may be lost (SECONDS=60, SEED=n)
+	scripts/kill.sh "$(SECONDS)" $(SEED)
 
 .PHONY: simulate
 simulate: go ## Count in simulated worlds how often estimate and bill are wrong; rewrites docs/validation.md

@@ -41,7 +41,8 @@ func finite(v float64) *float64 {
 func toConnection(c account.Connection) Connection {
 	return Connection{
 		ID: c.ID, Environment: Environment(c.Environment), Roles: append([]string{}, c.Roles.Names()...), StripeAccountID: c.StripeAccountID,
-		PublishableKey: c.PublishableKey, UserIDKey: c.UserIDKey, KeyMask: c.KeyMask, Paused: c.Paused,
+		PublishableKey: c.PublishableKey, UserIDKey: c.UserIDKey, KeyMask: c.KeyMask,
+		Paused: c.Paused, PausedReason: c.PausedReason, PausedBy: c.PausedBy, PausedAt: c.PausedAt,
 	}
 }
 
@@ -72,7 +73,7 @@ func toPlan(p onboard.StoredPlan) (Plan, error) {
 func toRewardEvent(e reconcile.RewardEvent) RewardEvent {
 	return RewardEvent{
 		ConnectionID: e.ConnectionID, FactKey: e.FactKey, Kind: e.Kind, IsReward: e.IsReward,
-		CustomerID: e.CustomerID, UserID: e.UserID, SubscriptionID: e.SubscriptionID, InvoiceID: e.InvoiceID, ChargeID: e.ChargeID,
+		CustomerID: e.CustomerID, UserID: e.UserID, MappedBy: e.MappedBy, LinkState: e.LinkState, SubscriptionID: e.SubscriptionID, InvoiceID: e.InvoiceID, ChargeID: e.ChargeID,
 		Amount: toOptional(e.AmountMinor, e.Currency), EffectiveAt: e.EffectiveAt, EventID: e.EventID, OwnInvoice: e.OwnInvoice,
 		Historic: e.Historic, Inferred: e.Inferred,
 	}

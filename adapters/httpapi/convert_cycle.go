@@ -42,6 +42,9 @@ func toTieOut(t reconcile.TieOut) TieOut {
 		Steps: convertAll(t.Steps, func(s reconcile.Step) Step {
 			return Step{Number: s.Number, Name: s.Name, SnapshotID: s.SnapshotID, Formula: s.Formula, Inputs: s.Inputs, Result: s.Result}
 		}),
+		Warnings: convertAll(t.Warnings, func(w reconcile.Warning) Warning {
+			return Warning{Code: w.Code, Message: w.Message, Count: w.Count}
+		}),
 		Attempts: convertAll(t.Attempts, func(a reconcile.Attempt) Attempt {
 			return Attempt{At: a.At, Operation: a.Operation, Outcome: a.Outcome, RequestID: a.RequestID}
 		}),

@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
@@ -44,6 +45,11 @@ type fakes struct {
 	events      func(reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	accounts    []reconcile.Overview
 	connections []account.Connection
+	connecting  httpapi.Connecting
+	mapping     httpapi.Mapping
+	operate     httpapi.Operate
+	replays     []replay.Report
+	customers   httpapi.Customers
 	ready       error
 	status      func(string) (sourcesync.Status, error)
 	configure   func(sourcesync.Change) error
@@ -56,6 +62,10 @@ func (f *fakes) Configure(_ context.Context, _ domain.Principal, _ string, c sou
 }
 func (f *fakes) RequestBackfill(_ context.Context, _ domain.Principal, _ string, start time.Time) (sourcesync.Backfill, bool, error) {
 	return f.backfill(start)
+}
+
+func (f *fakes) Replays(context.Context, domain.Scope, string, int) ([]replay.Report, error) {
+	return f.replays, nil
 }
 
 func (f *fakes) Connect(_ context.Context, _ domain.Principal, in onboard.ConnectionInput) (account.Connection, bool, error) {
@@ -133,8 +143,8 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Sources: f, ParseDecisions: lines,
-		Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
+		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Connecting: f.connecting,
+		Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e
 }

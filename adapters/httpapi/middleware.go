@@ -15,7 +15,6 @@ import (
 const (
 	maxJSONBody     = 1 << 20
 	maxDecisionBody = 1 << 30
-	maxWebhookBody  = 1 << 20
 )
 
 // requestIDRE is what a caller may name a request; anything else is replaced.
@@ -26,13 +25,15 @@ func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		id := c.Request().Header.Get(echo.HeaderXRequestID)
 		if !requestIDRE.MatchString(id) {
-			id = strings.ToLower(rand.Text())
+			id = newRequestID()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
 		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), requestIDKey{}, id)))
 		return next(c)
 	}
 }
+
+func newRequestID() string { return strings.ToLower(rand.Text()) }
 
 // recovered turns a panic into an internal error; the process goes on.
 func recovered(next echo.HandlerFunc) echo.HandlerFunc {
@@ -43,12 +44,14 @@ func recovered(next echo.HandlerFunc) echo.HandlerFunc {
 			case http.ErrAbortHandler:
 				panic(v)
 			default:
-				err = fmt.Errorf("panic: %v", v)
+				err = panicked(v)
 			}
 		}()
 		return next(c)
 	}
 }
+
+func panicked(v any) error { return fmt.Errorf("panic: %v", v) }
 
 // safeHeaders keep browsers from guessing types, framing pages, leaking addresses and
 // keeping answers; a route that may be kept says so itself.

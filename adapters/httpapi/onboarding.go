@@ -47,10 +47,7 @@ func (s *Server) RegisterWebhookEndpoint(ctx context.Context, r RegisterWebhookE
 	if err != nil {
 		return nil, err
 	}
-	out := WebhookEndpoint{
-		ID: e.ID, ConnectionID: e.ConnectionID, Environment: Environment(e.Environment),
-		URL: e.URL, StripeID: e.StripeID, CreatedAt: e.CreatedAt,
-	}
+	out := toEndpoint(e)
 	if created {
 		return RegisterWebhookEndpoint201JSONResponse(out), nil
 	}

@@ -94,28 +94,28 @@ func (e SourceSyncPull) Valid() bool {
 
 // Defines values for SourceSyncState.
 const (
-	Failing SourceSyncState = "failing"
-	Off     SourceSyncState = "off"
-	Ok      SourceSyncState = "ok"
-	Paused  SourceSyncState = "paused"
-	Waiting SourceSyncState = "waiting"
-	Warning SourceSyncState = "warning"
+	SourceSyncStateFailing SourceSyncState = "failing"
+	SourceSyncStateOff     SourceSyncState = "off"
+	SourceSyncStateOk      SourceSyncState = "ok"
+	SourceSyncStatePaused  SourceSyncState = "paused"
+	SourceSyncStateWaiting SourceSyncState = "waiting"
+	SourceSyncStateWarning SourceSyncState = "warning"
 )
 
 // Valid indicates whether the value is a known member of the SourceSyncState enum.
 func (e SourceSyncState) Valid() bool {
 	switch e {
-	case Failing:
+	case SourceSyncStateFailing:
 		return true
-	case Off:
+	case SourceSyncStateOff:
 		return true
-	case Ok:
+	case SourceSyncStateOk:
 		return true
-	case Paused:
+	case SourceSyncStatePaused:
 		return true
-	case Waiting:
+	case SourceSyncStateWaiting:
 		return true
-	case Warning:
+	case SourceSyncStateWarning:
 		return true
 	default:
 		return false
@@ -390,7 +390,12 @@ type Connection struct {
 	KeyMask string `json:"key_mask"`
 
 	// Paused Events are stored and not classified.
-	Paused         bool     `json:"paused"`
+	Paused   bool      `json:"paused"`
+	PausedAt time.Time `json:"paused_at,omitempty,omitzero"`
+	PausedBy string    `json:"paused_by,omitempty,omitzero"`
+
+	// PausedReason `key_revoked`, `disconnected`, or a person's words.
+	PausedReason   string   `json:"paused_reason,omitempty,omitzero"`
 	PublishableKey string   `json:"publishable_key,omitempty,omitzero"`
 	Roles          []string `json:"roles"`
 
@@ -420,10 +425,51 @@ type ConnectionCreate struct {
 	UserIDKey string `json:"user_id_key,omitempty,omitzero"`
 }
 
+// ConnectionHealth defines model for ConnectionHealth.
+type ConnectionHealth struct {
+	ConnectionID   string `json:"connection_id"`
+	EndpointStatus string `json:"endpoint_status,omitempty,omitzero"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment   Environment `json:"environment"`
+	LagP50Seconds *float64    `json:"lag_p50_seconds"`
+
+	// LagP95Seconds From receipt to classification, over the last hour; null when nothing was classified.
+	LagP95Seconds *float64  `json:"lag_p95_seconds"`
+	LastEventAt   time.Time `json:"last_event_at,omitempty,omitzero"`
+
+	// LastHour Events that were classified within the last hour
+	LastHour             map[string]int64 `json:"last_hour"`
+	LastReceivedAt       time.Time        `json:"last_received_at,omitempty,omitzero"`
+	OldestPendingAt      time.Time        `json:"oldest_pending_at,omitempty,omitzero"`
+	OldestPendingSeconds *float64         `json:"oldest_pending_seconds"`
+
+	// OpenReads Objects that wait to be read at Stripe.
+	OpenReads    int64  `json:"open_reads"`
+	Paused       bool   `json:"paused"`
+	PausedReason string `json:"paused_reason,omitempty,omitzero"`
+
+	// Waiting Events that are `pending`, `quarantined` or `dead`.
+	Waiting map[string]int64 `json:"waiting"`
+}
+
 // ConnectionList defines model for ConnectionList.
 type ConnectionList struct {
 	Items      []Connection `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
+}
+
+// ConnectionLog defines model for ConnectionLog.
+type ConnectionLog struct {
+	Items []ConnectionLogEntry `json:"items"`
+}
+
+// ConnectionLogEntry defines model for ConnectionLogEntry.
+type ConnectionLogEntry struct {
+	Action string    `json:"action"`
+	At     time.Time `json:"at"`
+	Detail string    `json:"detail,omitempty,omitzero"`
+	Who    string    `json:"who"`
 }
 
 // Contract One version of a contract with every term, those of the price in words as well.
@@ -677,6 +723,178 @@ type ContractVersions struct {
 	Items []Contract `json:"items"`
 }
 
+// Coverage defines model for Coverage.
+type Coverage struct {
+	// BySource Mapped facts by where their link comes from.
+	BySource     map[string]int64 `json:"by_source"`
+	ConnectionID string           `json:"connection_id"`
+	Customers    Share            `json:"customers"`
+	Facts        Share            `json:"facts"`
+	Period       string           `json:"period"`
+	PeriodEnd    time.Time        `json:"period_end"`
+	PeriodStart  time.Time        `json:"period_start"`
+	Revenue      []RevenueShare   `json:"revenue"`
+}
+
+// Customer defines model for Customer.
+type Customer struct {
+	// Balance An exact amount of one currency.
+	Balance Money `json:"balance,omitempty,omitzero"`
+
+	// Country ISO 3166-1 alpha-2.
+	Country   string    `json:"country,omitempty,omitzero"`
+	CreatedAt time.Time `json:"created_at,omitempty,omitzero"`
+	Currency  string    `json:"currency,omitempty,omitzero"`
+
+	// DeletedAt Deleted at Stripe then or before.
+	DeletedAt  time.Time `json:"deleted_at,omitempty,omitzero"`
+	Delinquent bool      `json:"delinquent"`
+
+	// HasPaymentMethod A default payment method is on file.
+	HasPaymentMethod bool   `json:"has_payment_method"`
+	ID               string `json:"id"`
+
+	// PaymentMethod Its type, where a payload told it.
+	PaymentMethod string `json:"payment_method,omitempty,omitzero"`
+
+	// PriceIds Prices of subscriptions that were trialing, active or past_due at `as_of`.
+	PriceIds []string `json:"price_ids"`
+
+	// Seen False when only other objects name the customer.
+	Seen bool `json:"seen"`
+
+	// Status The most telling status of the subscriptions at `as_of`: active, trialing, past_due, unpaid, paused, incomplete, canceled, incomplete_expired.
+	Status        string `json:"status,omitempty,omitzero"`
+	Subscriptions int    `json:"subscriptions"`
+
+	// TrialEnd The next end of a trial after `as_of`.
+	TrialEnd time.Time `json:"trial_end,omitempty,omitzero"`
+
+	// UserID Absent when the customer is not mapped.
+	UserID string  `json:"user_id,omitempty,omitzero"`
+	Worth  []Worth `json:"worth"`
+}
+
+// CustomerCharge defines model for CustomerCharge.
+type CustomerCharge struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// AmountRefunded An exact amount of one currency.
+	AmountRefunded Money     `json:"amount_refunded,omitempty,omitzero"`
+	CreatedAt      time.Time `json:"created_at,omitempty,omitzero"`
+	Description    string    `json:"description,omitempty,omitzero"`
+	Disputed       bool      `json:"disputed"`
+	FailureCode    string    `json:"failure_code,omitempty,omitzero"`
+	ID             string    `json:"id"`
+	InvoiceID      string    `json:"invoice_id,omitempty,omitzero"`
+	PaymentMethod  string    `json:"payment_method,omitempty,omitzero"`
+
+	// Refunded In full.
+	Refunded bool   `json:"refunded"`
+	Status   string `json:"status"`
+}
+
+// CustomerChargeList defines model for CustomerChargeList.
+type CustomerChargeList struct {
+	Items      []CustomerCharge `json:"items"`
+	NextCursor string           `json:"next_cursor,omitempty,omitzero"`
+}
+
+// CustomerDetail defines model for CustomerDetail.
+type CustomerDetail struct {
+	AsOf        time.Time `json:"as_of"`
+	CashBalance []Money   `json:"cash_balance"`
+
+	// Charges The newest 10.
+	Charges  []CustomerCharge `json:"charges"`
+	Customer Customer         `json:"customer"`
+
+	// Disputes The newest 10.
+	Disputes []CustomerDispute `json:"disputes"`
+
+	// Invoices The newest 10.
+	Invoices      []CustomerInvoice `json:"invoices"`
+	Revenue       []Revenue         `json:"revenue"`
+	Subscriptions []Subscription    `json:"subscriptions"`
+}
+
+// CustomerDispute defines model for CustomerDispute.
+type CustomerDispute struct {
+	// Amount An exact amount of one currency.
+	Amount        Money     `json:"amount,omitempty,omitzero"`
+	ChargeID      string    `json:"charge_id,omitempty,omitzero"`
+	CreatedAt     time.Time `json:"created_at,omitempty,omitzero"`
+	EvidenceDueAt time.Time `json:"evidence_due_at,omitempty,omitzero"`
+	ID            string    `json:"id"`
+	Reason        string    `json:"reason,omitempty,omitzero"`
+	Status        string    `json:"status"`
+}
+
+// CustomerDisputeList defines model for CustomerDisputeList.
+type CustomerDisputeList struct {
+	Items      []CustomerDispute `json:"items"`
+	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
+}
+
+// CustomerInvoice defines model for CustomerInvoice.
+type CustomerInvoice struct {
+	// AmountDue An exact amount of one currency.
+	AmountDue Money `json:"amount_due,omitempty,omitzero"`
+
+	// AmountPaid An exact amount of one currency.
+	AmountPaid Money `json:"amount_paid,omitempty,omitzero"`
+
+	// AmountRemaining An exact amount of one currency.
+	AmountRemaining  Money     `json:"amount_remaining,omitempty,omitzero"`
+	Attempts         int64     `json:"attempts"`
+	BillingReason    string    `json:"billing_reason,omitempty,omitzero"`
+	ChargeID         string    `json:"charge_id,omitempty,omitzero"`
+	CollectionMethod string    `json:"collection_method,omitempty,omitzero"`
+	CreatedAt        time.Time `json:"created_at,omitempty,omitzero"`
+	DeletedAt        time.Time `json:"deleted_at,omitempty,omitzero"`
+	DueAt            time.Time `json:"due_at,omitempty,omitzero"`
+	FinalizedAt      time.Time `json:"finalized_at,omitempty,omitzero"`
+	ID               string    `json:"id"`
+	NextAttemptAt    time.Time `json:"next_attempt_at,omitempty,omitzero"`
+	Number           string    `json:"number,omitempty,omitzero"`
+
+	// OutOfBand An exact amount of one currency.
+	OutOfBand Money `json:"out_of_band,omitempty,omitzero"`
+
+	// Own One of our own outcome invoices.
+	Own            bool      `json:"own"`
+	Paid           bool      `json:"paid"`
+	PaidAt         time.Time `json:"paid_at,omitempty,omitzero"`
+	PeriodEnd      time.Time `json:"period_end,omitempty,omitzero"`
+	PeriodStart    time.Time `json:"period_start,omitempty,omitzero"`
+	Status         string    `json:"status"`
+	SubscriptionID string    `json:"subscription_id,omitempty,omitzero"`
+
+	// Subtotal An exact amount of one currency.
+	Subtotal Money `json:"subtotal,omitempty,omitzero"`
+
+	// Total An exact amount of one currency.
+	Total Money `json:"total,omitempty,omitzero"`
+
+	// TotalExcludingTax An exact amount of one currency.
+	TotalExcludingTax Money     `json:"total_excluding_tax,omitempty,omitzero"`
+	UncollectibleAt   time.Time `json:"uncollectible_at,omitempty,omitzero"`
+	VoidedAt          time.Time `json:"voided_at,omitempty,omitzero"`
+}
+
+// CustomerInvoiceList defines model for CustomerInvoiceList.
+type CustomerInvoiceList struct {
+	Items      []CustomerInvoice `json:"items"`
+	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
+}
+
+// CustomerList defines model for CustomerList.
+type CustomerList struct {
+	Items      []Customer `json:"items"`
+	NextCursor string     `json:"next_cursor,omitempty,omitzero"`
+}
+
 // Cycle defines model for Cycle.
 type Cycle struct {
 	AccountID   string `json:"account_id"`
@@ -724,6 +942,12 @@ type CycleList struct {
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
+// Decision defines model for Decision.
+type Decision struct {
+	// Reason Why.
+	Reason string `json:"reason"`
+}
+
 // DecisionUpload defines model for DecisionUpload.
 type DecisionUpload struct {
 	// Accepted New rows that were stored.
@@ -762,6 +986,78 @@ type Estimate struct {
 	Z string `json:"z"`
 }
 
+// Event defines model for Event.
+type Event struct {
+	Action       EventAction `json:"action,omitempty,omitzero"`
+	APIVersion   string      `json:"api_version,omitempty,omitzero"`
+	Attempts     int         `json:"attempts"`
+	BodyErased   bool        `json:"body_erased"`
+	BodySha256   string      `json:"body_sha256"`
+	ConnectionID string      `json:"connection_id"`
+	Created      time.Time   `json:"created"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	EventID     string      `json:"event_id"`
+	ObjectID    string      `json:"object_id,omitempty,omitzero"`
+	ProcessedAt time.Time   `json:"processed_at,omitempty,omitzero"`
+	Reason      string      `json:"reason,omitempty,omitzero"`
+	ReceivedAt  time.Time   `json:"received_at"`
+
+	// Source `webhook`, `pull`, `backfill` or `resend`.
+	Source string `json:"source"`
+	Status string `json:"status"`
+	Type   string `json:"type"`
+}
+
+// EventAction defines model for EventAction.
+type EventAction struct {
+	Code string `json:"code"`
+
+	// Do The next step.
+	Do string `json:"do"`
+
+	// Means What happened.
+	Means string `json:"means"`
+}
+
+// EventDetail defines model for EventDetail.
+type EventDetail struct {
+	Event Event       `json:"event"`
+	Facts []EventFact `json:"facts"`
+}
+
+// EventFact defines model for EventFact.
+type EventFact struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// BookedBy The event that told it first, or the read that found it.
+	BookedBy       string    `json:"booked_by"`
+	ChargeID       string    `json:"charge_id,omitempty,omitzero"`
+	CustomerID     string    `json:"customer_id,omitempty,omitzero"`
+	EffectiveAt    time.Time `json:"effective_at"`
+	FactKey        string    `json:"fact_key"`
+	InvoiceID      string    `json:"invoice_id,omitempty,omitzero"`
+	IsReward       bool      `json:"is_reward"`
+	Kind           string    `json:"kind"`
+	RecordedAt     time.Time `json:"recorded_at"`
+	SubscriptionID string    `json:"subscription_id,omitempty,omitzero"`
+}
+
+// EventList defines model for EventList.
+type EventList struct {
+	Items      []Event `json:"items"`
+	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
+}
+
+// Flow defines model for Flow.
+type Flow struct {
+	Health ConnectionHealth `json:"health"`
+	Totals map[string]int64 `json:"totals"`
+	Types  []TypeCount      `json:"types"`
+}
+
 // Holdback A part of the performance fees that is invoiced later.
 type Holdback struct {
 	// ReleaseAfterMonths 0 is the close of the contract year.
@@ -769,6 +1065,11 @@ type Holdback struct {
 
 	// Share A decimal between 0 and 1.
 	Share string `json:"share"`
+}
+
+// IngestHealth defines model for IngestHealth.
+type IngestHealth struct {
+	Items []ConnectionHealth `json:"items"`
 }
 
 // Invoice defines model for Invoice.
@@ -794,6 +1095,43 @@ type Invoice struct {
 type InvoiceList struct {
 	Items      []Invoice `json:"items"`
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
+}
+
+// KeyFinding defines model for KeyFinding.
+type KeyFinding struct {
+	// Do What to do about it.
+	Do      string `json:"do,omitempty,omitzero"`
+	Message string `json:"message"`
+
+	// Permission The row and the right, as the Stripe Dashboard names them.
+	Permission string `json:"permission"`
+
+	// Severity `missing`, `limited`, `broad`, `unchecked` or `fine`.
+	Severity string `json:"severity"`
+
+	// Slug How Stripe calls the missing permission.
+	Slug string `json:"slug,omitempty,omitzero"`
+}
+
+// KeyReplace defines model for KeyReplace.
+type KeyReplace struct {
+	// SecretKey A restricted (rk_…) or secret (sk_…) key of the same Stripe account.
+	SecretKey string `json:"secret_key,omitempty,omitzero"`
+}
+
+// KeyReport defines model for KeyReport.
+type KeyReport struct {
+	CheckedAt    time.Time `json:"checked_at"`
+	CheckedBy    string    `json:"checked_by"`
+	ConnectionID string    `json:"connection_id"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment  `json:"environment"`
+	Findings    []KeyFinding `json:"findings"`
+	KeyMask     string       `json:"key_mask"`
+
+	// Ok Nothing is missing.
+	Ok bool `json:"ok"`
 }
 
 // KnownRisk What is known of the rule's overbilling before anything was measured: simulated
@@ -861,6 +1199,95 @@ type Line struct {
 
 	// Waived An exact amount of one currency.
 	Waived Money `json:"waived"`
+}
+
+// Link defines model for Link.
+type Link struct {
+	ConnectionID string `json:"connection_id"`
+	DecidedBy    string `json:"decided_by,omitempty,omitzero"`
+	EventID      string `json:"event_id,omitempty,omitzero"`
+
+	// Former The time before a change, which names the former user.
+	Former bool `json:"former,omitempty,omitzero"`
+
+	// ID The statement that it rests on; absent where statements contradict each other.
+	ID         string    `json:"id,omitempty,omitzero"`
+	Reason     string    `json:"reason,omitempty,omitzero"`
+	RecordedAt time.Time `json:"recorded_at,omitempty,omitzero"`
+	Source     string    `json:"source,omitempty,omitzero"`
+
+	// State `linked`, `unlinked`, `conflict`, or `closed` after the customer was deleted.
+	State string `json:"state"`
+
+	// SubjectID The customer, or a subscription with a user of its own.
+	SubjectID string `json:"subject_id"`
+	UserID    string `json:"user_id,omitempty,omitzero"`
+
+	// ValidFrom Absent since the beginning.
+	ValidFrom time.Time `json:"valid_from,omitempty,omitzero"`
+
+	// ValidTo Exclusive; absent when it holds.
+	ValidTo time.Time `json:"valid_to,omitempty,omitzero"`
+}
+
+// LinkCreate defines model for LinkCreate.
+type LinkCreate struct {
+	// CustomerID A customer (cus_…), or a subscription (sub_…).
+	CustomerID string `json:"customer_id"`
+
+	// Reason Why.
+	Reason string `json:"reason"`
+
+	// UserID Empty to say that it is nobody's from then on.
+	UserID string `json:"user_id,omitempty,omitzero"`
+
+	// ValidFrom Since the beginning when it is left out.
+	ValidFrom time.Time `json:"valid_from,omitempty,omitzero"`
+}
+
+// LinkList defines model for LinkList.
+type LinkList struct {
+	Items      []Link `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+}
+
+// MappingChange defines model for MappingChange.
+type MappingChange struct {
+	ByDomain          *bool `json:"by_domain,omitempty"`
+	ByEmail           *bool `json:"by_email,omitempty"`
+	BySubscription    *bool `json:"by_subscription,omitempty"`
+	LeaveOutSuggested *bool `json:"leave_out_suggested,omitempty"`
+
+	// Reason Why.
+	Reason    string `json:"reason"`
+	UserIDKey string `json:"user_id_key,omitempty,omitzero"`
+}
+
+// MappingChanged defines model for MappingChanged.
+type MappingChanged struct {
+	Changed bool `json:"changed"`
+
+	// Events Stored events that are classified again.
+	Events   int64           `json:"events"`
+	Settings MappingSettings `json:"settings"`
+}
+
+// MappingSettings defines model for MappingSettings.
+type MappingSettings struct {
+	// ByDomain Suggest users by the hash of the company's domain; never by a public mail domain.
+	ByDomain bool `json:"by_domain"`
+
+	// ByEmail Suggest users by the hash of the customer's e-mail address.
+	ByEmail bool `json:"by_email"`
+
+	// BySubscription A subscription's own metadata override its customer's.
+	BySubscription bool `json:"by_subscription"`
+
+	// LeaveOutSuggested Revenue that is joined by e-mail or domain brings nothing into a readout.
+	LeaveOutSuggested bool `json:"leave_out_suggested"`
+
+	// UserIDKey The metadata entry that names the user.
+	UserIDKey string `json:"user_id_key"`
 }
 
 // Me defines model for Me.
@@ -950,6 +1377,12 @@ type OutcomePrice struct {
 	PriceMinor string `json:"price_minor"`
 }
 
+// PauseRequest defines model for PauseRequest.
+type PauseRequest struct {
+	// Reason Why.
+	Reason string `json:"reason"`
+}
+
 // Phase defines model for Phase.
 type Phase struct {
 	// Factor Of a `ramp`, a decimal between 0 and 1.
@@ -977,6 +1410,14 @@ type Plan struct {
 	// Plan The sealed plan as it was hashed.
 	Plan     map[string]interface{} `json:"plan"`
 	SealedAt time.Time              `json:"sealed_at"`
+}
+
+// PlanCount defines model for PlanCount.
+type PlanCount struct {
+	Customers   int    `json:"customers"`
+	PriceID     string `json:"price_id"`
+	ProductID   string `json:"product_id,omitempty,omitzero"`
+	ProductName string `json:"product_name,omitempty,omitzero"`
 }
 
 // PlanCreate defines model for PlanCreate.
@@ -1050,6 +1491,18 @@ type Problem struct {
 
 	// Type A URN that ends with the code.
 	Type string `json:"type"`
+}
+
+// Quarantine defines model for Quarantine.
+type Quarantine struct {
+	Amounts    []Money    `json:"amounts"`
+	Customers  []Unmapped `json:"customers"`
+	Facts      int64      `json:"facts"`
+	NextCursor string     `json:"next_cursor,omitempty,omitzero"`
+	Reasons    []Unmapped `json:"reasons"`
+
+	// Summary Example: 12 facts, 1,230.00 USD unmapped
+	Summary string `json:"summary"`
 }
 
 // ReadAllowance defines model for ReadAllowance.
@@ -1126,6 +1579,88 @@ type RejectedRow struct {
 	Row int `json:"row"`
 }
 
+// Replay defines model for Replay.
+type Replay struct {
+	AccountID  string        `json:"account_id"`
+	Checks     []ReplayCheck `json:"checks"`
+	CycleID    string        `json:"cycle_id"`
+	Difference string        `json:"difference,omitempty,omitzero"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	Equal       bool        `json:"equal"`
+	Events      int64       `json:"events"`
+	FactsEqual  int64       `json:"facts_equal"`
+
+	// FactsTaken Facts that no stored body tells again: of reads, and of erased bodies from before the contract year.
+	FactsTaken int64     `json:"facts_taken"`
+	Period     string    `json:"period"`
+	RunAt      time.Time `json:"run_at"`
+	RunBy      string    `json:"run_by"`
+	Watermark  time.Time `json:"watermark"`
+}
+
+// ReplayCheck defines model for ReplayCheck.
+type ReplayCheck struct {
+	Equal    bool   `json:"equal"`
+	Name     string `json:"name"`
+	Replayed string `json:"replayed"`
+	Stored   string `json:"stored"`
+}
+
+// ReplayList defines model for ReplayList.
+type ReplayList struct {
+	Items []Replay `json:"items"`
+}
+
+// ReprocessRequest defines model for ReprocessRequest.
+type ReprocessRequest struct {
+	CustomerID string    `json:"customer_id,omitempty,omitzero"`
+	DryRun     bool      `json:"dry_run,omitempty,omitzero"`
+	EventID    string    `json:"event_id,omitempty,omitzero"`
+	From       time.Time `json:"from,omitempty,omitzero"`
+	ObjectID   string    `json:"object_id,omitempty,omitzero"`
+
+	// Reason Why.
+	Reason string    `json:"reason"`
+	Status string    `json:"status,omitempty,omitzero"`
+	To     time.Time `json:"to,omitempty,omitzero"`
+	Type   string    `json:"type,omitempty,omitzero"`
+}
+
+// Reprocessed defines model for Reprocessed.
+type Reprocessed struct {
+	DryRun bool  `json:"dry_run"`
+	Events int64 `json:"events"`
+
+	// Left Selected events that cannot be classified again: their body was erased, or they never belonged to the connection.
+	Left int64 `json:"left"`
+}
+
+// Revenue Cash that reached Stripe up to `as_of`, without tax, in one currency; our own invoices are not in it.
+type Revenue struct {
+	// Confirmed An exact amount of one currency.
+	Confirmed Money `json:"confirmed"`
+
+	// Facts The money facts behind the sums.
+	Facts int `json:"facts"`
+
+	// Net An exact amount of one currency.
+	Net Money `json:"net"`
+
+	// Returned An exact amount of one currency.
+	Returned Money `json:"returned"`
+}
+
+// RevenueShare defines model for RevenueShare.
+type RevenueShare struct {
+	// Mapped An exact amount of one currency.
+	Mapped Money `json:"mapped"`
+
+	// Total An exact amount of one currency.
+	Total Money `json:"total"`
+}
+
 // RewardEvent defines model for RewardEvent.
 type RewardEvent struct {
 	// Amount An exact amount of one currency.
@@ -1150,6 +1685,12 @@ type RewardEvent struct {
 	IsReward bool   `json:"is_reward"`
 	Kind     string `json:"kind"`
 
+	// LinkState `linked`, `unlinked`, `conflict` or `closed`; absent when nothing was ever said of the customer.
+	LinkState string `json:"link_state,omitempty,omitzero"`
+
+	// MappedBy `metadata`, `email`, `domain` or `manual`.
+	MappedBy string `json:"mapped_by,omitempty,omitzero"`
+
 	// OwnInvoice Our own outcome invoices never count as reward revenue.
 	OwnInvoice     bool   `json:"own_invoice"`
 	SubscriptionID string `json:"subscription_id,omitempty,omitzero"`
@@ -1162,6 +1703,31 @@ type RewardEvent struct {
 type RewardEventList struct {
 	Items      []RewardEvent `json:"items"`
 	NextCursor string        `json:"next_cursor,omitempty,omitzero"`
+}
+
+// SegmentCount defines model for SegmentCount.
+type SegmentCount struct {
+	Customers int    `json:"customers"`
+	Rule      string `json:"rule"`
+	Segment   string `json:"segment"`
+}
+
+// Segments defines model for Segments.
+type Segments struct {
+	AsOf time.Time `json:"as_of"`
+
+	// Customers All of them.
+	Customers int `json:"customers"`
+
+	// Plans Customers with a trialing, active or past_due subscription, by price.
+	Plans    []PlanCount    `json:"plans"`
+	Segments []SegmentCount `json:"segments"`
+}
+
+// Share defines model for Share.
+type Share struct {
+	Mapped int64 `json:"mapped"`
+	Total  int64 `json:"total"`
 }
 
 // Snapshot defines model for Snapshot.
@@ -1242,6 +1808,21 @@ type Status struct {
 	Status string `json:"status"`
 }
 
+// StatusInterval defines model for StatusInterval.
+type StatusInterval struct {
+	From time.Time `json:"from"`
+
+	// Gap The event that ended it names another status before it.
+	Gap bool `json:"gap"`
+
+	// Inferred No event told it; it follows from the dates of the object or from a read.
+	Inferred bool   `json:"inferred"`
+	Status   string `json:"status"`
+
+	// Until Exclusive; absent while it lasts.
+	Until time.Time `json:"until,omitempty,omitzero"`
+}
+
 // Step defines model for Step.
 type Step struct {
 	Formula    string `json:"formula"`
@@ -1250,6 +1831,122 @@ type Step struct {
 	Number     int    `json:"number"`
 	Result     string `json:"result"`
 	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+}
+
+// Subscription defines model for Subscription.
+type Subscription struct {
+	// ActivatedAt When the status last became active.
+	ActivatedAt time.Time `json:"activated_at,omitempty,omitzero"`
+
+	// Arr Twelve times `mrr`.
+	Arr               string    `json:"arr,omitempty,omitzero"`
+	CancelAt          time.Time `json:"cancel_at,omitempty,omitzero"`
+	CancelAtPeriodEnd bool      `json:"cancel_at_period_end"`
+	CancelReason      string    `json:"cancel_reason,omitempty,omitzero"`
+	CanceledAt        time.Time `json:"canceled_at,omitempty,omitzero"`
+	CollectionMethod  string    `json:"collection_method,omitempty,omitzero"`
+
+	// CollectionPaused The behavior of a paused collection: keep_as_draft, mark_uncollectible or void.
+	CollectionPaused string                 `json:"collection_paused,omitempty,omitzero"`
+	CreatedAt        time.Time              `json:"created_at,omitempty,omitzero"`
+	Currency         string                 `json:"currency,omitempty,omitzero"`
+	CurrentTermEnd   time.Time              `json:"current_term_end,omitempty,omitzero"`
+	CurrentTermStart time.Time              `json:"current_term_start,omitempty,omitzero"`
+	DaysUntilDue     *int64                 `json:"days_until_due,omitempty"`
+	Discounts        []SubscriptionDiscount `json:"discounts"`
+	EndedAt          time.Time              `json:"ended_at,omitempty,omitzero"`
+	HasPaymentMethod bool                   `json:"has_payment_method"`
+	ID               string                 `json:"id"`
+
+	// IsTrial Whether it was trialing at `as_of`.
+	IsTrial         bool               `json:"is_trial"`
+	Items           []SubscriptionItem `json:"items"`
+	LatestInvoiceID string             `json:"latest_invoice_id,omitempty,omitzero"`
+
+	// ListMrr What it would bring if it were paying.
+	ListMrr string `json:"list_mrr,omitempty,omitzero"`
+
+	// Mrr Exact minor units per month by list prices, 0 for what does not pay; absent when it is unknown.
+	Mrr                           string    `json:"mrr,omitempty,omitzero"`
+	NetMrr                        string    `json:"net_mrr,omitempty,omitzero"`
+	NextPendingInvoiceItemInvoice time.Time `json:"next_pending_invoice_item_invoice,omitempty,omitzero"`
+	PaymentMethod                 string    `json:"payment_method,omitempty,omitzero"`
+	ProductNames                  []string  `json:"product_names"`
+
+	// StartedAt Stripe's `start_date`.
+	StartedAt time.Time `json:"started_at,omitempty,omitzero"`
+
+	// Status Now.
+	Status string `json:"status"`
+
+	// StatusAt At `as_of`; absent before the first one.
+	StatusAt string `json:"status_at,omitempty,omitzero"`
+
+	// Timeline Statuses as half-open intervals, one after the other.
+	Timeline []StatusInterval `json:"timeline"`
+	TrialEnd time.Time        `json:"trial_end,omitempty,omitzero"`
+
+	// TrialEndAction What happens at the end of the trial without a payment method: cancel, create_invoice or pause.
+	TrialEndAction string    `json:"trial_end_action,omitempty,omitzero"`
+	TrialStart     time.Time `json:"trial_start,omitempty,omitzero"`
+
+	// Undecided Two changes of one second contradict each other, and the object is being read again.
+	Undecided bool `json:"undecided"`
+}
+
+// SubscriptionDiscount defines model for SubscriptionDiscount.
+type SubscriptionDiscount struct {
+	// AmountOff An exact amount of one currency.
+	AmountOff  Money     `json:"amount_off,omitempty,omitzero"`
+	Coupon     string    `json:"coupon,omitempty,omitzero"`
+	Duration   string    `json:"duration,omitempty,omitzero"`
+	EndsAt     time.Time `json:"ends_at,omitempty,omitzero"`
+	ID         string    `json:"id,omitempty,omitzero"`
+	PercentOff string    `json:"percent_off,omitempty,omitzero"`
+}
+
+// SubscriptionItem defines model for SubscriptionItem.
+type SubscriptionItem struct {
+	Currency      string `json:"currency,omitempty,omitzero"`
+	ID            string `json:"id"`
+	Interval      string `json:"interval,omitempty,omitzero"`
+	IntervalCount int64  `json:"interval_count,omitempty,omitzero"`
+	Metered       bool   `json:"metered"`
+
+	// Name The price's nickname.
+	Name        string `json:"name,omitempty,omitzero"`
+	PriceID     string `json:"price_id"`
+	ProductID   string `json:"product_id,omitempty,omitzero"`
+	ProductName string `json:"product_name,omitempty,omitzero"`
+	Quantity    string `json:"quantity"`
+
+	// UnitAmount Exact minor units; absent for a price with tiers.
+	UnitAmount string `json:"unit_amount,omitempty,omitzero"`
+}
+
+// Suggestion defines model for Suggestion.
+type Suggestion struct {
+	Amounts []Money `json:"amounts"`
+
+	// By `email` or `domain`.
+	By           string    `json:"by"`
+	ConnectionID string    `json:"connection_id"`
+	CustomerID   string    `json:"customer_id"`
+	DecidedAt    time.Time `json:"decided_at,omitempty,omitzero"`
+	DecidedBy    string    `json:"decided_by,omitempty,omitzero"`
+
+	// Facts Facts of the customer.
+	Facts  int64  `json:"facts"`
+	ID     string `json:"id"`
+	Reason string `json:"reason,omitempty,omitzero"`
+	State  string `json:"state"`
+	UserID string `json:"user_id"`
+}
+
+// SuggestionList defines model for SuggestionList.
+type SuggestionList struct {
+	Items      []Suggestion `json:"items"`
+	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
 // SyncChange defines model for SyncChange.
@@ -1355,7 +2052,10 @@ type TieOut struct {
 	StripeStatus string `json:"stripe_status,omitempty,omitzero"`
 
 	// Terms The terms of the price in plain words.
-	Terms     []string  `json:"terms"`
+	Terms []string `json:"terms"`
+
+	// Warnings What whoever reads the figures should know: customers that moved, links that contradict each other, a source that is paused.
+	Warnings  []Warning `json:"warnings"`
 	Watermark time.Time `json:"watermark"`
 }
 
@@ -1428,6 +2128,23 @@ type TokenList struct {
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
+// TypeCount defines model for TypeCount.
+type TypeCount struct {
+	Events int64            `json:"events"`
+	Facts  map[string]int64 `json:"facts"`
+	Type   string           `json:"type"`
+}
+
+// Unmapped defines model for Unmapped.
+type Unmapped struct {
+	Amounts    []Money `json:"amounts"`
+	CustomerID string  `json:"customer_id,omitempty,omitzero"`
+	Facts      int64   `json:"facts"`
+
+	// Reason `never_mapped`, `unlinked`, `conflict`, `left_out` or `no_customer`.
+	Reason string `json:"reason"`
+}
+
 // UploadProblem A problem with the refused rows.
 type UploadProblem struct {
 	Code   string `json:"code"`
@@ -1459,30 +2176,127 @@ type User struct {
 	Roles        []string  `json:"roles"`
 }
 
+// UserAid defines model for UserAid.
+type UserAid struct {
+	// Domain The company's domain; hashed before it is stored.
+	Domain string `json:"domain,omitempty,omitzero"`
+
+	// EmailSha256 64 hexadecimal digits.
+	EmailSha256 string `json:"email_sha256,omitempty,omitzero"`
+	UserID      string `json:"user_id"`
+}
+
+// UserAidsUpload defines model for UserAidsUpload.
+type UserAidsUpload struct {
+	Users []UserAid `json:"users"`
+}
+
+// UserAidsUploaded defines model for UserAidsUploaded.
+type UserAidsUploaded struct {
+	// Forgotten Users without any aid now.
+	Forgotten int           `json:"forgotten"`
+	Rejected  []RejectedRow `json:"rejected"`
+	Stored    int           `json:"stored"`
+}
+
 // UserList defines model for UserList.
 type UserList struct {
 	Items      []User `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
+// Warning defines model for Warning.
+type Warning struct {
+	Code    string `json:"code"`
+	Count   int64  `json:"count"`
+	Message string `json:"message"`
+}
+
 // WebhookEndpoint defines model for WebhookEndpoint.
 type WebhookEndpoint struct {
+	APIVersion   string    `json:"api_version,omitempty,omitzero"`
+	CheckedAt    time.Time `json:"checked_at,omitempty,omitzero"`
 	ConnectionID string    `json:"connection_id"`
 	CreatedAt    time.Time `json:"created_at"`
+
+	// EnabledEvents Absent when it is not known.
+	EnabledEvents []string `json:"enabled_events,omitempty,omitzero"`
 
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
 	ID          string      `json:"id"`
 
+	// PreviousSecretUntil Until then the secret before is valid too.
+	PreviousSecretUntil time.Time `json:"previous_secret_until,omitempty,omitzero"`
+
+	// SetUp `registered` by us, or `manual`.
+	SetUp string `json:"set_up"`
+
+	// Status `enabled`, `disabled`, `missing` or `unknown`, as Stripe said when it was last asked.
+	Status string `json:"status"`
+
 	// StripeID The endpoint's ID at Stripe.
-	StripeID string `json:"stripe_id"`
+	StripeID string `json:"stripe_id,omitempty,omitzero"`
 
 	// URL Where Stripe delivers.
 	URL string `json:"url"`
 }
 
+// WebhookGap defines model for WebhookGap.
+type WebhookGap struct {
+	// Certain The endpoint does not listen to them; otherwise none came so far.
+	Certain bool `json:"certain"`
+
+	// Events Types of which any would tell it.
+	Events []string `json:"events"`
+
+	// Means What is missing without them.
+	Means string `json:"means"`
+}
+
+// WebhookSecretSet defines model for WebhookSecretSet.
+type WebhookSecretSet struct {
+	// Secret The signing secret (whsec_…) from the Stripe Dashboard.
+	Secret string `json:"secret,omitempty,omitzero"`
+}
+
+// WebhookView defines model for WebhookView.
+type WebhookView struct {
+	Endpoint WebhookEndpoint `json:"endpoint,omitempty,omitzero"`
+	Gaps     []WebhookGap    `json:"gaps"`
+
+	// Received Stored events of the last 35 days by type.
+	Received map[string]int64 `json:"received"`
+
+	// URL The address to enter in the Stripe Dashboard.
+	URL string `json:"url"`
+}
+
+// Worth Recurring revenue in one currency, in exact minor units as decimals, of subscriptions that are active or past_due now.
+type Worth struct {
+	// Arr Twelve times the month.
+	Arr      string `json:"arr"`
+	Currency string `json:"currency"`
+
+	// Mrr Per month by list prices.
+	Mrr    string `json:"mrr"`
+	NetArr string `json:"net_arr"`
+
+	// NetMrr Per month after repeating and forever discounts.
+	NetMrr string `json:"net_mrr"`
+
+	// Undiscounted Subscriptions missing in the net sums because their discount is only named.
+	Undiscounted int `json:"undiscounted"`
+
+	// Unknown Subscriptions in none of the sums, because the price (tiers) is not in the payload.
+	Unknown int `json:"unknown"`
+}
+
 // AccountPath defines model for AccountPath.
 type AccountPath = string
+
+// AsOf defines model for AsOf.
+type AsOf = time.Time
 
 // CaseIDPath defines model for CaseIDPath.
 type CaseIDPath = string
@@ -1492,6 +2306,9 @@ type ConnectionIDPath = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// CustomerPath defines model for CustomerPath.
+type CustomerPath = string
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1540,6 +2357,72 @@ type AmendContractParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// ListCustomersParams defines parameters for ListCustomers.
+type ListCustomersParams struct {
+	// Segment Only this segment: `trial_expiring`, `failed_payment`, `churned` or `downgraded`.
+	Segment string `form:"segment,omitempty" json:"segment,omitempty,omitzero"`
+
+	// Plan Only customers with a trialing, active or past_due subscription to this price or product.
+	Plan string `form:"plan,omitempty" json:"plan,omitempty,omitzero"`
+
+	// Status Only customers with a subscription in this status.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency Only customers who are billed in this currency.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// Country Only this country, two letters.
+	Country string `form:"country,omitempty" json:"country,omitempty,omitzero"`
+
+	// Mapped Only customers that are mapped to a user (`yes`) or are not (`no`).
+	Mapped string `form:"mapped,omitempty" json:"mapped,omitempty,omitzero"`
+
+	// Q A customer, a user or a subscription.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// AsOf The moment to look at (RFC 3339), not in the future; now when left out.
+	AsOf AsOf `form:"as_of,omitempty" json:"as_of,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// GetCustomerParams defines parameters for GetCustomer.
+type GetCustomerParams struct {
+	// AsOf The moment to look at (RFC 3339), not in the future; now when left out.
+	AsOf AsOf `form:"as_of,omitempty" json:"as_of,omitempty,omitzero"`
+}
+
+// ListCustomerChargesParams defines parameters for ListCustomerCharges.
+type ListCustomerChargesParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListCustomerDisputesParams defines parameters for ListCustomerDisputes.
+type ListCustomerDisputesParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListCustomerInvoicesParams defines parameters for ListCustomerInvoices.
+type ListCustomerInvoicesParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // UploadDecisionsParams defines parameters for UploadDecisions.
 type UploadDecisionsParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -1583,6 +2466,12 @@ type ListRewardEventsParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// GetSegmentsParams defines parameters for GetSegments.
+type GetSegmentsParams struct {
+	// AsOf The moment to look at (RFC 3339), not in the future; now when left out.
+	AsOf AsOf `form:"as_of,omitempty" json:"as_of,omitempty,omitzero"`
 }
 
 // ShipSnapshotParams defines parameters for ShipSnapshot.
@@ -1648,8 +2537,149 @@ type RequestBackfillParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// GetCoverageParams defines parameters for GetCoverage.
+type GetCoverageParams struct {
+	// Period The month (YYYY-MM).
+	Period string `form:"period" json:"period"`
+}
+
+// DisconnectParams defines parameters for Disconnect.
+type DisconnectParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReplaceKeyParams defines parameters for ReplaceKey.
+type ReplaceKeyParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CheckKeyParams defines parameters for CheckKey.
+type CheckKeyParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListLinksParams defines parameters for ListLinks.
+type ListLinksParams struct {
+	// Customer Only this customer, or subscription.
+	Customer string `form:"customer,omitempty" json:"customer,omitempty,omitzero"`
+
+	// User Only this user.
+	User string `form:"user,omitempty" json:"user,omitempty,omitzero"`
+
+	// Source Only links by `metadata`, `email`, `domain` or `manual`.
+	Source string `form:"source,omitempty" json:"source,omitempty,omitzero"`
+
+	// State Only `linked`, `unlinked`, `conflict` or `closed`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// CreateLinkParams defines parameters for CreateLink.
+type CreateLinkParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RetractLinkParams defines parameters for RetractLink.
+type RetractLinkParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ChangeMappingParams defines parameters for ChangeMapping.
+type ChangeMappingParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// PauseConnectionParams defines parameters for PauseConnection.
+type PauseConnectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetQuarantineParams defines parameters for GetQuarantine.
+type GetQuarantineParams struct {
+	// Period Only this month (YYYY-MM) in the time zone of the account's contract.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ReprocessParams defines parameters for Reprocess.
+type ReprocessParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ResumeConnectionParams defines parameters for ResumeConnection.
+type ResumeConnectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListSuggestionsParams defines parameters for ListSuggestions.
+type ListSuggestionsParams struct {
+	// State `open` (default), `accepted` or `rejected`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// AcceptSuggestionParams defines parameters for AcceptSuggestion.
+type AcceptSuggestionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RejectSuggestionParams defines parameters for RejectSuggestion.
+type RejectSuggestionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// UploadUserAidsParams defines parameters for UploadUserAids.
+type UploadUserAidsParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // RegisterWebhookEndpointParams defines parameters for RegisterWebhookEndpoint.
 type RegisterWebhookEndpointParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CheckWebhookEndpointParams defines parameters for CheckWebhookEndpoint.
+type CheckWebhookEndpointParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
+type RotateWebhookSecretParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// SetWebhookSecretParams defines parameters for SetWebhookSecret.
+type SetWebhookSecretParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -1667,6 +2697,48 @@ type ListCyclesParams struct {
 
 	// Environment Only `live` or `test`.
 	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListDeadLettersParams defines parameters for ListDeadLetters.
+type ListDeadLettersParams struct {
+	// Connection Only this connection.
+	Connection string `form:"connection,omitempty" json:"connection,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// Connection Only this connection.
+	Connection string `form:"connection,omitempty" json:"connection,omitempty,omitzero"`
+
+	// Type Only this Stripe type, for example `invoice.paid`.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Status Only `pending`, `processed`, `ignored`, `quarantined` or `dead`.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Object Only events about this Stripe object.
+	Object string `form:"object,omitempty" json:"object,omitempty,omitzero"`
+
+	// Customer Only events about this customer and what is known to be its; needs `connection`.
+	Customer string `form:"customer,omitempty" json:"customer,omitempty,omitzero"`
+
+	// From Only events that Stripe created from here on.
+	From time.Time `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Only events that Stripe created before.
+	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
 
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
@@ -1694,6 +2766,12 @@ type ListInvoicesParams struct {
 type GetManifestParams struct {
 	// IfNoneMatch The ETag of a copy that the caller holds.
 	IfNoneMatch string `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// ListReplaysParams defines parameters for ListReplays.
+type ListReplaysParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
 }
 
 // ListTokensParams defines parameters for ListTokens.
@@ -1753,8 +2831,38 @@ type CreateConnectionJSONRequestBody = ConnectionCreate
 // RequestBackfillJSONRequestBody defines body for RequestBackfill for application/json ContentType.
 type RequestBackfillJSONRequestBody = BackfillRequest
 
+// ReplaceKeyJSONRequestBody defines body for ReplaceKey for application/json ContentType.
+type ReplaceKeyJSONRequestBody = KeyReplace
+
+// CreateLinkJSONRequestBody defines body for CreateLink for application/json ContentType.
+type CreateLinkJSONRequestBody = LinkCreate
+
+// RetractLinkJSONRequestBody defines body for RetractLink for application/json ContentType.
+type RetractLinkJSONRequestBody = Decision
+
+// ChangeMappingJSONRequestBody defines body for ChangeMapping for application/json ContentType.
+type ChangeMappingJSONRequestBody = MappingChange
+
+// PauseConnectionJSONRequestBody defines body for PauseConnection for application/json ContentType.
+type PauseConnectionJSONRequestBody = PauseRequest
+
+// ReprocessJSONRequestBody defines body for Reprocess for application/json ContentType.
+type ReprocessJSONRequestBody = ReprocessRequest
+
+// AcceptSuggestionJSONRequestBody defines body for AcceptSuggestion for application/json ContentType.
+type AcceptSuggestionJSONRequestBody = Decision
+
+// RejectSuggestionJSONRequestBody defines body for RejectSuggestion for application/json ContentType.
+type RejectSuggestionJSONRequestBody = Decision
+
 // UpdateSyncJSONRequestBody defines body for UpdateSync for application/json ContentType.
 type UpdateSyncJSONRequestBody = SyncChange
+
+// UploadUserAidsJSONRequestBody defines body for UploadUserAids for application/json ContentType.
+type UploadUserAidsJSONRequestBody = UserAidsUpload
+
+// SetWebhookSecretJSONRequestBody defines body for SetWebhookSecret for application/json ContentType.
+type SetWebhookSecretJSONRequestBody = WebhookSecretSet
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = TokenCreate
@@ -1785,6 +2893,21 @@ type ServerInterface interface {
 	// AmendContract Agree on a new version of the contract
 	// (POST /v1/accounts/{account}/contracts/versions)
 	AmendContract(ctx echo.Context, account AccountPath, params AmendContractParams) error
+	// ListCustomers List the customers of an account, newest first
+	// (GET /v1/accounts/{account}/customers)
+	ListCustomers(ctx echo.Context, account AccountPath, params ListCustomersParams) error
+	// GetCustomer Read one customer
+	// (GET /v1/accounts/{account}/customers/{customer})
+	GetCustomer(ctx echo.Context, account AccountPath, customer CustomerPath, params GetCustomerParams) error
+	// ListCustomerCharges List the charges of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/charges)
+	ListCustomerCharges(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerChargesParams) error
+	// ListCustomerDisputes List the disputes of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/disputes)
+	ListCustomerDisputes(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerDisputesParams) error
+	// ListCustomerInvoices List the invoices of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/invoices)
+	ListCustomerInvoices(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerInvoicesParams) error
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error
@@ -1797,6 +2920,9 @@ type ServerInterface interface {
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx echo.Context, account AccountPath, params ListRewardEventsParams) error
+	// GetSegments Count the customers of every segment and plan
+	// (GET /v1/accounts/{account}/segments)
+	GetSegments(ctx echo.Context, account AccountPath, params GetSegmentsParams) error
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx echo.Context, account AccountPath, params ShipSnapshotParams) error
@@ -1812,21 +2938,105 @@ type ServerInterface interface {
 	// RequestBackfill Read the history of a source
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx echo.Context, id ConnectionIDPath, params RequestBackfillParams) error
+	// GetCoverage Show how much of a connection's month is joined to users
+	// (GET /v1/connections/{id}/coverage)
+	GetCoverage(ctx echo.Context, id ConnectionIDPath, params GetCoverageParams) error
+	// Disconnect Delete the key of a connection
+	// (POST /v1/connections/{id}/disconnect)
+	Disconnect(ctx echo.Context, id ConnectionIDPath, params DisconnectParams) error
+	// GetEvent Show one event with the facts that it tells
+	// (GET /v1/connections/{id}/events/{event})
+	GetEvent(ctx echo.Context, id ConnectionIDPath, event string) error
+	// GetFlow Show what became of the events of a connection
+	// (GET /v1/connections/{id}/flow)
+	GetFlow(ctx echo.Context, id ConnectionIDPath) error
+	// ReplaceKey Replace the key of a connection
+	// (POST /v1/connections/{id}/key)
+	ReplaceKey(ctx echo.Context, id ConnectionIDPath, params ReplaceKeyParams) error
+	// GetKeyReport Show the report of the last check of a connection's key
+	// (GET /v1/connections/{id}/key-check)
+	GetKeyReport(ctx echo.Context, id ConnectionIDPath) error
+	// CheckKey Ask Stripe what the key of a connection may do
+	// (POST /v1/connections/{id}/key-check)
+	CheckKey(ctx echo.Context, id ConnectionIDPath, params CheckKeyParams) error
+	// ListLinks List whose customers are, over time
+	// (GET /v1/connections/{id}/links)
+	ListLinks(ctx echo.Context, id ConnectionIDPath, params ListLinksParams) error
+	// CreateLink Say whose a customer is
+	// (POST /v1/connections/{id}/links)
+	CreateLink(ctx echo.Context, id ConnectionIDPath, params CreateLinkParams) error
+	// RetractLink Take back what a person said
+	// (POST /v1/connections/{id}/links/{link}/retract)
+	RetractLink(ctx echo.Context, id ConnectionIDPath, link string, params RetractLinkParams) error
+	// GetConnectionLog List what was done to a connection, newest first
+	// (GET /v1/connections/{id}/log)
+	GetConnectionLog(ctx echo.Context, id ConnectionIDPath) error
+	// GetMapping Show what a connection maps customers by
+	// (GET /v1/connections/{id}/mapping)
+	GetMapping(ctx echo.Context, id ConnectionIDPath) error
+	// ChangeMapping Change what a connection maps customers by
+	// (POST /v1/connections/{id}/mapping)
+	ChangeMapping(ctx echo.Context, id ConnectionIDPath, params ChangeMappingParams) error
+	// PauseConnection Pause a connection
+	// (POST /v1/connections/{id}/pause)
+	PauseConnection(ctx echo.Context, id ConnectionIDPath, params PauseConnectionParams) error
+	// GetQuarantine Show the facts that have no user, and what they are worth
+	// (GET /v1/connections/{id}/quarantine)
+	GetQuarantine(ctx echo.Context, id ConnectionIDPath, params GetQuarantineParams) error
+	// Reprocess Classify stored events again
+	// (POST /v1/connections/{id}/reprocess)
+	Reprocess(ctx echo.Context, id ConnectionIDPath, params ReprocessParams) error
+	// ResumeConnection Let a paused connection run again
+	// (POST /v1/connections/{id}/resume)
+	ResumeConnection(ctx echo.Context, id ConnectionIDPath, params ResumeConnectionParams) error
+	// ListSuggestions List users that the aids of unmapped customers point at
+	// (GET /v1/connections/{id}/suggestions)
+	ListSuggestions(ctx echo.Context, id ConnectionIDPath, params ListSuggestionsParams) error
+	// AcceptSuggestion Make a link of a suggestion
+	// (POST /v1/connections/{id}/suggestions/{suggestion}/accept)
+	AcceptSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string, params AcceptSuggestionParams) error
+	// RejectSuggestion Keep a suggestion from being shown again
+	// (POST /v1/connections/{id}/suggestions/{suggestion}/reject)
+	RejectSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string, params RejectSuggestionParams) error
 	// GetSync See how a source is kept in step
 	// (GET /v1/connections/{id}/sync)
 	GetSync(ctx echo.Context, id ConnectionIDPath) error
 	// UpdateSync Change how a source is kept in step
 	// (PATCH /v1/connections/{id}/sync)
 	UpdateSync(ctx echo.Context, id ConnectionIDPath) error
+	// UploadUserAids Upload hashes that suggestions compare
+	// (POST /v1/connections/{id}/user-aids)
+	UploadUserAids(ctx echo.Context, id ConnectionIDPath, params UploadUserAidsParams) error
+	// GetWebhookEndpoint Show a connection's webhook endpoint and what it does not deliver
+	// (GET /v1/connections/{id}/webhook-endpoint)
+	GetWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
 	RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params RegisterWebhookEndpointParams) error
+	// CheckWebhookEndpoint Ask Stripe how the endpoint is
+	// (POST /v1/connections/{id}/webhook-endpoint/check)
+	CheckWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params CheckWebhookEndpointParams) error
+	// RotateWebhookSecret Replace the signing secret of a registered endpoint
+	// (POST /v1/connections/{id}/webhook-endpoint/rotate)
+	RotateWebhookSecret(ctx echo.Context, id ConnectionIDPath, params RotateWebhookSecretParams) error
+	// SetWebhookSecret Enter the signing secret of an endpoint that was set up by hand
+	// (POST /v1/connections/{id}/webhook-endpoint/secret)
+	SetWebhookSecret(ctx echo.Context, id ConnectionIDPath, params SetWebhookSecretParams) error
 	// ListCycles List the cycles, newest period first
 	// (GET /v1/cycles)
 	ListCycles(ctx echo.Context, params ListCyclesParams) error
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx echo.Context, id string) error
+	// ListDeadLetters List events that went nowhere, each with its next action
+	// (GET /v1/dead-letters)
+	ListDeadLetters(ctx echo.Context, params ListDeadLettersParams) error
+	// ListEvents List stored Stripe events, newest first
+	// (GET /v1/events)
+	ListEvents(ctx echo.Context, params ListEventsParams) error
+	// GetIngestHealth Show lag and gaps of every connection
+	// (GET /v1/ingest/health)
+	GetIngestHealth(ctx echo.Context) error
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx echo.Context, params ListInvoicesParams) error
@@ -1839,6 +3049,9 @@ type ServerInterface interface {
 	// GetManifest Download the canonical manifest
 	// (GET /v1/readouts/{caseID}/manifest)
 	GetManifest(ctx echo.Context, caseID CaseIDPath, params GetManifestParams) error
+	// ListReplays List months that were derived once more from their raw events
+	// (GET /v1/replays)
+	ListReplays(ctx echo.Context, params ListReplaysParams) error
 	// ListTokens List the tokens in the caller's scope
 	// (GET /v1/tokens)
 	ListTokens(ctx echo.Context, params ListTokensParams) error
@@ -2046,6 +3259,247 @@ func (w *ServerInterfaceWrapper) AmendContract(ctx echo.Context) error {
 	return err
 }
 
+// ListCustomers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCustomers(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomersParams
+	// ------------- Optional query parameter "segment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "segment", ctx.QueryParams(), &params.Segment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter segment: %s", err))
+	}
+
+	// ------------- Optional query parameter "plan" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "plan", ctx.QueryParams(), &params.Plan, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter plan: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "currency" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "currency", ctx.QueryParams(), &params.Currency, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter currency: %s", err))
+	}
+
+	// ------------- Optional query parameter "country" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "country", ctx.QueryParams(), &params.Country, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter country: %s", err))
+	}
+
+	// ------------- Optional query parameter "mapped" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "mapped", ctx.QueryParams(), &params.Mapped, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter mapped: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "as_of" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "as_of", ctx.QueryParams(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter as_of: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCustomers(ctx, account, params)
+	return err
+}
+
+// GetCustomer converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCustomer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "customer" -------------
+	var customer CustomerPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer", ctx.Param("customer"), &customer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCustomerParams
+	// ------------- Optional query parameter "as_of" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "as_of", ctx.QueryParams(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter as_of: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCustomer(ctx, account, customer, params)
+	return err
+}
+
+// ListCustomerCharges converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCustomerCharges(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "customer" -------------
+	var customer CustomerPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer", ctx.Param("customer"), &customer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomerChargesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCustomerCharges(ctx, account, customer, params)
+	return err
+}
+
+// ListCustomerDisputes converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCustomerDisputes(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "customer" -------------
+	var customer CustomerPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer", ctx.Param("customer"), &customer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomerDisputesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCustomerDisputes(ctx, account, customer, params)
+	return err
+}
+
+// ListCustomerInvoices converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCustomerInvoices(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "customer" -------------
+	var customer CustomerPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer", ctx.Param("customer"), &customer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomerInvoicesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCustomerInvoices(ctx, account, customer, params)
+	return err
+}
+
 // UploadDecisions converts echo context to params.
 func (w *ServerInterfaceWrapper) UploadDecisions(ctx echo.Context) error {
 	var err error
@@ -2214,6 +3668,31 @@ func (w *ServerInterfaceWrapper) ListRewardEvents(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListRewardEvents(ctx, account, params)
+	return err
+}
+
+// GetSegments converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSegments(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSegmentsParams
+	// ------------- Optional query parameter "as_of" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "as_of", ctx.QueryParams(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter as_of: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSegments(ctx, account, params)
 	return err
 }
 
@@ -2431,6 +3910,677 @@ func (w *ServerInterfaceWrapper) RequestBackfill(ctx echo.Context) error {
 	return err
 }
 
+// GetCoverage converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCoverage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCoverageParams
+	// ------------- Required query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCoverage(ctx, id, params)
+	return err
+}
+
+// Disconnect converts echo context to params.
+func (w *ServerInterfaceWrapper) Disconnect(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DisconnectParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Disconnect(ctx, id, params)
+	return err
+}
+
+// GetEvent converts echo context to params.
+func (w *ServerInterfaceWrapper) GetEvent(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "event" -------------
+	var event string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "event", ctx.Param("event"), &event, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetEvent(ctx, id, event)
+	return err
+}
+
+// GetFlow converts echo context to params.
+func (w *ServerInterfaceWrapper) GetFlow(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetFlow(ctx, id)
+	return err
+}
+
+// ReplaceKey converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceKeyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceKey(ctx, id, params)
+	return err
+}
+
+// GetKeyReport converts echo context to params.
+func (w *ServerInterfaceWrapper) GetKeyReport(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetKeyReport(ctx, id)
+	return err
+}
+
+// CheckKey converts echo context to params.
+func (w *ServerInterfaceWrapper) CheckKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckKeyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CheckKey(ctx, id, params)
+	return err
+}
+
+// ListLinks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLinks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLinksParams
+	// ------------- Optional query parameter "customer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer", ctx.QueryParams(), &params.Customer, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLinks(ctx, id, params)
+	return err
+}
+
+// CreateLink converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateLinkParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateLink(ctx, id, params)
+	return err
+}
+
+// RetractLink converts echo context to params.
+func (w *ServerInterfaceWrapper) RetractLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "link" -------------
+	var link string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "link", ctx.Param("link"), &link, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter link: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetractLinkParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetractLink(ctx, id, link, params)
+	return err
+}
+
+// GetConnectionLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetConnectionLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetConnectionLog(ctx, id)
+	return err
+}
+
+// GetMapping converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMapping(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMapping(ctx, id)
+	return err
+}
+
+// ChangeMapping converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeMapping(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeMappingParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeMapping(ctx, id, params)
+	return err
+}
+
+// PauseConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) PauseConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PauseConnectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PauseConnection(ctx, id, params)
+	return err
+}
+
+// GetQuarantine converts echo context to params.
+func (w *ServerInterfaceWrapper) GetQuarantine(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetQuarantineParams
+	// ------------- Optional query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetQuarantine(ctx, id, params)
+	return err
+}
+
+// Reprocess converts echo context to params.
+func (w *ServerInterfaceWrapper) Reprocess(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReprocessParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Reprocess(ctx, id, params)
+	return err
+}
+
+// ResumeConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeConnectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeConnection(ctx, id, params)
+	return err
+}
+
+// ListSuggestions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSuggestions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSuggestionsParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSuggestions(ctx, id, params)
+	return err
+}
+
+// AcceptSuggestion converts echo context to params.
+func (w *ServerInterfaceWrapper) AcceptSuggestion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "suggestion" -------------
+	var suggestion string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "suggestion", ctx.Param("suggestion"), &suggestion, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter suggestion: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcceptSuggestionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcceptSuggestion(ctx, id, suggestion, params)
+	return err
+}
+
+// RejectSuggestion converts echo context to params.
+func (w *ServerInterfaceWrapper) RejectSuggestion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "suggestion" -------------
+	var suggestion string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "suggestion", ctx.Param("suggestion"), &suggestion, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter suggestion: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectSuggestionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RejectSuggestion(ctx, id, suggestion, params)
+	return err
+}
+
 // GetSync converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSync(ctx echo.Context) error {
 	var err error
@@ -2460,6 +4610,58 @@ func (w *ServerInterfaceWrapper) UpdateSync(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateSync(ctx, id)
+	return err
+}
+
+// UploadUserAids converts echo context to params.
+func (w *ServerInterfaceWrapper) UploadUserAids(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UploadUserAidsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UploadUserAids(ctx, id, params)
+	return err
+}
+
+// GetWebhookEndpoint converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhookEndpoint(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhookEndpoint(ctx, id)
 	return err
 }
 
@@ -2496,6 +4698,114 @@ func (w *ServerInterfaceWrapper) RegisterWebhookEndpoint(ctx echo.Context) error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RegisterWebhookEndpoint(ctx, id, params)
+	return err
+}
+
+// CheckWebhookEndpoint converts echo context to params.
+func (w *ServerInterfaceWrapper) CheckWebhookEndpoint(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckWebhookEndpointParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CheckWebhookEndpoint(ctx, id, params)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateWebhookSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, id, params)
+	return err
+}
+
+// SetWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) SetWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetWebhookSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetWebhookSecret(ctx, id, params)
 	return err
 }
 
@@ -2565,6 +4875,121 @@ func (w *ServerInterfaceWrapper) GetCycle(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCycle(ctx, id)
+	return err
+}
+
+// ListDeadLetters converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDeadLetters(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDeadLettersParams
+	// ------------- Optional query parameter "connection" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "connection", ctx.QueryParams(), &params.Connection, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter connection: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDeadLetters(ctx, params)
+	return err
+}
+
+// ListEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+	// ------------- Optional query parameter "connection" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "connection", ctx.QueryParams(), &params.Connection, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter connection: %s", err))
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", ctx.QueryParams(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "object" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object", ctx.QueryParams(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer", ctx.QueryParams(), &params.Customer, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListEvents(ctx, params)
+	return err
+}
+
+// GetIngestHealth converts echo context to params.
+func (w *ServerInterfaceWrapper) GetIngestHealth(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetIngestHealth(ctx)
 	return err
 }
 
@@ -2665,6 +5090,24 @@ func (w *ServerInterfaceWrapper) GetManifest(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetManifest(ctx, caseID, params)
+	return err
+}
+
+// ListReplays converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplays(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReplaysParams
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplays(ctx, params)
 	return err
 }
 
@@ -2868,6 +5311,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 	router.GET(options.BaseURL+"/v1/connections", wrapper.ListConnections, options.OperationMiddlewares["listConnections"]...)
 	router.POST(options.BaseURL+"/v1/connections", wrapper.CreateConnection, options.OperationMiddlewares["createConnection"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.GetWebhookEndpoint, options.OperationMiddlewares["getWebhookEndpoint"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.RegisterWebhookEndpoint, options.OperationMiddlewares["registerWebhookEndpoint"]...)
 	router.GET(options.BaseURL+"/v1/connections/:id/sync", wrapper.GetSync, options.OperationMiddlewares["getSync"]...)
 	router.PATCH(options.BaseURL+"/v1/connections/:id/sync", wrapper.UpdateSync, options.OperationMiddlewares["updateSync"]...)
@@ -2883,11 +5327,45 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/decisions", wrapper.UploadDecisions, options.OperationMiddlewares["uploadDecisions"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/reward-events", wrapper.ListRewardEvents, options.OperationMiddlewares["listRewardEvents"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/readouts", wrapper.ListReadouts, options.OperationMiddlewares["listReadouts"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers", wrapper.ListCustomers, options.OperationMiddlewares["listCustomers"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers/:customer", wrapper.GetCustomer, options.OperationMiddlewares["getCustomer"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers/:customer/invoices", wrapper.ListCustomerInvoices, options.OperationMiddlewares["listCustomerInvoices"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers/:customer/charges", wrapper.ListCustomerCharges, options.OperationMiddlewares["listCustomerCharges"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/customers/:customer/disputes", wrapper.ListCustomerDisputes, options.OperationMiddlewares["listCustomerDisputes"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/segments", wrapper.GetSegments, options.OperationMiddlewares["getSegments"]...)
 	router.GET(options.BaseURL+"/v1/readouts/:caseID", wrapper.GetReadout, options.OperationMiddlewares["getReadout"]...)
 	router.GET(options.BaseURL+"/v1/readouts/:caseID/manifest", wrapper.GetManifest, options.OperationMiddlewares["getManifest"]...)
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/rotate", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/check", wrapper.CheckWebhookEndpoint, options.OperationMiddlewares["checkWebhookEndpoint"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/pause", wrapper.PauseConnection, options.OperationMiddlewares["pauseConnection"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/resume", wrapper.ResumeConnection, options.OperationMiddlewares["resumeConnection"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/key", wrapper.ReplaceKey, options.OperationMiddlewares["replaceKey"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/disconnect", wrapper.Disconnect, options.OperationMiddlewares["disconnect"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/key-check", wrapper.GetKeyReport, options.OperationMiddlewares["getKeyReport"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/key-check", wrapper.CheckKey, options.OperationMiddlewares["checkKey"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/log", wrapper.GetConnectionLog, options.OperationMiddlewares["getConnectionLog"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/mapping", wrapper.GetMapping, options.OperationMiddlewares["getMapping"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/mapping", wrapper.ChangeMapping, options.OperationMiddlewares["changeMapping"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/links", wrapper.ListLinks, options.OperationMiddlewares["listLinks"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/links", wrapper.CreateLink, options.OperationMiddlewares["createLink"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/links/:link/retract", wrapper.RetractLink, options.OperationMiddlewares["retractLink"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/user-aids", wrapper.UploadUserAids, options.OperationMiddlewares["uploadUserAids"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/suggestions", wrapper.ListSuggestions, options.OperationMiddlewares["listSuggestions"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/suggestions/:suggestion/accept", wrapper.AcceptSuggestion, options.OperationMiddlewares["acceptSuggestion"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/suggestions/:suggestion/reject", wrapper.RejectSuggestion, options.OperationMiddlewares["rejectSuggestion"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/quarantine", wrapper.GetQuarantine, options.OperationMiddlewares["getQuarantine"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/coverage", wrapper.GetCoverage, options.OperationMiddlewares["getCoverage"]...)
+	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents, options.OperationMiddlewares["listEvents"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/events/:event", wrapper.GetEvent, options.OperationMiddlewares["getEvent"]...)
+	router.GET(options.BaseURL+"/v1/dead-letters", wrapper.ListDeadLetters, options.OperationMiddlewares["listDeadLetters"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/reprocess", wrapper.Reprocess, options.OperationMiddlewares["reprocess"]...)
+	router.GET(options.BaseURL+"/v1/ingest/health", wrapper.GetIngestHealth, options.OperationMiddlewares["getIngestHealth"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id/flow", wrapper.GetFlow, options.OperationMiddlewares["getFlow"]...)
+	router.GET(options.BaseURL+"/v1/replays", wrapper.ListReplays, options.OperationMiddlewares["listReplays"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.GET(options.BaseURL+"/v1/tokens", wrapper.ListTokens, options.OperationMiddlewares["listTokens"]...)
 	router.POST(options.BaseURL+"/v1/tokens", wrapper.CreateToken, options.OperationMiddlewares["createToken"]...)
@@ -3243,6 +5721,210 @@ func (response AmendContractdefaultApplicationProblemPlusJSONResponse) VisitAmen
 	return err
 }
 
+type ListCustomersRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  ListCustomersParams
+}
+
+type ListCustomersResponseObject interface {
+	VisitListCustomersResponse(w http.ResponseWriter) error
+}
+
+type ListCustomers200JSONResponse CustomerList
+
+func (response ListCustomers200JSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCustomersdefaultApplicationProblemPlusJSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomerRequestObject struct {
+	Account  AccountPath  `json:"account"`
+	Customer CustomerPath `json:"customer"`
+	Params   GetCustomerParams
+}
+
+type GetCustomerResponseObject interface {
+	VisitGetCustomerResponse(w http.ResponseWriter) error
+}
+
+type GetCustomer200JSONResponse CustomerDetail
+
+func (response GetCustomer200JSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCustomerdefaultApplicationProblemPlusJSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerChargesRequestObject struct {
+	Account  AccountPath  `json:"account"`
+	Customer CustomerPath `json:"customer"`
+	Params   ListCustomerChargesParams
+}
+
+type ListCustomerChargesResponseObject interface {
+	VisitListCustomerChargesResponse(w http.ResponseWriter) error
+}
+
+type ListCustomerCharges200JSONResponse CustomerChargeList
+
+func (response ListCustomerCharges200JSONResponse) VisitListCustomerChargesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerChargesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCustomerChargesdefaultApplicationProblemPlusJSONResponse) VisitListCustomerChargesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerDisputesRequestObject struct {
+	Account  AccountPath  `json:"account"`
+	Customer CustomerPath `json:"customer"`
+	Params   ListCustomerDisputesParams
+}
+
+type ListCustomerDisputesResponseObject interface {
+	VisitListCustomerDisputesResponse(w http.ResponseWriter) error
+}
+
+type ListCustomerDisputes200JSONResponse CustomerDisputeList
+
+func (response ListCustomerDisputes200JSONResponse) VisitListCustomerDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerDisputesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCustomerDisputesdefaultApplicationProblemPlusJSONResponse) VisitListCustomerDisputesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerInvoicesRequestObject struct {
+	Account  AccountPath  `json:"account"`
+	Customer CustomerPath `json:"customer"`
+	Params   ListCustomerInvoicesParams
+}
+
+type ListCustomerInvoicesResponseObject interface {
+	VisitListCustomerInvoicesResponse(w http.ResponseWriter) error
+}
+
+type ListCustomerInvoices200JSONResponse CustomerInvoiceList
+
+func (response ListCustomerInvoices200JSONResponse) VisitListCustomerInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomerInvoicesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCustomerInvoicesdefaultApplicationProblemPlusJSONResponse) VisitListCustomerInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UploadDecisionsRequestObject struct {
 	Account AccountPath `json:"account"`
 	Params  UploadDecisionsParams
@@ -3422,6 +6104,46 @@ type ListRewardEventsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRewardEventsdefaultApplicationProblemPlusJSONResponse) VisitListRewardEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSegmentsRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  GetSegmentsParams
+}
+
+type GetSegmentsResponseObject interface {
+	VisitGetSegmentsResponse(w http.ResponseWriter) error
+}
+
+type GetSegments200JSONResponse Segments
+
+func (response GetSegments200JSONResponse) VisitGetSegmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSegmentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSegmentsdefaultApplicationProblemPlusJSONResponse) VisitGetSegmentsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3675,6 +6397,827 @@ func (response RequestBackfilldefaultApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type GetCoverageRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params GetCoverageParams
+}
+
+type GetCoverageResponseObject interface {
+	VisitGetCoverageResponse(w http.ResponseWriter) error
+}
+
+type GetCoverage200JSONResponse Coverage
+
+func (response GetCoverage200JSONResponse) VisitGetCoverageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCoveragedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCoveragedefaultApplicationProblemPlusJSONResponse) VisitGetCoverageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisconnectRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params DisconnectParams
+}
+
+type DisconnectResponseObject interface {
+	VisitDisconnectResponse(w http.ResponseWriter) error
+}
+
+type Disconnect200JSONResponse Connection
+
+func (response Disconnect200JSONResponse) VisitDisconnectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisconnectdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DisconnectdefaultApplicationProblemPlusJSONResponse) VisitDisconnectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEventRequestObject struct {
+	ID    ConnectionIDPath `json:"id"`
+	Event string           `json:"event"`
+}
+
+type GetEventResponseObject interface {
+	VisitGetEventResponse(w http.ResponseWriter) error
+}
+
+type GetEvent200JSONResponse EventDetail
+
+func (response GetEvent200JSONResponse) VisitGetEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEventdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetEventdefaultApplicationProblemPlusJSONResponse) VisitGetEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFlowRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetFlowResponseObject interface {
+	VisitGetFlowResponse(w http.ResponseWriter) error
+}
+
+type GetFlow200JSONResponse Flow
+
+func (response GetFlow200JSONResponse) VisitGetFlowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFlowdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetFlowdefaultApplicationProblemPlusJSONResponse) VisitGetFlowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceKeyRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params ReplaceKeyParams
+	Body   *ReplaceKeyJSONRequestBody
+}
+
+type ReplaceKeyResponseObject interface {
+	VisitReplaceKeyResponse(w http.ResponseWriter) error
+}
+
+type ReplaceKey200JSONResponse Connection
+
+func (response ReplaceKey200JSONResponse) VisitReplaceKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReplaceKeydefaultApplicationProblemPlusJSONResponse) VisitReplaceKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKeyReportRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetKeyReportResponseObject interface {
+	VisitGetKeyReportResponse(w http.ResponseWriter) error
+}
+
+type GetKeyReport200JSONResponse KeyReport
+
+func (response GetKeyReport200JSONResponse) VisitGetKeyReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKeyReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetKeyReportdefaultApplicationProblemPlusJSONResponse) VisitGetKeyReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckKeyRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params CheckKeyParams
+}
+
+type CheckKeyResponseObject interface {
+	VisitCheckKeyResponse(w http.ResponseWriter) error
+}
+
+type CheckKey200JSONResponse KeyReport
+
+func (response CheckKey200JSONResponse) VisitCheckKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckKeydefaultApplicationProblemPlusJSONResponse) VisitCheckKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLinksRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params ListLinksParams
+}
+
+type ListLinksResponseObject interface {
+	VisitListLinksResponse(w http.ResponseWriter) error
+}
+
+type ListLinks200JSONResponse LinkList
+
+func (response ListLinks200JSONResponse) VisitListLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLinksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLinksdefaultApplicationProblemPlusJSONResponse) VisitListLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateLinkRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params CreateLinkParams
+	Body   *CreateLinkJSONRequestBody
+}
+
+type CreateLinkResponseObject interface {
+	VisitCreateLinkResponse(w http.ResponseWriter) error
+}
+
+type CreateLink200JSONResponse Link
+
+func (response CreateLink200JSONResponse) VisitCreateLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateLink201JSONResponse Link
+
+func (response CreateLink201JSONResponse) VisitCreateLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateLinkdefaultApplicationProblemPlusJSONResponse) VisitCreateLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetractLinkRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Link   string           `json:"link"`
+	Params RetractLinkParams
+	Body   *RetractLinkJSONRequestBody
+}
+
+type RetractLinkResponseObject interface {
+	VisitRetractLinkResponse(w http.ResponseWriter) error
+}
+
+type RetractLink200JSONResponse Status
+
+func (response RetractLink200JSONResponse) VisitRetractLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetractLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetractLinkdefaultApplicationProblemPlusJSONResponse) VisitRetractLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnectionLogRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetConnectionLogResponseObject interface {
+	VisitGetConnectionLogResponse(w http.ResponseWriter) error
+}
+
+type GetConnectionLog200JSONResponse ConnectionLog
+
+func (response GetConnectionLog200JSONResponse) VisitGetConnectionLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnectionLogdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetConnectionLogdefaultApplicationProblemPlusJSONResponse) VisitGetConnectionLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMappingRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetMappingResponseObject interface {
+	VisitGetMappingResponse(w http.ResponseWriter) error
+}
+
+type GetMapping200JSONResponse MappingSettings
+
+func (response GetMapping200JSONResponse) VisitGetMappingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMappingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMappingdefaultApplicationProblemPlusJSONResponse) VisitGetMappingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMappingRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params ChangeMappingParams
+	Body   *ChangeMappingJSONRequestBody
+}
+
+type ChangeMappingResponseObject interface {
+	VisitChangeMappingResponse(w http.ResponseWriter) error
+}
+
+type ChangeMapping200JSONResponse MappingChanged
+
+func (response ChangeMapping200JSONResponse) VisitChangeMappingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMappingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeMappingdefaultApplicationProblemPlusJSONResponse) VisitChangeMappingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseConnectionRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params PauseConnectionParams
+	Body   *PauseConnectionJSONRequestBody
+}
+
+type PauseConnectionResponseObject interface {
+	VisitPauseConnectionResponse(w http.ResponseWriter) error
+}
+
+type PauseConnection200JSONResponse Connection
+
+func (response PauseConnection200JSONResponse) VisitPauseConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseConnectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PauseConnectiondefaultApplicationProblemPlusJSONResponse) VisitPauseConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQuarantineRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params GetQuarantineParams
+}
+
+type GetQuarantineResponseObject interface {
+	VisitGetQuarantineResponse(w http.ResponseWriter) error
+}
+
+type GetQuarantine200JSONResponse Quarantine
+
+func (response GetQuarantine200JSONResponse) VisitGetQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQuarantinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetQuarantinedefaultApplicationProblemPlusJSONResponse) VisitGetQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReprocessRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params ReprocessParams
+	Body   *ReprocessJSONRequestBody
+}
+
+type ReprocessResponseObject interface {
+	VisitReprocessResponse(w http.ResponseWriter) error
+}
+
+type Reprocess200JSONResponse Reprocessed
+
+func (response Reprocess200JSONResponse) VisitReprocessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReprocessdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReprocessdefaultApplicationProblemPlusJSONResponse) VisitReprocessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeConnectionRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params ResumeConnectionParams
+}
+
+type ResumeConnectionResponseObject interface {
+	VisitResumeConnectionResponse(w http.ResponseWriter) error
+}
+
+type ResumeConnection200JSONResponse Connection
+
+func (response ResumeConnection200JSONResponse) VisitResumeConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeConnectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeConnectiondefaultApplicationProblemPlusJSONResponse) VisitResumeConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuggestionsRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params ListSuggestionsParams
+}
+
+type ListSuggestionsResponseObject interface {
+	VisitListSuggestionsResponse(w http.ResponseWriter) error
+}
+
+type ListSuggestions200JSONResponse SuggestionList
+
+func (response ListSuggestions200JSONResponse) VisitListSuggestionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuggestionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSuggestionsdefaultApplicationProblemPlusJSONResponse) VisitListSuggestionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptSuggestionRequestObject struct {
+	ID         ConnectionIDPath `json:"id"`
+	Suggestion string           `json:"suggestion"`
+	Params     AcceptSuggestionParams
+	Body       *AcceptSuggestionJSONRequestBody
+}
+
+type AcceptSuggestionResponseObject interface {
+	VisitAcceptSuggestionResponse(w http.ResponseWriter) error
+}
+
+type AcceptSuggestion200JSONResponse Suggestion
+
+func (response AcceptSuggestion200JSONResponse) VisitAcceptSuggestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptSuggestiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptSuggestiondefaultApplicationProblemPlusJSONResponse) VisitAcceptSuggestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectSuggestionRequestObject struct {
+	ID         ConnectionIDPath `json:"id"`
+	Suggestion string           `json:"suggestion"`
+	Params     RejectSuggestionParams
+	Body       *RejectSuggestionJSONRequestBody
+}
+
+type RejectSuggestionResponseObject interface {
+	VisitRejectSuggestionResponse(w http.ResponseWriter) error
+}
+
+type RejectSuggestion200JSONResponse Suggestion
+
+func (response RejectSuggestion200JSONResponse) VisitRejectSuggestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectSuggestiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RejectSuggestiondefaultApplicationProblemPlusJSONResponse) VisitRejectSuggestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSyncRequestObject struct {
 	ID ConnectionIDPath `json:"id"`
 }
@@ -3754,6 +7297,86 @@ func (response UpdateSyncdefaultApplicationProblemPlusJSONResponse) VisitUpdateS
 	return err
 }
 
+type UploadUserAidsRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params UploadUserAidsParams
+	Body   *UploadUserAidsJSONRequestBody
+}
+
+type UploadUserAidsResponseObject interface {
+	VisitUploadUserAidsResponse(w http.ResponseWriter) error
+}
+
+type UploadUserAids200JSONResponse UserAidsUploaded
+
+func (response UploadUserAids200JSONResponse) VisitUploadUserAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadUserAidsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UploadUserAidsdefaultApplicationProblemPlusJSONResponse) VisitUploadUserAidsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookEndpointRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetWebhookEndpointResponseObject interface {
+	VisitGetWebhookEndpointResponse(w http.ResponseWriter) error
+}
+
+type GetWebhookEndpoint200JSONResponse WebhookView
+
+func (response GetWebhookEndpoint200JSONResponse) VisitGetWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetWebhookEndpointdefaultApplicationProblemPlusJSONResponse) VisitGetWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RegisterWebhookEndpointRequestObject struct {
 	ID     ConnectionIDPath `json:"id"`
 	Params RegisterWebhookEndpointParams
@@ -3797,6 +7420,127 @@ type RegisterWebhookEndpointdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RegisterWebhookEndpointdefaultApplicationProblemPlusJSONResponse) VisitRegisterWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckWebhookEndpointRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params CheckWebhookEndpointParams
+}
+
+type CheckWebhookEndpointResponseObject interface {
+	VisitCheckWebhookEndpointResponse(w http.ResponseWriter) error
+}
+
+type CheckWebhookEndpoint200JSONResponse WebhookEndpoint
+
+func (response CheckWebhookEndpoint200JSONResponse) VisitCheckWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckWebhookEndpointdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckWebhookEndpointdefaultApplicationProblemPlusJSONResponse) VisitCheckWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params RotateWebhookSecretParams
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200JSONResponse WebhookEndpoint
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateWebhookSecretdefaultApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWebhookSecretRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params SetWebhookSecretParams
+	Body   *SetWebhookSecretJSONRequestBody
+}
+
+type SetWebhookSecretResponseObject interface {
+	VisitSetWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type SetWebhookSecret200JSONResponse WebhookEndpoint
+
+func (response SetWebhookSecret200JSONResponse) VisitSetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWebhookSecretdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetWebhookSecretdefaultApplicationProblemPlusJSONResponse) VisitSetWebhookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3875,6 +7619,122 @@ type GetCycledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCycledefaultApplicationProblemPlusJSONResponse) VisitGetCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeadLettersRequestObject struct {
+	Params ListDeadLettersParams
+}
+
+type ListDeadLettersResponseObject interface {
+	VisitListDeadLettersResponse(w http.ResponseWriter) error
+}
+
+type ListDeadLetters200JSONResponse EventList
+
+func (response ListDeadLetters200JSONResponse) VisitListDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeadLettersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDeadLettersdefaultApplicationProblemPlusJSONResponse) VisitListDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventsRequestObject struct {
+	Params ListEventsParams
+}
+
+type ListEventsResponseObject interface {
+	VisitListEventsResponse(w http.ResponseWriter) error
+}
+
+type ListEvents200JSONResponse EventList
+
+func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListEventsdefaultApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIngestHealthRequestObject struct {
+}
+
+type GetIngestHealthResponseObject interface {
+	VisitGetIngestHealthResponse(w http.ResponseWriter) error
+}
+
+type GetIngestHealth200JSONResponse IngestHealth
+
+func (response GetIngestHealth200JSONResponse) VisitGetIngestHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIngestHealthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetIngestHealthdefaultApplicationProblemPlusJSONResponse) VisitGetIngestHealthResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4047,6 +7907,45 @@ type GetManifestdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetManifestdefaultApplicationProblemPlusJSONResponse) VisitGetManifestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReplaysRequestObject struct {
+	Params ListReplaysParams
+}
+
+type ListReplaysResponseObject interface {
+	VisitListReplaysResponse(w http.ResponseWriter) error
+}
+
+type ListReplays200JSONResponse ReplayList
+
+func (response ListReplays200JSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReplaysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListReplaysdefaultApplicationProblemPlusJSONResponse) VisitListReplaysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4282,6 +8181,21 @@ type StrictServerInterface interface {
 	// AmendContract Agree on a new version of the contract
 	// (POST /v1/accounts/{account}/contracts/versions)
 	AmendContract(ctx context.Context, request AmendContractRequestObject) (AmendContractResponseObject, error)
+	// ListCustomers List the customers of an account, newest first
+	// (GET /v1/accounts/{account}/customers)
+	ListCustomers(ctx context.Context, request ListCustomersRequestObject) (ListCustomersResponseObject, error)
+	// GetCustomer Read one customer
+	// (GET /v1/accounts/{account}/customers/{customer})
+	GetCustomer(ctx context.Context, request GetCustomerRequestObject) (GetCustomerResponseObject, error)
+	// ListCustomerCharges List the charges of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/charges)
+	ListCustomerCharges(ctx context.Context, request ListCustomerChargesRequestObject) (ListCustomerChargesResponseObject, error)
+	// ListCustomerDisputes List the disputes of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/disputes)
+	ListCustomerDisputes(ctx context.Context, request ListCustomerDisputesRequestObject) (ListCustomerDisputesResponseObject, error)
+	// ListCustomerInvoices List the invoices of one customer, newest first
+	// (GET /v1/accounts/{account}/customers/{customer}/invoices)
+	ListCustomerInvoices(ctx context.Context, request ListCustomerInvoicesRequestObject) (ListCustomerInvoicesResponseObject, error)
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
@@ -4294,6 +8208,9 @@ type StrictServerInterface interface {
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx context.Context, request ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error)
+	// GetSegments Count the customers of every segment and plan
+	// (GET /v1/accounts/{account}/segments)
+	GetSegments(ctx context.Context, request GetSegmentsRequestObject) (GetSegmentsResponseObject, error)
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx context.Context, request ShipSnapshotRequestObject) (ShipSnapshotResponseObject, error)
@@ -4309,21 +8226,105 @@ type StrictServerInterface interface {
 	// RequestBackfill Read the history of a source
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx context.Context, request RequestBackfillRequestObject) (RequestBackfillResponseObject, error)
+	// GetCoverage Show how much of a connection's month is joined to users
+	// (GET /v1/connections/{id}/coverage)
+	GetCoverage(ctx context.Context, request GetCoverageRequestObject) (GetCoverageResponseObject, error)
+	// Disconnect Delete the key of a connection
+	// (POST /v1/connections/{id}/disconnect)
+	Disconnect(ctx context.Context, request DisconnectRequestObject) (DisconnectResponseObject, error)
+	// GetEvent Show one event with the facts that it tells
+	// (GET /v1/connections/{id}/events/{event})
+	GetEvent(ctx context.Context, request GetEventRequestObject) (GetEventResponseObject, error)
+	// GetFlow Show what became of the events of a connection
+	// (GET /v1/connections/{id}/flow)
+	GetFlow(ctx context.Context, request GetFlowRequestObject) (GetFlowResponseObject, error)
+	// ReplaceKey Replace the key of a connection
+	// (POST /v1/connections/{id}/key)
+	ReplaceKey(ctx context.Context, request ReplaceKeyRequestObject) (ReplaceKeyResponseObject, error)
+	// GetKeyReport Show the report of the last check of a connection's key
+	// (GET /v1/connections/{id}/key-check)
+	GetKeyReport(ctx context.Context, request GetKeyReportRequestObject) (GetKeyReportResponseObject, error)
+	// CheckKey Ask Stripe what the key of a connection may do
+	// (POST /v1/connections/{id}/key-check)
+	CheckKey(ctx context.Context, request CheckKeyRequestObject) (CheckKeyResponseObject, error)
+	// ListLinks List whose customers are, over time
+	// (GET /v1/connections/{id}/links)
+	ListLinks(ctx context.Context, request ListLinksRequestObject) (ListLinksResponseObject, error)
+	// CreateLink Say whose a customer is
+	// (POST /v1/connections/{id}/links)
+	CreateLink(ctx context.Context, request CreateLinkRequestObject) (CreateLinkResponseObject, error)
+	// RetractLink Take back what a person said
+	// (POST /v1/connections/{id}/links/{link}/retract)
+	RetractLink(ctx context.Context, request RetractLinkRequestObject) (RetractLinkResponseObject, error)
+	// GetConnectionLog List what was done to a connection, newest first
+	// (GET /v1/connections/{id}/log)
+	GetConnectionLog(ctx context.Context, request GetConnectionLogRequestObject) (GetConnectionLogResponseObject, error)
+	// GetMapping Show what a connection maps customers by
+	// (GET /v1/connections/{id}/mapping)
+	GetMapping(ctx context.Context, request GetMappingRequestObject) (GetMappingResponseObject, error)
+	// ChangeMapping Change what a connection maps customers by
+	// (POST /v1/connections/{id}/mapping)
+	ChangeMapping(ctx context.Context, request ChangeMappingRequestObject) (ChangeMappingResponseObject, error)
+	// PauseConnection Pause a connection
+	// (POST /v1/connections/{id}/pause)
+	PauseConnection(ctx context.Context, request PauseConnectionRequestObject) (PauseConnectionResponseObject, error)
+	// GetQuarantine Show the facts that have no user, and what they are worth
+	// (GET /v1/connections/{id}/quarantine)
+	GetQuarantine(ctx context.Context, request GetQuarantineRequestObject) (GetQuarantineResponseObject, error)
+	// Reprocess Classify stored events again
+	// (POST /v1/connections/{id}/reprocess)
+	Reprocess(ctx context.Context, request ReprocessRequestObject) (ReprocessResponseObject, error)
+	// ResumeConnection Let a paused connection run again
+	// (POST /v1/connections/{id}/resume)
+	ResumeConnection(ctx context.Context, request ResumeConnectionRequestObject) (ResumeConnectionResponseObject, error)
+	// ListSuggestions List users that the aids of unmapped customers point at
+	// (GET /v1/connections/{id}/suggestions)
+	ListSuggestions(ctx context.Context, request ListSuggestionsRequestObject) (ListSuggestionsResponseObject, error)
+	// AcceptSuggestion Make a link of a suggestion
+	// (POST /v1/connections/{id}/suggestions/{suggestion}/accept)
+	AcceptSuggestion(ctx context.Context, request AcceptSuggestionRequestObject) (AcceptSuggestionResponseObject, error)
+	// RejectSuggestion Keep a suggestion from being shown again
+	// (POST /v1/connections/{id}/suggestions/{suggestion}/reject)
+	RejectSuggestion(ctx context.Context, request RejectSuggestionRequestObject) (RejectSuggestionResponseObject, error)
 	// GetSync See how a source is kept in step
 	// (GET /v1/connections/{id}/sync)
 	GetSync(ctx context.Context, request GetSyncRequestObject) (GetSyncResponseObject, error)
 	// UpdateSync Change how a source is kept in step
 	// (PATCH /v1/connections/{id}/sync)
 	UpdateSync(ctx context.Context, request UpdateSyncRequestObject) (UpdateSyncResponseObject, error)
+	// UploadUserAids Upload hashes that suggestions compare
+	// (POST /v1/connections/{id}/user-aids)
+	UploadUserAids(ctx context.Context, request UploadUserAidsRequestObject) (UploadUserAidsResponseObject, error)
+	// GetWebhookEndpoint Show a connection's webhook endpoint and what it does not deliver
+	// (GET /v1/connections/{id}/webhook-endpoint)
+	GetWebhookEndpoint(ctx context.Context, request GetWebhookEndpointRequestObject) (GetWebhookEndpointResponseObject, error)
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
 	RegisterWebhookEndpoint(ctx context.Context, request RegisterWebhookEndpointRequestObject) (RegisterWebhookEndpointResponseObject, error)
+	// CheckWebhookEndpoint Ask Stripe how the endpoint is
+	// (POST /v1/connections/{id}/webhook-endpoint/check)
+	CheckWebhookEndpoint(ctx context.Context, request CheckWebhookEndpointRequestObject) (CheckWebhookEndpointResponseObject, error)
+	// RotateWebhookSecret Replace the signing secret of a registered endpoint
+	// (POST /v1/connections/{id}/webhook-endpoint/rotate)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// SetWebhookSecret Enter the signing secret of an endpoint that was set up by hand
+	// (POST /v1/connections/{id}/webhook-endpoint/secret)
+	SetWebhookSecret(ctx context.Context, request SetWebhookSecretRequestObject) (SetWebhookSecretResponseObject, error)
 	// ListCycles List the cycles, newest period first
 	// (GET /v1/cycles)
 	ListCycles(ctx context.Context, request ListCyclesRequestObject) (ListCyclesResponseObject, error)
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx context.Context, request GetCycleRequestObject) (GetCycleResponseObject, error)
+	// ListDeadLetters List events that went nowhere, each with its next action
+	// (GET /v1/dead-letters)
+	ListDeadLetters(ctx context.Context, request ListDeadLettersRequestObject) (ListDeadLettersResponseObject, error)
+	// ListEvents List stored Stripe events, newest first
+	// (GET /v1/events)
+	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// GetIngestHealth Show lag and gaps of every connection
+	// (GET /v1/ingest/health)
+	GetIngestHealth(ctx context.Context, request GetIngestHealthRequestObject) (GetIngestHealthResponseObject, error)
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx context.Context, request ListInvoicesRequestObject) (ListInvoicesResponseObject, error)
@@ -4336,6 +8337,9 @@ type StrictServerInterface interface {
 	// GetManifest Download the canonical manifest
 	// (GET /v1/readouts/{caseID}/manifest)
 	GetManifest(ctx context.Context, request GetManifestRequestObject) (GetManifestResponseObject, error)
+	// ListReplays List months that were derived once more from their raw events
+	// (GET /v1/replays)
+	ListReplays(ctx context.Context, request ListReplaysRequestObject) (ListReplaysResponseObject, error)
 	// ListTokens List the tokens in the caller's scope
 	// (GET /v1/tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
@@ -4633,6 +8637,140 @@ func (sh *strictHandler) AmendContract(ctx echo.Context, account AccountPath, pa
 	return nil
 }
 
+// ListCustomers operation middleware
+func (sh *strictHandler) ListCustomers(ctx echo.Context, account AccountPath, params ListCustomersParams) error {
+	var request ListCustomersRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomers(ctx.Request().Context(), request.(ListCustomersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCustomersResponseObject); ok {
+		return validResponse.VisitListCustomersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCustomer operation middleware
+func (sh *strictHandler) GetCustomer(ctx echo.Context, account AccountPath, customer CustomerPath, params GetCustomerParams) error {
+	var request GetCustomerRequestObject
+
+	request.Account = account
+	request.Customer = customer
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCustomer(ctx.Request().Context(), request.(GetCustomerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCustomer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCustomerResponseObject); ok {
+		return validResponse.VisitGetCustomerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCustomerCharges operation middleware
+func (sh *strictHandler) ListCustomerCharges(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerChargesParams) error {
+	var request ListCustomerChargesRequestObject
+
+	request.Account = account
+	request.Customer = customer
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomerCharges(ctx.Request().Context(), request.(ListCustomerChargesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomerCharges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCustomerChargesResponseObject); ok {
+		return validResponse.VisitListCustomerChargesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCustomerDisputes operation middleware
+func (sh *strictHandler) ListCustomerDisputes(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerDisputesParams) error {
+	var request ListCustomerDisputesRequestObject
+
+	request.Account = account
+	request.Customer = customer
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomerDisputes(ctx.Request().Context(), request.(ListCustomerDisputesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomerDisputes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCustomerDisputesResponseObject); ok {
+		return validResponse.VisitListCustomerDisputesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCustomerInvoices operation middleware
+func (sh *strictHandler) ListCustomerInvoices(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerInvoicesParams) error {
+	var request ListCustomerInvoicesRequestObject
+
+	request.Account = account
+	request.Customer = customer
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomerInvoices(ctx.Request().Context(), request.(ListCustomerInvoicesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomerInvoices")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCustomerInvoicesResponseObject); ok {
+		return validResponse.VisitListCustomerInvoicesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UploadDecisions operation middleware
 func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error {
 	var request UploadDecisionsRequestObject
@@ -4756,6 +8894,32 @@ func (sh *strictHandler) ListRewardEvents(ctx echo.Context, account AccountPath,
 		return err
 	} else if validResponse, ok := response.(ListRewardEventsResponseObject); ok {
 		return validResponse.VisitListRewardEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSegments operation middleware
+func (sh *strictHandler) GetSegments(ctx echo.Context, account AccountPath, params GetSegmentsParams) error {
+	var request GetSegmentsRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSegments(ctx.Request().Context(), request.(GetSegmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSegments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSegmentsResponseObject); ok {
+		return validResponse.VisitGetSegmentsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4958,6 +9122,709 @@ func (sh *strictHandler) RequestBackfill(ctx echo.Context, id ConnectionIDPath, 
 	return nil
 }
 
+// GetCoverage operation middleware
+func (sh *strictHandler) GetCoverage(ctx echo.Context, id ConnectionIDPath, params GetCoverageParams) error {
+	var request GetCoverageRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCoverage(ctx.Request().Context(), request.(GetCoverageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCoverage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCoverageResponseObject); ok {
+		return validResponse.VisitGetCoverageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// Disconnect operation middleware
+func (sh *strictHandler) Disconnect(ctx echo.Context, id ConnectionIDPath, params DisconnectParams) error {
+	var request DisconnectRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Disconnect(ctx.Request().Context(), request.(DisconnectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Disconnect")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DisconnectResponseObject); ok {
+		return validResponse.VisitDisconnectResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetEvent operation middleware
+func (sh *strictHandler) GetEvent(ctx echo.Context, id ConnectionIDPath, event string) error {
+	var request GetEventRequestObject
+
+	request.ID = id
+	request.Event = event
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEvent(ctx.Request().Context(), request.(GetEventRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEvent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetEventResponseObject); ok {
+		return validResponse.VisitGetEventResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetFlow operation middleware
+func (sh *strictHandler) GetFlow(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetFlowRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFlow(ctx.Request().Context(), request.(GetFlowRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFlow")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetFlowResponseObject); ok {
+		return validResponse.VisitGetFlowResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceKey operation middleware
+func (sh *strictHandler) ReplaceKey(ctx echo.Context, id ConnectionIDPath, params ReplaceKeyParams) error {
+	var request ReplaceKeyRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ReplaceKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceKey(ctx.Request().Context(), request.(ReplaceKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceKeyResponseObject); ok {
+		return validResponse.VisitReplaceKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetKeyReport operation middleware
+func (sh *strictHandler) GetKeyReport(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetKeyReportRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetKeyReport(ctx.Request().Context(), request.(GetKeyReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetKeyReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetKeyReportResponseObject); ok {
+		return validResponse.VisitGetKeyReportResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CheckKey operation middleware
+func (sh *strictHandler) CheckKey(ctx echo.Context, id ConnectionIDPath, params CheckKeyParams) error {
+	var request CheckKeyRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckKey(ctx.Request().Context(), request.(CheckKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CheckKeyResponseObject); ok {
+		return validResponse.VisitCheckKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListLinks operation middleware
+func (sh *strictHandler) ListLinks(ctx echo.Context, id ConnectionIDPath, params ListLinksParams) error {
+	var request ListLinksRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLinks(ctx.Request().Context(), request.(ListLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListLinksResponseObject); ok {
+		return validResponse.VisitListLinksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateLink operation middleware
+func (sh *strictHandler) CreateLink(ctx echo.Context, id ConnectionIDPath, params CreateLinkParams) error {
+	var request CreateLinkRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body CreateLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateLink(ctx.Request().Context(), request.(CreateLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateLinkResponseObject); ok {
+		return validResponse.VisitCreateLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetractLink operation middleware
+func (sh *strictHandler) RetractLink(ctx echo.Context, id ConnectionIDPath, link string, params RetractLinkParams) error {
+	var request RetractLinkRequestObject
+
+	request.ID = id
+	request.Link = link
+	request.Params = params
+
+	var body RetractLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetractLink(ctx.Request().Context(), request.(RetractLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetractLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetractLinkResponseObject); ok {
+		return validResponse.VisitRetractLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetConnectionLog operation middleware
+func (sh *strictHandler) GetConnectionLog(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetConnectionLogRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetConnectionLog(ctx.Request().Context(), request.(GetConnectionLogRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetConnectionLog")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetConnectionLogResponseObject); ok {
+		return validResponse.VisitGetConnectionLogResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetMapping operation middleware
+func (sh *strictHandler) GetMapping(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetMappingRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMapping(ctx.Request().Context(), request.(GetMappingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMapping")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMappingResponseObject); ok {
+		return validResponse.VisitGetMappingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeMapping operation middleware
+func (sh *strictHandler) ChangeMapping(ctx echo.Context, id ConnectionIDPath, params ChangeMappingParams) error {
+	var request ChangeMappingRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ChangeMappingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeMapping(ctx.Request().Context(), request.(ChangeMappingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeMapping")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeMappingResponseObject); ok {
+		return validResponse.VisitChangeMappingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PauseConnection operation middleware
+func (sh *strictHandler) PauseConnection(ctx echo.Context, id ConnectionIDPath, params PauseConnectionParams) error {
+	var request PauseConnectionRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body PauseConnectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseConnection(ctx.Request().Context(), request.(PauseConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PauseConnectionResponseObject); ok {
+		return validResponse.VisitPauseConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetQuarantine operation middleware
+func (sh *strictHandler) GetQuarantine(ctx echo.Context, id ConnectionIDPath, params GetQuarantineParams) error {
+	var request GetQuarantineRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetQuarantine(ctx.Request().Context(), request.(GetQuarantineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetQuarantine")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetQuarantineResponseObject); ok {
+		return validResponse.VisitGetQuarantineResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// Reprocess operation middleware
+func (sh *strictHandler) Reprocess(ctx echo.Context, id ConnectionIDPath, params ReprocessParams) error {
+	var request ReprocessRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ReprocessJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Reprocess(ctx.Request().Context(), request.(ReprocessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Reprocess")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReprocessResponseObject); ok {
+		return validResponse.VisitReprocessResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeConnection operation middleware
+func (sh *strictHandler) ResumeConnection(ctx echo.Context, id ConnectionIDPath, params ResumeConnectionParams) error {
+	var request ResumeConnectionRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeConnection(ctx.Request().Context(), request.(ResumeConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeConnectionResponseObject); ok {
+		return validResponse.VisitResumeConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSuggestions operation middleware
+func (sh *strictHandler) ListSuggestions(ctx echo.Context, id ConnectionIDPath, params ListSuggestionsParams) error {
+	var request ListSuggestionsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSuggestions(ctx.Request().Context(), request.(ListSuggestionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSuggestions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSuggestionsResponseObject); ok {
+		return validResponse.VisitListSuggestionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AcceptSuggestion operation middleware
+func (sh *strictHandler) AcceptSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string, params AcceptSuggestionParams) error {
+	var request AcceptSuggestionRequestObject
+
+	request.ID = id
+	request.Suggestion = suggestion
+	request.Params = params
+
+	var body AcceptSuggestionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptSuggestion(ctx.Request().Context(), request.(AcceptSuggestionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptSuggestion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcceptSuggestionResponseObject); ok {
+		return validResponse.VisitAcceptSuggestionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RejectSuggestion operation middleware
+func (sh *strictHandler) RejectSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string, params RejectSuggestionParams) error {
+	var request RejectSuggestionRequestObject
+
+	request.ID = id
+	request.Suggestion = suggestion
+	request.Params = params
+
+	var body RejectSuggestionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RejectSuggestion(ctx.Request().Context(), request.(RejectSuggestionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RejectSuggestion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RejectSuggestionResponseObject); ok {
+		return validResponse.VisitRejectSuggestionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetSync operation middleware
 func (sh *strictHandler) GetSync(ctx echo.Context, id ConnectionIDPath) error {
 	var request GetSyncRequestObject
@@ -5031,6 +9898,80 @@ func (sh *strictHandler) UpdateSync(ctx echo.Context, id ConnectionIDPath) error
 	return nil
 }
 
+// UploadUserAids operation middleware
+func (sh *strictHandler) UploadUserAids(ctx echo.Context, id ConnectionIDPath, params UploadUserAidsParams) error {
+	var request UploadUserAidsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UploadUserAidsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadUserAids(ctx.Request().Context(), request.(UploadUserAidsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadUserAids")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UploadUserAidsResponseObject); ok {
+		return validResponse.VisitUploadUserAidsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhookEndpoint operation middleware
+func (sh *strictHandler) GetWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetWebhookEndpointRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhookEndpoint(ctx.Request().Context(), request.(GetWebhookEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhookEndpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookEndpointResponseObject); ok {
+		return validResponse.VisitGetWebhookEndpointResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // RegisterWebhookEndpoint operation middleware
 func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params RegisterWebhookEndpointParams) error {
 	var request RegisterWebhookEndpointRequestObject
@@ -5051,6 +9992,107 @@ func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id Connection
 		return err
 	} else if validResponse, ok := response.(RegisterWebhookEndpointResponseObject); ok {
 		return validResponse.VisitRegisterWebhookEndpointResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CheckWebhookEndpoint operation middleware
+func (sh *strictHandler) CheckWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params CheckWebhookEndpointParams) error {
+	var request CheckWebhookEndpointRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckWebhookEndpoint(ctx.Request().Context(), request.(CheckWebhookEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckWebhookEndpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CheckWebhookEndpointResponseObject); ok {
+		return validResponse.VisitCheckWebhookEndpointResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id ConnectionIDPath, params RotateWebhookSecretParams) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetWebhookSecret operation middleware
+func (sh *strictHandler) SetWebhookSecret(ctx echo.Context, id ConnectionIDPath, params SetWebhookSecretParams) error {
+	var request SetWebhookSecretRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body SetWebhookSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetWebhookSecret(ctx.Request().Context(), request.(SetWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetWebhookSecretResponseObject); ok {
+		return validResponse.VisitSetWebhookSecretResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5101,6 +10143,79 @@ func (sh *strictHandler) GetCycle(ctx echo.Context, id string) error {
 		return err
 	} else if validResponse, ok := response.(GetCycleResponseObject); ok {
 		return validResponse.VisitGetCycleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListDeadLetters operation middleware
+func (sh *strictHandler) ListDeadLetters(ctx echo.Context, params ListDeadLettersParams) error {
+	var request ListDeadLettersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDeadLetters(ctx.Request().Context(), request.(ListDeadLettersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDeadLetters")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDeadLettersResponseObject); ok {
+		return validResponse.VisitListDeadLettersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListEvents operation middleware
+func (sh *strictHandler) ListEvents(ctx echo.Context, params ListEventsParams) error {
+	var request ListEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEvents(ctx.Request().Context(), request.(ListEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
+		return validResponse.VisitListEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetIngestHealth operation middleware
+func (sh *strictHandler) GetIngestHealth(ctx echo.Context) error {
+	var request GetIngestHealthRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetIngestHealth(ctx.Request().Context(), request.(GetIngestHealthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetIngestHealth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetIngestHealthResponseObject); ok {
+		return validResponse.VisitGetIngestHealthResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5200,6 +10315,31 @@ func (sh *strictHandler) GetManifest(ctx echo.Context, caseID CaseIDPath, params
 		return err
 	} else if validResponse, ok := response.(GetManifestResponseObject); ok {
 		return validResponse.VisitGetManifestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListReplays operation middleware
+func (sh *strictHandler) ListReplays(ctx echo.Context, params ListReplaysParams) error {
+	var request ListReplaysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReplays(ctx.Request().Context(), request.(ListReplaysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReplays")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListReplaysResponseObject); ok {
+		return validResponse.VisitListReplaysResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -83,6 +83,11 @@ type Services struct {
 	Decisions   Decisions
 	Reconcile   Reconcile
 	Sources     Sources
+	Connecting  Connecting
+	Mapping     Mapping
+	Operate     Operate
+	Replays     Replays
+	Customers   Customers
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.
@@ -92,8 +97,9 @@ type Services struct {
 // Server serves the API. It implements the generated StrictServerInterface.
 type Server struct {
 	Services
-	log    *slog.Logger
-	limits *limits
+	log        *slog.Logger
+	limits     *limits
+	deliveries deliveries
 }
 
 var _ StrictServerInterface = (*Server)(nil)
@@ -105,8 +111,8 @@ func New(services Services, logger *slog.Logger) *Server {
 
 // Register mounts the API, the webhook route and the API reference on e. The
 // request ID, the recovery of panics, Guard and the permission table cover everything
-// on e, so pages mounted beside the API are protected as well; errors of the API's own
-// routes are problems, others go to the error handler that e had.
+// on e but the webhook route, so pages mounted beside the API are protected as well;
+// errors of the API's own routes are problems, others go to the error handler that e had.
 func (s *Server) Register(e *echo.Echo) {
 	others := e.HTTPErrorHandler
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
@@ -117,8 +123,8 @@ func (s *Server) Register(e *echo.Echo) {
 		others(err, c)
 	}
 	e.Binder = strictBinder{}
+	e.Pre(s.webhooksApart)
 	e.Use(requestID, s.safeHeaders, recovered, Guard(s.Edge), s.permitted)
-	e.POST(webhookPrefix+":endpoint", s.webhook)
 	RegisterHandlers(limitedRoutes{e, s}, NewStrictHandler(s, nil))
 	s.registerReference(e)
 }
@@ -147,7 +153,7 @@ func ownRoute(path string) bool {
 		return true
 	}
 	switch path {
-	case "/v1", "/healthz", "/readyz", "/openapi.json", "/openapi.yaml":
+	case "/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/openapi.yaml":
 		return true
 	}
 	return false

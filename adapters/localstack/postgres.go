@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,9 @@ type PostgresOptions struct {
 	Port int
 	// AllowInstall lets root install PostgreSQL with apt-get when nothing else is there.
 	AllowInstall bool
+	// Durable keeps PostgreSQL's own settings, so that a commit is on the disk before it
+	// is answered, as in production. The default trades that for speed.
+	Durable bool
 	// Log receives one line of progress at a time; nil discards them.
 	Log func(string)
 
@@ -51,6 +55,7 @@ type Postgres struct {
 	config *pgx.ConnConfig
 	url    string
 	dir    string
+	bin    string
 	source string
 	proc   *Process
 	group  Group
@@ -131,6 +136,28 @@ func (p *Postgres) Done() <-chan struct{} {
 		return nil
 	}
 	return p.proc.Done()
+}
+
+// Pid is the process of a private cluster's server, 0 when something else runs it.
+func (p *Postgres) Pid() int {
+	if p.bin == "" {
+		return 0
+	}
+	return p.proc.Pid()
+}
+
+// BinDir is the folder of a private cluster's programs, "" when something else runs it.
+func (p *Postgres) BinDir() string { return p.bin }
+
+// Crash ends the server of a private cluster at once (an immediate shutdown: nothing is
+// written any more) and releases its folder. The next start recovers from the log.
+func (p *Postgres) Crash() error {
+	if p.bin == "" {
+		return errors.New("crash PostgreSQL: this server is not ours")
+	}
+	_ = syscall.Kill(p.proc.Pid(), syscall.SIGQUIT) // it may have ended already
+	<-p.proc.Done()
+	return p.Stop()
 }
 
 // OnStop registers something to undo when Stop is called, before the server

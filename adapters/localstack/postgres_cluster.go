@@ -30,6 +30,8 @@ type cluster struct {
 	bin  pgBinaries
 	user *User
 	log  func(string)
+	// durable leaves PostgreSQL's settings as they are.
+	durable bool
 }
 
 // startCluster creates the cluster on first use and starts it.
@@ -46,8 +48,8 @@ func startCluster(ctx context.Context, opts PostgresOptions, bin pgBinaries) (_ 
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{dir: dir, bin: bin, user: user, log: opts.Log, data: filepath.Join(dir, "pgdata-"+strconv.Itoa(bin.major))}
-	p := &Postgres{dir: dir, source: "a private cluster in " + dir}
+	c := &cluster{dir: dir, bin: bin, user: user, log: opts.Log, durable: opts.Durable, data: filepath.Join(dir, "pgdata-"+strconv.Itoa(bin.major))}
+	p := &Postgres{dir: dir, bin: bin.dir, source: "a private cluster in " + dir}
 	p.group.Add(func() error { held.Release(); return nil })
 	defer func() {
 		if err != nil {
@@ -195,7 +197,7 @@ func (c *cluster) start(ctx context.Context, p *Postgres, wantedPort int, passwo
 		if err := p.setURL(port, password, "postgres"); err != nil { // the main database may not exist yet
 			return err
 		}
-		opts := c.process("postgres", filepath.Join(c.dir, "postgres.log"), append([]string{"-D", c.data}, serverSettings(port)...)...)
+		opts := c.process("postgres", filepath.Join(c.dir, "postgres.log"), append([]string{"-D", c.data}, serverSettings(port, c.durable)...)...)
 		opts.StopSignal = syscall.SIGINT // fast shutdown: does not wait for clients
 		if p.proc, err = Start(opts); err != nil {
 			return err
@@ -225,12 +227,14 @@ func (c *cluster) process(program, logFile string, args ...string) ProcessOption
 	}
 }
 
-// serverSettings trade the safety of data in a power failure for speed, which
-// is right for demonstrations and tests only.
-func serverSettings(port int) []string {
+// serverSettings trade the safety of data in a power failure for speed, which is right
+// for demonstrations and tests only; a durable server keeps PostgreSQL's own.
+func serverSettings(port int, durable bool) []string {
 	settings := []string{
 		"listen_addresses=" + loopback, "unix_socket_directories=", "max_connections=300", "timezone=UTC", "log_timezone=UTC",
-		"fsync=off", "synchronous_commit=off", "full_page_writes=off",
+	}
+	if !durable {
+		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
 	args := []string{"-p", strconv.Itoa(port)}
 	for _, s := range settings {

@@ -24,6 +24,15 @@ func (l *lines) add(s string) { l.mu.Lock(); l.text += s + "\n"; l.mu.Unlock() }
 
 func (l *lines) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text }
 
+func execute(t *testing.T, url, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(t.Context()) }()
+	_, err = conn.Exec(t.Context(), sql)
+	require.NoError(t, err)
+}
+
 func query(t *testing.T, url, sql string) string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -32,6 +41,40 @@ func query(t *testing.T, url, sql string) string {
 	var s string
 	require.NoError(t, conn.QueryRow(t.Context(), sql).Scan(&s))
 	return s
+}
+
+// A durable cluster keeps PostgreSQL's own settings; what it had committed is there after
+// a crash, at the same address.
+func TestCrashedClusterRecovers(t *testing.T) {
+	t.Parallel()
+	dir := publicDir(t)
+	port, err := FreePort()
+	require.NoError(t, err)
+	opts := PostgresOptions{DataDir: dir, Port: port, Durable: true}
+	first, err := EnsurePostgres(t.Context(), opts)
+	require.NoError(t, err)
+	for _, setting := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
+		require.Equal(t, "on", query(t, first.URL(""), "SHOW "+setting))
+	}
+	require.FileExists(t, filepath.Join(first.BinDir(), "initdb"))
+	execute(t, first.URL(""), "CREATE TABLE kept AS SELECT 'committed' AS text")
+	pid := first.Pid()
+	require.NoError(t, first.Crash())
+	requireEnds(t, pid)
+	second, err := EnsurePostgres(t.Context(), opts)
+	require.NoError(t, err)
+	require.Equal(t, first.URL(""), second.URL(""))
+	require.Equal(t, "committed", query(t, second.URL(""), "SELECT text FROM kept"))
+	log, err := os.ReadFile(filepath.Join(dir, "postgres.log"))
+	require.NoError(t, err)
+	require.Contains(t, string(log), "not properly shut down")
+	require.NoError(t, second.Stop())
+
+	given, err := EnsurePostgres(t.Context(), PostgresOptions{DatabaseURL: second.URL("")})
+	require.Error(t, err, "it was stopped")
+	require.Nil(t, given)
+	require.Error(t, (&Postgres{}).Crash(), "a server of somebody else's is left alone")
+	require.Zero(t, (&Postgres{}).Pid())
 }
 
 func TestPrivateClusterKeepsDataAndOutlivesLeftovers(t *testing.T) {

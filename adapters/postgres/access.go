@@ -66,7 +66,7 @@ func wordsOf[T ~string](list []T) words {
 	return out
 }
 
-func listOf[T ~string](w words) []T {
+func typed[T ~string](w words) []T {
 	var out []T
 	for _, v := range w {
 		out = append(out, T(v))
@@ -93,8 +93,8 @@ func (userRow) TableName() string { return "users" }
 
 func (r userRow) domain() domain.UserAccount {
 	return domain.UserAccount{
-		ID: r.ID, Email: r.Email, Name: r.Name, Roles: listOf[domain.Role](r.Roles), HasPassword: r.PasswordHash != "",
-		Scope:  domain.Scope{AllAccounts: r.AllAccounts, Accounts: listOf[string](r.Accounts), Environments: listOf[account.Environment](r.Environments)},
+		ID: r.ID, Email: r.Email, Name: r.Name, Roles: typed[domain.Role](r.Roles), HasPassword: r.PasswordHash != "",
+		Scope:  domain.Scope{AllAccounts: r.AllAccounts, Accounts: typed[string](r.Accounts), Environments: typed[account.Environment](r.Environments)},
 		Issuer: r.OidcIssuer, Subject: r.OidcSubject, CreatedAt: r.CreatedAt.UTC(), DisabledAt: instant(r.DisabledAt),
 	}
 }
@@ -194,7 +194,7 @@ func (tokenRow) TableName() string { return "api_tokens" }
 
 func (r tokenRow) domain() domain.APIToken {
 	return domain.APIToken{
-		ID: r.ID, Name: r.Name, Environment: account.Environment(r.Environment), Roles: listOf[domain.Role](r.Roles), Accounts: listOf[string](r.Accounts),
+		ID: r.ID, Name: r.Name, Environment: account.Environment(r.Environment), Roles: typed[domain.Role](r.Roles), Accounts: typed[string](r.Accounts),
 		CreatedAt: r.CreatedAt.UTC(), CreatedBy: domain.Actor{Kind: domain.Kind(r.CreatedByKind), ID: r.CreatedBy, Name: r.CreatedByName, Person: r.CreatedByPerson},
 		ExpiresAt: instant(r.ExpiresAt), LastUsedAt: instant(r.LastUsedAt), RevokedAt: instant(r.RevokedAt), ReplacedBy: text(r.ReplacedBy),
 	}

@@ -80,19 +80,29 @@ type connectionRow struct {
 	PublishableKey  string
 	UserIDKey       string
 	Paused          bool
+	PausedReason    string
+	PausedBy        string
+	PausedAt        *time.Time
+	MapByEmail      bool `gorm:"->"`
+	MapByDomain     bool `gorm:"->"`
 	CreatedAt       time.Time
 }
 
 func (connectionRow) TableName() string { return "connections" }
 
 func (r connectionRow) domain() onboard.SealedConnection {
-	return onboard.SealedConnection{
+	out := onboard.SealedConnection{
 		Connection: account.Connection{
 			ID: r.ID, Environment: account.Environment(r.Environment), Roles: account.Roles{Source: r.RoleSource, Issuer: r.RoleIssuer},
-			StripeAccountID: r.StripeAccountID, PublishableKey: r.PublishableKey, UserIDKey: r.UserIDKey, KeyMask: r.KeyMask, Paused: r.Paused,
+			StripeAccountID: r.StripeAccountID, PublishableKey: r.PublishableKey, UserIDKey: r.UserIDKey, KeyMask: r.KeyMask,
+			Paused: r.Paused, PausedReason: r.PausedReason, PausedBy: r.PausedBy,
 		},
 		SealedKey: r.SealedKey, CreatedAt: r.CreatedAt.UTC(),
 	}
+	if r.PausedAt != nil {
+		out.PausedAt = r.PausedAt.UTC()
+	}
+	return out
 }
 
 type connections struct{ tx *gorm.DB }
@@ -111,41 +121,6 @@ func (s connections) InsertConnection(ctx context.Context, c onboard.SealedConne
 		StripeAccountID: c.StripeAccountID, SealedKey: c.SealedKey, KeyMask: c.KeyMask, PublishableKey: c.PublishableKey,
 		UserIDKey: c.UserIDKey, Paused: c.Paused, CreatedAt: c.CreatedAt,
 	}).Error)
-}
-
-type endpointRow struct {
-	ID             string `gorm:"primaryKey"`
-	ConnectionID   string
-	Environment    string
-	URL            string
-	StripeID       string
-	SealedSecret   []byte
-	SealedPrevious []byte
-	CreatedAt      time.Time
-}
-
-func (endpointRow) TableName() string { return "webhook_endpoints" }
-
-func (s connections) EndpointOf(ctx context.Context, connectionID string) (onboard.Endpoint, error) {
-	var r endpointRow
-	if err := s.tx.WithContext(ctx).Take(&r, "connection_id = ?", connectionID).Error; err != nil {
-		return onboard.Endpoint{}, notFound(err, "webhook endpoint of connection", connectionID)
-	}
-	return onboard.Endpoint{
-		ID: r.ID, ConnectionID: r.ConnectionID, Environment: account.Environment(r.Environment), URL: r.URL, StripeID: r.StripeID,
-		SealedSecret: r.SealedSecret, SealedPrevious: r.SealedPrevious, CreatedAt: r.CreatedAt.UTC(),
-	}, nil
-}
-
-func (s connections) UpsertEndpoint(ctx context.Context, e onboard.Endpoint) error {
-	// The secret that was current stays valid as the previous one, so that deliveries
-	// that Stripe signed before the change are still accepted.
-	return wrap(s.tx.WithContext(ctx).Exec(`
-		INSERT INTO webhook_endpoints (id, connection_id, environment, url, stripe_id, sealed_secret, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (connection_id) DO UPDATE SET url = excluded.url, stripe_id = excluded.stripe_id,
-			sealed_previous = webhook_endpoints.sealed_secret, sealed_secret = excluded.sealed_secret`,
-		e.ID, e.ConnectionID, e.Environment.String(), e.URL, e.StripeID, e.SealedSecret, e.CreatedAt).Error)
 }
 
 type contractRow struct {
@@ -338,12 +313,10 @@ func (s agreements) LockSnapshots(ctx context.Context, accountID string) error {
 func (db *DB) Connections(ctx context.Context, scope access.Scope) ([]account.Connection, error) {
 	var rows []connectionRow
 	q := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id")
-	if !scope.Whole() {
-		q = q.Where("environment = ANY (?::text[])", wordsOf(scope.Environments))
-	}
-	if !scope.AllAccounts {
-		const served = "FROM accounts a WHERE connections.id IN (a.source_connection, a.issuer_connection)"
-		q = q.Where("EXISTS (SELECT 1 "+served+") AND NOT EXISTS (SELECT 1 "+served+" AND NOT a.id = ANY (?::text[]))", wordsOf(scope.Accounts))
+	var in where
+	in.served(scope, "environment", "connections.id")
+	for i, cond := range in.conds {
+		q = q.Where(cond, in.args[i])
 	}
 	if err := q.Find(&rows).Error; err != nil {
 		return nil, wrap(err)

@@ -60,12 +60,15 @@ func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time
 	return out, wrap(rows.Err())
 }
 
-// Links lists the customers of the source connection with the users that they were
-// mapped to, as recorded.
+// Links lists the customers of the source connection with the users that they are mapped
+// to, each from when it was known: what a person decided is known since then, however far
+// back it reaches.
 func (c *Cycles) Links(ctx context.Context, cy measure.Cycle) ([]lift.Link, error) {
 	var out []lift.Link
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT customer_id, user_id, valid_from AS "from" FROM customer_links
-		WHERE connection_id = ? AND user_id <> '' ORDER BY customer_id, valid_from`, cy.Account.SourceConnection).Scan(&out).Error
+	err := c.db.gorm.WithContext(ctx).Raw(`
+		SELECT s.subject_id AS customer_id, s.user_id, greatest(s.valid_from, m.valid_from, CASE WHEN m.source <> 'metadata' THEN m.recorded_at END) AS "from"
+		FROM mapping_spans s JOIN mapping_statements m ON m.connection_id = s.connection_id AND m.link_id = s.link_id
+		WHERE s.connection_id = ? AND s.state = 'linked' ORDER BY s.subject_id, s.valid_from`, cy.Account.SourceConnection).Scan(&out).Error
 	for i := range out {
 		out[i].From = out[i].From.UTC()
 	}
@@ -126,50 +129,6 @@ func (c *Cycles) DecisionGaps(ctx context.Context, cy measure.Cycle, watermark t
 	return int(r.Gaps), r.Numbered > 0, wrap(err)
 }
 
-// Revenue lists the money facts with the unit behind their customer. The link that
-// was valid at the fact's time counts; a customer that was mapped only later gets
-// the first link after it. Refunds and disputes find their customer by the charge.
-// The parts are materialised so that the plan does not rest on statistics, which a
-// month that has just been written does not have.
-func (c *Cycles) Revenue(ctx context.Context, cy measure.Cycle, watermark time.Time) ([]measure.RevenueRow, error) {
-	rows, err := c.db.gorm.WithContext(ctx).Raw(`
-		WITH facts AS MATERIALIZED (
-			SELECT r.fact_key, coalesce(nullif(r.customer_id, ''), o.customer_id, '') AS customer_id, r.amount_minor, r.currency, r.effective_at,
-				coalesce(o.own_invoice, false) AS own, r.subscription_id <> '' OR EXISTS (
-					-- what is returned is in scope exactly when what was paid is
-					SELECT 1 FROM reward_events paid WHERE paid.connection_id = r.connection_id AND paid.customer_id = o.customer_id
-						AND paid.invoice_id = o.invoice_id AND paid.invoice_id <> '' AND paid.subscription_id <> '') AS subscription
-			FROM reward_events r LEFT JOIN charge_owners o ON o.connection_id = r.connection_id AND o.charge_id = r.charge_id
-			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0 AND NOT r.historic
-				AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
-		links AS MATERIALIZED (
-			SELECT DISTINCT ON (f.fact_key) f.fact_key, l.user_id
-			FROM facts f JOIN customer_links l ON l.connection_id = ? AND l.customer_id = f.customer_id
-			ORDER BY f.fact_key, l.valid_from <= f.effective_at DESC, CASE WHEN l.valid_from <= f.effective_at THEN l.valid_from END DESC, l.valid_from),
-		units AS MATERIALIZED (
-			SELECT user_id, min(unit_id) AS unit_id FROM decisions WHERE account_id = ? AND recorded_at <= ? GROUP BY user_id)
-		SELECT f.fact_key, f.amount_minor, f.currency, f.effective_at, f.own, f.subscription,
-			CASE WHEN coalesce(l.user_id, '') = '' THEN '' ELSE coalesce(u.unit_id, 'user:' || l.user_id) END AS unit_id
-		FROM facts f LEFT JOIN links l USING (fact_key) LEFT JOIN units u ON u.user_id = l.user_id
-		ORDER BY f.effective_at, f.fact_key`,
-		cy.Account.SourceConnection, moneyKinds(), cy.YearToDate.Start, cy.YearToDate.End, watermark,
-		cy.Account.SourceConnection, cy.Account.ID, watermark).Rows()
-	if err != nil {
-		return nil, wrap(err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
-	var out []measure.RevenueRow
-	for rows.Next() {
-		var r measure.RevenueRow
-		if err := rows.Scan(&r.Key, &r.AmountMinor, &r.Currency, &r.At, &r.OwnInvoice, &r.Subscription, &r.UnitID); err != nil {
-			return nil, wrap(err)
-		}
-		r.At = r.At.UTC()
-		out = append(out, r)
-	}
-	return out, wrap(rows.Err())
-}
-
 // HasEvent reports whether the very event is stored.
 func (c *Cycles) HasEvent(ctx context.Context, connectionID, eventID string, created time.Time) (bool, error) {
 	var found bool
@@ -210,6 +169,9 @@ func (c *Cycles) SaveCollection(ctx context.Context, cycleID string, col measure
 			if err := saveTable(ctx, tx, cycleID, t); err != nil {
 				return err
 			}
+		}
+		if err := keepLinks(ctx, tx, cycleID, col.Links); err != nil {
+			return err
 		}
 		_, err := tx.Exec(ctx, `UPDATE cycles SET watermark = $1, source_watermark = $2, input_digest = $3, paid_minor = $4, stripe_net_minor = $5, state = 'computing', updated_at = $6
 			WHERE id = $7`, col.Watermark, col.SourceWatermark, col.InputDigest, col.PaidMinor, col.StripeNetMinor, at, cycleID)

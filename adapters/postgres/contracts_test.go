@@ -270,7 +270,8 @@ func TestOutcomesThatCount(t *testing.T) {
 	decide := func(user, arm string, at time.Time) {
 		require.NoError(t, w.exec(`INSERT INTO decisions (account_id, environment, decision_id, unit_id, user_id, snapshot_id, ts, arm, arm_prob, action, baseline_action, eligible_actions, propensity, features, recorded_at)
 			VALUES ('count', 'live', 'd-' || $1, $1, $1, 's-a', $3, $2, 0.5, 'a', 'a', '{a}', '{1}', '{}', $3)`, user, arm, at))
-		require.NoError(t, w.exec(`INSERT INTO customer_links VALUES ('count', 'cus_' || $1, $1, '2026-01-01', 'evt')`, user))
+		require.NoError(t, w.exec(`INSERT INTO mapping_spans (connection_id, subject_id, valid_from, valid_to, state, user_id, link_id, source)
+			VALUES ('count', 'cus_' || $1::text, '0001-01-01', 'infinity', 'linked', $1, 'by hand', 'metadata')`, user))
 	}
 	n := 0
 	fact := func(kind, user string, at, recorded time.Time) {

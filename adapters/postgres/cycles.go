@@ -67,7 +67,7 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 		if err := coversMonth(plan.Plan.Plan(), accountID, m); err != nil {
 			return err
 		}
-		settled, err := contract.SettledAt(m)
+		settled, err := contract.SettledAt(m, plan.Plan.Plan().AttributionDays)
 		if err != nil {
 			return err
 		}
@@ -202,7 +202,7 @@ func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal bi
 	}
 	due := map[period.Month]int{}
 	for _, r := range rows {
-		m, err := period.Parse(r.EffectiveFrom)
+		m, err := period.ParseMonth(r.EffectiveFrom)
 		if err != nil {
 			return nil, err
 		}

@@ -54,7 +54,7 @@ func TestOnboardingStoresRoundTrip(t *testing.T) {
 		e, err := st.Connections.EndpointOf(w.ctx, "acme")
 		require.NoError(t, err)
 		require.Equal(t, onboard.Endpoint{ID: "we-acme", ConnectionID: "acme", Environment: account.Live, URL: "https://x/2", StripeID: "we_2",
-			SealedSecret: []byte("three"), SealedPrevious: []byte("two"), CreatedAt: opened}, e)
+			SealedSecret: []byte("three"), SealedPrevious: []byte("two"), SetUp: onboard.Registered, Status: onboard.StatusUnknown, CreatedAt: opened}, e)
 		_, err = st.Accounts.Account(w.ctx, "nobody")
 		require.Equal(t, "account_not_found", fault.CodeOf(err))
 		require.ErrorContains(t, err, "nobody")

@@ -28,6 +28,7 @@ import (
 
 // DB is an open database.
 type DB struct {
+	dsn  string
 	gorm *gorm.DB
 	sql  *sql.DB
 	// partitionMaker has connections of its own: partitions are made while a transaction
@@ -35,12 +36,17 @@ type DB struct {
 	// wait for one another. There are several, because making a partition of one table
 	// waits for the readers of that table, who may need one of another.
 	partitionMaker *sql.DB
+	// locks has the sessions of those who do something alone, and of those who wait for them.
+	locks *sql.DB
 }
 
 // Options tune the connection pool; zero values work.
 type Options struct {
 	// MaxConns is the size of the pool; default 16.
 	MaxConns int
+	// SearchPath are the schemas in which tables are looked for, in order; empty is the
+	// database's own.
+	SearchPath string
 }
 
 // Open connects to a PostgreSQL URL and checks that it answers. The error names
@@ -53,6 +59,9 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	}
 	cfg.RuntimeParams["timezone"] = "UTC"
 	cfg.RuntimeParams["application_name"] = "liftbill"
+	if opts.SearchPath != "" {
+		cfg.RuntimeParams["search_path"] = opts.SearchPath
+	}
 	pool := stdlib.OpenDB(*cfg)
 	if opts.MaxConns == 0 {
 		opts.MaxConns = 16
@@ -77,7 +86,10 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	maker := stdlib.OpenDB(*cfg)
 	maker.SetMaxOpenConns(4)
 	maker.SetConnMaxIdleTime(time.Minute)
-	return &DB{gorm: g, sql: pool, partitionMaker: maker}, nil
+	locks := stdlib.OpenDB(*cfg)
+	locks.SetMaxOpenConns(4)
+	locks.SetConnMaxIdleTime(time.Minute)
+	return &DB{dsn: dsn, gorm: g, sql: pool, partitionMaker: maker, locks: locks}, nil
 }
 
 // lastCause is the innermost reason of a failed connection, on one line and
@@ -99,7 +111,9 @@ func hostOf(cfg *pgx.ConnConfig) string {
 }
 
 // Close closes the pools.
-func (db *DB) Close() error { return errors.Join(db.partitionMaker.Close(), db.sql.Close()) }
+func (db *DB) Close() error {
+	return errors.Join(db.locks.Close(), db.partitionMaker.Close(), db.sql.Close())
+}
 
 // Ping checks that the database answers.
 func (db *DB) Ping(ctx context.Context) error { return wrap(db.sql.PingContext(ctx)) }

@@ -114,21 +114,21 @@ func outcomes(tx *gorm.DB, cy measure.Cycle) (map[string]int64, error) {
 	err := tx.Raw(`
 		WITH exposed AS MATERIALIZED (
 			SELECT user_id, min(ts) AS first FROM decisions
-			WHERE account_id = ? AND arm = 'policy' AND ts >= ? AND ts < ? AND recorded_at <= ? GROUP BY user_id)
-		SELECT r.kind, count(*) AS n
-		FROM reward_events r
-		JOIN LATERAL (
-			SELECT user_id FROM customer_links l WHERE l.connection_id = r.connection_id AND l.customer_id = r.customer_id
-			ORDER BY l.valid_from <= r.effective_at DESC, CASE WHEN l.valid_from <= r.effective_at THEN l.valid_from END DESC, l.valid_from LIMIT 1) l ON true
-		JOIN exposed e ON e.user_id = l.user_id AND l.user_id <> '' AND r.effective_at >= e.first AND r.effective_at < e.first + make_interval(days => ?)
-		WHERE r.connection_id = ? AND r.is_reward AND r.kind IN ? AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?
-			AND (r.kind <> 'conversion' OR EXISTS (
-				SELECT 1 FROM reward_events p WHERE p.connection_id = r.connection_id AND p.customer_id = r.customer_id AND p.subscription_id = r.subscription_id
-					AND p.kind = 'revenue_confirmation' AND p.amount_minor > 0 AND p.effective_at < ? AND p.recorded_at <= ?))
-		GROUP BY r.kind`,
-		cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, cy.Watermark, cy.Plan.Plan().AttributionDays,
+			WHERE account_id = ? AND arm = 'policy' AND ts >= ? AND ts < ? AND recorded_at <= ? GROUP BY user_id),
+		facts AS MATERIALIZED (
+			SELECT `+factColumns+`, r.kind, r.effective_at FROM reward_events r`+factJoins+`
+			WHERE r.connection_id = ? AND r.is_reward AND NOT r.historic AND r.kind IN ? AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
+		owned AS MATERIALIZED (
+			SELECT f.connection_id, f.kind, f.effective_at, f.customer_id, f.subscription_id, `+ownerMeasured+` AS user_id FROM facts f`+ownerJoins+`)
+		SELECT o.kind, count(*) AS n
+		FROM owned o JOIN exposed e ON e.user_id = o.user_id AND o.effective_at >= e.first AND o.effective_at < e.first + make_interval(days => ?)
+		WHERE o.kind <> 'conversion' OR EXISTS (
+			SELECT 1 FROM reward_events p WHERE p.connection_id = o.connection_id AND p.customer_id = o.customer_id AND p.subscription_id = o.subscription_id
+				AND p.kind = 'revenue_confirmation' AND p.amount_minor > 0 AND p.effective_at < ? AND p.recorded_at <= ?)
+		GROUP BY o.kind`,
+		cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, cy.Watermark,
 		cy.Account.SourceConnection, billing.OutcomeKinds(), cy.YearToDate.Start, cy.YearToDate.End, cy.Watermark,
-		cy.YearToDate.End, cy.Watermark).Scan(&rows).Error
+		cy.Plan.Plan().AttributionDays, cy.YearToDate.End, cy.Watermark).Scan(&rows).Error
 	out := map[string]int64{}
 	for _, r := range rows {
 		out[r.Kind] = r.N

@@ -1,7 +1,10 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,28 +55,98 @@ type Inbox struct {
 	db         *DB
 	box        secret.Box
 	partitions partitions
+	group      groupCommit
 }
 
 // NewInbox opens the inbox; box opens the webhook secrets.
-func (db *DB) NewInbox(box secret.Box) *Inbox { return &Inbox{db: db, box: box} }
+func (db *DB) NewInbox(box secret.Box) *Inbox {
+	in := &Inbox{db: db, box: box}
+	in.group.store = in.appendAll
+	return in
+}
 
-// Append stores the raw event and its pending mark in one statement, so that one
-// commit decides. A repeated event changes nothing.
+// Append stores the raw event and its pending mark; appends that meet share one
+// statement and one commit. A repeated event changes nothing.
 func (in *Inbox) Append(ctx context.Context, e ingest.StoredEvent) (bool, error) {
-	if err := in.partitions.ensure(ctx, in.db, "stripe_events", e.Created); err != nil {
-		return false, err
-	}
-	res := in.db.gorm.WithContext(ctx).Exec(`
-		WITH stored AS (
-			INSERT INTO stripe_events (connection_id, environment, event_id, created, type, object_id, api_version, livemode, sealed_body, body_sha256, received_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (connection_id, event_id, created) DO NOTHING
-			RETURNING connection_id, event_id, created)
+	return in.group.append(ctx, e)
+}
+
+// storeEvents takes one array per column. Rows go in by key, so that two batches that
+// share events wait for each other and never both ways.
+const storeEvents = `
+	WITH given AS (
+		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::boolean[],
+			$9::bytea[], $10::bytea[], $11::timestamptz[], $12::text[], $13::text[], $14::integer[])
+			AS g(connection_id, environment, event_id, created, type, object_id, api_version, livemode, sealed_body, body_sha256, received_at, status, reason, place)),
+	stored AS (
+		INSERT INTO stripe_events (connection_id, environment, event_id, created, type, object_id, api_version, livemode, sealed_body, body_sha256, received_at)
+		SELECT connection_id, environment, event_id, created, type, object_id, api_version, livemode, sealed_body, body_sha256, received_at FROM given
+		ON CONFLICT (connection_id, event_id, created) DO NOTHING
+		RETURNING connection_id, event_id, created),
+	fresh AS (SELECT g.* FROM given g JOIN stored USING (connection_id, event_id, created)),
+	marked AS (
 		INSERT INTO event_processing (connection_id, event_id, created, status, reason)
-		SELECT connection_id, event_id, created, ?, ? FROM stored`,
-		e.ConnectionID, e.Environment.String(), e.EventID, e.Created, e.Type, e.ObjectID, e.APIVersion, e.Livemode,
-		e.SealedBody, e.BodySHA256[:], e.ReceivedAt, string(e.Status), e.Reason)
-	return res.RowsAffected == 1, wrap(res.Error)
+		SELECT connection_id, event_id, created, status, reason FROM fresh ORDER BY place)
+	SELECT place FROM fresh`
+
+// appendAll stores events in one statement, which is one transaction, and says of each
+// whether it was new. Of equal events in one batch the first is the new one.
+func (in *Inbox) appendAll(ctx context.Context, events []ingest.StoredEvent) ([]bool, error) {
+	isNew := make([]bool, len(events))
+	order := distinct(events)
+	for _, i := range order {
+		if err := in.partitions.ensure(ctx, in.db, "stripe_events", events[i].Created); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := in.db.sql.QueryContext(ctx, storeEvents, eventColumns(events, order)...)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	for rows.Next() {
+		var place int
+		if err := rows.Scan(&place); err != nil {
+			return nil, wrap(err)
+		}
+		isNew[place] = true
+	}
+	// The commit comes after the last row, and its failure is in here.
+	if err := rows.Err(); err != nil {
+		return nil, wrap(err)
+	}
+	return isNew, nil
+}
+
+// distinct are the places of the first of equal events, by key.
+func distinct(events []ingest.StoredEvent) []int {
+	order := make([]int, len(events))
+	for i := range order {
+		order[i] = i
+	}
+	compare := func(a, b int) int {
+		x, y := &events[a], &events[b]
+		return cmp.Or(strings.Compare(x.ConnectionID, y.ConnectionID), strings.Compare(x.EventID, y.EventID), x.Created.Compare(y.Created))
+	}
+	slices.SortStableFunc(order, compare)
+	return slices.CompactFunc(order, func(a, b int) bool { return compare(a, b) == 0 })
+}
+
+// eventColumns turns the chosen events into one array per column.
+func eventColumns(events []ingest.StoredEvent, order []int) []any {
+	n := len(order)
+	connections, environments, ids, types := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	objects, versions, statuses, reasons := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	created, received, live := make([]time.Time, n), make([]time.Time, n), make([]bool, n)
+	bodies, digests, places := make([][]byte, n), make([][]byte, n), make([]int32, n)
+	for row, i := range order {
+		e := &events[i]
+		connections[row], environments[row], ids[row], created[row] = e.ConnectionID, e.Environment.String(), e.EventID, e.Created
+		types[row], objects[row], versions[row], live[row] = e.Type, e.ObjectID, e.APIVersion, e.Livemode
+		bodies[row], digests[row], received[row] = e.SealedBody, e.BodySHA256[:], e.ReceivedAt
+		statuses[row], reasons[row], places[row] = string(e.Status), e.Reason, int32(i) //nolint:gosec // a place within a batch
+	}
+	return []any{connections, environments, ids, created, types, objects, versions, live, bodies, digests, received, statuses, reasons, places}
 }
 
 // WebhookEndpoint finds an endpoint with its opened secrets.

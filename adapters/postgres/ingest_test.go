@@ -167,10 +167,11 @@ func TestPausedConnectionsWait(t *testing.T) {
 }
 
 type charges struct {
-	owner   reward.Owner
-	refunds [][]byte
-	during  func()
-	err     error
+	owner            reward.Owner
+	amount, refunded int
+	refunds          [][]byte
+	during           func()
+	err              error
 }
 
 func (c *charges) Object(context.Context, string, string, string) ([]byte, error) {
@@ -182,6 +183,7 @@ func (c *charges) Object(context.Context, string, string, string) ([]byte, error
 		metadata["lb_key"] = "lb:1"
 	}
 	raw, err := json.Marshal(obj{"id": c.owner.Charge, "object": "charge", "created": opened.Unix(), "customer": c.owner.Customer,
+		"status": "succeeded", "currency": "usd", "amount": c.amount, "amount_refunded": c.refunded,
 		"invoice": obj{"id": c.owner.Invoice, "object": "invoice", "metadata": metadata}})
 	return raw, errors.Join(err, c.err)
 }

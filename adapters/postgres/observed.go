@@ -3,10 +3,13 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
 
+	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
 )
@@ -16,13 +19,17 @@ type observed struct{ facts, duplicates, beyond int }
 
 // observe is the one place where objects, as opposed to events, enter the ledger: read
 // from a list or by their ID. It books whose money charges were, the facts that the
-// horizon admits, customer links, and the reads that are still needed. lineage names
-// where an object came from.
+// horizon admits, customer links, what the objects are now, and the reads that are
+// still needed. lineage names where an object came from.
 func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, objects []reward.Observation, lineage func(reward.Observation) string, at time.Time) (observed, error) {
 	var rows []factRow
 	var reads []readRow
 	var owners []ownerRow
+	var told []telling
+	seen := seenObjects{}
 	for _, o := range objects {
+		seen.add(connectionID, projection.Observe(o.Classification))
+		told = append(told, telling{connectionID, o.UserIDKey, lineage(o), o.Facts, o.Identity.Holdings, o.SeenAt})
 		if w := o.Owner; w != nil {
 			owners = append(owners, ownerRow{w.Charge, w.Customer, w.Invoice, w.OwnInvoice})
 		}
@@ -39,7 +46,17 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	if err := bookOwners(ctx, tx, connectionID, owners); err != nil {
 		return observed{}, err
 	}
+	if err := observeAids(ctx, tx, connectionID, objects); err != nil {
+		return observed{}, err
+	}
 	out, err := q.bookObserved(ctx, tx, rows, at)
+	if err != nil {
+		return out, err
+	}
+	if _, err := bookTellings(ctx, tx, told, at); err != nil {
+		return out, err
+	}
+	undecided, err := seen.book(ctx, tx.Statement.ConnPool, at)
 	if err != nil {
 		return out, err
 	}
@@ -47,10 +64,30 @@ func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, o
 	if err != nil {
 		return out, err
 	}
-	return out, askReads(ctx, tx, reads, at)
+	// Read within the very second that it was to settle: once more, later.
+	return out, askReads(ctx, tx, append(reads, undecided...), at)
 }
 
-// bookObserved books facts that were read off objects.
+// observeAids keeps the hashes of the addresses that were read, as far as the connection
+// maps by them now.
+func observeAids(ctx context.Context, tx *gorm.DB, connectionID string, objects []reward.Observation) error {
+	if !slices.ContainsFunc(objects, func(o reward.Observation) bool { return o.Identity.Email != "" }) {
+		return nil
+	}
+	var by struct{ MapByEmail, MapByDomain bool }
+	if err := tx.WithContext(ctx).Raw(`SELECT map_by_email, map_by_domain FROM connections WHERE id = ?`, connectionID).Scan(&by).Error; err != nil {
+		return wrap(err)
+	}
+	var aids []aidOf
+	for _, o := range objects {
+		if a := ingest.AidOf(by.MapByEmail, by.MapByDomain, o.Classification); a != nil && o.Identity.Email != "" {
+			aids = append(aids, aidOf{connectionID, *a})
+		}
+	}
+	return bookAids(ctx, tx, aids)
+}
+
+// bookObserved books facts that were read off objects. Whose a customer is, observe says.
 func (q *queue) bookObserved(ctx context.Context, tx *gorm.DB, rows []factRow, at time.Time) (observed, error) {
 	told := len(rows)
 	rows, err := admitted(ctx, tx, rows)
@@ -61,8 +98,7 @@ func (q *queue) bookObserved(ctx context.Context, tx *gorm.DB, rows []factRow, a
 	if err != nil {
 		return observed{}, err
 	}
-	_, err = bookLinks(ctx, tx, fresh)
-	return observed{facts: len(fresh), duplicates: len(rows) - len(fresh), beyond: told - len(rows)}, err
+	return observed{facts: len(fresh), duplicates: len(rows) - len(fresh), beyond: told - len(rows)}, nil
 }
 
 type ownerRow struct {

@@ -62,3 +62,16 @@ func (w *where) scoped(s access.Scope, environment, accountID string) {
 		w.add(accountID+" = ANY (?::text[])", wordsOf(s.Accounts))
 	}
 }
+
+// served selects the connections of a scope: those of its environments that serve its
+// accounts and no other. The columns are named by the statement.
+func (w *where) served(s access.Scope, environment, connectionID string) {
+	if s.Whole() {
+		return
+	}
+	w.add(environment+" = ANY (?::text[])", wordsOf(s.Environments))
+	if !s.AllAccounts {
+		served := "FROM accounts a WHERE " + connectionID + " IN (a.source_connection, a.issuer_connection)"
+		w.add("EXISTS (SELECT 1 "+served+") AND NOT EXISTS (SELECT 1 "+served+" AND NOT a.id = ANY (?::text[]))", wordsOf(s.Accounts))
+	}
+}

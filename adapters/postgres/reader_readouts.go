@@ -108,12 +108,12 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 	}
 	switch f.Mapped {
 	case "yes":
-		q.add("coalesce(l.user_id, '') <> ''")
+		q.add(ownerUser + " <> ''")
 	case "no":
-		q.add("coalesce(l.user_id, '') = ''")
+		q.add(ownerUser + " = ''")
 	}
 	if f.Search != "" {
-		q.add("? IN (e.customer_id, coalesce(o.customer_id, ''), e.subscription_id, e.invoice_id, e.charge_id, e.event_id, e.object_id, e.fact_key, coalesce(l.user_id, ''))", f.Search)
+		q.add("? IN (f.customer_id, e.subscription_id, e.invoice_id, e.charge_id, e.event_id, e.object_id, e.fact_key, "+ownerUser+")", f.Search)
 	}
 	var page reconcile.Page[reconcile.RewardEvent]
 	if f.Cursor != "" {
@@ -129,14 +129,10 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 		return page, err
 	}
 	err := r.db.gorm.WithContext(ctx).Raw(`
-		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, coalesce(nullif(e.customer_id, ''), o.customer_id, '') AS customer_id,
-			coalesce(l.user_id, '') AS user_id, e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id,
-			coalesce(o.own_invoice, false) AS own_invoice, e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred
-		FROM reward_events e
-		LEFT JOIN charge_owners o ON o.connection_id = e.connection_id AND o.charge_id = e.charge_id
-		LEFT JOIN LATERAL (
-			SELECT user_id FROM customer_links l WHERE l.connection_id = e.connection_id AND l.customer_id = coalesce(nullif(e.customer_id, ''), o.customer_id)
-			ORDER BY l.valid_from <= e.effective_at DESC, CASE WHEN l.valid_from <= e.effective_at THEN l.valid_from END DESC, l.valid_from LIMIT 1) l ON true`+
+		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, f.customer_id, `+ownerUser+` AS user_id, `+ownerSource+` AS mapped_by, `+ownerState+` AS link_state,
+			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice,
+			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred
+		FROM reward_events e CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+
 		q.sql()+` ORDER BY e.effective_at DESC, e.fact_key DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&page.Items).Error
 	if err != nil {
 		return page, wrap(err)

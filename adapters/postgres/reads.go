@@ -20,12 +20,12 @@ func (q *queue) PendingReads(ctx context.Context, f ingest.ReadFilter, limit int
 		due = f.DueAt
 	}
 	err := q.db.gorm.WithContext(ctx).Raw(`
-		SELECT r.connection_id, r.object, r.object_id, r.reason, r.asked, r.attempts, c.user_id_key
+		SELECT r.connection_id, r.object, r.object_id, r.reason, r.asked, r.attempts, c.user_id_key, c.map_by_email OR c.map_by_domain AS read_email
 		FROM object_reads r JOIN connections c ON c.id = r.connection_id
-		WHERE (r.status = 'pending' OR (? AND r.status = 'failed' AND r.attempts >= ?)) AND NOT c.paused AND (? = '' OR r.connection_id = ?)
+		WHERE (r.status = 'pending' OR (? AND r.status = 'failed' AND r.attempts >= ?)) AND NOT c.paused AND NOT (? AND r.object = 'product') AND (? = '' OR r.connection_id = ?)
 			AND r.next_attempt_at <= ?::timestamptz AND (r.connection_id, r.object, r.object_id) > (?, ?, ?)
 		ORDER BY r.connection_id, r.object, r.object_id LIMIT ?`,
-		f.DueAt.IsZero(), ingest.MaxAttempts, f.ConnectionID, f.ConnectionID, due, f.After.ConnectionID, f.After.Object, f.After.ObjectID, limit).Scan(&out).Error
+		f.DueAt.IsZero(), ingest.MaxAttempts, f.Facts, f.ConnectionID, f.ConnectionID, due, f.After.ConnectionID, f.After.Object, f.After.ObjectID, limit).Scan(&out).Error
 	return out, wrap(err)
 }
 
@@ -59,17 +59,29 @@ func resolveEvents(tx *gorm.DB, r ingest.PendingRead, at time.Time) error {
 }
 
 // PostponeRead remembers a read that failed. One that was asked for again meanwhile is
-// tried at once.
+// tried at once. What Stripe does not have any more is booked as deleted, which ends the
+// read like an answer.
 func (q *queue) PostponeRead(ctx context.Context, r ingest.PendingRead, p ingest.Postponed, at time.Time) error {
 	status := "pending"
 	if p.Final {
 		status = "failed"
 	}
-	return wrap(q.db.gorm.WithContext(ctx).Exec(`
-		UPDATE object_reads SET status = ?, detail = ?, next_action = ?, attempts = ?, next_attempt_at = ?,
-			done_at = CASE WHEN ? THEN ?::timestamptz END
-		WHERE connection_id = ? AND object = ? AND object_id = ? AND asked = ?`,
-		status, p.Reason, p.Action, p.Attempts, p.NextAttempt, p.Final, at, r.ConnectionID, r.Object, r.ObjectID, r.Asked).Error)
+	err := q.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if p.Gone != nil {
+			status, p.Action = "done", ""
+			seen := seenObjects{}
+			seen.add(r.ConnectionID, *p.Gone)
+			if _, err := seen.book(ctx, tx.Statement.ConnPool, at); err != nil {
+				return err
+			}
+		}
+		return tx.Exec(`
+			UPDATE object_reads SET status = ?, detail = ?, next_action = ?, attempts = ?, next_attempt_at = ?,
+				done_at = CASE WHEN ? THEN ?::timestamptz END
+			WHERE connection_id = ? AND object = ? AND object_id = ? AND asked = ?`,
+			status, p.Reason, p.Action, p.Attempts, p.NextAttempt, p.Final, at, r.ConnectionID, r.Object, r.ObjectID, r.Asked).Error
+	})
+	return wrap(err)
 }
 
 // Budget is the connection's read allowance.

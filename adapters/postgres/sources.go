@@ -118,10 +118,11 @@ func reasonOf(text *string) (source.Reason, error) {
 	return source.Reason(doc), err
 }
 
-// webhookSince is when the connection's endpoint was made; zero without one.
+// webhookSince is when the connection's endpoint was made; zero without one that Stripe
+// delivers to.
 func webhookSince(ctx context.Context, tx *gorm.DB, connectionID string) (time.Time, error) {
 	var at []time.Time
-	err := tx.WithContext(ctx).Raw(`SELECT created_at FROM webhook_endpoints WHERE connection_id = ? ORDER BY created_at LIMIT 1`, connectionID).Scan(&at).Error
+	err := tx.WithContext(ctx).Raw(`SELECT created_at FROM webhook_endpoints WHERE connection_id = ? AND status NOT IN ('disabled', 'missing') ORDER BY created_at LIMIT 1`, connectionID).Scan(&at).Error
 	if err != nil || len(at) == 0 {
 		return time.Time{}, wrap(err)
 	}
@@ -230,7 +231,10 @@ func (s *Sources) load(ctx context.Context, tx *gorm.DB, connectionID string) (s
 	}
 	h := source.Horizon{Start: r.EventsHorizon.UTC(), Listed: r.Listed}
 	h.Gaps, err = gapsOf(ctx, tx, connectionID)
-	return sourcesync.Connection{Connection: conn.domain().Connection, State: st, WebhookSince: since, Horizon: h, SyncStart: instant(r.SyncStart)}, r, err
+	return sourcesync.Connection{
+		Connection: conn.domain().Connection, State: st, WebhookSince: since, Horizon: h, SyncStart: instant(r.SyncStart),
+		ReadEmail: conn.MapByEmail || conn.MapByDomain,
+	}, r, err
 }
 
 // Configure stores the settings; a shorter interval counts from now.

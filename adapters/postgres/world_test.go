@@ -164,7 +164,10 @@ func (w *world) deliver(id, kind string, at time.Time, object, previous obj) {
 	}
 	body, err := json.Marshal(obj{"id": id, "object": "event", "type": kind, "created": at.Unix(), "livemode": true, "api_version": "2023-10-16", "data": data})
 	require.NoError(w.t, err)
-	isNew, err := w.db.NewInbox(w.box).Append(w.ctx, w.event("acme", id, at, body))
+	e := w.event("acme", id, at, body)
+	e.Type = kind
+	e.ObjectID, _ = object["id"].(string)
+	isNew, err := w.db.NewInbox(w.box).Append(w.ctx, e)
 	require.NoError(w.t, err)
 	require.True(w.t, isNew)
 }

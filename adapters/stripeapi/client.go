@@ -48,6 +48,8 @@ type Config struct {
 	Clock              clock.Clock
 	Logger             *slog.Logger
 	ConnectionKey      ConnectionKey
+	// KeyRefused is told when Stripe does not accept a connection's key; nil for nobody.
+	KeyRefused func(ctx context.Context, connectionID string)
 }
 
 // Client is the shared ground of the package's ports: addresses, connections

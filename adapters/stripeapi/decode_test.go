@@ -56,10 +56,10 @@ func TestUnreadableAnswerToAWriteIsIndeterminate(t *testing.T) {
 	requireFault(t, err, fault.Indeterminate, "stripe_indeterminate")
 	_, err = out.AddItem(t.Context(), "in_1", plan("cus_1").Lines[0])
 	requireFault(t, err, fault.Indeterminate, "stripe_indeterminate")
-	_, err = stripeapi.NewRegistrar(w.client).Register(t.Context(), secretKey(t, liveText), "issuer", "https://hooks.example.com")
+	_, err = stripeapi.NewRegistrar(w.client).Register(t.Context(), secretKey(t, liveText), endpoint("issuer", "https://hooks.example.com"))
 	require.Error(t, err)
 	for _, bad := range [][2]string{{"", "https://hooks.example.com"}, {"issuer", ""}} {
-		_, err = stripeapi.NewRegistrar(w.client).Register(t.Context(), secretKey(t, liveText), bad[0], bad[1])
+		_, err = stripeapi.NewRegistrar(w.client).Register(t.Context(), secretKey(t, liveText), endpoint(bad[0], bad[1]))
 		requireFault(t, err, fault.Invalid, "endpoint_incomplete")
 	}
 }

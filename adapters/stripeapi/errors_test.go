@@ -202,7 +202,7 @@ func TestEveryPostNeedsAKey(t *testing.T) {
 	done := sequence(t, out, p)
 	_, err := out.Void(t.Context(), done.ID)
 	require.NoError(t, err)
-	_, err = stripeapi.NewRegistrar(w.client).Register(t.Context(), secretKey(t, liveText), "issuer", "https://hooks.example.com/a")
+	_, err = stripeapi.NewRegistrar(w.client).Register(t.Context(), secretKey(t, liveText), endpoint("issuer", "https://hooks.example.com/a"))
 	require.NoError(t, err)
 	for _, s := range w.tap.take() {
 		if strings.Contains(s.Auth, "setup") || s.Method == http.MethodGet {

@@ -30,7 +30,7 @@ func UnguardedWriter(c *Client, key account.SecretKey, plan billing.InvoicePlan)
 
 // SendAs sends one request in the named role.
 func SendAs(ctx context.Context, c *Client, roleName string, key account.SecretKey, method, path, idempotencyKey string) error {
-	r := map[string]role{"reader": readerRole, "registrar": registrarRole, "writer": writerRole}[roleName]
+	r := map[string]role{"reader": readerRole, "registrar": registrarRole, "writer": writerRole, "prober": proberRole}[roleName]
 	r.retries = 0
 	_, err := c.open(r, key, key.Environment(), newLimiter(Unlimited, 0)).call(ctx, request{op: "test", method: method, path: path, key: idempotencyKey})
 	return err
@@ -61,8 +61,8 @@ func SendTo(ctx context.Context, c *Client, key account.SecretKey, address strin
 // Pace is the limiter's wait.
 func Pace(n int, window time.Duration) func(context.Context) error { return newLimiter(n, window).wait }
 
-// EnabledEvents are the registered event types.
-func EnabledEvents() []string { return enabledEvents }
+// EnabledEvents are the event types that a connection of the roles is registered for.
+func EnabledEvents(roles account.Roles) []string { return eventsOf(roles) }
 
 // WantedEvents are the types that are kept of what is fetched, sorted.
 func WantedEvents() []string { return slices.Sorted(maps.Keys(wantedEvents)) }

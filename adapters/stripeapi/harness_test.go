@@ -136,8 +136,9 @@ func worldOn(t *testing.T, handler http.Handler) *world {
 	return w
 }
 
-func newClient(t *testing.T, w *world, base string) *stripeapi.Client {
+func newClient(t *testing.T, w *world, base string, refused ...func(context.Context, string)) *stripeapi.Client {
 	t.Helper()
+	refused = append(refused, nil)
 	client, err := stripeapi.New(stripeapi.Config{
 		APIBase: base, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: 5 * time.Second,
 		Clock: clock.Fixed(start), Logger: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -148,6 +149,7 @@ func newClient(t *testing.T, w *world, base string) *stripeapi.Client {
 			}
 			return conn, w.keys[id], nil
 		},
+		KeyRefused: refused[0],
 	})
 	require.NoError(t, err)
 	return client

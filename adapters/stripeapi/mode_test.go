@@ -154,6 +154,11 @@ func TestAllowLists(t *testing.T) {
 		{"registrar", liveText, del, "/v1/webhook_endpoints", false},
 		{"registrar", liveText, del, "/v1/customers/cus_1", false},
 		{"registrar", liveText, post, "/v1/webhook_endpoints/../invoices", false},
+		{"prober", liveText, get, "/v1/invoices", true},
+		{"prober", liveText, post, "/v1/invoices", false}, // not without the one body
+		{"prober", liveText, post, "/v1/customers", false},
+		{"prober", liveText, del, "/v1/invoices/in_1", false},
+		{"prober", testText, post, "/v1/invoices", false},
 		{"writer", liveText, post, "/v1/invoices", true},
 		{"writer", liveText, post, "/v1/invoiceitems", true},
 		{"writer", liveText, post, "/v1/credit_notes", true},

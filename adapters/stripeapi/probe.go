@@ -130,7 +130,7 @@ func (c *Client) observation(ctx context.Context, conn account.Connection, key a
 	if ok && now.Sub(known.at).Abs() < observationAge {
 		return known.Observation, nil
 	}
-	seen, err := c.open(readerRole, key, "", c.limiter(conn.ID, conn.Environment)).observe(ctx)
+	seen, err := c.open(readerRole, key, "", c.limiter(conn.ID, conn.Environment)).of(conn.ID, c).observe(ctx)
 	if err != nil || !seen.LivemodeSeen {
 		return seen, err
 	}

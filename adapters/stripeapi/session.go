@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"time"
 
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
@@ -28,8 +29,13 @@ type session struct {
 	env   account.Environment
 	limit *limiter
 	log   *slog.Logger
+	now   func() time.Time
+	// connectionID is whose key it is; empty before there is a connection.
+	connectionID string
 	// record is told about every answered request; nil when nobody asks.
 	record func(op string, x *exchange, err error)
+	// refused is told when Stripe refuses the key itself; nil when nobody asks.
+	refused func(ctx context.Context, connectionID string)
 }
 
 // open makes a session. It costs no network: the connection pool is the client's.
@@ -47,7 +53,7 @@ func (c *Client) open(r role, key account.SecretKey, env account.Environment, li
 			MaxNetworkRetries: stripe.Int64(r.retries),
 			URL:               stripe.String(c.base.String()),
 		}),
-		guard: g, key: key, role: r, env: env, limit: limit, log: c.cfg.Logger,
+		guard: g, key: key, role: r, env: env, limit: limit, log: c.cfg.Logger, now: c.cfg.Clock.Now,
 	}
 }
 
@@ -57,9 +63,20 @@ func (c *Client) reader(ctx context.Context, connectionID string) (*session, err
 	if err != nil {
 		return nil, err
 	}
+	if conn.Paused {
+		return nil, fault.New(fault.Conflict, "connection_paused", "connection %s is paused (%s): nothing is read from Stripe", conn.ID, conn.PausedReason).
+			Fix("Resume the connection; a revoked key has to be replaced first")
+	}
 	s := c.open(readerRole, key, conn.Environment, c.limiter(conn.ID, conn.Environment))
 	s.guard.reads = c.readsOf(conn.ID)
-	return s, nil
+	return s.of(conn.ID, c), nil
+}
+
+// of names the connection whose key the session uses, so that somebody is told when
+// Stripe does not accept it any more.
+func (s *session) of(connectionID string, c *Client) *session {
+	s.connectionID, s.refused = connectionID, c.cfg.KeyRefused
+	return s
 }
 
 // request is one call. Params are the SDK's typed parameters, nil when there are none.
@@ -132,6 +149,9 @@ func (s *session) note(ctx context.Context, r request, x *exchange, err error) {
 		slog.String("request_id", x.requestID()), slog.String("outcome", outcome))
 	if s.record != nil {
 		s.record(r.op, x, err)
+	}
+	if s.refused != nil && s.connectionID != "" && fault.CodeOf(err) == codeAuth {
+		s.refused(context.WithoutCancel(ctx), s.connectionID)
 	}
 }
 

@@ -32,10 +32,11 @@ var collections = map[string]struct{ path, expand string }{
 	"refund":       {"/v1/refunds", ""},
 	"dispute":      {"/v1/disputes", ""},
 	"credit_note":  {"/v1/credit_notes", ""},
+	"product":      {"/v1/products", ""},
 }
 
 // Object reads one object in the pinned version, as Stripe's JSON: a charge (with its
-// invoice), an invoice, a subscription, a customer, a refund, a dispute or a credit note.
+// invoice), an invoice, a subscription, a customer, a refund, a dispute, a credit note or a product.
 func (r *SourceReader) Object(ctx context.Context, connectionID, object, id string) ([]byte, error) {
 	where, known := collections[object]
 	if !known {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
+	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/reward"
@@ -85,23 +86,26 @@ func TestRegister(t *testing.T) {
 		w := newWorld(t, everything())
 		reg := stripeapi.NewRegistrar(w.client)
 		const hook = "https://hooks.example.com/v1/stripe/webhooks/e1"
-		first, err := reg.Register(t.Context(), key(t, mode), "acme", hook)
+		first, err := reg.Register(t.Context(), key(t, mode), endpoint("acme", hook))
 		require.NoError(t, err)
 		require.Equal(t, mode == "live", first.Livemode)
 		require.NotEmpty(t, first.Secret)
-		_, err = reg.Register(t.Context(), key(t, mode), "other", hook)
+		_, err = reg.Register(t.Context(), key(t, mode), endpoint("other", hook))
 		require.NoError(t, err)
-		_, err = reg.Register(t.Context(), key(t, mode), "acme", hook+"2")
+		_, err = reg.Register(t.Context(), key(t, mode), endpoint("acme", hook+"2"))
 		require.NoError(t, err)
 		w.tap.take()
-		again, err := reg.Register(t.Context(), key(t, mode), "acme", hook)
+		again, err := reg.Register(t.Context(), key(t, mode), endpoint("acme", hook))
 		require.NoError(t, err)
-		require.NotEqual(t, first.StripeID, again.StripeID)
+		require.NotEqual(t, first.ID, again.ID)
 		require.NotEqual(t, first.Secret, again.Secret)
 		made := writes(w.tap.take())
-		require.Len(t, made, 2)
-		require.Equal(t, "/v1/webhook_endpoints/"+first.StripeID, made[0].Path)
-		form, err := url.ParseQuery(made[1].Body)
+		require.Len(t, made, 3)
+		require.Equal(t, "/v1/webhook_endpoints/"+first.ID, made[0].Path)
+		require.Contains(t, made[1].Body, "refund.failed", "newer names are tried")
+		require.NotContains(t, made[2].Body, "refund.failed", "and done without when Stripe refuses them")
+		require.NotEqual(t, made[1].Key, made[2].Key)
+		form, err := url.ParseQuery(made[2].Body)
 		require.NoError(t, err)
 		require.Equal(t, "2023-10-16", form.Get("api_version"))
 		require.Equal(t, "acme", form.Get("metadata[lb_conn]"))
@@ -110,17 +114,66 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+func endpoint(connection, hook string) onboard.EndpointRequest {
+	return onboard.EndpointRequest{ConnectionID: connection, URL: hook, Roles: account.Roles{Source: true, Issuer: true}}
+}
+
 func TestRegisteredEvents(t *testing.T) {
 	t.Parallel()
-	events := stripeapi.EnabledEvents()
-	require.NotContains(t, events, "invoice.created", "it would hold the customer's own invoices back")
-	require.Contains(t, events, "invoice.paid")
-	require.Contains(t, events, "refund.updated")
+	source, issuer := stripeapi.EnabledEvents(account.Roles{Source: true}), stripeapi.EnabledEvents(account.Roles{Issuer: true})
+	both := stripeapi.EnabledEvents(account.Roles{Source: true, Issuer: true})
+	require.Contains(t, source, "refund.updated")
+	require.NotContains(t, source, "invoice.updated", "it is about our own invoices")
+	require.NotContains(t, issuer, "customer.subscription.created")
 	seen := map[string]bool{}
-	for _, e := range events {
+	for _, e := range both {
 		require.False(t, seen[e], e)
 		seen[e] = true
 	}
+	for _, e := range append(source, issuer...) {
+		require.True(t, seen[e], e)
+	}
+	for _, list := range [][]string{source, issuer, both} {
+		require.NotContains(t, list, "invoice.created", "it would hold the customer's own invoices back")
+		require.Contains(t, list, "invoice.paid")
+	}
+}
+
+// Whatever is lost on the way, Stripe ends with one endpoint whose secret is known.
+func TestRegisterSurvivesLostAnswers(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []stripefake.FaultKind{"drop_before", "drop_after", "500_before", "500_after", "truncate"} {
+		w := newWorld(t, everything())
+		require.NoError(t, w.fake.AddFault(stripefake.FaultRule{Kind: kind, Method: http.MethodPost, Path: "^/v1/webhook_endpoints$", Skip: 1}))
+		made, err := stripeapi.NewRegistrar(w.client).Register(t.Context(), key(t, "live"), endpoint("acme", "https://hooks.example.com/a"))
+		require.NoError(t, err, kind)
+		require.NotEmpty(t, made.Secret)
+		all, err := stripeapi.NewRegistrar(w.client).Endpoints(t.Context(), key(t, "live"), "acme")
+		require.NoError(t, err)
+		require.Len(t, all, 1, kind)
+		require.Equal(t, made.StripeEndpoint, all[0])
+		require.True(t, all[0].Enabled)
+		require.Equal(t, "2023-10-16", all[0].APIVersion)
+	}
+}
+
+func TestEndpointsAreKeptAndDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, everything())
+	reg := stripeapi.NewRegistrar(w.client)
+	in := endpoint("acme", "https://hooks.example.com/a")
+	first, err := reg.Register(t.Context(), key(t, "test"), in)
+	require.NoError(t, err)
+	in.Keep = []string{first.ID}
+	_, err = reg.Register(t.Context(), key(t, "test"), in)
+	require.NoError(t, err)
+	all, err := reg.Endpoints(t.Context(), key(t, "test"), "acme")
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	for range 2 {
+		require.NoError(t, reg.Delete(t.Context(), key(t, "test"), "acme", first.ID), "one that is gone is no error")
+	}
+	requireFault(t, reg.Delete(t.Context(), key(t, "test"), "acme", ""), fault.Invalid, "stripe_id_malformed")
 }
 
 func TestRegisterAtTheLimit(t *testing.T) {
@@ -129,7 +182,7 @@ func TestRegisterAtTheLimit(t *testing.T) {
 	for i := range 16 {
 		w.setup("live", http.MethodPost, "/v1/webhook_endpoints", url.Values{"url": {"https://a.example/" + strconv.Itoa(i)}, "enabled_events[]": {"invoice.paid"}})
 	}
-	_, err := stripeapi.NewRegistrar(w.client).Register(t.Context(), key(t, "live"), "acme", "https://a.example/new")
+	_, err := stripeapi.NewRegistrar(w.client).Register(t.Context(), key(t, "live"), endpoint("acme", "https://a.example/new"))
 	requireFault(t, err, fault.Conflict, "webhook_endpoint_limit")
 	require.Contains(t, err.Error(), "Delete endpoints")
 }

@@ -52,7 +52,7 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	require.NoError(t, out.DeleteItem(ctx, item.ID))
 	require.NoError(t, out.DeleteDraft(ctx, draft.ID))
 	for range 2 {
-		_, err = stripeapi.NewRegistrar(w.client).Register(ctx, secretKey(t, liveText), "issuer", "https://hooks.example.com/a")
+		_, err = stripeapi.NewRegistrar(w.client).Register(ctx, secretKey(t, liveText), endpoint("issuer", "https://hooks.example.com/a"))
 		require.NoError(t, err)
 	}
 	r := stripeapi.NewSourceReader(w.client)
@@ -83,6 +83,8 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	require.NoError(t, err)
 	_, err = stripeapi.NewProber(w.client).CustomerExists(ctx, secretKey(t, liveText), cus)
 	require.NoError(t, err)
+	_, err = stripeapi.NewProber(w.client).Permissions(ctx, secretKey(t, liveText))
+	require.NoError(t, err)
 
 	mock, err := officialMock()
 	require.NoError(t, err)
@@ -95,6 +97,10 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 		req.Header.Set("Authorization", "Bearer sk_test_123")
 		res := httptest.NewRecorder()
 		mock.HandleRequest(res, req)
-		require.Equal(t, http.StatusOK, res.Code, "%s %s %s: %s", s.Method, s.Path, s.Body, res.Body)
+		want := http.StatusOK
+		if strings.Contains(s.Body, "refund.failed") {
+			want = http.StatusBadRequest // newer names, which the registrar tries and does without
+		}
+		require.Equal(t, want, res.Code, "%s %s %s: %s", s.Method, s.Path, s.Body, res.Body)
 	}
 }

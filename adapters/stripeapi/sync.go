@@ -3,6 +3,7 @@ package stripeapi
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
@@ -20,7 +21,7 @@ var _ sourcesync.Source = (*SourceReader)(nil)
 // out here.
 var wantedEvents = func() map[string]bool {
 	out := map[string]bool{}
-	for _, t := range enabledEvents {
+	for _, t := range slices.Concat(sourceEvents, issuerEvents, newerEvents) {
 		out[t] = true
 	}
 	for _, t := range reward.EventTypes() {

@@ -15,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/reward"
 )
@@ -74,7 +75,7 @@ func TestEventPages(t *testing.T) {
 func TestWantedEvents(t *testing.T) {
 	t.Parallel()
 	wanted := stripeapi.WantedEvents()
-	for _, typ := range append(stripeapi.EnabledEvents(), reward.EventTypes()...) {
+	for _, typ := range append(stripeapi.EnabledEvents(account.Roles{Source: true, Issuer: true}), reward.EventTypes()...) {
 		require.Contains(t, wanted, typ)
 	}
 	require.NotContains(t, wanted, "payment_intent.succeeded")

@@ -3,6 +3,7 @@ package stripeapi
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -31,6 +32,8 @@ type role struct {
 	retries int64
 	// strict demands livemode in every answer instead of only checking it where it is.
 	strict bool
+	// bodies, when set, are the only bodies that writes may have, by path.
+	bodies map[string]string
 }
 
 // keyPrefix begins every idempotency key that this program derives.
@@ -51,6 +54,18 @@ var (
 	registrarRole = role{name: "registrar", strict: true, writes: []rule{
 		allow(http.MethodPost, `/v1/webhook_endpoints`),
 		allow(http.MethodDelete, `/v1/webhook_endpoints/we_[A-Za-z0-9_]+`),
+	}}
+
+	// The prober asks whether a key could write, with requests that cannot: each names an
+	// object that no account has, and the transport lets no other body through.
+	proberRole = role{name: "prober", liveOnly: true, writes: []rule{
+		allow(http.MethodPost, `/v1/invoices`),
+		allow(http.MethodPost, `/v1/invoiceitems`),
+		allow(http.MethodPost, `/v1/credit_notes`),
+	}, bodies: map[string]string{
+		"/v1/invoices":     "customer=" + nobody,
+		"/v1/invoiceitems": "amount=1&currency=usd&customer=" + nobody,
+		"/v1/credit_notes": "invoice=" + nothing,
 	}}
 
 	writerRole = role{name: "writer", liveOnly: true, strict: true, writes: []rule{
@@ -113,9 +128,34 @@ func (g *guard) check(req *http.Request) error {
 	if !g.role.allows(req) {
 		return modeViolation("the %s may not send %s %s", g.role.name, req.Method, req.URL.Path)
 	}
+	if err := g.checkBody(req); err != nil {
+		return err
+	}
 	// The SDK gives a request without a key a random one, which no retry would repeat.
 	if !strings.HasPrefix(req.Header.Get("Idempotency-Key"), keyPrefix) {
 		return fault.New(fault.Internal, "idempotency_key_missing", "a write without a derived idempotency key was refused")
+	}
+	return nil
+}
+
+// checkBody compares a write with the one body that its role may send there.
+func (g *guard) checkBody(req *http.Request) error {
+	if g.role.bodies == nil {
+		return nil
+	}
+	refused := modeViolation("the %s may not send this body to %s", g.role.name, req.URL.Path)
+	want, ok := g.role.bodies[req.URL.EscapedPath()]
+	if !ok || req.GetBody == nil {
+		return refused
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return refused
+	}
+	defer body.Close() //nolint:errcheck // it lies in memory
+	sent, err := io.ReadAll(body)
+	if err != nil || string(sent) != want {
+		return refused
 	}
 	return nil
 }

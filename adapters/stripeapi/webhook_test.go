@@ -19,9 +19,12 @@ import (
 
 var _ ingest.Verifier = stripeapi.Verifier{}
 
-func sign(body []byte, secret string, at int64) string {
+func sign(body []byte, secret string, at int64) string { return signText(body, secret, fmt.Sprint(at)) }
+
+// signText signs a time as it is written.
+func signText(body []byte, secret, at string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
-	_, _ = fmt.Fprintf(mac, "%d.", at)
+	_, _ = fmt.Fprintf(mac, "%s.", at)
 	mac.Write(body)
 	return hex.EncodeToString(mac.Sum(nil))
 }

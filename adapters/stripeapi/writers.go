@@ -80,7 +80,7 @@ func newWriter(c *Client, proof account.LiveProof, conn account.Connection, key 
 func (c *Client) writerOf(key account.SecretKey, connectionID string, plan billing.InvoicePlan) *writer {
 	out := &writer{plan: plan, key: plan.Key.StripeKey()}
 	// Live, whatever the connection says: a writer accepts live objects and no others.
-	out.s = c.open(writerRole, key, account.Live, c.limiter(connectionID, account.Live))
+	out.s = c.open(writerRole, key, account.Live, c.limiter(connectionID, account.Live)).of(connectionID, c)
 	out.s.record = out.note
 	return out
 }

@@ -15,12 +15,16 @@ import (
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
-// SecretBox seals with AES-256-GCM. A sealed text is version byte 1, the 12-byte
+// SecretBox seals with AES-256-GCM. A sealed text is a version byte, the 12-byte
 // random nonce, and the ciphertext with its tag; the context is authenticated, so
-// a ciphertext can't be moved to another row.
+// a ciphertext can't be moved to another row. Long texts are packed first.
 type SecretBox struct{ aead cipher.AEAD }
 
-const boxVersion = 1
+// The version byte says what was encrypted.
+const (
+	versionPlain  = 1 // the text
+	versionPacked = 2 // the text, packed with payload-1.dict
+)
 
 // KeyBytes is the length of the encryption key.
 const KeyBytes = 32
@@ -93,24 +97,42 @@ func makeKeyFile(path string) error {
 
 // Seal encrypts plaintext for its context.
 func (b *SecretBox) Seal(context string, plaintext []byte) ([]byte, error) {
-	out := make([]byte, 1+b.aead.NonceSize(), 1+b.aead.NonceSize()+len(plaintext)+b.aead.Overhead())
-	out[0] = boxVersion
+	room, _ := scratch.Get().(*[]byte)
+	defer scratch.Put(room)
+	text, version := plaintext, byte(versionPlain)
+	if packed, shorter := pack(room, plaintext); shorter {
+		text, version = packed, versionPacked
+	}
+	out := make([]byte, 1+b.aead.NonceSize(), 1+b.aead.NonceSize()+len(text)+b.aead.Overhead())
+	out[0] = version
 	if _, err := rand.Read(out[1:]); err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
-	return b.aead.Seal(out, out[1:], plaintext, []byte(context)), nil //nolint:gosec // the nonce was just filled with entropy
+	return b.aead.Seal(out, out[1:], text, additional(version, context)), nil //nolint:gosec // the nonce was just filled with entropy
+}
+
+// additional is what is authenticated beside the text. The version belongs to it, but for
+// the first one, from whose time sealed values exist without.
+func additional(version byte, context string) []byte {
+	if version == versionPlain {
+		return []byte(context)
+	}
+	return append([]byte{version}, context...)
 }
 
 // Open decrypts; the error says nothing about the content.
 func (b *SecretBox) Open(context string, sealed []byte) ([]byte, error) {
 	n := 1 + b.aead.NonceSize()
-	if len(sealed) < n+b.aead.Overhead() || sealed[0] != boxVersion {
+	if len(sealed) < n+b.aead.Overhead() || (sealed[0] != versionPlain && sealed[0] != versionPacked) {
 		return nil, fault.New(fault.Internal, "secret_malformed", "a sealed value is damaged")
 	}
-	plain, err := b.aead.Open(nil, sealed[1:n], sealed[n:], []byte(context))
+	plain, err := b.aead.Open(nil, sealed[1:n], sealed[n:], additional(sealed[0], context))
 	if err != nil {
 		return nil, fault.New(fault.Internal, "secret_unreadable", "a sealed value cannot be opened with this encryption key").
 			Fix("Start with the key that sealed it (LIFTBILL_ENCRYPTION_KEY)")
+	}
+	if sealed[0] == versionPacked {
+		return unpack(plain)
 	}
 	return plain, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/liftbill/liftbill/app/secret"
 	"github.com/liftbill/liftbill/app/uow"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -24,7 +25,14 @@ type Classifier struct {
 }
 
 // Drain classifies until nothing is pending and returns what was booked.
-func (c *Classifier) Drain(ctx context.Context) (Booked, error) {
+func (c *Classifier) Drain(ctx context.Context) (Booked, error) { return c.until(ctx, 1) }
+
+// CatchUp classifies until a batch is not full. Events that arrive meanwhile are left
+// to the next call, so that a busy inbox is emptied in large batches and not one by one.
+func (c *Classifier) CatchUp(ctx context.Context) (Booked, error) { return c.until(ctx, batchEvents) }
+
+// until classifies batches until one has fewer events than enough.
+func (c *Classifier) until(ctx context.Context, enough int) (Booked, error) {
 	var total Booked
 	for {
 		b, err := c.Step(ctx)
@@ -33,7 +41,7 @@ func (c *Classifier) Drain(ctx context.Context) (Booked, error) {
 		total.Duplicates += b.Duplicates
 		total.Links += b.Links
 		total.Beyond += b.Beyond
-		if err != nil || b.Events == 0 {
+		if err != nil || b.Events < enough {
 			return total, err
 		}
 	}
@@ -59,12 +67,17 @@ func (c *Classifier) Step(ctx context.Context) (Booked, error) {
 
 func (c *Classifier) classify(e PendingEvent) Outcome {
 	out := Outcome{Event: e, Status: Processed}
+	if len(e.SealedBody) == 0 {
+		// What it said is booked since before its body was erased.
+		out.Status, out.Reason = Ignored, ReasonErased
+		return out
+	}
 	body, err := c.Box.Open(BodyContext(e.ConnectionID), e.SealedBody)
 	if err != nil {
 		out.Status, out.Reason = Dead, "body_unreadable"
 		return out
 	}
-	got, err := reward.Classify(body, reward.Config{UserIDKey: e.UserIDKey})
+	got, err := reward.Classify(body, reward.Config{UserIDKey: e.UserIDKey, ReadEmail: e.MapByEmail || e.MapByDomain})
 	switch {
 	case err != nil:
 		out.Status, out.Reason = Dead, fault.CodeOf(err)
@@ -76,5 +89,6 @@ func (c *Classifier) classify(e PendingEvent) Outcome {
 	}
 	out.Facts = got.Facts
 	out.Reads = got.NeedsRead
+	out.Holdings, out.Aid, out.Seen = got.Identity.Holdings, AidOf(e.MapByEmail, e.MapByDomain, got), projection.Observe(got)
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -75,11 +76,15 @@ type Inbox interface {
 
 // PendingEvent is an event that waits for the classifier.
 type PendingEvent struct {
+	// Seq is its place in the queue.
+	Seq          int64
 	ConnectionID string
 	EventID      string
 	Created      time.Time
 	SealedBody   []byte
 	UserIDKey    string
+	// MapByEmail and MapByDomain: the connection maps by the hash of an address too.
+	MapByEmail, MapByDomain bool
 }
 
 // Outcome is what classification did with one event.
@@ -89,6 +94,12 @@ type Outcome struct {
 	Reason string
 	Facts  []reward.Fact
 	Reads  []reward.Read
+	// Holdings are whose the objects are, as their metadata happened to say.
+	Holdings []reward.Holding
+	// Aid is set for customers of connections that map by the hash of an address.
+	Aid *CustomerAid
+	// Seen is what the event says of its object.
+	Seen projection.Observation
 }
 
 // Queue hands pending events to one classifier at a time.
@@ -96,7 +107,7 @@ type Queue interface {
 	// Take locks up to limit pending events, oldest first, until the transaction ends.
 	Take(ctx context.Context, limit int) ([]PendingEvent, error)
 	// Book appends the facts of the outcomes that are new by natural key, writes the
-	// customer links, and marks the events.
+	// customer links, joins what was seen into the projections, and marks the events.
 	Book(ctx context.Context, outcomes []Outcome, at time.Time) (Booked, error)
 }
 

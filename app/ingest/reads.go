@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
 )
@@ -17,7 +18,7 @@ type ReadQueue interface {
 	// FinishRead books what was seen and marks the read, in one transaction. A read that
 	// was asked for again since it was listed stays pending.
 	FinishRead(ctx context.Context, r PendingRead, seen []reward.Observation, at time.Time) error
-	// PostponeRead remembers that a read failed.
+	// PostponeRead remembers that a read failed, and books what Stripe does not have any more.
 	PostponeRead(ctx context.Context, r PendingRead, p Postponed, at time.Time) error
 	// Budget is a connection's read allowance; AddReads counts what was read.
 	Budget(ctx context.Context, connectionID string, at time.Time) (source.Budget, error)
@@ -28,6 +29,8 @@ type ReadQueue interface {
 type ReadFilter struct {
 	// ConnectionID is one connection; empty means all.
 	ConnectionID string
+	// Facts leaves out what no fact waits for: the names of products.
+	Facts bool
 	// After is the last read that was listed.
 	After PendingRead
 	// DueAt leaves out those that are to be tried later; zero means all, also those that
@@ -45,6 +48,8 @@ type PendingRead struct {
 	Asked     int
 	Attempts  int
 	UserIDKey string
+	// ReadEmail: the connection maps by an address.
+	ReadEmail bool
 }
 
 // Postponed is when a read is tried again, or that it is not.
@@ -54,6 +59,9 @@ type Postponed struct {
 	NextAttempt    time.Time
 	// Final hands the read to a person.
 	Final bool
+	// Gone is what Stripe does not have any more, for objects that can be deleted. It is
+	// an answer: nobody has to look.
+	Gone *projection.Observation
 }
 
 // MaxAttempts is how often a read is tried before a person is asked. With the pauses
@@ -71,7 +79,7 @@ func (c *Classifier) ReadDue(ctx context.Context) (int, error) {
 // tried again; an empty connection means all of them. An object that cannot be read now
 // stays pending and keeps no other one from being read; all errors are returned together.
 func (c *Classifier) ReadPending(ctx context.Context, connectionID string) (int, error) {
-	return c.readAll(ctx, ReadFilter{ConnectionID: connectionID}, false)
+	return c.readAll(ctx, ReadFilter{ConnectionID: connectionID, Facts: true}, false)
 }
 
 func (c *Classifier) readAll(ctx context.Context, f ReadFilter, within bool) (int, error) {
@@ -102,9 +110,10 @@ type reading struct {
 	// within keeps to the read allowance.
 	within       bool
 	connectionID string
-	// left is how many reads the connection may still make; stopped ends its turn.
-	left    int
-	stopped bool
+	// left is how many reads the connection may still make, spare how many of them for
+	// names; stopped ends its turn.
+	left, spare int
+	stopped     bool
 }
 
 // one reads one object; it reports whether the read was finished.
@@ -114,11 +123,13 @@ func (p *reading) one(ctx context.Context, r PendingRead) (bool, error) {
 			return false, err
 		}
 	}
-	if p.stopped || (p.within && p.left <= 0) {
+	name := r.Object == nameOnly
+	if p.stopped || (p.within && (p.left <= 0 || (name && p.spare <= 0))) {
 		return false, nil
 	}
-	seen, err := p.c.read(ctx, r)
-	p.left -= readsOf[r.Object] + 1
+	asked := p.c.Clock.Now() // before the request: the answer is not older
+	seen, err := p.c.read(ctx, r, asked)
+	p.left, p.spare = p.left-readsOf[r.Object]-1, p.spare-readsOf[r.Object]-1
 	at := p.c.Clock.Now()
 	if err == nil {
 		return true, p.c.Reads.FinishRead(ctx, r, seen, at)
@@ -128,11 +139,18 @@ func (p *reading) one(ctx context.Context, r PendingRead) (bool, error) {
 		return false, err
 	}
 	later := postponed(r, err, at)
-	if later.Final && later.Attempts < MaxAttempts {
-		err = nil // no later attempt could end otherwise, so that nothing waits for one
+	if gone := projection.Gone(r.Object, r.ObjectID, asked); fault.Is(err, fault.NotFound) && !gone.Empty() {
+		later.Gone = &gone
+	}
+	if name || (later.Final && later.Attempts < MaxAttempts) {
+		err = nil // no later attempt could end otherwise, or nothing waits for one
 	}
 	return err == nil, errors.Join(err, p.c.Reads.PostponeRead(ctx, r, later, at))
 }
+
+// nameOnly is the kind of object that is read for its name alone. Keys need no
+// permission for it: names stay empty without.
+const nameOnly = "product"
 
 // readsOf is how many requests an object takes beyond its own.
 var readsOf = map[string]int{"charge": 1}
@@ -145,7 +163,7 @@ func (p *reading) turn(ctx context.Context, connectionID string) error {
 		return err
 	}
 	b, err := p.c.Reads.Budget(ctx, connectionID, p.c.Clock.Now())
-	p.left = b.Left(source.ForMoney)
+	p.left, p.spare = b.Left(source.ForMoney), b.Left(source.ForBackfill)
 	return err
 }
 
@@ -176,7 +194,7 @@ func postponed(r PendingRead, err error, at time.Time) Postponed {
 		return p
 	}
 	p.Attempts++
-	p.Final = final[fault.KindOf(err)] || p.Attempts >= MaxAttempts
+	p.Final = final[fault.KindOf(err)] || p.Attempts >= MaxAttempts || (r.Object == nameOnly && fault.Is(err, fault.Forbidden))
 	if p.Final && p.Action == "" {
 		p.Action = "Look at " + r.ObjectID + " in the Stripe Dashboard; the next event about it reads it again"
 	}
@@ -186,8 +204,9 @@ func postponed(r PendingRead, err error, at time.Time) Postponed {
 // final are the errors that no later attempt mends.
 var final = map[fault.Kind]bool{fault.NotFound: true, fault.Invalid: true}
 
-// read fetches an object and what belongs to it, in the pinned version.
-func (c *Classifier) read(ctx context.Context, r PendingRead) ([]reward.Observation, error) {
+// read fetches an object and what belongs to it, in the pinned version; it was asked for
+// at seenAt.
+func (c *Classifier) read(ctx context.Context, r PendingRead, seenAt time.Time) ([]reward.Observation, error) {
 	raw, err := c.Source.Object(ctx, r.ConnectionID, r.Object, r.ObjectID)
 	if err != nil {
 		return nil, err
@@ -202,7 +221,7 @@ func (c *Classifier) read(ctx context.Context, r PendingRead) ([]reward.Observat
 	}
 	out := make([]reward.Observation, 0, len(raws))
 	for _, raw := range raws {
-		o, err := reward.Observe(raw, c.Clock.Now(), reward.Config{UserIDKey: r.UserIDKey})
+		o, err := reward.Observe(raw, seenAt, reward.Config{UserIDKey: r.UserIDKey, ReadEmail: r.ReadEmail})
 		if err != nil {
 			return nil, err
 		}

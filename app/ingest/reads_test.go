@@ -11,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
 )
@@ -161,8 +162,13 @@ func TestReadsThatFail(t *testing.T) {
 			Action: "Look at x_1 in the Stripe Dashboard; the next event about it reads it again"}, true},
 		"asked to wait": {"invoice", 3, fault.Wrap(wait{90 * time.Second}, fault.RateLimited, "stripe_throttled", "slow down"),
 			ingest.Postponed{Reason: "stripe_throttled", Attempts: 3, NextAttempt: time.Unix(1090, 0).UTC()}, true},
-		"gone": {"invoice", 0, fault.New(fault.NotFound, "stripe_not_found", "gone"), ingest.Postponed{Reason: "stripe_not_found", Attempts: 1, NextAttempt: time.Unix(1060, 0).UTC(), Final: true,
+		"gone": {"refund", 0, fault.New(fault.NotFound, "stripe_not_found", "gone"), ingest.Postponed{Reason: "stripe_not_found", Attempts: 1, NextAttempt: time.Unix(1060, 0).UTC(), Final: true,
 			Action: "Look at x_1 in the Stripe Dashboard; the next event about it reads it again"}, false},
+		"deleted": {"invoice", 0, fault.New(fault.NotFound, "stripe_not_found", "gone"), ingest.Postponed{Reason: "stripe_not_found", Attempts: 1, NextAttempt: time.Unix(1060, 0).UTC(), Final: true,
+			Action: "Look at x_1 in the Stripe Dashboard; the next event about it reads it again", Gone: deleted("invoice")}, false},
+		"a name that the key may not see": {"product", 0, fault.New(fault.Forbidden, "stripe_permission", "no").Fix("Grant rak_product_read"), ingest.Postponed{Reason: "stripe_permission", Attempts: 1,
+			NextAttempt: time.Unix(1060, 0).UTC(), Final: true, Action: "Grant rak_product_read"}, false},
+		"a name, away": {"product", 0, away, ingest.Postponed{Reason: "stripe_transient", Attempts: 1, NextAttempt: time.Unix(1060, 0).UTC()}, false},
 		"not understood": {"refund", 0, nil, ingest.Postponed{Reason: "amount_missing", Attempts: 1, NextAttempt: time.Unix(1060, 0).UTC(), Final: true,
 			Action: "Look at x_1 in the Stripe Dashboard; the next event about it reads it again"}, false},
 	} {
@@ -179,6 +185,11 @@ func TestReadsThatFail(t *testing.T) {
 			require.Empty(t, q.done)
 		})
 	}
+}
+
+func deleted(object string) *projection.Observation {
+	o := projection.Gone(object, "x_1", time.Unix(1000, 0))
+	return &o
 }
 
 type wait struct{ d time.Duration }

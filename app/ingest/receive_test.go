@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +105,8 @@ func TestReceive(t *testing.T) {
 		{event("evt_account", `"account":"acct_1",`), ingest.Pending, ""},
 		{event("evt_test", `"livemode":false,`), ingest.Quarantined, ingest.ReasonModeMismatch},
 		{event("evt_other", `"account":"acct_2",`), ingest.Quarantined, ingest.ReasonAccountMismatch},
+		{bytes.Replace(event("evt_mixed", ""), []byte(`"created":1,`), []byte(`"created":1,"livemode":false,`), 1), ingest.Quarantined, ingest.ReasonModeMismatch},
+		{event(strings.Repeat("e", 3000), ""), ingest.Dead, ingest.ReasonNotJSON},
 		{[]byte(`{"id":"evt_thin","object":"v2.core.event","type":"v1.billing.meter","created":"2026-10-03T09:00:00Z","livemode":true}`), ingest.Ignored, ingest.ReasonThin},
 		{[]byte("not json"), ingest.Dead, ingest.ReasonNotJSON},
 		{[]byte(`{"hello":"world"}`), ingest.Dead, ingest.ReasonNotJSON},
@@ -212,8 +215,10 @@ func TestDatabaseDownIsUnavailable(t *testing.T) {
 	require.True(t, fault.Is(err, fault.Unavailable))
 	require.Zero(t, w.count("true"))
 
-	w.svc.Endpoints = endpoint{ID: "we-acme", ConnectionID: "acme", Environment: account.Live}
-	_, err = w.receive(event("evt_1", ""), current, now)
-	require.Equal(t, "secret_missing", fault.CodeOf(err))
-	require.True(t, fault.Is(err, fault.Unavailable), "nothing is wrong with the delivery")
+	for _, blank := range [][]string{nil, {""}, {" ", "\n"}} {
+		w.svc.Endpoints = endpoint{ID: "we-acme", ConnectionID: "acme", Environment: account.Live, Secrets: blank}
+		_, err = w.receive(event("evt_1", ""), "", now)
+		require.Equal(t, "secret_missing", fault.CodeOf(err))
+		require.True(t, fault.Is(err, fault.Unavailable), "nothing is wrong with the delivery")
+	}
 }

@@ -83,7 +83,16 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 	}
 	watermark := s.Clock.Now()
 	progress(2, 4, "reading decisions and revenue")
-	col, err := s.build(ctx, c, watermark, sourceMark, net)
+	marks, settled, err := s.Ledger.Marks(ctx, c)
+	if err != nil {
+		return sum, err
+	}
+	col, err := s.build(ctx, c, observed{watermark, sourceMark, net, func(snapshotID string) *int64 {
+		if !settled {
+			return nil
+		}
+		return markOf(marks, snapshotID)
+	}})
 	if err != nil {
 		return sum, err
 	}
@@ -138,12 +147,20 @@ func (s *Service) sourceWatermark(ctx context.Context, connectionID string) (tim
 	return stored, nil
 }
 
-func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time.Time, stripeNet map[string]int64) (Collection, error) {
-	exposures, err := s.Ledger.Exposures(ctx, c, watermark)
+// observed is what a collection takes from beside the facts and the decision log.
+type observed struct {
+	watermark, sourceMark time.Time
+	stripeNet             map[string]int64
+	// mark is what the year billed of a snapshot before, nil when that is not settled.
+	mark func(snapshotID string) *int64
+}
+
+func (s *Service) build(ctx context.Context, c Cycle, o observed) (Collection, error) {
+	exposures, err := s.Ledger.Exposures(ctx, c, o.watermark)
 	if err != nil {
 		return Collection{}, err
 	}
-	rows, err := s.Ledger.Revenue(ctx, c, watermark)
+	rows, err := s.Ledger.Revenue(ctx, c, o.watermark)
 	if err != nil {
 		return Collection{}, err
 	}
@@ -157,24 +174,17 @@ func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time
 	if err != nil {
 		return Collection{}, err
 	}
-	evidence, err := s.evidence(ctx, c, joined, exposures, evidenceInput{watermark, sourceMark, paid, stripeNet})
-	if err != nil {
-		return Collection{}, err
-	}
-	marks, settled, err := s.Ledger.Marks(ctx, c)
+	evidence, err := s.evidence(ctx, c, joined, exposures, evidenceInput{o.watermark, o.sourceMark, paid, o.stripeNet})
 	if err != nil {
 		return Collection{}, err
 	}
 	currency := string(c.Contract.Terms.Currency)
-	stripe := stripeNet[currency]
-	col := Collection{Watermark: watermark, SourceWatermark: sourceMark, PaidMinor: paid[currency], StripeNetMinor: &stripe}
+	stripe := o.stripeNet[currency]
+	col := Collection{Watermark: o.watermark, SourceWatermark: o.sourceMark, PaidMinor: paid[currency], StripeNetMinor: &stripe}
 	digest := sha256.New()
 	for _, t := range append(append([]lift.UnitTable{}, joined.Tables...), joined.Pooled) {
-		in := lift.InputsOf(joined, t, watermark)
-		in.SaltHex = evidence.saltHex
-		if settled {
-			in.PreviousHighWaterMinor = markOf(marks, t.SnapshotID)
-		}
+		in := lift.InputsOf(joined, t, o.watermark)
+		in.SaltHex, in.PreviousHighWaterMinor = evidence.saltHex, o.mark(t.SnapshotID)
 		layout, err := t.Layout(plan)
 		if err != nil {
 			return Collection{}, err
@@ -184,6 +194,7 @@ func (s *Service) build(ctx context.Context, c Cycle, watermark, sourceMark time
 	}
 	col.InputDigest = hex.EncodeToString(digest.Sum(nil))
 	col.Buckets = bucketsOf(joined, outside, currency)
+	col.Links = firstLinks(rows)
 	return col, tie(col.Buckets, paid)
 }
 
@@ -215,6 +226,18 @@ func tie(buckets []Bucket, paid map[string]int64) error {
 		}
 	}
 	return nil
+}
+
+// firstLinks are the links that this collection attributes facts with for the first
+// time: what is said of the customer later does not move them.
+func firstLinks(rows []RevenueRow) []FactLink {
+	var out []FactLink
+	for _, r := range rows {
+		if r.Link.UserID != "" && !r.Link.Kept {
+			out = append(out, FactLink{FactKey: r.Key, Link: r.Link})
+		}
+	}
+	return out
 }
 
 // scope separates what the contract measures from what it does not, by reason and

@@ -172,13 +172,19 @@ func TestAccountsEndToEnd(t *testing.T) {
 	d, c := pipelinetest.ExploringMonth(t, account, firstOnly)
 	require.NoError(t, d.DrainAll(t.Context(), c.ID+"-stripe"))
 	var customer, user, other string
-	require.NoError(t, d.SQL.QueryRow(t.Context(), `SELECT l.customer_id, l.user_id FROM customer_links l JOIN decisions d USING (user_id)
+	require.NoError(t, d.SQL.QueryRow(t.Context(), `SELECT l.subject_id, l.user_id FROM mapping_spans l JOIN decisions d USING (user_id)
 		WHERE l.connection_id = $1 ORDER BY d.ts, 1 LIMIT 1`, c.ID+"-stripe").Scan(&customer, &user))
 	require.NoError(t, d.SQL.QueryRow(t.Context(), `SELECT user_id FROM decisions WHERE user_id <> $1 ORDER BY ts DESC LIMIT 1`, user).Scan(&other))
 	// The customer belonged to the other user, and to this one, long before anything was decided.
+	_, err := d.SQL.Exec(t.Context(), `DELETE FROM mapping_spans WHERE connection_id = $1 AND subject_id = $2`, c.ID+"-stripe", customer)
+	require.NoError(t, err)
+	from := []time.Time{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}
 	for i, u := range []string{other, user} {
-		_, err := d.SQL.Exec(t.Context(), `INSERT INTO customer_links (connection_id, customer_id, user_id, valid_from, event_id) VALUES ($1, $2, $3, $4, 'by hand')`,
-			c.ID+"-stripe", customer, u, time.Date(2026, 1, 1+i, 0, 0, 0, 0, time.UTC))
+		_, err := d.SQL.Exec(t.Context(), `INSERT INTO mapping_statements (connection_id, link_id, subject_id, user_id, source, metadata_key, valid_from, event_id, recorded_at)
+			VALUES ($1, left(md5($3), 26), $2, $3, 'metadata', 'user_id', $4, 'evt_before', $4)`, c.ID+"-stripe", customer, u, from[i])
+		require.NoError(t, err)
+		_, err = d.SQL.Exec(t.Context(), `INSERT INTO mapping_spans (connection_id, subject_id, valid_from, valid_to, state, user_id, link_id, source, event_id)
+			VALUES ($1, $2, $4, $5, 'linked', $3, left(md5($3), 26), 'metadata', 'evt_before')`, c.ID+"-stripe", customer, u, from[i], from[i+1])
 		require.NoError(t, err)
 	}
 	merged := manifests(t, d, c)[lift.SnapshotPooled]

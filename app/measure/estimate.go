@@ -48,9 +48,13 @@ func (s *Service) Estimate(ctx context.Context, cycleID string, progress Progres
 	sum := Summary{CycleID: c.ID, Environment: c.Account.Environment, State: billing.Computing}
 	readouts := make([]lift.Readout, 0, len(heads))
 	for i, h := range heads {
-		r, err := s.readout(ctx, c, h, func(done, total int, what string) {
+		est, err := s.measure(ctx, c, h, func(done, total int, what string) {
 			progress(i*total+done, len(heads)*total, what+" "+h.SnapshotID)
 		})
+		if err != nil {
+			return sum, err
+		}
+		r, err := s.readout(ctx, c, h, est)
 		if err != nil {
 			return sum, err
 		}
@@ -102,11 +106,7 @@ func (s *Service) heads(ctx context.Context, cycleID string) (Cycle, []Head, err
 	return c, heads, err
 }
 
-func (s *Service) readout(ctx context.Context, c Cycle, h Head, progress Progress) (lift.Readout, error) {
-	est, err := s.measure(ctx, c, h, progress)
-	if err != nil {
-		return lift.Readout{}, err
-	}
+func (s *Service) readout(ctx context.Context, c Cycle, h Head, est lift.Estimate) (lift.Readout, error) {
 	previous, err := s.Ledger.PreviousCase(ctx, c.Account.ID, h.SnapshotID, c.Period.String())
 	if err != nil {
 		return lift.Readout{}, err

@@ -41,6 +41,23 @@ type RevenueRow struct {
 	lift.Revenue
 	Currency     string
 	Subscription bool
+	// Link is how the customer was joined to the user; empty when it was not.
+	Link Link
+}
+
+// Link is the version of a customer's link to a user with which a fact was attributed.
+type Link struct {
+	UserID string
+	ID     string
+	Source string
+	// Kept: an earlier cycle froze the fact with this link, and it keeps it.
+	Kept bool
+}
+
+// FactLink is a fact with the link that it keeps from now on.
+type FactLink struct {
+	FactKey string
+	Link
 }
 
 // OutOfScope is revenue that the contract does not measure, by its reason and currency.
@@ -60,6 +77,8 @@ type Collection struct {
 	StripeNetMinor  *int64
 	Buckets         []Bucket
 	Tables          []Table
+	// Links are the facts that are attributed for the first time.
+	Links []FactLink
 }
 
 // Bucket is where revenue ended. Amounts of different currencies are never summed.

@@ -135,7 +135,7 @@ func agree(t billing.Terms, p lift.Plan) error {
 		return fault.InvalidField("settlement", "settlement_differs", "the contract settles its years by %s, the measurement plan by %s", billed.Settlement, measured).
 			Fix("Write the same settlement into both")
 	}
-	first, err := period.Parse(t.FirstPeriod)
+	first, err := period.ParseMonth(t.FirstPeriod)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,14 @@ func (s *Service) note(by access.Principal, action audit.Action, object, id stri
 }
 
 func connectionFacts(c account.Connection) audit.Facts {
-	return audit.Facts{"roles": strings.Join(c.Roles.Names(), ", "), "stripe_account_id": c.StripeAccountID, "key_mask": c.KeyMask, "user_id_key": c.UserIDKey}
+	return audit.Facts{"roles": strings.Join(c.Roles.Names(), ", "), "stripe_account_id": c.StripeAccountID, "key_mask": c.KeyMask, "user_id_key": c.UserIDKey, "paused": pausedText(c)}
+}
+
+func pausedText(c account.Connection) string {
+	if !c.Paused {
+		return "no"
+	}
+	return c.PausedReason
 }
 
 func accountFacts(a account.Account) audit.Facts {
@@ -29,7 +36,7 @@ func endpointFacts(e Endpoint) audit.Facts {
 	if e.ID == "" {
 		return nil
 	}
-	return audit.Facts{"url": e.URL, "stripe_id": e.StripeID}
+	return audit.Facts{"url": e.URL, "stripe_id": e.StripeID, "set_up": string(e.SetUp), "status": string(e.Status), "retiring_id": e.RetiringID}
 }
 
 // contractFacts hold the hash, which stands for every term.

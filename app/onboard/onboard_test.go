@@ -82,7 +82,7 @@ func newWorld(t *testing.T) *world {
 	box, err := system.NewSecretBox(bytes.Repeat([]byte{5}, system.KeyBytes))
 	require.NoError(t, err)
 	return &world{ctx: ctx, fake: fake, payer: payer.ID, log: db.AuditReader(), svc: &onboard.Service{
-		Work: db.Onboarding(), Prober: stripeapi.NewProber(client), Registrar: stripeapi.NewRegistrar(client), Box: box, Clock: clock.Fixed(now), PublicURL: "http://127.0.0.1:1/",
+		Work: db.Onboarding(), Prober: stripeapi.NewProber(client), Registrar: stripeapi.NewRegistrar(client), Locks: db, Box: box, Clock: clock.Fixed(now), PublicURL: "http://127.0.0.1:1/",
 	}}
 }
 

@@ -7,6 +7,7 @@ package onboard
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/liftbill/liftbill/app/audit"
@@ -20,24 +21,58 @@ type Prober interface {
 	// Observe returns the Stripe account behind the key and the livemode of what it
 	// can read. A key that Stripe refuses is a Forbidden error that names the remedy.
 	Observe(ctx context.Context, key account.SecretKey) (account.Observation, error)
+	// Permissions asks Stripe what the key may do. It changes nothing.
+	Permissions(ctx context.Context, key account.SecretKey) ([]account.Access, error)
 	// CustomerExists reports whether the customer exists and is not deleted.
 	CustomerExists(ctx context.Context, key account.SecretKey, customerID string) (bool, error)
 }
 
-// RegisteredEndpoint is a webhook endpoint as Stripe made it.
+// EndpointRequest is a webhook endpoint to be made.
+type EndpointRequest struct {
+	ConnectionID string
+	URL          string
+	Roles        account.Roles
+	// Keep are the IDs of endpoints of the same connection and URL that are not deleted.
+	Keep []string
+}
+
+// StripeEndpoint is a webhook endpoint as Stripe has it.
+type StripeEndpoint struct {
+	ID         string
+	URL        string
+	Enabled    bool
+	APIVersion string
+	// Events are the event types that it listens to; "*" stands for all.
+	Events []string
+	// ConnectionID is the connection that its metadata name; empty for those of others.
+	ConnectionID string
+}
+
+// RegisteredEndpoint is a webhook endpoint that Stripe just made: the one time that it
+// tells the secret.
 type RegisteredEndpoint struct {
-	StripeID string
+	StripeEndpoint
 	Secret   string
 	Livemode bool
 }
 
-// Registrar creates and deletes webhook endpoints, in both environments, and can
+// Registrar creates, lists and deletes webhook endpoints, in both environments, and can
 // write nothing else.
 type Registrar interface {
 	// Register makes one endpoint for the connection that delivers the needed events
 	// in the pinned API version. An earlier endpoint of the same connection and URL
 	// whose secret is lost is deleted first.
-	Register(ctx context.Context, key account.SecretKey, connectionID, url string) (RegisteredEndpoint, error)
+	Register(ctx context.Context, key account.SecretKey, in EndpointRequest) (RegisteredEndpoint, error)
+	// Endpoints lists all endpoints of the key's Stripe account and mode.
+	Endpoints(ctx context.Context, key account.SecretKey, connectionID string) ([]StripeEndpoint, error)
+	// Delete deletes an endpoint; one that is gone is no error.
+	Delete(ctx context.Context, key account.SecretKey, connectionID, id string) error
+}
+
+// Locks lets one caller at a time do something that no transaction can hold, because it
+// talks to Stripe. A caller that dies lets the next one in.
+type Locks interface {
+	Alone(ctx context.Context, name string, fn func(context.Context) error) error
 }
 
 // SealedConnection is a connection with its key as it is stored.
@@ -47,16 +82,70 @@ type SealedConnection struct {
 	CreatedAt time.Time
 }
 
-// Endpoint is a webhook endpoint of a connection, its secret sealed.
+// Endpoint is a webhook endpoint of a connection, its secrets sealed.
 type Endpoint struct {
-	ID             string
-	ConnectionID   string
-	Environment    account.Environment
-	URL            string
-	StripeID       string
-	SealedSecret   []byte
+	ID           string
+	ConnectionID string
+	Environment  account.Environment
+	URL          string
+	// StripeID is empty for an endpoint that was set up by hand and not found at Stripe.
+	StripeID     string
+	SealedSecret []byte
+	// SealedPrevious stays valid until PreviousUntil; without a time until it is replaced.
 	SealedPrevious []byte
-	CreatedAt      time.Time
+	PreviousUntil  *time.Time
+	// RetiringID is the endpoint at Stripe that still signs with the previous secret.
+	RetiringID string
+	SetUp      SetUp
+	Status     EndpointStatus
+	APIVersion string
+	// Events are the types that it listens to; nil is not known.
+	Events    []string
+	CheckedAt *time.Time
+	CreatedAt time.Time
+}
+
+// SetUp is who made an endpoint.
+type SetUp string
+
+// The ways to set an endpoint up.
+const (
+	Registered SetUp = "registered" // by us, through Stripe's API
+	ByHand     SetUp = "manual"     // in the Stripe Dashboard
+)
+
+// EndpointStatus is what Stripe said of an endpoint when it was last asked.
+type EndpointStatus string
+
+// The statuses of an endpoint.
+const (
+	StatusUnknown  EndpointStatus = "unknown"
+	StatusEnabled  EndpointStatus = "enabled"
+	StatusDisabled EndpointStatus = "disabled" // Stripe delivers nothing
+	StatusMissing  EndpointStatus = "missing"  // it was deleted at Stripe
+)
+
+// KeyReport is what is known of a connection's key.
+type KeyReport struct {
+	ConnectionID string
+	KeyMask      string
+	Environment  account.Environment
+	CheckedBy    string
+	CheckedAt    time.Time
+	Findings     []account.Finding
+}
+
+// OK reports whether nothing is missing.
+func (r KeyReport) OK() bool {
+	return !slices.ContainsFunc(r.Findings, func(f account.Finding) bool { return f.Severity == account.Missing })
+}
+
+// LogEntry is one thing that was done to a connection.
+type LogEntry struct {
+	Action string
+	Detail string
+	Who    string
+	At     time.Time
 }
 
 // Snapshot is one shipped, immutable version of a decision policy.
@@ -91,6 +180,17 @@ type Connections interface {
 	InsertConnection(ctx context.Context, c SealedConnection) error
 	EndpointOf(ctx context.Context, connectionID string) (Endpoint, error)
 	UpsertEndpoint(ctx context.Context, e Endpoint) error
+	// SavePause pauses or resumes a connection: reason, who and when as the connection has them.
+	SavePause(ctx context.Context, c account.Connection) error
+	// SaveKey replaces the key of a connection; empty deletes it.
+	SaveKey(ctx context.Context, connectionID string, sealed []byte, mask string) error
+	SaveReport(ctx context.Context, r KeyReport) error
+	// Report returns NotFound when the key was never checked.
+	Report(ctx context.Context, connectionID string) (KeyReport, error)
+	// EventTypes counts the stored events of a connection since a time, by type.
+	EventTypes(ctx context.Context, connectionID string, since time.Time) (map[string]int64, error)
+	AppendLog(ctx context.Context, connectionID string, e LogEntry) error
+	Log(ctx context.Context, connectionID string, limit int) ([]LogEntry, error)
 }
 
 // Agreements stores contracts, plans and snapshots. They are never updated.

@@ -20,6 +20,7 @@ type Service struct {
 	Work      uow.UnitOfWork[Stores]
 	Prober    Prober
 	Registrar Registrar
+	Locks     Locks
 	Box       secret.Box
 	Clock     clock.Clock
 	// PublicURL is the address at which Stripe reaches our webhook endpoint.
@@ -90,9 +91,17 @@ func (s *Service) Connect(ctx context.Context, by access.Principal, in Connectio
 		if err := same("connection", conn.ID, kept.Reveal(), key.Reveal()); err != nil {
 			return false, err
 		}
+		// Whether it runs is no part of what was entered.
+		conn.Paused, conn.PausedReason, conn.PausedBy, conn.PausedAt = old.Paused, old.PausedReason, old.PausedBy, old.PausedAt
 		return false, same("connection", conn.ID, old.Connection, conn)
 	})
 	return conn, created, err
+}
+
+// NoKey is the error of a connection whose key was deleted.
+func NoKey(connectionID string) error {
+	return fault.New(fault.Conflict, "connection_disconnected", "connection %s is disconnected: its key was deleted", connectionID).
+		Fix("Give it a new key of the same Stripe account")
 }
 
 // KeyContext binds a sealed key to its connection.
@@ -253,63 +262,12 @@ func (s *Service) connection(ctx context.Context, field, id string, env account.
 }
 
 func (s *Service) openKey(c SealedConnection) (account.SecretKey, error) {
+	if len(c.SealedKey) == 0 {
+		return account.SecretKey{}, NoKey(c.ID)
+	}
 	text, err := s.Box.Open(KeyContext(c.ID), c.SealedKey)
 	if err != nil {
 		return account.SecretKey{}, err
 	}
 	return account.ParseSecretKey(string(text))
-}
-
-// RegisterWebhook lets Stripe deliver the connection's events to us. A connection
-// that is registered at this address already keeps its endpoint.
-func (s *Service) RegisterWebhook(ctx context.Context, by access.Principal, connectionID string) (Endpoint, bool, error) {
-	if err := access.RequirePermission(by, access.WriteSetup); err != nil {
-		return Endpoint{}, false, err
-	}
-	var conn SealedConnection
-	var old Endpoint
-	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-		var err error
-		if conn, err = st.Connections.Connection(ctx, connectionID); err != nil {
-			return err
-		}
-		if !by.Scope.Reaches(conn.Environment) {
-			return access.Hidden(access.Connection, connectionID)
-		}
-		old, err = st.Connections.EndpointOf(ctx, connectionID)
-		if fault.Is(err, fault.NotFound) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return Endpoint{}, false, err
-	}
-	e := Endpoint{ID: "we-" + connectionID, ConnectionID: connectionID, Environment: conn.Environment, CreatedAt: s.Clock.Now()}
-	e.URL = strings.TrimRight(s.PublicURL, "/") + "/v1/stripe/webhooks/" + e.ID
-	if old.ID != "" && old.URL == e.URL {
-		return old, false, nil
-	}
-	key, err := s.openKey(conn)
-	if err != nil {
-		return Endpoint{}, false, err
-	}
-	made, err := s.Registrar.Register(ctx, key, connectionID, e.URL)
-	if err != nil {
-		return Endpoint{}, false, err
-	}
-	if account.EnvironmentOf(made.Livemode) != conn.Environment {
-		return Endpoint{}, false, fault.New(fault.Forbidden, "mode_violation", "Stripe made a %s endpoint for a %s connection", account.EnvironmentOf(made.Livemode), conn.Environment)
-	}
-	e.StripeID = made.StripeID
-	if e.SealedSecret, err = s.Box.Seal(SecretContext(e.ID), []byte(strings.TrimSpace(made.Secret))); err != nil {
-		return Endpoint{}, false, err
-	}
-	err = s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-		if err := st.Connections.UpsertEndpoint(ctx, e); err != nil {
-			return err
-		}
-		return st.Audit.Append(ctx, s.note(by, audit.EndpointRegistered, "webhook_endpoint", e.ID).In("", e.Environment).Changed(endpointFacts(old), endpointFacts(e)))
-	})
-	return e, true, err
 }

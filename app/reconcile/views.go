@@ -151,7 +151,27 @@ type TieOut struct {
 	FinalizedAt    *time.Time
 	CaseIDs        []string
 	Attempts       []Attempt
+	Warnings       []Warning
 }
+
+// Warning is something that whoever reads a cycle's figures should know.
+type Warning struct {
+	Code    string
+	Message string
+	Count   int64
+}
+
+// The codes of warnings.
+const (
+	// WarnMoved: customers went from one user to another within the period.
+	WarnMoved = "mapping_changed"
+	// WarnLate: statements about the period came after it was frozen.
+	WarnLate = "mapping_after_freeze"
+	// WarnConflict: statements about customers with revenue contradict each other.
+	WarnConflict = "mapping_conflict"
+	// WarnSourcePaused: the source connection does not run.
+	WarnSourcePaused = "source_paused"
+)
 
 // Attempt is one call of the write-back, with Stripe's request ID.
 type Attempt struct {
@@ -213,12 +233,17 @@ type Readout struct {
 
 // RewardEvent is one booked fact.
 type RewardEvent struct {
-	ConnectionID   string
-	FactKey        string
-	Kind           string
-	IsReward       bool
-	CustomerID     string
-	UserID         string // empty when the customer is not mapped
+	ConnectionID string
+	FactKey      string
+	Kind         string
+	IsReward     bool
+	CustomerID   string
+	UserID       string // empty when the customer is not mapped
+	// MappedBy is the source of the link: metadata, email, domain or manual.
+	MappedBy string
+	// LinkState is linked, unlinked, conflict or closed; empty when nothing was ever said
+	// of the customer.
+	LinkState      string
 	SubscriptionID string
 	InvoiceID      string
 	ChargeID       string

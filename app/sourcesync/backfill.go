@@ -89,7 +89,7 @@ func (s *Service) Step(ctx context.Context, backfillID string, beat func(doing s
 	now := s.Clock.Now()
 	p := Progress{Backfill: b}
 	if c.Paused {
-		p.Wait, p.Reason = pausedWait, source.Reason{Code: reasonPaused, Message: "the connection is paused", Action: "Resume the connection", At: now}
+		p.Wait, p.Reason = pausedWait, paused(c, now)
 		return p, nil
 	}
 	budget, err := s.Ledger.Budget(ctx, c.ID, now)
@@ -260,7 +260,7 @@ func (r *reading) list(ctx context.Context, w Window) error {
 	p := Page{}
 	now := r.s.Clock.Now()
 	for _, raw := range page.Objects {
-		o, err := reward.Observe(raw, now, reward.Config{UserIDKey: r.c.UserIDKey})
+		o, err := reward.Observe(raw, now, reward.Config{UserIDKey: r.c.UserIDKey, ReadEmail: r.c.ReadEmail})
 		if err != nil {
 			return err
 		}

@@ -81,6 +81,8 @@ type Connection struct {
 	Horizon      source.Horizon
 	// SyncStart divides history from what is rewarded; zero when nobody has asked for history.
 	SyncStart time.Time
+	// ReadEmail: the connection maps by an address.
+	ReadEmail bool
 }
 
 // Due is what a source needs now.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/source"
 )
 
@@ -50,6 +51,15 @@ func (s *Service) Status(ctx context.Context, connectionID string) (Status, erro
 	return out, nil
 }
 
+// paused says why a connection stands still.
+func paused(c Connection, now time.Time) source.Reason {
+	action := "Resume the connection: POST /v1/connections/" + c.ID + "/resume"
+	if c.PausedReason == account.PauseKeyRevoked || c.PausedReason == account.PauseDisconnected {
+		action = "Give the connection another key: POST /v1/connections/" + c.ID + "/key"
+	}
+	return source.Reason{Code: reasonPaused, Message: "the connection is paused: " + c.PausedReason, Action: action, At: now}
+}
+
 // judge names the worst that there is to say.
 func (h Health) judge(now time.Time) (Verdict, source.Reason) {
 	say := func(code, action, format string, a ...any) source.Reason {
@@ -61,7 +71,7 @@ func (h Health) judge(now time.Time) (Verdict, source.Reason) {
 	}
 	switch {
 	case h.Connection.Paused:
-		return Paused, say(reasonPaused, "Resume the connection", "the connection is paused")
+		return Paused, paused(h.Connection, now)
 	case !h.Enabled:
 		return Off, say(reasonOff, "Switch it on: PATCH /v1/connections/"+h.ID+"/sync", "synchronisation is switched off")
 	case h.Failures > 0:

@@ -158,7 +158,7 @@ func (s *Service) run(ctx context.Context, c Connection, task source.Task) (Outc
 	now := s.Clock.Now()
 	switch {
 	case c.Paused:
-		out.Skipped = source.Reason{Code: reasonPaused, Message: "the connection is paused", Action: "Resume the connection", At: now}
+		out.Skipped = paused(c, now)
 		return out, nil
 	case !c.Enabled:
 		out.Skipped = source.Reason{Code: reasonOff, Message: "synchronisation is switched off", Action: "Switch it on: PATCH /v1/connections/" + c.ID + "/sync", At: now}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -184,6 +185,24 @@ func ourInvoices(t *testing.T, stripe, account string) []fakeInvoice {
 	return out
 }
 
+// known reports whether the accounts are there: the demo comes up before it makes them.
+func known(t *testing.T, stripe string, accounts ...string) bool {
+	t.Helper()
+	type account struct {
+		ID string `json:"id"`
+	}
+	var list struct {
+		Accounts []account `json:"accounts"`
+	}
+	getJSON(t, stripe+"/_fake/accounts", &list)
+	for _, want := range accounts {
+		if !slices.Contains(list.Accounts, account{want}) {
+			return false
+		}
+	}
+	return true
+}
+
 // TestDemoSurvivesKill9 kills the worker between the lines and the finalizing of
 // the invoices, lets the demo start it again, and bills the month a second time.
 func TestDemoSurvivesKill9(t *testing.T) {
@@ -265,8 +284,9 @@ func checkBilled(t *testing.T, s demoState) {
 	require.Len(t, byKey, 2)
 	only := 0
 	for _, paths := range byKey {
-		if len(paths) == 1 {
-			require.Equal(t, "POST /v1/webhook_endpoints", paths[0])
+		// Once with names of newer events, which the stand-in refuses, and once without.
+		if !slices.ContainsFunc(paths, func(p string) bool { return p != "POST /v1/webhook_endpoints" }) {
+			require.LessOrEqual(t, len(paths), 2)
 			only++
 		}
 	}

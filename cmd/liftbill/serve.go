@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/adapters/metrics"
 	"github.com/liftbill/liftbill/adapters/oidc"
 	"github.com/liftbill/liftbill/adapters/webui"
 	"github.com/liftbill/liftbill/app/access"
@@ -26,6 +27,7 @@ func newServe() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Serve the API, the webhook endpoint and the pages", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer quietHeap()()
 			return withApp(cmd, func(ctx context.Context, a *app) error { return a.serve(ctx) })
 		},
 	}
@@ -52,6 +54,7 @@ func (a *app) handler() (*echo.Echo, error) {
 	}
 	pages.Register(e)
 	httpapi.New(a.services(gate), a.log).Register(e)
+	e.GET("/metrics", echo.WrapHandler(metrics.Handler(a.operate(), a.log)))
 	return e, nil
 }
 
@@ -96,7 +99,7 @@ func (a *app) serve(ctx context.Context) error {
 		return fault.Wrap(err, fault.Unavailable, "port_taken", "cannot listen on %s", a.cfg.Listen).
 			Fix("Stop what uses the port, or set LIFTBILL_LISTEN to another address")
 	}
-	srv := &http.Server{Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
 	run := func() error { return srv.Serve(listener) }
 	if a.cfg.TLSCert != "" {
 		pair := &certificate{cert: a.cfg.TLSCert, key: a.cfg.TLSKey}

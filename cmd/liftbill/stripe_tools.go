@@ -13,6 +13,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/system"
+	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/reward"
 )
@@ -84,7 +85,7 @@ func newEvents() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
 	cmd.Flags().StringVar(&userIDKey, "user-id-key", reward.DefaultUserIDKey, "the customer metadata key that holds the user ID")
-	group.AddCommand(cmd)
+	group.AddCommand(cmd, newEventsErase())
 	return group
 }
 
@@ -156,6 +157,9 @@ func newWebhook() *cobra.Command {
 			at := system.Clock{}.Now()
 			if cmd.Flags().Changed("now") {
 				at = time.Unix(now, 0).UTC()
+			}
+			if len(raw) > ingest.MaxBody {
+				return exitError{exitFailed, fmt.Errorf("the body has %d bytes; the endpoint takes %d", len(raw), ingest.MaxBody)}
 			}
 			if err := (stripeapi.Verifier{}).Verify(raw, header, secrets, at); err != nil {
 				return exitError{exitFailed, err}

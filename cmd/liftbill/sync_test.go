@@ -74,18 +74,21 @@ func TestSyncCommands(t *testing.T) {
 	require.Contains(t, out, "fetched every 15m0s")
 	require.Contains(t, out, "acme-backfill-1 running, at events, 0 objects, 0 new facts")
 
+	_, err = execute(t, "", "sync", "set", "--connection", "acme", "--enabled=false")
+	require.NoError(t, err)
+	out, err = execute(t, "", "sync", "status", "--connection", "acme")
+	require.NoError(t, err)
+	require.Contains(t, out, "sync_off")
+	_, err = execute(t, "", "sync", "set", "--connection", "acme", "--enabled=true")
+	require.NoError(t, err)
+
 	require.NoError(t, fake.RevokeKey("rk_live_reader_of_the_test"))
 	_, err = execute(t, "", "sync", "pull", "--connection", "acme")
 	require.ErrorContains(t, err, "create a new restricted key")
 	require.Equal(t, exitFailed, exitCode(err))
 	out, err = execute(t, "", "sync", "status", "--connection", "acme")
 	require.NoError(t, err)
-	require.Regexp(t, `(?s)acme +failing.*because +stripe_auth: `, out)
-	_, err = execute(t, "", "sync", "set", "--connection", "acme", "--enabled=false")
-	require.NoError(t, err)
-	out, err = execute(t, "", "sync", "status", "--connection", "acme")
-	require.NoError(t, err)
-	require.Contains(t, out, "sync_off")
+	require.Regexp(t, `(?s)acme +paused.*because +connection_paused: `, out)
 
 	for args, want := range map[string]string{
 		"sync status --connection nobody":                  "there is no connection",

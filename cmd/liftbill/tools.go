@@ -85,9 +85,9 @@ func migrated(ctx context.Context, cfg Config, db *postgres.DB, n int) error {
 }
 
 func newSchedules() *cobra.Command {
-	group := &cobra.Command{Use: "schedules", Short: "Temporal Schedules of the billing calendars"}
+	group := &cobra.Command{Use: "schedules", Short: "Temporal Schedules of the billing calendars and the sources"}
 	group.AddCommand(&cobra.Command{
-		Use: "ensure", Short: "Make the Schedule of every calendar that a contract names", Args: cobra.NoArgs,
+		Use: "ensure", Short: "Make the Schedule of every calendar that a contract names, and those of the sources", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
 				s, err := a.scheduler(ctx)
@@ -113,11 +113,11 @@ type check struct {
 }
 
 func newDoctor() *cobra.Command {
-	var asJSON bool
+	var asJSON, keys bool
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check the configuration and everything that it points at", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks := diagnose(cmd.Context())
+			checks := diagnose(cmd.Context(), keys)
 			failed := 0
 			for _, c := range checks {
 				if !c.OK {
@@ -144,11 +144,12 @@ func newDoctor() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	cmd.Flags().BoolVar(&keys, "keys", false, "ask Stripe what each connection's key may do")
 	return cmd
 }
 
 // diagnose checks each part on its own, so that one failure does not hide another.
-func diagnose(ctx context.Context) []check {
+func diagnose(ctx context.Context, keys bool) []check {
 	cfg, err := loadConfig()
 	if err != nil {
 		return []check{{"configuration", false, err.Error()}}
@@ -195,7 +196,7 @@ func diagnose(ctx context.Context) []check {
 	out = append(out, report("administrator", err, "there is one"))
 	_, err = a.gate()
 	out = append(out, report("sign-in", err, signInWords(cfg)))
-	return out
+	return append(out, a.diagnoseConnections(ctx, conns, keys)...)
 }
 
 // signInWords says how people sign in, and how what they send travels.

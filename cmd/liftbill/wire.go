@@ -18,12 +18,15 @@ import (
 	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/idempotency"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
@@ -61,7 +64,7 @@ func openApp(ctx context.Context, cfg Config, log *slog.Logger) (*app, error) {
 	}
 	a.stripe, err = stripeapi.New(stripeapi.Config{
 		APIBase: cfg.StripeAPIBase, LiveRate: cfg.StripeRate, TestRate: cfg.StripeRate, Clock: a.clock, Logger: log,
-		ConnectionKey: a.connectionKey,
+		ConnectionKey: a.connectionKey, KeyRefused: a.keyRefused,
 	})
 	if err != nil {
 		return nil, errors.Join(err, a.db.Close())
@@ -80,6 +83,9 @@ func (a *app) connectionKey(ctx context.Context, id string) (account.Connection,
 	if err != nil {
 		return account.Connection{}, account.SecretKey{}, err
 	}
+	if len(c.SealedKey) == 0 {
+		return account.Connection{}, account.SecretKey{}, onboard.NoKey(id)
+	}
 	text, err := a.box.Open(onboard.KeyContext(id), c.SealedKey)
 	if err != nil {
 		return account.Connection{}, account.SecretKey{}, err
@@ -88,9 +94,19 @@ func (a *app) connectionKey(ctx context.Context, id string) (account.Connection,
 	return c.Connection, key, err
 }
 
+// keyRefused pauses the connection whose key Stripe does not accept any more.
+func (a *app) keyRefused(ctx context.Context, connectionID string) {
+	a.log.WarnContext(ctx, "key refused, connection paused", slog.String("connection", connectionID))
+	if err := a.onboard().KeyRefused(ctx, connectionID); err != nil {
+		a.log.ErrorContext(ctx, "connection not paused", slog.String("connection", connectionID), slog.Any("error", err))
+	}
+}
+
 func (a *app) ingest() *ingest.Service {
 	inbox := a.db.NewInbox(a.box)
-	return &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: a.box, Clock: a.clock}
+	return &ingest.Service{
+		Endpoints: ingest.NewEndpointCache(inbox, system.Clock{}), Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: a.box, Clock: a.clock,
+	}
 }
 
 func (a *app) classifier() *ingest.Classifier {
@@ -120,12 +136,27 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 	return httpapi.Services{
 		Access: gate, Audit: a.audit(), Edge: a.cfg.edge(),
 		Idempotency: &idempotency.Service{Store: a.db.IdempotencyKeys(), Box: a.box, Clock: a.clock},
-		Onboard: &onboard.Service{
-			Work: a.db.Onboarding(), Prober: stripeapi.NewProber(a.stripe), Registrar: stripeapi.NewRegistrar(a.stripe),
-			Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
-		},
+		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
-		Reconcile: a.reconcile(), Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Reconcile: a.reconcile(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
+		Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
+	}
+}
+
+func (a *app) mapping() *mapping.Service {
+	return &mapping.Service{Work: a.db.Mapping(), Reader: a.db.NewMappingReader(), Clock: a.clock}
+}
+
+func (a *app) operate() *operate.Service {
+	log := a.db.NewEventLog()
+	return &operate.Service{Log: log, Queue: log, Figures: log, Box: a.box, Clock: a.clock, BodyContext: ingest.BodyContext}
+}
+
+func (a *app) onboard() *onboard.Service {
+	return &onboard.Service{
+		Work: a.db.Onboarding(), Prober: stripeapi.NewProber(a.stripe), Registrar: stripeapi.NewRegistrar(a.stripe), Locks: a.db,
+		Box: a.box, Clock: a.clock, PublicURL: a.cfg.PublicURL,
 	}
 }
 
@@ -133,7 +164,7 @@ func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader:
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
-		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.sources(), a.classifier()},
+		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.sources(), a.classifier()},
 		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(),
 	}
 }
@@ -151,13 +182,18 @@ func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {
 }
 
 // drainer fetches what no webhook brings, classifies all that was received and reads all
-// objects that the facts of one connection wait for.
+// objects that the facts of one connection wait for. The events of a paused connection
+// wait, so that nothing can be said of its month.
 type drainer struct {
-	s *sourcesync.Service
-	c *ingest.Classifier
+	db *postgres.DB
+	s  *sourcesync.Service
+	c  *ingest.Classifier
 }
 
 func (d drainer) DrainAll(ctx context.Context, connectionID string) error {
+	if err := d.db.Running(ctx, connectionID); err != nil {
+		return err
+	}
 	if err := d.s.Refresh(ctx, connectionID); err != nil {
 		return err
 	}

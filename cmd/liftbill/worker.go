@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,12 +20,26 @@ import (
 )
 
 func newWorker() *cobra.Command {
-	return &cobra.Command{
+	var keep int
+	var classifyOnly bool
+	cmd := &cobra.Command{
 		Use: "worker", Short: "Run the workflows and classify received events", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withApp(cmd, func(ctx context.Context, a *app) error { return a.work(ctx) })
+			defer quietHeap()()
+			return withApp(cmd, func(ctx context.Context, a *app) error {
+				if classifyOnly {
+					a.log.InfoContext(ctx, "classifying")
+					a.ingestEvents(ctx)
+					return nil
+				}
+				go a.retain(ctx, keep)
+				return a.work(ctx)
+			})
 		},
 	}
+	cmd.Flags().IntVar(&keep, "retention-months", 0, "erase raw bodies of events that are older than this, once a day; 0 keeps all (see: liftbill retention apply --dry-run)")
+	cmd.Flags().BoolVar(&classifyOnly, "classify-only", false, "classify received events and run no workflow; needs no Temporal")
+	return cmd
 }
 
 // stopTimeout lets the longest Stripe call end before the worker does.
@@ -55,7 +70,8 @@ func (a *app) work(ctx context.Context) error {
 		return err
 	}
 	go a.keepSchedules(ctx, s)
-	go a.classify(ctx)
+	go a.ingestEvents(ctx)
+	go a.watch(ctx)
 	a.log.InfoContext(ctx, "working", slog.Bool("stripe_live", a.cfg.StripeLive))
 	select {
 	case err := <-fatal:
@@ -142,29 +158,52 @@ func (a *app) keepSchedules(ctx context.Context, s *scheduler.Scheduler) {
 	}
 }
 
-// The pace of the classifier: at once while there is work, otherwise so often that
-// an event waits for about a second.
+// The pace of the ingest: received events are looked for so often that none waits for
+// longer than a moment, and so rarely that an idle database hardly notices. A full
+// batch is followed by the next one at once.
 const (
-	classifyPause = time.Second
-	readEvery     = 5
+	classifyPause = 200 * time.Millisecond
+	readPause     = time.Second
+	failurePause  = time.Second
 )
 
-// classify books received events until the context ends. A failure is logged and
-// tried again; nothing that is pending is lost by it.
-func (a *app) classify(ctx context.Context) {
+// ingestEvents classifies received events, and reads beside it what only Stripe knows,
+// until the context ends. Reading waits for Stripe and its rate limit; classification
+// waits for neither.
+func (a *app) ingestEvents(ctx context.Context) {
 	c := a.classifier()
-	tick := time.NewTicker(classifyPause)
-	defer tick.Stop()
-	for n := 0; ; n++ {
-		booked, err := c.Drain(ctx)
-		if err == nil && (n%readEvery == 0 || booked.Facts > 0) {
-			_, err = c.ReadDue(ctx)
-		}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		every(ctx, readPause, func() error {
+			_, err := c.ReadDue(ctx)
+			if err != nil && ctx.Err() == nil {
+				a.log.ErrorContext(ctx, "reading at Stripe", slog.Any("error", err))
+			}
+			return err
+		})
+	})
+	every(ctx, classifyPause, func() error {
+		booked, err := c.CatchUp(ctx)
 		a.reportBooked(ctx, booked, err)
+		return err
+	})
+	wg.Wait()
+}
+
+// every runs fn, again and again with a pause between, until the context ends. fn logs
+// its failures; nothing that is pending is lost by them.
+func every(ctx context.Context, pause time.Duration, fn func() error) {
+	for {
+		wait := pause
+		if fn() != nil {
+			wait = max(pause, failurePause)
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 	}
 }

@@ -59,11 +59,11 @@ func TestRules(t *testing.T) {
 		rule, ok := access.RuleOf(route)
 		require.True(t, ok)
 		method, path, _ := strings.Cut(route, " ")
-		api := strings.HasPrefix(path, "/v1/")
+		api := strings.HasPrefix(path, "/v1/") || path == "/metrics"
 		require.False(t, api && rule.Page, route)
 		if rule.Public {
 			require.Empty(t, rule.Permission, route)
-			require.True(t, method == "GET" || strings.HasPrefix(path, "/sign-in") || strings.HasPrefix(path, "/v1/stripe/webhooks/"), route)
+			require.True(t, method == "GET" || strings.HasPrefix(path, "/sign-in"), route)
 			continue
 		}
 		require.True(t, api || rule.Page, route)

@@ -74,6 +74,17 @@ func (p Principal) Actor() Actor {
 	return Actor{Kind: p.Kind, ID: p.ID, Name: p.Name, Person: p.Person}
 }
 
+// Label names the principal where a stored row keeps one text about who did something.
+func (p Principal) Label() string {
+	if p.Kind == System {
+		return "liftbill"
+	}
+	if p.Name == "" || p.Name == p.ID {
+		return p.Actor().ID
+	}
+	return p.Name + " (" + string(p.Kind) + " " + p.ID + ")"
+}
+
 // Can reports whether one of the principal's roles has the permission, wherever.
 func (p Principal) Can(perm Permission) bool { return p.Roles.Allow(perm) }
 

@@ -19,9 +19,11 @@ const (
 	Export Permission = "export"
 	// UploadDecisions: rows of the decision log.
 	UploadDecisions Permission = "decisions.upload"
-	// UploadMapping: user hashes and customer mappings.
+	// UploadMapping: user hashes.
 	UploadMapping Permission = "mapping.upload"
-	// RunSync: pull and backfill from Stripe.
+	// DecideMapping: say whose a customer is.
+	DecideMapping Permission = "mapping.decide"
+	// RunSync: pull and backfill from Stripe, classify stored events again.
 	RunSync Permission = "sync.run"
 	// RunCycle: start, hold, recompute and replay a cycle.
 	RunCycle Permission = "cycle.run"
@@ -42,7 +44,7 @@ const (
 // AllPermissions lists every permission in the order above.
 func AllPermissions() []Permission {
 	return []Permission{
-		OwnAccess, ReadLedger, ReadAudit, Export, UploadDecisions, UploadMapping, RunSync, RunCycle, ApproveCycle,
+		OwnAccess, ReadLedger, ReadAudit, Export, UploadDecisions, UploadMapping, DecideMapping, RunSync, RunCycle, ApproveCycle,
 		ResolveBreak, ForceBreak, WriteContract, WriteSetup, ManageAccess,
 	}
 }
@@ -50,9 +52,9 @@ func AllPermissions() []Permission {
 // granted is what each role may do.
 var granted = map[Role][]Permission{
 	Viewer:   {OwnAccess, ReadLedger, ReadAudit},
-	Finance:  {OwnAccess, ReadLedger, ReadAudit, Export, RunSync, RunCycle, ResolveBreak, UploadMapping, WriteContract},
+	Finance:  {OwnAccess, ReadLedger, ReadAudit, Export, RunSync, RunCycle, ResolveBreak, UploadMapping, DecideMapping, WriteContract},
 	Approver: {OwnAccess, ReadLedger, ReadAudit, Export, ApproveCycle, ForceBreak},
-	Admin:    {OwnAccess, ReadLedger, ReadAudit, Export, RunSync, UploadMapping, WriteContract, WriteSetup, ManageAccess},
+	Admin:    {OwnAccess, ReadLedger, ReadAudit, Export, RunSync, UploadMapping, DecideMapping, WriteContract, WriteSetup, ManageAccess},
 	Ingest:   {OwnAccess, UploadDecisions, UploadMapping},
 }
 
@@ -102,38 +104,79 @@ func (r Rule) exported() Rule { r.Export = true; return r }
 
 func (r Rule) page() Rule { r.Page = true; return r }
 
-// rules has one line per route: method and path as in the API description.
+// rules has one line per route: method and path as in the API description. Stripe's
+// deliveries have none: they are taken before the table is asked, and prove themselves by
+// their signature.
 var rules = map[string]Rule{
 	// Everybody.
-	"GET /healthz":                        public,
-	"GET /readyz":                         public,
-	"GET /openapi.json":                   public,
-	"GET /docs/api":                       public,
-	"GET /static/style.css":               public,
-	"POST /v1/stripe/webhooks/{endpoint}": public, // proves itself by its signature
-	"GET /sign-in":                        public.page(),
-	"POST /sign-in":                       public.page(),
-	"GET /sign-in/link":                   public.page(),
-	"POST /sign-in/link":                  public.page(),
-	"GET /sign-in/provider":               public.page(),
-	"GET /sign-in/provider/callback":      public.page(),
+	"GET /healthz":                   public,
+	"GET /readyz":                    public,
+	"GET /openapi.json":              public,
+	"GET /docs/api":                  public,
+	"GET /static/style.css":          public,
+	"GET /sign-in":                   public.page(),
+	"POST /sign-in":                  public.page(),
+	"GET /sign-in/link":              public.page(),
+	"POST /sign-in/link":             public.page(),
+	"GET /sign-in/provider":          public.page(),
+	"GET /sign-in/provider/callback": public.page(),
 
 	// Set-up.
-	"GET /v1/connections":                            need(ReadLedger, Filtered),
-	"POST /v1/connections":                           need(WriteSetup, Checked),
-	"POST /v1/connections/{id}/webhook-endpoint":     need(WriteSetup, Connection).named("id"),
-	"GET /v1/connections/{id}/sync":                  need(ReadLedger, Connection).named("id"),
-	"PATCH /v1/connections/{id}/sync":                need(WriteSetup, Connection).named("id"),
-	"POST /v1/connections/{id}/backfill":             need(RunSync, Connection).named("id"),
-	"GET /v1/accounts":                               need(ReadLedger, Filtered),
-	"POST /v1/accounts":                              need(WriteSetup, Checked),
-	"GET /v1/accounts/{account}/contracts":           need(ReadLedger, Account).named("account"),
-	"POST /v1/accounts/{account}/contracts":          need(WriteContract, Account).named("account"),
-	"POST /v1/accounts/{account}/contracts/versions": need(WriteContract, Account).named("account"),
-	"GET /v1/accounts/{account}/contracts/effective": need(ReadLedger, Account).named("account"),
-	"POST /v1/accounts/{account}/plans":              need(WriteSetup, Account).named("account"),
-	"POST /v1/accounts/{account}/snapshots":          need(WriteSetup, Account).named("account"),
-	"POST /v1/accounts/{account}/decisions":          need(UploadDecisions, Account).named("account"),
+	"GET /v1/connections":                               need(ReadLedger, Filtered),
+	"POST /v1/connections":                              need(WriteSetup, Checked),
+	"POST /v1/connections/{id}/webhook-endpoint":        need(WriteSetup, Connection).named("id"),
+	"GET /v1/connections/{id}/webhook-endpoint":         need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/webhook-endpoint/secret": need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/webhook-endpoint/rotate": need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/webhook-endpoint/check":  need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/pause":                   need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/resume":                  need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/key":                     need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/disconnect":              need(WriteSetup, Connection).named("id"),
+	"GET /v1/connections/{id}/key-check":                need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/key-check":               need(WriteSetup, Connection).named("id"),
+	"GET /v1/connections/{id}/log":                      need(ReadLedger, Connection).named("id"),
+	"GET /v1/connections/{id}/sync":                     need(ReadLedger, Connection).named("id"),
+	"PATCH /v1/connections/{id}/sync":                   need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/backfill":                need(RunSync, Connection).named("id"),
+	"GET /v1/accounts":                                  need(ReadLedger, Filtered),
+	"POST /v1/accounts":                                 need(WriteSetup, Checked),
+	"GET /v1/accounts/{account}/contracts":              need(ReadLedger, Account).named("account"),
+	"POST /v1/accounts/{account}/contracts":             need(WriteContract, Account).named("account"),
+	"POST /v1/accounts/{account}/contracts/versions":    need(WriteContract, Account).named("account"),
+	"GET /v1/accounts/{account}/contracts/effective":    need(ReadLedger, Account).named("account"),
+	"POST /v1/accounts/{account}/plans":                 need(WriteSetup, Account).named("account"),
+	"POST /v1/accounts/{account}/snapshots":             need(WriteSetup, Account).named("account"),
+	"POST /v1/accounts/{account}/decisions":             need(UploadDecisions, Account).named("account"),
+
+	// Customers, and whose they are.
+	"GET /v1/accounts/{account}/customers":                      need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/customers/{customer}":           need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/customers/{customer}/invoices":  need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/customers/{customer}/charges":   need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/customers/{customer}/disputes":  need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/segments":                       need(ReadLedger, Account).named("account"),
+	"GET /v1/connections/{id}/mapping":                          need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/mapping":                         need(WriteSetup, Connection).named("id"),
+	"GET /v1/connections/{id}/links":                            need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/links":                           need(DecideMapping, Connection).named("id"),
+	"POST /v1/connections/{id}/links/{link}/retract":            need(DecideMapping, Connection).named("id"),
+	"POST /v1/connections/{id}/user-aids":                       need(UploadMapping, Connection).named("id"),
+	"GET /v1/connections/{id}/suggestions":                      need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/suggestions/{suggestion}/accept": need(DecideMapping, Connection).named("id"),
+	"POST /v1/connections/{id}/suggestions/{suggestion}/reject": need(DecideMapping, Connection).named("id"),
+	"GET /v1/connections/{id}/quarantine":                       need(ReadLedger, Connection).named("id"),
+	"GET /v1/connections/{id}/coverage":                         need(ReadLedger, Connection).named("id"),
+
+	// Events, and how they flow.
+	"GET /v1/events": need(ReadLedger, Filtered),
+	"GET /v1/connections/{id}/events/{event}": need(ReadLedger, Connection).named("id"),
+	"GET /v1/dead-letters":                    need(ReadLedger, Filtered),
+	"POST /v1/connections/{id}/reprocess":     need(RunSync, Connection).named("id"),
+	"GET /v1/ingest/health":                   need(ReadLedger, Filtered),
+	"GET /v1/connections/{id}/flow":           need(ReadLedger, Connection).named("id"),
+	"GET /v1/replays":                         need(ReadLedger, Filtered),
+	"GET /metrics":                            need(ReadLedger, Filtered),
 
 	// Measurement and billing.
 	"GET /v1/accounts/{account}/reward-events": need(ReadLedger, Account).named("account"),

@@ -2,6 +2,7 @@ package account
 
 import (
 	"strings"
+	"time"
 
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -55,8 +56,19 @@ type Connection struct {
 	// UserIDKey is the name of the customer metadata entry that holds the user id.
 	UserIDKey string
 	KeyMask   string
-	Paused    bool
+	// Paused: events are stored and not classified, nothing is read and nothing written.
+	Paused bool
+	// PausedReason is one of the Pause constants or a person's words.
+	PausedReason string
+	PausedBy     string
+	PausedAt     time.Time
 }
+
+// Reasons for which a connection is paused without a person's words.
+const (
+	PauseKeyRevoked   = "key_revoked"  // Stripe does not accept the key any more
+	PauseDisconnected = "disconnected" // the key was deleted here
+)
 
 // DefaultUserIDKey is the metadata entry that joins Stripe customers to the decision log.
 const DefaultUserIDKey = "user_id"
@@ -73,18 +85,28 @@ func NewConnection(id string, env Environment, roles Roles, key SecretKey, publi
 	if err := CheckPublishableKey(publishable, env); err != nil {
 		return Connection{}, err
 	}
-	userIDKey = strings.TrimSpace(userIDKey)
-	if userIDKey == "" {
-		userIDKey = DefaultUserIDKey
-	}
-	if len(userIDKey) > 40 || strings.ContainsAny(userIDKey, "[]") {
-		return Connection{}, fault.InvalidField("user_id_key", "metadata_key_malformed", "%q cannot be a Stripe metadata key", userIDKey).
-			Fix("Use at most 40 characters without square brackets")
+	userIDKey, err := CheckUserIDKey(userIDKey)
+	if err != nil {
+		return Connection{}, err
 	}
 	return Connection{
 		ID: id, Environment: env, Roles: roles, PublishableKey: strings.TrimSpace(publishable),
 		UserIDKey: userIDKey, KeyMask: key.Masked(),
 	}, nil
+}
+
+// CheckUserIDKey checks the name of the metadata entry that holds the user ID; an empty
+// one is the default.
+func CheckUserIDKey(key string) (string, error) {
+	key = strings.TrimSpace(key)
+	if key == "" {
+		key = DefaultUserIDKey
+	}
+	if len(key) > 40 || strings.ContainsAny(key, "[]") {
+		return "", fault.InvalidField("user_id_key", "metadata_key_malformed", "%q cannot be a Stripe metadata key", key).
+			Fix("Use at most 40 characters without square brackets")
+	}
+	return key, nil
 }
 
 // Observation is what Stripe itself answered about a key: the account behind it

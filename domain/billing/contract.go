@@ -69,13 +69,36 @@ func NewContract(id, accountID string, env account.Environment, version int, ter
 // Zone is the contract's time zone.
 func (c Contract) Zone() (*time.Location, error) { return period.LoadZone(c.Terms.TimeZone) }
 
-// SettledAt is the moment from which a month may be billed: its end plus the close lag.
-func (c Contract) SettledAt(m period.Month) (time.Time, error) {
+// Interval is what a cycle covers, half-open in UTC: the month, or for a settlement the
+// run-off from the end of the contract year until the attribution window of its last
+// exposures has passed.
+func (c Contract) Interval(m period.Month, runOffDays int) (period.Interval, error) {
 	zone, err := c.Zone()
+	if err != nil {
+		return period.Interval{}, err
+	}
+	in := m.In(zone)
+	if !m.IsSettlement() {
+		return in, nil
+	}
+	year, err := c.YearStart(m)
+	if err != nil {
+		return period.Interval{}, err
+	}
+	if m.Sub(year) != lift.PeriodsPerYear-1 {
+		return period.Interval{}, fault.InvalidField("period", "period_no_year_end", "%s is not the last month of a contract year", m.Add(0)).
+			Fix("The year of this contract ends with %s", year.Add(lift.PeriodsPerYear-1))
+	}
+	return period.Interval{Start: in.End, End: in.End.AddDate(0, 0, runOffDays)}, nil
+}
+
+// SettledAt is the moment from which a period may be billed: its end plus the close lag.
+func (c Contract) SettledAt(m period.Month, runOffDays int) (time.Time, error) {
+	in, err := c.Interval(m, runOffDays)
 	if err != nil {
 		return time.Time{}, err
 	}
-	return m.In(zone).End.AddDate(0, 0, c.Terms.CloseLagDays), nil
+	return in.End.AddDate(0, 0, c.Terms.CloseLagDays), nil
 }
 
 // YearStart is the first period of the contract year that holds m.
@@ -89,7 +112,7 @@ func (c Contract) YearStart(m period.Month) (period.Month, error) {
 
 // first is the contract's first period; a month before it is refused.
 func (c Contract) first(m period.Month) (period.Month, error) {
-	first, err := period.Parse(c.Terms.FirstPeriod)
+	first, err := period.ParseMonth(c.Terms.FirstPeriod)
 	if err != nil {
 		return period.Month{}, err
 	}

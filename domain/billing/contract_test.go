@@ -138,9 +138,31 @@ func TestSettledAt(t *testing.T) {
 		{"UTC", "2026-10", "2026-11-04T00:00:00Z", 3}, {"Europe/Berlin", "2026-10", "2026-11-03T23:00:00Z", 3},
 		{"America/New_York", "2026-10", "2026-11-04T04:00:00Z", 3}, {"Asia/Kolkata", "2026-12", "2027-01-10T18:30:00Z", 10},
 	} {
-		got, err := contract(t, func(x *billing.Terms) { x.TimeZone, x.CloseLagDays = c.zone, c.lag }).SettledAt(month(t, c.month))
+		got, err := contract(t, func(x *billing.Terms) { x.TimeZone, x.CloseLagDays = c.zone, c.lag }).SettledAt(month(t, c.month), 90)
 		require.NoError(t, err)
 		require.Equal(t, c.want, got.Format(time.RFC3339), "%s %s", c.zone, c.month)
 	}
 	require.Equal(t, billing.Calendar{TimeZone: "UTC", CloseLagDays: 3}, terms().CalendarOf())
+}
+
+// The settlement of a year covers its run-off: from the year's end until revenue of its
+// last exposures counts no more, plus the close lag.
+func TestSettlementOfTheYear(t *testing.T) {
+	t.Parallel()
+	c := contract(t, func(x *billing.Terms) { x.TimeZone, x.FirstPeriod = "Europe/Berlin", "2026-04" })
+	year := month(t, "2027-03").Settlement()
+	in, err := c.Interval(year, 90)
+	require.NoError(t, err)
+	require.Equal(t, "2027-03-31T22:00:00Z 2027-06-29T22:00:00Z", in.Start.Format(time.RFC3339)+" "+in.End.Format(time.RFC3339))
+	at, err := c.SettledAt(year, 90)
+	require.NoError(t, err)
+	require.Equal(t, "2027-07-02T22:00:00Z", at.Format(time.RFC3339))
+	start, err := c.YearStart(year)
+	require.NoError(t, err)
+	require.Equal(t, "2026-04", start.String())
+	_, err = c.Interval(month(t, "2026-12").Settlement(), 90)
+	require.Equal(t, "period_no_year_end", fault.CodeOf(err))
+	plain, err := c.Interval(month(t, "2027-03"), 90)
+	require.NoError(t, err)
+	require.Equal(t, in.Start, plain.End, "the run-off begins where the year ends")
 }

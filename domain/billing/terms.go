@@ -132,7 +132,7 @@ func (t Terms) Normalise() (Terms, error) {
 }
 
 func (t Terms) normaliseDates() (Terms, error) {
-	first, err := period.Parse(t.FirstPeriod)
+	first, err := period.ParseMonth(t.FirstPeriod)
 	if err != nil {
 		return t, fault.InvalidField("first_period", "period_malformed", "%q is not a month", t.FirstPeriod).Fix("Write YYYY-MM, for example 2026-10")
 	}
@@ -140,7 +140,7 @@ func (t Terms) normaliseDates() (Terms, error) {
 		t.EffectiveFrom = ""
 		return t, nil
 	}
-	from, err := period.Parse(t.EffectiveFrom)
+	from, err := period.ParseMonth(t.EffectiveFrom)
 	if err != nil {
 		return t, fault.InvalidField("effective_from", "period_malformed", "%q is not a month", t.EffectiveFrom).Fix("Write YYYY-MM, for example 2026-10")
 	}
@@ -213,7 +213,7 @@ func (t Terms) Capped() bool { return t.PortfolioCap != nil && *t.PortfolioCap }
 // From is the first month that the version holds for.
 func (t Terms) From() (period.Month, error) {
 	if t.EffectiveFrom != "" {
-		return period.Parse(t.EffectiveFrom)
+		return period.ParseMonth(t.EffectiveFrom)
 	}
-	return period.Parse(t.FirstPeriod)
+	return period.ParseMonth(t.FirstPeriod)
 }

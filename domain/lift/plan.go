@@ -144,14 +144,18 @@ const (
 )
 
 // LookOf is the look of a month of the contract: year counts from 0, month from 1.
-// A month before the first period has no look.
+// A month before the first period has no look, and neither has a settlement that does
+// not follow month 12.
 func LookOf(first, m period.Month) (look Look, year, month int) {
 	n := m.Sub(first)
 	if n < 0 {
 		return LookNone, 0, 0
 	}
 	year, month = n/PeriodsPerYear, n%PeriodsPerYear+1
-	if month == PeriodsPerYear {
+	switch {
+	case m.IsSettlement() && month == PeriodsPerYear:
+		return LookSettlement, year, month
+	case m.IsSettlement() || month == PeriodsPerYear:
 		return LookNone, year, month
 	}
 	return LookMonth, year, month
@@ -173,7 +177,7 @@ func (b ErrorBudget) Z(look Look, pooled bool) string {
 }
 
 // First is the first month of the contract year.
-func (p Plan) First() (period.Month, error) { return period.Parse(p.FirstPeriod) }
+func (p Plan) First() (period.Month, error) { return period.ParseMonth(p.FirstPeriod) }
 
 // PerDecision reports whether every decision draws its action anew.
 func (p Plan) PerDecision() bool { return p.Randomisation == RandomisedPerDecision }

@@ -89,6 +89,9 @@ func TestLooksOfTheYear(t *testing.T) {
 		require.Equal(t, i/12, year)
 		require.Equal(t, i%12+1, m)
 		require.Equal(t, m == 12, look == lift.LookNone)
+		settled, _, _ := lift.LookOf(first, first.Add(i).Settlement())
+		require.Equal(t, m == 12, settled == lift.LookSettlement, "only the year's end is settled")
+		require.Equal(t, m != 12, settled == lift.LookNone)
 	}
 	look, _, m := lift.LookOf(first, month(t, "2026-02"))
 	require.Equal(t, lift.LookNone, look)

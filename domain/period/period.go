@@ -1,5 +1,6 @@
 // Package period holds billing periods: calendar months of a time zone, kept as
-// half-open UTC intervals [Start, End).
+// half-open UTC intervals [Start, End), and the settlement that follows the last
+// month of a contract year.
 package period
 
 import (
@@ -11,27 +12,47 @@ import (
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
-// Month is a calendar month, without a zone: 2026-10.
+// Month is a calendar month, without a zone: 2026-10; or the settlement of the
+// contract year whose last month it is: 2026-12-settlement.
 type Month struct {
-	year  int
-	month time.Month
+	year       int
+	month      time.Month
+	settlement bool
 }
 
-var monthRE = regexp.MustCompile(`^(\d{4})-(0[1-9]|1[0-2])$`)
+const settlementSuffix = "-settlement"
 
-// Parse reads "2026-10".
+var monthRE = regexp.MustCompile(`^(\d{4})-(0[1-9]|1[0-2])(` + settlementSuffix + `)?$`)
+
+// Parse reads "2026-10" or "2026-12-settlement".
 func Parse(s string) (Month, error) {
 	m := monthRE.FindStringSubmatch(s)
 	if m == nil {
-		return Month{}, fault.InvalidField("period", "period_malformed", "%q is not a month", s).Fix("Write it as YYYY-MM, for example 2026-10")
+		return Month{}, fault.InvalidField("period", "period_malformed", "%q is not a month", s).
+			Fix("Write it as YYYY-MM, for example 2026-10, or 2026-12" + settlementSuffix + " for the settlement of the year that ends with 2026-12")
 	}
 	y, errY := strconv.Atoi(m[1])
 	mo, errM := strconv.Atoi(m[2])
 	if errY != nil || errM != nil || y < 1970 {
 		return Month{}, fault.InvalidField("period", "period_malformed", "%q is not a month", s).Fix("Write it as YYYY-MM, for example 2026-10")
 	}
-	return Month{year: y, month: time.Month(mo)}, nil
+	return Month{year: y, month: time.Month(mo), settlement: m[3] != ""}, nil
 }
+
+// ParseMonth reads "2026-10" and refuses a settlement: a contract and a plan begin with a month.
+func ParseMonth(s string) (Month, error) {
+	m, err := Parse(s)
+	if err == nil && m.settlement {
+		return Month{}, fault.InvalidField("period", "period_malformed", "%q is a settlement, not a month", s).Fix("Write a month as YYYY-MM, for example 2026-10")
+	}
+	return m, err
+}
+
+// Settlement is the settlement of the contract year that ends with the month.
+func (m Month) Settlement() Month { m.settlement = true; return m }
+
+// IsSettlement reports whether the period is the settlement of a contract year.
+func (m Month) IsSettlement() bool { return m.settlement }
 
 // Of returns the month that contains t in the zone.
 func Of(t time.Time, zone *time.Location) Month {
@@ -42,30 +63,47 @@ func Of(t time.Time, zone *time.Location) Month {
 // IsZero reports whether the month is unset.
 func (m Month) IsZero() bool { return m.year == 0 }
 
-// String is "2026-10".
-func (m Month) String() string { return fmt.Sprintf("%04d-%02d", m.year, int(m.month)) }
+// String is "2026-10" or "2026-12-settlement": texts sort as the periods are billed.
+func (m Month) String() string {
+	s := fmt.Sprintf("%04d-%02d", m.year, int(m.month))
+	if m.settlement {
+		s += settlementSuffix
+	}
+	return s
+}
 
-// Name is "October 2026".
-func (m Month) Name() string { return fmt.Sprintf("%s %d", m.month, m.year) }
+// Name is "October 2026" or "settlement of the year to December 2026".
+func (m Month) Name() string {
+	name := fmt.Sprintf("%s %d", m.month, m.year)
+	if m.settlement {
+		return "settlement of the year to " + name
+	}
+	return name
+}
 
-// Add moves by n months.
+// Add moves by n months; it gives a month also from a settlement.
 func (m Month) Add(n int) Month {
 	t := time.Date(m.year, m.month+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
 	return Month{year: t.Year(), month: t.Month()}
 }
 
-// Before reports whether m is earlier than o.
+// Before reports whether m is billed before o; a settlement comes behind its month.
 func (m Month) Before(o Month) bool {
-	return m.year < o.year || (m.year == o.year && m.month < o.month)
+	if m.year != o.year || m.month != o.month {
+		return m.year < o.year || (m.year == o.year && m.month < o.month)
+	}
+	return !m.settlement && o.settlement
 }
 
 // Sub is the number of months from o to m.
 func (m Month) Sub(o Month) int { return (m.year-o.year)*12 + int(m.month-o.month) }
 
-// In gives the half-open UTC interval of the month in a zone. The bounds are the
+// In gives the half-open UTC interval of the month in a zone, of a settlement that of
+// its month. The bounds are the
 // first instants at which the local calendar shows the month and the next one:
 // midnight, or where the clocks skip or repeat it, when the day really begins.
 func (m Month) In(zone *time.Location) Interval {
+	m.settlement = false
 	return Interval{Start: m.begin(zone), End: m.Add(1).begin(zone)}
 }
 

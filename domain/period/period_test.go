@@ -116,3 +116,34 @@ func TestLoadZone(t *testing.T) {
 		require.Equal(t, "time_zone_unknown", fault.CodeOf(err), bad)
 	}
 }
+
+// TestSettlementFollowsTheLastMonth: a settlement is billed behind its month and before
+// the next one, its text sorts there too, and it comes back from its text.
+func TestSettlementFollowsTheLastMonth(t *testing.T) {
+	t.Parallel()
+	december := month(t, "2026-12")
+	s := december.Settlement()
+	require.Equal(t, "2026-12-settlement", s.String())
+	require.Equal(t, "settlement of the year to December 2026", s.Name())
+	require.True(t, s.IsSettlement())
+	require.False(t, december.IsSettlement(), "the month itself stays one")
+	back, err := period.Parse(s.String())
+	require.NoError(t, err)
+	require.Equal(t, s, back)
+	order := []period.Month{december.Add(-1), december, s, december.Add(1)}
+	for i, a := range order {
+		for j, b := range order {
+			require.Equal(t, i < j, a.Before(b), "%s before %s", a, b)
+			require.Equal(t, i < j, a.String() < b.String(), "%s before %s", a, b)
+		}
+	}
+	require.Equal(t, december.Add(1), s.Add(1), "a month follows")
+	require.Zero(t, s.Sub(december))
+	require.Equal(t, december.In(time.UTC), s.In(time.UTC))
+	_, err = period.ParseMonth(s.String())
+	require.Equal(t, "period_malformed", fault.CodeOf(err))
+	_, err = period.ParseMonth("2026-12")
+	require.NoError(t, err)
+	_, err = period.Parse("2026-12-settled")
+	require.Error(t, err)
+}

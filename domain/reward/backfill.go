@@ -29,22 +29,24 @@ var inferredKinds = map[Kind]bool{
 type Observation struct {
 	Raw    []byte
 	SeenAt time.Time
+	// UserIDKey is the metadata entry that was read.
+	UserIDKey string
 	Classification
 }
 
 // Observe classifies an object that was read at seenAt.
 func Observe(raw []byte, seenAt time.Time, cfg Config) (Observation, error) {
 	c, err := ClassifyObject(raw, seenAt, cfg)
-	return Observation{Raw: raw, SeenAt: seenAt.UTC(), Classification: c}, err
+	return Observation{Raw: raw, SeenAt: seenAt.UTC(), UserIDKey: firstText(cfg.UserIDKey, DefaultUserIDKey), Classification: c}, err
 }
 
 // ClassifyObject derives the facts that a present-day object (subscription, invoice,
 // charge, refund, dispute, credit_note, customer) proves, under the keys that its events
-// would have had. It serves backfill and re-reads. A fact whose moment the object does
-// not carry takes effect when the object was created and is inferred, as is what only
-// the present state shows; nothing inferred may stand beside events (see
-// domain/source). What only an event can tell (upgrades, failures, pauses) is not
-// reconstructed here.
+// would have had, and reads the object itself (Seen), also of kinds that prove no fact. It
+// serves backfill and re-reads; seenAt is the time of Seen. A fact whose moment the object
+// does not carry takes effect when the object was created and is inferred, as is what only
+// the present state shows; nothing inferred may stand beside events (see domain/source).
+// What only an event can tell (upgrades, failures, pauses) is not reconstructed here.
 func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, error) {
 	obj, err := decodeNode(raw)
 	if err != nil {
@@ -55,14 +57,17 @@ func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, e
 		Livemode: obj.truth("livemode"), Customer: obj.id("customer"), Data: raw,
 	}
 	b := &builder{cfg: cfg, at: seenAt.UTC(), seen: true, born: obj.when("created"), out: Classification{Envelope: env, Signals: []Signal{}, Facts: []Fact{}}}
-	see, known := objectReaders[env.ObjectType]
+	b.out.Seen.ReadAt = b.at
+	b.see(obj, nil)
+	read, known := objectReaders[env.ObjectType]
 	switch {
 	case !known:
 		b.out.Ignored = ignoredType
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		see(b, obj)
+		read(b, obj)
+		b.identify(obj, nil)
 	}
 	return b.done(), nil
 }
@@ -71,7 +76,7 @@ func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, e
 // one that has ended is left to its paid invoices: the object no longer tells whether
 // it was ever active.
 func subscriptionSeen(b *builder, obj node) {
-	c := born(obj)
+	c := b.start(obj)
 	s := c.now
 	if !b.checkStatus(c) {
 		return

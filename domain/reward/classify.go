@@ -79,17 +79,31 @@ const (
 // Classify says what one event means, from its payload alone. The only error is a
 // body that is no event; whatever else is wrong becomes an Anomaly or a Read.
 func Classify(raw []byte, cfg Config) (Classification, error) {
-	env, err := ParseEnvelope(raw)
+	env, members, err := parseEnvelope(raw)
 	if err != nil {
 		return Classification{}, err
 	}
 	b := &builder{cfg: cfg, at: env.Created, out: Classification{Envelope: env, Signals: []Signal{}, Facts: []Fact{}}}
-	handle, known := handlers[env.Type]
 	switch {
 	case env.Thin:
 		b.out.Ignored = ignoredThin
 	case env.Object != "" && env.Object != "event":
 		b.out.Ignored = ignoredNotEvent
+	default:
+		b.readPayload(env, members)
+	}
+	return b.done(), nil
+}
+
+// readPayload decodes the object once, for the facts and for whoever follows objects.
+func (b *builder) readPayload(env Envelope, members int) {
+	handle, known := handlers[env.Type]
+	if !known && (!followed[env.ObjectType] || unstable[env.Type]) {
+		b.out.Ignored = ignoredType
+		return
+	}
+	obj, prev := payload(env.Data, members), payload(env.Previous, 0)
+	switch {
 	case !known:
 		b.out.Ignored = ignoredType
 	case env.Data == nil:
@@ -97,17 +111,18 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 	case env.ObjectID == "":
 		b.out.Anomaly = anomalyNoID
 	default:
-		handle(b, payload(env.Data), payload(env.Previous))
+		handle(b, obj, prev)
+		b.identify(obj, prev)
 	}
-	return b.done(), nil
+	b.see(obj, prev)
 }
 
-// payload decodes a part that the envelope has cut out; a missing one is empty.
-func payload(raw []byte) node {
-	n, err := decodeNode(raw)
-	if err != nil {
+// payload decodes a part that the envelope has checked and cut out; a missing one is empty.
+func payload(raw []byte, members int) node {
+	if raw == nil {
 		return nil
 	}
+	n, _ := decodeSized(raw, members).(map[string]any)
 	return n
 }
 
@@ -120,7 +135,9 @@ type builder struct {
 	seen bool
 	// born is when an object that is read was created.
 	born time.Time
-	out  Classification
+	// now and prev are the payload's subscription and what it was before, once they are read.
+	now, prev *SubscriptionState
+	out       Classification
 }
 
 func (b *builder) userIDKey() string { return firstText(b.cfg.UserIDKey, DefaultUserIDKey) }
@@ -195,4 +212,12 @@ func (b *builder) done() Classification {
 		b.out.Ignored = ignoredNoChange
 	}
 	return b.out
+}
+
+// Anomalies lists the codes that quarantine a payload. A code may be followed by a colon
+// and the details.
+func Anomalies() []string {
+	return []string{
+		anomalyNoObject, anomalyNoID, anomalyTransition, anomalyStatus, anomalyCurrency, anomalyAmount, anomalyUserID, anomalyTime,
+	}
 }

@@ -1,9 +1,7 @@
 package reward
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"maps"
 	"strings"
 	"time"
@@ -13,7 +11,8 @@ import (
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
-// node is a JSON object read without a schema. Its getters never fail: a field
+// node is a JSON object read without a schema. Objects and arrays in it are decoded when
+// a getter asks for them. Its getters never fail: a field
 // that is absent, null or of an unexpected shape is the zero value, because ten
 // years of API versions disagree about nearly every field.
 type node map[string]any
@@ -21,17 +20,12 @@ type node map[string]any
 // maxUnix is the last second of the year 9999; anything later is not a time.
 const maxUnix = 253402300799
 
+// decodeNode decodes a body that holds one object and nothing else.
 func decodeNode(raw []byte) (node, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
+	if !valid(raw) {
 		return nil, fault.New(fault.Invalid, "not_json", "the body is not JSON")
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, fault.New(fault.Invalid, "not_json", "the body is more than one JSON value")
-	}
-	m, ok := v.(map[string]any)
+	m, ok := decode(raw).(map[string]any)
 	if !ok {
 		return nil, fault.New(fault.Invalid, "not_an_object", "the body is JSON but no object")
 	}
@@ -60,10 +54,20 @@ func (n node) str(key string) string {
 
 // id reads a reference, which is a string or, when expanded, an object with an id.
 func (n node) id(key string) string {
-	if m, ok := n[key].(map[string]any); ok {
+	if m, ok := n.inside(key).(map[string]any); ok {
 		return node(m).str("id")
 	}
 	return n.str(key)
+}
+
+// inside is a member, decoded by one more level when it has one.
+func (n node) inside(key string) any {
+	v := n[key]
+	if u, ok := v.(unread); ok {
+		v = u.open(0)
+		n[key] = v
+	}
+	return v
 }
 
 func (n node) truth(key string) bool {
@@ -74,7 +78,7 @@ func (n node) truth(key string) bool {
 // obj walks nested objects; a missing step gives an empty node.
 func (n node) obj(path ...string) node {
 	for _, key := range path {
-		m, ok := n[key].(map[string]any)
+		m, ok := n.inside(key).(map[string]any)
 		if !ok {
 			return nil
 		}
@@ -86,17 +90,18 @@ func (n node) obj(path ...string) node {
 // list reads an array of objects, bare or wrapped in a Stripe list; elements that
 // are not objects (ids of unexpanded objects) are empty nodes, so that the length stays true.
 func (n node) list(key string) []node {
-	v := n[key]
+	v := n.inside(key)
 	if m, ok := v.(map[string]any); ok {
-		v = m["data"]
+		v = node(m).inside("data")
 	}
 	arr, ok := v.([]any)
 	if !ok {
 		return nil
 	}
 	out := make([]node, 0, len(arr))
-	for _, e := range arr {
-		m, _ := e.(map[string]any)
+	for i := range arr {
+		arr[i] = open(arr[i])
+		m, _ := arr[i].(map[string]any)
 		out = append(out, m)
 	}
 	return out
@@ -151,9 +156,10 @@ func (n node) when(key string) time.Time {
 func (n node) overlay(patch node) node {
 	out := make(node, len(n)+len(patch))
 	maps.Copy(out, n)
-	for k, v := range patch {
+	for k := range patch {
+		v := patch.inside(k)
 		sub, isObj := v.(map[string]any)
-		base, baseObj := out[k].(map[string]any)
+		base, baseObj := out.inside(k).(map[string]any)
 		if isObj && baseObj {
 			out[k] = map[string]any(node(base).overlay(sub))
 			continue

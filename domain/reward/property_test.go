@@ -116,7 +116,7 @@ func TestClassifyIsAFunction(t *testing.T) {
 		b, errB := reward.Classify(raw, reward.Config{})
 		require.NoError(t, errA)
 		require.NoError(t, errB)
-		require.Empty(t, cmp.Diff(a, b))
+		require.Empty(t, cmp.Diff(a, b, cmp.AllowUnexported(reward.Item{})))
 		wellFormed(t, a)
 	})
 }

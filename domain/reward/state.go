@@ -26,6 +26,9 @@ var statuses = map[Status]bool{
 	PastDue: true, Unpaid: true, Paused: true, Canceled: true,
 }
 
+// Known reports whether it is a status of Stripe's.
+func (s Status) Known() bool { return statuses[s] }
+
 // IsLive reports whether the status counts toward recurring revenue.
 func (s Status) IsLive() bool { return s == Active || s == PastDue }
 
@@ -51,9 +54,15 @@ type SubscriptionState struct {
 	LatestInvoice      string
 	CollectionMethod   string
 	CollectionPaused   string // behavior of pause_collection, empty when collecting
-	TrialEndAction     string // cancel, create_invoice or pause; empty when not stated
-	HasPaymentMethod   bool
-	TestClock          string
+	DaysUntilDue       *int64
+	// NextPendingInvoiceAt is when usage that waits is invoiced, apart from the period.
+	NextPendingInvoiceAt time.Time
+	TrialEndAction       string // cancel, create_invoice or pause; empty when not stated
+	TrialEndActionKnown  bool   // this version of the API has it
+	HasPaymentMethod     bool
+	PaymentMethod        string // its type, where the payload tells
+	Discounts            []Discount
+	TestClock            string
 	// MRR follows the status: subscriptions that do not pay have none.
 	MRR MRR
 	// ListMRR is what the items would bring if the subscription were paying.
@@ -71,6 +80,7 @@ type Item struct {
 	ID            string
 	PriceID       string
 	ProductID     string
+	ProductName   string // where the product is expanded, or the plan was its own product
 	Name          string
 	Quantity      int64
 	UnitAmount    *decimal.Decimal // minor units per unit; nil when the payload does not say
@@ -83,6 +93,9 @@ type Item struct {
 	divideBy int64
 	roundUp  bool
 }
+
+// ExactQuantity is the quantity with its fraction, which newer versions can state.
+func (i Item) ExactQuantity() decimal.Decimal { return i.quantity }
 
 // SubscriptionOf reads a subscription object of any API version.
 func SubscriptionOf(raw []byte) (SubscriptionState, error) {
@@ -105,9 +118,12 @@ func subscriptionOf(n node) SubscriptionState {
 		LatestInvoice:      n.id("latest_invoice"),
 		CollectionMethod:   firstText(n.str("collection_method"), n.str("billing")),
 		CollectionPaused:   n.obj("pause_collection").str("behavior"),
-		TrialEndAction:     n.obj("trial_settings", "end_behavior").str("missing_payment_method"),
-		HasPaymentMethod:   n.isSet("default_payment_method") || n.isSet("default_source"),
-		TestClock:          n.id("test_clock"),
+		DaysUntilDue:       n.numPtr("days_until_due"), NextPendingInvoiceAt: n.when("next_pending_invoice_item_invoice"),
+		TrialEndAction: n.obj("trial_settings", "end_behavior").str("missing_payment_method"), TrialEndActionKnown: n.has("trial_settings"),
+		HasPaymentMethod: n.isSet("default_payment_method") || n.isSet("default_source"),
+		PaymentMethod: firstText(n.obj("default_payment_method").str("type"), n.obj("default_source").str("object"),
+			methodOfID(firstText(n.id("default_payment_method"), n.id("default_source")))),
+		TestClock: n.id("test_clock"),
 	}
 	items := itemNodes(n)
 	for _, i := range items {
@@ -125,6 +141,7 @@ func subscriptionOf(n node) SubscriptionState {
 	if s.Currency == "" && len(s.Items) > 0 {
 		s.Currency = s.Items[0].Currency
 	}
+	s.Discounts = discountsOf(n, items)
 	s.ListMRR = mrrOf(s, n, items)
 	s.MRR = s.ListMRR
 	if !s.Status.IsLive() {
@@ -154,8 +171,9 @@ func itemOf(n node) Item {
 	}
 	i := Item{
 		ID: n.str("id"), PriceID: price.str("id"), ProductID: price.id("product"),
-		Name:     firstText(price.str("nickname"), price.obj("product").str("name"), price.str("name")),
-		Currency: price.str("currency"), Interval: recurring.str("interval"),
+		ProductName: firstText(price.obj("product").str("name"), price.str("name")),
+		Name:        firstText(price.str("nickname"), price.obj("product").str("name"), price.str("name")),
+		Currency:    price.str("currency"), Interval: recurring.str("interval"),
 		IntervalCount: 1, Metered: recurring.str("usage_type") == "metered",
 		quantity: decimal.NewFromInt(1),
 	}

@@ -18,13 +18,24 @@ type change struct {
 
 // changeOf reads both sides; the earlier one is the object with its previous
 // attributes in place.
-func changeOf(obj, prev node) change {
-	return change{prev: subscriptionOf(previousOf(obj, prev)), now: subscriptionOf(obj)}
+func (b *builder) changeOf(obj, prev node) change {
+	before := subscriptionOf(previousOf(obj, prev))
+	b.prev = &before
+	return change{prev: before, now: b.subscription(obj)}
 }
 
-// born is a change from nothing.
-func born(obj node) change {
-	now := subscriptionOf(obj)
+// subscription reads the payload's subscription, once.
+func (b *builder) subscription(obj node) SubscriptionState {
+	if b.now == nil {
+		s := subscriptionOf(obj)
+		b.now = &s
+	}
+	return *b.now
+}
+
+// start is a change from nothing.
+func (b *builder) start(obj node) change {
+	now := b.subscription(obj)
 	return change{prev: SubscriptionState{MRR: noMRR(now.Currency)}, now: now}
 }
 
@@ -50,7 +61,7 @@ func previousOf(obj, prev node) node {
 }
 
 func subscriptionCreated(b *builder, obj, _ node) {
-	c := born(obj)
+	c := b.start(obj)
 	switch c.now.Status {
 	case Trialing:
 		trialStarted(b, c)
@@ -92,7 +103,7 @@ func (b *builder) checkStatus(c change) bool {
 }
 
 func subscriptionUpdated(b *builder, obj, prev node) {
-	c := changeOf(obj, prev)
+	c := b.changeOf(obj, prev)
 	if !b.checkStatus(c) {
 		return
 	}
@@ -210,7 +221,7 @@ func collectionChanged(b *builder, c change) {
 	}
 }
 
-func subscriptionDeleted(b *builder, obj, _ node) { ended(b, subscriptionOf(obj)) }
+func subscriptionDeleted(b *builder, obj, _ node) { ended(b, b.subscription(obj)) }
 
 // ended books the end of a subscription from its final object. Whether it had paid
 // before is for the projection, which knows the history.
@@ -240,7 +251,7 @@ func ended(b *builder, now SubscriptionState) {
 // subscriptionPaused is the twin of an update to status paused, which Stripe reaches
 // when a trial ends without a payment method.
 func subscriptionPaused(b *builder, obj, _ node) {
-	c := born(obj)
+	c := b.start(obj)
 	if !c.now.TrialEnd.IsZero() {
 		c.prev.Status = Trialing
 		trialExpired(b, c)
@@ -250,7 +261,7 @@ func subscriptionPaused(b *builder, obj, _ node) {
 
 // subscriptionResumed is the twin of an update from paused.
 func subscriptionResumed(b *builder, obj, _ node) {
-	c := born(obj)
+	c := b.start(obj)
 	c.prev.Status = Paused
 	for _, do := range statusSteps[Paused][c.now.Status] {
 		do(b, c)
@@ -258,6 +269,6 @@ func subscriptionResumed(b *builder, obj, _ node) {
 }
 
 func subscriptionTrialWillEnd(b *builder, obj, _ node) {
-	c := born(obj)
+	c := b.start(obj)
 	b.both(c.fact(TrialWillEnd, KeyOf(TrialWillEnd, c.now.ID, unix(c.now.TrialEnd))), Signal{})
 }

@@ -7,18 +7,20 @@ import (
 
 // Envelope is the part of a Stripe event that every API version shares.
 type Envelope struct {
-	ID             string          `json:"id"`
-	Object         string          `json:"object"`
-	Type           string          `json:"type"`
-	Created        time.Time       `json:"created"`
-	Livemode       bool            `json:"livemode"`
-	Account        string          `json:"account,omitempty"`
-	APIVersion     string          `json:"api_version,omitempty"`
-	RequestID      string          `json:"request_id,omitempty"`
-	IdempotencyKey string          `json:"-"`
-	ObjectID       string          `json:"object_id,omitempty"`
-	ObjectType     string          `json:"object_type,omitempty"`
-	Customer       string          `json:"customer,omitempty"`
+	ID             string    `json:"id"`
+	Object         string    `json:"object"`
+	Type           string    `json:"type"`
+	Created        time.Time `json:"created"`
+	Livemode       bool      `json:"livemode"`
+	Account        string    `json:"account,omitempty"`
+	APIVersion     string    `json:"api_version,omitempty"`
+	RequestID      string    `json:"request_id,omitempty"`
+	IdempotencyKey string    `json:"-"`
+	ObjectID       string    `json:"object_id,omitempty"`
+	ObjectType     string    `json:"object_type,omitempty"`
+	Customer       string    `json:"customer,omitempty"`
+	// ObjectLivemode is the object's own mode; nil when it states none.
+	ObjectLivemode *bool           `json:"-"`
 	Thin           bool            `json:"thin,omitempty"`
 	Data           json.RawMessage `json:"-"`
 	Previous       json.RawMessage `json:"-"`
@@ -32,6 +34,8 @@ type Config struct {
 	SubscriptionOnly bool
 	// IncludeOutOfBand counts money that did not pass through Stripe as confirmed revenue.
 	IncludeOutOfBand bool
+	// ReadEmail asks for the customer's address, for connections that map by its hash.
+	ReadEmail bool
 }
 
 // DefaultUserIDKey is the metadata key used when a Config names none.
@@ -49,6 +53,10 @@ type Classification struct {
 	Anomaly string `json:"anomaly,omitempty"`
 	// Ignored is a stable code: the payload was understood and bears no fact.
 	Ignored string `json:"ignored,omitempty"`
+	// Identity says whose the objects are; it is not part of what is shown.
+	Identity Identity `json:"-"`
+	// Seen is the object itself, whether it bears a fact or not.
+	Seen Seen `json:"-"`
 }
 
 // Signal is one reward event as the command line shows it: amounts in positive

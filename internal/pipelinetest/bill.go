@@ -1,13 +1,10 @@
 package pipelinetest
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -97,16 +94,7 @@ func (b *Bill) Operator(t testing.TB, method, path string, form url.Values) map[
 }
 
 func (b *Bill) operator(method, path string, form url.Values) (int, map[string]any) {
-	req := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
-	req.Header.Set("Authorization", "Bearer "+operatorKey)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res := httptest.NewRecorder()
-	b.Fake.ServeHTTP(res, req)
-	var out map[string]any
-	if err := json.Unmarshal(res.Body.Bytes(), &out); err != nil {
-		return http.StatusInternalServerError, map[string]any{"error": err.Error()}
-	}
-	return res.Code, out
+	return atStripe(b.Fake, operatorKey, method, path, form)
 }
 
 // NewProcess is the use case as a freshly started worker has it: everything that

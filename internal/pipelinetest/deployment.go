@@ -16,18 +16,24 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/decisionlog"
 	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/adapters/postgres"
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/adapters/system"
 	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/audit"
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/idempotency"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	domain "github.com/liftbill/liftbill/domain/access"
 )
@@ -54,6 +60,7 @@ func NewDeployment(t testing.TB, start time.Time) *Deployment {
 	d.stripe, err = stripeapi.New(stripeapi.Config{
 		APIBase: d.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, Clock: d.Clock,
 		Logger: slog.New(slog.DiscardHandler), ConnectionKey: d.connectionKey,
+		KeyRefused: func(ctx context.Context, id string) { require.NoError(t, d.Onboard().KeyRefused(ctx, id)) },
 	})
 	require.NoError(t, err)
 	e := echo.New()
@@ -65,20 +72,28 @@ func NewDeployment(t testing.TB, start time.Time) *Deployment {
 }
 
 func (d *Deployment) services() httpapi.Services {
-	inbox := d.DB.NewInbox(d.Box)
+	inbox, log, setUp := d.DB.NewInbox(d.Box), d.DB.NewEventLog(), d.Onboard()
 	return httpapi.Services{
 		Access: openDoor{&access.Service{
 			Work: d.DB.Access(), Credentials: d.DB.Credentials(), Places: d.DB.Places(), Entropy: system.Entropy{}, Clock: d.Clock, Box: d.Box,
 		}},
 		Audit:       &audit.Service{Reader: d.DB.AuditReader()},
 		Idempotency: &idempotency.Service{Store: d.DB.IdempotencyKeys(), Box: d.Box, Clock: d.Clock},
-		Onboard: &onboard.Service{
-			Work: d.DB.Onboarding(), Prober: stripeapi.NewProber(d.stripe), Registrar: stripeapi.NewRegistrar(d.stripe),
-			Box: d.Box, Clock: d.Clock, PublicURL: d.URL,
-		},
+		Onboard:     setUp, Connecting: setUp, Replays: d.DB.NewReplays(),
+		Mapping:     &mapping.Service{Work: d.DB.Mapping(), Reader: d.DB.NewMappingReader(), Clock: d.Clock},
+		Operate:     &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
-		Reconcile: d.Reconcile(), Sources: d.Sources(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Reconcile: d.Reconcile(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
+		Sources: d.Sources(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+	}
+}
+
+// Onboard sets connections up and looks after them.
+func (d *Deployment) Onboard() *onboard.Service {
+	return &onboard.Service{
+		Work: d.DB.Onboarding(), Prober: stripeapi.NewProber(d.stripe), Registrar: stripeapi.NewRegistrar(d.stripe),
+		Locks: d.DB, Box: d.Box, Clock: d.Clock, PublicURL: d.URL,
 	}
 }
 
@@ -127,8 +142,13 @@ func (d *Deployment) Sources() *sourcesync.Service {
 // DrainAll fetches and classifies all that there is, as the worker does before a month
 // is closed.
 func (d *Deployment) DrainAll(ctx context.Context, connectionID string) error {
-	if err := d.Sources().Refresh(ctx, connectionID); err != nil {
-		return err
+	if connectionID != "" {
+		if err := d.DB.Running(ctx, connectionID); err != nil {
+			return err
+		}
+		if err := d.Sources().Refresh(ctx, connectionID); err != nil {
+			return err
+		}
 	}
 	c := d.Classifier()
 	if _, err := c.Drain(ctx); err != nil {
@@ -176,5 +196,26 @@ func (d *Deployment) call(t testing.TB, method, path string, body io.Reader, kin
 	require.Less(t, res.StatusCode, 300, "%s %s: %s", method, path, raw)
 	if out != nil {
 		require.NoError(t, json.Unmarshal(raw, out), "%s", raw)
+	}
+}
+
+// Replays derive a frozen month once more from its raw events.
+func (d *Deployment) Replays() *replay.Service[*postgres.Scratch] {
+	return &replay.Service[*postgres.Scratch]{
+		Ledger: d.DB.NewReplays(), Prepare: d.DB.Stage, Clock: d.Clock,
+		Classify: func(ctx context.Context, stage *postgres.Scratch, f replay.Frozen) error {
+			c := &ingest.Classifier{Work: stage.Classification(), Reads: stage.Reads(), Box: d.Box, Clock: clock.Fixed(f.Watermark)}
+			_, err := c.Drain(ctx)
+			return err
+		},
+		Rebuild: func(ctx context.Context, stage *postgres.Scratch, f replay.Frozen) (replay.Rebuilt, error) {
+			m := &measure.Service{Ledger: stage.NewCycles(), Box: d.Box, Clock: clock.Fixed(f.Watermark), SaltContext: onboard.SaltContext}
+			got, err := m.Rebuild(ctx, f.CycleID)
+			out := replay.Rebuilt{InputDigest: got.InputDigest, Units: got.Units, Cases: got.Cases, Links: map[string]string{}}
+			for key, l := range got.Links {
+				out.Links[key] = l.UserID
+			}
+			return out, err
+		},
 	}
 }

@@ -30,13 +30,13 @@ func ReplayFolder(t *testing.T, folder, workflowType string, histories int, defi
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			require.NoError(t, replay(file, workflowType, definition))
-			require.ErrorContains(t, replay(file, workflowType, changed), "TMPRL1100", "the replayer must notice a changed workflow")
+			require.NoError(t, replayFile(file, workflowType, definition))
+			require.ErrorContains(t, replayFile(file, workflowType, changed), "TMPRL1100", "the replayer must notice a changed workflow")
 		})
 	}
 }
 
-func replay(file, workflowType string, definition any) error {
+func replayFile(file, workflowType string, definition any) error {
 	r := worker.NewWorkflowReplayer()
 	r.RegisterWorkflowWithOptions(definition, workflow.RegisterOptions{Name: workflowType})
 	return r.ReplayWorkflowHistoryFromJSONFile(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)), file)

@@ -49,6 +49,8 @@ func importPlants() []plant {
 	add("domain-ope", "domain/ope/zzplanted", "planted.go", decimal, self+"domain/fault")
 	add("domain-reward", "domain/reward/zzplanted", "planted.go", self+"domain/lift")
 	add("domain-source", "domain/source/zzplanted", "planted.go", self+"domain/account")
+	add("domain-mapping", "domain/mapping/zzplanted", "planted.go", self+"domain/reward", decimal)
+	add("domain-projection", "domain/projection/zzplanted", "planted.go", self+"domain/lift", decimal)
 	add("domain-lift", "domain/lift/zzplanted", "planted.go", self+"domain/billing")
 	add("domain-billing", "domain/billing/zzplanted", "planted.go", self+"domain/reward")
 
@@ -58,8 +60,7 @@ func importPlants() []plant {
 	add("app-ports", "app/uow/zzplanted", "planted.go", self+"app/clock")
 	add("app-ports", "app/secret/zzplanted", "planted.go", self+"app/clock")
 	for use, other := range map[string]string{
-		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "sourcesync": "ingest", "whatif": "invoicing",
-		"access": "onboard", "idempotency": "access",
+		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "sourcesync": "ingest", "whatif": "invoicing", "access": "onboard", "idempotency": "access", "mapping": "ingest", "operate": "ingest", "replay": "measure", "customers": "reconcile",
 	} {
 		add("app-"+use, "app/"+use+"/zzplanted", "planted.go", self+"app/"+other)
 	}
@@ -79,11 +80,14 @@ func importPlants() []plant {
 	siblings("webui", "adapters/webui", self+"adapters/httpapi")
 	siblings("oidc", "adapters/oidc", self+"adapters/system", echo)
 	siblings("scheduler", "adapters/scheduler", workflows+"billingcycle", self+"adapters/system")
+	siblings("metrics", "adapters/metrics", self+"adapters/postgres", echo)
 	siblings("decisionlog", "adapters/decisionlog", self+"adapters/system")
 	siblings("tabular", "adapters/tabular", self+"adapters/system", pgx)
 	siblings("simulator", "adapters/simulator", self+"app/clock", self+"adapters/system")
 	siblings("localstack", "adapters/localstack", self+"domain/fault", self+"adapters/system")
 	siblings("system", "adapters/system", pgx, self+"adapters/localstack")
+
+	siblings("webhookload", "internal/webhookload", self+"adapters/httpapi", self+"app/ingest", temporal)
 
 	anywhere := func(rule string, imports ...string) { add(rule, "internal/zz"+rule, "planted.go", imports...) }
 	anywhere("gorm-only-in-postgres", gorm, "gorm.io/driver/postgres")
@@ -92,6 +96,7 @@ func importPlants() []plant {
 	anywhere("echo-only-in-http", echo)
 	anywhere("oidc-only-in-oidc", "github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2")
 	anywhere("temporal-only-in-workflows", temporal)
+	anywhere("prometheus-only-in-metrics", "github.com/prometheus/client_golang/prometheus")
 	anywhere("test-libraries", "testing", testify, "pgregory.net/rapid", "github.com/google/go-cmp/cmp", self+"internal/pipelinetest")
 	anywhere("sharedpg-only-in-tests", self+"adapters/localstack/sharedpg")
 	anywhere("stripefake-only-in-tests", self+"adapters/stripeapi/stripefake")

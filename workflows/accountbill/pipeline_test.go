@@ -33,14 +33,20 @@ func newEnvironment() *testsuite.TestWorkflowEnvironment {
 	return env
 }
 
-// runBill runs the workflow of an account with the real activities.
-func runBill(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) wire.BillStep {
-	t.Helper()
+// registered is one with the real activities.
+func registered(d *pipelinetest.Deployment) *testsuite.TestWorkflowEnvironment {
 	env := newEnvironment()
 	measure, inv := d.Measure(), d.Invoicing()
 	accountbill.RegisterLedger(env, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
 	accountbill.RegisterCompute(env, &accountbill.ComputeActivities{Measure: measure})
 	accountbill.RegisterStripeLive(env, &accountbill.StripeActivities{Writing: inv})
+	return env
+}
+
+// runBill runs the workflow of an account with the real activities.
+func runBill(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) wire.BillStep {
+	t.Helper()
+	env := registered(d)
 	env.ExecuteWorkflow(wire.WorkflowAccountBill, wire.BillInput{Environment: c.Environment, AccountID: c.ID, Period: pipelinetest.Month})
 	require.True(t, env.IsWorkflowCompleted())
 	require.NoError(t, env.GetWorkflowError(), c.ID)
@@ -157,7 +163,9 @@ func requireTestAccountUntouched(t *testing.T, d *pipelinetest.Deployment, c *pi
 			reads++
 		default:
 			require.Equal(t, "POST /v1/webhook_endpoints", r.Method+" "+r.Path)
-			registrations++
+			if r.Status == http.StatusOK { // the first try names events that this version refuses
+				registrations++
+			}
 		}
 	}
 	require.Positive(t, reads)

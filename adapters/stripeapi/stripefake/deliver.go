@@ -328,6 +328,23 @@ func (s *Server) DeliverWebhooks(ctx context.Context) error {
 // DeliverPending is DeliverWebhooks without a deadline.
 func (s *Server) DeliverPending() error { return s.DeliverWebhooks(s.deliverer.ctx) }
 
+// awaitSent waits until no delivery that is due is unanswered.
+func (d *deliverer) awaitSent() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for !d.closed {
+		busy := 0
+		for _, l := range d.lanes {
+			d.start(l)
+			busy += len(l.ready) + l.active
+		}
+		if busy == 0 {
+			return
+		}
+		d.idle.Wait()
+	}
+}
+
 func (d *deliverer) releaseHeld() bool {
 	any := false
 	for _, l := range d.lanes {

@@ -138,8 +138,10 @@ func (r *realm) runDue(until int64) {
 func (s *Server) Advance(d time.Duration) error { return s.SetTime(s.Clock.Now().Add(d)) }
 
 // SetTime moves the clock forward to t. Everything due until then happens in
-// time order and at its own time; webhooks become due when the clock arrives.
+// time order and at its own time; webhooks become due when the clock arrives. Webhooks
+// that are on their way arrive first: a jump of the clock must not make them look old.
 func (s *Server) SetTime(t time.Time) error {
+	s.deliverer.awaitSent()
 	if t.Before(s.Clock.Now()) {
 		return errBackwards
 	}

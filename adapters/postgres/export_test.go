@@ -1,0 +1,38 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/liftbill/liftbill/app/ingest"
+)
+
+// GroupCommit is the batcher of the inbox over any store.
+type GroupCommit struct{ groupCommit }
+
+// NewGroupCommit makes one.
+func NewGroupCommit(store func(context.Context, []ingest.StoredEvent) ([]bool, error)) *GroupCommit {
+	return &GroupCommit{groupCommit{store: store}}
+}
+
+// Append is groupCommit.append.
+func (g *GroupCommit) Append(ctx context.Context, e ingest.StoredEvent) (bool, error) {
+	return g.append(ctx, e)
+}
+
+// Waiting is the number of events that wait, and whether a writer lives.
+func (g *GroupCommit) Waiting() (int, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting), g.writing
+}
+
+// AppendAll stores a batch in one statement.
+func (in *Inbox) AppendAll(ctx context.Context, events []ingest.StoredEvent) ([]bool, error) {
+	return in.appendAll(ctx, events)
+}
+
+// The bounds of what waits.
+const (
+	WaitingRows  = waitingRows
+	WaitingBytes = waitingBytes
+)

@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// lagSample bounds how many of the last hour's events the lag is taken from: the newest.
+const lagSample = 50_000
+
+// Health reads the figures of each connection. Nothing here grows with the number of
+// events that were ever stored: waiting events have partial indexes of their own, the last
+// hour has a block range index, and the newest event is the end of an index.
+func (l *EventLog) Health(ctx context.Context, scope access.Scope, connectionID string, now time.Time) ([]operate.Health, error) {
+	var rows []struct {
+		ConnectionID, Env, PausedReason, Endpoint string
+		Paused                                    bool
+		LastEvent, LastReceived, OldestPending    *time.Time
+		Waiting, LastHour                         string
+		LagP50, LagP95                            *float64
+		OpenReads                                 int64
+	}
+	err := l.db.gorm.WithContext(ctx).Raw(`
+		WITH waiting AS MATERIALIZED (
+			SELECT connection_id, status, count(*) AS n, min(seq) AS oldest FROM event_processing WHERE status = 'pending' GROUP BY connection_id, status
+			UNION ALL
+			SELECT connection_id, status, count(*), min(seq) FROM event_processing WHERE status IN ('dead', 'quarantined') GROUP BY connection_id, status),
+		recent AS MATERIALIZED (
+			SELECT connection_id, event_id, created, status, attempts, first_processed_at, processed_at FROM event_processing
+			WHERE processed_at > CAST(@now AS timestamptz) - interval '1 hour' AND processed_at <= @now ORDER BY processed_at DESC LIMIT @sample),
+		lag AS MATERIALIZED (
+			SELECT r.connection_id, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM r.processed_at - e.received_at)) AS p
+			FROM recent r JOIN stripe_events e ON e.connection_id = r.connection_id AND e.event_id = r.event_id AND e.created = r.created
+			WHERE r.first_processed_at IS NULL GROUP BY r.connection_id)
+		SELECT c.id AS connection_id, c.environment AS env, c.paused, c.paused_reason, coalesce(w.status, '') AS endpoint,
+			newest.created AS last_event, newest.received_at AS last_received,
+			(SELECT e.received_at FROM waiting q JOIN event_processing p ON p.seq = q.oldest
+				JOIN stripe_events e ON e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created
+				WHERE q.connection_id = c.id AND q.status = 'pending') AS oldest_pending,
+			coalesce((SELECT jsonb_object_agg(status, n) FROM waiting q WHERE q.connection_id = c.id), '{}')::text AS waiting,
+			coalesce((SELECT jsonb_object_agg(status, n) FROM (SELECT status, count(*) AS n FROM recent r WHERE r.connection_id = c.id GROUP BY status) s), '{}')::text AS last_hour,
+			lag.p[1] AS lag_p50, lag.p[2] AS lag_p95,
+			(SELECT count(*) FROM object_reads o WHERE o.connection_id = c.id AND o.status = 'pending') AS open_reads
+		FROM connections c LEFT JOIN webhook_endpoints w ON w.connection_id = c.id LEFT JOIN lag ON lag.connection_id = c.id
+		LEFT JOIN LATERAL (SELECT e.created, e.received_at FROM stripe_events e WHERE e.connection_id = c.id ORDER BY e.created DESC LIMIT 1) newest ON true
+		WHERE (@id = '' OR c.id = @id) AND (@whole OR c.environment = ANY (CAST(@environments AS text[])))
+			AND (@accounts_all OR EXISTS (SELECT 1 FROM accounts a WHERE c.id IN (a.source_connection, a.issuer_connection))
+				AND NOT EXISTS (SELECT 1 FROM accounts a WHERE c.id IN (a.source_connection, a.issuer_connection) AND NOT a.id = ANY (CAST(@accounts AS text[]))))
+		ORDER BY c.id`,
+		map[string]any{
+			"now": now, "sample": lagSample, "id": connectionID, "whole": scope.Whole(), "environments": wordsOf(scope.Environments),
+			"accounts_all": scope.AllAccounts, "accounts": wordsOf(scope.Accounts),
+		}).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap(err)
+	}
+	out := make([]operate.Health, 0, len(rows))
+	for _, r := range rows {
+		h := operate.Health{
+			ConnectionID: r.ConnectionID, Environment: environmentOf(r.Env), Paused: r.Paused, PausedReason: r.PausedReason, Endpoint: r.Endpoint,
+			LastEvent: utc(r.LastEvent), LastReceived: utc(r.LastReceived), OldestPending: utc(r.OldestPending),
+			LagP50: seconds(r.LagP50), LagP95: seconds(r.LagP95), OpenReads: r.OpenReads,
+		}
+		if r.OldestPending != nil {
+			waits := max(now.Sub(*r.OldestPending), 0)
+			h.Waits = &waits
+		}
+		if err := errors.Join(json.Unmarshal([]byte(r.Waiting), &h.Waiting), json.Unmarshal([]byte(r.LastHour), &h.LastHour)); err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	if connectionID != "" && len(out) == 0 {
+		return nil, fault.New(fault.NotFound, "connection_not_found", "there is no connection %q", connectionID)
+	}
+	return out, nil
+}
+
+func seconds(s *float64) *time.Duration {
+	if s == nil {
+		return nil
+	}
+	d := time.Duration(*s * float64(time.Second)).Round(time.Microsecond)
+	return &d
+}
+
+// Totals counts all events of a connection.
+func (l *EventLog) Totals(ctx context.Context, connectionID string) (map[string]int64, error) {
+	var rows []struct {
+		Status string
+		N      int64
+	}
+	err := l.db.gorm.WithContext(ctx).Raw(`SELECT status, count(*) AS n FROM event_processing WHERE connection_id = ? GROUP BY status`, connectionID).Scan(&rows).Error
+	out := map[string]int64{}
+	for _, r := range rows {
+		out[r.Status] = r.N
+	}
+	return out, wrap(err)
+}
+
+// Types counts events by type, and what they booked by kind.
+func (l *EventLog) Types(ctx context.Context, connectionID string, since time.Time) ([]operate.TypeCount, error) {
+	var rows []struct {
+		Type, Facts string
+		Events      int64
+	}
+	err := l.db.gorm.WithContext(ctx).Raw(`
+		WITH events AS MATERIALIZED (SELECT event_id, type FROM stripe_events WHERE connection_id = ? AND created >= ?),
+		booked AS (
+			SELECT e.type, r.kind, count(*) AS n FROM events e JOIN reward_events r ON r.connection_id = ? AND r.event_id = e.event_id GROUP BY e.type, r.kind)
+		SELECT e.type, count(*) AS events, coalesce((SELECT jsonb_object_agg(kind, n) FROM booked b WHERE b.type = e.type), '{}')::text AS facts
+		FROM events e GROUP BY e.type ORDER BY e.type`, connectionID, since, connectionID).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap(err)
+	}
+	out := make([]operate.TypeCount, len(rows))
+	for i, r := range rows {
+		out[i] = operate.TypeCount{Type: r.Type, Events: r.Events}
+		if err := json.Unmarshal([]byte(r.Facts), &out[i].Facts); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

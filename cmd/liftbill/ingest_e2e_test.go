@@ -1,0 +1,57 @@
+//go:build e2e
+
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/internal/webhookload"
+)
+
+// runTool runs a command of the built program and decodes what it prints.
+func runTool(t *testing.T, out any, args ...string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(filepath.Join(binaries(t), "liftbill"), args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Run(), "%s\n%s", stdout.String(), stderr.String())
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), out))
+}
+
+// Whatever is killed, every event that was answered 200 is there once afterwards and its
+// facts are booked once. `make kill` does the same for longer.
+func TestNothingAnsweredIsLost(t *testing.T) {
+	var r webhookload.KillReport
+	runTool(t, &r, "bench", "kill", "--json", "--seconds", "20", "--seed", "3", "--rate", "400", "--data", filepath.Join(t.TempDir(), "kill"))
+	require.True(t, r.Held(), "%+v", r)
+	for _, victim := range []string{"api", "worker", "postgres"} {
+		require.Positive(t, r.Kills[victim], "%+v", r)
+	}
+	require.Positive(t, r.Redelivered)
+	require.Greater(t, r.Events, 500)
+	require.Equal(t, r.Events, r.Stored)
+	require.Equal(t, r.Stored, r.Processed+r.Ignored)
+	require.Greater(t, r.Facts, 100)
+	require.Equal(t, r.ExpectedFacts, r.Facts)
+}
+
+// The benchmark measures what it says: each event stored and classified, every figure there.
+func TestBenchIngest(t *testing.T) {
+	var r webhookload.Report
+	runTool(t, &r, "bench", "ingest", "--json", "--rounds", "1", "--events", "1000", "--offered", "200", "--data", filepath.Join(t.TempDir(), "bench"))
+	require.Len(t, r.Runs, 1)
+	require.Positive(t, r.Median.PerSecond)
+	require.Positive(t, r.Median.CPU)
+	require.Positive(t, r.Floor.PerSecond)
+	require.Positive(t, r.HalfLoad.P99)
+	require.Equal(t, 200*15*51/50, r.Memory.Answered, "every fiftieth is sent twice")
+	require.Positive(t, r.Memory.ServerPeak)
+	require.Less(t, r.Memory.ServerPeak, int64(400<<20))
+	require.Nil(t, r.Ratios)
+}
