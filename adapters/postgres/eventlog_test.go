@@ -67,6 +67,7 @@ func TestTheLogOfEvents(t *testing.T) {
 		"an event":    {sel{EventID: "evt_4"}, []string{"evt_4"}},
 		"two at once": {sel{Type: "invoice.paid", Customer: "cus_2", ConnectionID: "acme"}, []string{"evt_4"}},
 	} {
+		c.sel.Scope = access.Everything()
 		require.Equal(t, c.want, w.events(c.sel), name)
 	}
 	p, err := w.operate().Events(w.ctx, operate.EventsFilter{Selection: operate.Selection{Scope: access.Everything()}, Attention: true})
