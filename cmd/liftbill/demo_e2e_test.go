@@ -185,24 +185,6 @@ func ourInvoices(t *testing.T, stripe, account string) []fakeInvoice {
 	return out
 }
 
-// known reports whether the accounts are there: the demo comes up before it makes them.
-func known(t *testing.T, stripe string, accounts ...string) bool {
-	t.Helper()
-	type account struct {
-		ID string `json:"id"`
-	}
-	var list struct {
-		Accounts []account `json:"accounts"`
-	}
-	getJSON(t, stripe+"/_fake/accounts", &list)
-	for _, want := range accounts {
-		if !slices.Contains(list.Accounts, account{want}) {
-			return false
-		}
-	}
-	return true
-}
-
 // TestDemoSurvivesKill9 kills the worker between the lines and the finalizing of
 // the invoices, lets the demo start it again, and bills the month a second time.
 func TestDemoSurvivesKill9(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,4 +123,22 @@ func shot(t *testing.T, ctx context.Context, name string) {
 	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600))
+}
+
+// known reports whether the accounts are there: the demo comes up before it makes them.
+func known(t *testing.T, stripe string, accounts ...string) bool {
+	t.Helper()
+	type account struct {
+		ID string `json:"id"`
+	}
+	var list struct {
+		Accounts []account `json:"accounts"`
+	}
+	getJSON(t, stripe+"/_fake/accounts", &list)
+	for _, want := range accounts {
+		if !slices.Contains(list.Accounts, account{want}) {
+			return false
+		}
+	}
+	return true
 }

@@ -137,6 +137,8 @@ type CycleInput struct {
 	Environment account.Environment
 	Calendar    billing.Calendar
 	Period      string
+	// AsOf is the nominal time of the tick; zero when started by hand, for the moment of the start.
+	AsOf time.Time `json:",omitzero"`
 	// Window is the number of bills in flight, PageSize the accounts per run; 0 is the default.
 	Window   int
 	PageSize int
@@ -154,6 +156,7 @@ type ListAccountsInput struct {
 	Environment account.Environment
 	Calendar    billing.Calendar
 	Period      string
+	AsOf        time.Time
 	After       string
 	Limit       int
 }
@@ -169,6 +172,7 @@ type CountsInput struct {
 	Environment account.Environment
 	Calendar    billing.Calendar
 	Period      string
+	AsOf        time.Time
 }
 
 // Counts is the number of cycles by state.
