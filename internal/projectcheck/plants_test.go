@@ -80,6 +80,7 @@ func importPlants() []plant {
 	siblings("webui", "adapters/webui", self+"adapters/httpapi")
 	siblings("oidc", "adapters/oidc", self+"adapters/system", echo)
 	siblings("scheduler", "adapters/scheduler", workflows+"billingcycle", self+"adapters/system")
+	siblings("apiclient", "adapters/apiclient", self+"adapters/httpapi", self+"domain/billing")
 	siblings("metrics", "adapters/metrics", self+"adapters/postgres", echo)
 	siblings("decisionlog", "adapters/decisionlog", self+"adapters/system")
 	siblings("tabular", "adapters/tabular", self+"adapters/system", pgx)
