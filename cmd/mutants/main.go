@@ -59,23 +59,27 @@ func run(ctx context.Context, out io.Writer, all []mutants.Mutant) error {
 	if err := mutants.Passing(ctx, root, all); err != nil {
 		return err
 	}
-	escaped := 0
+	wrong := 0
 	for _, m := range all {
 		v, err := mutants.Run(ctx, root, m)
-		if err != nil {
-			return err
-		}
 		word := "caught "
-		if !v.Caught {
-			escaped++
-			word = "ESCAPED"
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			word, wrong = "BROKEN ", wrong+1
+		case !v.Caught:
+			word, wrong = "ESCAPED", wrong+1
 		}
 		if _, err := fmt.Fprintf(out, "%s  bug %2d  %s  (%s)\n", word, m.Bug, m.Name, m.Test); err != nil {
 			return err
 		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}
-	if escaped > 0 {
-		return fmt.Errorf("%d of %d mutants were not caught", escaped, len(all))
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d mutants were not caught", wrong, len(all))
 	}
 	_, err = fmt.Fprintf(out, "%d mutants, each caught by its test\n", len(all))
 	return err

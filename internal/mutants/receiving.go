@@ -24,7 +24,7 @@ var receiving = []Mutant{
 	},
 	{
 		Bug: 23, Name: "the mode of an event is not compared", File: "app/ingest/receive.go",
-		Old: "case account.EnvironmentOf(env.Livemode) != endpoint.Environment, env.ObjectLivemode != nil && *env.ObjectLivemode != env.Livemode:", New: "case false:",
+		Old: "case account.EnvironmentOf(env.Livemode) != endpoint.Environment, env.ObjectLivemode != nil && *env.ObjectLivemode != env.Livemode:", New: "case account.EnvironmentOf(env.Livemode) == \"\":",
 		Test: "adapters/httpapi:TestBug23TheOtherModeIsQuarantined",
 	},
 	{

@@ -8,9 +8,34 @@ var writing = []Mutant{
 		Test: "adapters/stripeapi:TestWriteBackSequence",
 	},
 	{
+		Bug: 1, Name: "what is there is not looked at before a create", File: "adapters/stripeapi/writer.go",
+		Old: "			out = append(out, inv)\n", New: "			_ = inv\n",
+		Test: "app/invoicing:TestBug01ALostAnswerMakesNoSecondInvoice",
+	},
+	{
+		Bug: 2, Name: "lines that are there are added again", File: "app/invoicing/writeback.go",
+		Old: "		have[it.Metadata[\"lb_line\"]] = true\n", New: "		have[it.Metadata[\"lb_line\"]] = false\n",
+		Test: "app/invoicing:TestBug02ACrashBetweenLinesDoublesNone",
+	},
+	{
+		Bug: 4, Name: "a draft that is there is not adopted", File: "app/invoicing/writeback.go",
+		Old: "	if found == \"\" {\n", New: "	if true {\n",
+		Test: "app/invoicing:TestBug04AFailedWriteOfOursMakesNoSecondInvoice",
+	},
+	{
+		Bug: 4, Name: "a draft advances by itself", File: "adapters/stripeapi/writer.go",
+		Old: "		AutoAdvance:                 stripe.Bool(false),\n", New: "		AutoAdvance:                 stripe.Bool(true),\n",
+		Test: "adapters/stripeapi:TestWriteBackParameters",
+	},
+	{
 		Bug: 6, Name: "the payer's coupon is inherited", File: "adapters/stripeapi/writer.go",
 		Old: "		Discounts: []*stripe.InvoiceDiscountParams{},\n", New: "",
 		Test: "app/invoicing:TestCustomersCouponIsNotTaken",
+	},
+	{
+		Bug: 7, Name: "a draft is deleted, its items are not", File: "adapters/stripeapi/writer.go",
+		Old: "	return w.remove(ctx, \"invoiceitem.delete\", itemsPath, itemID)\n", New: "	return ctx.Err()\n",
+		Test: "app/invoicing:TestBug07NoItemOfADeletedDraftIsBilled",
 	},
 	{
 		Bug: 8, Name: "an invoice names a subscription", File: "adapters/stripeapi/writer.go",

@@ -84,6 +84,7 @@ func importPlants() []plant {
 	siblings("system", "adapters/system", pgx, self+"adapters/localstack")
 
 	siblings("webhookload", "internal/webhookload", self+"adapters/httpapi", self+"app/ingest", temporal)
+	siblings("mutants", "internal/mutants", self+"domain/reward", self+"adapters/postgres")
 
 	anywhere := func(rule string, imports ...string) { add(rule, "internal/zz"+rule, "planted.go", imports...) }
 	anywhere("gorm-only-in-postgres", gorm, "gorm.io/driver/postgres")
