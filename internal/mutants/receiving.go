@@ -49,8 +49,8 @@ var receiving = []Mutant{
 		Test: "adapters/httpapi:TestBug25TheSignatureIsOverTheBytesAsSent",
 	},
 	{
-		Bug: 26, Name: "a body has no bound", File: "adapters/httpapi/deliveries.go",
-		Old: "in := http.MaxBytesReader(w, r.Body, ingest.MaxBody)", New: "in := r.Body",
+		Bug: 26, Name: "a body may have 64 MiB", File: "app/ingest/receive.go",
+		Old: "const MaxBody = 1 << 20", New: "const MaxBody = 1 << 26",
 		Test: "adapters/httpapi:TestBug26ALargeBodyIsNotRead",
 	},
 	{
