@@ -16,6 +16,7 @@ type Connecting interface {
 	CheckWebhook(ctx context.Context, connectionID string) (onboard.Endpoint, error)
 	Pause(ctx context.Context, id, reason, who string) (account.Connection, error)
 	Resume(ctx context.Context, id, who string) (account.Connection, error)
+	SwitchWriting(ctx context.Context, id string, on bool, reason, who string) (account.Connection, error)
 	ReplaceKey(ctx context.Context, id, secretKey, who string) (account.Connection, error)
 	Disconnect(ctx context.Context, id, who string) (account.Connection, error)
 	CheckKey(ctx context.Context, id, who string) (onboard.KeyReport, error)

@@ -58,6 +58,12 @@ func (c *connecting) Resume(_ context.Context, id, who string) (account.Connecti
 	return c.connection("resume", id, who)
 }
 
+func (c *connecting) SwitchWriting(_ context.Context, id string, on bool, reason, who string) (account.Connection, error) {
+	out, err := c.connection(map[bool]string{true: "writing-on", false: "writing-off"}[on], id, reason, who)
+	out.WriteBackOff = !on
+	return out, err
+}
+
 func (c *connecting) ReplaceKey(_ context.Context, id, key, who string) (account.Connection, error) {
 	return c.connection("key", id, key, who)
 }
@@ -93,6 +99,8 @@ func TestConnectionsAreLookedAfter(t *testing.T) {
 		{"/webhook-endpoint/check", ``, [4]string{"check", "acme"}},
 		{"/pause", `{"reason":"r","who":"anna"}`, [4]string{"pause", "acme", "r", "anna"}},
 		{"/resume", `{"who":"anna"}`, [4]string{"resume", "acme", "anna"}},
+		{"/writing", `{"on":false,"reason":"r","who":"anna"}`, [4]string{"writing-off", "acme", "r", "anna"}},
+		{"/writing", `{"on":true,"reason":"r","who":"anna"}`, [4]string{"writing-on", "acme", "r", "anna"}},
 		{"/key", `{"secret_key":"rk_live_verysecret","who":"anna"}`, [4]string{"key", "acme", "rk_live_verysecret", "anna"}},
 		{"/disconnect", `{"who":"anna"}`, [4]string{"disconnect", "acme", "anna"}},
 		{"/key-check", `{"who":"anna"}`, [4]string{"key-check", "acme", "anna"}},
@@ -106,6 +114,9 @@ func TestConnectionsAreLookedAfter(t *testing.T) {
 	}
 	_, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme/pause", `{"reason":"r","who":"anna"}`))
 	require.Equal(t, []any{"key_revoked", "liftbill", at.Format(time.RFC3339)}, []any{body["paused_reason"], body["paused_by"], body["paused_at"]})
+
+	_, body = serve(t, e, request(http.MethodPost, "/v1/connections/acme/writing", `{"on":false,"reason":"tax","who":"kim"}`))
+	require.Equal(t, true, body["write_back_off"])
 
 	_, body = serve(t, e, request(http.MethodGet, "/v1/connections/acme/webhook-endpoint", ""))
 	require.Equal(t, "manual", body["endpoint"].(map[string]any)["set_up"])
@@ -122,7 +133,7 @@ func TestConnectionsAreLookedAfter(t *testing.T) {
 	require.Equal(t, "anna", body["items"].([]any)[0].(map[string]any)["who"])
 
 	c.err = fault.New(fault.Conflict, "rotation_running", "not now")
-	for _, path := range []string{"/webhook-endpoint/rotate", "/pause", "/resume", "/key", "/disconnect", "/key-check", "/webhook-endpoint/secret"} {
+	for _, path := range []string{"/webhook-endpoint/rotate", "/pause", "/resume", "/writing", "/key", "/disconnect", "/key-check", "/webhook-endpoint/secret"} {
 		w, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme"+path, `{"who":"anna"}`))
 		require.Equal(t, http.StatusConflict, w.Code)
 		require.Equal(t, "rotation_running", body["code"])

@@ -18,6 +18,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
@@ -53,6 +54,19 @@ type fakes struct {
 	status      func(string) (sourcesync.Status, error)
 	configure   func(sourcesync.Change) error
 	backfill    func(time.Time) (sourcesync.Backfill, bool, error)
+	payer       func(onboard.PayerInput) (onboard.Payer, error)
+	resume      func(invoicing.Resumption) (invoicing.Outcome, error)
+	link        func(invoicing.SetupRequest) (invoicing.SetupLink, error)
+}
+
+func (f *fakes) NamePayer(_ context.Context, in onboard.PayerInput) (onboard.Payer, error) {
+	return f.payer(in)
+}
+func (f *fakes) Resume(_ context.Context, in invoicing.Resumption) (invoicing.Outcome, error) {
+	return f.resume(in)
+}
+func (f *fakes) SetupLink(_ context.Context, in invoicing.SetupRequest) (invoicing.SetupLink, error) {
+	return f.link(in)
 }
 
 func (f *fakes) Status(_ context.Context, id string) (sourcesync.Status, error) { return f.status(id) }
@@ -136,7 +150,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
+		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Invoicing: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
 		Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

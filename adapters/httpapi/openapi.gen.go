@@ -379,6 +379,9 @@ type Connection struct {
 	// StripeAccountID As Stripe answered.
 	StripeAccountID string `json:"stripe_account_id"`
 	UserIDKey       string `json:"user_id_key"`
+
+	// WriteBackOff No invoice is written through it.
+	WriteBackOff bool `json:"write_back_off,omitempty,omitzero"`
 }
 
 // ConnectionCreate defines model for ConnectionCreate.
@@ -940,6 +943,26 @@ type CycleList struct {
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
+// CycleResume defines model for CycleResume.
+type CycleResume struct {
+	// Reason Why; it is kept for ever.
+	Reason string `json:"reason"`
+
+	// Reissue Give the pinned invoice up and make another one.
+	Reissue bool `json:"reissue,omitempty,omitzero"`
+
+	// Who Who decides.
+	Who string `json:"who"`
+}
+
+// CycleStand defines model for CycleStand.
+type CycleStand struct {
+	CycleID    string `json:"cycle_id"`
+	NextAction string `json:"next_action,omitempty,omitzero"`
+	Reason     string `json:"reason,omitempty,omitzero"`
+	State      string `json:"state"`
+}
+
 // Decision defines model for Decision.
 type Decision struct {
 	// Reason Why.
@@ -1375,6 +1398,33 @@ type PauseRequest struct {
 	Who string `json:"who"`
 }
 
+// Payer defines model for Payer.
+type Payer struct {
+	AccountID string `json:"account_id"`
+	Customer  string `json:"customer,omitempty,omitzero"`
+
+	// Wanted The next cycle finds the customer, or creates it.
+	Wanted bool `json:"wanted"`
+}
+
+// PayerName defines model for PayerName.
+type PayerName struct {
+	// Customer A customer of the issuer (cus_…).
+	Customer string `json:"customer,omitempty,omitzero"`
+
+	// Email Its e-mail address; write-only.
+	Email string `json:"email,omitempty,omitzero"`
+
+	// Name The name of a customer to be found or created.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Reason Why; it is kept for ever.
+	Reason string `json:"reason"`
+
+	// Who Who decides.
+	Who string `json:"who"`
+}
+
 // Phase defines model for Phase.
 type Phase struct {
 	// Factor Of a `ramp`, a decimal between 0 and 1.
@@ -1717,6 +1767,28 @@ type Segments struct {
 	// Plans Customers with a trialing, active or past_due subscription, by price.
 	Plans    []PlanCount    `json:"plans"`
 	Segments []SegmentCount `json:"segments"`
+}
+
+// SetupLink defines model for SetupLink.
+type SetupLink struct {
+	AccountID string    `json:"account_id"`
+	Customer  string    `json:"customer"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// URL The page; whoever has it can enter a payment method.
+	URL string `json:"url"`
+}
+
+// SetupLinkCreate defines model for SetupLinkCreate.
+type SetupLinkCreate struct {
+	// CancelURL Where the payer goes after giving up; the same address by default.
+	CancelURL string `json:"cancel_url,omitempty,omitzero"`
+
+	// SuccessURL Where the payer goes afterwards, an https address.
+	SuccessURL string `json:"success_url"`
+
+	// Who Who asks.
+	Who string `json:"who"`
 }
 
 // Share defines model for Share.
@@ -2228,6 +2300,18 @@ type Worth struct {
 	Unknown int `json:"unknown"`
 }
 
+// WritingSwitch defines model for WritingSwitch.
+type WritingSwitch struct {
+	// On Whether invoices are written through it.
+	On bool `json:"on"`
+
+	// Reason Why.
+	Reason string `json:"reason"`
+
+	// Who Who does this, for the record.
+	Who string `json:"who"`
+}
+
 // AccountPath defines model for AccountPath.
 type AccountPath = string
 
@@ -2533,6 +2617,12 @@ type CreateContractJSONRequestBody = ContractCreate
 // AmendContractJSONRequestBody defines body for AmendContract for application/json ContentType.
 type AmendContractJSONRequestBody = ContractAmendment
 
+// NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
+type NamePayerJSONRequestBody = PayerName
+
+// CreatePayerSetupLinkJSONRequestBody defines body for CreatePayerSetupLink for application/json ContentType.
+type CreatePayerSetupLinkJSONRequestBody = SetupLinkCreate
+
 // SealPlanJSONRequestBody defines body for SealPlan for application/json ContentType.
 type SealPlanJSONRequestBody = PlanCreate
 
@@ -2590,6 +2680,12 @@ type RotateWebhookSecretJSONRequestBody = Actor
 // SetWebhookSecretJSONRequestBody defines body for SetWebhookSecret for application/json ContentType.
 type SetWebhookSecretJSONRequestBody = WebhookSecretSet
 
+// SwitchWritingJSONRequestBody defines body for SwitchWriting for application/json ContentType.
+type SwitchWritingJSONRequestBody = WritingSwitch
+
+// ResumeCycleJSONRequestBody defines body for ResumeCycle for application/json ContentType.
+type ResumeCycleJSONRequestBody = CycleResume
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// Healthz Whether the process answers
@@ -2634,6 +2730,12 @@ type ServerInterface interface {
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx echo.Context, account AccountPath) error
+	// NamePayer Say who pays for an account
+	// (POST /v1/accounts/{account}/payer)
+	NamePayer(ctx echo.Context, account AccountPath) error
+	// CreatePayerSetupLink Make a page on which the payer enters a payment method
+	// (POST /v1/accounts/{account}/payer/setup-link)
+	CreatePayerSetupLink(ctx echo.Context, account AccountPath) error
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx echo.Context, account AccountPath) error
@@ -2742,12 +2844,18 @@ type ServerInterface interface {
 	// SetWebhookSecret Enter the signing secret of an endpoint that was set up by hand
 	// (POST /v1/connections/{id}/webhook-endpoint/secret)
 	SetWebhookSecret(ctx echo.Context, id ConnectionIDPath) error
+	// SwitchWriting Switch the writing of invoices on a connection on or off
+	// (POST /v1/connections/{id}/writing)
+	SwitchWriting(ctx echo.Context, id ConnectionIDPath) error
 	// ListCycles List the cycles, newest period first
 	// (GET /v1/cycles)
 	ListCycles(ctx echo.Context, params ListCyclesParams) error
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx echo.Context, id string) error
+	// ResumeCycle Take a cycle out of needs_human
+	// (POST /v1/cycles/{id}/resume)
+	ResumeCycle(ctx echo.Context, id string) error
 	// ListDeadLetters List events that went nowhere, each with its next action
 	// (GET /v1/dead-letters)
 	ListDeadLetters(ctx echo.Context, params ListDeadLettersParams) error
@@ -3155,6 +3263,38 @@ func (w *ServerInterfaceWrapper) UploadDecisions(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UploadDecisions(ctx, account)
+	return err
+}
+
+// NamePayer converts echo context to params.
+func (w *ServerInterfaceWrapper) NamePayer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.NamePayer(ctx, account)
+	return err
+}
+
+// CreatePayerSetupLink converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePayerSetupLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePayerSetupLink(ctx, account)
 	return err
 }
 
@@ -3943,6 +4083,22 @@ func (w *ServerInterfaceWrapper) SetWebhookSecret(ctx echo.Context) error {
 	return err
 }
 
+// SwitchWriting converts echo context to params.
+func (w *ServerInterfaceWrapper) SwitchWriting(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SwitchWriting(ctx, id)
+	return err
+}
+
 // ListCycles converts echo context to params.
 func (w *ServerInterfaceWrapper) ListCycles(ctx echo.Context) error {
 	var err error
@@ -4009,6 +4165,22 @@ func (w *ServerInterfaceWrapper) GetCycle(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCycle(ctx, id)
+	return err
+}
+
+// ResumeCycle converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeCycle(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeCycle(ctx, id)
 	return err
 }
 
@@ -4290,6 +4462,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/connections/:id/sync", wrapper.GetSync, options.OperationMiddlewares["getSync"]...)
 	router.PATCH(options.BaseURL+"/v1/connections/:id/sync", wrapper.UpdateSync, options.OperationMiddlewares["updateSync"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/backfill", wrapper.RequestBackfill, options.OperationMiddlewares["requestBackfill"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/writing", wrapper.SwitchWriting, options.OperationMiddlewares["switchWriting"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/payer", wrapper.NamePayer, options.OperationMiddlewares["namePayer"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/payer/setup-link", wrapper.CreatePayerSetupLink, options.OperationMiddlewares["createPayerSetupLink"]...)
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.POST(options.BaseURL+"/v1/accounts", wrapper.CreateAccount, options.OperationMiddlewares["createAccount"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.ListContractVersions, options.OperationMiddlewares["listContractVersions"]...)
@@ -4311,6 +4486,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/readouts/:caseID/manifest", wrapper.GetManifest, options.OperationMiddlewares["getManifest"]...)
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
+	router.POST(options.BaseURL+"/v1/cycles/:id/resume", wrapper.ResumeCycle, options.OperationMiddlewares["resumeCycle"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/rotate", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
@@ -4932,6 +5108,86 @@ type UploadDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UploadDecisionsdefaultApplicationProblemPlusJSONResponse) VisitUploadDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NamePayerRequestObject struct {
+	Account AccountPath `json:"account"`
+	Body    *NamePayerJSONRequestBody
+}
+
+type NamePayerResponseObject interface {
+	VisitNamePayerResponse(w http.ResponseWriter) error
+}
+
+type NamePayer200JSONResponse Payer
+
+func (response NamePayer200JSONResponse) VisitNamePayerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NamePayerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response NamePayerdefaultApplicationProblemPlusJSONResponse) VisitNamePayerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePayerSetupLinkRequestObject struct {
+	Account AccountPath `json:"account"`
+	Body    *CreatePayerSetupLinkJSONRequestBody
+}
+
+type CreatePayerSetupLinkResponseObject interface {
+	VisitCreatePayerSetupLinkResponse(w http.ResponseWriter) error
+}
+
+type CreatePayerSetupLink200JSONResponse SetupLink
+
+func (response CreatePayerSetupLink200JSONResponse) VisitCreatePayerSetupLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePayerSetupLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreatePayerSetupLinkdefaultApplicationProblemPlusJSONResponse) VisitCreatePayerSetupLinkResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6460,6 +6716,46 @@ func (response SetWebhookSecretdefaultApplicationProblemPlusJSONResponse) VisitS
 	return err
 }
 
+type SwitchWritingRequestObject struct {
+	ID   ConnectionIDPath `json:"id"`
+	Body *SwitchWritingJSONRequestBody
+}
+
+type SwitchWritingResponseObject interface {
+	VisitSwitchWritingResponse(w http.ResponseWriter) error
+}
+
+type SwitchWriting200JSONResponse Connection
+
+func (response SwitchWriting200JSONResponse) VisitSwitchWritingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SwitchWritingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SwitchWritingdefaultApplicationProblemPlusJSONResponse) VisitSwitchWritingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCyclesRequestObject struct {
 	Params ListCyclesParams
 }
@@ -6527,6 +6823,46 @@ type GetCycledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCycledefaultApplicationProblemPlusJSONResponse) VisitGetCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeCycleRequestObject struct {
+	ID   string `json:"id"`
+	Body *ResumeCycleJSONRequestBody
+}
+
+type ResumeCycleResponseObject interface {
+	VisitResumeCycleResponse(w http.ResponseWriter) error
+}
+
+type ResumeCycle200JSONResponse CycleStand
+
+func (response ResumeCycle200JSONResponse) VisitResumeCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeCycledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeCycledefaultApplicationProblemPlusJSONResponse) VisitResumeCycleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6871,6 +7207,12 @@ type StrictServerInterface interface {
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
+	// NamePayer Say who pays for an account
+	// (POST /v1/accounts/{account}/payer)
+	NamePayer(ctx context.Context, request NamePayerRequestObject) (NamePayerResponseObject, error)
+	// CreatePayerSetupLink Make a page on which the payer enters a payment method
+	// (POST /v1/accounts/{account}/payer/setup-link)
+	CreatePayerSetupLink(ctx context.Context, request CreatePayerSetupLinkRequestObject) (CreatePayerSetupLinkResponseObject, error)
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx context.Context, request SealPlanRequestObject) (SealPlanResponseObject, error)
@@ -6979,12 +7321,18 @@ type StrictServerInterface interface {
 	// SetWebhookSecret Enter the signing secret of an endpoint that was set up by hand
 	// (POST /v1/connections/{id}/webhook-endpoint/secret)
 	SetWebhookSecret(ctx context.Context, request SetWebhookSecretRequestObject) (SetWebhookSecretResponseObject, error)
+	// SwitchWriting Switch the writing of invoices on a connection on or off
+	// (POST /v1/connections/{id}/writing)
+	SwitchWriting(ctx context.Context, request SwitchWritingRequestObject) (SwitchWritingResponseObject, error)
 	// ListCycles List the cycles, newest period first
 	// (GET /v1/cycles)
 	ListCycles(ctx context.Context, request ListCyclesRequestObject) (ListCyclesResponseObject, error)
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx context.Context, request GetCycleRequestObject) (GetCycleResponseObject, error)
+	// ResumeCycle Take a cycle out of needs_human
+	// (POST /v1/cycles/{id}/resume)
+	ResumeCycle(ctx context.Context, request ResumeCycleRequestObject) (ResumeCycleResponseObject, error)
 	// ListDeadLetters List events that went nowhere, each with its next action
 	// (GET /v1/dead-letters)
 	ListDeadLetters(ctx context.Context, request ListDeadLettersRequestObject) (ListDeadLettersResponseObject, error)
@@ -7439,6 +7787,102 @@ func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath) 
 		return err
 	} else if validResponse, ok := response.(UploadDecisionsResponseObject); ok {
 		return validResponse.VisitUploadDecisionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// NamePayer operation middleware
+func (sh *strictHandler) NamePayer(ctx echo.Context, account AccountPath) error {
+	var request NamePayerRequestObject
+
+	request.Account = account
+
+	var body NamePayerJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.NamePayer(ctx.Request().Context(), request.(NamePayerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "NamePayer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(NamePayerResponseObject); ok {
+		return validResponse.VisitNamePayerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreatePayerSetupLink operation middleware
+func (sh *strictHandler) CreatePayerSetupLink(ctx echo.Context, account AccountPath) error {
+	var request CreatePayerSetupLinkRequestObject
+
+	request.Account = account
+
+	var body CreatePayerSetupLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePayerSetupLink(ctx.Request().Context(), request.(CreatePayerSetupLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePayerSetupLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreatePayerSetupLinkResponseObject); ok {
+		return validResponse.VisitCreatePayerSetupLinkResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -8791,6 +9235,54 @@ func (sh *strictHandler) SetWebhookSecret(ctx echo.Context, id ConnectionIDPath)
 	return nil
 }
 
+// SwitchWriting operation middleware
+func (sh *strictHandler) SwitchWriting(ctx echo.Context, id ConnectionIDPath) error {
+	var request SwitchWritingRequestObject
+
+	request.ID = id
+
+	var body SwitchWritingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SwitchWriting(ctx.Request().Context(), request.(SwitchWritingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SwitchWriting")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SwitchWritingResponseObject); ok {
+		return validResponse.VisitSwitchWritingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListCycles operation middleware
 func (sh *strictHandler) ListCycles(ctx echo.Context, params ListCyclesParams) error {
 	var request ListCyclesRequestObject
@@ -8835,6 +9327,54 @@ func (sh *strictHandler) GetCycle(ctx echo.Context, id string) error {
 		return err
 	} else if validResponse, ok := response.(GetCycleResponseObject); ok {
 		return validResponse.VisitGetCycleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeCycle operation middleware
+func (sh *strictHandler) ResumeCycle(ctx echo.Context, id string) error {
+	var request ResumeCycleRequestObject
+
+	request.ID = id
+
+	var body ResumeCycleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeCycle(ctx.Request().Context(), request.(ResumeCycleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeCycle")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeCycleResponseObject); ok {
+		return validResponse.VisitResumeCycleResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

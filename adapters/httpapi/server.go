@@ -12,6 +12,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/sourcesync"
@@ -30,6 +31,13 @@ type Onboard interface {
 	ContractVersions(ctx context.Context, accountID string) (billing.Versions, error)
 	SealPlan(ctx context.Context, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	ShipSnapshot(ctx context.Context, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
+	NamePayer(ctx context.Context, in onboard.PayerInput) (onboard.Payer, error)
+}
+
+// Invoicing takes people's decisions about invoices; *invoicing.Service is it.
+type Invoicing interface {
+	Resume(ctx context.Context, in invoicing.Resumption) (invoicing.Outcome, error)
+	SetupLink(ctx context.Context, in invoicing.SetupRequest) (invoicing.SetupLink, error)
 }
 
 // Connections lists the connections without their keys, in any order.
@@ -71,6 +79,7 @@ type Services struct {
 	Ingest      Ingest
 	Decisions   Decisions
 	Reconcile   Reconcile
+	Invoicing   Invoicing
 	Sources     Sources
 	Connecting  Connecting
 	Mapping     Mapping

@@ -18,7 +18,7 @@ import (
 // Onboarding is the unit of work of app/onboard.
 func (db *DB) Onboarding() Work[onboard.Stores] {
 	return Work[onboard.Stores]{db: db, make: func(tx *gorm.DB) onboard.Stores {
-		return onboard.Stores{Accounts: accounts{tx}, Connections: connections{tx}, Agreements: agreements{tx}}
+		return onboard.Stores{Journal: journal{tx}, Accounts: accounts{tx}, Connections: connections{tx}, Agreements: agreements{tx}}
 	}}
 }
 
@@ -79,6 +79,7 @@ type connectionRow struct {
 	PublishableKey  string
 	UserIDKey       string
 	Paused          bool
+	WriteBack       bool
 	PausedReason    string
 	PausedBy        string
 	PausedAt        *time.Time
@@ -94,7 +95,7 @@ func (r connectionRow) domain() onboard.SealedConnection {
 		Connection: account.Connection{
 			ID: r.ID, Environment: account.Environment(r.Environment), Roles: account.Roles{Source: r.RoleSource, Issuer: r.RoleIssuer},
 			StripeAccountID: r.StripeAccountID, PublishableKey: r.PublishableKey, UserIDKey: r.UserIDKey, KeyMask: r.KeyMask,
-			Paused: r.Paused, PausedReason: r.PausedReason, PausedBy: r.PausedBy,
+			Paused: r.Paused, PausedReason: r.PausedReason, PausedBy: r.PausedBy, WriteBackOff: !r.WriteBack,
 		},
 		SealedKey: r.SealedKey, CreatedAt: r.CreatedAt.UTC(),
 	}
@@ -118,7 +119,7 @@ func (s connections) InsertConnection(ctx context.Context, c onboard.SealedConne
 	return wrap(s.tx.WithContext(ctx).Create(&connectionRow{
 		ID: c.ID, Environment: c.Environment.String(), RoleSource: c.Roles.Source, RoleIssuer: c.Roles.Issuer,
 		StripeAccountID: c.StripeAccountID, SealedKey: c.SealedKey, KeyMask: c.KeyMask, PublishableKey: c.PublishableKey,
-		UserIDKey: c.UserIDKey, Paused: c.Paused, CreatedAt: c.CreatedAt,
+		UserIDKey: c.UserIDKey, Paused: c.Paused, WriteBack: !c.WriteBackOff, CreatedAt: c.CreatedAt,
 	}).Error)
 }
 

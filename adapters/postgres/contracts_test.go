@@ -249,7 +249,7 @@ func TestTooLargeForStripe(t *testing.T) {
 	w.accountUnder("huge", account.Live, func(x *billing.Terms) { x.PlatformFeeMinor = 100_000_000 })
 	cy := w.propose("huge", "2026-01", 100_000)
 	require.Equal(t, billing.Blocked, cy.State)
-	require.Equal(t, invoicing.ReasonAboveMaximum, one[string](w, "SELECT reason FROM cycles WHERE id = $1", cy.ID))
+	require.Equal(t, billing.UnmetMaximum, one[string](w, "SELECT reason FROM cycles WHERE id = $1", cy.ID))
 	require.Zero(t, one[int](w, "SELECT count(*) FROM writeback_intents"))
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/adapters/postgres"
-	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/account"
@@ -149,7 +148,8 @@ func TestCollectionsAreFrozen(t *testing.T) {
 	}
 }
 
-// One invoice ID is pinned for ever; a finalized intent keeps it.
+// The intent of a proposed cycle, and what its end means for the months after it. What
+// every ledger of intents must do is in pipelinetest.HoldToContract.
 func TestIntents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -160,23 +160,6 @@ func TestIntents(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, in.Plan.Key.ID(), in.ID)
 	require.Equal(t, billing.IntentPlanned, in.State)
-	require.NoError(t, ledger.Pin(w.ctx, in.ID, "in_1", now))
-	require.NoError(t, ledger.Pin(w.ctx, in.ID, "in_1", now))
-	require.Equal(t, "pinned_elsewhere", fault.CodeOf(ledger.Pin(w.ctx, in.ID, "in_2", now)))
-	require.NoError(t, ledger.Unpin(w.ctx, in.ID, "in_2", now), "another one was seen: nothing changes")
-	in, err = ledger.Intent(w.ctx, cy.ID)
-	require.NoError(t, err)
-	require.Equal(t, "in_1", in.InvoiceID)
-	require.NoError(t, ledger.Unpin(w.ctx, in.ID, "in_1", now))
-	in, err = ledger.Intent(w.ctx, cy.ID)
-	require.NoError(t, err)
-	require.Equal(t, []any{"", 1, billing.IntentPlanned}, []any{in.InvoiceID, in.Generation, in.State})
-	n, err := ledger.CountIndeterminate(w.ctx, in.ID, now)
-	require.NoError(t, err)
-	require.Equal(t, 1, n)
-	err = ledger.SaveInvoice(w.ctx, in.ID, billing.IntentFinalized, invoicing.StripeInvoice{ID: "in_9"}, now)
-	require.Equal(t, "not_pinned", fault.CodeOf(err))
-
 	in = w.finish(cy.ID)
 	require.Equal(t, billing.IntentReleased, in.State)
 	require.Equal(t, in.Plan.TotalMinor(), *in.StripeTotal)

@@ -269,7 +269,7 @@ func (w *world) finish(cycleID string) invoicing.StoredIntent {
 	for _, l := range in.Plan.Lines {
 		items = append(items, invoicing.StripeItem{ID: "ii_" + l.Line, AmountMinor: l.AmountMinor, Metadata: map[string]string{"lb_line": l.Line}})
 	}
-	require.NoError(w.t, ledger.SaveItems(w.ctx, in.ID, items, now))
+	require.NoError(w.t, ledger.SaveItems(w.ctx, in.ID, id, items, now))
 	require.NoError(w.t, ledger.SaveInvoice(w.ctx, in.ID, billing.IntentReleased, invoicing.StripeInvoice{
 		ID: id, Number: "LB-" + cycleID, Status: "open", TotalMinor: in.Plan.TotalMinor() + 19, TotalExcludingTaxMinor: ptr(in.Plan.TotalMinor()),
 		HostedURL: "https://invoice.example/1", FinalizedAt: ptr(now),

@@ -15,6 +15,11 @@ type Service struct {
 	Ledger  Ledger
 	Writers Writers
 	Clock   clock.Clock
+	// Book, Payers and Setups are for accounts whose payer is to be found, or is to enter
+	// a payment method. Setups is nil in a process that may not write to Stripe.
+	Book   PayerBook
+	Payers Payers
+	Setups Setups
 }
 
 // Outcome is what a step reports: identifiers, counts and amounts only.
@@ -33,19 +38,11 @@ type Outcome struct {
 	Redo bool
 }
 
-// Reasons with which a cycle ends or waits, besides those of billing.HeldReason.
+// Reasons with which a cycle ends, besides those of billing.HeldReason; those with which
+// it waits are billing.Unmet.
 const (
 	ReasonNothingBillable = "nothing_billable"
-	// ReasonAboveMaximum: Stripe takes no amount of so many digits.
-	ReasonAboveMaximum  = "above_maximum_charge"
-	ReasonTestMode      = "test_mode"
-	ReasonIssuerMissing = "issuer_missing"
-	ReasonIssuerPaused  = "issuer_paused"
-	ReasonPayerMissing  = "payer_missing"
-	ReasonPayerDeleted  = "payer_deleted"
-	ReasonPayerEmail    = "payer_email_missing"
-	// ReasonNeedsPayerAction: automatic collection needs a payment method on file.
-	ReasonNeedsPayerAction = "needs_payer_action"
+	ReasonTestMode        = "test_mode"
 )
 
 // Draft settles and prices a cycle from its stored readouts and stores the
@@ -119,15 +116,9 @@ func next(j Judged, p Proposal) (billing.CycleState, string) {
 		return billing.Withheld, string(p.Priced.Held)
 	case !p.Priced.Total.IsPositive():
 		return billing.Withheld, ReasonNothingBillable
-	case !j.IssuerConnected:
-		return billing.Blocked, ReasonIssuerMissing
-	case j.IssuerPaused:
-		return billing.Blocked, ReasonIssuerPaused
-	case j.Account.PayerCustomer == "":
-		return billing.Blocked, ReasonPayerMissing
-	case billing.AboveMaximumCharge(p.Priced.Total):
-		return billing.Blocked, ReasonAboveMaximum
-	default:
-		return billing.Writing, ""
 	}
+	if reason := j.unmet(p.Priced.Total); reason != "" {
+		return billing.Blocked, reason
+	}
+	return billing.Writing, ""
 }

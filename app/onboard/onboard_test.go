@@ -40,6 +40,8 @@ type world struct {
 	ctx   context.Context
 	svc   *onboard.Service
 	fake  *stripefake.Server
+	db    *postgres.DB
+	box   *system.SecretBox
 	payer string
 }
 
@@ -51,18 +53,6 @@ func newWorld(t *testing.T) *world {
 		{Mode: "live", Secret: liveKey, Permissions: all}, {Mode: "live", Secret: otherKey, Permissions: all},
 		{Mode: "test", Secret: testKey, Permissions: all}, {Mode: "live", Secret: "sk_live_setup_of_the_test"},
 	}}}})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, fake.URL+"/v1/customers", strings.NewReader(url.Values{"email": {"a@b.c"}}.Encode()))
-	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer sk_live_setup_of_the_test")
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	var payer struct {
-		ID string `json:"id"`
-	}
-	require.NoError(t, json.NewDecoder(res.Body).Decode(&payer))
-	require.NoError(t, res.Body.Close())
-	require.True(t, strings.HasPrefix(payer.ID, "cus_"))
 	client, err := stripeapi.New(stripeapi.Config{
 		APIBase: fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: 5 * time.Second, Clock: clock.Fixed(now), Logger: slog.New(slog.DiscardHandler),
 		ConnectionKey: func(context.Context, string) (account.Connection, account.SecretKey, error) {
@@ -75,9 +65,29 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	box, err := system.NewSecretBox(bytes.Repeat([]byte{5}, system.KeyBytes))
 	require.NoError(t, err)
-	return &world{ctx: ctx, fake: fake, payer: payer.ID, svc: &onboard.Service{
+	w := &world{ctx: ctx, fake: fake, db: db, box: box, svc: &onboard.Service{
 		Work: db.Onboarding(), Prober: stripeapi.NewProber(client), Registrar: stripeapi.NewRegistrar(client), Locks: db, Box: box, Clock: clock.Fixed(now), PublicURL: "http://127.0.0.1:1/",
 	}}
+	w.payer = w.customer(t)
+	return w
+}
+
+// customer is a new one at the issuer.
+func (w *world) customer(t *testing.T) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, w.fake.URL+"/v1/customers", strings.NewReader(url.Values{"email": {"a@b.c"}}.Encode()))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer sk_live_setup_of_the_test")
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	var payer struct {
+		ID string `json:"id"`
+	}
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&payer))
+	require.NoError(t, res.Body.Close())
+	require.True(t, strings.HasPrefix(payer.ID, "cus_"))
+	return payer.ID
 }
 
 func input(id, env, key string) onboard.ConnectionInput {
@@ -191,7 +201,8 @@ func TestCreateAccount(t *testing.T) {
 		"issuer_missing":       func(in *onboard.AccountInput) { in.IssuerConnection = "" },
 		"environment_unknown":  func(in *onboard.AccountInput) { in.Environment = "prod" },
 		"name_length":          func(in *onboard.AccountInput) { in.Name = "" },
-		"source_taken":         func(in *onboard.AccountInput) { in.ID = "second" },
+		"source_taken":         func(in *onboard.AccountInput) { in.ID, in.PayerCustomer = "second", "" },
+		"payer_taken":          func(in *onboard.AccountInput) { in.ID = "second" },
 	} {
 		in := good
 		change(&in)
@@ -207,7 +218,7 @@ func TestIssuerAndPayerMayComeLater(t *testing.T) {
 	_, _, err := w.svc.Connect(w.ctx, input("late", "live", liveKey))
 	require.NoError(t, err)
 	in := onboard.AccountInput{ID: "late", Environment: "live", Name: "Late", SourceConnection: "late"}
-	for _, fill := range []func(){func() {}, func() { in.IssuerConnection = "late" }, func() { in.PayerCustomer = w.payer }} {
+	for _, fill := range []func(){func() {}, func() { in.IssuerConnection = "late" }, func() { in.PayerCustomer = w.customer(t) }} {
 		fill()
 		got, _, err := w.svc.CreateAccount(w.ctx, in)
 		require.NoError(t, err)
@@ -221,7 +232,7 @@ func TestIssuerAndPayerMayComeLater(t *testing.T) {
 	got, created, err := w.svc.CreateAccount(w.ctx, in)
 	require.NoError(t, err)
 	require.False(t, created)
-	require.Equal(t, w.payer, got.PayerCustomer)
+	require.Equal(t, in.PayerCustomer, got.PayerCustomer)
 }
 
 func TestAgreements(t *testing.T) {

@@ -102,6 +102,24 @@ func (s *Service) Resume(ctx context.Context, id, who string) (account.Connectio
 	})
 }
 
+// SwitchWriting switches the writing of invoices on a connection on or off, whatever else
+// it does.
+func (s *Service) SwitchWriting(ctx context.Context, id string, on bool, reason, who string) (account.Connection, error) {
+	if err := checkDecision(&who, &reason); err != nil {
+		return account.Connection{}, err
+	}
+	action := "writing_off"
+	if on {
+		action = "writing_on"
+	}
+	return s.change(ctx, id, LogEntry{Action: action, Detail: reason, Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+		if c.WriteBackOff == !on {
+			return false, nil
+		}
+		return true, st.Connections.SaveWriting(ctx, id, on)
+	})
+}
+
 func running(c account.Connection) account.Connection {
 	return account.Connection{ID: c.ID}
 }
@@ -149,7 +167,7 @@ func (s *Service) ReplaceKey(ctx context.Context, id, secretKey, who string) (ac
 		if err := st.Connections.SaveKey(ctx, id, sealed, key.Masked()); err != nil {
 			return false, err
 		}
-		if c.Paused && (c.PausedReason == account.PauseKeyRevoked || c.PausedReason == account.PauseDisconnected) {
+		if c.KeyGone() {
 			return true, st.Connections.SavePause(ctx, running(c.Connection))
 		}
 		return true, nil

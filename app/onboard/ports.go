@@ -171,6 +171,35 @@ type Accounts interface {
 	InsertAccount(ctx context.Context, a account.Account, at time.Time) error
 	// FillAccount sets issuer and payer where none was stored.
 	FillAccount(ctx context.Context, a account.Account) error
+	// PayerOf is the other account of the issuer that has the customer as its payer;
+	// empty when there is none.
+	PayerOf(ctx context.Context, issuerConnection, customer, exceptAccount string) (string, error)
+	// SetPayer makes the customer the account's payer in place of another one; an empty
+	// customer leaves it without one.
+	SetPayer(ctx context.Context, accountID, customer string) error
+	// PutWish stores how the payer is to be found, in place of an earlier wish.
+	PutWish(ctx context.Context, w PayerWish) error
+}
+
+// PayerWish is how the payer of an account without one is to be found: the customer at
+// the issuer that is marked as the account's, or a new one.
+type PayerWish struct {
+	AccountID   string
+	Environment account.Environment
+	Name        string
+	SealedEmail []byte
+	At          time.Time
+}
+
+// Intervention is what a person decided, and why.
+type Intervention struct {
+	At            time.Time
+	Who           string
+	Environment   account.Environment
+	Subject       string // "account acme", "connection vendor"
+	Action        string
+	Before, After string
+	Reason        string
 }
 
 // Connections stores connections and their webhook endpoints.
@@ -179,6 +208,8 @@ type Connections interface {
 	InsertConnection(ctx context.Context, c SealedConnection) error
 	EndpointOf(ctx context.Context, connectionID string) (Endpoint, error)
 	UpsertEndpoint(ctx context.Context, e Endpoint) error
+	// SaveWriting switches writing through a connection on or off.
+	SaveWriting(ctx context.Context, id string, on bool) error
 	// SavePause pauses or resumes a connection: reason, who and when as the connection has them.
 	SavePause(ctx context.Context, c account.Connection) error
 	// SaveKey replaces the key of a connection; empty deletes it.
@@ -210,8 +241,14 @@ type Agreements interface {
 	InsertSnapshot(ctx context.Context, s Snapshot) error
 }
 
+// Journal keeps what people decided, for ever.
+type Journal interface {
+	Intervene(ctx context.Context, i Intervention) error
+}
+
 // Stores are the stores of one transaction.
 type Stores struct {
+	Journal     Journal
 	Accounts    Accounts
 	Connections Connections
 	Agreements  Agreements

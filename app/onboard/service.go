@@ -161,12 +161,18 @@ func (s *Service) CreateAccount(ctx context.Context, in AccountInput) (account.A
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
 		old, err := st.Accounts.Account(ctx, acc.ID)
 		if fault.Is(err, fault.NotFound) {
+			if err := freePayer(ctx, st, acc); err != nil {
+				return false, err
+			}
 			return true, st.Accounts.InsertAccount(ctx, acc, s.Clock.Now())
 		}
 		if err != nil {
 			return false, err
 		}
 		if filled, ok := fill(old, acc); ok {
+			if err := freePayer(ctx, st, acc); err != nil {
+				return false, err
+			}
 			return false, st.Accounts.FillAccount(ctx, filled)
 		}
 		return false, same("account", acc.ID, old, acc)

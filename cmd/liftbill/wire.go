@@ -122,7 +122,7 @@ func (a *app) services() httpapi.Services {
 		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
 		Reconcile: a.reconcile(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
-		Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Sources: a.sources(), Invoicing: a.invoicing(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
 	}
 }
@@ -153,7 +153,14 @@ func (a *app) measure() *measure.Service {
 }
 
 func (a *app) invoicing() *invoicing.Service {
-	return &invoicing.Service{Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock}
+	s := &invoicing.Service{
+		Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock,
+		Book: a.db.NewPayerBook(a.box), Payers: stripeapi.NewPayers(a.stripe),
+	}
+	if a.cfg.StripeLive {
+		s.Setups = stripeapi.NewSetups(a.stripe)
+	}
+	return s
 }
 
 func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {

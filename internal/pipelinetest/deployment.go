@@ -75,7 +75,7 @@ func (d *Deployment) services() httpapi.Services {
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
 		Reconcile: d.Reconcile(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
-		Sources: d.Sources(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Sources: d.Sources(), Invoicing: d.Invoicing(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
@@ -102,7 +102,10 @@ func (d *Deployment) Measure() *measure.Service {
 
 // Invoicing drafts and writes invoices.
 func (d *Deployment) Invoicing() *invoicing.Service {
-	return &invoicing.Service{Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock}
+	return &invoicing.Service{
+		Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock,
+		Book: d.DB.NewPayerBook(d.Box), Payers: stripeapi.NewPayers(d.stripe), Setups: stripeapi.NewSetups(d.stripe),
+	}
 }
 
 // Classifier books what was received.

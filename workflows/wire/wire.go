@@ -44,6 +44,7 @@ const (
 	ActivityAccumulate      = "AccumulateMoments"
 	ActivityComputeReadouts = "ComputeReadouts"
 	ActivityPropose         = "Propose"
+	ActivityEnsurePayer     = "EnsurePayer"
 	ActivityEnsureDraft     = "EnsureDraft"
 	ActivityEnsureLines     = "EnsureLines"
 	ActivityFinalizeInvoice = "FinalizeInvoice"
