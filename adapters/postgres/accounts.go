@@ -240,6 +240,44 @@ func (s agreements) Plan(ctx context.Context, accountID string) (onboard.StoredP
 	return r.domain()
 }
 
+// Plans lists the plans of an account, one for each contract year, ascending.
+func (s agreements) Plans(ctx context.Context, accountID string) ([]onboard.StoredPlan, error) {
+	var rows []planRow
+	if err := s.tx.WithContext(ctx).Order("first_period").Find(&rows, "account_id = ?", accountID).Error; err != nil {
+		return nil, wrap(err)
+	}
+	out := make([]onboard.StoredPlan, len(rows))
+	for i, r := range rows {
+		var err error
+		if out[i], err = r.domain(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// LockPlans makes those who add plans to an account wait for each other.
+func (s agreements) LockPlans(ctx context.Context, accountID string) error {
+	return wrap(s.tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", accountID).Error)
+}
+
+// planOf is the plan of the contract year that holds a period: a year has an error budget
+// of its own.
+func (s agreements) planOf(ctx context.Context, accountID string, m period.Month) (onboard.StoredPlan, error) {
+	plans, err := s.Plans(ctx, accountID)
+	if err != nil {
+		return onboard.StoredPlan{}, err
+	}
+	if p, ok := onboard.PlanOf(plans, m); ok {
+		return p, nil
+	}
+	if len(plans) == 0 {
+		return onboard.StoredPlan{}, fault.New(fault.NotFound, "not_found", "measurement plan of account %s does not exist", accountID)
+	}
+	return onboard.StoredPlan{}, fault.New(fault.Conflict, "plan_missing_for_year", "no measurement plan of account %s covers %s", accountID, m).
+		Fix("Seal a plan for that contract year")
+}
+
 // plan loads the very version that a cycle was opened under.
 func (s agreements) plan(ctx context.Context, id string) (onboard.StoredPlan, error) {
 	var r planRow

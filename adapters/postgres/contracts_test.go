@@ -145,10 +145,10 @@ func TestCalendarsFollowTheVersions(t *testing.T) {
 	require.Equal(t, map[string]int{"2026-03": 1}, due(10), "April settles on 11 May")
 	for month, lag := range map[string]int{"2026-02": 3, "2026-03": 10} {
 		for _, l := range []int{3, 10} {
-			ids, err := cycles.ListAccounts(w.ctx, account.Live, billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, w.month(month), "", 9)
+			ids, err := cycles.ListAccounts(w.ctx, billing.Cohort{Environment: account.Live, Calendar: billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, Period: w.month(month)}, "", 9)
 			require.NoError(t, err)
 			require.Equal(t, l == lag, len(ids) == 1, "%s at %d", month, l)
-			total, _, err := cycles.Counts(w.ctx, account.Live, billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, w.month(month))
+			total, _, err := cycles.Counts(w.ctx, billing.Cohort{Environment: account.Live, Calendar: billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, Period: w.month(month)})
 			require.NoError(t, err)
 			require.Equal(t, len(ids), total)
 		}
@@ -319,8 +319,9 @@ func TestEarlierYearsMustBeFinished(t *testing.T) {
 	w := newWorld(t)
 	w.connect("old", account.Live)
 	w.accountUnder("old", account.Live, func(x *billing.Terms) { x.FirstPeriod = "2025-01" })
+	w.anotherYear("old", "2025-01", 90)
 	require.NoError(t, w.exec(`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
-		VALUES ('old.2025-11', 'old', 'live', '2025-11', '2025-11-01', '2025-12-01', 'old-c1', 'old-p1', 'blocked', now(), now())`))
+		VALUES ('old.2025-11', 'old', 'live', '2025-11', '2025-11-01', '2025-12-01', 'old-c1', 'old-p2', 'blocked', now(), now())`))
 	cycles := w.db.NewCycles()
 	cy := w.open("old", "2026-01")
 	require.NoError(t, cycles.SaveCollection(w.ctx, cy.ID, measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "inputs"}, now))

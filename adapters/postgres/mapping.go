@@ -57,6 +57,9 @@ func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string
 	if err != nil {
 		return 0, err
 	}
+	if at, err = afterFreeze(ctx, m.tx, at, factsOf(s.ConnectionID)); err != nil {
+		return 0, err
+	}
 	err = tx.Exec(`UPDATE connections SET user_id_key = ?, map_by_email = ?, map_by_domain = ?, map_by_subscription = ?, leave_out_suggested = ? WHERE id = ?`,
 		s.UserIDKey, s.ByEmail, s.ByDomain, s.BySubscription, s.LeaveOutSuggested, s.ConnectionID).Error
 	if err != nil {
@@ -148,6 +151,10 @@ func (m mapper) Decide(ctx context.Context, connectionID string, s mapping.State
 	if _, err := settingsOf(ctx, m.tx, connectionID, ""); err != nil {
 		return app.Link{}, false, err
 	}
+	at, err := afterFreeze(ctx, m.tx, at, factsOf(connectionID))
+	if err != nil {
+		return app.Link{}, false, err
+	}
 	of := subject{connectionID, s.Subject}
 	known, keys, err := lockStatements(ctx, m.tx, []subject{of})
 	if err != nil {
@@ -220,6 +227,9 @@ func (m mapper) Retract(ctx context.Context, connectionID, linkID string, by app
 	case !mapping.Source(row.Source).ByPerson():
 		return fault.New(fault.Conflict, "link_of_metadata", "the metadata of %s at Stripe say so; they cannot be retracted here", row.SubjectID).
 			Fix("Change the metadata at Stripe, or say whose the customer is from a later time on")
+	}
+	if at, err = afterFreeze(ctx, m.tx, at, factsOf(connectionID)); err != nil {
+		return err
 	}
 	of := subject{connectionID, row.SubjectID}
 	if _, _, err := lockStatements(ctx, m.tx, []subject{of}); err != nil {

@@ -43,7 +43,10 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 	if j.OpenBefore, err = openBefore(tx, cy); err != nil {
 		return j, err
 	}
-	if j.Past, err = past(tx, cy.Account.ID, cy.Period); err != nil {
+	if j.Past, err = past(tx, cy); err != nil {
+		return j, err
+	}
+	if j.Finished, err = finishedOthers(tx, cy); err != nil {
 		return j, err
 	}
 	if len(cy.Contract.Terms.Outcomes) > 0 {
@@ -77,6 +80,9 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 			return err
 		}
 		if isNew {
+			if err := stillInTurn(ctx, tx, j); err != nil {
+				return err
+			}
 			if err := insertProposal(tx, j, p, at); err != nil {
 				return err
 			}
@@ -97,6 +103,29 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 		return moveCycle(ctx, tx, j.CycleID, state, reason, at)
 	})
 	return state, reason, wrap(err)
+}
+
+// stillInTurn refuses a price whose past changed since it was read: a settlement and a
+// month of the following year do not wait for each other until one of them is priced. The
+// account's row makes those who price its cycles wait, and those who open them.
+func stillInTurn(ctx context.Context, tx *gorm.DB, j invoicing.Judged) error {
+	if err := tx.Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", j.Account.ID).Error; err != nil {
+		return err
+	}
+	cy, err := loadCycle(ctx, tx, j.CycleID)
+	if err != nil {
+		return err
+	}
+	open, err := openBefore(tx, cy)
+	if err != nil {
+		return err
+	}
+	n, err := finishedOthers(tx, cy)
+	if err == nil && (len(open) > 0 || n != j.Finished) {
+		err = fault.New(fault.Unavailable, "earlier_cycle_open", "while cycle %s was priced, another cycle of account %s moved", j.CycleID, j.Account.ID).
+			Fix("Nothing was stored; the next attempt reads again")
+	}
+	return err
 }
 
 // sameInvoice reports whether the cycle has no invoice yet; one with another plan is

@@ -79,17 +79,12 @@ func (s *Service) Draft(ctx context.Context, cycleID string) (Outcome, error) {
 
 // propose is the pure part: settle, price, plan, and say what comes next.
 func propose(j Judged) (Proposal, error) {
-	year, err := j.Contract.YearStart(j.Period)
-	if err != nil {
-		return Proposal{}, err
-	}
-	p := Proposal{}
+	var p Proposal
+	var err error
+	settles := j.Period.IsSettlement()
 	p.Priced, err = billing.Bill(billing.BillInput{
-		Contract: j.Contract, Period: j.Period, Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
-		Context: billing.Context{
-			// The settlement of the year is no invoice of its own yet: its last month closes it.
-			ClosesYear: j.Period.Sub(year) == lift.PeriodsPerYear-1, Past: j.Past, Outcomes: j.Outcomes,
-		},
+		Contract: j.Contract, Period: j.Period.Add(0), Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
+		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes},
 	})
 	if err != nil {
 		return Proposal{}, err

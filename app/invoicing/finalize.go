@@ -74,8 +74,14 @@ func (s *session) commit(ctx context.Context, inv StripeInvoice, items []StripeI
 	if redo, done, err := s.verify(ctx, inv, items); done || err != nil {
 		return redo, err
 	}
-	if err := s.Ledger.SaveItems(ctx, s.intent.ID, inv.ID, items, s.Clock.Now()); err != nil {
+	claimed := s.Clock.Now()
+	if err := s.Ledger.SaveItems(ctx, s.intent.ID, inv.ID, items, claimed); err != nil {
 		return false, err
+	}
+	if s.Clock.Now().Sub(claimed).Abs() >= ClaimFor/2 {
+		// Stored late, by a process that was paused meanwhile: the claim is about to end or has
+		// ended, and another worker may be emptying the draft.
+		return false, MovedOn(s.intent.ID)
 	}
 	_, err = s.w.Finalize(ctx, inv.ID, s.intent.FinalizeN)
 	switch {

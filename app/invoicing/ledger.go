@@ -26,6 +26,7 @@ type Judged struct {
 	Past            []billing.Past   // the contract's finished cycles before this one, ascending
 	Outcomes        map[string]int64 // outcomes of the contract year up to this cycle, for terms that price them
 	OpenBefore      []string         // earlier cycles that are not finished
+	Finished        int              // finished cycles that the price depends on, to see whether they became more
 	IssuerConnected bool
 	IssuerPaused    bool
 	// IssuerKeyGone: it is paused because its key does not work any more.

@@ -124,7 +124,9 @@ func situations() map[string]unmetOne {
 			func(w *walk, _ string) { w.replaceKey() },
 		},
 		billing.UnmetIssuerPermission: {
-			func(w *walk, _ string) { w.spoil(stripefake.KeySpec{Permissions: map[string]string{"invoice": "write"}}) },
+			func(w *walk, _ string) {
+				w.spoil(stripefake.KeySpec{Permissions: map[string]string{"invoice": "write"}})
+			},
 			func(w *walk, _ string) { w.replaceKey() },
 		},
 		billing.UnmetPayerMissing: {
@@ -141,7 +143,7 @@ func situations() map[string]unmetOne {
 		billing.UnmetPayerBilled: {
 			func(w *walk, payer string) {
 				w.sql(`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
-					SELECT 'borealis.2026-10', 'borealis', 'live', period, period_start, period_end, (SELECT id FROM contracts WHERE account_id = 'borealis'), plan_id, 'writing', opened_at, updated_at FROM cycles WHERE id = $1`, w.c.CycleID())
+					SELECT 'borealis.2026-10', 'borealis', 'live', period, period_start, period_end, (SELECT id FROM contracts WHERE account_id = 'borealis'), (SELECT id FROM measurement_plans WHERE account_id = 'borealis'), 'writing', opened_at, updated_at FROM cycles WHERE id = $1`, w.c.CycleID())
 				w.sql(`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)
 					VALUES ('rival', 'borealis.2026-10', 'live', true, 'borealis', $1, $2, 'eur', '2026-10', '1/1', '', 1, 'planned', now(), now())`, w.c.ID+"-stripe", payer)
 			},

@@ -142,7 +142,8 @@ type PlanInput struct {
 	SaltHex string
 }
 
-// SealPlan validates, hashes and stores the plan; it can't be changed afterwards.
+// SealPlan validates, hashes and stores the plan of a contract year; it can't be changed
+// afterwards. Every year has a plan of its own, with a salt of its own.
 func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) (StoredPlan, bool, error) {
 	if err := account.CheckID("id", in.ID); err != nil {
 		return StoredPlan{}, false, err
@@ -169,31 +170,63 @@ func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) 
 			return false, err
 		}
 		out.Environment = acc.Environment
-		old, err := st.Agreements.Plan(ctx, accountID)
-		if fault.Is(err, fault.NotFound) {
-			contract, err := st.Agreements.Contract(ctx, accountID)
-			if err == nil {
-				err = agree(contract.Terms, plan)
-			} else if fault.Is(err, fault.NotFound) {
-				err = nil
-			}
-			if err != nil {
-				return false, err
-			}
-			return true, st.Agreements.InsertPlan(ctx, out)
+		if err := st.Agreements.LockPlans(ctx, accountID); err != nil {
+			return false, err
 		}
+		plans, err := st.Agreements.Plans(ctx, accountID)
 		if err != nil {
 			return false, err
 		}
-		given := out
-		out = old
-		if old.ID != given.ID || old.Plan.Hash() != given.Plan.Hash() {
-			return false, fault.New(fault.Conflict, "plan_exists", "account %s has the sealed plan %s", accountID, old.ID).
-				Fix("A sealed plan lasts the contract year and is never replaced within it")
+		if old, err := sealedBefore(plans, out); err != nil || old.ID != "" {
+			out = old
+			return false, err
 		}
-		return false, nil
+		versions, err := st.Agreements.Versions(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		if len(versions) > 0 {
+			if err := agree(versions[len(versions)-1].Terms, plan); err != nil {
+				return false, err
+			}
+		}
+		return true, st.Agreements.InsertPlan(ctx, out)
 	})
 	return out, created, err
+}
+
+// sealedBefore finds the plan that is sealed again, and refuses another one for the same
+// year, one for a year before, and one whose arms could be foretold.
+func sealedBefore(plans []StoredPlan, p StoredPlan) (StoredPlan, error) {
+	first, err := p.Plan.Plan().First()
+	if err != nil {
+		return StoredPlan{}, err
+	}
+	for _, old := range plans {
+		begins, err := old.Plan.Plan().First()
+		if err != nil {
+			return StoredPlan{}, err
+		}
+		n := first.Sub(begins)
+		switch {
+		case old.ID == p.ID && old.Plan.Hash() == p.Plan.Hash():
+			return old, nil
+		case old.ID == p.ID || (n < lift.PeriodsPerYear && n > -lift.PeriodsPerYear):
+			return old, fault.New(fault.Conflict, "plan_exists", "account %s has the sealed plan %s for the year from %s", p.AccountID, old.ID, begins).
+				Fix("A sealed plan lasts the contract year and is never replaced within it")
+		case n < 0:
+			return old, fault.InvalidField("first_period", "plan_year_order", "the plan %s of a later year, from %s, is sealed already", old.ID, begins).
+				Fix("Seal the plans in the order of their years")
+		case p.Plan.Plan().SaltCommitment != "" && old.Plan.Plan().SaltCommitment == p.Plan.Plan().SaltCommitment:
+			return old, fault.InvalidField("salt", "salt_repeated", "the plan %s has the same salt, which the end of its year reveals", old.ID).
+				Fix("Give every contract year a salt of its own")
+		}
+	}
+	if v := p.Plan.Plan().Version; len(plans) > 0 && v <= plans[len(plans)-1].Plan.Plan().Version {
+		return StoredPlan{}, fault.InvalidField("version", "plan_version_order", "version %d is not after that of the plan before", v).
+			Fix("Count the plans of a contract from 1")
+	}
+	return StoredPlan{}, nil
 }
 
 // saltOf reads the salt of the arms. A plan without a holdout has none.

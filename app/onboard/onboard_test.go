@@ -279,6 +279,29 @@ func TestAgreements(t *testing.T) {
 	in.Plan.Baseline = "another"
 	_, _, err = w.svc.SealPlan(w.ctx, "acme", in)
 	require.Equal(t, "plan_exists", fault.CodeOf(err))
+
+	// The next contract year has a plan of its own, with a salt that nobody knows yet.
+	second := plan(t, "2027-10", 3)
+	second.Version = 2
+	otherSalt := strings.Repeat("5a", 16)
+	for code, in := range map[string]onboard.PlanInput{
+		"plan_exists":          {ID: "p1", Plan: second, SaltHex: otherSalt},
+		"salt_repeated":        {ID: "p2", Plan: second, SaltHex: saltHex},
+		"plan_version_order":   {ID: "p2", Plan: plan(t, "2027-10", 3), SaltHex: otherSalt},
+		"first_period_differs": {ID: "p2", Plan: func() lift.Plan { p := second; p.FirstPeriod = "2027-11"; return p }(), SaltHex: otherSalt},
+	} {
+		_, _, err := w.svc.SealPlan(w.ctx, "acme", in)
+		require.Equal(t, code, fault.CodeOf(err))
+	}
+	for repeat := range 2 {
+		_, created, err := w.svc.SealPlan(w.ctx, "acme", onboard.PlanInput{ID: "p2", Plan: second, SaltHex: otherSalt})
+		require.NoError(t, err)
+		require.Equal(t, repeat == 0, created)
+	}
+	third := plan(t, "2028-10", 3)
+	third.Version = 3
+	_, _, err = w.svc.SealPlan(w.ctx, "acme", onboard.PlanInput{ID: "p3", Plan: third, SaltHex: strings.Repeat("5b", 16)})
+	require.NoError(t, err)
 }
 
 // A plan without a holdout has no salt, and a contract that settles both ways needs a

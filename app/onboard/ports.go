@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // Prober asks Stripe about a key. It can read only.
@@ -165,6 +166,17 @@ type StoredPlan struct {
 	SealedSalt  []byte
 }
 
+// PlanOf is the plan of the contract year that holds a period.
+func PlanOf(plans []StoredPlan, m period.Month) (StoredPlan, bool) {
+	for _, p := range plans {
+		first, err := p.Plan.Plan().First()
+		if n := m.Sub(first); err == nil && n >= 0 && n < lift.PeriodsPerYear {
+			return p, true
+		}
+	}
+	return StoredPlan{}, false
+}
+
 // Accounts stores accounts.
 type Accounts interface {
 	Account(ctx context.Context, id string) (account.Account, error)
@@ -232,7 +244,12 @@ type Agreements interface {
 	// LockContract lets one transaction at a time add a version, and none open a cycle meanwhile.
 	LockContract(ctx context.Context, accountID string) error
 	InsertContract(ctx context.Context, c billing.Contract) error
+	// Plan is the plan of the newest contract year.
 	Plan(ctx context.Context, accountID string) (StoredPlan, error)
+	// Plans are those of all contract years, ascending; none is no error.
+	Plans(ctx context.Context, accountID string) ([]StoredPlan, error)
+	// LockPlans lets one transaction at a time add an account's plan.
+	LockPlans(ctx context.Context, accountID string) error
 	InsertPlan(ctx context.Context, p StoredPlan) error
 	Snapshot(ctx context.Context, accountID, id string) (Snapshot, error)
 	Snapshots(ctx context.Context, accountID string) ([]Snapshot, error)

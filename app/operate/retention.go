@@ -153,7 +153,7 @@ func judge(p Partition, open map[string]time.Time, months int, now time.Time) (b
 }
 
 // openSince is when the oldest contract year began that is not over: every month of a year
-// that is over is finished, and its settlement is past.
+// that is over is finished, and so is its settlement.
 func (y Year) openSince(now time.Time) time.Time {
 	for first := y.FirstPeriod; ; first = first.Add(yearMonths) {
 		end := first.Add(yearMonths - 1).In(y.Zone).End
@@ -170,5 +170,5 @@ func (y Year) finished(first period.Month) bool {
 			return false
 		}
 	}
-	return true
+	return y.Final[first.Add(yearMonths-1).Settlement().String()]
 }

@@ -51,6 +51,9 @@ func year(t *testing.T, first string, n int) operate.Year {
 	y := operate.Year{AccountID: "acme", ConnectionID: "acme", FirstPeriod: month(t, first), Zone: time.UTC, Final: map[string]bool{}, AttributionDays: 90, CloseLagDays: 3}
 	for i := range n {
 		y.Final[y.FirstPeriod.Add(i).String()] = true
+		if i%12 == 11 {
+			y.Final[y.FirstPeriod.Add(i).Settlement().String()] = true
+		}
 	}
 	return y
 }

@@ -55,7 +55,7 @@ type CyclesFilter struct {
 
 // BucketSum is where revenue ended: on a snapshot or in a named bucket.
 type BucketSum struct {
-	Bucket      string // "snapshot", "before_exposure", "out_of_window", "no_decision", "unmapped", "no_subscription", "other_currency", "own_invoice"
+	Bucket      string // "snapshot", "before_exposure", "out_of_window", "next_year", "no_decision", "unmapped", "no_subscription", "other_currency", "own_invoice"
 	SnapshotID  string // only for "snapshot"
 	Currency    string
 	AmountMinor int64

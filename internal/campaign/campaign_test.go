@@ -2,6 +2,7 @@ package campaign_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -100,6 +101,22 @@ func TestTestAccountOnPostgres(t *testing.T) {
 		}
 	}
 	t.Fatal("no schedule has a test account")
+}
+
+// TestSchedulesThatFoundADefect runs again what once found one.
+func TestSchedulesThatFoundADefect(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		seed   uint64
+		number int
+	}{
+		{20261125, 2540}, // a claim that was stored a day after the clock was read for it
+	} {
+		plan := campaign.Plan(c.seed, c.number+1)
+		i := slices.IndexFunc(plan, func(s campaign.Schedule) bool { return s.Number == c.number })
+		require.Contains(t, plan[i].String(), "stands still")
+		carryOut(t, plan[i:i+1], nil)
+	}
 }
 
 // The same seed gives the same campaign.

@@ -56,11 +56,7 @@ func runBill(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) 
 
 func runBillErr(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) (out wire.BillStep, err error) {
 	t.Helper()
-	env := newEnvironment()
-	measure, inv := d.Measure(), d.Invoicing()
-	accountbill.RegisterLedger(env, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
-	accountbill.RegisterCompute(env, &accountbill.ComputeActivities{Measure: measure})
-	accountbill.RegisterStripeLive(env, &accountbill.StripeActivities{Writing: inv})
+	env := registered(d)
 	env.ExecuteWorkflow(wire.WorkflowAccountBill, wire.BillInput{Environment: c.Environment, AccountID: c.ID, Period: pipelinetest.Month})
 	require.True(t, env.IsWorkflowCompleted())
 	if err := env.GetWorkflowError(); err != nil {
@@ -175,6 +171,7 @@ func flip(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) {
 		`UPDATE policy_snapshots SET environment = 'live' WHERE account_id = '` + c.ID + `'`,
 		`UPDATE readouts SET environment = 'live' WHERE account_id = '` + c.ID + `'`,
 		`UPDATE cycle_lines SET environment = 'live' WHERE cycle_id = '` + c.CycleID() + `'`,
+		`UPDATE cycle_charges SET environment = 'live' WHERE cycle_id = '` + c.CycleID() + `'`,
 		`UPDATE invoices SET environment = 'live' WHERE cycle_id = '` + c.CycleID() + `'`,
 		`UPDATE cycles SET environment = 'live', state = 'writing' WHERE id = '` + c.CycleID() + `'`,
 		`SET session_replication_role = DEFAULT`,
@@ -192,8 +189,8 @@ func flip(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) {
 	require.NoError(t, json.Unmarshal([]byte(doc), &plan))
 	k := plan.Key
 	_, err = conn.Exec(t.Context(), `INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part,
-			plan_hash, total_minor, state, created_at, updated_at) VALUES ($1, $2, 'live', true, $3, $4, $5, $6, $7, $8, $9, 1, 'planned', now(), now())`,
-		k.ID(), c.CycleID(), c.ID, k.IssuerConnection, k.Customer, k.Currency, k.Period, k.Part, plan.Hash())
+			plan_hash, total_minor, state, created_at, updated_at) VALUES ($1, $2, 'live', true, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', now(), now())`,
+		k.ID(), c.CycleID(), c.ID, k.IssuerConnection, k.Customer, k.Currency, k.Period, k.Part, plan.Hash(), plan.TotalMinor())
 	require.NoError(t, err)
 }
 

@@ -61,7 +61,7 @@ func (l *Ledger) BeginWith(ctx context.Context, env account.Environment, plan bi
 		{`INSERT INTO contracts (id, account_id, environment, version, terms, terms_hash, time_zone, close_lag_days, first_period, created_at)
 			VALUES ($1 || '-contract', $1, $4, 1, '{}', '', 'UTC', 3, $2, $3)`, []any{a, plan.Key.Period, at, e}},
 		{`INSERT INTO measurement_plans (id, account_id, environment, version, plan, plan_hash, sealed_at, sealed_salt)
-			VALUES ($1 || '-plan', $1, $3, 1, '{}', '', $2, '\x00')`, []any{a, at, e}},
+			VALUES ($1 || '-plan', $1, $4, 1, jsonb_build_object('first_period', $2::text, 'attribution_days', 90)::text, '', $3, '\x00')`, []any{a, plan.Key.Period, at, e}},
 		{`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
 			VALUES ($1, $2, $7, $3, $4, $5, $2 || '-contract', $2 || '-plan', 'writing', $6, $6)`,
 			[]any{plan.CycleID, a, plan.Key.Period, time.Unix(plan.PeriodStart, 0), time.Unix(plan.PeriodEnd, 0), at, e}},
