@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -10,7 +11,7 @@ import (
 
 // SwitchWriting switches the writing of invoices on a connection.
 func (s *Server) SwitchWriting(ctx context.Context, r SwitchWritingRequestObject) (SwitchWritingResponseObject, error) {
-	conn, err := s.Connecting.SwitchWriting(ctx, r.ID, r.Body.On, r.Body.Reason, r.Body.Who)
+	conn, err := s.Connecting.SwitchWriting(ctx, access.From(ctx).Principal, r.ID, r.Body.On, r.Body.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -19,8 +20,8 @@ func (s *Server) SwitchWriting(ctx context.Context, r SwitchWritingRequestObject
 
 // NamePayer says who pays.
 func (s *Server) NamePayer(ctx context.Context, r NamePayerRequestObject) (NamePayerResponseObject, error) {
-	p, err := s.Onboard.NamePayer(ctx, onboard.PayerInput{
-		AccountID: r.Account, Customer: r.Body.Customer, Name: r.Body.Name, Email: r.Body.Email, Who: r.Body.Who, Reason: r.Body.Reason,
+	p, err := s.Onboard.NamePayer(ctx, access.From(ctx).Principal, onboard.PayerInput{
+		AccountID: r.Account, Customer: r.Body.Customer, Name: r.Body.Name, Email: r.Body.Email, Reason: r.Body.Reason,
 	})
 	if err != nil {
 		return nil, err
@@ -30,8 +31,8 @@ func (s *Server) NamePayer(ctx context.Context, r NamePayerRequestObject) (NameP
 
 // CreatePayerSetupLink makes a page on which the payer enters a payment method.
 func (s *Server) CreatePayerSetupLink(ctx context.Context, r CreatePayerSetupLinkRequestObject) (CreatePayerSetupLinkResponseObject, error) {
-	link, err := s.Invoicing.SetupLink(ctx, invoicing.SetupRequest{
-		AccountID: r.Account, SuccessURL: r.Body.SuccessURL, CancelURL: r.Body.CancelURL, Who: r.Body.Who,
+	link, err := s.Invoicing.SetupLink(ctx, access.From(ctx).Principal, invoicing.SetupRequest{
+		AccountID: r.Account, SuccessURL: r.Body.SuccessURL, CancelURL: r.Body.CancelURL,
 	})
 	if err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func (s *Server) CreatePayerSetupLink(ctx context.Context, r CreatePayerSetupLin
 
 // ResumeCycle takes a cycle out of needs_human.
 func (s *Server) ResumeCycle(ctx context.Context, r ResumeCycleRequestObject) (ResumeCycleResponseObject, error) {
-	out, err := s.Invoicing.Resume(ctx, invoicing.Resumption{CycleID: r.ID, Who: r.Body.Who, Reason: r.Body.Reason, Reissue: r.Body.Reissue})
+	out, err := s.Invoicing.Resume(ctx, access.From(ctx).Principal, invoicing.Resumption{CycleID: r.ID, Reason: r.Body.Reason, Reissue: r.Body.Reissue})
 	if err != nil {
 		return nil, err
 	}

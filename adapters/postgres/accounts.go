@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -18,7 +19,7 @@ import (
 // Onboarding is the unit of work of app/onboard.
 func (db *DB) Onboarding() Work[onboard.Stores] {
 	return Work[onboard.Stores]{db: db, make: func(tx *gorm.DB) onboard.Stores {
-		return onboard.Stores{Journal: journal{tx}, Accounts: accounts{tx}, Connections: connections{tx}, Agreements: agreements{tx}}
+		return onboard.Stores{Journal: journal{tx}, Accounts: accounts{tx}, Connections: connections{tx}, Agreements: agreements{tx}, Audit: auditLog{tx}}
 	}}
 }
 
@@ -346,10 +347,17 @@ func (s agreements) LockSnapshots(ctx context.Context, accountID string) error {
 	return wrap(s.tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", accountID).Error)
 }
 
-// Connections lists every connection without its key.
-func (db *DB) Connections(ctx context.Context) ([]account.Connection, error) {
+// Connections lists the connections of the scope without their keys. Who sees some of
+// the accounts only sees the connections that serve no other account.
+func (db *DB) Connections(ctx context.Context, scope access.Scope) ([]account.Connection, error) {
 	var rows []connectionRow
-	if err := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id").Find(&rows).Error; err != nil {
+	q := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id")
+	var in where
+	in.served(scope, "environment", "connections.id")
+	for i, cond := range in.conds {
+		q = q.Where(cond, in.args[i])
+	}
+	if err := q.Find(&rows).Error; err != nil {
 		return nil, wrap(err)
 	}
 	out := make([]account.Connection, len(rows))

@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -29,7 +30,7 @@ func (w *world) amend(accountID, id, from string, at time.Time, change func(*bil
 	terms := all[len(all)-1].Terms
 	terms.EffectiveFrom = from
 	change(&terms)
-	c, _, err := svc.AmendContract(w.ctx, accountID, id, terms)
+	c, _, err := svc.AmendContract(w.ctx, access.Operator("tester"), accountID, id, terms)
 	return c, err
 }
 
@@ -84,20 +85,20 @@ func TestAmendIsIdempotentAndSerial(t *testing.T) {
 	svc := onboard.Service{Work: w.db.Onboarding(), Clock: clock.Fixed(now)}
 	terms := billing.DefaultTerms()
 	terms.EffectiveFrom, terms.PlatformFeeMinor = "2026-04", 500
-	first, created, err := svc.AmendContract(w.ctx, "acme", "acme-c2", terms)
+	first, created, err := svc.AmendContract(w.ctx, access.Operator("tester"), "acme", "acme-c2", terms)
 	require.NoError(t, err)
 	require.True(t, created)
 	svc.Clock = clock.Fixed(now.AddDate(0, 6, 0)) // April has begun since
-	again, created, err := svc.AmendContract(w.ctx, "acme", "acme-c2", terms)
+	again, created, err := svc.AmendContract(w.ctx, access.Operator("tester"), "acme", "acme-c2", terms)
 	require.NoError(t, err)
 	require.False(t, created)
 	require.Empty(t, cmp.Diff(first, again, cmp.AllowUnexported(period.Month{})))
 	terms.PlatformFeeMinor = 501
-	_, _, err = svc.AmendContract(w.ctx, "acme", "acme-c2", terms)
+	_, _, err = svc.AmendContract(w.ctx, access.Operator("tester"), "acme", "acme-c2", terms)
 	require.Equal(t, "contract_exists", fault.CodeOf(err))
-	_, _, err = svc.AmendContract(w.ctx, "acme", "acme-c1", terms)
+	_, _, err = svc.AmendContract(w.ctx, access.Operator("tester"), "acme", "acme-c1", terms)
 	require.Equal(t, "contract_exists", fault.CodeOf(err))
-	_, _, err = svc.AmendContract(w.ctx, "nobody", "x", terms)
+	_, _, err = svc.AmendContract(w.ctx, access.Operator("tester"), "nobody", "x", terms)
 	require.Equal(t, "account_not_found", fault.CodeOf(err))
 
 	svc.Clock = clock.Fixed(now)
@@ -107,7 +108,7 @@ func TestAmendIsIdempotentAndSerial(t *testing.T) {
 		wg.Go(func() {
 			own := billing.DefaultTerms()
 			own.EffectiveFrom = "2026-09"
-			_, _, errs[i] = svc.AmendContract(context.WithoutCancel(w.ctx), "acme", id("acme-r%d", i), own)
+			_, _, errs[i] = svc.AmendContract(context.WithoutCancel(w.ctx), access.Operator("tester"), "acme", id("acme-r%d", i), own)
 		})
 	}
 	wg.Wait()

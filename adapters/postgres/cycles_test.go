@@ -11,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/postgres"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -58,7 +59,7 @@ func TestOnboardingStoresRoundTrip(t *testing.T) {
 		require.ErrorContains(t, err, "nobody")
 		return nil
 	}))
-	all, err := w.db.Connections(w.ctx)
+	all, err := w.db.Connections(w.ctx, access.Everything())
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	err = w.stores(func(st onboard.Stores) error {

@@ -16,7 +16,7 @@ import (
 func (db *DB) Decisions() Work[decisions.Stores] {
 	log := &decisionLog{db: db}
 	return Work[decisions.Stores]{db: db, make: func(tx *gorm.DB) decisions.Stores {
-		return decisions.Stores{Log: decisionLogTx{log, tx}, Reader: decisionReader{accounts{tx}, tx}}
+		return decisions.Stores{Log: decisionLogTx{log, tx}, Reader: decisionReader{accounts{tx}, tx}, Audit: auditLog{tx}}
 	}}
 }
 

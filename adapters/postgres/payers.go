@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -10,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/secret"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -128,11 +130,17 @@ func (b *PayerBook) SetupOf(ctx context.Context, accountID string) (invoicing.Se
 }
 
 // NextSetup counts a page before it is made.
-func (b *PayerBook) NextSetup(ctx context.Context, accountID, customer, who string, at time.Time) (int, error) {
+func (b *PayerBook) NextSetup(ctx context.Context, accountID, customer string, note audit.Entry) (int, error) {
 	var n int
-	err := b.db.gorm.WithContext(ctx).Raw(`INSERT INTO payer_setups (account_id, environment, customer, number, who, created_at)
+	err := b.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Raw(`INSERT INTO payer_setups (account_id, environment, customer, number, who, created_at)
 		SELECT a.id, a.environment, ?, 1 + coalesce((SELECT max(number) FROM payer_setups p WHERE p.account_id = a.id AND p.customer = ?), 0), ?, ?
-		FROM accounts a WHERE a.id = ? RETURNING number`, customer, customer, who, at, accountID).Scan(&n).Error
+		FROM accounts a WHERE a.id = ? RETURNING number`, customer, customer, note.Actor.Label(), note.At, accountID).Scan(&n).Error
+		if err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note.Changed(nil, audit.Facts{"customer": customer, "page": strconv.Itoa(n)}))
+	})
 	return n, wrap(err)
 }
 

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -68,6 +69,7 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 // Cycles pages by (period, id), newest period first.
 func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
 	q := where{}
+	q.scoped(f.Scope, "c.environment", "c.account_id")
 	q.eq("c.period", f.Period)
 	q.eq("c.state", f.State)
 	q.eq("c.account_id", f.AccountID)
@@ -101,9 +103,11 @@ func pageOf[R, V any](rows []R, limit int, view func(R) (V, error), key func(las
 }
 
 // Periods lists the periods with cycles.
-func (r *Reader) Periods(ctx context.Context) ([]string, error) {
+func (r *Reader) Periods(ctx context.Context, scope access.Scope) ([]string, error) {
+	q := where{}
+	q.scoped(scope, "environment", "account_id")
 	var out []string
-	return out, wrap(r.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT period FROM cycles ORDER BY period DESC`).Scan(&out).Error)
+	return out, wrap(r.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT period FROM cycles`+q.sql()+` ORDER BY period DESC`, q.args...).Scan(&out).Error)
 }
 
 // TieOut loads everything behind one cycle's total.

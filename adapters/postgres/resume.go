@@ -8,6 +8,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -18,10 +19,19 @@ func intervene(tx *gorm.DB, env account.Environment, subject, action, before, af
 		at, who, env.String(), subject, action, before, after, reason).Error
 }
 
+// Whose is the account that a cycle bills.
+func (v *Invoicing) Whose(ctx context.Context, cycleID string) (string, account.Environment, error) {
+	var cy cycleRow
+	if err := v.db.gorm.WithContext(ctx).Take(&cy, "id = ?", cycleID).Error; err != nil {
+		return "", "", notFound(err, "cycle", cycleID)
+	}
+	return cy.AccountID, account.Environment(cy.Environment), nil
+}
+
 // Resume takes a cycle out of needs_human in one transaction with the record of who
 // decided it and why.
-func (v *Invoicing) Resume(ctx context.Context, in invoicing.Resumption, at time.Time) (billing.CycleState, string, error) {
-	state, reason := billing.Writing, ""
+func (v *Invoicing) Resume(ctx context.Context, in invoicing.Resumption, note audit.Entry) (billing.CycleState, string, error) {
+	state, reason, at := billing.Writing, "", note.At
 	err := v.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		var cy cycleRow
 		if err := tx.Raw("SELECT * FROM cycles WHERE id = ? FOR UPDATE", in.CycleID).Scan(&cy).Error; err != nil {
@@ -52,10 +62,13 @@ func (v *Invoicing) Resume(ctx context.Context, in invoicing.Resumption, at time
 		if err != nil {
 			return err
 		}
-		if err := intervene(tx, account.Environment(cy.Environment), "cycle "+in.CycleID, action, cy.Reason, string(state), in.Who, in.Reason, at); err != nil {
+		if err := intervene(tx, account.Environment(cy.Environment), "cycle "+in.CycleID, action, cy.Reason, string(state), note.Actor.Label(), in.Reason, at); err != nil {
 			return err
 		}
-		return moveCycle(ctx, tx, in.CycleID, state, reason, at)
+		if err := moveCycle(ctx, tx, in.CycleID, state, reason, at); err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note.Changed(audit.Facts{"state": cy.State, "reason": cy.Reason}, audit.Facts{"state": string(state), "reason": reason, "how": action}))
 	})
 	return state, reason, wrap(err)
 }

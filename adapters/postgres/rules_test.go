@@ -96,7 +96,7 @@ func TestTheLedgerRefusesATestAccountsProposal(t *testing.T) {
 		Lines: []billing.PlanLine{{Line: "s-a", AmountMinor: 100}}}
 	second := w.open("trial", "2026-02")
 	require.NoError(t, w.exec("UPDATE cycles SET state = 'computing' WHERE id = $1", second.ID))
-	j.CycleID, j.State = second.ID, billing.Computing
+	j.CycleID, j.State, j.Finished = second.ID, billing.Computing, 1
 	_, _, err = ledger.SaveProposal(w.ctx, j, invoicing.Proposal{Plan: plan, Next: billing.Writing}, now)
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	require.Zero(t, one[int](w, "SELECT count(*) FROM writeback_intents"))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -85,6 +86,8 @@ type Proposals interface {
 
 // Intents are the rows that drive one Stripe invoice each.
 type Intents interface {
+	// Whose is the account that a cycle bills; a cycle that is not there is cycle_not_found.
+	Whose(ctx context.Context, cycleID string) (accountID string, env account.Environment, err error)
 	// Intent is the cycle's intent that counts.
 	Intent(ctx context.Context, cycleID string) (StoredIntent, error)
 	// Superseded are the cycle's intents that another one took the place of and of which
@@ -119,10 +122,10 @@ type Intents interface {
 	// the invoice that the caller saw pinned; if it is another by now, the answer is a
 	// MovedOn, and what the caller found may be out of date.
 	Escalate(ctx context.Context, cycleID, seen, reason string, at time.Time) error
-	// Resume takes a cycle out of needs_human as a person decided, with who and why, and
+	// Resume takes a cycle out of needs_human as the audit entry says who decided, and
 	// returns where it stands: writing, or blocked when a new payer was named meanwhile
 	// (the old intent is superseded). With Reissue the pinned invoice is given up.
-	Resume(ctx context.Context, in Resumption, at time.Time) (billing.CycleState, string, error)
+	Resume(ctx context.Context, in Resumption, note audit.Entry) (billing.CycleState, string, error)
 	// Move sets the cycle's state, checking the transition.
 	Move(ctx context.Context, cycleID string, to billing.CycleState, reason string, at time.Time) error
 	LogCalls(ctx context.Context, intentID string, calls []Call, at time.Time) error
@@ -142,7 +145,6 @@ func MovedOn(intentID string) error {
 // Resumption is a person's decision about a cycle in needs_human.
 type Resumption struct {
 	CycleID string
-	Who     string
 	Reason  string
 	// Reissue gives the pinned invoice up and makes another one. The write-back goes on
 	// only when the old one counts for nothing at Stripe.
@@ -190,7 +192,7 @@ type PayerBook interface {
 	// SetupOf is where the set-up of an account's present payer stands.
 	SetupOf(ctx context.Context, accountID string) (Setup, error)
 	// NextSetup counts a page before it is made and returns its number.
-	NextSetup(ctx context.Context, accountID, customer, who string, at time.Time) (int, error)
+	NextSetup(ctx context.Context, accountID, customer string, note audit.Entry) (int, error)
 	// SaveSetup remembers the page of a number, or that it is done with.
 	SaveSetup(ctx context.Context, accountID, customer string, number int, sessionID string, done bool, at time.Time) error
 	LogPayerCalls(ctx context.Context, accountID string, calls []Call, at time.Time) error

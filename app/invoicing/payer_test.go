@@ -12,6 +12,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/internal/campaign"
@@ -196,16 +197,16 @@ func TestSetupLink(t *testing.T) {
 	}
 	waits()
 	s := b.NewProcess(t)
-	ask := invoicing.SetupRequest{AccountID: b.Plan.AccountID, SuccessURL: setupDone, Who: "kim"}
-	link, err := s.SetupLink(t.Context(), ask)
+	ask := invoicing.SetupRequest{AccountID: b.Plan.AccountID, SuccessURL: setupDone}
+	link, err := s.SetupLink(t.Context(), access.Operator("kim"), ask)
 	require.NoError(t, err)
 	require.Equal(t, b.Plan.Key.Customer, link.Customer)
-	again, err := s.SetupLink(t.Context(), ask)
+	again, err := s.SetupLink(t.Context(), access.Operator("kim"), ask)
 	require.NoError(t, err)
 	require.Equal(t, link, again, "the page that is still open")
 	waits()
 	require.NoError(t, b.Fake.Advance(25*time.Hour))
-	fresh, err := s.SetupLink(t.Context(), ask)
+	fresh, err := s.SetupLink(t.Context(), access.Operator("kim"), ask)
 	require.NoError(t, err)
 	require.NotEqual(t, link.URL, fresh.URL, "the first one has expired")
 	waits()
@@ -215,7 +216,7 @@ func TestSetupLink(t *testing.T) {
 	require.Equal(t, "invoiced", b.Books(t).Cycle)
 	// Beside the invoice's own requests there is the one that the payer's action called for.
 	require.Equal(t, []audit.Finding{{Kind: audit.Strange, Text: "POST /v1/customers/" + b.Plan.Key.Customer}}, b.Audit(t))
-	_, err = s.SetupLink(t.Context(), ask)
+	_, err = s.SetupLink(t.Context(), access.Operator("kim"), ask)
 	require.Equal(t, "payment_method_present", fault.CodeOf(err))
 }
 
@@ -225,31 +226,30 @@ func TestSetupLinkRefusals(t *testing.T) {
 	b := charged(t, l)
 	s := b.NewProcess(t)
 	for code, change := range map[string]func(*invoicing.SetupRequest){
-		"who_missing":       func(in *invoicing.SetupRequest) { in.Who = " " },
 		"url_malformed":     func(in *invoicing.SetupRequest) { in.SuccessURL = "http://vendor.example" },
 		"account_not_found": func(in *invoicing.SetupRequest) { in.AccountID = "nobody" },
 	} {
-		in := invoicing.SetupRequest{AccountID: b.Plan.AccountID, SuccessURL: setupDone, Who: "kim"}
+		in := invoicing.SetupRequest{AccountID: b.Plan.AccountID, SuccessURL: setupDone}
 		change(&in)
-		_, err := s.SetupLink(t.Context(), in)
+		_, err := s.SetupLink(t.Context(), access.Operator("kim"), in)
 		require.Equal(t, code, fault.CodeOf(err))
 	}
-	ask := invoicing.SetupRequest{AccountID: b.Plan.AccountID, SuccessURL: setupDone, Who: "kim"}
+	ask := invoicing.SetupRequest{AccountID: b.Plan.AccountID, SuccessURL: setupDone}
 	dry := b.NewProcess(t)
 	dry.Book = testBook{dry.Book}
-	_, err := dry.SetupLink(t.Context(), ask)
+	_, err := dry.SetupLink(t.Context(), access.Operator("kim"), ask)
 	require.Equal(t, "dry_run", fault.CodeOf(err))
 	reader := b.NewProcess(t)
 	reader.Setups = nil
-	_, err = reader.SetupLink(t.Context(), ask)
+	_, err = reader.SetupLink(t.Context(), access.Operator("kim"), ask)
 	require.Equal(t, "live_writes_off", fault.CodeOf(err))
 	require.Empty(t, b.Requests())
 	b.Operator(t, http.MethodDelete, "/v1/customers/"+b.Plan.Key.Customer, nil)
-	_, err = s.SetupLink(t.Context(), ask)
+	_, err = s.SetupLink(t.Context(), access.Operator("kim"), ask)
 	require.Equal(t, billing.HumanPayerDeleted, fault.CodeOf(err))
 	_, err = l.SQL.Exec(t.Context(), `UPDATE accounts SET payer_customer = NULL WHERE id = $1`, b.Plan.AccountID)
 	require.NoError(t, err)
-	_, err = s.SetupLink(t.Context(), ask)
+	_, err = s.SetupLink(t.Context(), access.Operator("kim"), ask)
 	require.Equal(t, billing.UnmetPayerMissing, fault.CodeOf(err))
 	for _, r := range b.Requests() {
 		require.Equal(t, http.MethodGet, r.Method)

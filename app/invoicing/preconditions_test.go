@@ -80,12 +80,12 @@ func (w *walk) spoil(spec stripefake.KeySpec) {
 // replaceKey gives the issuer a good key, as a person does.
 func (w *walk) replaceKey() {
 	w.t.Helper()
-	w.connection("/key", httpapi.KeyReplace{SecretKey: w.newKey(stripefake.KeySpec{Permissions: writer}), Who: "kim"})
+	w.connection("/key", httpapi.KeyReplace{SecretKey: w.newKey(stripefake.KeySpec{Permissions: writer})})
 }
 
 func (w *walk) name(in httpapi.PayerName) {
 	w.t.Helper()
-	in.Who, in.Reason = "kim", "walk"
+	in.Reason = "walk"
 	w.d.Post(w.t, "/v1/accounts/"+w.c.ID+"/payer", in, nil)
 }
 
@@ -110,13 +110,13 @@ func situations() map[string]unmetOne {
 			},
 		},
 		billing.UnmetIssuerPaused: {
-			func(w *walk, _ string) { w.connection("/pause", httpapi.PauseRequest{Reason: "walk", Who: "kim"}) },
-			func(w *walk, _ string) { w.connection("/resume", httpapi.Actor{Who: "kim"}) },
+			func(w *walk, _ string) { w.connection("/pause", httpapi.PauseRequest{Reason: "walk"}) },
+			func(w *walk, _ string) { w.connection("/resume", nil) },
 		},
 		billing.UnmetWriteBackOff: {
-			func(w *walk, _ string) { w.connection("/writing", httpapi.WritingSwitch{Reason: "walk", Who: "kim"}) },
+			func(w *walk, _ string) { w.connection("/writing", httpapi.WritingSwitch{Reason: "walk"}) },
 			func(w *walk, _ string) {
-				w.connection("/writing", httpapi.WritingSwitch{On: true, Reason: "walk", Who: "kim"})
+				w.connection("/writing", httpapi.WritingSwitch{On: true, Reason: "walk"})
 			},
 		},
 		billing.UnmetIssuerKeyRefused: {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
@@ -97,7 +98,7 @@ func TestOperatorDeletesOurDraftUnseen(t *testing.T) {
 // resume is a person who says that the cycle may go on.
 func resume(t *testing.T, b *pipelinetest.Bill, reissue bool) invoicing.Outcome {
 	t.Helper()
-	out, err := b.NewProcess(t).Resume(t.Context(), invoicing.Resumption{CycleID: b.Plan.CycleID, Who: "kim", Reason: "looked at it", Reissue: reissue})
+	out, err := b.NewProcess(t).Resume(t.Context(), access.Operator("kim"), invoicing.Resumption{CycleID: b.Plan.CycleID, Reason: "looked at it", Reissue: reissue})
 	require.NoError(t, err)
 	return out
 }
@@ -131,7 +132,7 @@ func TestOperatorVoidsOurInvoice(t *testing.T) {
 		require.NoError(t, rows.Scan(&line))
 		who = append(who, line)
 	}
-	require.Equal(t, []string{"kim: resume: looked at it", "kim: reissue: looked at it"}, who)
+	require.Equal(t, []string{"cli:kim: resume: looked at it", "cli:kim: reissue: looked at it"}, who)
 }
 
 // TestReissueNeedsTheOldOneToBeVoid: an invoice that was given up by a person's decision
@@ -164,14 +165,15 @@ func TestResumeRefusals(t *testing.T) {
 	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
 	s := b.NewProcess(t)
 	for code, in := range map[string]invoicing.Resumption{
-		"who_missing":     {CycleID: b.Plan.CycleID, Reason: "because"},
-		"reason_missing":  {CycleID: b.Plan.CycleID, Who: "kim", Reason: " "},
-		"cycle_not_found": {CycleID: "nobody.2026-10", Who: "kim", Reason: "because"},
-		"not_waiting":     {CycleID: b.Plan.CycleID, Who: "kim", Reason: "because"},
+		"reason_missing":  {CycleID: b.Plan.CycleID, Reason: " "},
+		"cycle_not_found": {CycleID: "nobody.2026-10", Reason: "because"},
+		"not_waiting":     {CycleID: b.Plan.CycleID, Reason: "because"},
 	} {
-		_, err := s.Resume(t.Context(), in)
+		_, err := s.Resume(t.Context(), access.Operator("kim"), in)
 		require.Equal(t, code, fault.CodeOf(err))
 	}
+	_, err := s.Resume(t.Context(), access.Principal{Kind: access.User, Roles: access.Roles{access.Viewer}, Scope: access.Everything()}, invoicing.Resumption{CycleID: b.Plan.CycleID, Reason: "because"})
+	require.Equal(t, fault.Forbidden, fault.KindOf(err), "%v", err)
 	require.Empty(t, b.Requests())
 }
 

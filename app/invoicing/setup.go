@@ -3,10 +3,11 @@ package invoicing
 import (
 	"context"
 	"regexp"
-	"strings"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -18,8 +19,6 @@ type SetupRequest struct {
 	// CancelURL is the SuccessURL.
 	SuccessURL string
 	CancelURL  string
-	// Who asks, for the record.
-	Who string
 }
 
 // SetupLink is such a page.
@@ -33,7 +32,7 @@ type SetupLink struct {
 // SetupLink makes a page of Stripe's on which the payer of a live account enters a
 // payment method, or returns the one that is still open. What comes of it becomes the
 // payer's default when the cycle runs next. It is sent by a person, never by us.
-func (s *Service) SetupLink(ctx context.Context, in SetupRequest) (SetupLink, error) {
+func (s *Service) SetupLink(ctx context.Context, by access.Principal, in SetupRequest) (SetupLink, error) {
 	if err := in.check(); err != nil {
 		return SetupLink{}, err
 	}
@@ -43,6 +42,9 @@ func (s *Service) SetupLink(ctx context.Context, in SetupRequest) (SetupLink, er
 	}
 	st, err := s.Book.SetupOf(ctx, in.AccountID)
 	if err != nil {
+		return SetupLink{}, err
+	}
+	if err := access.Require(by, access.WriteSetup, in.AccountID, st.Environment); err != nil {
 		return SetupLink{}, err
 	}
 	if st.Environment != account.Live {
@@ -56,7 +58,7 @@ func (s *Service) SetupLink(ctx context.Context, in SetupRequest) (SetupLink, er
 	if err != nil {
 		return SetupLink{}, err
 	}
-	link, err := s.setupLink(ctx, w, payer, st, in)
+	link, err := s.setupLink(ctx, by, w, payer, st, in)
 	if logErr := s.Book.LogPayerCalls(ctx, in.AccountID, w.Calls(), s.Clock.Now()); err == nil {
 		err = logErr
 	}
@@ -67,10 +69,6 @@ func (s *Service) SetupLink(ctx context.Context, in SetupRequest) (SetupLink, er
 var httpsAddress = regexp.MustCompile(`^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?$`)
 
 func (in *SetupRequest) check() error {
-	in.Who = strings.TrimSpace(in.Who)
-	if in.Who == "" {
-		return fault.InvalidField("who", "who_missing", "say who asks for the link")
-	}
 	if in.CancelURL == "" {
 		in.CancelURL = in.SuccessURL
 	}
@@ -95,7 +93,7 @@ func (s *Service) openSetup(ctx context.Context, st Setup) (SetupWriter, Payer, 
 	return w, payer, err
 }
 
-func (s *Service) setupLink(ctx context.Context, w SetupWriter, payer Payer, st Setup, in SetupRequest) (SetupLink, error) {
+func (s *Service) setupLink(ctx context.Context, by access.Principal, w SetupWriter, payer Payer, st Setup, in SetupRequest) (SetupLink, error) {
 	switch {
 	case payer.Deleted:
 		return SetupLink{}, fault.New(fault.Conflict, billing.HumanPayerDeleted, "customer %s was deleted at Stripe", st.Permit.Customer).
@@ -114,7 +112,8 @@ func (s *Service) setupLink(ctx context.Context, w SetupWriter, payer Payer, st 
 		}
 	}
 	// Counted before it is sent: a page whose answer was lost is one that nobody is shown.
-	n, err := s.Book.NextSetup(ctx, in.AccountID, st.Permit.Customer, in.Who, s.Clock.Now())
+	note := audit.New(by, s.Clock.Now(), audit.PayerSetupLink, "account", in.AccountID).In(in.AccountID, st.Environment)
+	n, err := s.Book.NextSetup(ctx, in.AccountID, st.Permit.Customer, note)
 	if err != nil {
 		return SetupLink{}, err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"strings"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -19,8 +21,7 @@ type PayerInput struct {
 	Customer  string
 	Name      string
 	Email     string
-	// Who decides, and why; both are kept.
-	Who    string
+	// Reason is why; it is kept.
 	Reason string
 }
 
@@ -35,9 +36,9 @@ type Payer struct {
 // or created at the issuer by the next cycle of a live account, once. Invoices that are
 // finalized keep their addressee; a cycle that is not finished is addressed anew when
 // it is run or resumed.
-func (s *Service) NamePayer(ctx context.Context, in PayerInput) (Payer, error) {
+func (s *Service) NamePayer(ctx context.Context, by access.Principal, in PayerInput) (Payer, error) {
 	in.Customer, in.Name, in.Email = strings.TrimSpace(in.Customer), strings.TrimSpace(in.Name), strings.TrimSpace(in.Email)
-	if err := checkDecision(&in.Who, &in.Reason); err != nil {
+	if err := checkReason(&in.Reason); err != nil {
 		return Payer{}, err
 	}
 	switch {
@@ -47,27 +48,24 @@ func (s *Service) NamePayer(ctx context.Context, in PayerInput) (Payer, error) {
 	case in.Customer != "" && (in.Name != "" || in.Email != ""):
 		return Payer{}, fault.InvalidField("customer", "payer_twice", "a customer was named and described").Fix("Give its ID, or name and address, not both")
 	case in.Customer != "":
-		return s.payerByID(ctx, in)
+		return s.payerByID(ctx, by, in)
 	}
-	return s.payerWanted(ctx, in)
+	return s.payerWanted(ctx, by, in)
 }
 
 // maxDecision bounds what a person writes down about a decision.
 const maxDecision = 500
 
-func checkDecision(who, reason *string) error {
-	*who, *reason = strings.TrimSpace(*who), strings.TrimSpace(*reason)
-	for _, f := range []struct{ name, text string }{{"who", *who}, {"reason", *reason}} {
-		if f.text == "" || len(f.text) > maxDecision {
-			return fault.InvalidField(f.name, f.name+"_missing", "%s is required, with at most %d characters", f.name, maxDecision).
-				Fix("Say who decided and why; it is kept for ever")
-		}
+func checkReason(reason *string) error {
+	*reason = strings.TrimSpace(*reason)
+	if *reason == "" || len(*reason) > maxDecision {
+		return fault.InvalidField("reason", "reason_missing", "say why, in 1 to %d characters", maxDecision).Fix("It is kept for ever")
 	}
 	return nil
 }
 
-func (s *Service) payerByID(ctx context.Context, in PayerInput) (Payer, error) {
-	acc, err := s.issuedAccount(ctx, in.AccountID)
+func (s *Service) payerByID(ctx context.Context, by access.Principal, in PayerInput) (Payer, error) {
+	acc, err := s.issuedAccount(ctx, by, in.AccountID)
 	if err != nil {
 		return Payer{}, err
 	}
@@ -89,18 +87,20 @@ func (s *Service) payerByID(ctx context.Context, in PayerInput) (Payer, error) {
 		if err := st.Accounts.SetPayer(ctx, acc.ID, in.Customer); err != nil {
 			return err
 		}
-		return s.journal(ctx, st, acc, in, "payer named", old.PayerCustomer, in.Customer)
+		return s.journal(ctx, st, by, acc, in, "payer named", old.PayerCustomer, in.Customer)
 	})
 	return Payer{Account: acc}, err
 }
 
 // issuedAccount is an account that has an issuer.
-func (s *Service) issuedAccount(ctx context.Context, id string) (account.Account, error) {
+func (s *Service) issuedAccount(ctx context.Context, by access.Principal, id string) (account.Account, error) {
 	var acc account.Account
 	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
 		var err error
-		acc, err = st.Accounts.Account(ctx, id)
-		return err
+		if acc, err = st.Accounts.Account(ctx, id); err != nil {
+			return err
+		}
+		return access.Require(by, access.WriteSetup, acc.ID, acc.Environment)
 	})
 	if err == nil && acc.IssuerConnection == "" {
 		err = fault.New(fault.Conflict, "issuer_missing", "account %s has no issuer at which it could have a payer", id).
@@ -123,18 +123,23 @@ func freePayer(ctx context.Context, st Stores, acc account.Account) error {
 	return err
 }
 
-func (s *Service) journal(ctx context.Context, st Stores, acc account.Account, in PayerInput, action, before, after string) error {
-	return st.Journal.Intervene(ctx, Intervention{
-		At: s.Clock.Now(), Who: in.Who, Environment: acc.Environment, Subject: "account " + acc.ID, Action: action, Before: before, After: after, Reason: in.Reason,
+func (s *Service) journal(ctx context.Context, st Stores, by access.Principal, acc account.Account, in PayerInput, action, before, after string) error {
+	err := st.Journal.Intervene(ctx, Intervention{
+		At: s.Clock.Now(), Who: by.Label(), Environment: acc.Environment, Subject: "account " + acc.ID, Action: action, Before: before, After: after, Reason: in.Reason,
 	})
+	if err != nil {
+		return err
+	}
+	return st.Audit.Append(ctx, s.note(by, audit.PayerNamed, "account", acc.ID).In(acc.ID, acc.Environment).Because(in.Reason).
+		Changed(audit.Facts{"payer_customer": before}, audit.Facts{"payer_customer": after, "how": action}))
 }
 
-func (s *Service) payerWanted(ctx context.Context, in PayerInput) (Payer, error) {
+func (s *Service) payerWanted(ctx context.Context, by access.Principal, in PayerInput) (Payer, error) {
 	plan := billing.PayerPlan{AccountID: in.AccountID, Name: in.Name, Email: in.Email}
 	if err := plan.Validate(); err != nil {
 		return Payer{}, err
 	}
-	acc, err := s.issuedAccount(ctx, in.AccountID)
+	acc, err := s.issuedAccount(ctx, by, in.AccountID)
 	if err != nil {
 		return Payer{}, err
 	}
@@ -152,7 +157,7 @@ func (s *Service) payerWanted(ctx context.Context, in PayerInput) (Payer, error)
 		if err := st.Accounts.PutWish(ctx, wish); err != nil {
 			return err
 		}
-		return s.journal(ctx, st, acc, in, "payer wanted", before, "")
+		return s.journal(ctx, st, by, acc, in, "payer wanted", before, "")
 	})
 	return Payer{Account: acc, Wanted: true}, err
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
-func named(customer string) onboard.PayerInput {
-	return onboard.PayerInput{AccountID: "acme", Customer: customer, Who: "kim", Reason: "they moved"}
+func payerNamed(customer string) onboard.PayerInput {
+	return onboard.PayerInput{AccountID: "acme", Customer: customer, Reason: "they moved"}
 }
 
 func wanted() onboard.PayerInput {
-	return onboard.PayerInput{AccountID: "acme", Name: "Acme Inc.", Email: "payables@acme.example", Who: "kim", Reason: "first contract"}
+	return onboard.PayerInput{AccountID: "acme", Name: "Acme Inc.", Email: "payables@acme.example", Reason: "first contract"}
 }
 
 func TestNamePayer(t *testing.T) {
@@ -25,17 +25,17 @@ func TestNamePayer(t *testing.T) {
 	w := newWorld(t)
 	w.ready(t)
 	next := w.customer(t)
-	got, err := w.svc.NamePayer(w.ctx, named(next))
+	got, err := w.svc.NamePayer(w.ctx, by, payerNamed(next))
 	require.NoError(t, err)
 	require.Equal(t, next, got.Account.PayerCustomer)
 	require.False(t, got.Wanted)
-	_, err = w.svc.NamePayer(w.ctx, named(next))
+	_, err = w.svc.NamePayer(w.ctx, by, payerNamed(next))
 	require.NoError(t, err, "naming it again changes nothing")
 	acc, err := w.db.Account(w.ctx, "acme")
 	require.NoError(t, err)
 	require.Equal(t, next, acc.PayerCustomer)
 
-	got, err = w.svc.NamePayer(w.ctx, wanted())
+	got, err = w.svc.NamePayer(w.ctx, by, wanted())
 	require.NoError(t, err)
 	require.True(t, got.Wanted)
 	acc, err = w.db.Account(w.ctx, "acme")
@@ -50,13 +50,13 @@ func TestNamePayerRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ready(t)
-	_, _, err := w.svc.Connect(w.ctx, input("bare", "live", liveKey))
+	_, _, err := w.svc.Connect(w.ctx, by, input("bare", "live", liveKey))
 	require.NoError(t, err)
-	_, _, err = w.svc.CreateAccount(w.ctx, onboard.AccountInput{ID: "bare", Environment: "live", Name: "Bare", SourceConnection: "bare"})
+	_, _, err = w.svc.CreateAccount(w.ctx, by, onboard.AccountInput{ID: "bare", Environment: "live", Name: "Bare", SourceConnection: "bare"})
 	require.NoError(t, err)
-	_, _, err = w.svc.Connect(w.ctx, input("other", "live", liveKey))
+	_, _, err = w.svc.Connect(w.ctx, by, input("other", "live", liveKey))
 	require.NoError(t, err)
-	_, _, err = w.svc.CreateAccount(w.ctx, onboard.AccountInput{ID: "other", Environment: "live", Name: "Other", SourceConnection: "other", IssuerConnection: "acme"})
+	_, _, err = w.svc.CreateAccount(w.ctx, by, onboard.AccountInput{ID: "other", Environment: "live", Name: "Other", SourceConnection: "other", IssuerConnection: "acme"})
 	require.NoError(t, err)
 	for code, change := range map[string]func(*onboard.PayerInput){
 		"payer_missing":     func(in *onboard.PayerInput) { in.Customer = " " },
@@ -65,12 +65,11 @@ func TestNamePayerRefusals(t *testing.T) {
 		"payer_taken":       func(in *onboard.PayerInput) { in.AccountID = "other" },
 		"account_not_found": func(in *onboard.PayerInput) { in.AccountID = "nobody" },
 		"issuer_missing":    func(in *onboard.PayerInput) { in.AccountID = "bare" },
-		"who_missing":       func(in *onboard.PayerInput) { in.Who = "" },
 		"reason_missing":    func(in *onboard.PayerInput) { in.Reason = strings.Repeat("x", 501) },
 	} {
-		in := named(w.payer)
+		in := payerNamed(w.payer)
 		change(&in)
-		_, err := w.svc.NamePayer(w.ctx, in)
+		_, err := w.svc.NamePayer(w.ctx, by, in)
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 	for code, change := range map[string]func(*onboard.PayerInput){
@@ -80,7 +79,7 @@ func TestNamePayerRefusals(t *testing.T) {
 	} {
 		in := wanted()
 		change(&in)
-		_, err := w.svc.NamePayer(w.ctx, in)
+		_, err := w.svc.NamePayer(w.ctx, by, in)
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 	acc, err := w.db.Account(w.ctx, "acme")
@@ -92,11 +91,11 @@ func TestSwitchWriting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ready(t)
-	_, err := w.svc.Pause(w.ctx, "acme", "maintenance", "kim")
+	_, err := w.svc.Pause(w.ctx, named("kim"), "acme", "maintenance")
 	require.NoError(t, err)
 	for _, on := range []bool{false, true} {
 		for range 2 { // the second time it is so already
-			got, err := w.svc.SwitchWriting(w.ctx, "acme", on, " the tax settings change ", "kim")
+			got, err := w.svc.SwitchWriting(w.ctx, named("kim"), "acme", on, " the tax settings change ")
 			require.NoError(t, err)
 			require.Equal(t, []bool{true, !on}, []bool{got.Paused, got.WriteBackOff}, "a pause is another matter")
 		}
@@ -110,12 +109,12 @@ func TestSwitchWriting(t *testing.T) {
 		}
 	}
 	require.Equal(t, []onboard.LogEntry{
-		{Action: "writing_on", Detail: "the tax settings change", Who: "kim", At: now}, {Action: "writing_off", Detail: "the tax settings change", Who: "kim", At: now},
+		{Action: "writing_on", Detail: "the tax settings change", Who: named("kim").Label(), At: now}, {Action: "writing_off", Detail: "the tax settings change", Who: named("kim").Label(), At: now},
 	}, kept)
-	for code, in := range map[string][3]string{
-		"who_missing": {"acme", "r", " "}, "reason_missing": {"acme", "", "kim"}, "connection_not_found": {"nobody", "r", "kim"},
+	for code, in := range map[string][2]string{
+		"reason_missing": {"acme", ""}, "connection_not_found": {"nobody", "r"},
 	} {
-		_, err := w.svc.SwitchWriting(w.ctx, in[0], false, in[1], in[2])
+		_, err := w.svc.SwitchWriting(w.ctx, by, in[0], false, in[1])
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 	for _, r := range w.fake.Requests(stripefake.RequestFilter{}) {

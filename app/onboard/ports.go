@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -269,4 +270,5 @@ type Stores struct {
 	Accounts    Accounts
 	Connections Connections
 	Agreements  Agreements
+	Audit       audit.Log
 }

@@ -8,6 +8,7 @@ package reconcile
 import (
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -43,8 +44,9 @@ type CycleSummary struct {
 	UpdatedAt       time.Time
 }
 
-// CyclesFilter selects cycles. Empty fields select all.
+// CyclesFilter selects cycles. Empty fields select all; an empty scope selects nothing.
 type CyclesFilter struct {
+	Scope       access.Scope
 	Period      string
 	State       string
 	AccountID   string

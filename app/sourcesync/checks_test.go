@@ -175,7 +175,7 @@ func TestSettings(t *testing.T) {
 	w.connect("hooked", "acct_life", true)
 	s := w.service(nil)
 	set := func(id string, change sourcesync.Change) sourcesync.Connection {
-		conn, err := s.Configure(t.Context(), id, change)
+		conn, err := s.Configure(t.Context(), by, id, change)
 		require.NoError(t, err)
 		return conn
 	}
@@ -187,10 +187,10 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, w.Clock.Now().Add(20*time.Minute), w.health("polled").NextPull)
 	set("polled", sourcesync.Change{Interval: &hour})
 	require.Equal(t, w.Clock.Now().Add(20*time.Minute), w.health("polled").NextPull)
-	_, err := s.Configure(t.Context(), "polled", sourcesync.Change{Interval: &second})
+	_, err := s.Configure(t.Context(), by, "polled", sourcesync.Change{Interval: &second})
 	require.Equal(t, "interval_out_of_range", fault.CodeOf(err))
 	strange := source.Pull("sometimes")
-	_, err = s.Configure(t.Context(), "polled", sourcesync.Change{Pull: &strange})
+	_, err = s.Configure(t.Context(), by, "polled", sourcesync.Change{Pull: &strange})
 	require.Equal(t, "pull_unknown", fault.CodeOf(err))
 
 	set("polled", sourcesync.Change{Enabled: &no})
@@ -215,7 +215,7 @@ func TestSettings(t *testing.T) {
 	out, err = s.Fetch(t.Context(), "polled")
 	require.NoError(t, err)
 	require.Equal(t, "connection_paused", out.Skipped.Code)
-	_, err = s.Configure(t.Context(), "nobody", sourcesync.Change{})
+	_, err = s.Configure(t.Context(), by, "nobody", sourcesync.Change{})
 	require.True(t, fault.Is(err, fault.NotFound))
 }
 

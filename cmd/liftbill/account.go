@@ -14,17 +14,16 @@ import (
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
-// decision is who decides something, and why.
+// decision is why something is decided, and how the answer is shown.
 type decision struct {
-	who, reason string
-	asJSON      bool
+	reason string
+	asJSON bool
 }
 
 func (d *decision) bind(cmd *cobra.Command, required ...string) *cobra.Command {
 	cmd.Args = cobra.NoArgs
-	cmd.Flags().StringVar(&d.who, "who", "", "who decides; it is kept for ever")
 	cmd.Flags().BoolVar(&d.asJSON, "json", false, "print one JSON document")
-	for _, name := range append(required, "who") {
+	for _, name := range required {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flags are defined by the callers
 		}
@@ -84,8 +83,8 @@ func payerCreate() *cobra.Command {
 
 func namePayer(cmd *cobra.Command, d decision, in onboard.PayerInput) error {
 	return withApp(cmd, func(ctx context.Context, a *app) error {
-		in.Who, in.Reason = d.who, d.reason
-		p, err := a.onboard().NamePayer(ctx, in)
+		in.Reason = d.reason
+		p, err := a.onboard().NamePayer(ctx, operator(), in)
 		if err != nil {
 			return err
 		}
@@ -103,8 +102,7 @@ func payerSetupLink() *cobra.Command {
 		Use: "setup-link", Short: "Make a page of Stripe's on which the payer enters a payment method",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
-				in.Who = d.who
-				link, err := a.invoicing().SetupLink(ctx, in)
+				link, err := a.invoicing().SetupLink(ctx, operator(), in)
 				if err != nil {
 					return err
 				}
@@ -121,16 +119,16 @@ func payerSetupLink() *cobra.Command {
 func newConnection() *cobra.Command {
 	group := &cobra.Command{Use: "connection", Short: "Connections to Stripe accounts"}
 	pause, pauseFlags := switchTo("pause", "Store its events without classifying them; read and write nothing through it", func(ctx context.Context, s *onboard.Service, id string, d decision) (account.Connection, error) {
-		return s.Pause(ctx, id, d.reason, d.who)
+		return s.Pause(ctx, operator(), id, d.reason)
 	})
 	resume, resumeFlags := switchTo("resume", "Take a pause back, once Stripe accepts the key", func(ctx context.Context, s *onboard.Service, id string, d decision) (account.Connection, error) {
-		return s.Resume(ctx, id, d.who)
+		return s.Resume(ctx, operator(), id)
 	})
 	on, onFlags := switchTo("writing-on", "Write invoices through it", func(ctx context.Context, s *onboard.Service, id string, d decision) (account.Connection, error) {
-		return s.SwitchWriting(ctx, id, true, d.reason, d.who)
+		return s.SwitchWriting(ctx, operator(), id, true, d.reason)
 	})
 	off, offFlags := switchTo("writing-off", "Write no invoices through it; everything else goes on", func(ctx context.Context, s *onboard.Service, id string, d decision) (account.Connection, error) {
-		return s.SwitchWriting(ctx, id, false, d.reason, d.who)
+		return s.SwitchWriting(ctx, operator(), id, false, d.reason)
 	})
 	group.AddCommand(pauseFlags.because(pause, "connection"), resumeFlags.bind(resume, "connection"), onFlags.because(on, "connection"), offFlags.because(off, "connection"))
 	return group
@@ -179,7 +177,7 @@ func cycleResume() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				out, err := a.invoicing().Resume(ctx, invoicing.Resumption{CycleID: id, Who: d.who, Reason: d.reason, Reissue: reissue})
+				out, err := a.invoicing().Resume(ctx, operator(), invoicing.Resumption{CycleID: id, Reason: d.reason, Reissue: reissue})
 				if err != nil {
 					return err
 				}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/workflows/wire"
@@ -107,6 +108,10 @@ func cycleRun() *cobra.Command {
 					return err
 				}
 				defer s.Close()
+				id := billing.CycleID(f.account, m)
+				if err := a.append(ctx, a.did(audit.CycleStarted, "cycle", id).In(f.account, env)); err != nil {
+					return err
+				}
 				res, err := s.StartBill(ctx, wire.BillInput{Environment: env, AccountID: f.account, Period: m.String()})
 				if err != nil {
 					return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/domain/account"
+	trail "github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -35,6 +36,7 @@ type memoryCycle struct {
 	state  billing.CycleState
 	reason string
 	env    account.Environment
+	owner  string
 	payer  string
 	active string // the intent that counts
 	all    []string
@@ -60,7 +62,7 @@ func NewMemory() *Memory {
 func (m *Memory) Begin(_ context.Context, env account.Environment, plan billing.InvoicePlan, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cycles[plan.CycleID] = &memoryCycle{state: billing.Writing, env: env, payer: plan.Key.Customer}
+	m.cycles[plan.CycleID] = &memoryCycle{state: billing.Writing, env: env, owner: plan.AccountID, payer: plan.Key.Customer}
 	return m.insert(m.cycles[plan.CycleID], plan)
 }
 
@@ -319,8 +321,19 @@ func (m *Memory) Escalate(_ context.Context, cycleID, seen, reason string, _ tim
 	return nil
 }
 
+// Whose implements invoicing.Intents.
+func (m *Memory) Whose(_ context.Context, cycleID string) (string, account.Environment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	cy := m.cycles[cycleID]
+	if cy == nil {
+		return "", "", fault.New(fault.NotFound, "cycle_not_found", "there is no cycle %q", cycleID)
+	}
+	return cy.owner, cy.env, nil
+}
+
 // Resume implements invoicing.Intents.
-func (m *Memory) Resume(_ context.Context, in invoicing.Resumption, _ time.Time) (billing.CycleState, string, error) {
+func (m *Memory) Resume(_ context.Context, in invoicing.Resumption, _ trail.Entry) (billing.CycleState, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	cy := m.cycles[in.CycleID]

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/internal/campaign/audit"
@@ -209,7 +210,7 @@ func (w *world) mend(ctx context.Context, reason string) (ok bool, err error) {
 		return true, err
 	}
 	s := w.process()
-	out, err := s.Resume(ctx, invoicing.Resumption{CycleID: w.plan.CycleID, Who: "a person", Reason: "mended: " + endOf(reason), Reissue: reissue})
+	out, err := s.Resume(ctx, access.Operator("a person"), invoicing.Resumption{CycleID: w.plan.CycleID, Reason: "mended: " + endOf(reason), Reissue: reissue})
 	if err != nil {
 		return false, err
 	}

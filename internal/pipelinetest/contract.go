@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/internal/campaign"
@@ -199,9 +201,13 @@ func escalate(c *contract) {
 	c.code("moved_on", c.verify(id))
 }
 
+func (c *contract) note() audit.Entry {
+	return audit.New(access.Operator("kim"), c.at, audit.CycleResumed, "cycle", c.p.CycleID).In(c.p.AccountID, account.Live)
+}
+
 func (c *contract) resume(reissue bool) (billing.CycleState, string) {
 	c.t.Helper()
-	state, reason, err := c.l.Resume(c.t.Context(), invoicing.Resumption{CycleID: c.p.CycleID, Who: "kim", Reason: "mended", Reissue: reissue}, c.at)
+	state, reason, err := c.l.Resume(c.t.Context(), invoicing.Resumption{CycleID: c.p.CycleID, Reason: "mended", Reissue: reissue}, c.note())
 	require.NoError(c.t, err)
 	c.stands(state, reason)
 	return state, reason
@@ -275,7 +281,7 @@ func superseded(c *contract) {
 func refusals(c *contract) {
 	ctx := c.t.Context()
 	for id, code := range map[string]string{c.p.CycleID: "not_waiting", "nobody.2026-10": "cycle_not_found"} {
-		_, _, err := c.l.Resume(ctx, invoicing.Resumption{CycleID: id, Who: "kim", Reason: "because"}, c.at)
+		_, _, err := c.l.Resume(ctx, invoicing.Resumption{CycleID: id, Reason: "because"}, c.note())
 		c.code(code, err)
 	}
 	rival := planFor(c.p.AccountID+"-rival", c.p.Key.Customer)

@@ -67,7 +67,7 @@ func TestARevokedKeyLeavesNoPartialInvoice(t *testing.T) {
 	require.Equal(t, "collecting", tie.Cycle.State)
 	require.Equal(t, "source_paused", tie.Warnings[0].Code)
 	require.Empty(t, outcomeInvoices(t, d, acme))
-	d.Post(t, "/v1/connections/acme-stripe/key", httpapi.KeyReplace{SecretKey: next, Who: "anna"}, nil)
+	d.Post(t, "/v1/connections/acme-stripe/key", httpapi.KeyReplace{SecretKey: next}, nil)
 	require.False(t, connectionOf(t, d, "acme-stripe").Paused)
 	requireInvoice(t, d, acme, runBill(t, d, acme))
 
@@ -93,6 +93,6 @@ func TestARevokedKeyLeavesNoPartialInvoice(t *testing.T) {
 	invoices := outcomeInvoices(t, d, borealis)
 	require.Len(t, invoices, 1)
 	require.Equal(t, "draft", invoices[0].Status)
-	d.Post(t, "/v1/connections/vendor-issuer/key", httpapi.KeyReplace{SecretKey: next, Who: "anna"}, nil)
+	d.Post(t, "/v1/connections/vendor-issuer/key", httpapi.KeyReplace{SecretKey: next}, nil)
 	requireInvoice(t, d, borealis, runBill(t, d, borealis))
 }

@@ -95,7 +95,7 @@ func From(err error) error {
 		return temporal.NewNonRetryableApplicationError(msg, typeOf(f, TypeNotFound), nil)
 	case fault.Conflict:
 		return temporal.NewNonRetryableApplicationError(msg, typeOf(f, TypeLedgerConflict), nil)
-	case fault.Forbidden:
+	case fault.Forbidden, fault.Unauthenticated:
 		if f.Code == "test_mode_write" {
 			return temporal.NewNonRetryableApplicationError(msg, TypeModeViolation, nil)
 		}
