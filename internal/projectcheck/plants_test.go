@@ -92,6 +92,7 @@ func importPlants() []plant {
 	siblings("campaign-pgledger", "internal/campaign/pgledger", self+"adapters/stripeapi", self+"app/measure")
 
 	siblings("webhookload", "internal/webhookload", self+"adapters/httpapi", self+"app/ingest", temporal)
+	siblings("mutants", "internal/mutants", self+"domain/reward", self+"adapters/postgres")
 
 	anywhere := func(rule string, imports ...string) { add(rule, "internal/zz"+rule, "planted.go", imports...) }
 	anywhere("gorm-only-in-postgres", gorm, "gorm.io/driver/postgres")
