@@ -52,3 +52,16 @@ func (s *Server) ResumeCycle(ctx context.Context, r ResumeCycleRequestObject) (R
 	}
 	return ResumeCycle200JSONResponse{CycleID: out.CycleID, State: string(out.State), Reason: out.Reason, NextAction: next}, nil
 }
+
+// DecideCycle approves, holds, releases, returns or skips a cycle.
+func (s *Server) DecideCycle(ctx context.Context, r DecideCycleRequestObject) (DecideCycleResponseObject, error) {
+	out, err := s.Deciding.Decide(ctx, access.From(ctx).Principal, invoicing.Wish{
+		CycleID: r.ID, Action: billing.DecisionAction(r.Body.Action), PlanHash: r.Body.InvoiceHash, Reason: r.Body.Reason,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return DecideCycle200JSONResponse{
+		CycleID: out.CycleID, State: string(out.State), Reason: out.Reason, NextAction: out.NextAction(), DecisionID: out.DecisionID, Delivered: out.Delivered,
+	}, nil
+}

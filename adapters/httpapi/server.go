@@ -42,6 +42,11 @@ type Invoicing interface {
 	SetupLink(ctx context.Context, by access.Principal, in invoicing.SetupRequest) (invoicing.SetupLink, error)
 }
 
+// Deciding takes decisions about cycles; *invoicing.Decisions is it.
+type Deciding interface {
+	Decide(ctx context.Context, by access.Principal, w invoicing.Wish) (invoicing.Standing, error)
+}
+
 // Connections lists the connections of a scope without their keys, in any order.
 type Connections interface {
 	Connections(ctx context.Context, scope access.Scope) ([]account.Connection, error)
@@ -91,6 +96,7 @@ type Services struct {
 	Decisions   Decisions
 	Reconcile   Reconcile
 	Invoicing   Invoicing
+	Deciding    Deciding
 	Sources     Sources
 	Connecting  Connecting
 	Mapping     Mapping

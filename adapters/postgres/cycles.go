@@ -193,7 +193,7 @@ func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal bi
 		return nil, wrap(err)
 	}
 	var ids []string
-	err = c.db.gorm.WithContext(ctx).Raw(`SELECT id FROM cycles WHERE environment = ? AND state IN ('invoiced', 'withheld', 'dry_run')`, env.String()).Scan(&ids).Error
+	err = c.db.gorm.WithContext(ctx).Raw(`SELECT id FROM cycles WHERE environment = ? AND state IN ('invoiced', 'withheld', 'dry_run', 'skipped')`, env.String()).Scan(&ids).Error
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -252,7 +252,7 @@ func (c *Cycles) ListAccounts(ctx context.Context, of billing.Cohort, after stri
 	args["after"], args["limit"] = after, limit
 	var ids []string
 	err = c.db.gorm.WithContext(ctx).Raw(`SELECT account_id FROM (`+sql+`) d WHERE account_id > @after
-		AND NOT EXISTS (SELECT 1 FROM cycles c WHERE c.account_id = d.account_id AND c.period = @period AND c.state IN ('invoiced', 'withheld', 'dry_run'))
+		AND NOT EXISTS (SELECT 1 FROM cycles c WHERE c.account_id = d.account_id AND c.period = @period AND `+finished+`)
 		ORDER BY account_id LIMIT @limit`, args).Scan(&ids).Error
 	return ids, wrap(err)
 }

@@ -51,7 +51,7 @@ func work(t *testing.T, s *scheduler.Scheduler, d *pipelinetest.Deployment, writ
 	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{})
 	billingtick.Register(ledger, &billingtick.Activities{Ledger: cycles, Starter: s})
 	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: cycles})
-	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
+	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: d.Deciding()})
 	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{DisableWorkflowWorker: true})
 	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure})
 	live := worker.New(s.Client(), wire.QueueStripeLive, worker.Options{DisableWorkflowWorker: true})

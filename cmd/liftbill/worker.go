@@ -86,7 +86,7 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, MaxConcurrentActivityExecutionSize: 50})
 	billingtick.Register(ledger, &billingtick.Activities{Ledger: cycles, Starter: s})
 	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: cycles})
-	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
+	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: a.deciding()})
 	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{
 		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2,
 	})

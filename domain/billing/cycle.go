@@ -80,6 +80,16 @@ func (s CycleState) Waits() bool {
 	}
 }
 
+// Readdressable reports whether another payer may still be named: nothing is being written.
+func (s CycleState) Readdressable() bool {
+	switch s {
+	case Blocked, AwaitingApproval, Approved, Held, Returned, Expired:
+		return true
+	default:
+		return false
+	}
+}
+
 // Undecided reports whether the cycle's run waits for a decision or its deadline.
 func (s CycleState) Undecided() bool { return s == AwaitingApproval || s == Held }
 

@@ -85,7 +85,7 @@ func (d *Deployment) services() httpapi.Services {
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
 		Reconcile: d.Reconcile(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
-		Sources: d.Sources(), Invoicing: d.Invoicing(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Sources: d.Sources(), Invoicing: d.Invoicing(), Deciding: d.Deciding(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
@@ -127,6 +127,11 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 		Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock,
 		Book: d.DB.NewPayerBook(d.Box), Payers: stripeapi.NewPayers(d.stripe), Setups: stripeapi.NewSetups(d.stripe),
 	}
+}
+
+// Deciding takes decisions about cycles; no run is told.
+func (d *Deployment) Deciding() *invoicing.Decisions {
+	return &invoicing.Decisions{Work: d.DB.Deciding(), Clock: d.Clock}
 }
 
 // Classifier books what was received.
