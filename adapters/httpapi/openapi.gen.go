@@ -1570,6 +1570,99 @@ type PlanCreate struct {
 	Version int    `json:"version,omitempty,omitzero"`
 }
 
+// Preview defines model for Preview.
+type Preview struct {
+	// AsOf Up to when facts and decisions were looked at.
+	AsOf    time.Time `json:"as_of"`
+	Buckets []Bucket  `json:"buckets"`
+
+	// Compared What changed since the cycle's inputs were frozen.
+	Compared PreviewComparison `json:"compared,omitempty,omitzero"`
+	CycleID  string            `json:"cycle_id"`
+
+	// Digest Over unit tables, buckets, lines and total, not over the moment.
+	Digest string `json:"digest"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// InputDigest Over the unit tables.
+	InputDigest string `json:"input_digest"`
+
+	// InvoiceHash Of the invoice; its case IDs hash the moment as well.
+	InvoiceHash string        `json:"invoice_hash"`
+	Lines       []PreviewLine `json:"lines"`
+
+	// Over The period has ended.
+	Over   bool   `json:"over"`
+	Period string `json:"period"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Settled The close lag is over as well; before that the figures are provisional.
+	Settled bool `json:"settled"`
+
+	// State Where the cycle would go.
+	State string `json:"state"`
+
+	// Total An exact amount of one currency.
+	Total Money `json:"total"`
+
+	// WaitsFor Earlier cycles that are not finished; the price is as if they had billed nothing.
+	WaitsFor []string `json:"waits_for"`
+}
+
+// PreviewChange defines model for PreviewChange.
+type PreviewChange struct {
+	// After An exact amount of one currency.
+	After Money `json:"after"`
+
+	// Before An exact amount of one currency.
+	Before     Money `json:"before"`
+	CountAfter int64 `json:"count_after"`
+
+	// CountBefore Events of a bucket or units of a line.
+	CountBefore int64  `json:"count_before"`
+	Name        string `json:"name"`
+
+	// What `bucket`, `line` or `total`.
+	What string `json:"what"`
+}
+
+// PreviewComparison What changed since the cycle's inputs were frozen.
+type PreviewComparison struct {
+	Changes     []PreviewChange `json:"changes"`
+	Equal       bool            `json:"equal"`
+	SameCases   bool            `json:"same_cases"`
+	SameInputs  bool            `json:"same_inputs"`
+	SameInvoice bool            `json:"same_invoice"`
+}
+
+// PreviewLine defines model for PreviewLine.
+type PreviewLine struct {
+	// Base An exact amount of one currency.
+	Base   Money  `json:"base"`
+	CaseID string `json:"case_id"`
+
+	// Fee An exact amount of one currency.
+	Fee          Money  `json:"fee"`
+	HeadlineCode string `json:"headline_code,omitempty,omitzero"`
+
+	// Measured An exact amount of one currency.
+	Measured Money `json:"measured"`
+
+	// Observed An exact amount of one currency.
+	Observed   Money  `json:"observed"`
+	SnapshotID string `json:"snapshot_id"`
+	Units      int64  `json:"units"`
+	Verdict    string `json:"verdict"`
+}
+
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	// Period The month (YYYY-MM) or settlement.
+	Period string `json:"period"`
+}
+
 // Problem An RFC 9457 problem.
 //
 // Example: {"code":"key_mode_mismatch","detail":"a test key was given for a live connection","field":"secret_key","remedy":"Paste the key whose text begins with rk_live_ or sk_live_","request_id":"4kqzp3n6v2","status":400,"title":"Invalid input","type":"urn:liftbill:problem:key_mode_mismatch"}
@@ -2595,6 +2688,12 @@ type SealPlanParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// PreviewCycleParams defines parameters for PreviewCycle.
+type PreviewCycleParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListReadoutsParams defines parameters for ListReadouts.
 type ListReadoutsParams struct {
 	// Period Only this month (YYYY-MM).
@@ -3006,6 +3105,9 @@ type CreatePayerSetupLinkJSONRequestBody = SetupLinkCreate
 // SealPlanJSONRequestBody defines body for SealPlan for application/json ContentType.
 type SealPlanJSONRequestBody = PlanCreate
 
+// PreviewCycleJSONRequestBody defines body for PreviewCycle for application/json ContentType.
+type PreviewCycleJSONRequestBody = PreviewRequest
+
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
@@ -3113,6 +3215,9 @@ type ServerInterface interface {
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx echo.Context, account AccountPath, params SealPlanParams) error
+	// PreviewCycle Compute what a cycle would come to now
+	// (POST /v1/accounts/{account}/previews)
+	PreviewCycle(ctx echo.Context, account AccountPath, params PreviewCycleParams) error
 	// ListReadouts List the readouts of an account, newest period first
 	// (GET /v1/accounts/{account}/readouts)
 	ListReadouts(ctx echo.Context, account AccountPath, params ListReadoutsParams) error
@@ -3849,6 +3954,42 @@ func (w *ServerInterfaceWrapper) SealPlan(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SealPlan(ctx, account, params)
+	return err
+}
+
+// PreviewCycle converts echo context to params.
+func (w *ServerInterfaceWrapper) PreviewCycle(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewCycleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreviewCycle(ctx, account, params)
 	return err
 }
 
@@ -5729,6 +5870,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/resume", wrapper.ResumeCycle, options.OperationMiddlewares["resumeCycle"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/previews", wrapper.PreviewCycle, options.OperationMiddlewares["previewCycle"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/decisions", wrapper.DecideCycle, options.OperationMiddlewares["decideCycle"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
@@ -6499,6 +6641,47 @@ type SealPlandefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SealPlandefaultApplicationProblemPlusJSONResponse) VisitSealPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCycleRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  PreviewCycleParams
+	Body    *PreviewCycleJSONRequestBody
+}
+
+type PreviewCycleResponseObject interface {
+	VisitPreviewCycleResponse(w http.ResponseWriter) error
+}
+
+type PreviewCycle200JSONResponse Preview
+
+func (response PreviewCycle200JSONResponse) VisitPreviewCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCycledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PreviewCycledefaultApplicationProblemPlusJSONResponse) VisitPreviewCycleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8806,6 +8989,9 @@ type StrictServerInterface interface {
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx context.Context, request SealPlanRequestObject) (SealPlanResponseObject, error)
+	// PreviewCycle Compute what a cycle would come to now
+	// (POST /v1/accounts/{account}/previews)
+	PreviewCycle(ctx context.Context, request PreviewCycleRequestObject) (PreviewCycleResponseObject, error)
 	// ListReadouts List the readouts of an account, newest period first
 	// (GET /v1/accounts/{account}/readouts)
 	ListReadouts(ctx context.Context, request ListReadoutsRequestObject) (ListReadoutsResponseObject, error)
@@ -9553,6 +9739,55 @@ func (sh *strictHandler) SealPlan(ctx echo.Context, account AccountPath, params 
 		return err
 	} else if validResponse, ok := response.(SealPlanResponseObject); ok {
 		return validResponse.VisitSealPlanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PreviewCycle operation middleware
+func (sh *strictHandler) PreviewCycle(ctx echo.Context, account AccountPath, params PreviewCycleParams) error {
+	var request PreviewCycleRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body PreviewCycleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewCycle(ctx.Request().Context(), request.(PreviewCycleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewCycle")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PreviewCycleResponseObject); ok {
+		return validResponse.VisitPreviewCycleResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

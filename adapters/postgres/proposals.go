@@ -8,10 +8,12 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // Invoicing implements invoicing.Ledger.
@@ -26,17 +28,33 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 	if err != nil {
 		return invoicing.Judged{}, err
 	}
-	j := invoicing.Judged{
+	readouts, err := storedReadouts(v.db.gorm.WithContext(ctx), cycleID, cy.Plan)
+	if err != nil {
+		return invoicing.Judged{}, err
+	}
+	if len(readouts) == 0 {
+		return invoicing.Judged{}, fault.New(fault.Conflict, "not_estimated", "cycle %s has no readouts", cycleID)
+	}
+	return v.judged(ctx, cy, readouts)
+}
+
+// Previewed implements invoicing.Pricing.
+func (v *Invoicing) Previewed(ctx context.Context, accountID string, m period.Month, asOf time.Time, readouts []lift.Readout) (invoicing.Judged, error) {
+	cy, _, err := (&Cycles{v.db}).Planned(ctx, accountID, m)
+	if err != nil {
+		return invoicing.Judged{}, err
+	}
+	cy.Watermark = asOf
+	return v.judged(ctx, cy, readouts)
+}
+
+// judged adds to readouts what their price depends on.
+func (v *Invoicing) judged(ctx context.Context, cy measure.Cycle, readouts []lift.Readout) (j invoicing.Judged, err error) {
+	j = invoicing.Judged{
 		CycleID: cy.ID, State: cy.State, Account: cy.Account, Contract: cy.Contract, Plan: cy.Plan, Period: cy.Period,
-		Interval: cy.Interval, Names: cy.SnapshotName,
+		Interval: cy.Interval, Names: cy.SnapshotName, Readouts: readouts,
 	}
 	tx := v.db.gorm.WithContext(ctx)
-	if j.Readouts, err = storedReadouts(tx, cycleID, cy.Plan); err != nil {
-		return j, err
-	}
-	if len(j.Readouts) == 0 {
-		return j, fault.New(fault.Conflict, "not_estimated", "cycle %s has no readouts", cycleID)
-	}
 	if j.HighWater, err = highWater(tx, cy); err != nil {
 		return j, err
 	}

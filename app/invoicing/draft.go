@@ -20,6 +20,8 @@ type Service struct {
 	Book   PayerBook
 	Payers Payers
 	Setups Setups
+	// Pricing is for previews only.
+	Pricing Pricing
 }
 
 // Outcome is what a step reports: identifiers, counts and amounts only.
