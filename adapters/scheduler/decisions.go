@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
 
@@ -38,4 +40,22 @@ func (s *Scheduler) Decided(ctx context.Context, env account.Environment, accoun
 func refused(err error) bool {
 	var app *temporal.ApplicationError
 	return errors.As(err, &app)
+}
+
+// StartReplay starts the replay of a month, or finds the one that runs, and waits for what
+// it found.
+func (s *Scheduler) StartReplay(ctx context.Context, env account.Environment, in wire.ReplayInput) (out wire.ReplayResult, err error) {
+	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: wire.ReplayWorkflowID(env, in.AccountID, in.Period), TaskQueue: wire.QueueWorkflows,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            "Replay " + in.AccountID + " " + in.Period,
+	}, wire.WorkflowBillingReplay, in)
+	if err != nil {
+		return out, unavailable(err)
+	}
+	if err := run.Get(ctx, &out); err != nil {
+		return out, fault.Wrap(err, fault.Unavailable, "replay_failed", "the replay %s failed", run.GetID()).Fix("Look at the run in the Temporal console")
+	}
+	return out, nil
 }

@@ -29,6 +29,8 @@ const (
 	WorkflowBillingCycle = "BillingCycle"
 	WorkflowAccountBill  = "AccountBill"
 
+	WorkflowBillingReplay = "BillingReplay"
+
 	WorkflowSourceTick     = "SourceTick"
 	WorkflowSourceBackfill = "SourceBackfill"
 )
@@ -50,6 +52,8 @@ const (
 	ActivityFinalizeInvoice = "FinalizeInvoice"
 	ActivityReviewApproval  = "ReviewApproval"
 	ActivityApplyDecision   = "ApplyDecision"
+
+	ActivityReplayMonth = "ReplayMonth"
 
 	ActivityListSources     = "ListSources"
 	ActivitySyncSource      = "SyncSource"
