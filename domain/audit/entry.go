@@ -59,6 +59,7 @@ const (
 	EventsPulled       Action = "connection.events_pulled"
 	CycleStarted       Action = "cycle.started"
 	CycleResumed       Action = "cycle.resumed"
+	CycleDecided       Action = "cycle.decided"
 	SchedulesEnsured   Action = "schedules.ensured"
 	SchemaMigrated     Action = "schema.migrated"
 
