@@ -180,3 +180,41 @@ func NewTieOut(sums []Sum, breaks []Break) TieOut {
 	}
 	return out
 }
+
+// Field is one field of an object as both sides have it.
+type Field struct {
+	Name         string
+	Ours, Theirs string
+	Equal        bool
+}
+
+// Compare sets the fields of both sides beside each other, by name. A side that does not
+// have a field says nothing about it.
+func Compare(ours, theirs map[string]string) []Field {
+	names := maps.Clone(ours)
+	if names == nil {
+		names = map[string]string{}
+	}
+	maps.Copy(names, theirs)
+	out := make([]Field, 0, len(names))
+	for _, n := range slices.Sorted(maps.Keys(names)) {
+		out = append(out, Field{Name: n, Ours: ours[n], Theirs: theirs[n], Equal: ours[n] == theirs[n]})
+	}
+	return out
+}
+
+// IntentSums are the two sides of the invoice line: what the plan says once the ledger
+// holds the invoice as finalized, and all invoices of ours that count.
+func IntentSums(in Intent, issued []Issued) []Sum {
+	ours := Sum{Line: Invoice, Currency: in.Currency}
+	if in.Written {
+		ours.LeftMinor, ours.LeftObjects = in.TotalMinor, 1
+	}
+	out := []Sum{ours}
+	for _, i := range issued {
+		if i.counts() && (i.Key == in.Key || i.ID == in.InvoiceID) {
+			out = append(out, Sum{Line: Invoice, Currency: i.Currency, RightMinor: i.NetMinor, RightObjects: 1})
+		}
+	}
+	return out
+}

@@ -1,0 +1,253 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/recon"
+)
+
+// inner loads the facts of our own side, part by part.
+type inner struct {
+	tx *gorm.DB
+	sc reconcile.Scope
+	in *recon.Internals
+	// cycle is empty when the period has none.
+	cycle struct {
+		ID, State string
+		Watermark *time.Time
+		PaidMinor *int64
+	}
+}
+
+// Internals are the facts of our own side.
+func (r *Recon) Internals(ctx context.Context, sc reconcile.Scope, c reconcile.Compared) (recon.Internals, error) {
+	var out recon.Internals
+	err := r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := tx.Exec(`SET LOCAL jit = off`).Error; err != nil {
+			return err
+		}
+		w := &inner{tx: tx, sc: sc, in: &out}
+		if err := tx.Raw(`SELECT id, state, watermark, paid_minor FROM cycles WHERE account_id = ? AND period = ?`, sc.Account.ID, sc.Period.String()).Scan(&w.cycle).Error; err != nil {
+			return err
+		}
+		out.CycleID = billing.CycleID(sc.Account.ID, sc.Period)
+		for _, f := range c.Facts {
+			if f.Currency != sc.Currency {
+				out.Foreign = append(out.Foreign, f)
+			}
+		}
+		for _, load := range []func(context.Context) error{w.expected, w.unmapped, w.buckets, w.decisions, w.returned, w.disputed, w.leaked, w.digests, w.replayed} {
+			if err := load(ctx); err != nil {
+				return err
+			}
+		}
+		if c.Late > 0 || len(out.Returned) > 0 {
+			return w.late(ctx)
+		}
+		return nil
+	})
+	return out, wrap(err)
+}
+
+// expected is when the cycle should have been finished.
+func (w *inner) expected(ctx context.Context) error {
+	w.in.CycleState = w.cycle.State
+	w.in.Finished = billing.CycleState(w.cycle.State).Terminal()
+	c, err := contractAt(ctx, w.tx, w.sc.Account.ID, w.sc.Period)
+	if err != nil {
+		return err
+	}
+	var days *int
+	err = w.tx.Raw(`SELECT (plan::json ->> 'attribution_days')::int FROM measurement_plans WHERE account_id = ? ORDER BY version DESC LIMIT 1`, w.sc.Account.ID).Scan(&days).Error
+	if err != nil || days == nil {
+		return err // without a plan nothing is due
+	}
+	w.in.Due, err = c.SettledAt(w.sc.Period, *days)
+	return err
+}
+
+// unmapped sums the revenue of customers who are nobody's. Most customers are somebody's
+// for the whole period; only the others' facts are looked at one by one.
+func (w *inner) unmapped(context.Context) error {
+	in, source := w.sc.Interval, w.sc.Account.SourceConnection
+	return w.tx.Raw(`
+		WITH paying AS (
+			SELECT customer_id FROM reward_events WHERE connection_id = ? AND kind = 'revenue_confirmation' AND effective_at >= ? AND effective_at < ? GROUP BY 1),
+		doubtful AS MATERIALIZED (
+			SELECT customer_id FROM paying p WHERE NOT EXISTS (
+				SELECT 1 FROM mapping_spans s WHERE s.connection_id = ? AND s.subject_id = p.customer_id AND s.state = 'linked' AND s.valid_from <= ? AND s.valid_to >= ?)),
+		facts AS MATERIALIZED (
+			SELECT `+factColumns+`, r.amount_minor, r.currency FROM doubtful d JOIN reward_events r ON r.connection_id = ? AND r.customer_id = d.customer_id`+factJoins+`
+			WHERE r.kind = 'revenue_confirmation' AND r.effective_at >= ? AND r.effective_at < ?)
+		SELECT f.customer_id || '/' || f.currency AS id, f.customer_id, f.currency, sum(f.amount_minor)::bigint AS amount_minor, count(*) AS facts
+		FROM facts f`+ownerJoins+` WHERE NOT f.own_invoice AND `+ownerUser+` = '' GROUP BY f.customer_id, f.currency ORDER BY 1`,
+		source, in.Start, in.End, source, in.Start, in.End, source, in.Start, in.End).Scan(&w.in.Unmapped).Error
+}
+
+// buckets is the frozen revenue of users without a decision: of the contract year so
+// far, as the cycle has it.
+func (w *inner) buckets(context.Context) error {
+	return w.tx.Raw(`SELECT currency AS id, currency, sum(amount_minor)::bigint AS amount_minor, sum(events)::bigint AS facts FROM cycle_buckets
+		WHERE cycle_id = ? AND bucket = 'no_decision' GROUP BY currency ORDER BY 1`, w.cycle.ID).Scan(&w.in.NoDecision).Error
+}
+
+// decisions counts those whose probabilities nobody can divide by.
+func (w *inner) decisions(context.Context) error {
+	return w.tx.Raw(`SELECT count(*) FROM decisions d WHERE d.account_id = ? AND d.ts >= ? AND d.ts < ?
+		AND NOT coalesce(d.propensity[array_position(d.eligible_actions, d.action)] > 0 AND d.propensity[array_position(d.eligible_actions, d.action)] <= 1, false)`,
+		w.sc.Account.ID, w.sc.Interval.Start, w.sc.Interval.End).Scan(&w.in.BadDecisions).Error
+}
+
+// returnsOf are facts r of money that went back from a payment p of the period.
+const returnsOf = `
+	FROM reward_events r` + factJoins + `
+	WHERE r.connection_id = ? AND r.kind IN ('refund', 'dispute', 'dispute_won', 'dispute_lost') AND r.effective_at >= ? AND r.amount_minor <> 0
+		AND NOT coalesce(o.own_invoice, false) AND p.effective_at >= ? AND p.effective_at < ?`
+
+// returned is money of an invoiced period that went back after it was frozen. Undecided
+// disputes are not returned yet.
+func (w *inner) returned(context.Context) error {
+	if w.cycle.Watermark == nil || billing.CycleState(w.cycle.State) != billing.Invoiced {
+		return nil
+	}
+	return w.tx.Raw(`SELECT r.fact_key AS id, coalesce(nullif(r.customer_id, ''), o.customer_id, '') AS customer_id, r.currency, r.amount_minor, 1 AS facts`+returnsOf+`
+		AND r.recorded_at > ? AND (r.kind = 'refund' OR EXISTS (SELECT 1 FROM reward_events d WHERE d.connection_id = r.connection_id AND d.kind IN ('dispute_won', 'dispute_lost')
+			AND d.effective_at >= ? AND d.object_id = r.object_id)) ORDER BY 1`,
+		w.sc.Account.SourceConnection, w.sc.Interval.Start, w.sc.Interval.Start, w.sc.Interval.End, *w.cycle.Watermark, w.sc.Interval.Start).Scan(&w.in.Returned).Error
+}
+
+// disputed are the disputes about payments of the period that are not decided.
+func (w *inner) disputed(context.Context) error {
+	return w.tx.Raw(`SELECT r.object_id AS id, coalesce(nullif(r.customer_id, ''), o.customer_id, '') AS customer_id, r.currency, r.amount_minor, 1 AS facts`+returnsOf+`
+		AND r.kind = 'dispute' AND NOT EXISTS (SELECT 1 FROM reward_events d WHERE d.connection_id = r.connection_id AND d.kind IN ('dispute_won', 'dispute_lost')
+			AND d.effective_at >= ? AND d.object_id = r.object_id) ORDER BY 1`,
+		w.sc.Account.SourceConnection, w.sc.Interval.Start, w.sc.Interval.Start, w.sc.Interval.End, w.sc.Interval.Start).Scan(&w.in.Disputed).Error
+}
+
+// late are the facts of the frozen period that were recorded later, without those that
+// have a break of their own.
+func (w *inner) late(context.Context) error {
+	if w.cycle.Watermark == nil {
+		return nil
+	}
+	known := []string{""}
+	for _, m := range w.in.Returned {
+		known = append(known, m.ID)
+	}
+	disputes := []string{""}
+	for _, m := range w.in.Disputed {
+		disputes = append(disputes, m.ID)
+	}
+	return w.tx.Raw(`SELECT r.fact_key AS id, coalesce(nullif(r.customer_id, ''), o.customer_id, '') AS customer_id, r.currency, r.amount_minor, 1 AS facts
+		FROM reward_events r LEFT JOIN charge_owners o ON o.connection_id = r.connection_id AND o.charge_id = r.charge_id AND r.charge_id <> ''
+		WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0 AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at > ?
+			AND NOT coalesce(o.own_invoice, false) AND r.fact_key NOT IN ? AND r.object_id NOT IN ? ORDER BY 1`,
+		w.sc.Account.SourceConnection, moneyKinds(), w.sc.Interval.Start, w.sc.Interval.End, *w.cycle.Watermark, known, disputes).Scan(&w.in.Late).Error
+}
+
+// leaked are objects of the other mode that were sent to the source in the period.
+func (w *inner) leaked(context.Context) error {
+	return w.tx.Raw(`SELECT coalesce(nullif(e.object_id, ''), e.event_id) AS id, count(*) AS facts FROM event_processing p
+		JOIN stripe_events e ON e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created
+		WHERE p.connection_id = ? AND p.status IN ('dead', 'quarantined') AND p.reason = ? AND e.created >= ? AND e.created < ? GROUP BY 1 ORDER BY 1`,
+		w.sc.Account.SourceConnection, ingest.ReasonModeMismatch, w.sc.Interval.Start, w.sc.Interval.End).Scan(&w.in.Leaked).Error
+}
+
+// replayed is how the newest replay of the period ended.
+func (w *inner) replayed(context.Context) error {
+	var rows []struct {
+		RunAt time.Time
+		Equal bool
+	}
+	err := w.tx.Raw(`SELECT run_at, equal FROM event_replays WHERE account_id = ? AND period = ? ORDER BY seq DESC LIMIT 1`, w.sc.Account.ID, w.sc.Period.String()).Scan(&rows).Error
+	if err == nil && len(rows) > 0 {
+		w.in.Replay = &recon.Replay{At: rows[0].RunAt.UTC(), Equal: rows[0].Equal}
+	}
+	return err
+}
+
+// digests computes the digest of everything that the period rests on once more.
+func (w *inner) digests(ctx context.Context) error {
+	account := w.sc.Account.ID
+	for _, part := range []struct {
+		what, sql string
+		args      []any
+		digest    func(doc string) (string, error)
+	}{
+		{"contract", `SELECT id, terms AS doc, terms_hash AS stored FROM contracts WHERE account_id = ?`, []any{account}, textDigest},
+		{"plan", `SELECT id, plan AS doc, plan_hash AS stored FROM measurement_plans WHERE account_id = ?`, []any{account}, textDigest},
+		{"readout", `SELECT snapshot_id AS id, manifest AS doc, case_id AS stored FROM readouts WHERE cycle_id = ?`, []any{w.cycle.ID}, func(doc string) (string, error) { return lift.CaseIDOf([]byte(doc)), nil }},
+		{"invoice", `SELECT cycle_id AS id, plan AS doc, plan_hash AS stored FROM invoices WHERE cycle_id = ?`, []any{w.cycle.ID}, func(doc string) (string, error) {
+			var p billing.InvoicePlan
+			err := json.Unmarshal([]byte(doc), &p)
+			return p.Hash(), err
+		}},
+	} {
+		var rows []struct{ ID, Doc, Stored string }
+		if err := w.tx.Raw(part.sql, part.args...).Scan(&rows).Error; err != nil {
+			return err
+		}
+		for _, row := range rows {
+			got, err := part.digest(row.Doc)
+			if err != nil {
+				got = "unreadable"
+			}
+			w.in.Digests = append(w.in.Digests, recon.Digest{What: part.what, ID: row.ID, Stored: row.Stored, Computed: got})
+		}
+	}
+	return w.frozen(ctx)
+}
+
+func textDigest(doc string) (string, error) { return lift.Digest256([]byte(doc)), nil }
+
+// frozen compares the facts of a frozen year with the buckets into which its cycle put
+// every cent of them.
+func (w *inner) frozen(ctx context.Context) error {
+	if w.cycle.Watermark == nil {
+		return nil
+	}
+	c, err := contractAt(ctx, w.tx, w.sc.Account.ID, w.sc.Period)
+	if err != nil {
+		return err
+	}
+	zone, err := c.Zone()
+	if err != nil {
+		return err
+	}
+	first, err := c.YearStart(w.sc.Period)
+	if err != nil {
+		return err
+	}
+	d := recon.Digest{What: "revenue", ID: w.in.CycleID}
+	if d.Stored, err = w.sums(`SELECT currency, sum(amount_minor)::bigint AS amount, sum(events)::bigint AS n FROM cycle_buckets WHERE cycle_id = ? GROUP BY 1 ORDER BY 1`, w.cycle.ID); err != nil {
+		return err
+	}
+	d.Computed, err = w.sums(`SELECT currency, sum(amount_minor)::bigint AS amount, count(*) AS n FROM reward_events
+		WHERE connection_id = ? AND kind IN ? AND amount_minor <> 0 AND NOT historic AND effective_at >= ? AND effective_at < ? AND recorded_at <= ? GROUP BY 1 ORDER BY 1`,
+		w.sc.Account.SourceConnection, moneyKinds(), first.In(zone).Start, w.sc.Period.In(zone).End, *w.cycle.Watermark)
+	w.in.Digests = append(w.in.Digests, d)
+	return err
+}
+
+func (w *inner) sums(sql string, args ...any) (string, error) {
+	var rows []struct {
+		Currency  string
+		Amount, N int64
+	}
+	err := w.tx.Raw(sql, args...).Scan(&rows).Error
+	var out []string
+	for _, r := range rows {
+		out = append(out, fmt.Sprintf("%d %s in %d", r.Amount, r.Currency, r.N))
+	}
+	return strings.Join(out, ", "), err
+}
