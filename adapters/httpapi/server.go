@@ -71,6 +71,7 @@ type Services struct {
 	Ingest      Ingest
 	Decisions   Decisions
 	Reconcile   Reconcile
+	Breaks      Breaks
 	Sources     Sources
 	Connecting  Connecting
 	Mapping     Mapping

@@ -121,7 +121,7 @@ func (a *app) services() httpapi.Services {
 	return httpapi.Services{
 		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
-		Reconcile: a.reconcile(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
+		Reconcile: a.reconcile(), Breaks: a.reconciler(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
 		Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
 	}
@@ -144,6 +144,14 @@ func (a *app) onboard() *onboard.Service {
 }
 
 func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader: a.db.NewReader()} }
+
+// reconciler compares the ledger with Stripe. Orphans at the issuer are swept by the
+// write-back of the next cycle.
+func (a *app) reconciler() *reconcile.Reconciler {
+	return &reconcile.Reconciler{
+		Stripe: stripeapi.NewSourceReader(a.stripe), Ledger: a.db.NewRecon(), Fetcher: a.sources(), Clock: a.clock, Log: a.log,
+	}
+}
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
