@@ -41,11 +41,7 @@ func (r *Recon) Internals(ctx context.Context, sc reconcile.Scope, c reconcile.C
 			return err
 		}
 		out.CycleID = billing.CycleID(sc.Account.ID, sc.Period)
-		for _, f := range c.Facts {
-			if f.Currency != sc.Currency {
-				out.Foreign = append(out.Foreign, f)
-			}
-		}
+		out.Foreign = foreign(sc.Currency, c)
 		for _, load := range []func(context.Context) error{w.expected, w.unmapped, w.buckets, w.decisions, w.returned, w.disputed, w.leaked, w.digests, w.replayed} {
 			if err := load(ctx); err != nil {
 				return err
@@ -57,6 +53,27 @@ func (r *Recon) Internals(ctx context.Context, sc reconcile.Scope, c reconcile.C
 		return nil
 	})
 	return out, wrap(err)
+}
+
+// foreign is the revenue in other currencies, but for what only we have in that currency:
+// that is a break of its own.
+func foreign(currency string, c reconcile.Compared) []recon.Money {
+	wrong := map[string]recon.Money{}
+	for _, p := range c.Pairs {
+		if p.Kind == recon.Payment && p.Ours != nil && p.Theirs != nil && p.Ours.Currency != p.Theirs.Currency && p.Ours.CountedMinor != 0 {
+			w := wrong[p.Ours.Currency]
+			w.AmountMinor, w.Facts = w.AmountMinor+p.Ours.CountedMinor, w.Facts+1
+			wrong[p.Ours.Currency] = w
+		}
+	}
+	var out []recon.Money
+	for _, f := range c.Facts {
+		w := wrong[f.Currency]
+		if f.AmountMinor, f.Facts = f.AmountMinor-w.AmountMinor, f.Facts-w.Facts; f.Currency != currency && f.Facts > 0 {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // expected is when the cycle should have been finished.
