@@ -104,15 +104,15 @@ func (w *running) repair(ctx context.Context, all []recon.Break, out *Outcome) {
 func (w *running) carryOut(ctx context.Context, b recon.Break) error {
 	switch b.Rule().Repair {
 	case recon.Sweep:
-		if w.Sweeper == nil {
+		if w.Sweep == nil {
 			return errNobody
 		}
-		return w.Sweeper.Sweep(ctx, b.Target.ID)
+		return w.Sweep(ctx, b.Target.ID)
 	case recon.Fetch:
-		if w.Fetcher == nil {
+		if w.Fetch == nil {
 			return errNobody
 		}
-		return w.Fetcher.Refresh(ctx, b.Target.ConnectionID)
+		return w.Fetch(ctx, b.Target.ConnectionID)
 	case recon.Pull, recon.NoRepair:
 	}
 	return errNobody

@@ -201,7 +201,7 @@ func (p *planted) plantInIssuer(t *testing.T) {
 	item := p.at(t, p.acme, http.MethodPost, "/v1/invoiceitems", url.Values{"customer": {customer}, "amount": {"55"}, "currency": {"usd"}, "metadata[lb_key]": {key}})["id"].(string)
 	p.orphans = []string{"/v1/invoiceitems/" + draftItem, "/v1/invoices/" + draft, "/v1/invoiceitems/" + item}
 
-	require.NoError(t, p.Fake.Advance(time.Minute)) // what comes now comes after the freeze
+	require.NoError(t, p.Fake.Advance(30*time.Minute)) // what comes now comes after the freeze
 	charge := func(i int) string {
 		return p.at(t, p.acme, http.MethodGet, "/v1/invoices/"+ids[i], nil)["charge"].(string)
 	}
@@ -248,8 +248,8 @@ func (s doctored) Issued(ctx context.Context, connectionID, customer, key, invoi
 	return issued, pending, err
 }
 
-// Sweep removes the orphans as the write-back does.
-func (p *planted) Sweep(context.Context, string) error {
+// sweep removes the orphans as the write-back does.
+func (p *planted) sweep(context.Context, string) error {
 	for _, path := range p.orphans {
 		req, err := http.NewRequest(http.MethodDelete, p.Fake.URL+path, http.NoBody)
 		if err != nil {
@@ -269,7 +269,7 @@ func (p *planted) Sweep(context.Context, string) error {
 
 func (p *planted) reconciler() *reconcile.Reconciler {
 	r := p.Reconciler()
-	r.Stripe, r.Sweeper, r.Clock = doctored{r.Stripe, p.taxed}, p, clock.Fixed(p.Clock.Now().Add(60*time.Hour))
+	r.Stripe, r.Sweep, r.Clock = doctored{r.Stripe, p.taxed}, p.sweep, clock.Fixed(p.Clock.Now().Add(60*time.Hour))
 	return r
 }
 

@@ -151,16 +151,6 @@ type Compared struct {
 	Late  int64
 }
 
-// Sweeper removes what is left of an intent at the issuer.
-type Sweeper interface {
-	Sweep(ctx context.Context, cycleID string) error
-}
-
-// Fetcher asks Stripe for the events of a source that did not arrive.
-type Fetcher interface {
-	Refresh(ctx context.Context, connectionID string) error
-}
-
 // BreakRow is a break as it is listed.
 type BreakRow struct {
 	recon.Break

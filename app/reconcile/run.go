@@ -19,11 +19,12 @@ import (
 type Reconciler struct {
 	Stripe Stripe
 	Ledger Ledger
-	// Sweeper and Fetcher carry repairs out; without one the break waits for a person.
-	Sweeper Sweeper
-	Fetcher Fetcher
-	Clock   clock.Clock
-	Log     *slog.Logger
+	// Sweep removes what is left of a cycle's intent at the issuer, Fetch asks Stripe for
+	// the events of a source that did not arrive. Where one is nil its breaks wait for a person.
+	Sweep func(ctx context.Context, cycleID string) error
+	Fetch func(ctx context.Context, connectionID string) error
+	Clock clock.Clock
+	Log   *slog.Logger
 	// Lookback is how long before its payment an invoice may have been created: Stripe
 	// filters by creation. 0 is DefaultLookback.
 	Lookback time.Duration

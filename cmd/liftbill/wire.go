@@ -28,6 +28,7 @@ import (
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/source"
 )
 
 // app is the wiring of one process: adapters behind the ports of the use cases.
@@ -149,8 +150,22 @@ func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader:
 // write-back of the next cycle.
 func (a *app) reconciler() *reconcile.Reconciler {
 	return &reconcile.Reconciler{
-		Stripe: stripeapi.NewSourceReader(a.stripe), Ledger: a.db.NewRecon(), Fetcher: a.sources(), Clock: a.clock, Log: a.log,
+		Stripe: stripeapi.NewSourceReader(a.stripe), Ledger: a.db.NewRecon(), Fetch: a.fetchEvents, Clock: a.clock, Log: a.log,
 	}
+}
+
+// fetchEvents asks Stripe for the events of a source that did not arrive.
+func (a *app) fetchEvents(ctx context.Context, connectionID string) error {
+	out, err := a.sources().Fetch(ctx, connectionID)
+	if err != nil {
+		return err
+	}
+	for _, why := range []source.Reason{out.Skipped, out.Failed} {
+		if why.Code != "" {
+			return fault.New(fault.Unavailable, why.Code, "the events of connection %s cannot be fetched: %s", connectionID, why.Message).Fix("%s", why.Action)
+		}
+	}
+	return nil
 }
 
 func (a *app) measure() *measure.Service {

@@ -41,8 +41,6 @@ type Deployment struct {
 	Clock Clock
 	// URL is the address of the HTTP API.
 	URL string
-	// Sweeper removes orphans at the issuer; nil until a test sets one.
-	Sweeper reconcile.Sweeper
 
 	stripe *stripeapi.Client
 	http   *http.Client

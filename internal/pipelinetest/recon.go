@@ -2,6 +2,7 @@ package pipelinetest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 
@@ -17,8 +18,17 @@ import (
 // Reconciler compares the ledger with Stripe.
 func (d *Deployment) Reconciler() *reconcile.Reconciler {
 	return &reconcile.Reconciler{
-		Stripe: stripeapi.NewSourceReader(d.stripe), Ledger: d.DB.NewRecon(), Fetcher: d.Sources(), Sweeper: d.Sweeper, Clock: d.Clock, Log: slog.New(slog.DiscardHandler),
+		Stripe: stripeapi.NewSourceReader(d.stripe), Ledger: d.DB.NewRecon(), Fetch: d.fetch, Clock: d.Clock, Log: slog.New(slog.DiscardHandler),
 	}
+}
+
+// fetch asks Stripe for all events of a source.
+func (d *Deployment) fetch(ctx context.Context, connectionID string) error {
+	out, err := d.Sources().Fetch(ctx, connectionID)
+	if err == nil && out.Failed.Code != "" {
+		err = errors.New(out.Failed.Message)
+	}
+	return err
 }
 
 // BillMonth takes the company's month from its facts to its invoice, step by step and
