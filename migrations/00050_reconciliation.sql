@@ -59,6 +59,21 @@ CREATE UNLOGGED TABLE recon_objects (
     livemode          boolean NOT NULL,
     PRIMARY KEY (run_id, kind, id)
 );
+CREATE INDEX recon_objects_at ON recon_objects (run_id, kind, at);
+
+-- The staged payments, digested as they are staged: by quarters of an hour and currency
+-- their number, the exclusive or of a hash of each, and their sum. odd: one of them cannot
+-- be judged by a digest.
+CREATE UNLOGGED TABLE recon_digests (
+    run_id   bigint NOT NULL,
+    currency text NOT NULL,
+    bucket   bigint NOT NULL,
+    n        bigint NOT NULL,
+    x        bigint NOT NULL,
+    sum_minor bigint NOT NULL,
+    odd      boolean NOT NULL,
+    PRIMARY KEY (run_id, currency, bucket)
+);
 
 -- The differences, each once: an account's period, a type and a subject name it. The row
 -- says where it stands; recon_break_changes says how it came there.
@@ -150,4 +165,4 @@ CREATE INDEX reward_events_returns ON reward_events (connection_id, effective_at
 
 -- +goose Down
 DROP INDEX reward_events_returns;
-DROP TABLE recon_tolerances, recon_break_changes, recon_breaks, recon_objects, recon_sums, recon_runs;
+DROP TABLE recon_tolerances, recon_break_changes, recon_breaks, recon_digests, recon_objects, recon_sums, recon_runs;

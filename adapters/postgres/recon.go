@@ -155,10 +155,13 @@ func (r *Recon) Begin(ctx context.Context, sc reconcile.Scope, by recon.Actor, a
 		if other != 0 {
 			return fault.New(fault.Conflict, "run_under_way", "%s of account %s is being reconciled (run %d)", p, a, other).Fix("Wait until that run is over")
 		}
-		if err := tx.Exec(`DELETE FROM recon_objects WHERE run_id IN (SELECT id FROM recon_runs WHERE account_id = ? AND period = ?)`, a, p).Error; err != nil {
-			return err
+		for _, table := range []string{"recon_objects", "recon_digests"} {
+			if err := tx.Exec(`DELETE FROM `+table+` WHERE run_id IN (SELECT id FROM recon_runs WHERE account_id = ? AND period = ?)`, a, p).Error; err != nil {
+				return err
+			}
 		}
-		return tx.Raw(`INSERT INTO recon_runs (account_id, environment, period, state, requested_by, started_at, beat_at) VALUES (?, ?, ?, 'running', ?, ?, ?) RETURNING `+runColumns,
+		return tx.Raw(`INSERT INTO recon_runs (account_id, environment, period, state, requested_by, started_at, beat_at)
+			VALUES (?, ?, ?, 'running', ?, ?, ?) RETURNING `+runColumns,
 			a, sc.Account.Environment.String(), p, by.ID, at, at).Scan(&row).Error
 	})
 	return row.run(), wrap(err)
@@ -168,6 +171,18 @@ var stagedColumns = []string{
 	"run_id", "kind", "id", "status", "net_minor", "cash_minor", "out_of_band_minor", "tax_minor", "balanced", "currency", "customer_id", "charge_id",
 	"at", "undone_at", "taken_back", "own", "livemode",
 }
+
+// reconStage moves a page to its run and digests what was not there: one row per bucket.
+var reconStage = `
+	WITH staged AS (INSERT INTO recon_objects SELECT * FROM recon_page ON CONFLICT DO NOTHING RETURNING *)
+	INSERT INTO recon_digests (run_id, currency, bucket, n, x, sum_minor, odd)
+	SELECT run_id, currency, ` + reconBucket("at") + `, count(*) FILTER (WHERE plain), coalesce(bit_xor(h) FILTER (WHERE plain), 0), coalesce(sum(net_minor) FILTER (WHERE plain), 0), bool_or(odd)
+	FROM (SELECT s.*, NOT s.own AND s.net_minor <> 0 AS plain, s.own OR NOT s.balanced OR s.out_of_band_minor <> 0 OR s.livemode <> (r.environment = 'live') AS odd,
+			` + reconHash("s.id", "s.net_minor", "s.at") + ` AS h
+		FROM staged s JOIN recon_runs r ON r.id = s.run_id WHERE s.kind = 'invoice') s
+	GROUP BY 1, 2, 3
+	ON CONFLICT (run_id, currency, bucket) DO UPDATE SET n = recon_digests.n + excluded.n, x = recon_digests.x # excluded.x,
+		sum_minor = recon_digests.sum_minor + excluded.sum_minor, odd = recon_digests.odd OR excluded.odd`
 
 // Stage stores objects of a run. A list that changes while it is paged may show an object
 // twice; it is staged once.
@@ -200,7 +215,7 @@ func (r *Recon) Stage(ctx context.Context, runID int64, objects []recon.Object, 
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO recon_objects SELECT * FROM recon_page ON CONFLICT DO NOTHING`)
+		_, err = tx.Exec(ctx, reconStage)
 		return err
 	})
 }

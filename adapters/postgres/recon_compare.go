@@ -2,53 +2,67 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/recon"
 )
 
 // Both sides of a month's payments may be millions of rows. They are not joined: each side
-// is digested once, by buckets of invoice IDs, into a count, a sum and the exclusive or of
-// a 64-bit hash of (invoice, amount, whether it counts in the period). Buckets whose digests
-// agree hold the same rows; only the rows of the others are joined and judged. Rows that a
-// digest cannot judge (our own invoices, other modes, figures that do not sum) mark their
-// bucket by themselves.
-const reconBuckets = 1024
+// is digested once, by quarters of an hour, into a count, a sum and the exclusive or of a
+// 64-bit hash of (invoice, amount, second). Buckets whose digests agree hold the same rows;
+// only the rows of the others are joined and judged. Rows that a digest cannot judge (our
+// own invoices, other modes, figures that do not sum) mark their bucket by themselves.
+// Stripe's side is digested as it is staged (reconStage).
+const reconBucketSeconds = 900
 
-const reconOurs = `
-	SELECT currency, bucket, count(*) AS n, bit_xor(h) AS x, coalesce(sum(amount) FILTER (WHERE inside), 0)::bigint AS counted,
-		count(*) FILTER (WHERE inside) AS objects, count(*) FILTER (WHERE inside AND late) AS late, false AS odd
-	FROM (SELECT currency, hashtext(invoice_id) & $4 AS bucket, amount_minor AS amount, effective_at >= $2 AND effective_at < $3 AS inside, recorded_at > $7 AS late,
-			hashtextextended(invoice_id, amount_minor * 2 + (effective_at >= $2 AND effective_at < $3)::int) AS h
-		FROM reward_events WHERE connection_id = $1 AND kind = 'revenue_confirmation' AND effective_at >= $5 AND effective_at < $6) f
+func reconBucket(at string) string {
+	return fmt.Sprintf("date_part('epoch', %s)::bigint / %d", at, reconBucketSeconds)
+}
+
+func reconHash(id, minor, at string) string {
+	return fmt.Sprintf("hashtextextended(%s, hashint8extended(%s, date_part('epoch', %s)::bigint))", id, minor, at)
+}
+
+// reconOurs also counts the facts whose customer is somebody's for the whole period, so
+// that the rows need to be read once.
+var reconOurs = `
+	SELECT f.currency, f.bucket, count(*), bit_xor(f.h), sum(f.amount)::bigint, count(*) FILTER (WHERE f.late), count(*) - count(s.subject_id)
+	FROM (SELECT currency, customer_id, ` + reconBucket("effective_at") + ` AS bucket, amount_minor AS amount, recorded_at > $4 AS late,
+			` + reconHash("invoice_id", "amount_minor", "effective_at") + ` AS h
+		FROM reward_events WHERE connection_id = $1 AND kind = 'revenue_confirmation' AND effective_at >= $2 AND effective_at < $3) f
+	LEFT JOIN mapping_spans s ON s.connection_id = $1 AND s.subject_id = f.customer_id AND s.state = 'linked' AND s.valid_from <= $2 AND s.valid_to >= $3
 	GROUP BY 1, 2`
 
-const reconTheirs = `
-	SELECT currency, bucket, count(*) FILTER (WHERE plain) AS n, coalesce(bit_xor(h) FILTER (WHERE plain), 0) AS x,
-		coalesce(sum(amount) FILTER (WHERE inside AND plain), 0)::bigint AS counted, count(*) FILTER (WHERE inside AND plain) AS objects, 0::bigint AS late, bool_or(odd) AS odd
-	FROM (SELECT currency, hashtext(id) & $4 AS bucket, net_minor AS amount, at >= $2 AND at < $3 AS inside,
-			NOT own AND net_minor <> 0 AS plain, own OR NOT balanced OR livemode <> $5 OR out_of_band_minor <> 0 AS odd,
-			hashtextextended(id, net_minor * 2 + (at >= $2 AND at < $3)::int) AS h
-		FROM recon_objects WHERE run_id = $1 AND kind = 'invoice') o
-	GROUP BY 1, 2`
+const reconTheirs = `SELECT currency, bucket, n, x, sum_minor, odd FROM recon_digests WHERE run_id = $1`
 
-// reconJoin joins the rows of the buckets in $8.
-const reconJoin = `
-	WITH ours AS (
-		SELECT invoice_id AS id, count(*) AS facts, sum(amount_minor)::bigint AS amount, coalesce(sum(amount_minor) FILTER (WHERE effective_at >= $3 AND effective_at < $4), 0)::bigint AS counted,
-			min(currency) AS currency, max(customer_id) AS customer_id, max(charge_id) AS charge_id, min(effective_at) AS at
-		FROM reward_events WHERE connection_id = $1 AND kind = 'revenue_confirmation' AND effective_at >= $6 AND effective_at < $7 AND hashtext(invoice_id) & $5 = ANY($8)
+// reconJoin joins the rows of the buckets in $7: those that lie in them, and on either
+// side whatever else there is of the same invoices.
+var reconJoin = fmt.Sprintf(`
+	WITH buckets AS (SELECT to_timestamp(b * %[1]d) AS starts, to_timestamp((b + 1) * %[1]d) AS ends FROM unnest($7::bigint[]) b),
+	ids AS MATERIALIZED (
+		SELECT r.invoice_id AS id, r.customer_id FROM buckets JOIN reward_events r ON r.effective_at >= starts AND r.effective_at < ends
+		WHERE r.connection_id = $1 AND r.kind = 'revenue_confirmation' AND r.effective_at >= $5 AND r.effective_at < $6
+		UNION SELECT o.id, o.customer_id FROM buckets JOIN recon_objects o ON o.at >= starts AND o.at < ends WHERE o.run_id = $2 AND o.kind = 'invoice'),
+	ours AS (
+		SELECT r.invoice_id AS id, count(*) AS facts, sum(r.amount_minor)::bigint AS amount, coalesce(sum(r.amount_minor) FILTER (WHERE r.effective_at >= $3 AND r.effective_at < $4), 0)::bigint AS counted,
+			min(r.currency) AS currency, max(r.customer_id) AS customer_id, max(r.charge_id) AS charge_id, min(r.effective_at) AS at
+		FROM ids i JOIN LATERAL (SELECT * FROM reward_events e WHERE e.connection_id = $1 AND e.customer_id = i.customer_id AND e.invoice_id = i.id AND e.kind = 'revenue_confirmation'
+			AND e.effective_at >= $5 AND e.effective_at < $6 OFFSET 0) r ON true
 		GROUP BY 1),
-	theirs AS (SELECT * FROM recon_objects WHERE run_id = $2 AND kind = 'invoice' AND hashtext(id) & $5 = ANY($8))
+	theirs AS (SELECT o.* FROM (SELECT DISTINCT id FROM ids) i JOIN recon_objects o ON o.id = i.id WHERE o.run_id = $2 AND o.kind = 'invoice')
 	SELECT coalesce(o.id, t.id), o.facts, o.amount, o.counted, o.currency, o.customer_id, o.charge_id, o.at, NULL::timestamptz,
 		t.status, t.net_minor, t.cash_minor, t.out_of_band_minor, t.tax_minor, t.balanced, t.currency, t.customer_id, t.charge_id, t.at, t.undone_at, t.taken_back, t.own, t.livemode
 	FROM ours o FULL JOIN theirs t ON t.id = o.id
-	WHERE o.id IS NULL OR t.id IS NULL OR o.facts <> 1 OR o.amount <> t.net_minor OR o.currency <> t.currency OR t.own OR NOT t.balanced OR t.livemode <> $9 OR t.out_of_band_minor <> 0
+	WHERE o.id IS NULL OR t.id IS NULL OR o.facts <> 1 OR o.amount <> t.net_minor OR o.currency <> t.currency OR t.own OR NOT t.balanced OR t.livemode <> $8 OR t.out_of_band_minor <> 0
 		OR (o.at >= $3 AND o.at < $4) <> (t.at >= $3 AND t.at < $4)
-	ORDER BY 1`
+	ORDER BY 1`, reconBucketSeconds)
 
 // reconReturns joins refunds and disputes; there are few of them. Credit notes are not
 // in Stripe's list of refunds. Money of our own invoices is nobody's revenue.
@@ -77,12 +91,15 @@ const reconStates = `
 	SELECT coalesce(o.id, t.id), o.status, o.customer_id, t.status, t.customer_id FROM ours o FULL JOIN theirs t ON t.id = o.id
 	WHERE o.status IS DISTINCT FROM t.status ORDER BY 1`
 
+// reconPlanner: compiling plans this short takes longer than running them, and sorting
+// rows for a few thousand groups, whose number no statistics tell, is dearer than hashing.
+var reconPlanner = []string{`SET LOCAL jit = off`, `SET LOCAL work_mem = '64MB'`, `SET LOCAL enable_sort = off`}
+
 // Compare finds the pairs that differ and sums both sides.
 func (r *Recon) Compare(ctx context.Context, sc reconcile.Scope, runID int64) (reconcile.Compared, error) {
 	var out reconcile.Compared
 	err := r.db.nativeTx(ctx, func(tx pgx.Tx) error {
-		// Compiling a plan that is this short takes longer than running it.
-		for _, set := range []string{`SET LOCAL jit = off`, `SET LOCAL work_mem = '64MB'`} {
+		for _, set := range reconPlanner {
 			if _, err := tx.Exec(ctx, set); err != nil {
 				return err
 			}
@@ -106,28 +123,30 @@ type comparing struct {
 }
 
 // digest is one side of one bucket in one currency.
-type digest struct {
-	n, x, counted int64
-}
+type digest struct{ n, x, sum int64 }
 
 type bucketKey struct {
 	currency string
-	bucket   int32
+	bucket   int64
+}
+
+// counts reports whether what a bucket holds counts in the period.
+func (c *comparing) counts(bucket int64) bool {
+	at := bucket * reconBucketSeconds
+	return at >= c.sc.Interval.Start.Unix() && at < c.sc.Interval.End.Unix()
 }
 
 func (c *comparing) payments(ctx context.Context) error {
-	in, live := c.sc.Interval, c.sc.Window().Live
+	in := c.sc.Interval
+	if in.Start.Unix()%reconBucketSeconds != 0 || in.End.Unix()%reconBucketSeconds != 0 {
+		return fault.New(fault.Internal, "period_unaligned", "the period from %s to %s does not begin and end at quarters of an hour", in.Start, in.End)
+	}
 	from, to := in.Start.Add(-reconcile.Margin), in.End.Add(reconcile.Margin)
-	watermark, err := c.watermark(ctx)
+	ours, err := c.ours(ctx, from, to)
 	if err != nil {
 		return err
 	}
-	differ := map[int32]bool{}
-	ours, err := c.digests(ctx, true, differ, reconOurs, c.sc.Account.SourceConnection, in.Start, in.End, reconBuckets-1, from, to, watermark)
-	if err != nil {
-		return err
-	}
-	theirs, err := c.digests(ctx, false, differ, reconTheirs, c.runID, in.Start, in.End, reconBuckets-1, live)
+	theirs, differ, err := c.theirs(ctx)
 	if err != nil {
 		return err
 	}
@@ -144,11 +163,7 @@ func (c *comparing) payments(ctx context.Context) error {
 	if len(differ) == 0 {
 		return nil
 	}
-	buckets := make([]int32, 0, len(differ))
-	for b := range differ {
-		buckets = append(buckets, b)
-	}
-	rows, err := c.tx.Query(ctx, reconJoin, c.sc.Account.SourceConnection, c.runID, in.Start, in.End, reconBuckets-1, from, to, buckets, live)
+	rows, err := c.tx.Query(ctx, reconJoin, c.sc.Account.SourceConnection, c.runID, in.Start, in.End, from, to, slices.Collect(maps.Keys(differ)), c.sc.Window().Live)
 	if err != nil {
 		return err
 	}
@@ -173,48 +188,71 @@ func (c *comparing) watermark(ctx context.Context) (any, error) {
 	return *at, err
 }
 
-func (c *comparing) digests(ctx context.Context, ours bool, odd map[int32]bool, sql string, args ...any) (map[bucketKey]digest, error) {
-	rows, err := c.tx.Query(ctx, sql, args...)
+// ours digests the facts, and sums what of them counts.
+func (c *comparing) ours(ctx context.Context, from, to time.Time) (map[bucketKey]digest, error) {
+	watermark, err := c.watermark(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.tx.Query(ctx, reconOurs, c.sc.Account.SourceConnection, from, to, watermark)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	out := map[bucketKey]digest{}
-	sums := map[string]*recon.Sum{}
+	out, sums := map[bucketKey]digest{}, map[string]digest{}
 	for rows.Next() {
 		var k bucketKey
 		var d digest
-		var objects, late int64
-		var marked bool
-		if err := rows.Scan(&k.currency, &k.bucket, &d.n, &d.x, &d.counted, &objects, &late, &marked); err != nil {
+		var late, doubtful int64
+		if err := rows.Scan(&k.currency, &k.bucket, &d.n, &d.x, &d.sum, &late, &doubtful); err != nil {
 			return nil, err
+		}
+		out[k] = d
+		if !c.counts(k.bucket) {
+			continue
+		}
+		if c.out.Late += late; doubtful > 0 {
+			c.out.Doubtful = append(c.out.Doubtful, time.Unix(k.bucket*reconBucketSeconds, 0).UTC())
+		}
+		s := sums[k.currency]
+		s.sum, s.n = s.sum+d.sum, s.n+d.n
+		sums[k.currency] = s
+	}
+	for currency, s := range sums {
+		c.out.Sums = append(c.out.Sums, recon.Sum{Line: recon.Revenue, Currency: currency, LeftMinor: s.sum, LeftObjects: s.n})
+		c.out.Facts = append(c.out.Facts, recon.Money{ID: currency, Currency: currency, AmountMinor: s.sum, Facts: s.n})
+	}
+	return out, rows.Err()
+}
+
+// theirs loads the digests of what was staged, sums what of it counts, and names the
+// buckets that have to be looked into whatever their digests say.
+func (c *comparing) theirs(ctx context.Context) (map[bucketKey]digest, map[int64]bool, error) {
+	rows, err := c.tx.Query(ctx, reconTheirs, c.runID)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	out, odd := map[bucketKey]digest{}, map[int64]bool{}
+	for rows.Next() {
+		var k bucketKey
+		var d digest
+		var marked bool
+		if err := rows.Scan(&k.currency, &k.bucket, &d.n, &d.x, &d.sum, &marked); err != nil {
+			return nil, nil, err
 		}
 		if marked {
 			odd[k.bucket] = true
 		}
-		c.out.Late += late
 		if d.n == 0 {
 			continue
 		}
 		out[k] = d
-		s := sums[k.currency]
-		if s == nil {
-			s = &recon.Sum{Line: recon.Revenue, Currency: k.currency}
-			sums[k.currency] = s
-		}
-		if ours {
-			s.LeftMinor, s.LeftObjects = s.LeftMinor+d.counted, s.LeftObjects+objects
-		} else {
-			s.RightMinor, s.RightObjects = s.RightMinor+d.counted, s.RightObjects+objects
+		if c.counts(k.bucket) {
+			c.out.Sums = append(c.out.Sums, recon.Sum{Line: recon.Revenue, Currency: k.currency, RightMinor: d.sum, RightObjects: d.n})
 		}
 	}
-	for currency, s := range sums {
-		c.out.Sums = append(c.out.Sums, *s)
-		if ours {
-			c.out.Facts = append(c.out.Facts, recon.Money{ID: currency, Currency: currency, AmountMinor: s.LeftMinor, Facts: s.LeftObjects})
-		}
-	}
-	return out, rows.Err()
+	return out, odd, rows.Err()
 }
 
 // pairRow is one row of a full join; what a side does not have is null.

@@ -18,9 +18,10 @@ import (
 
 // inner loads the facts of our own side, part by part.
 type inner struct {
-	tx *gorm.DB
-	sc reconcile.Scope
-	in *recon.Internals
+	tx       *gorm.DB
+	sc       reconcile.Scope
+	in       *recon.Internals
+	compared reconcile.Compared
 	// cycle is empty when the period has none.
 	cycle struct {
 		ID, State string
@@ -33,10 +34,12 @@ type inner struct {
 func (r *Recon) Internals(ctx context.Context, sc reconcile.Scope, c reconcile.Compared) (recon.Internals, error) {
 	var out recon.Internals
 	err := r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Exec(`SET LOCAL jit = off`).Error; err != nil {
-			return err
+		for _, set := range reconPlanner {
+			if err := tx.Exec(set).Error; err != nil {
+				return err
+			}
 		}
-		w := &inner{tx: tx, sc: sc, in: &out}
+		w := &inner{tx: tx, sc: sc, in: &out, compared: c}
 		if err := tx.Raw(`SELECT id, state, watermark, paid_minor FROM cycles WHERE account_id = ? AND period = ?`, sc.Account.ID, sc.Period.String()).Scan(&w.cycle).Error; err != nil {
 			return err
 		}
@@ -94,21 +97,29 @@ func (w *inner) expected(ctx context.Context) error {
 }
 
 // unmapped sums the revenue of customers who are nobody's. Most customers are somebody's
-// for the whole period; only the others' facts are looked at one by one.
+// for the whole period; only stretches with others are looked into.
 func (w *inner) unmapped(context.Context) error {
+	if len(w.compared.Doubtful) == 0 {
+		return nil
+	}
 	in, source := w.sc.Interval, w.sc.Account.SourceConnection
-	return w.tx.Raw(`
-		WITH paying AS (
-			SELECT customer_id FROM reward_events WHERE connection_id = ? AND kind = 'revenue_confirmation' AND effective_at >= ? AND effective_at < ? GROUP BY 1),
-		doubtful AS MATERIALIZED (
-			SELECT customer_id FROM paying p WHERE NOT EXISTS (
-				SELECT 1 FROM mapping_spans s WHERE s.connection_id = ? AND s.subject_id = p.customer_id AND s.state = 'linked' AND s.valid_from <= ? AND s.valid_to >= ?)),
-		facts AS MATERIALIZED (
-			SELECT `+factColumns+`, r.amount_minor, r.currency FROM doubtful d JOIN reward_events r ON r.connection_id = ? AND r.customer_id = d.customer_id`+factJoins+`
-			WHERE r.kind = 'revenue_confirmation' AND r.effective_at >= ? AND r.effective_at < ?)
+	return w.tx.Raw(fmt.Sprintf(`
+		WITH facts AS MATERIALIZED (
+			SELECT `+factColumns+`, r.amount_minor, r.currency FROM unnest(?::timestamptz[]) starts
+			JOIN reward_events r ON r.effective_at >= starts AND r.effective_at < starts + interval '%d seconds'`+factJoins+`
+			WHERE r.connection_id = ? AND r.kind = 'revenue_confirmation' AND r.effective_at >= ? AND r.effective_at < ?)
 		SELECT f.customer_id || '/' || f.currency AS id, f.customer_id, f.currency, sum(f.amount_minor)::bigint AS amount_minor, count(*) AS facts
-		FROM facts f`+ownerJoins+` WHERE NOT f.own_invoice AND `+ownerUser+` = '' GROUP BY f.customer_id, f.currency ORDER BY 1`,
-		source, in.Start, in.End, source, in.Start, in.End, source, in.Start, in.End).Scan(&w.in.Unmapped).Error
+		FROM facts f`+ownerJoins+` WHERE NOT f.own_invoice AND `+ownerUser+` = '' GROUP BY f.customer_id, f.currency ORDER BY 1`, reconBucketSeconds),
+		timesArray(w.compared.Doubtful), source, in.Start, in.End).Scan(&w.in.Unmapped).Error
+}
+
+// timesArray is an array of instants as PostgreSQL reads it.
+func timesArray(all []time.Time) string {
+	texts := make([]string, len(all))
+	for i, t := range all {
+		texts[i] = t.UTC().Format(time.RFC3339)
+	}
+	return "{" + strings.Join(texts, ",") + "}"
 }
 
 // buckets is the frozen revenue of users without a decision: of the contract year so

@@ -149,6 +149,9 @@ type Compared struct {
 	// facts that were recorded after the period was frozen.
 	Facts []recon.Money
 	Late  int64
+	// Doubtful are the starts of stretches with facts of customers who are not somebody's
+	// for the whole period.
+	Doubtful []time.Time
 }
 
 // BreakRow is a break as it is listed.

@@ -37,6 +37,10 @@ const DefaultLookback = 400 * 24 * time.Hour
 // only a cut-off difference is not taken for a loss.
 const Margin = 72 * time.Hour
 
+// Grain is what a period under way is cut at; whole months begin and end with one in every
+// time zone.
+const Grain = 15 * time.Minute
+
 // month31 is how long a month is the last one, at most.
 const month31 = 31 * 24 * time.Hour
 
@@ -63,7 +67,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, accountID string, month stri
 	// What is on its way is no difference. What is about today and no month is looked at
 	// once, with the last month that is over.
 	sc.At, sc.Current = at, !at.Before(sc.Interval.End.Add(recon.EventGrace)) && at.Before(sc.Interval.End.Add(month31))
-	if latest := at.Add(-recon.EventGrace); sc.Interval.End.After(latest) {
+	if latest := at.Add(-recon.EventGrace).Truncate(Grain); sc.Interval.End.After(latest) {
 		sc.Interval.End = latest
 	}
 	if !sc.Interval.Start.Before(sc.Interval.End) {
