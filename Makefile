@@ -11,10 +11,13 @@ MAKEFLAGS     += --no-print-directory
 DEMO_FLAGS ?=
 # Where shared test vectors lie, for `make cases`.
 CASES ?= ../shared/cases
+# Schedules of `make campaign`, and more of its flags.
+N ?= 30000
+CAMPAIGN_FLAGS ?=
 # Time per fuzz target, and which of them, for `make fuzz`.
 FUZZTIME ?= 10m
 FUZZ ?= .
-# How long `make kill` kills, and from which seed.
+# How long `make kill` kills, and the seed of `make kill` and `make campaign`.
 SECONDS ?= 60
 SEED    ?=
 # Extra flags of `go test`, for instance: make test TEST_FLAGS='-run TestMRR -v'
@@ -98,6 +101,10 @@ kill: go ## Kill API, worker and PostgreSQL at random under load; nothing answer
 .PHONY: simulate
 simulate: go ## Count in simulated worlds how often estimate and bill are wrong; rewrites docs/validation.md
 	go run ./cmd/liftbill simulate --out docs/validation.md
+
+.PHONY: campaign
+campaign: go ## Fault campaign of the write-back with its mutants (SEED=1 N=30000 CAMPAIGN_FLAGS=...)
+	go run ./cmd/campaign --seed $(or $(SEED),1) --n $(N) $(CAMPAIGN_FLAGS)
 
 .PHONY: cases
 cases: go ## Check the shared test vectors (CASES=folder)

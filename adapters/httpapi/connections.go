@@ -4,21 +4,24 @@ import (
 	"context"
 	"time"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/onboard"
+	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 )
 
 // Connecting looks after connections that exist; *onboard.Service is it.
 type Connecting interface {
 	Webhook(ctx context.Context, connectionID string) (onboard.Webhook, error)
-	SetWebhookSecret(ctx context.Context, connectionID, secret, who string) (onboard.Endpoint, error)
-	RotateWebhookSecret(ctx context.Context, connectionID, who string) (onboard.Endpoint, error)
-	CheckWebhook(ctx context.Context, connectionID string) (onboard.Endpoint, error)
-	Pause(ctx context.Context, id, reason, who string) (account.Connection, error)
-	Resume(ctx context.Context, id, who string) (account.Connection, error)
-	ReplaceKey(ctx context.Context, id, secretKey, who string) (account.Connection, error)
-	Disconnect(ctx context.Context, id, who string) (account.Connection, error)
-	CheckKey(ctx context.Context, id, who string) (onboard.KeyReport, error)
+	SetWebhookSecret(ctx context.Context, by domain.Principal, connectionID, secret string) (onboard.Endpoint, error)
+	RotateWebhookSecret(ctx context.Context, by domain.Principal, connectionID string) (onboard.Endpoint, error)
+	CheckWebhook(ctx context.Context, by domain.Principal, connectionID string) (onboard.Endpoint, error)
+	Pause(ctx context.Context, by domain.Principal, id, reason string) (account.Connection, error)
+	Resume(ctx context.Context, by domain.Principal, id string) (account.Connection, error)
+	SwitchWriting(ctx context.Context, by domain.Principal, id string, on bool, reason string) (account.Connection, error)
+	ReplaceKey(ctx context.Context, by domain.Principal, id, secretKey string) (account.Connection, error)
+	Disconnect(ctx context.Context, by domain.Principal, id string) (account.Connection, error)
+	CheckKey(ctx context.Context, by domain.Principal, id string) (onboard.KeyReport, error)
 	KeyReport(ctx context.Context, id string) (onboard.KeyReport, error)
 	Log(ctx context.Context, id string) ([]onboard.LogEntry, error)
 }
@@ -60,7 +63,7 @@ func (s *Server) GetWebhookEndpoint(ctx context.Context, r GetWebhookEndpointReq
 
 // SetWebhookSecret takes the secret of an endpoint that was set up by hand.
 func (s *Server) SetWebhookSecret(ctx context.Context, r SetWebhookSecretRequestObject) (SetWebhookSecretResponseObject, error) {
-	e, err := s.Connecting.SetWebhookSecret(ctx, r.ID, r.Body.Secret, r.Body.Who)
+	e, err := s.Connecting.SetWebhookSecret(ctx, access.From(ctx).Principal, r.ID, r.Body.Secret)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +72,7 @@ func (s *Server) SetWebhookSecret(ctx context.Context, r SetWebhookSecretRequest
 
 // RotateWebhookSecret replaces a secret.
 func (s *Server) RotateWebhookSecret(ctx context.Context, r RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error) {
-	e, err := s.Connecting.RotateWebhookSecret(ctx, r.ID, r.Body.Who)
+	e, err := s.Connecting.RotateWebhookSecret(ctx, access.From(ctx).Principal, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +81,7 @@ func (s *Server) RotateWebhookSecret(ctx context.Context, r RotateWebhookSecretR
 
 // CheckWebhookEndpoint asks Stripe how an endpoint is.
 func (s *Server) CheckWebhookEndpoint(ctx context.Context, r CheckWebhookEndpointRequestObject) (CheckWebhookEndpointResponseObject, error) {
-	e, err := s.Connecting.CheckWebhook(ctx, r.ID)
+	e, err := s.Connecting.CheckWebhook(ctx, access.From(ctx).Principal, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +90,7 @@ func (s *Server) CheckWebhookEndpoint(ctx context.Context, r CheckWebhookEndpoin
 
 // PauseConnection pauses a connection.
 func (s *Server) PauseConnection(ctx context.Context, r PauseConnectionRequestObject) (PauseConnectionResponseObject, error) {
-	c, err := s.Connecting.Pause(ctx, r.ID, r.Body.Reason, r.Body.Who)
+	c, err := s.Connecting.Pause(ctx, access.From(ctx).Principal, r.ID, r.Body.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func (s *Server) PauseConnection(ctx context.Context, r PauseConnectionRequestOb
 
 // ResumeConnection lets a connection run again.
 func (s *Server) ResumeConnection(ctx context.Context, r ResumeConnectionRequestObject) (ResumeConnectionResponseObject, error) {
-	c, err := s.Connecting.Resume(ctx, r.ID, r.Body.Who)
+	c, err := s.Connecting.Resume(ctx, access.From(ctx).Principal, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +108,7 @@ func (s *Server) ResumeConnection(ctx context.Context, r ResumeConnectionRequest
 
 // ReplaceKey gives a connection another key.
 func (s *Server) ReplaceKey(ctx context.Context, r ReplaceKeyRequestObject) (ReplaceKeyResponseObject, error) {
-	c, err := s.Connecting.ReplaceKey(ctx, r.ID, r.Body.SecretKey, r.Body.Who)
+	c, err := s.Connecting.ReplaceKey(ctx, access.From(ctx).Principal, r.ID, r.Body.SecretKey)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +117,7 @@ func (s *Server) ReplaceKey(ctx context.Context, r ReplaceKeyRequestObject) (Rep
 
 // Disconnect deletes a connection's key.
 func (s *Server) Disconnect(ctx context.Context, r DisconnectRequestObject) (DisconnectResponseObject, error) {
-	c, err := s.Connecting.Disconnect(ctx, r.ID, r.Body.Who)
+	c, err := s.Connecting.Disconnect(ctx, access.From(ctx).Principal, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +135,7 @@ func toKeyReport(r onboard.KeyReport) KeyReport {
 
 // CheckKey asks Stripe what a key may do.
 func (s *Server) CheckKey(ctx context.Context, r CheckKeyRequestObject) (CheckKeyResponseObject, error) {
-	rep, err := s.Connecting.CheckKey(ctx, r.ID, r.Body.Who)
+	rep, err := s.Connecting.CheckKey(ctx, access.From(ctx).Principal, r.ID)
 	if err != nil {
 		return nil, err
 	}

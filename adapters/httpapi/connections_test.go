@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/onboard"
+	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -30,18 +31,18 @@ func (c *connecting) Webhook(_ context.Context, id string) (onboard.Webhook, err
 	return w, c.err
 }
 
-func (c *connecting) SetWebhookSecret(_ context.Context, id, secret, who string) (onboard.Endpoint, error) {
-	c.asked = [4]string{"secret", id, secret, who}
+func (c *connecting) SetWebhookSecret(_ context.Context, by domain.Principal, id, secret string) (onboard.Endpoint, error) {
+	c.asked = [4]string{"secret", id, secret, by.Name}
 	return endpointOf, c.err
 }
 
-func (c *connecting) RotateWebhookSecret(_ context.Context, id, who string) (onboard.Endpoint, error) {
-	c.asked = [4]string{"rotate", id, who}
+func (c *connecting) RotateWebhookSecret(_ context.Context, by domain.Principal, id string) (onboard.Endpoint, error) {
+	c.asked = [4]string{"rotate", id, by.Name}
 	return endpointOf, c.err
 }
 
-func (c *connecting) CheckWebhook(_ context.Context, id string) (onboard.Endpoint, error) {
-	c.asked = [4]string{"check", id}
+func (c *connecting) CheckWebhook(_ context.Context, by domain.Principal, id string) (onboard.Endpoint, error) {
+	c.asked = [4]string{"check", id, by.Name}
 	return endpointOf, c.err
 }
 
@@ -50,24 +51,30 @@ func (c *connecting) connection(op ...string) (account.Connection, error) {
 	return account.Connection{ID: "acme", Environment: account.Live, KeyMask: "rk_live_…unit", Paused: true, PausedReason: account.PauseKeyRevoked, PausedBy: "liftbill", PausedAt: at}, c.err
 }
 
-func (c *connecting) Pause(_ context.Context, id, reason, who string) (account.Connection, error) {
-	return c.connection("pause", id, reason, who)
+func (c *connecting) Pause(_ context.Context, by domain.Principal, id, reason string) (account.Connection, error) {
+	return c.connection("pause", id, reason, by.Name)
 }
 
-func (c *connecting) Resume(_ context.Context, id, who string) (account.Connection, error) {
-	return c.connection("resume", id, who)
+func (c *connecting) Resume(_ context.Context, by domain.Principal, id string) (account.Connection, error) {
+	return c.connection("resume", id, by.Name)
 }
 
-func (c *connecting) ReplaceKey(_ context.Context, id, key, who string) (account.Connection, error) {
-	return c.connection("key", id, key, who)
+func (c *connecting) SwitchWriting(_ context.Context, by domain.Principal, id string, on bool, reason string) (account.Connection, error) {
+	out, err := c.connection(map[bool]string{true: "writing-on", false: "writing-off"}[on], id, reason, by.Name)
+	out.WriteBackOff = !on
+	return out, err
 }
 
-func (c *connecting) Disconnect(_ context.Context, id, who string) (account.Connection, error) {
-	return c.connection("disconnect", id, who)
+func (c *connecting) ReplaceKey(_ context.Context, by domain.Principal, id, key string) (account.Connection, error) {
+	return c.connection("key", id, key, by.Name)
 }
 
-func (c *connecting) CheckKey(ctx context.Context, id, who string) (onboard.KeyReport, error) {
-	c.asked = [4]string{"key-check", id, who}
+func (c *connecting) Disconnect(_ context.Context, by domain.Principal, id string) (account.Connection, error) {
+	return c.connection("disconnect", id, by.Name)
+}
+
+func (c *connecting) CheckKey(ctx context.Context, by domain.Principal, id string) (onboard.KeyReport, error) {
+	c.asked = [4]string{"key-check", id, by.Name}
 	return c.KeyReport(ctx, id)
 }
 
@@ -88,14 +95,16 @@ func TestConnectionsAreLookedAfter(t *testing.T) {
 		path, body string
 		asked      [4]string
 	}{
-		{"/webhook-endpoint/secret", `{"secret":"whsec_x","who":"anna"}`, [4]string{"secret", "acme", "whsec_x", "anna"}},
-		{"/webhook-endpoint/rotate", `{"who":"anna"}`, [4]string{"rotate", "acme", "anna"}},
-		{"/webhook-endpoint/check", ``, [4]string{"check", "acme"}},
-		{"/pause", `{"reason":"r","who":"anna"}`, [4]string{"pause", "acme", "r", "anna"}},
-		{"/resume", `{"who":"anna"}`, [4]string{"resume", "acme", "anna"}},
-		{"/key", `{"secret_key":"rk_live_verysecret","who":"anna"}`, [4]string{"key", "acme", "rk_live_verysecret", "anna"}},
-		{"/disconnect", `{"who":"anna"}`, [4]string{"disconnect", "acme", "anna"}},
-		{"/key-check", `{"who":"anna"}`, [4]string{"key-check", "acme", "anna"}},
+		{"/webhook-endpoint/secret", `{"secret":"whsec_x"}`, [4]string{"secret", "acme", "whsec_x", goodToken}},
+		{"/webhook-endpoint/rotate", ``, [4]string{"rotate", "acme", goodToken}},
+		{"/webhook-endpoint/check", ``, [4]string{"check", "acme", goodToken}},
+		{"/pause", `{"reason":"r"}`, [4]string{"pause", "acme", "r", goodToken}},
+		{"/resume", ``, [4]string{"resume", "acme", goodToken}},
+		{"/writing", `{"on":false,"reason":"r"}`, [4]string{"writing-off", "acme", "r", goodToken}},
+		{"/writing", `{"on":true,"reason":"r"}`, [4]string{"writing-on", "acme", "r", goodToken}},
+		{"/key", `{"secret_key":"rk_live_verysecret"}`, [4]string{"key", "acme", "rk_live_verysecret", goodToken}},
+		{"/disconnect", ``, [4]string{"disconnect", "acme", goodToken}},
+		{"/key-check", ``, [4]string{"key-check", "acme", goodToken}},
 	} {
 		w, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme"+tc.path, tc.body))
 		require.Equal(t, http.StatusOK, w.Code, "%s %s", tc.path, w.Body)
@@ -104,8 +113,11 @@ func TestConnectionsAreLookedAfter(t *testing.T) {
 		require.NotContains(t, w.Body.String(), "verysecret")
 		require.NotEmpty(t, body)
 	}
-	_, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme/pause", `{"reason":"r","who":"anna"}`))
+	_, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme/pause", `{"reason":"r"}`))
 	require.Equal(t, []any{"key_revoked", "liftbill", at.Format(time.RFC3339)}, []any{body["paused_reason"], body["paused_by"], body["paused_at"]})
+
+	_, body = serve(t, e, request(http.MethodPost, "/v1/connections/acme/writing", `{"on":false,"reason":"tax"}`))
+	require.Equal(t, true, body["write_back_off"])
 
 	_, body = serve(t, e, request(http.MethodGet, "/v1/connections/acme/webhook-endpoint", ""))
 	require.Equal(t, "manual", body["endpoint"].(map[string]any)["set_up"])
@@ -122,8 +134,10 @@ func TestConnectionsAreLookedAfter(t *testing.T) {
 	require.Equal(t, "anna", body["items"].([]any)[0].(map[string]any)["who"])
 
 	c.err = fault.New(fault.Conflict, "rotation_running", "not now")
-	for _, path := range []string{"/webhook-endpoint/rotate", "/pause", "/resume", "/key", "/disconnect", "/key-check", "/webhook-endpoint/secret"} {
-		w, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme"+path, `{"who":"anna"}`))
+	for path, given := range map[string]string{
+		"/webhook-endpoint/rotate": "", "/pause": "{}", "/resume": "", "/writing": `{"on":true,"reason":"r"}`, "/key": "{}", "/disconnect": "", "/key-check": "", "/webhook-endpoint/secret": "{}",
+	} {
+		w, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme"+path, given))
 		require.Equal(t, http.StatusConflict, w.Code)
 		require.Equal(t, "rotation_running", body["code"])
 	}

@@ -42,7 +42,7 @@ func toConnection(c account.Connection) Connection {
 	return Connection{
 		ID: c.ID, Environment: Environment(c.Environment), Roles: append([]string{}, c.Roles.Names()...), StripeAccountID: c.StripeAccountID,
 		PublishableKey: c.PublishableKey, UserIDKey: c.UserIDKey, KeyMask: c.KeyMask,
-		Paused: c.Paused, PausedReason: c.PausedReason, PausedBy: c.PausedBy, PausedAt: c.PausedAt,
+		Paused: c.Paused, PausedReason: c.PausedReason, PausedBy: c.PausedBy, PausedAt: c.PausedAt, WriteBackOff: c.WriteBackOff,
 	}
 }
 

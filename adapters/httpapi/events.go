@@ -4,22 +4,24 @@ import (
 	"context"
 	"time"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/replay"
+	domain "github.com/liftbill/liftbill/domain/access"
 )
 
 // Operate looks after stored events; *operate.Service is it.
 type Operate interface {
 	Events(ctx context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error)
 	Event(ctx context.Context, connectionID, eventID string) (operate.EventDetail, error)
-	Reprocess(ctx context.Context, sel operate.Selection, who, reason string, dryRun bool) (operate.Reprocessed, error)
-	Health(ctx context.Context, connectionID string) ([]operate.Health, error)
-	Flow(ctx context.Context, connectionID string) (operate.Flow, error)
+	Reprocess(ctx context.Context, by domain.Principal, sel operate.Selection, reason string, dryRun bool) (operate.Reprocessed, error)
+	Health(ctx context.Context, scope domain.Scope, connectionID string) ([]operate.Health, error)
+	Flow(ctx context.Context, scope domain.Scope, connectionID string) (operate.Flow, error)
 }
 
 // Replays lists what was derived once more; the ledger of app/replay is it.
 type Replays interface {
-	Replays(ctx context.Context, accountID string, limit int) ([]replay.Report, error)
+	Replays(ctx context.Context, scope domain.Scope, accountID string, limit int) ([]replay.Report, error)
 }
 
 // maxReplays bounds what is listed.
@@ -42,7 +44,7 @@ func toEvent(e operate.Event) Event {
 func (s *Server) ListEvents(ctx context.Context, r ListEventsRequestObject) (ListEventsResponseObject, error) {
 	page, err := s.Operate.Events(ctx, operate.EventsFilter{
 		Selection: operate.Selection{
-			ConnectionID: r.Params.Connection, Type: r.Params.Type, Status: r.Params.Status, Object: r.Params.Object, Customer: r.Params.Customer,
+			Scope: access.From(ctx).Scope, ConnectionID: r.Params.Connection, Type: r.Params.Type, Status: r.Params.Status, Object: r.Params.Object, Customer: r.Params.Customer,
 			From: r.Params.From, To: r.Params.To,
 		}, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
@@ -55,7 +57,7 @@ func (s *Server) ListEvents(ctx context.Context, r ListEventsRequestObject) (Lis
 // ListDeadLetters lists events that went nowhere.
 func (s *Server) ListDeadLetters(ctx context.Context, r ListDeadLettersRequestObject) (ListDeadLettersResponseObject, error) {
 	page, err := s.Operate.Events(ctx, operate.EventsFilter{
-		Selection: operate.Selection{ConnectionID: r.Params.Connection}, Attention: true, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		Selection: operate.Selection{Scope: access.From(ctx).Scope, ConnectionID: r.Params.Connection}, Attention: true, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err
@@ -80,9 +82,9 @@ func (s *Server) GetEvent(ctx context.Context, r GetEventRequestObject) (GetEven
 // Reprocess has events classified again.
 func (s *Server) Reprocess(ctx context.Context, r ReprocessRequestObject) (ReprocessResponseObject, error) {
 	b := r.Body
-	got, err := s.Operate.Reprocess(ctx, operate.Selection{
+	got, err := s.Operate.Reprocess(ctx, access.From(ctx).Principal, operate.Selection{
 		ConnectionID: r.ID, EventID: b.EventID, Type: b.Type, Status: b.Status, Object: b.ObjectID, Customer: b.CustomerID, From: b.From, To: b.To,
-	}, b.Who, b.Reason, b.DryRun)
+	}, b.Reason, b.DryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func secondsOf(d *time.Duration) *float64 {
 
 // GetIngestHealth shows lag and gaps.
 func (s *Server) GetIngestHealth(ctx context.Context, _ GetIngestHealthRequestObject) (GetIngestHealthResponseObject, error) {
-	all, err := s.Operate.Health(ctx, "")
+	all, err := s.Operate.Health(ctx, access.From(ctx).Scope, "")
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func (s *Server) GetIngestHealth(ctx context.Context, _ GetIngestHealthRequestOb
 
 // GetFlow shows what became of a connection's events.
 func (s *Server) GetFlow(ctx context.Context, r GetFlowRequestObject) (GetFlowResponseObject, error) {
-	f, err := s.Operate.Flow(ctx, r.ID)
+	f, err := s.Operate.Flow(ctx, access.From(ctx).Scope, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +130,7 @@ func (s *Server) GetFlow(ctx context.Context, r GetFlowRequestObject) (GetFlowRe
 
 // ListReplays lists replays.
 func (s *Server) ListReplays(ctx context.Context, r ListReplaysRequestObject) (ListReplaysResponseObject, error) {
-	all, err := s.Replays.Replays(ctx, r.Params.Account, maxReplays)
+	all, err := s.Replays.Replays(ctx, access.From(ctx).Scope, r.Params.Account, maxReplays)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	domain "github.com/liftbill/liftbill/domain/mapping"
 )
@@ -38,17 +39,17 @@ func (o *operator) Event(context.Context, string, string) (operate.EventDetail, 
 	return operate.EventDetail{Event: dead, Facts: []operate.EventFact{{BookedBy: "evt_0", Key: "k", Kind: "refund", AmountMinor: &amount, Currency: "usd", EffectiveAt: at, RecordedAt: at}}}, nil
 }
 
-func (o *operator) Reprocess(_ context.Context, s operate.Selection, _, _ string, dry bool) (operate.Reprocessed, error) {
+func (o *operator) Reprocess(_ context.Context, _ access.Principal, s operate.Selection, _ string, dry bool) (operate.Reprocessed, error) {
 	o.sel, o.dry = s, dry
 	return operate.Reprocessed{Events: 3, Left: 1, DryRun: dry}, nil
 }
 
-func (o *operator) Health(context.Context, string) ([]operate.Health, error) {
+func (o *operator) Health(context.Context, access.Scope, string) ([]operate.Health, error) {
 	p95 := 1500 * time.Millisecond
 	return []operate.Health{{ConnectionID: "acme", Environment: account.Live, LagP95: &p95, LastEvent: &at, Waiting: map[string]int64{"dead": 1}}, {ConnectionID: "idle"}}, nil
 }
 
-func (o *operator) Flow(context.Context, string) (operate.Flow, error) {
+func (o *operator) Flow(context.Context, access.Scope, string) (operate.Flow, error) {
 	return operate.Flow{Totals: map[string]int64{"processed": 9}, Types: []operate.TypeCount{{Type: "invoice.paid", Events: 2, Facts: map[string]int64{"revenue_confirmation": 1}}}}, nil
 }
 
@@ -58,7 +59,7 @@ func TestEventsAreServed(t *testing.T) {
 	e := newServer(t, &fakes{operate: o, replays: []replay.Report{{AccountID: "acme", Period: "2026-10", Equal: false, Difference: "input digest: …", Checks: []replay.Check{{Name: "input digest"}}}}})
 	_, body := serve(t, e, request(http.MethodGet,
 		"/v1/events?connection=acme&type=invoice.paid&status=dead&object=in_1&customer=cus_1&from=2026-10-01T00:00:00Z&to=2026-11-01T00:00:00Z&limit=7&cursor=c", ""))
-	require.Empty(t, cmp.Diff(operate.EventsFilter{Selection: operate.Selection{ConnectionID: "acme", Type: "invoice.paid", Status: "dead", Object: "in_1", Customer: "cus_1",
+	require.Empty(t, cmp.Diff(operate.EventsFilter{Selection: operate.Selection{Scope: access.Everything(), ConnectionID: "acme", Type: "invoice.paid", Status: "dead", Object: "in_1", Customer: "cus_1",
 		From: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}, Limit: 7, Cursor: "c"}, o.filter))
 	items := body["items"].([]any)
 	action := items[0].(map[string]any)["action"].(map[string]any)
@@ -74,7 +75,7 @@ func TestEventsAreServed(t *testing.T) {
 	require.Equal(t, "evt_0", body["facts"].([]any)[0].(map[string]any)["booked_by"])
 	require.Equal(t, "00ff", body["event"].(map[string]any)["body_sha256"])
 
-	w, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme/reprocess", `{"type":"invoice.paid","customer_id":"cus_1","who":"anna","reason":"r","dry_run":true}`))
+	w, body := serve(t, e, request(http.MethodPost, "/v1/connections/acme/reprocess", `{"type":"invoice.paid","customer_id":"cus_1","reason":"r","dry_run":true}`))
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Equal(t, operate.Selection{ConnectionID: "acme", Type: "invoice.paid", Customer: "cus_1"}, o.sel)
 	require.True(t, o.dry)
@@ -121,7 +122,7 @@ func (m *mapper) Retract(_ context.Context, _, id string, by mapping.Decision) e
 	return nil
 }
 
-func (m *mapper) UploadUsers(_ context.Context, _ string, users []mapping.UserInput, _ string) (mapping.Upload, error) {
+func (m *mapper) UploadUsers(_ context.Context, _ string, users []mapping.UserInput, _ access.Principal) (mapping.Upload, error) {
 	m.users = users
 	return mapping.Upload{Stored: 1, Rejected: []mapping.BadUser{{Row: 2, Field: "domain", Code: "domain_public", Message: "no"}}}, nil
 }
@@ -158,18 +159,18 @@ func TestMappingIsServed(t *testing.T) {
 	m := &mapper{settings: mapping.Settings{ConnectionID: "acme", UserIDKey: "user_id", ByEmail: true}}
 	e := newServer(t, &fakes{mapping: m})
 	const base = "/v1/connections/acme"
-	_, body := serve(t, e, request(http.MethodPost, base+"/mapping", `{"by_domain":true,"who":"anna","reason":"r"}`))
+	_, body := serve(t, e, request(http.MethodPost, base+"/mapping", `{"by_domain":true,"reason":"r"}`))
 	require.Equal(t, mapping.Settings{ConnectionID: "acme", UserIDKey: "user_id", ByEmail: true, ByDomain: true}, m.settings, "what is left out stays")
 	require.InDelta(t, 12, body["events"], 0)
-	serve(t, e, request(http.MethodPost, base+"/mapping", `{"by_email":false,"user_id_key":"uid","who":"anna","reason":"r"}`))
+	serve(t, e, request(http.MethodPost, base+"/mapping", `{"by_email":false,"user_id_key":"uid","reason":"r"}`))
 	require.Equal(t, mapping.Settings{ConnectionID: "acme", UserIDKey: "uid", ByDomain: true}, m.settings, "a written false is a false")
 	_, body = serve(t, e, request(http.MethodGet, base+"/mapping", ""))
 	require.Equal(t, "uid", body["user_id_key"])
 
-	w, _ := serve(t, e, request(http.MethodPost, base+"/links", `{"customer_id":"cus_1","user_id":"u","who":"anna","reason":"r"}`))
+	w, _ := serve(t, e, request(http.MethodPost, base+"/links", `{"customer_id":"cus_1","user_id":"u","reason":"r"}`))
 	require.Equal(t, http.StatusOK, w.Code)
 	m.created = true
-	w, body = serve(t, e, request(http.MethodPost, base+"/links", `{"customer_id":"cus_1","user_id":"u","valid_from":"2026-10-01T00:00:00Z","who":"anna","reason":"r"}`))
+	w, body = serve(t, e, request(http.MethodPost, base+"/links", `{"customer_id":"cus_1","user_id":"u","valid_from":"2026-10-01T00:00:00Z","reason":"r"}`))
 	require.Equal(t, http.StatusCreated, w.Code)
 	require.Equal(t, mapping.LinkInput{ConnectionID: "acme", Customer: "cus_1", User: "u", From: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)}, m.link)
 	require.NotContains(t, body, "valid_from", "since the beginning")
@@ -177,12 +178,12 @@ func TestMappingIsServed(t *testing.T) {
 	require.Equal(t, at.Format(time.RFC3339), body["items"].([]any)[0].(map[string]any)["valid_to"])
 
 	for path, decided := range map[string]string{"/links/l/retract": "retract l", "/suggestions/s/accept": "accept s", "/suggestions/s/reject": "reject s"} {
-		w, _ = serve(t, e, request(http.MethodPost, base+path, `{"who":"anna","reason":"because"}`))
+		w, _ = serve(t, e, request(http.MethodPost, base+path, `{"reason":"because"}`))
 		require.Less(t, w.Code, 300)
 		require.Equal(t, decided, m.decided)
-		require.Equal(t, mapping.Decision{Who: "anna", Reason: "because"}, m.by)
+		require.Equal(t, []string{goodToken, "because"}, []string{m.by.By.Name, m.by.Reason})
 	}
-	_, body = serve(t, e, request(http.MethodPost, base+"/user-aids", `{"who":"anna","users":[{"user_id":"u","email_sha256":"ab"},{"user_id":"v","domain":"gmail.com"}]}`))
+	_, body = serve(t, e, request(http.MethodPost, base+"/user-aids", `{"users":[{"user_id":"u","email_sha256":"ab"},{"user_id":"v","domain":"gmail.com"}]}`))
 	require.Equal(t, []mapping.UserInput{{User: "u", EmailSHA256: "ab"}, {User: "v", Domain: "gmail.com"}}, m.users)
 	require.Equal(t, "domain_public", body["rejected"].([]any)[0].(map[string]any)["code"])
 	_, body = serve(t, e, request(http.MethodGet, base+"/suggestions", ""))

@@ -18,10 +18,12 @@ import (
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -53,48 +55,65 @@ type fakes struct {
 	status      func(string) (sourcesync.Status, error)
 	configure   func(sourcesync.Change) error
 	backfill    func(time.Time) (sourcesync.Backfill, bool, error)
+	payer       func(onboard.PayerInput) (onboard.Payer, error)
+	resume      func(invoicing.Resumption) (invoicing.Outcome, error)
+	link        func(invoicing.SetupRequest) (invoicing.SetupLink, error)
+}
+
+func (f *fakes) NamePayer(_ context.Context, _ domain.Principal, in onboard.PayerInput) (onboard.Payer, error) {
+	return f.payer(in)
+}
+func (f *fakes) Resume(_ context.Context, _ domain.Principal, in invoicing.Resumption) (invoicing.Outcome, error) {
+	return f.resume(in)
+}
+func (f *fakes) SetupLink(_ context.Context, _ domain.Principal, in invoicing.SetupRequest) (invoicing.SetupLink, error) {
+	return f.link(in)
 }
 
 func (f *fakes) Status(_ context.Context, id string) (sourcesync.Status, error) { return f.status(id) }
-func (f *fakes) Configure(_ context.Context, _ string, c sourcesync.Change) (sourcesync.Connection, error) {
+func (f *fakes) Configure(_ context.Context, _ domain.Principal, _ string, c sourcesync.Change) (sourcesync.Connection, error) {
 	return sourcesync.Connection{}, f.configure(c)
 }
-func (f *fakes) RequestBackfill(_ context.Context, _ string, start time.Time) (sourcesync.Backfill, bool, error) {
+func (f *fakes) RequestBackfill(_ context.Context, _ domain.Principal, _ string, start time.Time) (sourcesync.Backfill, bool, error) {
 	return f.backfill(start)
 }
 
-func (f *fakes) Replays(context.Context, string, int) ([]replay.Report, error) { return f.replays, nil }
+func (f *fakes) Replays(context.Context, domain.Scope, string, int) ([]replay.Report, error) {
+	return f.replays, nil
+}
 
-func (f *fakes) Connect(_ context.Context, in onboard.ConnectionInput) (account.Connection, bool, error) {
+func (f *fakes) Connect(_ context.Context, _ domain.Principal, in onboard.ConnectionInput) (account.Connection, bool, error) {
 	return f.connect(in)
 }
-func (f *fakes) RegisterWebhook(_ context.Context, id string) (onboard.Endpoint, bool, error) {
+func (f *fakes) RegisterWebhook(_ context.Context, _ domain.Principal, id string) (onboard.Endpoint, bool, error) {
 	return onboard.Endpoint{ID: "we-" + id, ConnectionID: id, Environment: account.Live, SealedSecret: []byte("whsec_x"), CreatedAt: at}, true, nil
 }
-func (f *fakes) CreateAccount(_ context.Context, in onboard.AccountInput) (account.Account, bool, error) {
+func (f *fakes) CreateAccount(_ context.Context, _ domain.Principal, in onboard.AccountInput) (account.Account, bool, error) {
 	a, err := account.New(in.ID, account.Environment(in.Environment), in.Name)
 	return a, err == nil, err
 }
-func (f *fakes) CreateContract(_ context.Context, _, _ string, t billing.Terms) (billing.Contract, bool, error) {
+func (f *fakes) CreateContract(_ context.Context, _ domain.Principal, _, _ string, t billing.Terms) (billing.Contract, bool, error) {
 	return f.contract(t)
 }
-func (f *fakes) AmendContract(_ context.Context, _, id string, t billing.Terms) (billing.Contract, bool, error) {
+func (f *fakes) AmendContract(_ context.Context, _ domain.Principal, _, id string, t billing.Terms) (billing.Contract, bool, error) {
 	return f.amend(id, t)
 }
 func (f *fakes) ContractVersions(context.Context, string) (billing.Versions, error) {
 	return f.versions, nil
 }
-func (f *fakes) SealPlan(_ context.Context, _ string, in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
+func (f *fakes) SealPlan(_ context.Context, _ domain.Principal, _ string, in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
 	return f.seal(in)
 }
-func (f *fakes) ShipSnapshot(_ context.Context, _ string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error) {
+func (f *fakes) ShipSnapshot(_ context.Context, _ domain.Principal, _ string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error) {
 	return f.snapshot(in)
 }
-func (f *fakes) Connections(context.Context) ([]account.Connection, error) { return f.connections, nil }
+func (f *fakes) Connections(context.Context, domain.Scope) ([]account.Connection, error) {
+	return f.connections, nil
+}
 func (f *fakes) Receive(ctx context.Context, d ingest.Delivery) (ingest.Receipt, error) {
 	return f.receive(ctx, d)
 }
-func (f *fakes) Append(_ context.Context, _ string, rows iter.Seq[decisions.Row]) (decisions.Result, error) {
+func (f *fakes) Append(_ context.Context, _ domain.Principal, _ string, rows iter.Seq[decisions.Row]) (decisions.Result, error) {
 	return f.append(rows)
 }
 func (f *fakes) Cycles(_ context.Context, q reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
@@ -110,7 +129,9 @@ func (f *fakes) Readouts(context.Context, string, reconcile.CyclesFilter) (recon
 func (f *fakes) RewardEvents(_ context.Context, q reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
 	return f.events(q)
 }
-func (f *fakes) Accounts(context.Context) ([]reconcile.Overview, error) { return f.accounts, nil }
+func (f *fakes) Accounts(context.Context, domain.Scope) ([]reconcile.Overview, error) {
+	return f.accounts, nil
+}
 
 // lines is the simplest parser: one row for each line, none of them refused.
 func lines(r io.Reader) iter.Seq[decisions.Row] {
@@ -136,8 +157,8 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e := echo.New()
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
-		Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Connecting: f.connecting, Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines,
-		Ready: func(context.Context) error { return f.ready },
+		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Invoicing: f, Connecting: f.connecting,
+		Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e
 }
@@ -145,6 +166,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 // request builds one from this machine, as curl would.
 func request(method, path, body string) *http.Request {
 	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+goodToken)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}

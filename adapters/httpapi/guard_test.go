@@ -14,19 +14,21 @@ import (
 func TestCheckListenAddress(t *testing.T) {
 	t.Parallel()
 	for _, ok := range []string{"127.0.0.1:8080", "localhost:0", "[::1]:8080", "127.9.9.9:1", "[::ffff:127.0.0.1]:80"} {
-		require.NoError(t, httpapi.CheckListenAddress(ok), ok)
+		require.NoError(t, httpapi.CheckListenAddress(ok, httpapi.Exposure{}), ok)
 	}
 	for addr, code := range map[string]string{
-		":8080": "listen_not_loopback", "0.0.0.0:8080": "listen_not_loopback", "[::]:8080": "listen_not_loopback",
-		"10.0.0.3:8080": "listen_not_loopback", "billing.example.com:80": "listen_not_loopback",
-		"localhost.example.com:80": "listen_not_loopback", "127.0.0.1": "listen_malformed", "127.0.0.1:http": "listen_malformed", "127.0.0.1:70000": "listen_malformed",
+		":8080": "listen_without_tls", "0.0.0.0:8080": "listen_without_tls", "[::]:8080": "listen_without_tls",
+		"10.0.0.3:8080": "listen_without_tls", "billing.example.com:80": "listen_without_tls",
+		"localhost.example.com:80": "listen_without_tls", "127.0.0.1": "listen_malformed", "127.0.0.1:http": "listen_malformed", "127.0.0.1:70000": "listen_malformed",
 	} {
-		err := httpapi.CheckListenAddress(addr)
+		err := httpapi.CheckListenAddress(addr, httpapi.Exposure{Admin: true})
 		require.Equal(t, code, fault.CodeOf(err), addr)
 		var fe *fault.Error
 		require.ErrorAs(t, err, &fe)
 		require.NotEmpty(t, fe.Remedy)
 	}
+	require.Equal(t, "listen_without_admin", fault.CodeOf(httpapi.CheckListenAddress(":8080", httpapi.Exposure{TLS: true})))
+	require.NoError(t, httpapi.CheckListenAddress(":8080", httpapi.Exposure{TLS: true, Admin: true}))
 }
 
 func TestGuard(t *testing.T) {

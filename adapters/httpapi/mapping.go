@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/mapping"
+	domain "github.com/liftbill/liftbill/domain/access"
 )
 
 // Mapping joins customers to users; *mapping.Service is it.
@@ -15,7 +17,7 @@ type Mapping interface {
 	Links(ctx context.Context, f mapping.LinksFilter) (mapping.Page[mapping.Link], error)
 	Link(ctx context.Context, in mapping.LinkInput, by mapping.Decision) (mapping.Link, bool, error)
 	Retract(ctx context.Context, connectionID, linkID string, by mapping.Decision) error
-	UploadUsers(ctx context.Context, connectionID string, users []mapping.UserInput, who string) (mapping.Upload, error)
+	UploadUsers(ctx context.Context, connectionID string, users []mapping.UserInput, by domain.Principal) (mapping.Upload, error)
 	Suggestions(ctx context.Context, f mapping.SuggestionsFilter) (mapping.Page[mapping.Suggestion], error)
 	Accept(ctx context.Context, connectionID, id string, by mapping.Decision) (mapping.Suggestion, error)
 	Reject(ctx context.Context, connectionID, id string, by mapping.Decision) (mapping.Suggestion, error)
@@ -54,7 +56,7 @@ func (s *Server) ChangeMapping(ctx context.Context, r ChangeMappingRequestObject
 			*into = *given
 		}
 	}
-	events, changed, err := s.Mapping.Change(ctx, to, mapping.Decision{Who: r.Body.Who, Reason: r.Body.Reason})
+	events, changed, err := s.Mapping.Change(ctx, to, mapping.Decision{By: access.From(ctx).Principal, Reason: r.Body.Reason})
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func (s *Server) ListLinks(ctx context.Context, r ListLinksRequestObject) (ListL
 // CreateLink stores a person's statement.
 func (s *Server) CreateLink(ctx context.Context, r CreateLinkRequestObject) (CreateLinkResponseObject, error) {
 	l, created, err := s.Mapping.Link(ctx, mapping.LinkInput{ConnectionID: r.ID, Customer: r.Body.CustomerID, User: r.Body.UserID, From: r.Body.ValidFrom},
-		mapping.Decision{Who: r.Body.Who, Reason: r.Body.Reason})
+		mapping.Decision{By: access.From(ctx).Principal, Reason: r.Body.Reason})
 	switch {
 	case err != nil:
 		return nil, err
@@ -95,7 +97,7 @@ func (s *Server) CreateLink(ctx context.Context, r CreateLinkRequestObject) (Cre
 
 // RetractLink takes a person's statement back.
 func (s *Server) RetractLink(ctx context.Context, r RetractLinkRequestObject) (RetractLinkResponseObject, error) {
-	if err := s.Mapping.Retract(ctx, r.ID, r.Link, mapping.Decision{Who: r.Body.Who, Reason: r.Body.Reason}); err != nil {
+	if err := s.Mapping.Retract(ctx, r.ID, r.Link, mapping.Decision{By: access.From(ctx).Principal, Reason: r.Body.Reason}); err != nil {
 		return nil, err
 	}
 	return RetractLink200JSONResponse{Status: "retracted"}, nil
@@ -105,7 +107,7 @@ func (s *Server) RetractLink(ctx context.Context, r RetractLinkRequestObject) (R
 func (s *Server) UploadUserAids(ctx context.Context, r UploadUserAidsRequestObject) (UploadUserAidsResponseObject, error) {
 	up, err := s.Mapping.UploadUsers(ctx, r.ID, convertAll(r.Body.Users, func(u UserAid) mapping.UserInput {
 		return mapping.UserInput{User: u.UserID, EmailSHA256: u.EmailSha256, Domain: u.Domain}
-	}), r.Body.Who)
+	}), access.From(ctx).Principal)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +136,7 @@ func (s *Server) ListSuggestions(ctx context.Context, r ListSuggestionsRequestOb
 
 // AcceptSuggestion makes a link of a suggestion.
 func (s *Server) AcceptSuggestion(ctx context.Context, r AcceptSuggestionRequestObject) (AcceptSuggestionResponseObject, error) {
-	out, err := s.Mapping.Accept(ctx, r.ID, r.Suggestion, mapping.Decision{Who: r.Body.Who, Reason: r.Body.Reason})
+	out, err := s.Mapping.Accept(ctx, r.ID, r.Suggestion, mapping.Decision{By: access.From(ctx).Principal, Reason: r.Body.Reason})
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +145,7 @@ func (s *Server) AcceptSuggestion(ctx context.Context, r AcceptSuggestionRequest
 
 // RejectSuggestion keeps a suggestion from being shown again.
 func (s *Server) RejectSuggestion(ctx context.Context, r RejectSuggestionRequestObject) (RejectSuggestionResponseObject, error) {
-	out, err := s.Mapping.Reject(ctx, r.ID, r.Suggestion, mapping.Decision{Who: r.Body.Who, Reason: r.Body.Reason})
+	out, err := s.Mapping.Reject(ctx, r.ID, r.Suggestion, mapping.Decision{By: access.From(ctx).Principal, Reason: r.Body.Reason})
 	if err != nil {
 		return nil, err
 	}

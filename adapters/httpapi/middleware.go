@@ -53,16 +53,29 @@ func recovered(next echo.HandlerFunc) echo.HandlerFunc {
 
 func panicked(v any) error { return fmt.Errorf("panic: %v", v) }
 
-// safeHeaders keep browsers from guessing types, framing pages and leaking addresses.
-func safeHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+// safeHeaders keep browsers from guessing types, framing pages, leaking addresses and
+// keeping answers; a route that may be kept says so itself.
+func (s *Server) safeHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		h.Set(echo.HeaderXFrameOptions, "DENY")
 		h.Set(echo.HeaderReferrerPolicy, "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+		h.Set(echo.HeaderContentSecurityPolicy, apiPolicy)
+		h.Set(echo.HeaderCacheControl, "no-store")
+		if s.Edge.TLS {
+			h.Set(echo.HeaderStrictTransportSecurity, "max-age=31536000")
+		}
 		return next(c)
 	}
 }
+
+// apiPolicy lets an answer of the API load nothing, should a browser show it. Pages
+// replace it.
+const apiPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // limited bounds the body and asks for the media type that the route reads. The
 // type also keeps a plain HTML form of another site from posting.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
@@ -13,7 +14,7 @@ import (
 
 // ListConnections lists connections by ID.
 func (s *Server) ListConnections(ctx context.Context, r ListConnectionsRequestObject) (ListConnectionsResponseObject, error) {
-	all, err := s.Connections.Connections(ctx)
+	all, err := s.Connections.Connections(ctx, access.From(ctx).Scope)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +28,7 @@ func (s *Server) ListConnections(ctx context.Context, r ListConnectionsRequestOb
 
 // CreateConnection connects a Stripe account.
 func (s *Server) CreateConnection(ctx context.Context, r CreateConnectionRequestObject) (CreateConnectionResponseObject, error) {
-	conn, created, err := s.Onboard.Connect(ctx, onboard.ConnectionInput{
+	conn, created, err := s.Onboard.Connect(ctx, access.From(ctx).Principal, onboard.ConnectionInput{
 		ID: r.Body.ID, Environment: string(r.Body.Environment), Roles: r.Body.Roles,
 		SecretKey: r.Body.SecretKey, PublishableKey: r.Body.PublishableKey, UserIDKey: r.Body.UserIDKey,
 	})
@@ -42,7 +43,7 @@ func (s *Server) CreateConnection(ctx context.Context, r CreateConnectionRequest
 
 // RegisterWebhookEndpoint lets Stripe deliver a connection's events.
 func (s *Server) RegisterWebhookEndpoint(ctx context.Context, r RegisterWebhookEndpointRequestObject) (RegisterWebhookEndpointResponseObject, error) {
-	e, created, err := s.Onboard.RegisterWebhook(ctx, r.ID)
+	e, created, err := s.Onboard.RegisterWebhook(ctx, access.From(ctx).Principal, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (s *Server) RegisterWebhookEndpoint(ctx context.Context, r RegisterWebhookE
 
 // ListAccounts lists accounts by ID.
 func (s *Server) ListAccounts(ctx context.Context, r ListAccountsRequestObject) (ListAccountsResponseObject, error) {
-	all, err := s.Reconcile.Accounts(ctx)
+	all, err := s.Reconcile.Accounts(ctx, access.From(ctx).Scope)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func (s *Server) ListAccounts(ctx context.Context, r ListAccountsRequestObject) 
 
 // CreateAccount creates an account with its wiring.
 func (s *Server) CreateAccount(ctx context.Context, r CreateAccountRequestObject) (CreateAccountResponseObject, error) {
-	a, created, err := s.Onboard.CreateAccount(ctx, onboard.AccountInput{
+	a, created, err := s.Onboard.CreateAccount(ctx, access.From(ctx).Principal, onboard.AccountInput{
 		ID: r.Body.ID, Environment: string(r.Body.Environment), Name: r.Body.Name,
 		SourceConnection: r.Body.SourceConnection, IssuerConnection: r.Body.IssuerConnection, PayerCustomer: r.Body.PayerCustomer,
 	})
@@ -88,7 +89,7 @@ func (s *Server) CreateAccount(ctx context.Context, r CreateAccountRequestObject
 
 // CreateContract agrees on the terms of an account.
 func (s *Server) CreateContract(ctx context.Context, r CreateContractRequestObject) (CreateContractResponseObject, error) {
-	c, created, err := s.Onboard.CreateContract(ctx, r.Account, r.Body.ID, termsOf(*r.Body))
+	c, created, err := s.Onboard.CreateContract(ctx, access.From(ctx).Principal, r.Account, r.Body.ID, termsOf(*r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (s *Server) AmendContract(ctx context.Context, r AmendContractRequestObject
 	if err != nil {
 		return nil, err
 	}
-	c, created, err := s.Onboard.AmendContract(ctx, r.Account, r.Body.ID, terms)
+	c, created, err := s.Onboard.AmendContract(ctx, access.From(ctx).Principal, r.Account, r.Body.ID, terms)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func (s *Server) SealPlan(ctx context.Context, r SealPlanRequestObject) (SealPla
 	if err != nil {
 		return nil, err
 	}
-	p, created, err := s.Onboard.SealPlan(ctx, r.Account, onboard.PlanInput{ID: r.Body.ID, Plan: plan, SaltHex: r.Body.Salt})
+	p, created, err := s.Onboard.SealPlan(ctx, access.From(ctx).Principal, r.Account, onboard.PlanInput{ID: r.Body.ID, Plan: plan, SaltHex: r.Body.Salt})
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +176,7 @@ func (s *Server) SealPlan(ctx context.Context, r SealPlanRequestObject) (SealPla
 
 // ShipSnapshot records a shipped policy snapshot.
 func (s *Server) ShipSnapshot(ctx context.Context, r ShipSnapshotRequestObject) (ShipSnapshotResponseObject, error) {
-	n, created, err := s.Onboard.ShipSnapshot(ctx, r.Account, onboard.SnapshotInput{ID: r.Body.ID, Name: r.Body.Name, ShippedAt: r.Body.ShippedAt})
+	n, created, err := s.Onboard.ShipSnapshot(ctx, access.From(ctx).Principal, r.Account, onboard.SnapshotInput{ID: r.Body.ID, Name: r.Body.Name, ShippedAt: r.Body.ShippedAt})
 	if err != nil {
 		return nil, err
 	}

@@ -347,8 +347,14 @@ type AccountOverview struct {
 
 // Actor defines model for Actor.
 type Actor struct {
-	// Who Who does this, for the record.
-	Who string `json:"who"`
+	ID string `json:"id"`
+
+	// Kind `user`, `token`, `cli`, `system` or `nobody`.
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+
+	// Person The signed-in user behind it: the user, or the one who made the token.
+	Person string `json:"person,omitempty,omitzero"`
 }
 
 // Attempt defines model for Attempt.
@@ -359,6 +365,44 @@ type Attempt struct {
 
 	// RequestID Stripe's request ID.
 	RequestID string `json:"request_id,omitempty,omitzero"`
+}
+
+// AuditEntry The `hash` is the SHA-256 of all other fields in a fixed form; docs/access.md shows how to repeat it.
+type AuditEntry struct {
+	AccountID string `json:"account_id"`
+	Action    string `json:"action"`
+	Actor     Actor  `json:"actor"`
+
+	// After And after it.
+	After string    `json:"after"`
+	At    time.Time `json:"at"`
+
+	// Before A few values of the object before the change as JSON.
+	Before string `json:"before"`
+
+	// Chain `live`, `test` or `installation`.
+	Chain       string `json:"chain"`
+	Environment string `json:"environment"`
+	Hash        string `json:"hash"`
+	Object      string `json:"object"`
+	ObjectID    string `json:"object_id"`
+
+	// Outcome `done` or `refused`.
+	Outcome string `json:"outcome"`
+
+	// Previous The hash of the row before.
+	Previous  string `json:"previous"`
+	Reason    string `json:"reason"`
+	RequestID string `json:"request_id"`
+
+	// Seq Its number in the chain, from 1 without gaps.
+	Seq int64 `json:"seq"`
+}
+
+// AuditEntryList defines model for AuditEntryList.
+type AuditEntryList struct {
+	Items      []AuditEntry `json:"items"`
+	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Backfill defines model for Backfill.
@@ -680,6 +724,9 @@ type Connection struct {
 	// StripeAccountID As Stripe answered.
 	StripeAccountID string `json:"stripe_account_id"`
 	UserIDKey       string `json:"user_id_key"`
+
+	// WriteBackOff No invoice is written through it.
+	WriteBackOff bool `json:"write_back_off,omitempty,omitzero"`
 }
 
 // ConnectionCreate defines model for ConnectionCreate.
@@ -1220,13 +1267,27 @@ type CycleList struct {
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
+// CycleResume defines model for CycleResume.
+type CycleResume struct {
+	// Reason Why; it is kept for ever.
+	Reason string `json:"reason"`
+
+	// Reissue Give the pinned invoice up and make another one.
+	Reissue bool `json:"reissue,omitempty,omitzero"`
+}
+
+// CycleStand defines model for CycleStand.
+type CycleStand struct {
+	CycleID    string `json:"cycle_id"`
+	NextAction string `json:"next_action,omitempty,omitzero"`
+	Reason     string `json:"reason,omitempty,omitzero"`
+	State      string `json:"state"`
+}
+
 // Decision defines model for Decision.
 type Decision struct {
 	// Reason Why.
 	Reason string `json:"reason"`
-
-	// Who Who does this, for the record.
-	Who string `json:"who"`
 }
 
 // DecisionUpload defines model for DecisionUpload.
@@ -1398,9 +1459,6 @@ type KeyFinding struct {
 type KeyReplace struct {
 	// SecretKey A restricted (rk_…) or secret (sk_…) key of the same Stripe account.
 	SecretKey string `json:"secret_key,omitempty,omitzero"`
-
-	// Who Who does this, for the record.
-	Who string `json:"who"`
 }
 
 // KeyReport defines model for KeyReport.
@@ -1527,9 +1585,6 @@ type LinkCreate struct {
 
 	// ValidFrom Since the beginning when it is left out.
 	ValidFrom time.Time `json:"valid_from,omitempty,omitzero"`
-
-	// Who Who does this, for the record.
-	Who string `json:"who"`
 }
 
 // LinkList defines model for LinkList.
@@ -1548,9 +1603,6 @@ type MappingChange struct {
 	// Reason Why.
 	Reason    string `json:"reason"`
 	UserIDKey string `json:"user_id_key,omitempty,omitzero"`
-
-	// Who Who does this, for the record.
-	Who string `json:"who"`
 }
 
 // MappingChanged defines model for MappingChanged.
@@ -1578,6 +1630,20 @@ type MappingSettings struct {
 
 	// UserIDKey The metadata entry that names the user.
 	UserIDKey string `json:"user_id_key"`
+}
+
+// Me defines model for Me.
+type Me struct {
+	// Accounts Empty for every account.
+	Accounts     []string `json:"accounts"`
+	Environments []string `json:"environments"`
+	ID           string   `json:"id"`
+
+	// Kind `user` or `token`.
+	Kind        string   `json:"kind"`
+	Name        string   `json:"name"`
+	Permissions []string `json:"permissions"`
+	Roles       []string `json:"roles"`
 }
 
 // MinimumCommitment What a window is billed at least. The difference is a line of its own at its end.
@@ -1634,6 +1700,13 @@ type Netting struct {
 	Rate string `json:"rate"`
 }
 
+// NewToken defines model for NewToken.
+type NewToken struct {
+	// Secret What to send as `Authorization: Bearer`. It is shown this once.
+	Secret string `json:"secret"`
+	Token  Token  `json:"token"`
+}
+
 // OutcomePrice defines model for OutcomePrice.
 type OutcomePrice struct {
 	// Included Free outcomes of each month.
@@ -1650,9 +1723,30 @@ type OutcomePrice struct {
 type PauseRequest struct {
 	// Reason Why.
 	Reason string `json:"reason"`
+}
 
-	// Who Who does this, for the record.
-	Who string `json:"who"`
+// Payer defines model for Payer.
+type Payer struct {
+	AccountID string `json:"account_id"`
+	Customer  string `json:"customer,omitempty,omitzero"`
+
+	// Wanted The next cycle finds the customer, or creates it.
+	Wanted bool `json:"wanted"`
+}
+
+// PayerName defines model for PayerName.
+type PayerName struct {
+	// Customer A customer of the issuer (cus_…).
+	Customer string `json:"customer,omitempty,omitzero"`
+
+	// Email Its e-mail address; write-only.
+	Email string `json:"email,omitempty,omitzero"`
+
+	// Name The name of a customer to be found or created.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Reason Why; it is kept for ever.
+	Reason string `json:"reason"`
 }
 
 // Phase defines model for Phase.
@@ -1951,9 +2045,6 @@ type ReprocessRequest struct {
 	Status string    `json:"status,omitempty,omitzero"`
 	To     time.Time `json:"to,omitempty,omitzero"`
 	Type   string    `json:"type,omitempty,omitzero"`
-
-	// Who Who does this, for the record.
-	Who string `json:"who"`
 }
 
 // Reprocessed defines model for Reprocessed.
@@ -2050,6 +2141,25 @@ type Segments struct {
 	// Plans Customers with a trialing, active or past_due subscription, by price.
 	Plans    []PlanCount    `json:"plans"`
 	Segments []SegmentCount `json:"segments"`
+}
+
+// SetupLink defines model for SetupLink.
+type SetupLink struct {
+	AccountID string    `json:"account_id"`
+	Customer  string    `json:"customer"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// URL The page; whoever has it can enter a payment method.
+	URL string `json:"url"`
+}
+
+// SetupLinkCreate defines model for SetupLinkCreate.
+type SetupLinkCreate struct {
+	// CancelURL Where the payer goes after giving up; the same address by default.
+	CancelURL string `json:"cancel_url,omitempty,omitzero"`
+
+	// SuccessURL Where the payer goes afterwards, an https address.
+	SuccessURL string `json:"success_url"`
 }
 
 // Share defines model for Share.
@@ -2440,6 +2550,54 @@ type Tiers struct {
 	Reset string `json:"reset,omitempty,omitzero"`
 }
 
+// Token defines model for Token.
+type Token struct {
+	// Accounts Empty for every account of the environment.
+	Accounts  []string  `json:"accounts"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy Actor     `json:"created_by"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// ExpiresAt Absent when it does not expire.
+	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
+	ID        string    `json:"id"`
+
+	// LastUsedAt To within ten minutes; absent when it was never used.
+	LastUsedAt time.Time `json:"last_used_at,omitempty,omitzero"`
+	Name       string    `json:"name"`
+
+	// ReplacedBy The token that a rotation put in its place.
+	ReplacedBy string    `json:"replaced_by,omitempty,omitzero"`
+	RevokedAt  time.Time `json:"revoked_at,omitempty,omitzero"`
+	Roles      []string  `json:"roles"`
+}
+
+// TokenCreate defines model for TokenCreate.
+type TokenCreate struct {
+	// Accounts Empty or left out for every account of the environment.
+	Accounts []string `json:"accounts,omitempty,omitzero"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// ExpiresInDays From 1 to 3650; 0 for a token that does not expire.
+	ExpiresInDays *int `json:"expires_in_days,omitempty"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Roles `viewer`, `finance`, `approver`, `admin` or `ingest`.
+	Roles []string `json:"roles"`
+}
+
+// TokenList defines model for TokenList.
+type TokenList struct {
+	Items      []Token `json:"items"`
+	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
+}
+
 // Tolerance defines model for Tolerance.
 type Tolerance struct {
 	// CutOffMinutes How far apart the times of one payment may be.
@@ -2497,6 +2655,20 @@ type UploadProblem struct {
 	Type   string        `json:"type"`
 }
 
+// User defines model for User.
+type User struct {
+	// Accounts Empty for every account.
+	Accounts     []string  `json:"accounts"`
+	CreatedAt    time.Time `json:"created_at"`
+	Disabled     bool      `json:"disabled"`
+	Email        string    `json:"email"`
+	Environments []string  `json:"environments"`
+	HasPassword  bool      `json:"has_password"`
+	ID           string    `json:"id"`
+	Name         string    `json:"name"`
+	Roles        []string  `json:"roles"`
+}
+
 // UserAid defines model for UserAid.
 type UserAid struct {
 	// Domain The company's domain; hashed before it is stored.
@@ -2510,9 +2682,6 @@ type UserAid struct {
 // UserAidsUpload defines model for UserAidsUpload.
 type UserAidsUpload struct {
 	Users []UserAid `json:"users"`
-
-	// Who Who does this, for the record.
-	Who string `json:"who"`
 }
 
 // UserAidsUploaded defines model for UserAidsUploaded.
@@ -2521,6 +2690,12 @@ type UserAidsUploaded struct {
 	Forgotten int           `json:"forgotten"`
 	Rejected  []RejectedRow `json:"rejected"`
 	Stored    int           `json:"stored"`
+}
+
+// UserList defines model for UserList.
+type UserList struct {
+	Items      []User `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Warning defines model for Warning.
@@ -2576,9 +2751,6 @@ type WebhookGap struct {
 type WebhookSecretSet struct {
 	// Secret The signing secret (whsec_…) from the Stripe Dashboard.
 	Secret string `json:"secret,omitempty,omitzero"`
-
-	// Who Who does this, for the record.
-	Who string `json:"who"`
 }
 
 // WebhookView defines model for WebhookView.
@@ -2613,6 +2785,15 @@ type Worth struct {
 	Unknown int `json:"unknown"`
 }
 
+// WritingSwitch defines model for WritingSwitch.
+type WritingSwitch struct {
+	// On Whether invoices are written through it.
+	On bool `json:"on"`
+
+	// Reason Why.
+	Reason string `json:"reason"`
+}
+
 // AccountPath defines model for AccountPath.
 type AccountPath = string
 
@@ -2634,11 +2815,17 @@ type Cursor = string
 // CustomerPath defines model for CustomerPath.
 type CustomerPath = string
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // Limit defines model for Limit.
 type Limit = int
 
 // PeriodPath defines model for PeriodPath.
 type PeriodPath = string
+
+// TokenIDPath defines model for TokenIDPath.
+type TokenIDPath = string
 
 // ProblemAnswer An RFC 9457 problem.
 //
@@ -2654,10 +2841,28 @@ type ListAccountsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// CreateAccountParams defines parameters for CreateAccount.
+type CreateAccountParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CreateContractParams defines parameters for CreateContract.
+type CreateContractParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // EffectiveContractParams defines parameters for EffectiveContract.
 type EffectiveContractParams struct {
 	// Period The month, YYYY-MM.
 	Period string `form:"period" json:"period"`
+}
+
+// AmendContractParams defines parameters for AmendContract.
+type AmendContractParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListCustomersParams defines parameters for ListCustomers.
@@ -2726,6 +2931,30 @@ type ListCustomerInvoicesParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// UploadDecisionsParams defines parameters for UploadDecisions.
+type UploadDecisionsParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// NamePayerParams defines parameters for NamePayer.
+type NamePayerParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CreatePayerSetupLinkParams defines parameters for CreatePayerSetupLink.
+type CreatePayerSetupLinkParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// SealPlanParams defines parameters for SealPlan.
+type SealPlanParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListReadoutsParams defines parameters for ListReadouts.
 type ListReadoutsParams struct {
 	// Period Only this month (YYYY-MM).
@@ -2763,6 +2992,48 @@ type ListRewardEventsParams struct {
 type GetSegmentsParams struct {
 	// AsOf The moment to look at (RFC 3339), not in the future; now when left out.
 	AsOf AsOf `form:"as_of,omitempty" json:"as_of,omitempty,omitzero"`
+}
+
+// ShipSnapshotParams defines parameters for ShipSnapshot.
+type ShipSnapshotParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Actor Only what this user
+	Actor string `form:"actor,omitempty" json:"actor,omitempty,omitzero"`
+
+	// Action Only this action, for example `contract.created`.
+	Action string `form:"action,omitempty" json:"action,omitempty,omitzero"`
+
+	// Object Only this sort of object, for example `contract`.
+	Object string `form:"object,omitempty" json:"object,omitempty,omitzero"`
+
+	// ObjectID Only the object with this ID.
+	ObjectID string `form:"object_id,omitempty" json:"object_id,omitempty,omitzero"`
+
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live`, `test` or `installation`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Outcome Only what was `done`, or what was `refused`.
+	Outcome string `form:"outcome,omitempty" json:"outcome,omitempty,omitzero"`
+
+	// From Only from this time on.
+	From time.Time `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Only before this time.
+	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // ListBreaksParams defines parameters for ListBreaks.
@@ -2852,6 +3123,18 @@ type ListConnectionsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// CreateConnectionParams defines parameters for CreateConnection.
+type CreateConnectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RequestBackfillParams defines parameters for RequestBackfill.
+type RequestBackfillParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // CompareWithStripeParams defines parameters for CompareWithStripe.
 type CompareWithStripeParams struct {
 	// Object The kind: `invoice`, `subscription`, `refund` or `dispute`.
@@ -2865,6 +3148,24 @@ type CompareWithStripeParams struct {
 type GetCoverageParams struct {
 	// Period The month (YYYY-MM).
 	Period string `form:"period" json:"period"`
+}
+
+// DisconnectParams defines parameters for Disconnect.
+type DisconnectParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReplaceKeyParams defines parameters for ReplaceKey.
+type ReplaceKeyParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CheckKeyParams defines parameters for CheckKey.
+type CheckKeyParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListLinksParams defines parameters for ListLinks.
@@ -2888,6 +3189,30 @@ type ListLinksParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// CreateLinkParams defines parameters for CreateLink.
+type CreateLinkParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RetractLinkParams defines parameters for RetractLink.
+type RetractLinkParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ChangeMappingParams defines parameters for ChangeMapping.
+type ChangeMappingParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// PauseConnectionParams defines parameters for PauseConnection.
+type PauseConnectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // GetQuarantineParams defines parameters for GetQuarantine.
 type GetQuarantineParams struct {
 	// Period Only this month (YYYY-MM) in the time zone of the account's contract.
@@ -2900,6 +3225,18 @@ type GetQuarantineParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ReprocessParams defines parameters for Reprocess.
+type ReprocessParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ResumeConnectionParams defines parameters for ResumeConnection.
+type ResumeConnectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListSuggestionsParams defines parameters for ListSuggestions.
 type ListSuggestionsParams struct {
 	// State `open` (default), `accepted` or `rejected`.
@@ -2910,6 +3247,54 @@ type ListSuggestionsParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// AcceptSuggestionParams defines parameters for AcceptSuggestion.
+type AcceptSuggestionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RejectSuggestionParams defines parameters for RejectSuggestion.
+type RejectSuggestionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// UploadUserAidsParams defines parameters for UploadUserAids.
+type UploadUserAidsParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RegisterWebhookEndpointParams defines parameters for RegisterWebhookEndpoint.
+type RegisterWebhookEndpointParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CheckWebhookEndpointParams defines parameters for CheckWebhookEndpoint.
+type CheckWebhookEndpointParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
+type RotateWebhookSecretParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// SetWebhookSecretParams defines parameters for SetWebhookSecret.
+type SetWebhookSecretParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// SwitchWritingParams defines parameters for SwitchWriting.
+type SwitchWritingParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListCyclesParams defines parameters for ListCycles.
@@ -2931,6 +3316,12 @@ type ListCyclesParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ResumeCycleParams defines parameters for ResumeCycle.
+type ResumeCycleParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListDeadLettersParams defines parameters for ListDeadLetters.
@@ -3002,6 +3393,42 @@ type ListReplaysParams struct {
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
 }
 
+// ListTokensParams defines parameters for ListTokens.
+type ListTokensParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// CreateTokenParams defines parameters for CreateToken.
+type CreateTokenParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RevokeTokenParams defines parameters for RevokeToken.
+type RevokeTokenParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RotateTokenParams defines parameters for RotateToken.
+type RotateTokenParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = AccountCreate
 
@@ -3010,6 +3437,12 @@ type CreateContractJSONRequestBody = ContractCreate
 
 // AmendContractJSONRequestBody defines body for AmendContract for application/json ContentType.
 type AmendContractJSONRequestBody = ContractAmendment
+
+// NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
+type NamePayerJSONRequestBody = PayerName
+
+// CreatePayerSetupLinkJSONRequestBody defines body for CreatePayerSetupLink for application/json ContentType.
+type CreatePayerSetupLinkJSONRequestBody = SetupLinkCreate
 
 // SealPlanJSONRequestBody defines body for SealPlan for application/json ContentType.
 type SealPlanJSONRequestBody = PlanCreate
@@ -3047,14 +3480,8 @@ type CreateConnectionJSONRequestBody = ConnectionCreate
 // RequestBackfillJSONRequestBody defines body for RequestBackfill for application/json ContentType.
 type RequestBackfillJSONRequestBody = BackfillRequest
 
-// DisconnectJSONRequestBody defines body for Disconnect for application/json ContentType.
-type DisconnectJSONRequestBody = Actor
-
 // ReplaceKeyJSONRequestBody defines body for ReplaceKey for application/json ContentType.
 type ReplaceKeyJSONRequestBody = KeyReplace
-
-// CheckKeyJSONRequestBody defines body for CheckKey for application/json ContentType.
-type CheckKeyJSONRequestBody = Actor
 
 // CreateLinkJSONRequestBody defines body for CreateLink for application/json ContentType.
 type CreateLinkJSONRequestBody = LinkCreate
@@ -3071,9 +3498,6 @@ type PauseConnectionJSONRequestBody = PauseRequest
 // ReprocessJSONRequestBody defines body for Reprocess for application/json ContentType.
 type ReprocessJSONRequestBody = ReprocessRequest
 
-// ResumeConnectionJSONRequestBody defines body for ResumeConnection for application/json ContentType.
-type ResumeConnectionJSONRequestBody = Actor
-
 // AcceptSuggestionJSONRequestBody defines body for AcceptSuggestion for application/json ContentType.
 type AcceptSuggestionJSONRequestBody = Decision
 
@@ -3086,11 +3510,17 @@ type UpdateSyncJSONRequestBody = SyncChange
 // UploadUserAidsJSONRequestBody defines body for UploadUserAids for application/json ContentType.
 type UploadUserAidsJSONRequestBody = UserAidsUpload
 
-// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
-type RotateWebhookSecretJSONRequestBody = Actor
-
 // SetWebhookSecretJSONRequestBody defines body for SetWebhookSecret for application/json ContentType.
 type SetWebhookSecretJSONRequestBody = WebhookSecretSet
+
+// SwitchWritingJSONRequestBody defines body for SwitchWriting for application/json ContentType.
+type SwitchWritingJSONRequestBody = WritingSwitch
+
+// ResumeCycleJSONRequestBody defines body for ResumeCycle for application/json ContentType.
+type ResumeCycleJSONRequestBody = CycleResume
+
+// CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
+type CreateTokenJSONRequestBody = TokenCreate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -3105,19 +3535,19 @@ type ServerInterface interface {
 	ListAccounts(ctx echo.Context, params ListAccountsParams) error
 	// CreateAccount Create an account
 	// (POST /v1/accounts)
-	CreateAccount(ctx echo.Context) error
+	CreateAccount(ctx echo.Context, params CreateAccountParams) error
 	// ListContractVersions List the versions of an account's contract
 	// (GET /v1/accounts/{account}/contracts)
 	ListContractVersions(ctx echo.Context, account AccountPath) error
 	// CreateContract Agree on a contract
 	// (POST /v1/accounts/{account}/contracts)
-	CreateContract(ctx echo.Context, account AccountPath) error
+	CreateContract(ctx echo.Context, account AccountPath, params CreateContractParams) error
 	// EffectiveContract The version that holds in a month
 	// (GET /v1/accounts/{account}/contracts/effective)
 	EffectiveContract(ctx echo.Context, account AccountPath, params EffectiveContractParams) error
 	// AmendContract Agree on a new version of the contract
 	// (POST /v1/accounts/{account}/contracts/versions)
-	AmendContract(ctx echo.Context, account AccountPath) error
+	AmendContract(ctx echo.Context, account AccountPath, params AmendContractParams) error
 	// ListCustomers List the customers of an account, newest first
 	// (GET /v1/accounts/{account}/customers)
 	ListCustomers(ctx echo.Context, account AccountPath, params ListCustomersParams) error
@@ -3135,10 +3565,16 @@ type ServerInterface interface {
 	ListCustomerInvoices(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerInvoicesParams) error
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
-	UploadDecisions(ctx echo.Context, account AccountPath) error
+	UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error
+	// NamePayer Say who pays for an account
+	// (POST /v1/accounts/{account}/payer)
+	NamePayer(ctx echo.Context, account AccountPath, params NamePayerParams) error
+	// CreatePayerSetupLink Make a page on which the payer enters a payment method
+	// (POST /v1/accounts/{account}/payer/setup-link)
+	CreatePayerSetupLink(ctx echo.Context, account AccountPath, params CreatePayerSetupLinkParams) error
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
-	SealPlan(ctx echo.Context, account AccountPath) error
+	SealPlan(ctx echo.Context, account AccountPath, params SealPlanParams) error
 	// ListReadouts List the readouts of an account, newest period first
 	// (GET /v1/accounts/{account}/readouts)
 	ListReadouts(ctx echo.Context, account AccountPath, params ListReadoutsParams) error
@@ -3159,13 +3595,16 @@ type ServerInterface interface {
 	GetSegments(ctx echo.Context, account AccountPath, params GetSegmentsParams) error
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
-	ShipSnapshot(ctx echo.Context, account AccountPath) error
+	ShipSnapshot(ctx echo.Context, account AccountPath, params ShipSnapshotParams) error
 	// GetTolerance Read what may differ between the ledger and Stripe
 	// (GET /v1/accounts/{account}/tolerance)
 	GetTolerance(ctx echo.Context, account AccountPath) error
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx echo.Context, account AccountPath) error
+	// ListAudit List the audit log, newest first
+	// (GET /v1/audit)
+	ListAudit(ctx echo.Context, params ListAuditParams) error
 	// ListBreaks List the breaks, newest first
 	// (GET /v1/breaks)
 	ListBreaks(ctx echo.Context, params ListBreaksParams) error
@@ -3198,10 +3637,10 @@ type ServerInterface interface {
 	ListConnections(ctx echo.Context, params ListConnectionsParams) error
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
-	CreateConnection(ctx echo.Context) error
+	CreateConnection(ctx echo.Context, params CreateConnectionParams) error
 	// RequestBackfill Read the history of a source
 	// (POST /v1/connections/{id}/backfill)
-	RequestBackfill(ctx echo.Context, id ConnectionIDPath) error
+	RequestBackfill(ctx echo.Context, id ConnectionIDPath, params RequestBackfillParams) error
 	// CompareWithStripe Compare one object with Stripe now, field by field
 	// (GET /v1/connections/{id}/compare)
 	CompareWithStripe(ctx echo.Context, id ConnectionIDPath, params CompareWithStripeParams) error
@@ -3210,7 +3649,7 @@ type ServerInterface interface {
 	GetCoverage(ctx echo.Context, id ConnectionIDPath, params GetCoverageParams) error
 	// Disconnect Delete the key of a connection
 	// (POST /v1/connections/{id}/disconnect)
-	Disconnect(ctx echo.Context, id ConnectionIDPath) error
+	Disconnect(ctx echo.Context, id ConnectionIDPath, params DisconnectParams) error
 	// GetEvent Show one event with the facts that it tells
 	// (GET /v1/connections/{id}/events/{event})
 	GetEvent(ctx echo.Context, id ConnectionIDPath, event string) error
@@ -3219,22 +3658,22 @@ type ServerInterface interface {
 	GetFlow(ctx echo.Context, id ConnectionIDPath) error
 	// ReplaceKey Replace the key of a connection
 	// (POST /v1/connections/{id}/key)
-	ReplaceKey(ctx echo.Context, id ConnectionIDPath) error
+	ReplaceKey(ctx echo.Context, id ConnectionIDPath, params ReplaceKeyParams) error
 	// GetKeyReport Show the report of the last check of a connection's key
 	// (GET /v1/connections/{id}/key-check)
 	GetKeyReport(ctx echo.Context, id ConnectionIDPath) error
 	// CheckKey Ask Stripe what the key of a connection may do
 	// (POST /v1/connections/{id}/key-check)
-	CheckKey(ctx echo.Context, id ConnectionIDPath) error
+	CheckKey(ctx echo.Context, id ConnectionIDPath, params CheckKeyParams) error
 	// ListLinks List whose customers are, over time
 	// (GET /v1/connections/{id}/links)
 	ListLinks(ctx echo.Context, id ConnectionIDPath, params ListLinksParams) error
 	// CreateLink Say whose a customer is
 	// (POST /v1/connections/{id}/links)
-	CreateLink(ctx echo.Context, id ConnectionIDPath) error
+	CreateLink(ctx echo.Context, id ConnectionIDPath, params CreateLinkParams) error
 	// RetractLink Take back what a person said
 	// (POST /v1/connections/{id}/links/{link}/retract)
-	RetractLink(ctx echo.Context, id ConnectionIDPath, link string) error
+	RetractLink(ctx echo.Context, id ConnectionIDPath, link string, params RetractLinkParams) error
 	// GetConnectionLog List what was done to a connection, newest first
 	// (GET /v1/connections/{id}/log)
 	GetConnectionLog(ctx echo.Context, id ConnectionIDPath) error
@@ -3243,28 +3682,28 @@ type ServerInterface interface {
 	GetMapping(ctx echo.Context, id ConnectionIDPath) error
 	// ChangeMapping Change what a connection maps customers by
 	// (POST /v1/connections/{id}/mapping)
-	ChangeMapping(ctx echo.Context, id ConnectionIDPath) error
+	ChangeMapping(ctx echo.Context, id ConnectionIDPath, params ChangeMappingParams) error
 	// PauseConnection Pause a connection
 	// (POST /v1/connections/{id}/pause)
-	PauseConnection(ctx echo.Context, id ConnectionIDPath) error
+	PauseConnection(ctx echo.Context, id ConnectionIDPath, params PauseConnectionParams) error
 	// GetQuarantine Show the facts that have no user, and what they are worth
 	// (GET /v1/connections/{id}/quarantine)
 	GetQuarantine(ctx echo.Context, id ConnectionIDPath, params GetQuarantineParams) error
 	// Reprocess Classify stored events again
 	// (POST /v1/connections/{id}/reprocess)
-	Reprocess(ctx echo.Context, id ConnectionIDPath) error
+	Reprocess(ctx echo.Context, id ConnectionIDPath, params ReprocessParams) error
 	// ResumeConnection Let a paused connection run again
 	// (POST /v1/connections/{id}/resume)
-	ResumeConnection(ctx echo.Context, id ConnectionIDPath) error
+	ResumeConnection(ctx echo.Context, id ConnectionIDPath, params ResumeConnectionParams) error
 	// ListSuggestions List users that the aids of unmapped customers point at
 	// (GET /v1/connections/{id}/suggestions)
 	ListSuggestions(ctx echo.Context, id ConnectionIDPath, params ListSuggestionsParams) error
 	// AcceptSuggestion Make a link of a suggestion
 	// (POST /v1/connections/{id}/suggestions/{suggestion}/accept)
-	AcceptSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string) error
+	AcceptSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string, params AcceptSuggestionParams) error
 	// RejectSuggestion Keep a suggestion from being shown again
 	// (POST /v1/connections/{id}/suggestions/{suggestion}/reject)
-	RejectSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string) error
+	RejectSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string, params RejectSuggestionParams) error
 	// GetSync See how a source is kept in step
 	// (GET /v1/connections/{id}/sync)
 	GetSync(ctx echo.Context, id ConnectionIDPath) error
@@ -3273,28 +3712,34 @@ type ServerInterface interface {
 	UpdateSync(ctx echo.Context, id ConnectionIDPath) error
 	// UploadUserAids Upload hashes that suggestions compare
 	// (POST /v1/connections/{id}/user-aids)
-	UploadUserAids(ctx echo.Context, id ConnectionIDPath) error
+	UploadUserAids(ctx echo.Context, id ConnectionIDPath, params UploadUserAidsParams) error
 	// GetWebhookEndpoint Show a connection's webhook endpoint and what it does not deliver
 	// (GET /v1/connections/{id}/webhook-endpoint)
 	GetWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error
 	// RegisterWebhookEndpoint Register the webhook endpoint at Stripe
 	// (POST /v1/connections/{id}/webhook-endpoint)
-	RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error
+	RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params RegisterWebhookEndpointParams) error
 	// CheckWebhookEndpoint Ask Stripe how the endpoint is
 	// (POST /v1/connections/{id}/webhook-endpoint/check)
-	CheckWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error
+	CheckWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params CheckWebhookEndpointParams) error
 	// RotateWebhookSecret Replace the signing secret of a registered endpoint
 	// (POST /v1/connections/{id}/webhook-endpoint/rotate)
-	RotateWebhookSecret(ctx echo.Context, id ConnectionIDPath) error
+	RotateWebhookSecret(ctx echo.Context, id ConnectionIDPath, params RotateWebhookSecretParams) error
 	// SetWebhookSecret Enter the signing secret of an endpoint that was set up by hand
 	// (POST /v1/connections/{id}/webhook-endpoint/secret)
-	SetWebhookSecret(ctx echo.Context, id ConnectionIDPath) error
+	SetWebhookSecret(ctx echo.Context, id ConnectionIDPath, params SetWebhookSecretParams) error
+	// SwitchWriting Switch the writing of invoices on a connection on or off
+	// (POST /v1/connections/{id}/writing)
+	SwitchWriting(ctx echo.Context, id ConnectionIDPath, params SwitchWritingParams) error
 	// ListCycles List the cycles, newest period first
 	// (GET /v1/cycles)
 	ListCycles(ctx echo.Context, params ListCyclesParams) error
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx echo.Context, id string) error
+	// ResumeCycle Take a cycle out of needs_human
+	// (POST /v1/cycles/{id}/resume)
+	ResumeCycle(ctx echo.Context, id string, params ResumeCycleParams) error
 	// ListDeadLetters List events that went nowhere, each with its next action
 	// (GET /v1/dead-letters)
 	ListDeadLetters(ctx echo.Context, params ListDeadLettersParams) error
@@ -3307,6 +3752,9 @@ type ServerInterface interface {
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx echo.Context, params ListInvoicesParams) error
+	// GetMe Who the caller is and what it may do
+	// (GET /v1/me)
+	GetMe(ctx echo.Context) error
 	// GetReadout Read one readout by its case ID
 	// (GET /v1/readouts/{caseID})
 	GetReadout(ctx echo.Context, caseID CaseIDPath) error
@@ -3316,6 +3764,21 @@ type ServerInterface interface {
 	// ListReplays List months that were derived once more from their raw events
 	// (GET /v1/replays)
 	ListReplays(ctx echo.Context, params ListReplaysParams) error
+	// ListTokens List the tokens in the caller's scope
+	// (GET /v1/tokens)
+	ListTokens(ctx echo.Context, params ListTokensParams) error
+	// CreateToken Make a token
+	// (POST /v1/tokens)
+	CreateToken(ctx echo.Context, params CreateTokenParams) error
+	// RevokeToken End a token at once
+	// (POST /v1/tokens/{id}/revoke)
+	RevokeToken(ctx echo.Context, id TokenIDPath, params RevokeTokenParams) error
+	// RotateToken Replace a token
+	// (POST /v1/tokens/{id}/rotate)
+	RotateToken(ctx echo.Context, id TokenIDPath, params RotateTokenParams) error
+	// ListUsers List the users
+	// (GET /v1/users)
+	ListUsers(ctx echo.Context, params ListUsersParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -3370,8 +3833,28 @@ func (w *ServerInterfaceWrapper) ListAccounts(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateAccount(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateAccountParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateAccount(ctx)
+	err = w.Handler.CreateAccount(ctx, params)
 	return err
 }
 
@@ -3402,8 +3885,28 @@ func (w *ServerInterfaceWrapper) CreateContract(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateContractParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateContract(ctx, account)
+	err = w.Handler.CreateContract(ctx, account, params)
 	return err
 }
 
@@ -3443,8 +3946,28 @@ func (w *ServerInterfaceWrapper) AmendContract(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AmendContractParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.AmendContract(ctx, account)
+	err = w.Handler.AmendContract(ctx, account, params)
 	return err
 }
 
@@ -3700,8 +4223,100 @@ func (w *ServerInterfaceWrapper) UploadDecisions(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UploadDecisionsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UploadDecisions(ctx, account)
+	err = w.Handler.UploadDecisions(ctx, account, params)
+	return err
+}
+
+// NamePayer converts echo context to params.
+func (w *ServerInterfaceWrapper) NamePayer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params NamePayerParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.NamePayer(ctx, account, params)
+	return err
+}
+
+// CreatePayerSetupLink converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePayerSetupLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePayerSetupLinkParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePayerSetupLink(ctx, account, params)
 	return err
 }
 
@@ -3716,8 +4331,28 @@ func (w *ServerInterfaceWrapper) SealPlan(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SealPlanParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.SealPlan(ctx, account)
+	err = w.Handler.SealPlan(ctx, account, params)
 	return err
 }
 
@@ -3928,8 +4563,28 @@ func (w *ServerInterfaceWrapper) ShipSnapshot(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ShipSnapshotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ShipSnapshot(ctx, account)
+	err = w.Handler.ShipSnapshot(ctx, account, params)
 	return err
 }
 
@@ -3962,6 +4617,94 @@ func (w *ServerInterfaceWrapper) StateTolerance(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.StateTolerance(ctx, account)
+	return err
+}
+
+// ListAudit converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAudit(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditParams
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", ctx.QueryParams(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actor: %s", err))
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// ------------- Optional query parameter "object" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object", ctx.QueryParams(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object: %s", err))
+	}
+
+	// ------------- Optional query parameter "object_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object_id", ctx.QueryParams(), &params.ObjectID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", ctx.QueryParams(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter outcome: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAudit(ctx, params)
 	return err
 }
 
@@ -4296,8 +5039,28 @@ func (w *ServerInterfaceWrapper) ListConnections(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateConnection(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateConnectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateConnection(ctx)
+	err = w.Handler.CreateConnection(ctx, params)
 	return err
 }
 
@@ -4312,8 +5075,28 @@ func (w *ServerInterfaceWrapper) RequestBackfill(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestBackfillParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RequestBackfill(ctx, id)
+	err = w.Handler.RequestBackfill(ctx, id, params)
 	return err
 }
 
@@ -4385,8 +5168,28 @@ func (w *ServerInterfaceWrapper) Disconnect(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DisconnectParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.Disconnect(ctx, id)
+	err = w.Handler.Disconnect(ctx, id, params)
 	return err
 }
 
@@ -4441,8 +5244,28 @@ func (w *ServerInterfaceWrapper) ReplaceKey(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceKeyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReplaceKey(ctx, id)
+	err = w.Handler.ReplaceKey(ctx, id, params)
 	return err
 }
 
@@ -4473,8 +5296,28 @@ func (w *ServerInterfaceWrapper) CheckKey(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckKeyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CheckKey(ctx, id)
+	err = w.Handler.CheckKey(ctx, id, params)
 	return err
 }
 
@@ -4549,8 +5392,28 @@ func (w *ServerInterfaceWrapper) CreateLink(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateLinkParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateLink(ctx, id)
+	err = w.Handler.CreateLink(ctx, id, params)
 	return err
 }
 
@@ -4573,8 +5436,28 @@ func (w *ServerInterfaceWrapper) RetractLink(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter link: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetractLinkParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RetractLink(ctx, id, link)
+	err = w.Handler.RetractLink(ctx, id, link, params)
 	return err
 }
 
@@ -4621,8 +5504,28 @@ func (w *ServerInterfaceWrapper) ChangeMapping(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeMappingParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ChangeMapping(ctx, id)
+	err = w.Handler.ChangeMapping(ctx, id, params)
 	return err
 }
 
@@ -4637,8 +5540,28 @@ func (w *ServerInterfaceWrapper) PauseConnection(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PauseConnectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PauseConnection(ctx, id)
+	err = w.Handler.PauseConnection(ctx, id, params)
 	return err
 }
 
@@ -4692,8 +5615,28 @@ func (w *ServerInterfaceWrapper) Reprocess(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReprocessParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.Reprocess(ctx, id)
+	err = w.Handler.Reprocess(ctx, id, params)
 	return err
 }
 
@@ -4708,8 +5651,28 @@ func (w *ServerInterfaceWrapper) ResumeConnection(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeConnectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ResumeConnection(ctx, id)
+	err = w.Handler.ResumeConnection(ctx, id, params)
 	return err
 }
 
@@ -4771,8 +5734,28 @@ func (w *ServerInterfaceWrapper) AcceptSuggestion(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter suggestion: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcceptSuggestionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.AcceptSuggestion(ctx, id, suggestion)
+	err = w.Handler.AcceptSuggestion(ctx, id, suggestion, params)
 	return err
 }
 
@@ -4795,8 +5778,28 @@ func (w *ServerInterfaceWrapper) RejectSuggestion(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter suggestion: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectSuggestionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RejectSuggestion(ctx, id, suggestion)
+	err = w.Handler.RejectSuggestion(ctx, id, suggestion, params)
 	return err
 }
 
@@ -4843,8 +5846,28 @@ func (w *ServerInterfaceWrapper) UploadUserAids(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UploadUserAidsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UploadUserAids(ctx, id)
+	err = w.Handler.UploadUserAids(ctx, id, params)
 	return err
 }
 
@@ -4875,8 +5898,28 @@ func (w *ServerInterfaceWrapper) RegisterWebhookEndpoint(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RegisterWebhookEndpointParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RegisterWebhookEndpoint(ctx, id)
+	err = w.Handler.RegisterWebhookEndpoint(ctx, id, params)
 	return err
 }
 
@@ -4891,8 +5934,28 @@ func (w *ServerInterfaceWrapper) CheckWebhookEndpoint(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckWebhookEndpointParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CheckWebhookEndpoint(ctx, id)
+	err = w.Handler.CheckWebhookEndpoint(ctx, id, params)
 	return err
 }
 
@@ -4907,8 +5970,28 @@ func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateWebhookSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RotateWebhookSecret(ctx, id)
+	err = w.Handler.RotateWebhookSecret(ctx, id, params)
 	return err
 }
 
@@ -4923,8 +6006,64 @@ func (w *ServerInterfaceWrapper) SetWebhookSecret(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetWebhookSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.SetWebhookSecret(ctx, id)
+	err = w.Handler.SetWebhookSecret(ctx, id, params)
+	return err
+}
+
+// SwitchWriting converts echo context to params.
+func (w *ServerInterfaceWrapper) SwitchWriting(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SwitchWritingParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SwitchWriting(ctx, id, params)
 	return err
 }
 
@@ -4994,6 +6133,42 @@ func (w *ServerInterfaceWrapper) GetCycle(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCycle(ctx, id)
+	return err
+}
+
+// ResumeCycle converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeCycle(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeCycleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeCycle(ctx, id, params)
 	return err
 }
 
@@ -5151,6 +6326,15 @@ func (w *ServerInterfaceWrapper) ListInvoices(ctx echo.Context) error {
 	return err
 }
 
+// GetMe converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMe(ctx)
+	return err
+}
+
 // GetReadout converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReadout(ctx echo.Context) error {
 	var err error
@@ -5221,6 +6405,157 @@ func (w *ServerInterfaceWrapper) ListReplays(ctx echo.Context) error {
 	return err
 }
 
+// ListTokens converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTokens(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTokensParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTokens(ctx, params)
+	return err
+}
+
+// CreateToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateToken(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTokenParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateToken(ctx, params)
+	return err
+}
+
+// RevokeToken converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TokenIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeTokenParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeToken(ctx, id, params)
+	return err
+}
+
+// RotateToken converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TokenIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateTokenParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateToken(ctx, id, params)
+	return err
+}
+
+// ListUsers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUsers(ctx, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -5275,6 +6610,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/connections/:id/sync", wrapper.GetSync, options.OperationMiddlewares["getSync"]...)
 	router.PATCH(options.BaseURL+"/v1/connections/:id/sync", wrapper.UpdateSync, options.OperationMiddlewares["updateSync"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/backfill", wrapper.RequestBackfill, options.OperationMiddlewares["requestBackfill"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/writing", wrapper.SwitchWriting, options.OperationMiddlewares["switchWriting"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/payer", wrapper.NamePayer, options.OperationMiddlewares["namePayer"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/payer/setup-link", wrapper.CreatePayerSetupLink, options.OperationMiddlewares["createPayerSetupLink"]...)
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.POST(options.BaseURL+"/v1/accounts", wrapper.CreateAccount, options.OperationMiddlewares["createAccount"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.ListContractVersions, options.OperationMiddlewares["listContractVersions"]...)
@@ -5296,6 +6634,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/readouts/:caseID/manifest", wrapper.GetManifest, options.OperationMiddlewares["getManifest"]...)
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
+	router.POST(options.BaseURL+"/v1/cycles/:id/resume", wrapper.ResumeCycle, options.OperationMiddlewares["resumeCycle"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/rotate", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
@@ -5340,6 +6679,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/tolerance", wrapper.StateTolerance, options.OperationMiddlewares["stateTolerance"]...)
 	router.GET(options.BaseURL+"/v1/connections/:id/compare", wrapper.CompareWithStripe, options.OperationMiddlewares["compareWithStripe"]...)
 	router.GET(options.BaseURL+"/v1/replays", wrapper.ListReplays, options.OperationMiddlewares["listReplays"]...)
+	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
+	router.GET(options.BaseURL+"/v1/tokens", wrapper.ListTokens, options.OperationMiddlewares["listTokens"]...)
+	router.POST(options.BaseURL+"/v1/tokens", wrapper.CreateToken, options.OperationMiddlewares["createToken"]...)
+	router.POST(options.BaseURL+"/v1/tokens/:id/rotate", wrapper.RotateToken, options.OperationMiddlewares["rotateToken"]...)
+	router.POST(options.BaseURL+"/v1/tokens/:id/revoke", wrapper.RevokeToken, options.OperationMiddlewares["revokeToken"]...)
+	router.GET(options.BaseURL+"/v1/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
+	router.GET(options.BaseURL+"/v1/audit", wrapper.ListAudit, options.OperationMiddlewares["listAudit"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.Healthz, options.OperationMiddlewares["healthz"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.Readyz, options.OperationMiddlewares["readyz"]...)
 
@@ -5446,7 +6792,8 @@ func (response ListAccountsdefaultApplicationProblemPlusJSONResponse) VisitListA
 }
 
 type CreateAccountRequestObject struct {
-	Body *CreateAccountJSONRequestBody
+	Params CreateAccountParams
+	Body   *CreateAccountJSONRequestBody
 }
 
 type CreateAccountResponseObject interface {
@@ -5539,6 +6886,7 @@ func (response ListContractVersionsdefaultApplicationProblemPlusJSONResponse) Vi
 
 type CreateContractRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  CreateContractParams
 	Body    *CreateContractJSONRequestBody
 }
 
@@ -5633,6 +6981,7 @@ func (response EffectiveContractdefaultApplicationProblemPlusJSONResponse) Visit
 
 type AmendContractRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  AmendContractParams
 	Body    *AmendContractJSONRequestBody
 }
 
@@ -5891,6 +7240,7 @@ func (response ListCustomerInvoicesdefaultApplicationProblemPlusJSONResponse) Vi
 
 type UploadDecisionsRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  UploadDecisionsParams
 	Body    io.Reader
 }
 
@@ -5943,8 +7293,91 @@ func (response UploadDecisionsdefaultApplicationProblemPlusJSONResponse) VisitUp
 	return err
 }
 
+type NamePayerRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  NamePayerParams
+	Body    *NamePayerJSONRequestBody
+}
+
+type NamePayerResponseObject interface {
+	VisitNamePayerResponse(w http.ResponseWriter) error
+}
+
+type NamePayer200JSONResponse Payer
+
+func (response NamePayer200JSONResponse) VisitNamePayerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NamePayerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response NamePayerdefaultApplicationProblemPlusJSONResponse) VisitNamePayerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePayerSetupLinkRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  CreatePayerSetupLinkParams
+	Body    *CreatePayerSetupLinkJSONRequestBody
+}
+
+type CreatePayerSetupLinkResponseObject interface {
+	VisitCreatePayerSetupLinkResponse(w http.ResponseWriter) error
+}
+
+type CreatePayerSetupLink200JSONResponse SetupLink
+
+func (response CreatePayerSetupLink200JSONResponse) VisitCreatePayerSetupLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePayerSetupLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreatePayerSetupLinkdefaultApplicationProblemPlusJSONResponse) VisitCreatePayerSetupLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SealPlanRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  SealPlanParams
 	Body    *SealPlanJSONRequestBody
 }
 
@@ -6246,6 +7679,7 @@ func (response GetSegmentsdefaultApplicationProblemPlusJSONResponse) VisitGetSeg
 
 type ShipSnapshotRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  ShipSnapshotParams
 	Body    *ShipSnapshotJSONRequestBody
 }
 
@@ -6366,6 +7800,45 @@ type StateTolerancedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StateTolerancedefaultApplicationProblemPlusJSONResponse) VisitStateToleranceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditRequestObject struct {
+	Params ListAuditParams
+}
+
+type ListAuditResponseObject interface {
+	VisitListAuditResponse(w http.ResponseWriter) error
+}
+
+type ListAudit200JSONResponse AuditEntryList
+
+func (response ListAudit200JSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6780,7 +8253,8 @@ func (response ListConnectionsdefaultApplicationProblemPlusJSONResponse) VisitLi
 }
 
 type CreateConnectionRequestObject struct {
-	Body *CreateConnectionJSONRequestBody
+	Params CreateConnectionParams
+	Body   *CreateConnectionJSONRequestBody
 }
 
 type CreateConnectionResponseObject interface {
@@ -6833,8 +8307,9 @@ func (response CreateConnectiondefaultApplicationProblemPlusJSONResponse) VisitC
 }
 
 type RequestBackfillRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *RequestBackfillJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params RequestBackfillParams
+	Body   *RequestBackfillJSONRequestBody
 }
 
 type RequestBackfillResponseObject interface {
@@ -6967,8 +8442,8 @@ func (response GetCoveragedefaultApplicationProblemPlusJSONResponse) VisitGetCov
 }
 
 type DisconnectRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *DisconnectJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params DisconnectParams
 }
 
 type DisconnectResponseObject interface {
@@ -7086,8 +8561,9 @@ func (response GetFlowdefaultApplicationProblemPlusJSONResponse) VisitGetFlowRes
 }
 
 type ReplaceKeyRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *ReplaceKeyJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params ReplaceKeyParams
+	Body   *ReplaceKeyJSONRequestBody
 }
 
 type ReplaceKeyResponseObject interface {
@@ -7165,8 +8641,8 @@ func (response GetKeyReportdefaultApplicationProblemPlusJSONResponse) VisitGetKe
 }
 
 type CheckKeyRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *CheckKeyJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params CheckKeyParams
 }
 
 type CheckKeyResponseObject interface {
@@ -7245,8 +8721,9 @@ func (response ListLinksdefaultApplicationProblemPlusJSONResponse) VisitListLink
 }
 
 type CreateLinkRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *CreateLinkJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params CreateLinkParams
+	Body   *CreateLinkJSONRequestBody
 }
 
 type CreateLinkResponseObject interface {
@@ -7299,9 +8776,10 @@ func (response CreateLinkdefaultApplicationProblemPlusJSONResponse) VisitCreateL
 }
 
 type RetractLinkRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Link string           `json:"link"`
-	Body *RetractLinkJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Link   string           `json:"link"`
+	Params RetractLinkParams
+	Body   *RetractLinkJSONRequestBody
 }
 
 type RetractLinkResponseObject interface {
@@ -7418,8 +8896,9 @@ func (response GetMappingdefaultApplicationProblemPlusJSONResponse) VisitGetMapp
 }
 
 type ChangeMappingRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *ChangeMappingJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params ChangeMappingParams
+	Body   *ChangeMappingJSONRequestBody
 }
 
 type ChangeMappingResponseObject interface {
@@ -7458,8 +8937,9 @@ func (response ChangeMappingdefaultApplicationProblemPlusJSONResponse) VisitChan
 }
 
 type PauseConnectionRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *PauseConnectionJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params PauseConnectionParams
+	Body   *PauseConnectionJSONRequestBody
 }
 
 type PauseConnectionResponseObject interface {
@@ -7538,8 +9018,9 @@ func (response GetQuarantinedefaultApplicationProblemPlusJSONResponse) VisitGetQ
 }
 
 type ReprocessRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *ReprocessJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params ReprocessParams
+	Body   *ReprocessJSONRequestBody
 }
 
 type ReprocessResponseObject interface {
@@ -7578,8 +9059,8 @@ func (response ReprocessdefaultApplicationProblemPlusJSONResponse) VisitReproces
 }
 
 type ResumeConnectionRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *ResumeConnectionJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params ResumeConnectionParams
 }
 
 type ResumeConnectionResponseObject interface {
@@ -7660,6 +9141,7 @@ func (response ListSuggestionsdefaultApplicationProblemPlusJSONResponse) VisitLi
 type AcceptSuggestionRequestObject struct {
 	ID         ConnectionIDPath `json:"id"`
 	Suggestion string           `json:"suggestion"`
+	Params     AcceptSuggestionParams
 	Body       *AcceptSuggestionJSONRequestBody
 }
 
@@ -7701,6 +9183,7 @@ func (response AcceptSuggestiondefaultApplicationProblemPlusJSONResponse) VisitA
 type RejectSuggestionRequestObject struct {
 	ID         ConnectionIDPath `json:"id"`
 	Suggestion string           `json:"suggestion"`
+	Params     RejectSuggestionParams
 	Body       *RejectSuggestionJSONRequestBody
 }
 
@@ -7819,8 +9302,9 @@ func (response UpdateSyncdefaultApplicationProblemPlusJSONResponse) VisitUpdateS
 }
 
 type UploadUserAidsRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *UploadUserAidsJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params UploadUserAidsParams
+	Body   *UploadUserAidsJSONRequestBody
 }
 
 type UploadUserAidsResponseObject interface {
@@ -7898,7 +9382,8 @@ func (response GetWebhookEndpointdefaultApplicationProblemPlusJSONResponse) Visi
 }
 
 type RegisterWebhookEndpointRequestObject struct {
-	ID ConnectionIDPath `json:"id"`
+	ID     ConnectionIDPath `json:"id"`
+	Params RegisterWebhookEndpointParams
 }
 
 type RegisterWebhookEndpointResponseObject interface {
@@ -7951,7 +9436,8 @@ func (response RegisterWebhookEndpointdefaultApplicationProblemPlusJSONResponse)
 }
 
 type CheckWebhookEndpointRequestObject struct {
-	ID ConnectionIDPath `json:"id"`
+	ID     ConnectionIDPath `json:"id"`
+	Params CheckWebhookEndpointParams
 }
 
 type CheckWebhookEndpointResponseObject interface {
@@ -7990,8 +9476,8 @@ func (response CheckWebhookEndpointdefaultApplicationProblemPlusJSONResponse) Vi
 }
 
 type RotateWebhookSecretRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *RotateWebhookSecretJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params RotateWebhookSecretParams
 }
 
 type RotateWebhookSecretResponseObject interface {
@@ -8030,8 +9516,9 @@ func (response RotateWebhookSecretdefaultApplicationProblemPlusJSONResponse) Vis
 }
 
 type SetWebhookSecretRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *SetWebhookSecretJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params SetWebhookSecretParams
+	Body   *SetWebhookSecretJSONRequestBody
 }
 
 type SetWebhookSecretResponseObject interface {
@@ -8058,6 +9545,47 @@ type SetWebhookSecretdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetWebhookSecretdefaultApplicationProblemPlusJSONResponse) VisitSetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SwitchWritingRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params SwitchWritingParams
+	Body   *SwitchWritingJSONRequestBody
+}
+
+type SwitchWritingResponseObject interface {
+	VisitSwitchWritingResponse(w http.ResponseWriter) error
+}
+
+type SwitchWriting200JSONResponse Connection
+
+func (response SwitchWriting200JSONResponse) VisitSwitchWritingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SwitchWritingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SwitchWritingdefaultApplicationProblemPlusJSONResponse) VisitSwitchWritingResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8136,6 +9664,47 @@ type GetCycledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCycledefaultApplicationProblemPlusJSONResponse) VisitGetCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeCycleRequestObject struct {
+	ID     string `json:"id"`
+	Params ResumeCycleParams
+	Body   *ResumeCycleJSONRequestBody
+}
+
+type ResumeCycleResponseObject interface {
+	VisitResumeCycleResponse(w http.ResponseWriter) error
+}
+
+type ResumeCycle200JSONResponse CycleStand
+
+func (response ResumeCycle200JSONResponse) VisitResumeCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeCycledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeCycledefaultApplicationProblemPlusJSONResponse) VisitResumeCycleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8302,6 +9871,44 @@ func (response ListInvoicesdefaultApplicationProblemPlusJSONResponse) VisitListI
 	return err
 }
 
+type GetMeRequestObject struct {
+}
+
+type GetMeResponseObject interface {
+	VisitGetMeResponse(w http.ResponseWriter) error
+}
+
+type GetMe200JSONResponse Me
+
+func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMedefaultApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadoutRequestObject struct {
 	CaseID CaseIDPath `json:"caseID"`
 }
@@ -8436,6 +10043,204 @@ func (response ListReplaysdefaultApplicationProblemPlusJSONResponse) VisitListRe
 	return err
 }
 
+type ListTokensRequestObject struct {
+	Params ListTokensParams
+}
+
+type ListTokensResponseObject interface {
+	VisitListTokensResponse(w http.ResponseWriter) error
+}
+
+type ListTokens200JSONResponse TokenList
+
+func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokensdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTokensdefaultApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTokenRequestObject struct {
+	Params CreateTokenParams
+	Body   *CreateTokenJSONRequestBody
+}
+
+type CreateTokenResponseObject interface {
+	VisitCreateTokenResponse(w http.ResponseWriter) error
+}
+
+type CreateToken201JSONResponse NewToken
+
+func (response CreateToken201JSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTokendefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateTokendefaultApplicationProblemPlusJSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeTokenRequestObject struct {
+	ID     TokenIDPath `json:"id"`
+	Params RevokeTokenParams
+}
+
+type RevokeTokenResponseObject interface {
+	VisitRevokeTokenResponse(w http.ResponseWriter) error
+}
+
+type RevokeToken200JSONResponse Token
+
+func (response RevokeToken200JSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeTokendefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeTokendefaultApplicationProblemPlusJSONResponse) VisitRevokeTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokenRequestObject struct {
+	ID     TokenIDPath `json:"id"`
+	Params RotateTokenParams
+}
+
+type RotateTokenResponseObject interface {
+	VisitRotateTokenResponse(w http.ResponseWriter) error
+}
+
+type RotateToken201JSONResponse NewToken
+
+func (response RotateToken201JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateTokendefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateTokendefaultApplicationProblemPlusJSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersRequestObject struct {
+	Params ListUsersParams
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200JSONResponse UserList
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUsersdefaultApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// Healthz Whether the process answers
@@ -8480,6 +10285,12 @@ type StrictServerInterface interface {
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
+	// NamePayer Say who pays for an account
+	// (POST /v1/accounts/{account}/payer)
+	NamePayer(ctx context.Context, request NamePayerRequestObject) (NamePayerResponseObject, error)
+	// CreatePayerSetupLink Make a page on which the payer enters a payment method
+	// (POST /v1/accounts/{account}/payer/setup-link)
+	CreatePayerSetupLink(ctx context.Context, request CreatePayerSetupLinkRequestObject) (CreatePayerSetupLinkResponseObject, error)
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx context.Context, request SealPlanRequestObject) (SealPlanResponseObject, error)
@@ -8510,6 +10321,9 @@ type StrictServerInterface interface {
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx context.Context, request StateToleranceRequestObject) (StateToleranceResponseObject, error)
+	// ListAudit List the audit log, newest first
+	// (GET /v1/audit)
+	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
 	// ListBreaks List the breaks, newest first
 	// (GET /v1/breaks)
 	ListBreaks(ctx context.Context, request ListBreaksRequestObject) (ListBreaksResponseObject, error)
@@ -8633,12 +10447,18 @@ type StrictServerInterface interface {
 	// SetWebhookSecret Enter the signing secret of an endpoint that was set up by hand
 	// (POST /v1/connections/{id}/webhook-endpoint/secret)
 	SetWebhookSecret(ctx context.Context, request SetWebhookSecretRequestObject) (SetWebhookSecretResponseObject, error)
+	// SwitchWriting Switch the writing of invoices on a connection on or off
+	// (POST /v1/connections/{id}/writing)
+	SwitchWriting(ctx context.Context, request SwitchWritingRequestObject) (SwitchWritingResponseObject, error)
 	// ListCycles List the cycles, newest period first
 	// (GET /v1/cycles)
 	ListCycles(ctx context.Context, request ListCyclesRequestObject) (ListCyclesResponseObject, error)
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx context.Context, request GetCycleRequestObject) (GetCycleResponseObject, error)
+	// ResumeCycle Take a cycle out of needs_human
+	// (POST /v1/cycles/{id}/resume)
+	ResumeCycle(ctx context.Context, request ResumeCycleRequestObject) (ResumeCycleResponseObject, error)
 	// ListDeadLetters List events that went nowhere, each with its next action
 	// (GET /v1/dead-letters)
 	ListDeadLetters(ctx context.Context, request ListDeadLettersRequestObject) (ListDeadLettersResponseObject, error)
@@ -8651,6 +10471,9 @@ type StrictServerInterface interface {
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx context.Context, request ListInvoicesRequestObject) (ListInvoicesResponseObject, error)
+	// GetMe Who the caller is and what it may do
+	// (GET /v1/me)
+	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
 	// GetReadout Read one readout by its case ID
 	// (GET /v1/readouts/{caseID})
 	GetReadout(ctx context.Context, request GetReadoutRequestObject) (GetReadoutResponseObject, error)
@@ -8660,6 +10483,21 @@ type StrictServerInterface interface {
 	// ListReplays List months that were derived once more from their raw events
 	// (GET /v1/replays)
 	ListReplays(ctx context.Context, request ListReplaysRequestObject) (ListReplaysResponseObject, error)
+	// ListTokens List the tokens in the caller's scope
+	// (GET /v1/tokens)
+	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
+	// CreateToken Make a token
+	// (POST /v1/tokens)
+	CreateToken(ctx context.Context, request CreateTokenRequestObject) (CreateTokenResponseObject, error)
+	// RevokeToken End a token at once
+	// (POST /v1/tokens/{id}/revoke)
+	RevokeToken(ctx context.Context, request RevokeTokenRequestObject) (RevokeTokenResponseObject, error)
+	// RotateToken Replace a token
+	// (POST /v1/tokens/{id}/rotate)
+	RotateToken(ctx context.Context, request RotateTokenRequestObject) (RotateTokenResponseObject, error)
+	// ListUsers List the users
+	// (GET /v1/users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -8746,8 +10584,10 @@ func (sh *strictHandler) ListAccounts(ctx echo.Context, params ListAccountsParam
 }
 
 // CreateAccount operation middleware
-func (sh *strictHandler) CreateAccount(ctx echo.Context) error {
+func (sh *strictHandler) CreateAccount(ctx echo.Context, params CreateAccountParams) error {
 	var request CreateAccountRequestObject
+
+	request.Params = params
 
 	var body CreateAccountJSONRequestBody
 	var err error
@@ -8817,10 +10657,11 @@ func (sh *strictHandler) ListContractVersions(ctx echo.Context, account AccountP
 }
 
 // CreateContract operation middleware
-func (sh *strictHandler) CreateContract(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) CreateContract(ctx echo.Context, account AccountPath, params CreateContractParams) error {
 	var request CreateContractRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	var body CreateContractJSONRequestBody
 	var err error
@@ -8891,10 +10732,11 @@ func (sh *strictHandler) EffectiveContract(ctx echo.Context, account AccountPath
 }
 
 // AmendContract operation middleware
-func (sh *strictHandler) AmendContract(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) AmendContract(ctx echo.Context, account AccountPath, params AmendContractParams) error {
 	var request AmendContractRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	var body AmendContractJSONRequestBody
 	var err error
@@ -9073,10 +10915,11 @@ func (sh *strictHandler) ListCustomerInvoices(ctx echo.Context, account AccountP
 }
 
 // UploadDecisions operation middleware
-func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error {
 	var request UploadDecisionsRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	request.Body = ctx.Request().Body
 
@@ -9099,11 +10942,110 @@ func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath) 
 	return nil
 }
 
+// NamePayer operation middleware
+func (sh *strictHandler) NamePayer(ctx echo.Context, account AccountPath, params NamePayerParams) error {
+	var request NamePayerRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body NamePayerJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.NamePayer(ctx.Request().Context(), request.(NamePayerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "NamePayer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(NamePayerResponseObject); ok {
+		return validResponse.VisitNamePayerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreatePayerSetupLink operation middleware
+func (sh *strictHandler) CreatePayerSetupLink(ctx echo.Context, account AccountPath, params CreatePayerSetupLinkParams) error {
+	var request CreatePayerSetupLinkRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body CreatePayerSetupLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePayerSetupLink(ctx.Request().Context(), request.(CreatePayerSetupLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePayerSetupLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreatePayerSetupLinkResponseObject); ok {
+		return validResponse.VisitCreatePayerSetupLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // SealPlan operation middleware
-func (sh *strictHandler) SealPlan(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) SealPlan(ctx echo.Context, account AccountPath, params SealPlanParams) error {
 	var request SealPlanRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	var body SealPlanJSONRequestBody
 	var err error
@@ -9327,10 +11269,11 @@ func (sh *strictHandler) GetSegments(ctx echo.Context, account AccountPath, para
 }
 
 // ShipSnapshot operation middleware
-func (sh *strictHandler) ShipSnapshot(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) ShipSnapshot(ctx echo.Context, account AccountPath, params ShipSnapshotParams) error {
 	var request ShipSnapshotRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	var body ShipSnapshotJSONRequestBody
 	var err error
@@ -9441,6 +11384,31 @@ func (sh *strictHandler) StateTolerance(ctx echo.Context, account AccountPath) e
 		return err
 	} else if validResponse, ok := response.(StateToleranceResponseObject); ok {
 		return validResponse.VisitStateToleranceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAudit operation middleware
+func (sh *strictHandler) ListAudit(ctx echo.Context, params ListAuditParams) error {
+	var request ListAuditRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAudit(ctx.Request().Context(), request.(ListAuditRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAudit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
+		return validResponse.VisitListAuditResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -9836,8 +11804,10 @@ func (sh *strictHandler) ListConnections(ctx echo.Context, params ListConnection
 }
 
 // CreateConnection operation middleware
-func (sh *strictHandler) CreateConnection(ctx echo.Context) error {
+func (sh *strictHandler) CreateConnection(ctx echo.Context, params CreateConnectionParams) error {
 	var request CreateConnectionRequestObject
+
+	request.Params = params
 
 	var body CreateConnectionJSONRequestBody
 	var err error
@@ -9882,10 +11852,11 @@ func (sh *strictHandler) CreateConnection(ctx echo.Context) error {
 }
 
 // RequestBackfill operation middleware
-func (sh *strictHandler) RequestBackfill(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) RequestBackfill(ctx echo.Context, id ConnectionIDPath, params RequestBackfillParams) error {
 	var request RequestBackfillRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body RequestBackfillJSONRequestBody
 	var err error
@@ -9982,33 +11953,11 @@ func (sh *strictHandler) GetCoverage(ctx echo.Context, id ConnectionIDPath, para
 }
 
 // Disconnect operation middleware
-func (sh *strictHandler) Disconnect(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) Disconnect(ctx echo.Context, id ConnectionIDPath, params DisconnectParams) error {
 	var request DisconnectRequestObject
 
 	request.ID = id
-
-	var body DisconnectJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.Disconnect(ctx.Request().Context(), request.(DisconnectRequestObject))
@@ -10081,10 +12030,11 @@ func (sh *strictHandler) GetFlow(ctx echo.Context, id ConnectionIDPath) error {
 }
 
 // ReplaceKey operation middleware
-func (sh *strictHandler) ReplaceKey(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) ReplaceKey(ctx echo.Context, id ConnectionIDPath, params ReplaceKeyParams) error {
 	var request ReplaceKeyRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body ReplaceKeyJSONRequestBody
 	var err error
@@ -10154,33 +12104,11 @@ func (sh *strictHandler) GetKeyReport(ctx echo.Context, id ConnectionIDPath) err
 }
 
 // CheckKey operation middleware
-func (sh *strictHandler) CheckKey(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) CheckKey(ctx echo.Context, id ConnectionIDPath, params CheckKeyParams) error {
 	var request CheckKeyRequestObject
 
 	request.ID = id
-
-	var body CheckKeyJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.CheckKey(ctx.Request().Context(), request.(CheckKeyRequestObject))
@@ -10228,10 +12156,11 @@ func (sh *strictHandler) ListLinks(ctx echo.Context, id ConnectionIDPath, params
 }
 
 // CreateLink operation middleware
-func (sh *strictHandler) CreateLink(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) CreateLink(ctx echo.Context, id ConnectionIDPath, params CreateLinkParams) error {
 	var request CreateLinkRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body CreateLinkJSONRequestBody
 	var err error
@@ -10276,11 +12205,12 @@ func (sh *strictHandler) CreateLink(ctx echo.Context, id ConnectionIDPath) error
 }
 
 // RetractLink operation middleware
-func (sh *strictHandler) RetractLink(ctx echo.Context, id ConnectionIDPath, link string) error {
+func (sh *strictHandler) RetractLink(ctx echo.Context, id ConnectionIDPath, link string, params RetractLinkParams) error {
 	var request RetractLinkRequestObject
 
 	request.ID = id
 	request.Link = link
+	request.Params = params
 
 	var body RetractLinkJSONRequestBody
 	var err error
@@ -10375,10 +12305,11 @@ func (sh *strictHandler) GetMapping(ctx echo.Context, id ConnectionIDPath) error
 }
 
 // ChangeMapping operation middleware
-func (sh *strictHandler) ChangeMapping(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) ChangeMapping(ctx echo.Context, id ConnectionIDPath, params ChangeMappingParams) error {
 	var request ChangeMappingRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body ChangeMappingJSONRequestBody
 	var err error
@@ -10423,10 +12354,11 @@ func (sh *strictHandler) ChangeMapping(ctx echo.Context, id ConnectionIDPath) er
 }
 
 // PauseConnection operation middleware
-func (sh *strictHandler) PauseConnection(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) PauseConnection(ctx echo.Context, id ConnectionIDPath, params PauseConnectionParams) error {
 	var request PauseConnectionRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body PauseConnectionJSONRequestBody
 	var err error
@@ -10497,10 +12429,11 @@ func (sh *strictHandler) GetQuarantine(ctx echo.Context, id ConnectionIDPath, pa
 }
 
 // Reprocess operation middleware
-func (sh *strictHandler) Reprocess(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) Reprocess(ctx echo.Context, id ConnectionIDPath, params ReprocessParams) error {
 	var request ReprocessRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body ReprocessJSONRequestBody
 	var err error
@@ -10545,33 +12478,11 @@ func (sh *strictHandler) Reprocess(ctx echo.Context, id ConnectionIDPath) error 
 }
 
 // ResumeConnection operation middleware
-func (sh *strictHandler) ResumeConnection(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) ResumeConnection(ctx echo.Context, id ConnectionIDPath, params ResumeConnectionParams) error {
 	var request ResumeConnectionRequestObject
 
 	request.ID = id
-
-	var body ResumeConnectionJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ResumeConnection(ctx.Request().Context(), request.(ResumeConnectionRequestObject))
@@ -10619,11 +12530,12 @@ func (sh *strictHandler) ListSuggestions(ctx echo.Context, id ConnectionIDPath, 
 }
 
 // AcceptSuggestion operation middleware
-func (sh *strictHandler) AcceptSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string) error {
+func (sh *strictHandler) AcceptSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string, params AcceptSuggestionParams) error {
 	var request AcceptSuggestionRequestObject
 
 	request.ID = id
 	request.Suggestion = suggestion
+	request.Params = params
 
 	var body AcceptSuggestionJSONRequestBody
 	var err error
@@ -10668,11 +12580,12 @@ func (sh *strictHandler) AcceptSuggestion(ctx echo.Context, id ConnectionIDPath,
 }
 
 // RejectSuggestion operation middleware
-func (sh *strictHandler) RejectSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string) error {
+func (sh *strictHandler) RejectSuggestion(ctx echo.Context, id ConnectionIDPath, suggestion string, params RejectSuggestionParams) error {
 	var request RejectSuggestionRequestObject
 
 	request.ID = id
 	request.Suggestion = suggestion
+	request.Params = params
 
 	var body RejectSuggestionJSONRequestBody
 	var err error
@@ -10790,10 +12703,11 @@ func (sh *strictHandler) UpdateSync(ctx echo.Context, id ConnectionIDPath) error
 }
 
 // UploadUserAids operation middleware
-func (sh *strictHandler) UploadUserAids(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) UploadUserAids(ctx echo.Context, id ConnectionIDPath, params UploadUserAidsParams) error {
 	var request UploadUserAidsRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body UploadUserAidsJSONRequestBody
 	var err error
@@ -10863,10 +12777,11 @@ func (sh *strictHandler) GetWebhookEndpoint(ctx echo.Context, id ConnectionIDPat
 }
 
 // RegisterWebhookEndpoint operation middleware
-func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params RegisterWebhookEndpointParams) error {
 	var request RegisterWebhookEndpointRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.RegisterWebhookEndpoint(ctx.Request().Context(), request.(RegisterWebhookEndpointRequestObject))
@@ -10888,10 +12803,11 @@ func (sh *strictHandler) RegisterWebhookEndpoint(ctx echo.Context, id Connection
 }
 
 // CheckWebhookEndpoint operation middleware
-func (sh *strictHandler) CheckWebhookEndpoint(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) CheckWebhookEndpoint(ctx echo.Context, id ConnectionIDPath, params CheckWebhookEndpointParams) error {
 	var request CheckWebhookEndpointRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.CheckWebhookEndpoint(ctx.Request().Context(), request.(CheckWebhookEndpointRequestObject))
@@ -10913,33 +12829,11 @@ func (sh *strictHandler) CheckWebhookEndpoint(ctx echo.Context, id ConnectionIDP
 }
 
 // RotateWebhookSecret operation middleware
-func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id ConnectionIDPath, params RotateWebhookSecretParams) error {
 	var request RotateWebhookSecretRequestObject
 
 	request.ID = id
-
-	var body RotateWebhookSecretJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
@@ -10961,10 +12855,11 @@ func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id ConnectionIDPa
 }
 
 // SetWebhookSecret operation middleware
-func (sh *strictHandler) SetWebhookSecret(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) SetWebhookSecret(ctx echo.Context, id ConnectionIDPath, params SetWebhookSecretParams) error {
 	var request SetWebhookSecretRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body SetWebhookSecretJSONRequestBody
 	var err error
@@ -11002,6 +12897,55 @@ func (sh *strictHandler) SetWebhookSecret(ctx echo.Context, id ConnectionIDPath)
 		return err
 	} else if validResponse, ok := response.(SetWebhookSecretResponseObject); ok {
 		return validResponse.VisitSetWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SwitchWriting operation middleware
+func (sh *strictHandler) SwitchWriting(ctx echo.Context, id ConnectionIDPath, params SwitchWritingParams) error {
+	var request SwitchWritingRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body SwitchWritingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SwitchWriting(ctx.Request().Context(), request.(SwitchWritingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SwitchWriting")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SwitchWritingResponseObject); ok {
+		return validResponse.VisitSwitchWritingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -11052,6 +12996,55 @@ func (sh *strictHandler) GetCycle(ctx echo.Context, id string) error {
 		return err
 	} else if validResponse, ok := response.(GetCycleResponseObject); ok {
 		return validResponse.VisitGetCycleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeCycle operation middleware
+func (sh *strictHandler) ResumeCycle(ctx echo.Context, id string, params ResumeCycleParams) error {
+	var request ResumeCycleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ResumeCycleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeCycle(ctx.Request().Context(), request.(ResumeCycleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeCycle")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeCycleResponseObject); ok {
+		return validResponse.VisitResumeCycleResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -11156,6 +13149,29 @@ func (sh *strictHandler) ListInvoices(ctx echo.Context, params ListInvoicesParam
 	return nil
 }
 
+// GetMe operation middleware
+func (sh *strictHandler) GetMe(ctx echo.Context) error {
+	var request GetMeRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMe(ctx.Request().Context(), request.(GetMeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMe")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMeResponseObject); ok {
+		return validResponse.VisitGetMeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetReadout operation middleware
 func (sh *strictHandler) GetReadout(ctx echo.Context, caseID CaseIDPath) error {
 	var request GetReadoutRequestObject
@@ -11226,6 +13242,156 @@ func (sh *strictHandler) ListReplays(ctx echo.Context, params ListReplaysParams)
 		return err
 	} else if validResponse, ok := response.(ListReplaysResponseObject); ok {
 		return validResponse.VisitListReplaysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTokens operation middleware
+func (sh *strictHandler) ListTokens(ctx echo.Context, params ListTokensParams) error {
+	var request ListTokensRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTokens(ctx.Request().Context(), request.(ListTokensRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTokens")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTokensResponseObject); ok {
+		return validResponse.VisitListTokensResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateToken operation middleware
+func (sh *strictHandler) CreateToken(ctx echo.Context, params CreateTokenParams) error {
+	var request CreateTokenRequestObject
+
+	request.Params = params
+
+	var body CreateTokenJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateToken(ctx.Request().Context(), request.(CreateTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateTokenResponseObject); ok {
+		return validResponse.VisitCreateTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeToken operation middleware
+func (sh *strictHandler) RevokeToken(ctx echo.Context, id TokenIDPath, params RevokeTokenParams) error {
+	var request RevokeTokenRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeToken(ctx.Request().Context(), request.(RevokeTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeTokenResponseObject); ok {
+		return validResponse.VisitRevokeTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateToken operation middleware
+func (sh *strictHandler) RotateToken(ctx echo.Context, id TokenIDPath, params RotateTokenParams) error {
+	var request RotateTokenRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateToken(ctx.Request().Context(), request.(RotateTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateTokenResponseObject); ok {
+		return validResponse.VisitRotateTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) error {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx.Request().Context(), request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		return validResponse.VisitListUsersResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -205,7 +206,7 @@ func TestListsPassTheirFiltersOn(t *testing.T) {
 		},
 	})
 	_, body := serve(t, e, request(http.MethodGet, "/v1/cycles?period=2026-10&state=invoiced&account=acme&environment=live&limit=7&cursor=c", ""))
-	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{Period: "2026-10", State: "invoiced", AccountID: "acme", Environment: "live", Limit: 7, Cursor: "c"}, cycles))
+	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{Scope: access.Everything(), Period: "2026-10", State: "invoiced", AccountID: "acme", Environment: "live", Limit: 7, Cursor: "c"}, cycles))
 	items := body["items"].([]any)
 	require.Equal(t, "0.00 USD", items[0].(map[string]any)["difference"].(map[string]any)["formatted"])
 	require.NotContains(t, items[1], "stripe_total", "empty and zero are different")

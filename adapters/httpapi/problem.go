@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -19,14 +22,15 @@ var kinds = map[fault.Kind]struct {
 	status int
 	title  string
 }{
-	fault.Invalid:       {http.StatusBadRequest, "Invalid input"},
-	fault.Forbidden:     {http.StatusForbidden, "Not allowed"},
-	fault.NotFound:      {http.StatusNotFound, "Not found"},
-	fault.Conflict:      {http.StatusConflict, "Conflict with what is stored"},
-	fault.RateLimited:   {http.StatusTooManyRequests, "Too many requests"},
-	fault.Unavailable:   {http.StatusServiceUnavailable, "Temporarily unavailable"},
-	fault.Indeterminate: {http.StatusServiceUnavailable, "Outcome unknown"},
-	fault.Internal:      {http.StatusInternalServerError, "Internal error"},
+	fault.Invalid:         {http.StatusBadRequest, "Invalid input"},
+	fault.Unauthenticated: {http.StatusUnauthorized, "Not authenticated"},
+	fault.Forbidden:       {http.StatusForbidden, "Not allowed"},
+	fault.NotFound:        {http.StatusNotFound, "Not found"},
+	fault.Conflict:        {http.StatusConflict, "Conflict with what is stored"},
+	fault.RateLimited:     {http.StatusTooManyRequests, "Too many requests"},
+	fault.Unavailable:     {http.StatusServiceUnavailable, "Temporarily unavailable"},
+	fault.Indeterminate:   {http.StatusServiceUnavailable, "Outcome unknown"},
+	fault.Internal:        {http.StatusInternalServerError, "Internal error"},
 }
 
 // statuses are the problems of HTTP itself, which no use case knows.
@@ -36,7 +40,7 @@ var statuses = map[int]struct{ title, code, detail, remedy string }{
 	http.StatusMethodNotAllowed:      {"Method not allowed", "method_not_allowed", "this address does not take the method", "See /docs/api for the routes"},
 	http.StatusRequestEntityTooLarge: {"Request too large", "body_too_large", "the body is larger than this address takes", "Send it in parts"},
 	http.StatusUnsupportedMediaType:  {"Unsupported media type", "media_type_unsupported", "the body is of another type than this address takes", ""},
-	http.StatusMisdirectedRequest:    {"Not for this server", "host_refused", "this server answers to loopback names only", "Use http://localhost or http://127.0.0.1"},
+	http.StatusMisdirectedRequest:    {"Not for this server", "host_refused", "this server does not answer to that name", "Use http://localhost, or the host of LIFTBILL_PUBLIC_URL where TLS is set up"},
 }
 
 const internalDetail = "something went wrong here; the request ID finds it in the log"
@@ -90,6 +94,15 @@ func httpProblem(status int, message any) Problem {
 	return p
 }
 
+// retryAfter is the number of seconds that an error asks to wait, or a few.
+func retryAfter(err error) string {
+	var asked interface{ RetryAfter() time.Duration }
+	if errors.As(err, &asked) && asked.RetryAfter() > 0 {
+		return strconv.Itoa(int(math.Ceil(asked.RetryAfter().Seconds())))
+	}
+	return "5"
+}
+
 // answerProblem writes the problem of err and logs what a caller can't mend.
 func (s *Server) answerProblem(err error, c echo.Context) {
 	ctx := c.Request().Context()
@@ -109,7 +122,7 @@ func (s *Server) answerProblem(err error, c echo.Context) {
 		return
 	}
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
-		c.Response().Header().Set(echo.HeaderRetryAfter, "5")
+		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter(err))
 	}
 	raw, err := json.Marshal(p)
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/reconcile"
 )
 
@@ -75,7 +76,7 @@ func (m manifestBytes) VisitGetManifestResponse(w http.ResponseWriter) error {
 // ListCycles lists cycles.
 func (s *Server) ListCycles(ctx context.Context, r ListCyclesRequestObject) (ListCyclesResponseObject, error) {
 	page, err := s.Reconcile.Cycles(ctx, reconcile.CyclesFilter{
-		Period: r.Params.Period, State: r.Params.State, AccountID: r.Params.Account, Environment: r.Params.Environment,
+		Scope: access.From(ctx).Scope, Period: r.Params.Period, State: r.Params.State, AccountID: r.Params.Account, Environment: r.Params.Environment,
 		Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
@@ -96,7 +97,7 @@ func (s *Server) GetCycle(ctx context.Context, r GetCycleRequestObject) (GetCycl
 // ListInvoices lists the cycles that have an invoice at Stripe.
 func (s *Server) ListInvoices(ctx context.Context, r ListInvoicesRequestObject) (ListInvoicesResponseObject, error) {
 	page, err := s.Reconcile.Cycles(ctx, reconcile.CyclesFilter{
-		Period: r.Params.Period, AccountID: r.Params.Account, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		Scope: access.From(ctx).Scope, Period: r.Params.Period, AccountID: r.Params.Account, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/liftbill/liftbill/domain/access"
 )
 
 // specDoc is the part of an OpenAPI document that the reference page shows.
@@ -101,9 +103,11 @@ type groupView struct {
 
 type operationView struct {
 	ID, Method, Path, Summary, Description string
-	Parameters                             []fieldView
-	Body                                   *bodyView
-	Answers                                []bodyView
+	// Who may call it, by the permission table.
+	Who        string
+	Parameters []fieldView
+	Body       *bodyView
+	Answers    []bodyView
 }
 
 type bodyView struct {
@@ -165,6 +169,12 @@ func rank(f fieldView) int {
 
 func (d specDoc) operation(method, path string, op specOperation) operationView {
 	out := operationView{ID: op.OperationID, Method: strings.ToUpper(method), Path: path, Summary: op.Summary, Description: op.Description}
+	if rule, ok := access.RuleOf(out.Method + " " + path); ok {
+		out.Who = "everybody"
+		if !rule.Public {
+			out.Who = access.RolesWith(rule.Permission).String()
+		}
+	}
 	for _, p := range op.Parameters {
 		if p.Ref != "" {
 			p = d.Components.Parameters[refName(p.Ref)]

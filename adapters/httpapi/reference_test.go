@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"iter"
 	"net"
 	"net/http"
@@ -40,7 +41,9 @@ func TestEveryRouteOfTheSpecIsServed(t *testing.T) {
 			want = append(want, strings.ToUpper(method)+" "+regexp.MustCompile(`\{(\w+)\}`).ReplaceAllString(path, ":$1"))
 			require.NotEmpty(t, o["summary"])
 			require.NotEmpty(t, o["tags"])
-			require.Contains(t, o["responses"], "200")
+			answers := o["responses"].(map[string]any)
+			require.True(t, answers["200"] != nil || answers["201"] != nil, path)
+			require.Equal(t, method == "post", strings.Contains(fmt.Sprint(o["parameters"]), "IdempotencyKey"), "%s %s", method, path)
 		}
 	}
 	for _, r := range e.Routes() {
@@ -64,6 +67,7 @@ func TestReferencePage(t *testing.T) {
 	for path := range spec["paths"].(map[string]any) {
 		require.Contains(t, page, path)
 	}
+	require.Contains(t, page, "finance, admin", "it says who may")
 	for name := range spec["components"].(map[string]any)["schemas"].(map[string]any) {
 		require.Contains(t, page, `id="schema-`+name+`"`)
 	}
@@ -91,7 +95,7 @@ func TestUploadIsStreamed(t *testing.T) {
 	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(srv.URL, "http://"), 5*time.Second)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	_, err = io.WriteString(conn, "POST /v1/accounts/acme/decisions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nx\n\r\n")
+	_, err = io.WriteString(conn, "POST /v1/accounts/acme/decisions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+goodToken+"\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nx\n\r\n")
 	require.NoError(t, err)
 	require.Equal(t, 1, <-seen)
 	_, err = io.WriteString(conn, "2\r\ny\n\r\n0\r\n\r\n")

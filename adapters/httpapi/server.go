@@ -10,11 +10,14 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -22,19 +25,26 @@ import (
 
 // Onboard sets accounts up; *onboard.Service is it.
 type Onboard interface {
-	Connect(ctx context.Context, in onboard.ConnectionInput) (account.Connection, bool, error)
-	RegisterWebhook(ctx context.Context, connectionID string) (onboard.Endpoint, bool, error)
-	CreateAccount(ctx context.Context, in onboard.AccountInput) (account.Account, bool, error)
-	CreateContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
-	AmendContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
+	Connect(ctx context.Context, by access.Principal, in onboard.ConnectionInput) (account.Connection, bool, error)
+	RegisterWebhook(ctx context.Context, by access.Principal, connectionID string) (onboard.Endpoint, bool, error)
+	CreateAccount(ctx context.Context, by access.Principal, in onboard.AccountInput) (account.Account, bool, error)
+	CreateContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
+	AmendContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
 	ContractVersions(ctx context.Context, accountID string) (billing.Versions, error)
-	SealPlan(ctx context.Context, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
-	ShipSnapshot(ctx context.Context, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
+	SealPlan(ctx context.Context, by access.Principal, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
+	ShipSnapshot(ctx context.Context, by access.Principal, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
+	NamePayer(ctx context.Context, by access.Principal, in onboard.PayerInput) (onboard.Payer, error)
 }
 
-// Connections lists the connections without their keys, in any order.
+// Invoicing takes people's decisions about invoices; *invoicing.Service is it.
+type Invoicing interface {
+	Resume(ctx context.Context, by access.Principal, in invoicing.Resumption) (invoicing.Outcome, error)
+	SetupLink(ctx context.Context, by access.Principal, in invoicing.SetupRequest) (invoicing.SetupLink, error)
+}
+
+// Connections lists the connections of a scope without their keys, in any order.
 type Connections interface {
-	Connections(ctx context.Context) ([]account.Connection, error)
+	Connections(ctx context.Context, scope access.Scope) ([]account.Connection, error)
 }
 
 // Ingest takes webhooks in; *ingest.Service is it.
@@ -44,7 +54,7 @@ type Ingest interface {
 
 // Decisions takes the decision log in; *decisions.Service is it.
 type Decisions interface {
-	Append(ctx context.Context, accountID string, rows iter.Seq[decisions.Row]) (decisions.Result, error)
+	Append(ctx context.Context, by access.Principal, accountID string, rows iter.Seq[decisions.Row]) (decisions.Result, error)
 }
 
 // Reconcile answers finance's questions; *reconcile.Service is it.
@@ -54,24 +64,34 @@ type Reconcile interface {
 	Readout(ctx context.Context, caseID string) (reconcile.Readout, error)
 	Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
-	Accounts(ctx context.Context) ([]reconcile.Overview, error)
+	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
 }
 
 // Sources keeps connections in step; *sourcesync.Service is it.
 type Sources interface {
 	Status(ctx context.Context, connectionID string) (sourcesync.Status, error)
-	Configure(ctx context.Context, connectionID string, change sourcesync.Change) (sourcesync.Connection, error)
-	RequestBackfill(ctx context.Context, connectionID string, start time.Time) (sourcesync.Backfill, bool, error)
+	Configure(ctx context.Context, by access.Principal, connectionID string, change sourcesync.Change) (sourcesync.Connection, error)
+	RequestBackfill(ctx context.Context, by access.Principal, connectionID string, start time.Time) (sourcesync.Backfill, bool, error)
 }
 
-// Services are the use cases behind the routes. All fields are required.
+// Audit reads the audit log; *audit.Service is it.
+type Audit interface {
+	Entries(ctx context.Context, f audit.Filter) (audit.Page, error)
+}
+
+// Services are the use cases behind the routes. All fields but Edge are required.
 type Services struct {
+	Access      Access
+	Audit       Audit
+	Idempotency Idempotency
+	Edge        Edge
 	Onboard     Onboard
 	Connections Connections
 	Ingest      Ingest
 	Decisions   Decisions
 	Reconcile   Reconcile
 	Breaks      Breaks
+	Invoicing   Invoicing
 	Sources     Sources
 	Connecting  Connecting
 	Mapping     Mapping
@@ -88,6 +108,7 @@ type Services struct {
 type Server struct {
 	Services
 	log        *slog.Logger
+	limits     *limits
 	deliveries deliveries
 }
 
@@ -95,13 +116,13 @@ var _ StrictServerInterface = (*Server)(nil)
 
 // New makes the server of the services.
 func New(services Services, logger *slog.Logger) *Server {
-	return &Server{Services: services, log: logger}
+	return &Server{Services: services, log: logger, limits: newLimits(services.Edge.PerSecond)}
 }
 
 // Register mounts the API, the webhook route and the API reference on e. The
-// request ID, the recovery of panics and Guard cover everything on e but the webhook
-// route, so pages mounted beside the API are protected as well; errors of the API's
-// own routes are problems, others go to the error handler that e had.
+// request ID, the recovery of panics, Guard and the permission table cover everything
+// on e but the webhook route, so pages mounted beside the API are protected as well;
+// errors of the API's own routes are problems, others go to the error handler that e had.
 func (s *Server) Register(e *echo.Echo) {
 	others := e.HTTPErrorHandler
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
@@ -113,18 +134,22 @@ func (s *Server) Register(e *echo.Echo) {
 	}
 	e.Binder = strictBinder{}
 	e.Pre(s.webhooksApart)
-	e.Use(requestID, safeHeaders, recovered, Guard())
-	RegisterHandlers(limitedRoutes{e}, NewStrictHandler(s, nil))
+	e.Use(requestID, s.safeHeaders, recovered, Guard(s.Edge), s.permitted)
+	RegisterHandlers(limitedRoutes{e, s}, NewStrictHandler(s, nil))
 	s.registerReference(e)
 }
 
-// limitedRoutes adds the limits to every route that takes a body. (A group would
-// also answer for every path that it does not know, those of the pages included.)
-type limitedRoutes struct{ *echo.Echo }
+// limitedRoutes adds the limits and the idempotency keys to every route that takes a
+// body. (A group would also answer for every path that it does not know, those of the
+// pages included.)
+type limitedRoutes struct {
+	*echo.Echo
+	s *Server
+}
 
 // POST implements EchoRouter.
 func (l limitedRoutes) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
-	return l.Echo.POST(path, h, append(m, limited)...)
+	return l.Echo.POST(path, h, append(m, limited, l.s.idempotent)...)
 }
 
 // PATCH implements EchoRouter.
@@ -138,7 +163,7 @@ func ownRoute(path string) bool {
 		return true
 	}
 	switch path {
-	case "/v1", "/healthz", "/readyz", "/openapi.json", "/openapi.yaml":
+	case "/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/openapi.yaml":
 		return true
 	}
 	return false

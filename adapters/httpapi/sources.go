@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/source"
 )
@@ -24,7 +25,7 @@ func (s *Server) UpdateSync(ctx context.Context, r UpdateSyncRequestObject) (Upd
 		every := time.Duration(min(*n, int(source.MaxInterval/time.Second)+1)) * time.Second
 		change.Interval = &every
 	}
-	if _, err := s.Sources.Configure(ctx, r.ID, change); err != nil {
+	if _, err := s.Sources.Configure(ctx, access.From(ctx).Principal, r.ID, change); err != nil {
 		return nil, err
 	}
 	st, err := s.Sources.Status(ctx, r.ID)
@@ -36,7 +37,7 @@ func (s *Server) UpdateSync(ctx context.Context, r UpdateSyncRequestObject) (Upd
 
 // RequestBackfill asks for the history of a source.
 func (s *Server) RequestBackfill(ctx context.Context, r RequestBackfillRequestObject) (RequestBackfillResponseObject, error) {
-	b, created, err := s.Sources.RequestBackfill(ctx, r.ID, r.Body.Start)
+	b, created, err := s.Sources.RequestBackfill(ctx, access.From(ctx).Principal, r.ID, r.Body.Start)
 	if err != nil {
 		return nil, err
 	}

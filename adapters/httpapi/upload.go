@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -12,7 +13,7 @@ import (
 // UploadDecisions stores the rows of a decision log as they arrive.
 func (s *Server) UploadDecisions(ctx context.Context, r UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error) {
 	body := &watchedReader{r: r.Body}
-	res, err := s.Decisions.Append(ctx, r.Account, s.ParseDecisions(body))
+	res, err := s.Decisions.Append(ctx, access.From(ctx).Principal, r.Account, s.ParseDecisions(body))
 	if err != nil {
 		return nil, err
 	}

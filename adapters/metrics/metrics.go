@@ -16,18 +16,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/operate"
+	domain "github.com/liftbill/liftbill/domain/access"
 )
 
 // Figures read how the events of all connections flow; *operate.Service does.
 type Figures interface {
-	Health(ctx context.Context, connectionID string) ([]operate.Health, error)
+	Health(ctx context.Context, scope domain.Scope, connectionID string) ([]operate.Health, error)
 }
 
 // scrapeTimeout bounds the reading of the figures. Prometheus waits ten seconds by default.
 const scrapeTimeout = 8 * time.Second
 
-// Handler answers with all figures in Prometheus's text format. When the figures cannot be
+// Handler answers with the figures of what lies in the caller's scope, in Prometheus's text
+// format. When the figures cannot be
 // read, those of the process still are, and liftbill_ingest_figures is 0.
 func Handler(figures Figures, log *slog.Logger) http.Handler {
 	process := prometheus.NewRegistry()
@@ -74,7 +77,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect reads the figures.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	all, err := c.figures.Health(c.ctx, "")
+	all, err := c.figures.Health(c.ctx, access.From(c.ctx).Scope, "")
 	if err != nil {
 		c.log.LogAttrs(c.ctx, slog.LevelError, "figures not read", slog.Any("error", err))
 		ch <- prometheus.MustNewConstMetric(up, prometheus.GaugeValue, 0)

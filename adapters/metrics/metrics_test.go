@@ -14,12 +14,13 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/metrics"
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 )
 
 type figures func() ([]operate.Health, error)
 
-func (f figures) Health(context.Context, string) ([]operate.Health, error) { return f() }
+func (f figures) Health(context.Context, access.Scope, string) ([]operate.Health, error) { return f() }
 
 func scrape(t *testing.T, f figures) (int, string) {
 	t.Helper()

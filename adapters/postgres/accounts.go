@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -18,7 +19,7 @@ import (
 // Onboarding is the unit of work of app/onboard.
 func (db *DB) Onboarding() Work[onboard.Stores] {
 	return Work[onboard.Stores]{db: db, make: func(tx *gorm.DB) onboard.Stores {
-		return onboard.Stores{Accounts: accounts{tx}, Connections: connections{tx}, Agreements: agreements{tx}}
+		return onboard.Stores{Journal: journal{tx}, Accounts: accounts{tx}, Connections: connections{tx}, Agreements: agreements{tx}, Audit: auditLog{tx}}
 	}}
 }
 
@@ -79,6 +80,7 @@ type connectionRow struct {
 	PublishableKey  string
 	UserIDKey       string
 	Paused          bool
+	WriteBack       bool
 	PausedReason    string
 	PausedBy        string
 	PausedAt        *time.Time
@@ -94,7 +96,7 @@ func (r connectionRow) domain() onboard.SealedConnection {
 		Connection: account.Connection{
 			ID: r.ID, Environment: account.Environment(r.Environment), Roles: account.Roles{Source: r.RoleSource, Issuer: r.RoleIssuer},
 			StripeAccountID: r.StripeAccountID, PublishableKey: r.PublishableKey, UserIDKey: r.UserIDKey, KeyMask: r.KeyMask,
-			Paused: r.Paused, PausedReason: r.PausedReason, PausedBy: r.PausedBy,
+			Paused: r.Paused, PausedReason: r.PausedReason, PausedBy: r.PausedBy, WriteBackOff: !r.WriteBack,
 		},
 		SealedKey: r.SealedKey, CreatedAt: r.CreatedAt.UTC(),
 	}
@@ -118,7 +120,7 @@ func (s connections) InsertConnection(ctx context.Context, c onboard.SealedConne
 	return wrap(s.tx.WithContext(ctx).Create(&connectionRow{
 		ID: c.ID, Environment: c.Environment.String(), RoleSource: c.Roles.Source, RoleIssuer: c.Roles.Issuer,
 		StripeAccountID: c.StripeAccountID, SealedKey: c.SealedKey, KeyMask: c.KeyMask, PublishableKey: c.PublishableKey,
-		UserIDKey: c.UserIDKey, Paused: c.Paused, CreatedAt: c.CreatedAt,
+		UserIDKey: c.UserIDKey, Paused: c.Paused, WriteBack: !c.WriteBackOff, CreatedAt: c.CreatedAt,
 	}).Error)
 }
 
@@ -239,6 +241,44 @@ func (s agreements) Plan(ctx context.Context, accountID string) (onboard.StoredP
 	return r.domain()
 }
 
+// Plans lists the plans of an account, one for each contract year, ascending.
+func (s agreements) Plans(ctx context.Context, accountID string) ([]onboard.StoredPlan, error) {
+	var rows []planRow
+	if err := s.tx.WithContext(ctx).Order("first_period").Find(&rows, "account_id = ?", accountID).Error; err != nil {
+		return nil, wrap(err)
+	}
+	out := make([]onboard.StoredPlan, len(rows))
+	for i, r := range rows {
+		var err error
+		if out[i], err = r.domain(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// LockPlans makes those who add plans to an account wait for each other.
+func (s agreements) LockPlans(ctx context.Context, accountID string) error {
+	return wrap(s.tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", accountID).Error)
+}
+
+// planOf is the plan of the contract year that holds a period: a year has an error budget
+// of its own.
+func (s agreements) planOf(ctx context.Context, accountID string, m period.Month) (onboard.StoredPlan, error) {
+	plans, err := s.Plans(ctx, accountID)
+	if err != nil {
+		return onboard.StoredPlan{}, err
+	}
+	if p, ok := onboard.PlanOf(plans, m); ok {
+		return p, nil
+	}
+	if len(plans) == 0 {
+		return onboard.StoredPlan{}, fault.New(fault.NotFound, "not_found", "measurement plan of account %s does not exist", accountID)
+	}
+	return onboard.StoredPlan{}, fault.New(fault.Conflict, "plan_missing_for_year", "no measurement plan of account %s covers %s", accountID, m).
+		Fix("Seal a plan for that contract year")
+}
+
 // plan loads the very version that a cycle was opened under.
 func (s agreements) plan(ctx context.Context, id string) (onboard.StoredPlan, error) {
 	var r planRow
@@ -307,10 +347,17 @@ func (s agreements) LockSnapshots(ctx context.Context, accountID string) error {
 	return wrap(s.tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", accountID).Error)
 }
 
-// Connections lists every connection without its key.
-func (db *DB) Connections(ctx context.Context) ([]account.Connection, error) {
+// Connections lists the connections of the scope without their keys. Who sees some of
+// the accounts only sees the connections that serve no other account.
+func (db *DB) Connections(ctx context.Context, scope access.Scope) ([]account.Connection, error) {
 	var rows []connectionRow
-	if err := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id").Find(&rows).Error; err != nil {
+	q := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id")
+	var in where
+	in.served(scope, "environment", "connections.id")
+	for i, cond := range in.conds {
+		q = q.Where(cond, in.args[i])
+	}
+	if err := q.Find(&rows).Error; err != nil {
 		return nil, wrap(err)
 	}
 	out := make([]account.Connection, len(rows))

@@ -4,8 +4,11 @@ import (
 	"context"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -33,12 +36,18 @@ func (b *Bodies) StoredBodies(ctx context.Context, after ingest.EventRef, limit 
 	return out, wrap(err)
 }
 
-// OpenErasure writes the record of a request.
-func (b *Bodies) OpenErasure(ctx context.Context, r ingest.ErasureRequest) (int64, error) {
+// OpenErasure writes the record of a request, and writes it down.
+func (b *Bodies) OpenErasure(ctx context.Context, r ingest.ErasureRequest, note audit.Entry) (int64, error) {
 	var id int64
-	err := b.db.gorm.WithContext(ctx).Raw(`
+	err := b.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Raw(`
 		INSERT INTO body_erasures (connection_id, environment, customer_id, reason, requested_at) VALUES (?, ?, ?, ?, ?) RETURNING id`,
-		r.ConnectionID, r.Environment.String(), r.CustomerID, r.Reason, r.At).Scan(&id).Error
+			r.ConnectionID, r.Environment.String(), r.CustomerID, r.Reason, r.At).Scan(&id).Error
+		if err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
+	})
 	return id, wrap(err)
 }
 

@@ -47,6 +47,7 @@ func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time
 			}
 			lists[actions] = list
 		}
+		e.NextYear = !e.At.Before(cy.Exposed.End)
 		e.Arm, e.At, e.Actions, e.Propensity, e.Features, e.PropensityOK = lift.Arm(arm), e.At.UTC(), list, propensity, features, len(propensity) > 0
 		for _, s := range []*string{&e.SnapshotID, &e.Action, &e.Baseline, &e.Surface, &e.PlanHash, &e.SaltCommitment} {
 			if same, ok := words[*s]; ok {
@@ -88,7 +89,7 @@ func (c *Cycles) Incomplete(ctx context.Context, cy measure.Cycle, watermark tim
 			AND r.field IN ('propensity', 'eligible_actions', 'action', 'baseline_action')
 			AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.account_id = r.account_id AND d.decision_id = r.decision_id AND d.recorded_at <= ?)
 		GROUP BY r.unit_id ORDER BY r.unit_id`,
-		cy.Account.ID, watermark, cy.YearToDate.Start, cy.YearToDate.End, watermark).Scan(&rows).Error
+		cy.Account.ID, watermark, cy.Exposed.Start, cy.Exposed.End, watermark).Scan(&rows).Error
 	if err != nil {
 		return 0, nil, wrap(err)
 	}
@@ -125,7 +126,7 @@ func (c *Cycles) DecisionGaps(ctx context.Context, cy measure.Cycle, watermark t
 		SELECT coalesce(sum(n), 0) AS numbered, coalesce(sum(hi - lo + 1 - n), 0) AS gaps FROM (
 			SELECT count(DISTINCT seq_no) AS n, min(seq_no) AS lo, max(seq_no) AS hi FROM decisions
 			WHERE account_id = ? AND ts >= ? AND ts < ? AND recorded_at <= ? AND seq_no IS NOT NULL GROUP BY sdk_version, surface) s`,
-		cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, watermark).Scan(&r).Error
+		cy.Account.ID, cy.Exposed.Start, cy.Exposed.End, watermark).Scan(&r).Error
 	return int(r.Gaps), r.Numbered > 0, wrap(err)
 }
 
@@ -179,10 +180,12 @@ func (c *Cycles) SaveCollection(ctx context.Context, cycleID string, col measure
 	})
 }
 
-// PreviousCase is the case that a new readout is chained to.
+// PreviousCase is the case that a new readout is chained to: that of an earlier month. A
+// settlement ends its year's chain; the months after it are chained past it, because it may
+// come after them.
 func (c *Cycles) PreviousCase(ctx context.Context, accountID, snapshotID, beforePeriod string) (string, error) {
 	var id string
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT case_id FROM readouts WHERE account_id = ? AND snapshot_id = ? AND period < ? ORDER BY period DESC LIMIT 1`,
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT case_id FROM readouts WHERE account_id = ? AND snapshot_id = ? AND period < ? AND length(period) = 7 ORDER BY period DESC LIMIT 1`,
 		accountID, snapshotID, beforePeriod).Scan(&id).Error
 	return id, wrap(err)
 }
@@ -232,5 +235,3 @@ func saveReadout(tx *gorm.DB, cy measure.Cycle, r lift.Readout, build string, at
 	}
 	return err
 }
-
-var _ measure.Ledger = (*Cycles)(nil)

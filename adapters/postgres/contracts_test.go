@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -29,7 +30,7 @@ func (w *world) amend(accountID, id, from string, at time.Time, change func(*bil
 	terms := all[len(all)-1].Terms
 	terms.EffectiveFrom = from
 	change(&terms)
-	c, _, err := svc.AmendContract(w.ctx, accountID, id, terms)
+	c, _, err := svc.AmendContract(w.ctx, access.Operator("tester"), accountID, id, terms)
 	return c, err
 }
 
@@ -84,20 +85,20 @@ func TestAmendIsIdempotentAndSerial(t *testing.T) {
 	svc := onboard.Service{Work: w.db.Onboarding(), Clock: clock.Fixed(now)}
 	terms := billing.DefaultTerms()
 	terms.EffectiveFrom, terms.PlatformFeeMinor = "2026-04", 500
-	first, created, err := svc.AmendContract(w.ctx, "acme", "acme-c2", terms)
+	first, created, err := svc.AmendContract(w.ctx, access.Operator("tester"), "acme", "acme-c2", terms)
 	require.NoError(t, err)
 	require.True(t, created)
 	svc.Clock = clock.Fixed(now.AddDate(0, 6, 0)) // April has begun since
-	again, created, err := svc.AmendContract(w.ctx, "acme", "acme-c2", terms)
+	again, created, err := svc.AmendContract(w.ctx, access.Operator("tester"), "acme", "acme-c2", terms)
 	require.NoError(t, err)
 	require.False(t, created)
 	require.Empty(t, cmp.Diff(first, again, cmp.AllowUnexported(period.Month{})))
 	terms.PlatformFeeMinor = 501
-	_, _, err = svc.AmendContract(w.ctx, "acme", "acme-c2", terms)
+	_, _, err = svc.AmendContract(w.ctx, access.Operator("tester"), "acme", "acme-c2", terms)
 	require.Equal(t, "contract_exists", fault.CodeOf(err))
-	_, _, err = svc.AmendContract(w.ctx, "acme", "acme-c1", terms)
+	_, _, err = svc.AmendContract(w.ctx, access.Operator("tester"), "acme", "acme-c1", terms)
 	require.Equal(t, "contract_exists", fault.CodeOf(err))
-	_, _, err = svc.AmendContract(w.ctx, "nobody", "x", terms)
+	_, _, err = svc.AmendContract(w.ctx, access.Operator("tester"), "nobody", "x", terms)
 	require.Equal(t, "account_not_found", fault.CodeOf(err))
 
 	svc.Clock = clock.Fixed(now)
@@ -107,7 +108,7 @@ func TestAmendIsIdempotentAndSerial(t *testing.T) {
 		wg.Go(func() {
 			own := billing.DefaultTerms()
 			own.EffectiveFrom = "2026-09"
-			_, _, errs[i] = svc.AmendContract(context.WithoutCancel(w.ctx), "acme", id("acme-r%d", i), own)
+			_, _, errs[i] = svc.AmendContract(context.WithoutCancel(w.ctx), access.Operator("tester"), "acme", id("acme-r%d", i), own)
 		})
 	}
 	wg.Wait()
@@ -145,10 +146,10 @@ func TestCalendarsFollowTheVersions(t *testing.T) {
 	require.Equal(t, map[string]int{"2026-03": 1}, due(10), "April settles on 11 May")
 	for month, lag := range map[string]int{"2026-02": 3, "2026-03": 10} {
 		for _, l := range []int{3, 10} {
-			ids, err := cycles.ListAccounts(w.ctx, account.Live, billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, w.month(month), "", 9)
+			ids, err := cycles.ListAccounts(w.ctx, billing.Cohort{Environment: account.Live, Calendar: billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, Period: w.month(month)}, "", 9)
 			require.NoError(t, err)
 			require.Equal(t, l == lag, len(ids) == 1, "%s at %d", month, l)
-			total, _, err := cycles.Counts(w.ctx, account.Live, billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, w.month(month))
+			total, _, err := cycles.Counts(w.ctx, billing.Cohort{Environment: account.Live, Calendar: billing.Calendar{TimeZone: "UTC", CloseLagDays: l}, Period: w.month(month)})
 			require.NoError(t, err)
 			require.Equal(t, len(ids), total)
 		}
@@ -249,7 +250,7 @@ func TestTooLargeForStripe(t *testing.T) {
 	w.accountUnder("huge", account.Live, func(x *billing.Terms) { x.PlatformFeeMinor = 100_000_000 })
 	cy := w.propose("huge", "2026-01", 100_000)
 	require.Equal(t, billing.Blocked, cy.State)
-	require.Equal(t, invoicing.ReasonAboveMaximum, one[string](w, "SELECT reason FROM cycles WHERE id = $1", cy.ID))
+	require.Equal(t, billing.UnmetMaximum, one[string](w, "SELECT reason FROM cycles WHERE id = $1", cy.ID))
 	require.Zero(t, one[int](w, "SELECT count(*) FROM writeback_intents"))
 }
 
@@ -319,8 +320,9 @@ func TestEarlierYearsMustBeFinished(t *testing.T) {
 	w := newWorld(t)
 	w.connect("old", account.Live)
 	w.accountUnder("old", account.Live, func(x *billing.Terms) { x.FirstPeriod = "2025-01" })
+	w.anotherYear("old", "2025-01", 90)
 	require.NoError(t, w.exec(`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
-		VALUES ('old.2025-11', 'old', 'live', '2025-11', '2025-11-01', '2025-12-01', 'old-c1', 'old-p1', 'blocked', now(), now())`))
+		VALUES ('old.2025-11', 'old', 'live', '2025-11', '2025-11-01', '2025-12-01', 'old-c1', 'old-p2', 'blocked', now(), now())`))
 	cycles := w.db.NewCycles()
 	cy := w.open("old", "2026-01")
 	require.NoError(t, cycles.SaveCollection(w.ctx, cy.ID, measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "inputs"}, now))

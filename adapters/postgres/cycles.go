@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"gorm.io/gorm"
@@ -60,14 +61,16 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 		if err != nil {
 			return err
 		}
-		plan, err := agreements{tx}.Plan(ctx, accountID)
+		plan, err := agreements{tx}.planOf(ctx, accountID, m)
 		if err != nil {
 			return err
 		}
-		if err := coversMonth(plan.Plan.Plan(), accountID, m); err != nil {
+		runOff := plan.Plan.Plan().AttributionDays
+		in, err := contract.Interval(m, runOff)
+		if err != nil {
 			return err
 		}
-		settled, err := contract.SettledAt(m, plan.Plan.Plan().AttributionDays)
+		settled, err := contract.SettledAt(m, runOff)
 		if err != nil {
 			return err
 		}
@@ -75,11 +78,6 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 			return fault.New(fault.Conflict, "period_not_settled", "%s of account %s settles at %s", m, accountID, settled.Format(time.RFC3339)).
 				Fix("Wait for the close lag of the contract")
 		}
-		zone, err := contract.Zone()
-		if err != nil {
-			return err
-		}
-		in := m.In(zone)
 		err = tx.WithContext(ctx).Exec(`
 			INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, workflow_id, opened_at, updated_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'collecting', ?, ?, ?) ON CONFLICT (account_id, period) DO NOTHING`,
@@ -91,20 +89,6 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 		return err
 	})
 	return out, wrap(err)
-}
-
-// coversMonth refuses a month outside the contract year that a plan was sealed for: its
-// error budget is spent.
-func coversMonth(plan lift.Plan, accountID string, m period.Month) error {
-	first, err := plan.First()
-	if err != nil {
-		return err
-	}
-	if n := m.Sub(first); n < 0 || n >= lift.PeriodsPerYear {
-		return fault.New(fault.Conflict, "plan_missing_for_year", "the measurement plan of account %s covers the year from %s, not %s", accountID, first, m).
-			Fix("Seal a plan for that contract year")
-	}
-	return nil
 }
 
 // Cycle loads a cycle with its agreements.
@@ -157,37 +141,54 @@ func (r cycleRow) load(ctx context.Context, tx *gorm.DB) (measure.Cycle, error) 
 	if err != nil {
 		return out, err
 	}
-	out.YearToDate = period.Interval{Start: out.YearStart.In(zone).Start, End: out.Interval.End}
+	year := period.Interval{Start: out.YearStart.In(zone).Start, End: out.Interval.End}
+	out.YearToDate, out.Exposed = year, year
+	if out.Period.IsSettlement() {
+		out.Exposed.End = out.Interval.Start
+	}
 	return out, nil
 }
 
-// calendarAccounts selects the accounts of a calendar that can be billed in a month:
-// the contract version that holds then is on it, and a plan is sealed.
-const calendarAccounts = `
+// cohortAccounts selects the accounts of a calendar that can be billed for a month: the
+// contract version that holds then is on it, and a plan is sealed.
+const cohortAccounts = `
 	SELECT a.id AS account_id
 	FROM accounts a JOIN LATERAL (
-		SELECT * FROM contracts k WHERE k.account_id = a.id AND k.effective_from <= ? ORDER BY version DESC LIMIT 1) k ON true
-	WHERE a.environment = ? AND k.time_zone = ? AND k.close_lag_days = ?
-	  AND EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = a.id)`
+		SELECT * FROM contracts k WHERE k.account_id = a.id AND k.effective_from <= @period ORDER BY version DESC LIMIT 1) k ON true
+	WHERE a.environment = @env AND k.time_zone = @zone AND k.close_lag_days = @lag
+	  AND EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = a.id`
 
-// DuePeriods lists the months of a calendar that have ended, are settled by asOf and
-// are not finished for some account, with the number of such accounts. A month belongs
+// cohort is the SQL of a cohort's accounts with its arguments. A settlement's have the plan
+// of the year that it ends, and the year's attribution window has passed.
+func cohort(c billing.Cohort) (sql string, args map[string]any, err error) {
+	zone, err := period.LoadZone(c.Calendar.TimeZone)
+	if err != nil {
+		return "", nil, err
+	}
+	args = map[string]any{"period": c.Period.String(), "env": c.Environment.String(), "zone": c.Calendar.TimeZone, "lag": c.Calendar.CloseLagDays}
+	if !c.Period.IsSettlement() {
+		return cohortAccounts + ")", args, nil
+	}
+	args["year"] = c.Period.Add(1 - lift.PeriodsPerYear).String()
+	args["left"] = int(c.AsOf.Sub(c.Period.In(zone).End.AddDate(0, 0, c.Calendar.CloseLagDays)) / (24 * time.Hour))
+	return cohortAccounts + " AND p.first_period = @year AND p.attribution_days <= @left)", args, nil
+}
+
+// DuePeriods lists the periods of a calendar that have ended, are settled by asOf and
+// are not finished for some account, with the number of such accounts. A period belongs
 // to the calendar of the contract version that holds in it.
 func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal billing.Calendar, asOf time.Time) (map[period.Month]int, error) {
 	zone, err := period.LoadZone(cal.TimeZone)
 	if err != nil {
 		return nil, err
 	}
-	var rows []struct {
-		AccountID, EffectiveFrom string
-		Until                    *string
-	}
+	var rows []dueRow
 	err = c.db.gorm.WithContext(ctx).Raw(`
-		SELECT * FROM (
+		SELECT k.*, p.years FROM (
 			SELECT account_id, environment, time_zone, close_lag_days, effective_from,
 				lead(effective_from) OVER (PARTITION BY account_id ORDER BY version) AS until FROM contracts) k
-		WHERE environment = ? AND time_zone = ? AND close_lag_days = ?
-		  AND EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = k.account_id)`, env.String(), cal.TimeZone, cal.CloseLagDays).Scan(&rows).Error
+		JOIN (SELECT account_id, jsonb_object_agg(first_period, attribution_days)::text AS years FROM measurement_plans GROUP BY account_id) p USING (account_id)
+		WHERE environment = ? AND time_zone = ? AND close_lag_days = ?`, env.String(), cal.TimeZone, cal.CloseLagDays).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -202,11 +203,11 @@ func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal bi
 	}
 	due := map[period.Month]int{}
 	for _, r := range rows {
-		m, err := period.ParseMonth(r.EffectiveFrom)
+		months, err := r.periods(zone, cal.CloseLagDays, asOf)
 		if err != nil {
 			return nil, err
 		}
-		for ; !m.In(zone).End.AddDate(0, 0, cal.CloseLagDays).After(asOf) && (r.Until == nil || m.String() < *r.Until); m = m.Add(1) {
+		for _, m := range months {
 			if !finished[billing.CycleID(r.AccountID, m)] {
 				due[m]++
 			}
@@ -215,12 +216,44 @@ func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal bi
 	return due, nil
 }
 
-// ListAccounts pages by ID through the accounts whose month is not finished.
-func (c *Cycles) ListAccounts(ctx context.Context, env account.Environment, cal billing.Calendar, m period.Month, after string, limit int) ([]string, error) {
+// dueRow is a contract version with the account's plans: attribution days by first period.
+type dueRow struct {
+	AccountID, EffectiveFrom, Years string
+	Until                           *string
+}
+
+// periods are the months and settlements of the version that are over by asOf.
+func (r dueRow) periods(zone *time.Location, lagDays int, asOf time.Time) ([]period.Month, error) {
+	from, err := period.ParseMonth(r.EffectiveFrom)
+	if err != nil {
+		return nil, err
+	}
+	var years map[string]int
+	if err := json.Unmarshal([]byte(r.Years), &years); err != nil {
+		return nil, err
+	}
+	var out []period.Month
+	for m := from; !m.In(zone).End.AddDate(0, 0, lagDays).After(asOf) && (r.Until == nil || m.String() < *r.Until); m = m.Add(1) {
+		out = append(out, m)
+		runOff, ends := years[m.Add(1-lift.PeriodsPerYear).String()]
+		if ends && !m.In(zone).End.AddDate(0, 0, runOff+lagDays).After(asOf) {
+			out = append(out, m.Settlement())
+		}
+	}
+	return out, nil
+}
+
+// ListAccounts pages by ID through the accounts of a cohort whose period is not finished.
+func (c *Cycles) ListAccounts(ctx context.Context, of billing.Cohort, after string, limit int) ([]string, error) {
+	sql, args, err := cohort(of)
+	if err != nil {
+		return nil, err
+	}
+	args["after"], args["limit"] = after, limit
 	var ids []string
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT account_id FROM (`+calendarAccounts+`) d WHERE account_id > ?
-		AND NOT EXISTS (SELECT 1 FROM cycles c WHERE c.account_id = d.account_id AND c.period = ? AND c.state IN ('invoiced', 'withheld', 'dry_run'))
-		ORDER BY account_id LIMIT ?`, m.String(), env.String(), cal.TimeZone, cal.CloseLagDays, after, m.String(), limit).Scan(&ids).Error
+	err = c.db.gorm.WithContext(ctx).Raw(`SELECT account_id FROM (`+sql+`) d WHERE account_id > @after
+		AND NOT EXISTS (SELECT 1 FROM cycles c WHERE c.account_id = d.account_id AND c.period = @period AND c.state IN ('invoiced', 'withheld', 'dry_run'))
+		ORDER BY account_id LIMIT @limit`, args).Scan(&ids).Error
 	return ids, wrap(err)
 }
 
@@ -239,16 +272,19 @@ func (c *Cycles) Calendars(ctx context.Context) (map[account.Environment][]billi
 	return out, wrap(err)
 }
 
-// Counts says how many accounts of a calendar have a cycle in the month, and how
-// many of the cycles are in which state.
-func (c *Cycles) Counts(ctx context.Context, env account.Environment, cal billing.Calendar, m period.Month) (total int, byState map[billing.CycleState]int, err error) {
+// Counts says how many accounts of a cohort have a cycle in the period, and how many of
+// the cycles are in which state.
+func (c *Cycles) Counts(ctx context.Context, of billing.Cohort) (total int, byState map[billing.CycleState]int, err error) {
+	sql, args, err := cohort(of)
+	if err != nil {
+		return 0, nil, err
+	}
 	var rows []struct {
 		State *string
 		N     int
 	}
-	err = c.db.gorm.WithContext(ctx).Raw(`SELECT c.state, count(*) AS n FROM (`+calendarAccounts+`) d
-		LEFT JOIN cycles c ON c.account_id = d.account_id AND c.period = ? GROUP BY c.state`,
-		m.String(), env.String(), cal.TimeZone, cal.CloseLagDays, m.String()).Scan(&rows).Error
+	err = c.db.gorm.WithContext(ctx).Raw(`SELECT c.state, count(*) AS n FROM (`+sql+`) d
+		LEFT JOIN cycles c ON c.account_id = d.account_id AND c.period = @period GROUP BY c.state`, args).Scan(&rows).Error
 	byState = map[billing.CycleState]int{}
 	for _, r := range rows {
 		total += r.N

@@ -16,7 +16,7 @@ import (
 func (db *DB) Decisions() Work[decisions.Stores] {
 	log := &decisionLog{db: db}
 	return Work[decisions.Stores]{db: db, make: func(tx *gorm.DB) decisions.Stores {
-		return decisions.Stores{Log: decisionLogTx{log, tx}, Reader: decisionReader{accounts{tx}, tx}}
+		return decisions.Stores{Log: decisionLogTx{log, tx}, Reader: decisionReader{accounts{tx}, tx}, Audit: auditLog{tx}}
 	}}
 }
 
@@ -97,6 +97,9 @@ func (l decisionLogTx) Append(ctx context.Context, a account.Account, rows []dec
 	if err != nil {
 		return 0, err
 	}
+	if at, err = afterFreeze(ctx, l.tx, at, logOf(a.ID)); err != nil {
+		return 0, err
+	}
 	res := l.tx.WithContext(ctx).Exec(`
 		WITH given AS MATERIALIZED (
 			SELECT * FROM jsonb_to_recordset(?::jsonb) AS d(decision_id text, unit_id text, user_id text,
@@ -133,6 +136,9 @@ func (l decisionLogTx) Refuse(ctx context.Context, a account.Account, rows []dec
 	}
 	raw, err := json.Marshal(docs)
 	if err != nil {
+		return err
+	}
+	if at, err = afterFreeze(ctx, l.tx, at, logOf(a.ID)); err != nil {
 		return err
 	}
 	return wrap(l.tx.WithContext(ctx).Exec(`

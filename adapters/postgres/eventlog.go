@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -18,6 +22,7 @@ func (db *DB) NewEventLog() *EventLog { return &EventLog{db} }
 // selectionOf turns a selection into conditions on e, p and c.
 func selectionOf(s operate.Selection) selection {
 	var q selection
+	q.served(s.Scope, "e.environment", "e.connection_id")
 	q.eq("p.connection_id", s.ConnectionID)
 	q.eq("p.event_id", s.EventID)
 	q.eq("e.type", s.Type)
@@ -87,6 +92,11 @@ func (l *EventLog) Events(ctx context.Context, f operate.EventsFilter) (operate.
 	return page, nil
 }
 
+// Environment finds a connection's environment.
+func (l *EventLog) Environment(ctx context.Context, connectionID string) (account.Environment, error) {
+	return l.db.NewBodies().ConnectionEnvironment(ctx, connectionID)
+}
+
 // Event loads one event with its body.
 func (l *EventLog) Event(ctx context.Context, connectionID, eventID string) (operate.StoredEvent, error) {
 	var row eventRow
@@ -148,8 +158,8 @@ func (l *EventLog) Again(ctx context.Context, s operate.Selection, after int64, 
 	return selectionOf(s).again(ctx, l.db.gorm, after, limit)
 }
 
-// LogRequest keeps who had what classified again.
-func (l *EventLog) LogRequest(ctx context.Context, s operate.Selection, events int64, who, reason string, at time.Time) error {
+// LogRequest keeps who had what classified again, and writes it down.
+func (l *EventLog) LogRequest(ctx context.Context, s operate.Selection, events int64, who, reason string, at time.Time, note audit.Entry) error {
 	doc := map[string]string{}
 	for name, v := range map[string]string{"connection": s.ConnectionID, "event": s.EventID, "type": s.Type, "status": s.Status, "object": s.Object, "customer": s.Customer} {
 		if v != "" {
@@ -165,8 +175,14 @@ func (l *EventLog) LogRequest(ctx context.Context, s operate.Selection, events i
 	if err != nil {
 		return err
 	}
-	return wrap(l.db.gorm.WithContext(ctx).Exec(`INSERT INTO reprocess_requests (selection, events, requested_by, reason, requested_at) VALUES (?, ?, ?, ?, ?)`,
-		string(raw), events, who, reason, at).Error)
+	return wrap(l.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Exec(`INSERT INTO reprocess_requests (selection, events, requested_by, reason, requested_at) VALUES (?, ?, ?, ?, ?)`,
+			string(raw), events, who, reason, at).Error
+		if err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
+	}))
 }
 
 var (

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -64,9 +67,10 @@ func TestTheLogOfEvents(t *testing.T) {
 		"an event":    {sel{EventID: "evt_4"}, []string{"evt_4"}},
 		"two at once": {sel{Type: "invoice.paid", Customer: "cus_2", ConnectionID: "acme"}, []string{"evt_4"}},
 	} {
+		c.sel.Scope = access.Everything()
 		require.Equal(t, c.want, w.events(c.sel), name)
 	}
-	p, err := w.operate().Events(w.ctx, operate.EventsFilter{Attention: true})
+	p, err := w.operate().Events(w.ctx, operate.EventsFilter{Selection: operate.Selection{Scope: access.Everything()}, Attention: true})
 	require.NoError(t, err)
 	require.Len(t, p.Items, 1)
 	dead := p.Items[0]
@@ -116,12 +120,12 @@ func TestReprocess(t *testing.T) {
 	require.NoError(t, w.exec("UPDATE stripe_events SET livemode = false WHERE event_id = $1", "evt_"+ingest.ReasonModeMismatch))
 	require.NoError(t, w.exec("UPDATE stripe_events SET sealed_body = '' WHERE event_id = 'evt_4'"))
 
-	all := operate.Selection{ConnectionID: "acme"}
-	dry, err := w.operate().Reprocess(w.ctx, all, "anna", "after the upgrade", true)
+	all := operate.Selection{Scope: access.Everything(), ConnectionID: "acme"}
+	dry, err := w.operate().Reprocess(w.ctx, access.Operator("anna"), all, "after the upgrade", true)
 	require.NoError(t, err)
 	require.Equal(t, operate.Reprocessed{Events: 5, Left: 5, DryRun: true}, dry)
 	require.Zero(t, w.drain().Events, "asking changes nothing")
-	got, err := w.operate().Reprocess(w.ctx, all, "anna", "after the upgrade", false)
+	got, err := w.operate().Reprocess(w.ctx, access.Operator("anna"), all, "after the upgrade", false)
 	require.NoError(t, err)
 	require.Equal(t, operate.Reprocessed{Events: 5, Left: 5}, got)
 	b := w.drain()
@@ -130,17 +134,51 @@ func TestReprocess(t *testing.T) {
 	require.Equal(t, facts, one[int](w, "SELECT count(*) FROM reward_events"))
 	require.Zero(t, one[int](w, "SELECT count(*) FROM mapping_spans WHERE user_id = 'stranger'"))
 	require.Equal(t, "2 t", one[string](w, "SELECT attempts || ' ' || left((first_processed_at IS NOT NULL)::text, 1) FROM event_processing WHERE event_id = 'evt_2'"))
-	require.Equal(t, `anna {"connection": "acme"}`, one[string](w, "SELECT requested_by || ' ' || selection FROM reprocess_requests"))
+	require.Equal(t, `cli:anna {"connection": "acme"}`, one[string](w, "SELECT requested_by || ' ' || selection FROM reprocess_requests"))
 
-	one1, err := w.operate().Reprocess(w.ctx, operate.Selection{ConnectionID: "acme", EventID: "evt_6"}, "anna", "why not", false)
+	one1, err := w.operate().Reprocess(w.ctx, access.Operator("anna"), operate.Selection{Scope: access.Everything(), ConnectionID: "acme", EventID: "evt_6"}, "why not", false)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, one1.Events)
-	for code, args := range map[string][3]string{"connection_missing": {"", "a", "b"}, "who_missing": {"acme", "", "b"}, "reason_missing": {"acme", "a", " "}} {
-		_, err := w.operate().Reprocess(w.ctx, operate.Selection{ConnectionID: args[0]}, args[1], args[2], false)
+	for code, args := range map[string][2]string{"connection_missing": {"", "b"}, "reason_missing": {"acme", " "}} {
+		_, err := w.operate().Reprocess(w.ctx, access.Operator("anna"), operate.Selection{ConnectionID: args[0]}, args[1], false)
 		require.Equal(t, code, fault.CodeOf(err))
 	}
-	_, err = w.operate().Reprocess(w.ctx, operate.Selection{ConnectionID: "acme", EventID: "evt_none"}, "a", "b", false)
+	_, err = w.operate().Reprocess(w.ctx, access.Operator("anna"), operate.Selection{ConnectionID: "acme", EventID: "evt_none"}, "b", false)
 	require.Equal(t, "event_not_found", fault.CodeOf(err))
+	require.Equal(t, "5 1", one[string](w, "SELECT string_agg(after::jsonb->>'events', ' ' ORDER BY seq) FROM audit_log WHERE action = 'connection.events_reprocessed'"))
+	for code, who := range map[string]access.Principal{
+		access.CodePermission:  {Roles: access.Roles{access.Viewer}, Scope: access.Everything()},
+		"connection_not_found": {Roles: access.Roles{access.Admin}, Scope: access.Scope{AllAccounts: true, Environments: []account.Environment{account.Test}}},
+	} {
+		_, err := w.operate().Reprocess(w.ctx, who, all, "after the upgrade", false)
+		require.Equal(t, code, fault.CodeOf(err))
+	}
+}
+
+// Nobody sees events, figures or replays of connections outside their scope.
+func TestEventsLieInAScope(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.aLife()
+	w.drain()
+	for _, c := range []struct {
+		scope access.Scope
+		sees  bool
+	}{
+		{access.Everything(), true},
+		{access.Scope{AllAccounts: true, Environments: []account.Environment{account.Live}}, true},
+		{access.Scope{Accounts: []string{"acme"}, Environments: []account.Environment{account.Live}}, true},
+		{access.Scope{Accounts: []string{"other"}, Environments: []account.Environment{account.Live}}, false},
+		{access.Scope{AllAccounts: true, Environments: []account.Environment{account.Test}}, false},
+		{access.Scope{}, false},
+	} {
+		require.Equal(t, c.sees, len(w.events(operate.Selection{Scope: c.scope})) > 0, "%s", c.scope)
+		health, err := w.operate().Health(w.ctx, c.scope, "")
+		require.NoError(t, err)
+		require.Equal(t, c.sees, slices.ContainsFunc(health, func(h operate.Health) bool { return h.ConnectionID == "acme" }), "%s", c.scope)
+		_, err = w.operate().Flow(w.ctx, c.scope, "acme")
+		require.Equal(t, !c.sees, fault.CodeOf(err) == "connection_not_found", "%s", c.scope)
+	}
 }
 
 func TestFiguresOfTheFlow(t *testing.T) {
@@ -153,7 +191,7 @@ func TestFiguresOfTheFlow(t *testing.T) {
 	require.NoError(t, w.exec("UPDATE stripe_events SET received_at = $1::timestamptz - make_interval(secs => split_part(event_id, '_', 2)::int) WHERE event_id < 'evt_7'", now))
 	require.NoError(t, w.exec("UPDATE event_processing SET processed_at = $1::timestamptz - interval '2 hours' WHERE event_id = 'evt_5'", now))
 	require.NoError(t, w.exec("UPDATE event_processing SET first_processed_at = '2020-01-01' WHERE event_id = 'evt_6'"))
-	all, err := w.operate().Health(w.ctx, "")
+	all, err := w.operate().Health(w.ctx, access.Everything(), "")
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	h := all[0]
@@ -168,7 +206,7 @@ func TestFiguresOfTheFlow(t *testing.T) {
 	require.Nil(t, all[1].LagP95, "nothing is not zero")
 	require.Nil(t, all[1].LastEvent)
 
-	flow, err := w.operate().Flow(w.ctx, "acme")
+	flow, err := w.operate().Flow(w.ctx, access.Everything(), "acme")
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{"pending": 2, "processed": 4, "ignored": 1, "quarantined": 1}, flow.Totals)
 	types := map[string]operate.TypeCount{}
@@ -177,6 +215,6 @@ func TestFiguresOfTheFlow(t *testing.T) {
 	}
 	require.Equal(t, operate.TypeCount{Type: "invoice.paid", Events: 3, Facts: map[string]int64{"revenue_confirmation": 1}}, types["invoice.paid"],
 		"within 30 days: one is older, two wait")
-	_, err = w.operate().Flow(w.ctx, "nobody")
+	_, err = w.operate().Flow(w.ctx, access.Everything(), "nobody")
 	require.True(t, fault.Is(err, fault.NotFound))
 }

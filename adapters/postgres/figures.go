@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -16,7 +17,7 @@ const lagSample = 50_000
 // Health reads the figures of each connection. Nothing here grows with the number of
 // events that were ever stored: waiting events have partial indexes of their own, the last
 // hour has a block range index, and the newest event is the end of an index.
-func (l *EventLog) Health(ctx context.Context, connectionID string, now time.Time) ([]operate.Health, error) {
+func (l *EventLog) Health(ctx context.Context, scope access.Scope, connectionID string, now time.Time) ([]operate.Health, error) {
 	var rows []struct {
 		ConnectionID, Env, PausedReason, Endpoint string
 		Paused                                    bool
@@ -48,8 +49,14 @@ func (l *EventLog) Health(ctx context.Context, connectionID string, now time.Tim
 			(SELECT count(*) FROM object_reads o WHERE o.connection_id = c.id AND o.status = 'pending') AS open_reads
 		FROM connections c LEFT JOIN webhook_endpoints w ON w.connection_id = c.id LEFT JOIN lag ON lag.connection_id = c.id
 		LEFT JOIN LATERAL (SELECT e.created, e.received_at FROM stripe_events e WHERE e.connection_id = c.id ORDER BY e.created DESC LIMIT 1) newest ON true
-		WHERE @id = '' OR c.id = @id ORDER BY c.id`,
-		map[string]any{"now": now, "sample": lagSample, "id": connectionID}).Scan(&rows).Error
+		WHERE (@id = '' OR c.id = @id) AND (@whole OR c.environment = ANY (CAST(@environments AS text[])))
+			AND (@accounts_all OR EXISTS (SELECT 1 FROM accounts a WHERE c.id IN (a.source_connection, a.issuer_connection))
+				AND NOT EXISTS (SELECT 1 FROM accounts a WHERE c.id IN (a.source_connection, a.issuer_connection) AND NOT a.id = ANY (CAST(@accounts AS text[]))))
+		ORDER BY c.id`,
+		map[string]any{
+			"now": now, "sample": lagSample, "id": connectionID, "whole": scope.Whole(), "environments": wordsOf(scope.Environments),
+			"accounts_all": scope.AllAccounts, "accounts": wordsOf(scope.Accounts),
+		}).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap(err)
 	}

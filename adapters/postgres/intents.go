@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -18,31 +19,84 @@ type intentRow struct {
 	CycleID, Environment, State, PlanHash, Plan string
 	Generation, FinalizeAttempt, Indeterminate  int
 	InvoiceID                                   *string
-	Number                                      string
+	Number, GivenUp                             string
 	StripeTotal                                 *int64
+	VerifiedAt                                  *time.Time
 }
 
-// Intent loads the intent of a cycle with its plan, whose hash must still hold.
+// claimed reports whether a worker that has verified the draft may be finalizing it.
+func (r intentRow) claimed(at time.Time) bool {
+	return r.State == string(billing.IntentVerified) && r.VerifiedAt != nil && at.Sub(*r.VerifiedAt).Abs() < invoicing.ClaimFor
+}
+
+const intentColumns = `w.id, w.cycle_id, w.environment, w.state, w.plan_hash, w.generation, w.finalize_attempt, w.indeterminate, w.invoice_id, w.number, w.stripe_total,
+	coalesce((SELECT string_agg(g.invoice_id, ' ' ORDER BY g.at, g.invoice_id) FROM writeback_given_up g WHERE g.intent_id = w.id), '') AS given_up`
+
+// domain checks that the plan still has its hash and its key.
+func (r intentRow) domain() (invoicing.StoredIntent, error) {
+	out := invoicing.StoredIntent{
+		ID: r.ID, CycleID: r.CycleID, Environment: account.Environment(r.Environment), Indeterminate: r.Indeterminate, Number: r.Number, StripeTotal: r.StripeTotal,
+		Intent:  billing.Intent{PlanHash: r.PlanHash, State: billing.IntentState(r.State), Generation: r.Generation, FinalizeN: r.FinalizeAttempt, InvoiceID: text(r.InvoiceID)},
+		GivenUp: strings.Fields(r.GivenUp),
+	}
+	if err := json.Unmarshal([]byte(r.Plan), &out.Plan); err != nil {
+		return out, fault.Wrap(err, fault.Internal, "plan_unreadable", "the invoice plan of cycle %s cannot be read", r.CycleID)
+	}
+	if out.Plan.Hash() != r.PlanHash || out.Plan.Key.ID() != r.ID {
+		return out, fault.New(fault.Conflict, "plan_changed", "the invoice plan of cycle %s does not have its hash any more", r.CycleID)
+	}
+	return out, nil
+}
+
+// Intent loads the intent of a cycle that counts, with its plan.
 func (v *Invoicing) Intent(ctx context.Context, cycleID string) (invoicing.StoredIntent, error) {
 	var r intentRow
-	err := v.db.gorm.WithContext(ctx).Raw(`
-		SELECT w.id, w.cycle_id, w.environment, w.state, w.plan_hash, i.plan, w.generation, w.finalize_attempt, w.indeterminate, w.invoice_id, w.number, w.stripe_total
-		FROM writeback_intents w JOIN invoices i ON i.cycle_id = w.cycle_id WHERE w.cycle_id = ?`, cycleID).Scan(&r).Error
+	err := v.db.gorm.WithContext(ctx).Raw(`SELECT `+intentColumns+`, i.plan
+		FROM writeback_intents w JOIN invoices i ON i.cycle_id = w.cycle_id WHERE w.cycle_id = ? AND w.state <> 'superseded'`, cycleID).Scan(&r).Error
 	if err != nil {
 		return invoicing.StoredIntent{}, wrap(err)
 	}
 	if r.ID == "" {
 		return invoicing.StoredIntent{}, fault.New(fault.NotFound, "intent_not_found", "cycle %s has no write-back intent", cycleID)
 	}
-	out := invoicing.StoredIntent{
-		ID: r.ID, Environment: account.Environment(r.Environment), Indeterminate: r.Indeterminate, Number: r.Number, StripeTotal: r.StripeTotal,
-		Intent: billing.Intent{PlanHash: r.PlanHash, State: billing.IntentState(r.State), Generation: r.Generation, FinalizeN: r.FinalizeAttempt, InvoiceID: text(r.InvoiceID)},
+	return r.domain()
+}
+
+// Superseded loads the cycle's superseded intents that are not retired, oldest first.
+func (v *Invoicing) Superseded(ctx context.Context, cycleID string) ([]invoicing.StoredIntent, error) {
+	var rows []intentRow
+	err := v.db.gorm.WithContext(ctx).Raw(`SELECT `+intentColumns+`, w.superseded_plan AS plan
+		FROM writeback_intents w WHERE w.cycle_id = ? AND w.state = 'superseded' AND w.retired_at IS NULL ORDER BY w.created_at, w.id`, cycleID).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap(err)
 	}
-	if err := json.Unmarshal([]byte(r.Plan), &out.Plan); err != nil {
-		return out, fault.Wrap(err, fault.Internal, "plan_unreadable", "the invoice plan of cycle %s cannot be read", cycleID)
+	out := make([]invoicing.StoredIntent, len(rows))
+	for i, r := range rows {
+		if out[i], err = r.domain(); err != nil {
+			return nil, err
+		}
 	}
-	if out.Plan.Hash() != r.PlanHash || out.Plan.Key.ID() != r.ID {
-		return out, fault.New(fault.Conflict, "plan_changed", "the invoice plan of cycle %s does not have its hash any more", cycleID)
+	return out, nil
+}
+
+// Retire records that nothing of a superseded intent is left at Stripe.
+func (v *Invoicing) Retire(ctx context.Context, intentID string, at time.Time) error {
+	return wrap(v.db.gorm.WithContext(ctx).Exec(`UPDATE writeback_intents SET retired_at = ?, updated_at = ? WHERE id = ? AND state = 'superseded'`, at, at, intentID).Error)
+}
+
+// Known looks intents up by ID.
+func (v *Invoicing) Known(ctx context.Context, intentIDs []string) (map[string]invoicing.Known, error) {
+	var rows []struct {
+		ID, State string
+		InvoiceID *string
+	}
+	err := v.db.gorm.WithContext(ctx).Raw(`SELECT id, state, invoice_id FROM writeback_intents WHERE id IN ?`, intentIDs).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap(err)
+	}
+	out := map[string]invoicing.Known{}
+	for _, r := range rows {
+		out[r.ID] = invoicing.Known{State: billing.IntentState(r.State), InvoiceID: text(r.InvoiceID)}
 	}
 	return out, nil
 }
@@ -50,8 +104,8 @@ func (v *Invoicing) Intent(ctx context.Context, cycleID string) (invoicing.Store
 // Pin is a compare-and-set from NULL: one invoice ID for ever, or a Conflict.
 func (v *Invoicing) Pin(ctx context.Context, intentID, invoiceID string, at time.Time) error {
 	res := v.db.gorm.WithContext(ctx).Exec(`
-		UPDATE writeback_intents SET invoice_id = ?, state = CASE WHEN state = 'planned' THEN 'pinned' ELSE state END, indeterminate = 0, updated_at = ?
-		WHERE id = ? AND (invoice_id IS NULL OR invoice_id = ?)`, invoiceID, at, intentID, invoiceID)
+		UPDATE writeback_intents SET invoice_id = ?, state = CASE WHEN state = 'planned' THEN 'pinned' ELSE state END, indeterminate = 0, lost_since = NULL, updated_at = ?
+		WHERE id = ? AND state <> 'superseded' AND (invoice_id IS NULL OR invoice_id = ?)`, invoiceID, at, intentID, invoiceID)
 	if res.Error == nil && res.RowsAffected == 0 {
 		return fault.New(fault.Conflict, "pinned_elsewhere", "another invoice is pinned for intent %s", intentID)
 	}
@@ -63,7 +117,7 @@ func (v *Invoicing) Pin(ctx context.Context, intentID, invoiceID string, at time
 func (v *Invoicing) Unpin(ctx context.Context, intentID, invoiceID string, at time.Time) error {
 	err := v.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		var r intentRow
-		if err := tx.Raw(`SELECT id, state, invoice_id FROM writeback_intents WHERE id = ? FOR UPDATE`, intentID).Scan(&r).Error; err != nil {
+		if err := tx.Raw(`SELECT id, state, invoice_id, verified_at FROM writeback_intents WHERE id = ? FOR UPDATE`, intentID).Scan(&r).Error; err != nil {
 			return err
 		}
 		switch billing.IntentState(r.State) {
@@ -71,23 +125,45 @@ func (v *Invoicing) Unpin(ctx context.Context, intentID, invoiceID string, at ti
 		default:
 			return fault.New(fault.Conflict, "already_final", "intent %s is %s and keeps its invoice", intentID, r.State)
 		}
-		if text(r.InvoiceID) != invoiceID {
-			return nil
+		if text(r.InvoiceID) != invoiceID || r.claimed(at) {
+			return invoicing.MovedOn(intentID)
 		}
-		if err := tx.Exec(`UPDATE writeback_intents SET invoice_id = NULL, state = 'planned', generation = generation + 1, indeterminate = 0, finalize_attempt = 0, updated_at = ?
-			WHERE id = ?`, at, intentID).Error; err != nil {
-			return err
-		}
-		return tx.Exec(`DELETE FROM writeback_lines WHERE intent_id = ?`, intentID).Error
+		return giveUp(tx, intentID, invoiceID, at)
 	})
 	return wrap(err)
 }
 
+// giveUp lets an intent begin again: another generation, nothing pinned, and the old
+// invoice remembered until it is known to count for nothing.
+func giveUp(tx *gorm.DB, intentID, invoiceID string, at time.Time) error {
+	if invoiceID != "" {
+		err := tx.Exec(`INSERT INTO writeback_given_up (intent_id, invoice_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, intentID, invoiceID, at).Error
+		if err != nil {
+			return err
+		}
+	}
+	if err := tx.Exec(`UPDATE writeback_intents SET invoice_id = NULL, state = 'planned', generation = generation + 1, indeterminate = 0, lost_since = NULL,
+			finalize_attempt = 0, verified_at = NULL, number = '', hosted_url = '', pdf_url = '', stripe_status = '', stripe_total = NULL, finalized_at = NULL, updated_at = ?
+		WHERE id = ?`, at, intentID).Error; err != nil {
+		return err
+	}
+	return tx.Exec(`DELETE FROM writeback_lines WHERE intent_id = ?`, intentID).Error
+}
+
+// Forget takes an invoice off those given up.
+func (v *Invoicing) Forget(ctx context.Context, intentID, invoiceID string) error {
+	return wrap(v.db.gorm.WithContext(ctx).Exec(`DELETE FROM writeback_given_up WHERE intent_id = ? AND invoice_id = ?`, intentID, invoiceID).Error)
+}
+
 // CountIndeterminate counts lost creates of the present generation.
-func (v *Invoicing) CountIndeterminate(ctx context.Context, intentID string, at time.Time) (int, error) {
-	var n int
-	err := v.db.gorm.WithContext(ctx).Raw(`UPDATE writeback_intents SET indeterminate = indeterminate + 1, updated_at = ? WHERE id = ? RETURNING indeterminate`, at, intentID).Scan(&n).Error
-	return n, wrap(err)
+func (v *Invoicing) CountIndeterminate(ctx context.Context, intentID string, at time.Time) (int, time.Time, error) {
+	var lost struct {
+		Indeterminate int
+		LostSince     time.Time
+	}
+	err := v.db.gorm.WithContext(ctx).Raw(`UPDATE writeback_intents SET indeterminate = indeterminate + 1, lost_since = coalesce(lost_since, ?), updated_at = ?
+		WHERE id = ? RETURNING indeterminate, lost_since`, at, at, intentID).Scan(&lost).Error
+	return lost.Indeterminate, lost.LostSince.UTC(), wrap(err)
 }
 
 // NextFinalize moves to a fresh finalize key.
@@ -96,8 +172,16 @@ func (v *Invoicing) NextFinalize(ctx context.Context, intentID string, at time.T
 }
 
 // SaveItems remembers which Stripe item each line became.
-func (v *Invoicing) SaveItems(ctx context.Context, intentID string, items []invoicing.StripeItem, at time.Time) error {
+func (v *Invoicing) SaveItems(ctx context.Context, intentID, invoiceID string, items []invoicing.StripeItem, at time.Time) error {
 	err := v.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Exec(`UPDATE writeback_intents SET state = 'verified', verified_at = ?, updated_at = ? WHERE id = ? AND invoice_id = ? AND state IN ('pinned', 'verified')`,
+			at, at, intentID, invoiceID)
+		if res.Error == nil && res.RowsAffected == 0 {
+			return invoicing.MovedOn(intentID)
+		}
+		if res.Error != nil {
+			return res.Error
+		}
 		for _, it := range items {
 			err := tx.Exec(`INSERT INTO writeback_lines (intent_id, line, stripe_id, amount_minor) VALUES (?, ?, ?, ?)
 				ON CONFLICT (intent_id, line) DO UPDATE SET stripe_id = excluded.stripe_id, amount_minor = excluded.amount_minor`,
@@ -106,7 +190,7 @@ func (v *Invoicing) SaveItems(ctx context.Context, intentID string, items []invo
 				return err
 			}
 		}
-		return tx.Exec(`UPDATE writeback_intents SET state = 'verified', updated_at = ? WHERE id = ? AND state IN ('pinned', 'verified')`, at, intentID).Error
+		return nil
 	})
 	return wrap(err)
 }
@@ -121,7 +205,7 @@ func (v *Invoicing) SaveInvoice(ctx context.Context, intentID string, state bill
 	res := v.db.gorm.WithContext(ctx).Exec(`
 		UPDATE writeback_intents SET number = ?, hosted_url = ?, pdf_url = ?, stripe_status = ?, stripe_total = ?, finalized_at = ?, updated_at = ?,
 			state = CASE WHEN state = 'released' THEN state ELSE ? END
-		WHERE id = ? AND invoice_id = ? AND state <> 'needs_human'`,
+		WHERE id = ? AND invoice_id = ? AND state NOT IN ('needs_human', 'superseded')`,
 		inv.Number, inv.HostedURL, inv.PDFURL, inv.Status, total, inv.FinalizedAt, at, string(state), intentID, inv.ID)
 	if res.Error == nil && res.RowsAffected == 0 {
 		return fault.New(fault.Conflict, "not_pinned", "invoice %s is not the pinned one", inv.ID)
@@ -130,10 +214,15 @@ func (v *Invoicing) SaveInvoice(ctx context.Context, intentID string, state bill
 }
 
 // Escalate stops the automatic path.
-func (v *Invoicing) Escalate(ctx context.Context, cycleID, reason string, at time.Time) error {
+func (v *Invoicing) Escalate(ctx context.Context, cycleID, seen, reason string, at time.Time) error {
 	err := v.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Exec(`UPDATE writeback_intents SET state = 'needs_human', updated_at = ? WHERE cycle_id = ?`, at, cycleID).Error; err != nil {
-			return err
+		res := tx.Exec(`UPDATE writeback_intents SET state = 'needs_human', updated_at = ? WHERE cycle_id = ? AND state <> 'superseded' AND coalesce(invoice_id, '') = ?`,
+			at, cycleID, seen)
+		if res.Error == nil && res.RowsAffected == 0 {
+			return invoicing.MovedOn(cycleID)
+		}
+		if res.Error != nil {
+			return res.Error
 		}
 		return tx.Exec(`UPDATE cycles SET state = 'needs_human', reason = ?, updated_at = ? WHERE id = ? AND state IN ('proposed', 'writing', 'blocked')`, reason, at, cycleID).Error
 	})

@@ -14,14 +14,14 @@ import (
 
 // Mapping is the unit of work of app/mapping.
 func (db *DB) Mapping() Work[app.Stores] {
-	return Work[app.Stores]{db: db, make: func(tx *gorm.DB) app.Stores { return app.Stores{Writer: mapper{tx}} }}
+	return Work[app.Stores]{db: db, make: func(tx *gorm.DB) app.Stores { return app.Stores{Writer: mapper{tx}, Audit: auditLog{tx}} }}
 }
 
 // mapper implements app/mapping's Writer.
 type mapper struct{ tx *gorm.DB }
 
 type settingsRow struct {
-	ID                                         string
+	ID, Environment                            string
 	UserIDKey                                  string
 	MapByEmail, MapByDomain, MapBySubscription bool
 	LeaveOutSuggested                          bool
@@ -29,12 +29,12 @@ type settingsRow struct {
 
 func (r settingsRow) settings() app.Settings {
 	return app.Settings{
-		ConnectionID: r.ID, UserIDKey: r.UserIDKey, ByEmail: r.MapByEmail, ByDomain: r.MapByDomain,
+		ConnectionID: r.ID, Environment: environmentOf(r.Environment), UserIDKey: r.UserIDKey, ByEmail: r.MapByEmail, ByDomain: r.MapByDomain,
 		BySubscription: r.MapBySubscription, LeaveOutSuggested: r.LeaveOutSuggested,
 	}
 }
 
-const settingsSelect = `SELECT id, user_id_key, map_by_email, map_by_domain, map_by_subscription, leave_out_suggested FROM connections WHERE id = ?`
+const settingsSelect = `SELECT id, environment, user_id_key, map_by_email, map_by_domain, map_by_subscription, leave_out_suggested FROM connections WHERE id = ?`
 
 func settingsOf(ctx context.Context, tx *gorm.DB, connectionID, suffix string) (app.Settings, error) {
 	var r settingsRow
@@ -55,6 +55,9 @@ func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string
 	tx := m.tx.WithContext(ctx)
 	was, err := settingsOf(ctx, m.tx, s.ConnectionID, "")
 	if err != nil {
+		return 0, err
+	}
+	if at, err = afterFreeze(ctx, m.tx, at, factsOf(s.ConnectionID)); err != nil {
 		return 0, err
 	}
 	err = tx.Exec(`UPDATE connections SET user_id_key = ?, map_by_email = ?, map_by_domain = ?, map_by_subscription = ?, leave_out_suggested = ? WHERE id = ?`,
@@ -86,7 +89,7 @@ func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string
 		return 0, err
 	}
 	return events, wrap(tx.Exec(`INSERT INTO mapping_changes (connection_id, before, settings, events, decided_by, reason, decided_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		s.ConnectionID, string(before), string(after), events, by.Who, by.Reason, at).Error)
+		s.ConnectionID, string(before), string(after), events, by.Who(), by.Reason, at).Error)
 }
 
 // settingsDoc is how settings are kept in the list of changes.
@@ -148,6 +151,10 @@ func (m mapper) Decide(ctx context.Context, connectionID string, s mapping.State
 	if _, err := settingsOf(ctx, m.tx, connectionID, ""); err != nil {
 		return app.Link{}, false, err
 	}
+	at, err := afterFreeze(ctx, m.tx, at, factsOf(connectionID))
+	if err != nil {
+		return app.Link{}, false, err
+	}
 	of := subject{connectionID, s.Subject}
 	known, keys, err := lockStatements(ctx, m.tx, []subject{of})
 	if err != nil {
@@ -168,7 +175,7 @@ func (m mapper) Decide(ctx context.Context, connectionID string, s mapping.State
 			break
 		}
 		row := rowOfStatement(connectionID, s)
-		row.DecidedBy, row.Reason = by.Who, by.Reason
+		row.DecidedBy, row.Reason = by.Who(), by.Reason
 		var taken bool
 		err := m.tx.WithContext(ctx).Raw(`SELECT EXISTS (SELECT 1 FROM mapping_statements WHERE connection_id = ? AND link_id = ?)`, connectionID, s.ID).Scan(&taken).Error
 		if err != nil {
@@ -208,39 +215,42 @@ func linkOfStatement(ctx context.Context, tx *gorm.DB, connectionID string, s ma
 
 // Retract takes a person's statement back and computes the spans anew. A suggestion that
 // had made it counts as rejected from now on.
-func (m mapper) Retract(ctx context.Context, connectionID, linkID string, by app.Decision, at time.Time) error {
+func (m mapper) Retract(ctx context.Context, connectionID, linkID string, by app.Decision, at time.Time) (bool, error) {
 	tx := m.tx.WithContext(ctx)
 	var row struct{ SubjectID, Source string }
 	err := tx.Raw(`SELECT subject_id, source FROM mapping_statements WHERE connection_id = ? AND link_id = ?`, connectionID, linkID).Scan(&row).Error
 	switch {
 	case err != nil:
-		return wrap(err)
+		return false, wrap(err)
 	case row.SubjectID == "":
-		return fault.New(fault.NotFound, "link_not_found", "connection %s has no link %q", connectionID, linkID)
+		return false, fault.New(fault.NotFound, "link_not_found", "connection %s has no link %q", connectionID, linkID)
 	case !mapping.Source(row.Source).ByPerson():
-		return fault.New(fault.Conflict, "link_of_metadata", "the metadata of %s at Stripe say so; they cannot be retracted here", row.SubjectID).
+		return false, fault.New(fault.Conflict, "link_of_metadata", "the metadata of %s at Stripe say so; they cannot be retracted here", row.SubjectID).
 			Fix("Change the metadata at Stripe, or say whose the customer is from a later time on")
+	}
+	if at, err = afterFreeze(ctx, m.tx, at, factsOf(connectionID)); err != nil {
+		return false, err
 	}
 	of := subject{connectionID, row.SubjectID}
 	if _, _, err := lockStatements(ctx, m.tx, []subject{of}); err != nil {
-		return err
+		return false, err
 	}
 	res := tx.Exec(`INSERT INTO mapping_retractions (connection_id, link_id, decided_by, reason, recorded_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		connectionID, linkID, by.Who, by.Reason, at)
+		connectionID, linkID, by.Who(), by.Reason, at)
 	if res.Error != nil || res.RowsAffected == 0 {
-		return wrap(res.Error)
+		return false, wrap(res.Error)
 	}
 	err = tx.Exec(`INSERT INTO suggestion_decisions (connection_id, suggestion_id, customer_id, user_id, source, decision, decided_by, reason, decided_at)
 		SELECT connection_id, suggestion_id, customer_id, user_id, source, 'rejected', ?, ?, ? FROM suggestion_decisions WHERE connection_id = ? AND link_id = ?`,
-		by.Who, by.Reason, at, connectionID, linkID).Error
+		by.Who(), by.Reason, at, connectionID, linkID).Error
 	if err != nil {
-		return wrap(err)
+		return false, wrap(err)
 	}
 	known, keys, err := lockStatements(ctx, m.tx, []subject{of})
 	if err != nil {
-		return err
+		return false, err
 	}
-	return replaceSpans(ctx, m.tx, []subject{of}, known, keys)
+	return true, replaceSpans(ctx, m.tx, []subject{of}, known, keys)
 }
 
 // SaveUsers replaces the aids of the users.

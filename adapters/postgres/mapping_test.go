@@ -14,11 +14,13 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 )
 
-var anna = mapping.Decision{Who: "anna@vendor", Reason: "agreed with the customer"}
+var anna = mapping.Decision{By: access.Operator("anna"), Reason: "agreed with the customer"}
 
 func (w *world) mapping() *mapping.Service {
 	return &mapping.Service{Work: w.db.Mapping(), Reader: w.db.NewMappingReader(), Clock: clock.Fixed(now)}
@@ -58,7 +60,7 @@ func TestAPersonLinksACustomer(t *testing.T) {
 	again, created := w.link("cus_1", "u-1", time.Time{})
 	require.False(t, created)
 	require.Equal(t, first, again)
-	require.Equal(t, []any{"anna@vendor", "agreed with the customer", now.Truncate(time.Microsecond)}, []any{first.DecidedBy, first.Reason, first.RecordedAt})
+	require.Equal(t, []any{"cli:anna", "agreed with the customer", now.Truncate(time.Microsecond)}, []any{first.DecidedBy, first.Reason, first.RecordedAt})
 
 	require.NoError(t, w.mapping().Retract(w.ctx, "acme", first.LinkID, anna))
 	require.NoError(t, w.mapping().Retract(w.ctx, "acme", first.LinkID, anna), "again it stays retracted")
@@ -102,7 +104,7 @@ func TestLinkInputIsChecked(t *testing.T) {
 	w := newWorld(t)
 	ok := mapping.LinkInput{ConnectionID: "acme", Customer: "cus_1", User: "u"}
 	for code, change := range map[string]func(*mapping.LinkInput, *mapping.Decision){
-		"who_missing":          func(_ *mapping.LinkInput, d *mapping.Decision) { d.Who = " " },
+		access.CodePermission:  func(_ *mapping.LinkInput, d *mapping.Decision) { d.By = access.Principal{} },
 		"reason_missing":       func(_ *mapping.LinkInput, d *mapping.Decision) { d.Reason = "" },
 		"customer_malformed":   func(in *mapping.LinkInput, _ *mapping.Decision) { in.Customer = "cus_1; DROP" },
 		"from_missing":         func(in *mapping.LinkInput, _ *mapping.Decision) { in.User = "" },
@@ -302,4 +304,40 @@ func TestASubscriptionMayHaveAUserOfItsOwn(t *testing.T) {
 func sha(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return id("%x", sum[:])
+}
+
+// What is decided is written down in the same transaction, once; nobody decides for a
+// connection outside their scope, and whoever uploads hashes decides nothing.
+func TestMappingIsAudited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.paid(5, "cus_1")
+	w.drain()
+	first, _ := w.link("cus_1", "u-1", time.Time{})
+	w.link("cus_1", "u-1", time.Time{})
+	require.NoError(t, w.mapping().Retract(w.ctx, "acme", first.LinkID, anna))
+	require.NoError(t, w.mapping().Retract(w.ctx, "acme", first.LinkID, anna), "taken back again it stays")
+	to, err := w.mapping().Settings(w.ctx, "acme")
+	require.NoError(t, err)
+	to.ByEmail = true
+	_, changed, err := w.mapping().Change(w.ctx, to, anna)
+	require.NoError(t, err)
+	require.True(t, changed)
+	w.upload(mapping.UserInput{User: "u-1", Domain: "acme.example"})
+	const actions = `SELECT string_agg(action, ' ' ORDER BY seq) FROM audit_log WHERE chain = 'live' AND actor_id = 'cli:anna'`
+	want := "link.stated link.retracted connection.mapping_changed connection.user_hashes_uploaded"
+	require.Equal(t, want, one[string](w, actions))
+
+	uploader := access.Principal{Kind: access.Token, ID: "t", Roles: access.Roles{access.Ingest}, Scope: access.Everything()}
+	testOnly := access.Principal{Kind: access.Token, ID: "t", Roles: access.Roles{access.Admin}, Scope: access.Scope{AllAccounts: true, Environments: []account.Environment{account.Test}}}
+	for code, by := range map[string]mapping.Decision{access.CodePermission: {By: uploader, Reason: "r"}, "connection_not_found": {By: testOnly, Reason: "r"}} {
+		_, _, err := w.mapping().Link(w.ctx, mapping.LinkInput{ConnectionID: "acme", Customer: "cus_1", User: "u-2"}, by)
+		require.Equal(t, code, fault.CodeOf(err))
+		require.Equal(t, code, fault.CodeOf(w.mapping().Retract(w.ctx, "acme", first.LinkID, by)))
+		_, _, err = w.mapping().Change(w.ctx, to, by)
+		require.Equal(t, code, fault.CodeOf(err))
+	}
+	_, err = w.mapping().UploadUsers(w.ctx, "acme", []mapping.UserInput{{User: "u-2"}}, testOnly)
+	require.Equal(t, "connection_not_found", fault.CodeOf(err))
+	require.Equal(t, want, one[string](w, actions), "a refusal changes nothing")
 }

@@ -22,6 +22,10 @@ type observed struct{ facts, duplicates, beyond int }
 // horizon admits, customer links, what the objects are now, and the reads that are
 // still needed. lineage names where an object came from.
 func (q *queue) observe(ctx context.Context, tx *gorm.DB, connectionID string, objects []reward.Observation, lineage func(reward.Observation) string, at time.Time) (observed, error) {
+	at, err := afterFreeze(ctx, tx, at, factsOf(connectionID))
+	if err != nil {
+		return observed{}, err
+	}
 	var rows []factRow
 	var reads []readRow
 	var owners []ownerRow

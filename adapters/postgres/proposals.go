@@ -43,7 +43,10 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 	if j.OpenBefore, err = openBefore(tx, cy); err != nil {
 		return j, err
 	}
-	if j.Past, err = past(tx, cy.Account.ID, cy.Period); err != nil {
+	if j.Past, err = past(tx, cy); err != nil {
+		return j, err
+	}
+	if j.Finished, err = finishedOthers(tx, cy); err != nil {
 		return j, err
 	}
 	if len(cy.Contract.Terms.Outcomes) > 0 {
@@ -56,9 +59,10 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 		if err != nil {
 			return j, err
 		}
-		j.IssuerConnected, j.IssuerPaused = issuer.Roles.Issuer, issuer.Paused
+		j.IssuerConnected, j.IssuerKeyGone, j.IssuerPaused, j.WriteBackOff = issuer.Roles.Issuer, issuer.KeyGone(), issuer.Paused, issuer.WriteBackOff
 	}
-	return j, nil
+	err = v.db.gorm.WithContext(ctx).Raw(`SELECT EXISTS (SELECT 1 FROM payer_wishes WHERE account_id = ?)`, cy.Account.ID).Scan(&j.PayerWanted).Error
+	return j, wrap(err)
 }
 
 // SaveProposal stores the priced cycle and its intent in one transaction.
@@ -71,11 +75,14 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 			return err
 		}
 		state, reason = billing.CycleState(cy.State), cy.Reason
-		isNew, err := sameInvoice(tx, state, j, p)
+		isNew, err := sameInvoice(tx, state, j, p, at)
 		if err != nil {
 			return err
 		}
 		if isNew {
+			if err := stillInTurn(ctx, tx, j); err != nil {
+				return err
+			}
 			if err := insertProposal(tx, j, p, at); err != nil {
 				return err
 			}
@@ -87,37 +94,76 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 		if state != billing.Proposed && state != billing.Blocked {
 			return nil // it went on already; what is stored decides
 		}
+		state, reason = p.Next, p.Reason
 		if p.Next == billing.Writing {
-			if err := insertIntent(tx, j, p, at); err != nil {
+			if state, reason, err = insertIntent(tx, j, p, at); err != nil {
 				return err
 			}
 		}
-		state, reason = p.Next, p.Reason
-		return moveCycle(ctx, tx, j.CycleID, p.Next, p.Reason, at)
+		return moveCycle(ctx, tx, j.CycleID, state, reason, at)
 	})
 	return state, reason, wrap(err)
 }
 
+// stillInTurn refuses a price whose past changed since it was read: a settlement and a
+// month of the following year do not wait for each other until one of them is priced. The
+// account's row makes those who price its cycles wait, and those who open them.
+func stillInTurn(ctx context.Context, tx *gorm.DB, j invoicing.Judged) error {
+	if err := tx.Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", j.Account.ID).Error; err != nil {
+		return err
+	}
+	cy, err := loadCycle(ctx, tx, j.CycleID)
+	if err != nil {
+		return err
+	}
+	open, err := openBefore(tx, cy)
+	if err != nil {
+		return err
+	}
+	n, err := finishedOthers(tx, cy)
+	if err == nil && (len(open) > 0 || n != j.Finished) {
+		err = fault.New(fault.Unavailable, "earlier_cycle_open", "while cycle %s was priced, another cycle of account %s moved", j.CycleID, j.Account.ID).
+			Fix("Nothing was stored; the next attempt reads again")
+	}
+	return err
+}
+
 // sameInvoice reports whether the cycle has no invoice yet; one with another plan is
 // a Conflict, unless the cycle was blocked and only its addressee is new.
-func sameInvoice(tx *gorm.DB, state billing.CycleState, j invoicing.Judged, p invoicing.Proposal) (isNew bool, err error) {
+func sameInvoice(tx *gorm.DB, state billing.CycleState, j invoicing.Judged, p invoicing.Proposal, at time.Time) (isNew bool, err error) {
 	var hash string
 	if err := tx.Raw(`SELECT plan_hash FROM invoices WHERE cycle_id = ?`, j.CycleID).Scan(&hash).Error; err != nil {
 		return false, err
 	}
-	if hash != "" && hash != p.Plan.Hash() && state == billing.Blocked {
-		plan, err := json.Marshal(p.Plan)
-		if err != nil {
+	if hash == "" || hash == p.Plan.Hash() {
+		return hash == "", nil
+	}
+	changed := fault.New(fault.Conflict, "plan_changed", "cycle %s was proposed with other lines", j.CycleID).
+		Fix("A proposed cycle is corrected by void and reissue, never in place")
+	if state != billing.Blocked {
+		return false, changed
+	}
+	var old intentRow
+	if err := tx.Raw(`SELECT id, state FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded' FOR UPDATE`, j.CycleID).Scan(&old).Error; err != nil {
+		return false, err
+	}
+	switch {
+	case old.ID == "": // nothing was begun
+	case old.ID == p.Plan.Key.ID():
+		return false, changed
+	case old.State == string(billing.IntentFinalized) || old.State == string(billing.IntentReleased):
+		return false, nil // an invoice that is finalized keeps its addressee
+	default:
+		if err := supersede(tx, old.ID, at); err != nil {
 			return false, err
 		}
-		return false, tx.Exec(`UPDATE invoices SET plan = ?, plan_hash = ?, total_minor = ? WHERE cycle_id = ?`,
-			string(plan), p.Plan.Hash(), p.Priced.Total.Minor(), j.CycleID).Error
 	}
-	if hash != "" && hash != p.Plan.Hash() {
-		return false, fault.New(fault.Conflict, "plan_changed", "cycle %s was proposed with other lines", j.CycleID).
-			Fix("A proposed cycle is corrected by void and reissue, never in place")
+	plan, err := json.Marshal(p.Plan)
+	if err != nil {
+		return false, err
 	}
-	return hash == "", nil
+	return false, tx.Exec(`UPDATE invoices SET plan = ?, plan_hash = ?, total_minor = ? WHERE cycle_id = ?`,
+		string(plan), p.Plan.Hash(), p.Priced.Total.Minor(), j.CycleID).Error
 }
 
 func insertProposal(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time.Time) error {
@@ -178,13 +224,37 @@ func caseOf(readouts []lift.Readout, snapshotID string) string {
 	return ""
 }
 
-// insertIntent writes the intent before any request is sent. livemode is what the
-// environment says, so that a row for a test account breaks the table's rule.
-func insertIntent(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time.Time) error {
+// insertIntent writes the intent before any request is sent, unless the cycle has one
+// that counts. livemode is what the environment says, so that a row for a test account
+// breaks the table's rule. A payer that another cycle bills for the period blocks this one.
+func insertIntent(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time.Time) (billing.CycleState, string, error) {
 	k := p.Plan.Key
-	return tx.Exec(`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part,
+	var rivals []struct{ CycleID string }
+	err := tx.Raw(`SELECT cycle_id FROM writeback_intents WHERE state <> 'superseded' AND (cycle_id = ? OR (issuer_connection = ? AND customer = ? AND period = ?))`,
+		j.CycleID, k.IssuerConnection, k.Customer, k.Period).Scan(&rivals).Error
+	if err != nil {
+		return "", "", err
+	}
+	for _, r := range rivals {
+		if r.CycleID == j.CycleID {
+			return p.Next, p.Reason, nil
+		}
+	}
+	if len(rivals) > 0 {
+		return billing.Blocked, billing.UnmetPayerBilled, nil
+	}
+	// One that was superseded comes back into force when its payer is named again.
+	if err := tx.Exec(`INSERT INTO writeback_given_up (intent_id, invoice_id, at)
+			SELECT id, invoice_id, ? FROM writeback_intents WHERE id = ? AND state = 'superseded' AND invoice_id IS NOT NULL ON CONFLICT DO NOTHING`,
+		at, k.ID()).Error; err != nil {
+		return "", "", err
+	}
+	return p.Next, p.Reason, tx.Exec(`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part,
 			plan_hash, total_minor, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', ?, ?)
-		ON CONFLICT (cycle_id) DO NOTHING`,
+		ON CONFLICT (id) DO UPDATE SET state = 'planned', plan_hash = excluded.plan_hash, superseded_plan = NULL, retired_at = NULL, invoice_id = NULL,
+			generation = writeback_intents.generation + 1, indeterminate = 0, lost_since = NULL, finalize_attempt = 0, number = '', stripe_status = '',
+			stripe_total = NULL, finalized_at = NULL, updated_at = excluded.updated_at
+		WHERE writeback_intents.state = 'superseded' AND writeback_intents.cycle_id = excluded.cycle_id`,
 		k.ID(), j.CycleID, j.Account.Environment.String(), j.Account.Environment == account.Live, j.Account.ID, k.IssuerConnection, k.Customer,
 		k.Currency, k.Period, k.Part, p.Plan.Hash(), p.Plan.TotalMinor(), at, at).Error
 }

@@ -68,6 +68,14 @@ func (q queueTx) Take(ctx context.Context, limit int) ([]ingest.PendingEvent, er
 // the caller's transaction.
 func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Time) (ingest.Booked, error) {
 	booked := ingest.Booked{Events: len(outcomes)}
+	subjects := make([]string, len(outcomes))
+	for i, o := range outcomes {
+		subjects[i] = factsOf(o.Event.ConnectionID)
+	}
+	at, err := afterFreeze(ctx, q.tx, at, subjects...)
+	if err != nil {
+		return booked, err
+	}
 	var rows []factRow
 	var reads []readRow
 	seen := seenObjects{}
@@ -86,7 +94,7 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 		}
 	}
 	told := len(rows)
-	rows, err := admitted(ctx, q.tx, rows)
+	rows, err = admitted(ctx, q.tx, rows)
 	if err != nil {
 		return booked, err
 	}

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -39,7 +40,7 @@ const summarySelect = `
 		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned
 	FROM cycles c JOIN accounts a ON a.id = c.account_id JOIN contracts k ON k.id = c.contract_id
 	LEFT JOIN invoices i ON i.cycle_id = c.id
-	LEFT JOIN writeback_intents w ON w.cycle_id = c.id
+	LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'
 	LEFT JOIN LATERAL (
 		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0 AND base_minor = 0) AS withheld,
 			count(*) FILTER (WHERE billed_minor > 0) + (SELECT count(*) FROM cycle_charges WHERE cycle_id = c.id AND billed_minor > 0) AS billed
@@ -57,7 +58,7 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 		StripeInvoiceID: r.StripeInvoiceID, InvoiceNumber: r.InvoiceNumber, WorkflowID: r.WorkflowID, UpdatedAt: r.UpdatedAt.UTC(),
 	}
 	v.Environment = environmentOf(r.Environment)
-	v.NextAction = v.State.NextAction()
+	v.NextAction = billing.NextAction(v.State, v.Reason)
 	if r.StripeMinor != nil {
 		d := r.EngineMinor - *r.StripeMinor
 		v.DifferenceMinor = &d
@@ -68,6 +69,7 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 // Cycles pages by (period, id), newest period first.
 func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
 	q := where{}
+	q.scoped(f.Scope, "c.environment", "c.account_id")
 	q.eq("c.period", f.Period)
 	q.eq("c.state", f.State)
 	q.eq("c.account_id", f.AccountID)
@@ -101,9 +103,11 @@ func pageOf[R, V any](rows []R, limit int, view func(R) (V, error), key func(las
 }
 
 // Periods lists the periods with cycles.
-func (r *Reader) Periods(ctx context.Context) ([]string, error) {
+func (r *Reader) Periods(ctx context.Context, scope access.Scope) ([]string, error) {
+	q := where{}
+	q.scoped(scope, "environment", "account_id")
 	var out []string
-	return out, wrap(r.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT period FROM cycles ORDER BY period DESC`).Scan(&out).Error)
+	return out, wrap(r.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT period FROM cycles`+q.sql()+` ORDER BY period DESC`, q.args...).Scan(&out).Error)
 }
 
 // TieOut loads everything behind one cycle's total.
@@ -180,7 +184,7 @@ func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 		LEFT JOIN policy_snapshots s ON s.account_id = r.account_id AND s.id = r.snapshot_id
 		LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id
 		LEFT JOIN invoices i ON i.cycle_id = r.cycle_id
-		LEFT JOIN writeback_intents w ON w.cycle_id = r.cycle_id
+		LEFT JOIN writeback_intents w ON w.cycle_id = r.cycle_id AND w.state <> 'superseded'
 		LEFT JOIN writeback_lines wl ON wl.intent_id = w.id AND wl.line = r.snapshot_id
 		WHERE r.cycle_id = ? AND r.snapshot_id <> ? ORDER BY r.snapshot_id`, t.ID, lift.SnapshotPooled).Scan(&t.Lines).Error
 	for _, l := range t.Lines {
@@ -195,7 +199,7 @@ func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 		SELECT f.line, f.kind, f.description, f.amount_minor, f.billed_minor, f.snapshot_id, f.quantity, f.origin,
 			coalesce(wl.stripe_id, '') AS stripe_line_id, wl.amount_minor AS stripe_minor
 		FROM cycle_charges f
-		LEFT JOIN writeback_intents w ON w.cycle_id = f.cycle_id
+		LEFT JOIN writeback_intents w ON w.cycle_id = f.cycle_id AND w.state <> 'superseded'
 		LEFT JOIN writeback_lines wl ON wl.intent_id = w.id AND wl.line = f.line
 		WHERE f.cycle_id = ? ORDER BY f.position`, t.ID).Scan(&t.Charges).Error
 }
@@ -205,7 +209,7 @@ func tieOutWriteBack(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) erro
 		ID, HostedURL, PDFURL, StripeStatus string
 		FinalizedAt                         *time.Time
 	}
-	err := tx.WithContext(ctx).Raw(`SELECT id, hosted_url, pdf_url, stripe_status, finalized_at FROM writeback_intents WHERE cycle_id = ?`, t.ID).Scan(&w).Error
+	err := tx.WithContext(ctx).Raw(`SELECT id, hosted_url, pdf_url, stripe_status, finalized_at FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded'`, t.ID).Scan(&w).Error
 	if err != nil || w.ID == "" {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -176,7 +177,9 @@ func (r *Reader) exists(ctx context.Context, accountID string) error {
 }
 
 // Accounts lists accounts with what flows through them.
-func (r *Reader) Accounts(ctx context.Context) ([]reconcile.Overview, error) {
+func (r *Reader) Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error) {
+	q := where{}
+	q.scoped(scope, "a.environment", "a.id")
 	var rows []struct {
 		reconcile.Overview
 		Env, Terms string
@@ -193,7 +196,7 @@ func (r *Reader) Accounts(ctx context.Context) ([]reconcile.Overview, error) {
 			(SELECT count(*) FROM event_processing e WHERE e.connection_id = a.source_connection AND e.status = 'pending') AS pending_events,
 			(SELECT count(*) FROM event_processing e WHERE e.connection_id = a.source_connection AND e.status IN ('dead', 'quarantined')) AS dead_events,
 			(SELECT max(created) FROM stripe_events e WHERE e.connection_id = a.source_connection) AS last_event_at
-		FROM accounts a ORDER BY a.id`).Scan(&rows).Error
+		FROM accounts a`+q.sql()+` ORDER BY a.id`, q.args...).Scan(&rows).Error
 	out := make([]reconcile.Overview, len(rows))
 	for i, row := range rows {
 		out[i] = row.Overview

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -47,7 +48,7 @@ func TestListsPageByKey(t *testing.T) {
 	w.drain()
 	for limit := 1; limit <= 10; limit++ {
 		cycles := walk(t, limit, func(c reconcile.CycleSummary) string { return c.ID }, func(c string) (reconcile.Page[reconcile.CycleSummary], error) {
-			return r.Cycles(w.ctx, reconcile.CyclesFilter{Cursor: c, Limit: limit})
+			return r.Cycles(w.ctx, reconcile.CyclesFilter{Scope: access.Everything(), Cursor: c, Limit: limit})
 		})
 		require.Equal(t, []string{"trial.2026-03", "acme.2026-03", "trial.2026-02", "acme.2026-02", "trial.2026-01", "acme.2026-01"}, cycles)
 		readouts := walk(t, limit, func(c reconcile.Readout) string { return c.Period + c.SnapshotID }, func(c string) (reconcile.Page[reconcile.Readout], error) {
@@ -63,7 +64,7 @@ func TestListsPageByKey(t *testing.T) {
 	for _, f := range []reconcile.CyclesFilter{
 		{Period: "2026-02", AccountID: "acme"}, {State: "collecting", Period: "2026-02"}, {Environment: "live", Period: "2026-02"},
 	} {
-		f.Limit = 10
+		f.Limit, f.Scope = 10, access.Everything()
 		p, err := r.Cycles(w.ctx, f)
 		require.NoError(t, err)
 		require.Len(t, p.Items, 1)
@@ -72,7 +73,7 @@ func TestListsPageByKey(t *testing.T) {
 	none, err := r.Readouts(w.ctx, "", reconcile.CyclesFilter{Limit: 10})
 	require.NoError(t, err)
 	require.Empty(t, none.Items, "readouts are of one account")
-	periods, err := r.Periods(w.ctx)
+	periods, err := r.Periods(w.ctx, access.Everything())
 	require.NoError(t, err)
 	require.Equal(t, []string{"2026-03", "2026-02", "2026-01"}, periods)
 	for _, cursor := range []string{"x", "yesterday~x", "a\x00~b", "2026-01-01T00:00:00Z", "\xff~\xff"} {
@@ -159,7 +160,7 @@ func TestTieOutNumbers(t *testing.T) {
 	require.Equal(t, "cycle_not_found", fault.CodeOf(err))
 	_, err = w.db.NewReader().Readout(w.ctx, "x")
 	require.Equal(t, "readout_not_found", fault.CodeOf(err))
-	overview, err := w.db.NewReader().Accounts(w.ctx)
+	overview, err := w.db.NewReader().Accounts(w.ctx, access.Everything())
 	require.NoError(t, err)
 	require.Len(t, overview, 2)
 	require.Equal(t, 3, overview[0].Snapshots)

@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 )
@@ -71,20 +75,30 @@ func (r *Replays) Frozen(ctx context.Context, cycleID string) (replay.Frozen, er
 	return out, wrap(err)
 }
 
-// SaveReplay keeps a report.
-func (r *Replays) SaveReplay(ctx context.Context, rep replay.Report) error {
+// SaveReplay keeps a report and writes it down.
+func (r *Replays) SaveReplay(ctx context.Context, rep replay.Report, note audit.Entry) error {
 	doc, err := json.Marshal(rep)
 	if err != nil {
 		return err
 	}
-	return wrap(r.db.gorm.WithContext(ctx).Exec(`INSERT INTO event_replays (account_id, period, equal, report, run_by, run_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		rep.AccountID, rep.Period, rep.Equal, string(doc), rep.RunBy, rep.RunAt).Error)
+	return wrap(r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Exec(`INSERT INTO event_replays (account_id, period, equal, report, run_by, run_at) VALUES (?, ?, ?, ?, ?, ?)`,
+			rep.AccountID, rep.Period, rep.Equal, string(doc), rep.RunBy, rep.RunAt).Error
+		if err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
+	}))
 }
 
-// Replays lists reports, newest first.
-func (r *Replays) Replays(ctx context.Context, accountID string, limit int) ([]replay.Report, error) {
+// Replays lists the reports of a scope, newest first.
+func (r *Replays) Replays(ctx context.Context, scope access.Scope, accountID string, limit int) ([]replay.Report, error) {
 	var docs []string
-	err := r.db.gorm.WithContext(ctx).Raw(`SELECT report::text FROM event_replays WHERE ? = '' OR account_id = ? ORDER BY seq DESC LIMIT ?`, accountID, accountID, limit).Scan(&docs).Error
+	var q where
+	q.scoped(scope, "a.environment", "a.id")
+	q.eq("a.id", accountID)
+	err := r.db.gorm.WithContext(ctx).Raw(`SELECT e.report::text FROM event_replays e JOIN accounts a ON a.id = e.account_id`+q.sql()+` ORDER BY e.seq DESC LIMIT ?`,
+		append(q.args, limit)...).Scan(&docs).Error
 	out := make([]replay.Report, len(docs))
 	for i, doc := range docs {
 		if err := json.Unmarshal([]byte(doc), &out[i]); err != nil {

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
@@ -192,10 +193,16 @@ func columnsOf(tx *gorm.DB, table string) ([]string, error) {
 	return out, err
 }
 
-// LogErasure keeps what was erased.
-func (a *Archive) LogErasure(ctx context.Context, p operate.Partition, erased, kept int64, olderThan time.Time, who string, at time.Time) error {
-	return wrap(a.db.gorm.WithContext(ctx).Exec(`INSERT INTO retention_runs (partition, events, kept, bytes, older_than, erased_by, erased_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		p.Name, erased, kept, p.Bytes, olderThan, who, at).Error)
+// LogErasure keeps what was erased and writes it down.
+func (a *Archive) LogErasure(ctx context.Context, p operate.Partition, erased, kept int64, olderThan time.Time, who string, at time.Time, note audit.Entry) error {
+	return wrap(a.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Exec(`INSERT INTO retention_runs (partition, events, kept, bytes, older_than, erased_by, erased_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			p.Name, erased, kept, p.Bytes, olderThan, who, at).Error
+		if err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
+	}))
 }
 
 var _ operate.Archive = (*Archive)(nil)

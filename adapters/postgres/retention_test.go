@@ -23,7 +23,7 @@ func TestBodiesAreErasedByPartition(t *testing.T) {
 	w.deliver("evt_feb", "invoice.paid", day(35), w.invoice("in_feb", "cus_1", 100, day(35)), nil)
 	w.drain()
 	r := &operate.Retention{Archive: w.db.NewArchive(), Clock: clock.Fixed(time.Date(2028, 1, 1, 0, 0, 0, 0, time.UTC))}
-	steps, err := r.Apply(w.ctx, 3, "anna", false)
+	steps, err := r.Apply(w.ctx, anna.By, 3, false)
 	require.NoError(t, err)
 	require.Len(t, steps, 2)
 	require.Contains(t, steps[0].Why, "contract year of connection acme that began 2026-01-01 is open")
@@ -43,7 +43,7 @@ func TestBodiesAreErasedByPartition(t *testing.T) {
 	require.Equal(t, "stripe_events_202601", one[string](w, "SELECT tableoid::regclass::text FROM stripe_events WHERE event_id = 'evt_2'"))
 	w.deliver("evt_late", "invoice.paid", day(9), w.invoice("in_late", "cus_1", 900, day(9)), nil)
 	require.Equal(t, 1, w.drain().Facts, "the month takes events as before")
-	got, err := w.operate().Reprocess(w.ctx, operate.Selection{ConnectionID: "acme"}, "anna", "why not", true)
+	got, err := w.operate().Reprocess(w.ctx, anna.By, operate.Selection{ConnectionID: "acme"}, "why not", true)
 	require.NoError(t, err)
 	require.Equal(t, operate.Reprocessed{Events: 3, Left: 5, DryRun: true}, got)
 	_, _, err = w.db.NewArchive().EraseBodies(w.ctx, operate.Partition{Name: "stripe_events; DROP TABLE x"})

@@ -8,7 +8,11 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // refused runs SQL that a rule of the database must refuse, with its SQLSTATE.
@@ -23,6 +27,7 @@ func (w *world) refused(state, sql string, args ...any) {
 const (
 	check    = "23514"
 	foreign  = "23503"
+	unique   = "23505"
 	restrict = "23001"
 )
 
@@ -76,6 +81,79 @@ func TestATestAccountCannotGetAnIntent(t *testing.T) {
 	require.NoError(t, w.exec(insertIntent, live.ID, "live", true, "acme", "acme"), "the same row is fine for the live account")
 	w.refused(check, "UPDATE writeback_intents SET environment = 'test', livemode = false")
 	w.refused(check, "UPDATE writeback_intents SET state = 'finalized'")
+}
+
+// The ledger refuses the intent of a test account also when everything above it says that
+// it is to be written: the priced cycle that the use case would never make.
+func TestTheLedgerRefusesATestAccountsProposal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cy := w.propose("trial", "2026-01", 100_000)
+	ledger := w.db.NewInvoicing()
+	j, err := ledger.Judged(w.ctx, cy.ID)
+	require.NoError(t, err)
+	plan := billing.InvoicePlan{Key: billing.IntentKey{IssuerConnection: "trial", Customer: "cus_1", Currency: "usd", Period: "2026-02", Part: "1/1"}, CycleID: "trial.2026-02",
+		Lines: []billing.PlanLine{{Line: "s-a", AmountMinor: 100}}}
+	second := w.open("trial", "2026-02")
+	require.NoError(t, w.exec("UPDATE cycles SET state = 'computing' WHERE id = $1", second.ID))
+	j.CycleID, j.State, j.Finished = second.ID, billing.Computing, 1
+	_, _, err = ledger.SaveProposal(w.ctx, j, invoicing.Proposal{Plan: plan, Next: billing.Writing}, now)
+	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
+	require.Zero(t, one[int](w, "SELECT count(*) FROM writeback_intents"))
+	require.Equal(t, "computing", one[string](w, "SELECT state FROM cycles WHERE id = $1", second.ID))
+	w.refused(check, `INSERT INTO payer_setups (account_id, environment, customer, number, who, created_at) VALUES ('trial', 'test', 'cus_1', 1, 'kim', now())`)
+	w.refused(foreign, `INSERT INTO payer_setups (account_id, environment, customer, number, who, created_at) VALUES ('trial', 'live', 'cus_1', 1, 'kim', now())`)
+}
+
+// Nobody gets two invoices for one period, whoever the accounts and currencies are.
+func TestOneInvoicePerPayerAndPeriod(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cy := w.propose("acme", "2026-01", 100_000)
+	w.connect("second", account.Live)
+	w.account("second", account.Live)
+	require.NoError(t, w.exec("UPDATE accounts SET issuer_connection = 'acme', payer_customer = 'cus_payer_acme' WHERE id = 'second'"))
+	blocked := w.propose("second", "2026-01", 50_000)
+	require.Equal(t, billing.Blocked, blocked.State)
+	require.Equal(t, billing.UnmetPayerBilled, one[string](w, "SELECT reason FROM cycles WHERE id = $1", blocked.ID))
+	require.Equal(t, cy.ID, one[string](w, "SELECT cycle_id FROM writeback_intents"))
+	w.refused(unique, `INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)
+		VALUES ('i', $1, 'live', true, 'second', 'acme', 'cus_payer_acme', 'eur', '2026-01', '1/1', '', 1, 'planned', now(), now())`, blocked.ID)
+}
+
+// What people decided stays; an address that was entered is nowhere in plain text.
+func TestDecisionsOfPeopleAreKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sealed, err := w.box.Seal(onboard.PayerContext("acme"), []byte("payables@acme.example"))
+	require.NoError(t, err)
+	require.NoError(t, w.stores(func(st onboard.Stores) error {
+		if err := st.Accounts.SetPayer(w.ctx, "acme", ""); err != nil {
+			return err
+		}
+		if err := st.Accounts.PutWish(w.ctx, onboard.PayerWish{AccountID: "acme", Environment: account.Live, Name: "Acme", SealedEmail: sealed, At: now}); err != nil {
+			return err
+		}
+		return st.Journal.Intervene(w.ctx, onboard.Intervention{
+			At: now, Who: "kim", Environment: account.Live, Subject: "account acme", Action: "payer wanted", Before: "cus_payer_acme", Reason: "moved",
+		})
+	}))
+	cy := w.open("acme", "2026-01")
+	book := w.db.NewPayerBook(w.box)
+	wish, err := book.PayerWish(w.ctx, cy.ID)
+	require.NoError(t, err)
+	require.Equal(t, billing.PayerPlan{IssuerConnection: "acme", AccountID: "acme", Name: "Acme", Email: "payables@acme.example"}, wish.Plan)
+	require.NotContains(t, w.dump(), "payables@acme.example")
+	for _, want := range []string{"cus_found", "cus_found"} { // of two that found one, the first counts
+		got, err := book.PinPayer(w.ctx, "acme", map[bool]string{true: "cus_found", false: "cus_other"}[one[int](w, "SELECT count(*) FROM interventions") == 1], "created", now)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	require.Equal(t, "kim: payer wanted, liftbill: payer created", one[string](w, "SELECT string_agg(who || ': ' || action, ', ' ORDER BY id) FROM interventions"))
+	for _, sql := range []string{"UPDATE interventions SET reason = 'another'", "DELETE FROM interventions", "TRUNCATE interventions"} {
+		w.refused(restrict, sql)
+	}
+	w.refused(check, "INSERT INTO interventions (at, who, environment, subject, action, before, after, reason) VALUES (now(), '', 'live', '', '', '', '', 'r')")
 }
 
 // A fee for a snapshot that the guardrail withheld cannot be stored.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/source"
 )
@@ -237,7 +238,7 @@ func (s *Sources) load(ctx context.Context, tx *gorm.DB, connectionID string) (s
 }
 
 // Configure stores the settings; a shorter interval counts from now.
-func (s *Sources) Configure(ctx context.Context, connectionID string, set source.Settings, at time.Time) error {
+func (s *Sources) Configure(ctx context.Context, connectionID string, set source.Settings, at time.Time, note audit.Entry) error {
 	err := s.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		c, r, err := s.load(ctx, tx, connectionID)
 		if err != nil {
@@ -251,8 +252,12 @@ func (s *Sources) Configure(ctx context.Context, connectionID string, set source
 		if err := r.set(st, at); err != nil {
 			return err
 		}
-		return tx.Exec(`UPDATE source_syncs SET enabled = ?, pull = ?, interval_seconds = ?, idle = 0, next_pull = ?, next_at = ?, updated_at = ? WHERE connection_id = ?`,
+		err = tx.Exec(`UPDATE source_syncs SET enabled = ?, pull = ?, interval_seconds = ?, idle = 0, next_pull = ?, next_at = ?, updated_at = ? WHERE connection_id = ?`,
 			set.Enabled, string(set.Pull), int(set.Interval/time.Second), r.NextPull, r.NextAt, at, connectionID).Error
+		if err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
 	})
 	return wrap(err)
 }

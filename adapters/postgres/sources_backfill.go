@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
 )
@@ -46,7 +47,7 @@ func (s *Sources) Backfill(ctx context.Context, id string) (sourcesync.Backfill,
 }
 
 // OpenBackfill returns the connection's open backfill or makes one.
-func (s *Sources) OpenBackfill(ctx context.Context, b sourcesync.Backfill, at time.Time) (out sourcesync.Backfill, created bool, err error) {
+func (s *Sources) OpenBackfill(ctx context.Context, b sourcesync.Backfill, at time.Time, note audit.Entry) (out sourcesync.Backfill, created bool, err error) {
 	err = s.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		c, _, err := s.load(ctx, tx, b.ConnectionID)
 		if err != nil {
@@ -55,7 +56,10 @@ func (s *Sources) OpenBackfill(ctx context.Context, b sourcesync.Backfill, at ti
 		if out, created, err = openBackfill(tx, c, b, at); err != nil {
 			return err
 		}
-		return startRewards(tx, b, at)
+		if err := startRewards(tx, b, at); err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
 	})
 	return out, created, wrap(err)
 }

@@ -10,7 +10,9 @@ import (
 
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
@@ -172,7 +174,7 @@ func TestSaveRunKeepsWhatAPersonDecides(t *testing.T) {
 	require.NoError(t, err)
 	set := c.Settings
 	set.Enabled, set.Interval = false, time.Hour
-	require.NoError(t, s.Configure(w.ctx, "acme", set, now))
+	require.NoError(t, s.Configure(w.ctx, "acme", set, now, audit.New(access.Operator("tester"), now, audit.SyncConfigured, "connection", "acme").In("", account.Live)))
 	require.NoError(t, s.SaveRun(w.ctx, "acme", c.Done(source.TaskPull, now, 1, time.Time{}, source.Budget{}), &sourcesync.Run{Task: source.TaskPull, Seen: 2, New: 1}, now))
 	h, err := s.Health(w.ctx, "acme", now)
 	require.NoError(t, err)

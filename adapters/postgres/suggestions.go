@@ -206,7 +206,7 @@ func (m mapper) SaveDecision(ctx context.Context, s app.Suggestion, linkID strin
 	return wrap(m.tx.WithContext(ctx).Exec(`
 		INSERT INTO suggestion_decisions (connection_id, suggestion_id, customer_id, user_id, source, decision, link_id, decided_by, reason, decided_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		s.ConnectionID, s.ID, s.Customer, s.User, string(s.By), s.State, linkID, by.Who, by.Reason, at).Error)
+		s.ConnectionID, s.ID, s.Customer, s.User, string(s.By), s.State, linkID, by.Who(), by.Reason, at).Error)
 }
 
 // amounts reads a JSON object of minor units by currency.

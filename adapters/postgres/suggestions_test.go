@@ -45,7 +45,7 @@ func (w *world) suggestions(state string) []mapping.Suggestion {
 
 func (w *world) upload(users ...mapping.UserInput) mapping.Upload {
 	w.t.Helper()
-	up, err := w.mapping().UploadUsers(w.ctx, "acme", users, "anna@vendor")
+	up, err := w.mapping().UploadUsers(w.ctx, "acme", users, anna.By)
 	require.NoError(w.t, err)
 	return up
 }
@@ -91,7 +91,7 @@ func TestSuggestions(t *testing.T) {
 	w.paid(5, "cus_mail")
 	w.paid(6, "cus_mail")
 	w.drain()
-	_, err := w.mapping().UploadUsers(w.ctx, "acme", []mapping.UserInput{{User: "u-1", EmailSHA256: sha("jo@acme.example")}}, "anna")
+	_, err := w.mapping().UploadUsers(w.ctx, "acme", []mapping.UserInput{{User: "u-1", EmailSHA256: sha("jo@acme.example")}}, anna.By)
 	require.Equal(t, "aids_off", fault.CodeOf(err))
 	require.Zero(t, one[int](w, "SELECT count(*) FROM customer_aids"), "an address leaves nothing behind unless it was chosen")
 
@@ -122,7 +122,7 @@ func TestSuggestions(t *testing.T) {
 
 	accepted, err := w.mapping().Accept(w.ctx, "acme", open[1].ID, anna)
 	require.NoError(t, err)
-	require.Equal(t, []any{mapping.Accepted, "anna@vendor"}, []any{accepted.State, accepted.DecidedBy})
+	require.Equal(t, []any{mapping.Accepted, "cli:anna"}, []any{accepted.State, accepted.DecidedBy})
 	_, err = w.mapping().Accept(w.ctx, "acme", open[1].ID, anna)
 	require.NoError(t, err, "accepted again it stays")
 	require.Equal(t, "u-1", w.user("cus_mail", 5), "one user may have many customers, and a link reaches back")

@@ -203,7 +203,7 @@ func (w *world) month(s string) period.Month {
 // open opens a cycle of the account.
 func (w *world) open(accountID, month string) measure.Cycle {
 	w.t.Helper()
-	c, err := w.db.NewCycles().OpenCycle(w.ctx, accountID, w.month(month), "wf/"+accountID+"/"+month, now.AddDate(1, 0, 0))
+	c, err := w.db.NewCycles().OpenCycle(w.ctx, accountID, w.month(month), "wf/"+accountID+"/"+month, now.AddDate(2, 0, 0))
 	require.NoError(w.t, err)
 	return c
 }
@@ -220,6 +220,9 @@ func estimate(snapshot string, point, se float64) lift.Estimate {
 // readouts judges one estimate per snapshot: a proven, b unproven, c harmful.
 func (w *world) readouts(cy measure.Cycle, point float64) []lift.Readout {
 	w.t.Helper()
+	first, err := cy.Plan.Plan().First()
+	require.NoError(w.t, err)
+	look, _, _ := lift.LookOf(first, cy.Period)
 	var out []lift.Readout
 	for _, e := range []lift.Estimate{
 		estimate("s-a", point, 1000), estimate("s-b", 5_000, 4_000), estimate("s-c", -5_000, 10), estimate(lift.SnapshotPooled, point, 1000),
@@ -227,7 +230,7 @@ func (w *world) readouts(cy measure.Cycle, point float64) []lift.Readout {
 		r, err := lift.NewReadout(lift.ReadoutInput{
 			AccountID: cy.Account.ID, ContractID: cy.Contract.ID, Period: cy.Period, Plan: cy.Plan, Estimate: e,
 			Inputs: lift.Inputs{Units: e.Units, SumMinor: e.SumMinor, Watermark: now, UnitDigest: "digest"},
-			Evidence: lift.Evidence{Environment: cy.Account.Environment, Look: lift.LookMonth, PeriodStart: cy.Interval.Start, PeriodEnd: cy.Interval.End,
+			Evidence: lift.Evidence{Environment: cy.Account.Environment, Look: look, PeriodStart: cy.Interval.Start, PeriodEnd: cy.Interval.End,
 				PlanDue: ptr(cy.YearToDate.Start), DecisionsWithPlan: ptr(9), DecisionsOtherPlan: ptr(0), Decisions: ptr(9), DecisionsWithoutPropensity: ptr(0),
 				UnitsWithoutPropensity: ptr(0), ArmMismatches: ptr(0), CrossoverUnits: ptr(0), SourceWatermark: ptr(cy.Interval.End.AddDate(0, 0, 4)),
 				DecisionGaps: ptr(0), Books: []lift.Books{{Currency: "usd"}}, UnmappedMinor: ptr(int64(0)), NetMinor: ptr(int64(9_000_000))},
@@ -269,7 +272,7 @@ func (w *world) finish(cycleID string) invoicing.StoredIntent {
 	for _, l := range in.Plan.Lines {
 		items = append(items, invoicing.StripeItem{ID: "ii_" + l.Line, AmountMinor: l.AmountMinor, Metadata: map[string]string{"lb_line": l.Line}})
 	}
-	require.NoError(w.t, ledger.SaveItems(w.ctx, in.ID, items, now))
+	require.NoError(w.t, ledger.SaveItems(w.ctx, in.ID, id, items, now))
 	require.NoError(w.t, ledger.SaveInvoice(w.ctx, in.ID, billing.IntentReleased, invoicing.StripeInvoice{
 		ID: id, Number: "LB-" + cycleID, Status: "open", TotalMinor: in.Plan.TotalMinor() + 19, TotalExcludingTaxMinor: ptr(in.Plan.TotalMinor()),
 		HostedURL: "https://invoice.example/1", FinalizedAt: ptr(now),

@@ -45,9 +45,12 @@ type Config struct {
 	// LiveRate and TestRate bound the requests per second of one connection; 0 is the
 	// default, Unlimited is no bound.
 	LiveRate, TestRate int
-	Clock              clock.Clock
-	Logger             *slog.Logger
-	ConnectionKey      ConnectionKey
+	// Wire carries the requests; nil is a pool of connections. A stand-in of Stripe in the
+	// same process is reached through one of its own.
+	Wire          http.RoundTripper
+	Clock         clock.Clock
+	Logger        *slog.Logger
+	ConnectionKey ConnectionKey
 	// KeyRefused is told when Stripe does not accept a connection's key; nil for nobody.
 	KeyRefused func(ctx context.Context, connectionID string)
 }
@@ -83,8 +86,11 @@ func New(cfg Config) (*Client, error) {
 	if cfg.TestRate == 0 {
 		cfg.TestRate = DefaultTestRate
 	}
+	if cfg.Wire == nil {
+		cfg.Wire = newWire()
+	}
 	return &Client{
-		cfg: cfg, base: base, wire: newWire(), limiters: map[string]*limiter{}, seen: map[[32]byte]observed{},
+		cfg: cfg, base: base, wire: cfg.Wire, limiters: map[string]*limiter{}, seen: map[[32]byte]observed{},
 		reads: map[string]*atomic.Int64{},
 	}, nil
 }

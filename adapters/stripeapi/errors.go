@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -23,13 +24,13 @@ const (
 	codeThrottled     = "stripe_throttled"
 	codeInvalid       = "stripe_invalid_request"
 	codeIdempotency   = "idempotency_mismatch"
-	codeAuth          = "stripe_auth"
-	codePermission    = "stripe_permission"
+	codeAuth          = invoicing.CodeKeyRefused
+	codePermission    = invoicing.CodePermission
 	codeMode          = "mode_violation"
 	codeDeclined      = "stripe_declined"
 	codeNotFound      = "stripe_not_found"
 	codeState         = invoicing.CodeStateConflict
-	codeTax           = "stripe_tax_blocked"
+	codeTax           = invoicing.CodeTax
 	codeEndpointLimit = "webhook_endpoint_limit"
 	codeBadAnswer     = "stripe_bad_answer"
 	codeMissing       = "stripe_reference_missing"
@@ -66,7 +67,9 @@ type refusal struct {
 	param  string
 	text   string
 	after  time.Duration
-	reason string
+	// requestID of the answer, which no two of those who are told to wait share.
+	requestID string
+	reason    string
 	// replayed is an answer that Stripe stored under the idempotency key before.
 	replayed bool
 }
@@ -121,13 +124,13 @@ func classify(r request, x *exchange, err error) error {
 	var se *stripe.Error
 	if !errors.As(err, &se) {
 		if x.status >= 500 || x.status == http.StatusTooManyRequests {
-			return decide(refusal{req: r, status: x.status, after: retryAfter(x), reason: limitReason(x), replayed: x.replayed()})
+			return decide(refusal{req: r, status: x.status, after: retryAfter(x), reason: limitReason(x), replayed: x.replayed(), requestID: x.requestID()})
 		}
 		return unanswered(r, err)
 	}
 	return decide(refusal{
 		req: r, status: se.HTTPStatusCode, code: se.Code, typ: se.Type, param: param(se.Param),
-		text: strings.ToLower(se.Msg), after: retryAfter(x), reason: limitReason(x), replayed: x.replayed(),
+		text: strings.ToLower(se.Msg), after: retryAfter(x), reason: limitReason(x), replayed: x.replayed(), requestID: x.requestID(),
 	})
 }
 
@@ -175,7 +178,15 @@ func kind(k fault.Kind, code, why string) func(refusal) *fault.Error {
 }
 
 func throttled(r refusal) *fault.Error {
-	return fault.Wrap(&Throttle{After: max(r.after, minThrottle), Reason: r.reason}, fault.RateLimited, codeThrottled, "%s: Stripe's request limit was reached", r.req.op)
+	return fault.Wrap(&Throttle{After: max(r.after, minThrottle) + jitter(r.requestID), Reason: r.reason}, fault.RateLimited, codeThrottled, "%s: Stripe's request limit was reached", r.req.op)
+}
+
+// jitter spreads those who were told to wait over a second, so that they do not come
+// back together.
+func jitter(requestID string) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(requestID)) // a hash does not fail
+	return time.Duration(h.Sum32()%1000) * time.Millisecond
 }
 
 func auth(refusal) *fault.Error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,8 +116,28 @@ func TestThrottleSaysHowLong(t *testing.T) {
 		err := stripeapi.SendOp(t.Context(), w.client, secretKey(t, liveText), "x", http.MethodPost, "/v1/invoices")
 		var wait interface{ RetryAfter() time.Duration }
 		require.ErrorAs(t, err, &wait)
-		require.Equal(t, want, wait.RetryAfter(), header)
+		require.GreaterOrEqual(t, wait.RetryAfter(), want, header)
+		require.Less(t, wait.RetryAfter(), want+time.Second, header)
 	}
+}
+
+// Those who are told to slow down at the same time do not come back at the same time.
+func TestThrottledRequestsSpread(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	w := worldOn(t, http.HandlerFunc(func(res http.ResponseWriter, _ *http.Request) {
+		res.Header().Set("Request-Id", fmt.Sprintf("req_%d", n.Add(1)))
+		res.WriteHeader(429)
+		_, _ = res.Write([]byte(body("invalid_request_error", "rate_limit", "")))
+	}))
+	waits := map[time.Duration]bool{}
+	for range 20 {
+		err := stripeapi.SendOp(t.Context(), w.client, secretKey(t, liveText), "x", http.MethodPost, "/v1/invoices")
+		var wait interface{ RetryAfter() time.Duration }
+		require.ErrorAs(t, err, &wait)
+		waits[wait.RetryAfter()] = true
+	}
+	require.Greater(t, len(waits), 10)
 }
 
 func TestMissingPermissionIsNamed(t *testing.T) {
@@ -137,7 +158,7 @@ func TestRevokedKey(t *testing.T) {
 	p := plan(w.customer("live"))
 	out := openWriter(t, w, p)
 	require.NoError(t, w.fake.RevokeKey(liveText))
-	_, err := out.Payer(t.Context())
+	_, err := out.OurInvoices(t.Context())
 	requireFault(t, err, fault.Forbidden, "stripe_auth")
 }
 

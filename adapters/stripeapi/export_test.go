@@ -24,13 +24,13 @@ func UnguardedWriter(c *Client, key account.SecretKey, plan billing.InvoicePlan)
 	w := c.writerOf(key, plan.Key.IssuerConnection, plan)
 	all := regexp.MustCompile(`.`)
 	open := role{name: "open", strict: true, writes: []rule{{http.MethodPost, all}, {http.MethodDelete, all}}}
-	w.s.backend = c.open(open, key, account.Live, c.limiter("open", account.Live)).backend
+	w.wire.s.backend = c.open(open, key, account.Live, c.limiter("open", account.Live)).backend
 	return w
 }
 
 // SendAs sends one request in the named role.
 func SendAs(ctx context.Context, c *Client, roleName string, key account.SecretKey, method, path, idempotencyKey string) error {
-	r := map[string]role{"reader": readerRole, "registrar": registrarRole, "writer": writerRole, "prober": proberRole}[roleName]
+	r := map[string]role{"reader": readerRole, "registrar": registrarRole, "writer": writerRole, "payer": payerRole, "setup": setupRole, "witness": witnessRole, "prober": proberRole}[roleName]
 	r.retries = 0
 	_, err := c.open(r, key, key.Environment(), newLimiter(Unlimited, 0)).call(ctx, request{op: "test", method: method, path: path, key: idempotencyKey})
 	return err

@@ -3,6 +3,7 @@ package stripeapi_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -25,6 +26,8 @@ func everyWrite(ctx context.Context, out invoicing.Writer, p billing.InvoicePlan
 	add(err)
 	_, err = out.Finalize(ctx, "in_1", 0)
 	add(err)
+	_, err = out.Label(ctx, "in_1", 0)
+	add(err)
 	_, err = out.Release(ctx, "in_1", 0)
 	add(err)
 	_, err = out.Send(ctx, "in_1")
@@ -46,7 +49,7 @@ func TestLayerOneNoWriterWithoutProof(t *testing.T) {
 	// Stripe itself seems to confirm live mode; the declared environment still refuses.
 	w := worldOn(t, liar)
 	writers := stripeapi.NewWriters(w.client)
-	_, err := writers.Prove(t.Context(), "sandbox")
+	_, err := writers.Prove(t.Context(), "sandbox", "cus_1")
 	requireFault(t, err, fault.Forbidden, "mode_violation")
 	_, err = writers.Open(t.Context(), billing.WriteBack{})
 	requireFault(t, err, fault.Forbidden, "mode_violation")
@@ -73,6 +76,12 @@ func TestLayerOneNoWriterWithoutProof(t *testing.T) {
 	w.conns["issuer"] = conn
 	_, err = writers.Open(t.Context(), wb)
 	requireFault(t, err, fault.Conflict, "connection_paused")
+	// … or on which writing was switched off.
+	conn.Paused, conn.WriteBackOff = false, true
+	w.conns["issuer"] = conn
+	_, err = writers.Open(t.Context(), wb)
+	requireFault(t, err, fault.Conflict, "write_back_off")
+	conn.WriteBackOff = false
 	// … or whose key now belongs to another Stripe account.
 	conn.Paused, conn.StripeAccountID = false, "acct_other"
 	w.conns["issuer"] = conn
@@ -99,7 +108,7 @@ func TestLayerTwoTransportAlone(t *testing.T) {
 	for _, err := range everyWrite(t.Context(), out, p) {
 		requireFault(t, err, fault.Forbidden, "mode_violation")
 	}
-	_, err := out.Payer(t.Context())
+	_, err := out.OurInvoices(t.Context())
 	requireFault(t, err, fault.Forbidden, "mode_violation")
 	require.Empty(t, w.tap.take(), "no byte left")
 }
@@ -108,9 +117,10 @@ func TestLayerThreeAnswersAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, everything())
 	p := plan(w.customer("test"))
+	w.setup("test", http.MethodPost, "/v1/invoices", url.Values{"customer": {p.Key.Customer}})
 	w.tap.take()
 	out := stripeapi.UnguardedWriter(w.client, secretKey(t, testText), p)
-	_, err := out.Payer(t.Context())
+	_, err := out.OurInvoices(t.Context())
 	requireFault(t, err, fault.Forbidden, "mode_violation")
 	for _, err := range everyWrite(t.Context(), out, p) {
 		requireFault(t, err, fault.Forbidden, "mode_violation")
@@ -178,6 +188,25 @@ func TestAllowLists(t *testing.T) {
 		{"writer", liveText, post, "/v1/webhook_endpoints", false},
 		{"writer", liveText, del, "/v1/customers/cus_1", false},
 		{"writer", liveText, post, "/v2/invoices", false},
+		{"payer", liveText, post, "/v1/customers", true},
+		{"payer", liveText, get, "/v1/customers", true},
+		{"payer", liveText, post, "/v1/customers/cus_1", false},
+		{"payer", liveText, del, "/v1/customers/cus_1", false},
+		{"payer", liveText, post, "/v1/invoices", false},
+		{"payer", liveText, post, "/v1/checkout/sessions", false},
+		{"payer", testText, post, "/v1/customers", false},
+		{"payer", testText, get, "/v1/customers", false},
+		{"setup", liveText, post, "/v1/checkout/sessions", true},
+		{"setup", liveText, post, "/v1/customers/cus_1", true},
+		{"setup", liveText, post, "/v1/customers", false},
+		{"setup", liveText, post, "/v1/checkout/sessions/cs_1/expire", false},
+		{"setup", liveText, del, "/v1/customers/cus_1", false},
+		{"setup", liveText, post, "/v1/invoices", false},
+		{"setup", liveText, post, "/v1/payment_methods/pm_1/attach", false},
+		{"setup", testText, post, "/v1/checkout/sessions", false},
+		{"witness", liveText, get, "/v1/customers/cus_1", true},
+		{"witness", liveText, post, "/v1/customers/cus_1", false},
+		{"witness", testText, get, "/v1/customers/cus_1", false},
 		{"writer", testText, get, "/v1/invoices", false},
 		{"writer", testText, post, "/v1/invoices", false},
 		{"writer", "sk_test_4f8d2c1b9a7e_live_", post, "/v1/invoices", false},

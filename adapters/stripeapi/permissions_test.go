@@ -93,7 +93,7 @@ func TestARefusedKeyIsTold(t *testing.T) {
 	require.NoError(t, w.fake.RevokeKey(liveText))
 	_, err = reader.Charge(t.Context(), "issuer", "ch_1")
 	requireFault(t, err, fault.Forbidden, "stripe_auth")
-	_, err = stripeapi.NewWriters(client).Prove(t.Context(), "issuer")
+	_, err = stripeapi.NewWriters(client).Prove(t.Context(), "issuer", "cus_1")
 	requireFault(t, err, fault.Forbidden, "stripe_auth")
 	_, err = stripeapi.NewRegistrar(client).Endpoints(t.Context(), secretKey(t, liveText), "issuer")
 	requireFault(t, err, fault.Forbidden, "stripe_auth")

@@ -122,20 +122,28 @@ const observationAge = 10 * time.Minute
 
 // observation is Observe for a connection's key, remembered by the digest of the key.
 func (c *Client) observation(ctx context.Context, conn account.Connection, key account.SecretKey) (account.Observation, error) {
-	digest := sha256.Sum256([]byte(key.Reveal()))
-	now := c.cfg.Clock.Now()
-	c.mu.Lock()
-	known, ok := c.seen[digest]
-	c.mu.Unlock()
-	if ok && now.Sub(known.at).Abs() < observationAge {
-		return known.Observation, nil
+	if known, ok := c.remembered(key); ok {
+		return known, nil
 	}
 	seen, err := c.open(readerRole, key, "", c.limiter(conn.ID, conn.Environment)).of(conn.ID, c).observe(ctx)
-	if err != nil || !seen.LivemodeSeen {
-		return seen, err
+	if err == nil && seen.LivemodeSeen {
+		c.remember(key, seen)
 	}
+	return seen, err
+}
+
+// remembered is what was seen of a key not long ago.
+func (c *Client) remembered(key account.SecretKey) (account.Observation, bool) {
+	digest := sha256.Sum256([]byte(key.Reveal()))
 	c.mu.Lock()
-	c.seen[digest] = observed{Observation: seen, at: now}
-	c.mu.Unlock()
-	return seen, nil
+	defer c.mu.Unlock()
+	known, ok := c.seen[digest]
+	return known.Observation, ok && c.cfg.Clock.Now().Sub(known.at).Abs() < observationAge
+}
+
+func (c *Client) remember(key account.SecretKey, seen account.Observation) {
+	digest := sha256.Sum256([]byte(key.Reveal()))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[digest] = observed{Observation: seen, at: c.cfg.Clock.Now()}
 }

@@ -123,6 +123,10 @@ func (s *session) call(ctx context.Context, r request) (json.RawMessage, error) 
 	err := s.backend.CallRaw(r.method, r.path, s.key.Reveal(), values, common, &a)
 	if err != nil {
 		err = classify(r, x, err)
+		var slow *Throttle
+		if errors.As(err, &slow) {
+			s.limit.hold(slow.After)
+		}
 	} else {
 		err = checkLivemode(a.raw, s.env, s.role.strict)
 		if r.method != http.MethodGet {
@@ -131,10 +135,6 @@ func (s *session) call(ctx context.Context, r request) (json.RawMessage, error) 
 	}
 	s.note(ctx, r, x, err)
 	if err != nil {
-		var t *Throttle
-		if errors.As(err, &t) {
-			s.limit.hold(t.After)
-		}
 		return nil, err
 	}
 	return a.raw, nil

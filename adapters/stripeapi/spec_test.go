@@ -3,6 +3,7 @@ package stripeapi_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,7 +42,9 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	ctx := t.Context()
 	out := openWriter(t, w, p)
 	done := sequence(t, out, p)
-	_, err := out.Void(ctx, done.ID)
+	_, err := out.Label(ctx, done.ID, 1)
+	require.NoError(t, err)
+	_, err = out.Void(ctx, done.ID)
 	require.NoError(t, err)
 	p.Key.Period = "2026-03"
 	out = openWriter(t, w, p)
@@ -51,6 +54,23 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, out.DeleteItem(ctx, item.ID))
 	require.NoError(t, out.DeleteDraft(ctx, draft.ID))
+	f := finder(t, w)
+	made, err := f.Create(ctx, 0)
+	require.NoError(t, err)
+	_, err = f.ByEmail(ctx)
+	require.NoError(t, err)
+	_, err = f.MadeSince(ctx, start)
+	require.NoError(t, err)
+	su := setupFor(t, w, made.ID)
+	checkout, err := su.CreateSession(ctx, 1, "https://vendor.example/done", "https://vendor.example/back")
+	require.NoError(t, err)
+	require.NoError(t, w.fake.CompleteCheckout("acct_1Vendor", "live", checkout.ID, "pm_card_visa"))
+	_, err = su.Session(ctx, checkout.ID)
+	require.NoError(t, err)
+	method, err := su.PaymentMethodOf(ctx, checkout.Intent)
+	require.NoError(t, err)
+	_, err = su.SetDefault(ctx, 1, method)
+	require.NoError(t, err)
 	for range 2 {
 		_, err = stripeapi.NewRegistrar(w.client).Register(ctx, secretKey(t, liveText), endpoint("issuer", "https://hooks.example.com/a"))
 		require.NoError(t, err)
@@ -89,7 +109,8 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	mock, err := officialMock()
 	require.NoError(t, err)
 	all := w.tap.take()
-	require.Greater(t, len(all), 30)
+	require.Greater(t, len(all), 38)
+	calls := map[string]bool{}
 	for _, s := range all {
 		req := httptest.NewRequestWithContext(ctx, s.Method, s.Path, strings.NewReader(s.Body))
 		req.Header = s.Header.Clone()
@@ -97,10 +118,40 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 		req.Header.Set("Authorization", "Bearer sk_test_123")
 		res := httptest.NewRecorder()
 		mock.HandleRequest(res, req)
+		calls[s.Method+" "+callOf(s.Path)] = true
 		want := http.StatusOK
 		if strings.Contains(s.Body, "refund.failed") {
 			want = http.StatusBadRequest // newer names, which the registrar tries and does without
 		}
 		require.Equal(t, want, res.Code, "%s %s %s: %s", s.Method, s.Path, s.Body, res.Body)
 	}
+	// Every write that an allow-list names was among them.
+	require.Equal(t, []string{
+		"DELETE /v1/invoiceitems/:id", "DELETE /v1/invoices/:id", "DELETE /v1/webhook_endpoints/:id", "POST /v1/checkout/sessions", "POST /v1/credit_notes",
+		"POST /v1/customers", "POST /v1/customers/:id", "POST /v1/invoiceitems", "POST /v1/invoices", "POST /v1/invoices/:id", "POST /v1/invoices/:id/finalize",
+		"POST /v1/invoices/:id/send", "POST /v1/invoices/:id/void", "POST /v1/webhook_endpoints",
+	}, writesOf(calls))
+}
+
+// callOf is a path without query and identifiers.
+func callOf(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	segs := strings.Split(path, "/")
+	for i, s := range segs {
+		if prefix, _, ok := strings.Cut(s, "_"); ok && slices.Contains([]string{"in", "ii", "cus", "we", "ch", "cs", "seti"}, prefix) {
+			segs[i] = ":id"
+		}
+	}
+	return strings.Join(segs, "/")
+}
+
+func writesOf(calls map[string]bool) []string {
+	var out []string
+	for c := range calls {
+		if !strings.HasPrefix(c, http.MethodGet+" ") {
+			out = append(out, c)
+		}
+	}
+	slices.Sort(out)
+	return out
 }

@@ -40,8 +40,9 @@ type role struct {
 const keyPrefix = "lb:"
 
 const (
-	invoiceID = `in_[A-Za-z0-9_]+`
-	itemID    = `ii_[A-Za-z0-9_]+`
+	invoiceID  = `in_[A-Za-z0-9_]+`
+	itemID     = `ii_[A-Za-z0-9_]+`
+	customerID = `cus_[A-Za-z0-9_]+`
 )
 
 func allow(method, pattern string) rule {
@@ -76,6 +77,18 @@ var (
 		allow(http.MethodPost, `/v1/credit_notes`),
 		allow(http.MethodDelete, `/v1/invoiceitems/`+itemID),
 		allow(http.MethodDelete, `/v1/invoices/`+invoiceID),
+	}}
+
+	// payerRole creates an account's payer, which a person asked for, and nothing else.
+	payerRole = role{name: "payer", liveOnly: true, strict: true, writes: []rule{
+		allow(http.MethodPost, `/v1/customers`),
+	}}
+
+	// setupRole lets a payer enter a payment method on a page of Stripe's and makes it the
+	// payer's default.
+	setupRole = role{name: "setup", liveOnly: true, strict: true, writes: []rule{
+		allow(http.MethodPost, `/v1/checkout/sessions`),
+		allow(http.MethodPost, `/v1/customers/`+customerID),
 	}}
 )
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/stripe/stripe-go/v76"
@@ -23,66 +24,67 @@ const (
 // writer carries one plan out. Its idempotency keys and parameters are functions of
 // the plan and the arguments, so that a retry sends the same bytes.
 type writer struct {
-	s    *session
+	wire *liveWire
 	plan billing.InvoicePlan
 	key  string
-
-	mu    sync.Mutex
-	calls []invoicing.Call
-	// stopped is the first mode violation: after it nothing is sent any more.
-	stopped error
 }
 
 var _ invoicing.Writer = (*writer)(nil)
 
-func (w *writer) note(op string, x *exchange, err error) {
+// callNotes is the log of a writer's requests. After the first mode violation nothing
+// is sent any more.
+type callNotes struct {
+	mu      sync.Mutex
+	calls   []invoicing.Call
+	stopped error
+}
+
+func (n *callNotes) add(op string, x *exchange, err error) {
 	outcome := "ok"
 	if err != nil {
 		outcome = fault.CodeOf(err)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.calls = append(w.calls, invoicing.Call{Operation: op, RequestID: x.requestID(), Outcome: outcome})
-	if outcome == codeMode && w.stopped == nil {
-		w.stopped = err
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.calls = append(n.calls, invoicing.Call{Operation: op, RequestID: x.requestID(), Outcome: outcome})
+	if outcome == codeMode && n.stopped == nil {
+		n.stopped = err
 	}
 }
 
-// Calls returns and clears the log of requests.
-func (w *writer) Calls() []invoicing.Call {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := w.calls
-	w.calls = nil
+func (n *callNotes) take() []invoicing.Call {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := n.calls
+	n.calls = nil
 	return out
 }
 
-func (w *writer) halted() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.stopped
+func (n *callNotes) halted() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.stopped
 }
 
-// Payer reads the plan's customer.
-func (w *writer) Payer(ctx context.Context) (invoicing.Payer, error) {
-	raw, err := w.get(ctx, "customer.get", customersPath, w.plan.Key.Customer)
-	if err != nil {
-		return invoicing.Payer{}, err
-	}
-	return decodePayer(raw)
+// Calls returns and clears the log of requests.
+func (w *writer) Calls() []invoicing.Call { return w.wire.Calls() }
+
+// ourKey reports whether metadata carries a key of ours, of whatever intent.
+func ourKey(metadata map[string]string) bool {
+	return strings.HasPrefix(metadata[metadataKey], keyPrefix)
 }
 
-// OurInvoices lists every invoice of the payer that carries the plan's key. It lists
-// by customer and never searches: search lags behind writes.
+// OurInvoices lists every invoice of the payer that carries a key of ours. It lists by
+// customer and never searches: search lags behind writes.
 func (w *writer) OurInvoices(ctx context.Context) ([]invoicing.StripeInvoice, error) {
-	if err := w.halted(); err != nil {
+	if err := w.wire.note.halted(); err != nil {
 		return nil, err
 	}
 	var out []invoicing.StripeInvoice
 	params := &stripe.InvoiceListParams{Customer: stripe.String(w.plan.Key.Customer)}
-	err := w.s.list(ctx, "invoice.list", invoicesPath, params, func(raw json.RawMessage) (bool, error) {
+	err := w.wire.s.list(ctx, "invoice.list", invoicesPath, params, func(raw json.RawMessage) (bool, error) {
 		inv, err := decodeInvoice(raw)
-		if err == nil && inv.Metadata[metadataKey] == w.key {
+		if err == nil && ourKey(inv.Metadata) {
 			out = append(out, inv)
 		}
 		return true, err
@@ -136,20 +138,20 @@ func (w *writer) Items(ctx context.Context, invoiceID string) ([]invoicing.Strip
 	return w.items(ctx, &stripe.InvoiceItemListParams{Invoice: stripe.String(invoiceID)}, func(invoicing.StripeItem) bool { return true })
 }
 
-// OurPendingItems lists items of the payer that hang on no invoice and carry the plan's key.
+// OurPendingItems lists items of the payer that hang on no invoice and carry a key of ours.
 func (w *writer) OurPendingItems(ctx context.Context) ([]invoicing.StripeItem, error) {
 	params := &stripe.InvoiceItemListParams{Customer: stripe.String(w.plan.Key.Customer), Pending: stripe.Bool(true)}
 	return w.items(ctx, params, func(i invoicing.StripeItem) bool {
-		return i.Invoice == "" && i.Metadata[metadataKey] == w.key
+		return i.Invoice == "" && ourKey(i.Metadata)
 	})
 }
 
 func (w *writer) items(ctx context.Context, params *stripe.InvoiceItemListParams, keep func(invoicing.StripeItem) bool) ([]invoicing.StripeItem, error) {
-	if err := w.halted(); err != nil {
+	if err := w.wire.note.halted(); err != nil {
 		return nil, err
 	}
 	var out []invoicing.StripeItem
-	err := w.s.list(ctx, "invoiceitem.list", itemsPath, params, func(raw json.RawMessage) (bool, error) {
+	err := w.wire.s.list(ctx, "invoiceitem.list", itemsPath, params, func(raw json.RawMessage) (bool, error) {
 		item, err := decodeItem(raw)
 		if err == nil && keep(item) {
 			out = append(out, item)
@@ -175,7 +177,7 @@ func (w *writer) AddItem(ctx context.Context, invoiceID string, line billing.Pla
 	if err != nil {
 		return invoicing.StripeItem{}, err
 	}
-	raw, err := w.send(ctx, request{
+	raw, err := w.wire.send(ctx, request{
 		op: "invoiceitem.create", method: http.MethodPost, path: itemsPath, key: w.key + ":" + invoiceID + ":" + line.Line,
 		params: &stripe.InvoiceItemParams{
 			Customer:     stripe.String(w.plan.Key.Customer),
@@ -197,7 +199,7 @@ func (w *writer) AddItem(ctx context.Context, invoiceID string, line billing.Pla
 
 // Invoice reads an invoice.
 func (w *writer) Invoice(ctx context.Context, invoiceID string) (invoicing.StripeInvoice, error) {
-	raw, err := w.get(ctx, "invoice.get", invoicesPath, invoiceID)
+	raw, err := w.wire.get(ctx, "invoice.get", invoicesPath, invoiceID)
 	if err != nil {
 		return invoicing.StripeInvoice{}, err
 	}
@@ -208,6 +210,15 @@ func (w *writer) Invoice(ctx context.Context, invoiceID string) (invoicing.Strip
 // mailed before the second look.
 func (w *writer) Finalize(ctx context.Context, invoiceID string, attempt int) (invoicing.StripeInvoice, error) {
 	return w.act(ctx, invoiceID, "finalize", "/finalize", "finalize:"+strconv.Itoa(attempt), &stripe.InvoiceFinalizeInvoiceParams{AutoAdvance: stripe.Bool(false)})
+}
+
+// Label writes the plan's metadata to an invoice.
+func (w *writer) Label(ctx context.Context, invoiceID string, attempt int) (invoicing.StripeInvoice, error) {
+	metadata, err := invoiceMetadata(w.plan)
+	if err != nil {
+		return invoicing.StripeInvoice{}, err
+	}
+	return w.act(ctx, invoiceID, "label", "", "label:"+strconv.Itoa(attempt), &stripe.InvoiceParams{Metadata: metadata})
 }
 
 // Release turns auto_advance on.
@@ -270,29 +281,15 @@ func (w *writer) remove(ctx context.Context, op, collection, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.send(ctx, request{op: op, method: http.MethodDelete, path: path, key: w.key + ":" + id + ":delete"})
+	_, err = w.wire.send(ctx, request{op: op, method: http.MethodDelete, path: path, key: w.key + ":" + id + ":delete"})
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
 	return err
 }
 
-func (w *writer) get(ctx context.Context, op, collection, id string) (json.RawMessage, error) {
-	if err := w.halted(); err != nil {
-		return nil, err
-	}
-	return w.s.get(ctx, op, collection, id)
-}
-
-func (w *writer) send(ctx context.Context, r request) (json.RawMessage, error) {
-	if err := w.halted(); err != nil {
-		return nil, err
-	}
-	return w.s.call(ctx, r)
-}
-
 func (w *writer) invoiceCall(ctx context.Context, r request) (invoicing.StripeInvoice, error) {
-	raw, err := w.send(ctx, r)
+	raw, err := w.wire.send(ctx, r)
 	if err != nil {
 		return invoicing.StripeInvoice{}, err
 	}

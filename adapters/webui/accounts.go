@@ -30,7 +30,7 @@ type accountRow struct {
 }
 
 func (s *Server) accounts(c echo.Context) error {
-	all, err := s.reconcile.Accounts(c.Request().Context())
+	all, err := s.reconcile.Accounts(c.Request().Context(), scopeOf(c))
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ type eventTotal struct {
 
 func (s *Server) events(c echo.Context) error {
 	ctx := c.Request().Context()
-	all, err := s.reconcile.Accounts(ctx)
+	all, err := s.reconcile.Accounts(ctx, scopeOf(c))
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (s *Server) events(c echo.Context) error {
 	if i < 0 {
 		return echo.NewHTTPError(http.StatusNotFound)
 	}
-	periods, err := s.reconcile.Periods(ctx)
+	periods, err := s.reconcile.Periods(ctx, scopeOf(c))
 	if err != nil {
 		return err
 	}

@@ -44,16 +44,16 @@ type cycleTotal struct {
 
 func (s *Server) cycles(c echo.Context) error {
 	ctx := c.Request().Context()
-	periods, err := s.reconcile.Periods(ctx)
+	periods, err := s.reconcile.Periods(ctx, scopeOf(c))
 	if err != nil {
 		return err
 	}
-	accounts, err := s.reconcile.Accounts(ctx)
+	accounts, err := s.reconcile.Accounts(ctx, scopeOf(c))
 	if err != nil {
 		return err
 	}
 	q := reconcile.CyclesFilter{
-		Period: c.QueryParam("period"), State: c.QueryParam("state"), AccountID: c.QueryParam("account"),
+		Scope: scopeOf(c), Period: c.QueryParam("period"), State: c.QueryParam("state"), AccountID: c.QueryParam("account"),
 		Environment: c.QueryParam("environment"), Cursor: c.QueryParam("cursor"), Limit: reconcile.MaxLimit,
 	}
 	if q.Period == "" && len(periods) > 0 {

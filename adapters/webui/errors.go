@@ -44,6 +44,10 @@ func viewOf(err error) errorView {
 		Detail: "The page could not be made. Nothing was changed.", Remedy: "Try again; if it stays, look for the request ID in the log",
 	}
 	var he *echo.HTTPError
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return errorView{Status: http.StatusRequestEntityTooLarge, Heading: "That is too much", Code: "body_too_large", Detail: "The form holds more than it may."}
+	}
 	if errors.As(err, &he) {
 		if he.Code == http.StatusNotFound || he.Code == http.StatusMethodNotAllowed {
 			return errorView{Status: he.Code, Heading: "There is no such page", Code: "route_unknown", Detail: "The address leads nowhere.", Remedy: "Start from the list of cycles"}
@@ -61,6 +65,10 @@ func viewOf(err error) errorView {
 		v.Status, v.Heading = http.StatusNotFound, "Not found"
 	case fault.Invalid:
 		v.Status, v.Heading = http.StatusBadRequest, "The address asks for something impossible"
+	case fault.Conflict:
+		v.Status, v.Heading = http.StatusConflict, "That is not possible now"
+	case fault.Unauthenticated:
+		v.Status, v.Heading = http.StatusUnauthorized, "Not signed in"
 	case fault.Forbidden:
 		v.Status, v.Heading = http.StatusForbidden, "Not allowed"
 	case fault.Unavailable, fault.Indeterminate, fault.RateLimited:

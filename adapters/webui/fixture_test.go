@@ -8,8 +8,10 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/liftbill/liftbill/adapters/webui"
+	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -39,7 +41,7 @@ func (l *ledger) Cycles(_ context.Context, f reconcile.CyclesFilter) (reconcile.
 	l.cyclesAsked = f
 	return reconcile.Page[reconcile.CycleSummary]{Items: l.cycles, NextCursor: l.next}, l.err
 }
-func (l *ledger) Periods(context.Context) ([]string, error) { return l.periods, nil }
+func (l *ledger) Periods(context.Context, access.Scope) ([]string, error) { return l.periods, nil }
 func (l *ledger) TieOut(_ context.Context, id string) (reconcile.TieOut, error) {
 	t, ok := l.tieOuts[id]
 	if !ok {
@@ -58,14 +60,27 @@ func (l *ledger) RewardEvents(_ context.Context, f reconcile.RewardEventsFilter)
 	l.eventsAsked = f
 	return reconcile.Page[reconcile.RewardEvent]{Items: l.events, NextCursor: l.next}, l.err
 }
-func (l *ledger) Accounts(context.Context) ([]reconcile.Overview, error) { return l.accounts, nil }
+func (l *ledger) Accounts(context.Context, access.Scope) ([]reconcile.Overview, error) {
+	return l.accounts, nil
+}
 
 func newEcho(l *ledger) *echo.Echo {
-	s, err := webui.New(l, webui.Options{TemporalUI: "http://127.0.0.1:8233/"}, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	return newDoor(l, &door{}, webui.Options{TemporalUI: "http://127.0.0.1:8233/"})
+}
+
+// newDoor is newEcho with somebody at the door, whose caller every request has.
+func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
 	e := echo.New()
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.SetRequest(c.Request().WithContext(app.With(c.Request().Context(), d.caller)))
+			return next(c)
+		}
+	})
 	s.Register(e)
 	return e
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/period"
 )
@@ -90,20 +91,25 @@ func month(s string) string {
 // words turns an identifier into text: "needs_human" is "needs human".
 func words(s string) string { return strings.ReplaceAll(s, "_", " ") }
 
-// reasons says in words what the stable codes of a cycle mean to a person.
-var reasons = map[string]string{
+// ended says in words what the stable codes of a cycle that ended mean to a person; those
+// of a cycle that waits are in billing.Unmet and billing.Stops.
+var ended = map[string]string{
 	"test_mode":            "computed and shown; test mode writes nothing to Stripe",
 	"nothing_billable":     "no snapshot has anything to bill in this period",
 	"below_minimum_charge": "the total is below Stripe's minimum charge and is kept for a later period",
 	"shadow_phase":         "a shadow month is priced and shown, never invoiced",
 	"credit_carried":       "credits exceed the month's fees; what is left is a credit of the next month",
-	"above_maximum_charge": "the total has more digits than Stripe takes; agree with the payer how to split it",
-	"issuer_missing":       "the account has no connection that may issue an invoice",
-	"issuer_paused":        "the issuer connection is paused",
-	"payer_missing":        "the account has no payer at the issuer",
-	"payer_deleted":        "the payer was deleted at Stripe",
-	"payer_email_missing":  "the payer has no e-mail address to send the invoice to",
-	"needs_payer_action":   "the payer has no payment method on file",
+}
+
+// inWords is what a cycle's stable code means.
+func inWords(code string) (string, bool) {
+	for _, s := range append(billing.Unmet(), billing.Stops()...) {
+		if s.Code == code {
+			return s.Means, true
+		}
+	}
+	text, ok := ended[code]
+	return text, ok
 }
 
 // sentence makes one of an error message or a reason, which are written without
@@ -112,7 +118,7 @@ func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
-	if words, ok := reasons[s]; ok {
+	if words, ok := inWords(s); ok {
 		s = words
 	}
 	first, size := utf8.DecodeRuneInString(s)

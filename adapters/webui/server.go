@@ -1,5 +1,6 @@
 // Package webui serves the pages that finance reads: the cycles of a month, the
-// tie-out of one cycle, the readout behind a line, and the rows behind a number.
+// tie-out of one cycle, the readout behind a line, and the rows behind a number; and
+// the pages of access: sign-in, one's own account, users and tokens, the audit log.
 //
 // Pages are rendered on the server from the same use cases as the JSON API, load
 // nothing from another host and need no JavaScript. Filters live in the URL. The
@@ -22,8 +23,10 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 )
 
 //go:embed templates/*.html
@@ -35,11 +38,18 @@ var styleSheet []byte
 // Reconcile answers the pages' questions; *reconcile.Service is it.
 type Reconcile interface {
 	Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error)
-	Periods(ctx context.Context) ([]string, error)
+	Periods(ctx context.Context, scope access.Scope) ([]string, error)
 	TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, error)
 	Readout(ctx context.Context, caseID string) (reconcile.Readout, error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
-	Accounts(ctx context.Context) ([]reconcile.Overview, error)
+	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
+}
+
+// Services are the use cases behind the pages. All fields are required.
+type Services struct {
+	Reconcile Reconcile
+	Access    Access
+	Audit     Audit
 }
 
 // Options of the pages. The zero value works.
@@ -48,11 +58,19 @@ type Options struct {
 	TemporalUI string
 	// TemporalNamespace of the workflows; empty is "default".
 	TemporalNamespace string
+	// TLS: browsers reach the pages over TLS, so that cookies may demand it.
+	TLS bool
+	// PagesURL is where browsers reach the pages; sign-in links begin with it.
+	PagesURL string
+	// Provider is the name of the OpenID provider; empty hides its button.
+	Provider string
 }
 
 // Server serves the pages.
 type Server struct {
 	reconcile Reconcile
+	access    Access
+	audit     Audit
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -64,17 +82,17 @@ type Server struct {
 const policy = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // New parses the pages. An error is a mistake in a template.
-func New(reconcile Reconcile, options Options, clk clock.Clock, logger *slog.Logger) (*Server, error) {
+func New(services Services, options Options, clk clock.Clock, logger *slog.Logger) (*Server, error) {
 	options.TemporalUI = strings.TrimRight(options.TemporalUI, "/")
 	if options.TemporalNamespace == "" {
 		options.TemporalNamespace = "default"
 	}
 	sum := sha256.Sum256(styleSheet)
 	s := &Server{
-		reconcile: reconcile, options: options, clock: clk, log: logger,
+		reconcile: services.Reconcile, access: services.Access, audit: services.Audit, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: "/static/style.css?v=" + hex.EncodeToString(sum[:6]),
 	}
-	for _, name := range []string{"cycles", "cycle", "readout", "accounts", "events", "error"} {
+	for _, name := range []string{"cycles", "cycle", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -101,6 +119,7 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/readouts/:case", s.readout)
 	e.GET("/accounts", s.accounts)
 	e.GET("/accounts/:id/events", s.events)
+	s.registerAccess(e)
 	e.GET("/static/style.css", func(c echo.Context) error {
 		// The address holds the digest of the file, so it never changes.
 		c.Response().Header().Set(echo.HeaderCacheControl, "public, max-age=31536000, immutable")
@@ -116,11 +135,25 @@ type frame struct {
 	AsOf        string
 	StyleURL    string
 	TemporalUI  string
-	Page        any
+	// Who is signed in; empty on the pages before the sign-in.
+	Who  string
+	CSRF string
+	// May lists what the navigation may show.
+	May  may
+	Page any
 }
+
+// may says which entries of the navigation lead somewhere.
+type may struct{ Audit, Access bool }
+
+func scopeOf(c echo.Context) access.Scope { return app.From(c.Request().Context()).Scope }
 
 func (s *Server) render(c echo.Context, status int, page string, f frame) error {
 	f.AsOf = stamp(s.clock.Now())
+	if caller := app.From(c.Request().Context()); caller.Kind == access.User {
+		f.Who, f.CSRF = caller.Name, caller.CSRF()
+		f.May = may{Audit: caller.Can(access.ReadAudit), Access: caller.Can(access.ManageAccess)}
+	}
 	f.StyleURL, f.TemporalUI = s.styleURL, s.options.TemporalUI
 	var out bytes.Buffer
 	if err := s.pages[page].Execute(&out, f); err != nil {

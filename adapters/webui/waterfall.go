@@ -81,6 +81,7 @@ var bucketNames = map[string]string{
 	"unmapped":        "Customers without a user",
 	"no_decision":     "Users without a decision",
 	"before_exposure": "Paid before the first exposure",
+	"next_year":       "Paid after a decision of the next contract year",
 	"out_of_window":   "Paid after the attribution window",
 	"no_subscription": "Without a subscription, outside the plan",
 	"other_currency":  "In another currency, outside the contract",

@@ -7,8 +7,10 @@ import (
 	"iter"
 	"time"
 
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/uow"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/decision"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -73,6 +75,7 @@ type Reader interface {
 type Stores struct {
 	Log    Log
 	Reader Reader
+	Audit  audit.Log
 }
 
 // Service is the use case.
@@ -82,69 +85,94 @@ type Service struct {
 }
 
 // Append stores an upload in batches; each batch is one transaction, and a
-// repeated upload stores nothing twice.
-func (s *Service) Append(ctx context.Context, accountID string, rows iter.Seq[Row]) (Result, error) {
-	var (
-		res       Result
-		acc       account.Account
-		snapshots map[string]bool
-		batch     = make([]decision.Decision, 0, batchRows)
-		refused   []Refusal
-	)
+// repeated upload stores nothing twice. The last batch's transaction holds the audit
+// row that sums the upload up.
+func (s *Service) Append(ctx context.Context, by access.Principal, accountID string, rows iter.Seq[Row]) (Result, error) {
+	u := upload{svc: s, by: by, batch: make([]decision.Decision, 0, batchRows)}
+	var snapshots map[string]bool
 	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
 		var err error
-		if acc, err = st.Reader.Account(ctx, accountID); err != nil {
+		if u.account, err = st.Reader.Account(ctx, accountID); err != nil {
+			return err
+		}
+		if err = access.Require(by, access.UploadDecisions, u.account.ID, u.account.Environment); err != nil {
 			return err
 		}
 		snapshots, err = st.Reader.SnapshotIDs(ctx, accountID)
 		return err
 	})
 	if err != nil {
-		return res, err
-	}
-	flush := func() error {
-		if len(batch) == 0 && len(refused) == 0 {
-			return nil
-		}
-		err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-			at := s.Clock.Now()
-			if len(refused) > 0 {
-				if err := st.Log.Refuse(ctx, acc, refused, at); err != nil {
-					return err
-				}
-			}
-			if len(batch) == 0 {
-				return nil
-			}
-			n, err := st.Log.Append(ctx, acc, batch, at)
-			if err == nil {
-				res.Accepted += n
-				res.Duplicates += len(batch) - n
-			}
-			return err
-		})
-		batch, refused = batch[:0], refused[:0]
-		return err
+		return u.res, err
 	}
 	for row := range rows {
 		if bad := refuse(row, snapshots); bad != nil {
-			res.Rejected++
-			if len(res.BadRows) < maxReported {
-				res.BadRows = append(res.BadRows, *bad)
-			}
-			if r, ok := refusal(&row.Decision, bad); ok {
-				refused = append(refused, r)
-			}
+			u.refuse(&row.Decision, bad)
 		} else {
-			batch = append(batch, row.Decision)
+			u.batch = append(u.batch, row.Decision)
 		}
-		if len(batch) == batchRows || len(refused) == batchRows {
-			if err := flush(); err != nil {
-				return res, err
+		if len(u.batch) == batchRows || len(u.refused) == batchRows {
+			if err := u.flush(ctx, false); err != nil {
+				return u.res, u.broken(ctx, err)
 			}
 		}
 	}
-	return res, flush()
+	if err := u.flush(ctx, true); err != nil {
+		return u.res, u.broken(ctx, err)
+	}
+	return u.res, nil
+}
+
+// upload is one call of Append on its way.
+type upload struct {
+	svc     *Service
+	by      access.Principal
+	account account.Account
+	batch   []decision.Decision
+	refused []Refusal
+	res     Result
+}
+
+func (u *upload) refuse(d *decision.Decision, bad *BadRow) {
+	u.res.Rejected++
+	if len(u.res.BadRows) < maxReported {
+		u.res.BadRows = append(u.res.BadRows, *bad)
+	}
+	if r, ok := refusal(d, bad); ok {
+		u.refused = append(u.refused, r)
+	}
+}
+
+// flush stores what has gathered, and with the last rows the audit entry.
+func (u *upload) flush(ctx context.Context, last bool) error {
+	if len(u.batch) == 0 && len(u.refused) == 0 && (!last || u.res.Accepted == 0) {
+		return nil
+	}
+	n := 0
+	err := u.svc.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		at := u.svc.Clock.Now()
+		if len(u.refused) > 0 {
+			if err := st.Log.Refuse(ctx, u.account, u.refused, at); err != nil {
+				return err
+			}
+		}
+		n = 0
+		if len(u.batch) > 0 {
+			var err error
+			if n, err = st.Log.Append(ctx, u.account, u.batch, at); err != nil {
+				return err
+			}
+		}
+		if !last || u.res.Accepted+n == 0 {
+			return nil
+		}
+		return st.Audit.Append(ctx, u.summary(n, len(u.batch)-n))
+	})
+	if err == nil {
+		u.res.Accepted += n
+		u.res.Duplicates += len(u.batch) - n
+	}
+	u.batch, u.refused = u.batch[:0], u.refused[:0]
+	return err
 }
 
 // refusal is what is kept of a refused line; ok is false when nobody could tell which

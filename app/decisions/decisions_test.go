@@ -13,12 +13,17 @@ import (
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/decision"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
-var now = time.Date(2026, 10, 3, 9, 0, 0, 0, time.UTC)
+var (
+	now = time.Date(2026, 10, 3, 9, 0, 0, 0, time.UTC)
+	by  = access.Operator("tester")
+)
 
 // log keeps decisions in memory as the store does: the first of each ID.
 type log struct {
@@ -26,10 +31,11 @@ type log struct {
 	batches []int
 	refused []decisions.Refusal
 	fail    error
+	audited []audit.Entry
 }
 
 func (l *log) Do(ctx context.Context, fn func(context.Context, decisions.Stores) error) error {
-	return fn(ctx, decisions.Stores{Log: l, Reader: l})
+	return fn(ctx, decisions.Stores{Log: l, Reader: l, Audit: trail{l}})
 }
 
 func (l *log) Account(_ context.Context, id string) (account.Account, error) {
@@ -69,6 +75,18 @@ func (l *log) Refuse(_ context.Context, a account.Account, rows []decisions.Refu
 	return nil
 }
 
+// trail keeps audit entries in memory.
+type trail struct{ l *log }
+
+func (t trail) Append(_ context.Context, e audit.Entry) error {
+	t.l.audited = append(t.l.audited, e)
+	return nil
+}
+
+func (trail) Actors(context.Context, string, string, ...audit.Action) ([]access.Actor, error) {
+	return nil, errors.New("not used here")
+}
+
 func newService() (*decisions.Service, *log) {
 	l := &log{stored: map[string]decision.Decision{}}
 	return &decisions.Service{Work: l, Clock: clock.Fixed(now)}, l
@@ -102,7 +120,7 @@ func TestBadRowsAreNamedAndGoodOnesKept(t *testing.T) {
 		{Number: 3, Err: errors.New("the line is cut")},
 		{Number: 5, Decision: unknown}, {Number: 6, Decision: nul}, {Number: 7, Decision: twice}, {Number: 9, Decision: good("9")},
 	}
-	res, err := svc.Append(context.Background(), "acme", slices.Values(rows))
+	res, err := svc.Append(context.Background(), by, "acme", slices.Values(rows))
 	require.NoError(t, err)
 	require.Equal(t, []int{2, 1, 4}, []int{res.Accepted, res.Duplicates, res.Rejected})
 	require.Len(t, l.stored, 2)
@@ -123,15 +141,18 @@ func TestBadRowsAreNamedAndGoodOnesKept(t *testing.T) {
 func TestUploadsGoInBatches(t *testing.T) {
 	t.Parallel()
 	svc, l := newService()
-	res, err := svc.Append(context.Background(), "acme", many(5001))
+	res, err := svc.Append(context.Background(), by, "acme", many(5001))
 	require.NoError(t, err)
 	require.Equal(t, decisions.Result{Accepted: 5001}, res)
 	require.Equal(t, []int{5000, 1}, l.batches)
-	res, err = svc.Append(context.Background(), "acme", many(5000))
+	res, err = svc.Append(context.Background(), by, "acme", many(5000))
 	require.NoError(t, err)
 	require.Equal(t, decisions.Result{Duplicates: 5000}, res)
 	require.Equal(t, []int{5000, 1, 5000}, l.batches, "no empty batch at the end")
-	res, err = svc.Append(context.Background(), "acme", many(0))
+	require.Len(t, l.audited, 1, "what changed nothing is no entry")
+	require.Equal(t, `{"accepted":"5001","duplicates":"0","rejected":"0"}`, l.audited[0].After)
+	require.Equal(t, "cli:tester", l.audited[0].Actor.ID)
+	res, err = svc.Append(context.Background(), by, "acme", many(0))
 	require.NoError(t, err)
 	require.Equal(t, decisions.Result{}, res)
 }
@@ -140,7 +161,7 @@ func TestUploadsGoInBatches(t *testing.T) {
 func TestTheAnswerIsBounded(t *testing.T) {
 	t.Parallel()
 	svc, _ := newService()
-	res, err := svc.Append(context.Background(), "acme", func(yield func(decisions.Row) bool) {
+	res, err := svc.Append(context.Background(), by, "acme", func(yield func(decisions.Row) bool) {
 		for i := range 1234 {
 			if !yield(decisions.Row{Number: i + 1}) {
 				return
@@ -155,11 +176,11 @@ func TestTheAnswerIsBounded(t *testing.T) {
 func TestAppendStopsWithTheStore(t *testing.T) {
 	t.Parallel()
 	svc, l := newService()
-	_, err := svc.Append(context.Background(), "nobody", many(1))
+	_, err := svc.Append(context.Background(), by, "nobody", many(1))
 	require.True(t, fault.Is(err, fault.NotFound))
 	l.fail = fault.New(fault.Unavailable, "database_unavailable", "later")
 	read := 0
-	res, err := svc.Append(context.Background(), "acme", func(yield func(decisions.Row) bool) {
+	res, err := svc.Append(context.Background(), by, "acme", func(yield func(decisions.Row) bool) {
 		for row := range many(20_000) {
 			read++
 			if !yield(row) {
@@ -170,4 +191,38 @@ func TestAppendStopsWithTheStore(t *testing.T) {
 	require.True(t, fault.Is(err, fault.Unavailable))
 	require.Zero(t, res.Accepted)
 	require.Equal(t, 5000, read, "it reads no further")
+}
+
+// An upload that breaks off after its first batch is audited as far as it came.
+func TestABrokenUploadIsAudited(t *testing.T) {
+	t.Parallel()
+	svc, l := newService()
+	res, err := svc.Append(context.Background(), by, "acme", func(yield func(decisions.Row) bool) {
+		for row := range many(10_000) {
+			if row.Number == 5001 {
+				l.fail = fault.New(fault.Unavailable, "database_unavailable", "later")
+			}
+			if !yield(row) {
+				return
+			}
+		}
+	})
+	require.True(t, fault.Is(err, fault.Unavailable))
+	require.Equal(t, 5000, res.Accepted)
+	require.Len(t, l.audited, 1)
+	require.Equal(t, "broke off: database_unavailable", l.audited[0].Reason)
+	require.Equal(t, `{"accepted":"5000","duplicates":"0","rejected":"0"}`, l.audited[0].After)
+}
+
+// Who may not upload here stores nothing.
+func TestUploadNeedsThePermission(t *testing.T) {
+	t.Parallel()
+	svc, l := newService()
+	viewer := access.Principal{Kind: access.Token, Roles: access.Roles{access.Viewer}, Scope: access.Everything()}
+	_, err := svc.Append(context.Background(), viewer, "acme", many(1))
+	require.Equal(t, access.CodePermission, fault.CodeOf(err))
+	test := access.Principal{Kind: access.Token, Roles: access.Roles{access.Ingest}, Scope: access.Scope{AllAccounts: true, Environments: []account.Environment{account.Test}}}
+	_, err = svc.Append(context.Background(), test, "acme", many(1))
+	require.Equal(t, "account_not_found", fault.CodeOf(err), "an account of live does not exist for a token of test")
+	require.Empty(t, l.stored)
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/secret"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/reward"
 )
@@ -52,8 +54,9 @@ type Bodies interface {
 	ConnectionEnvironment(ctx context.Context, connectionID string) (account.Environment, error)
 	// StoredBodies lists the events of a connection behind the given one, by time and ID.
 	StoredBodies(ctx context.Context, after EventRef, limit int) ([]StoredBody, error)
-	// OpenErasure writes the record of a request and returns its number.
-	OpenErasure(ctx context.Context, r ErasureRequest) (int64, error)
+	// OpenErasure writes the record of a request, and the note in the same transaction, and
+	// returns its number.
+	OpenErasure(ctx context.Context, r ErasureRequest, note audit.Entry) (int64, error)
 	// EraseBodies empties bodies and records each, in one transaction.
 	EraseBodies(ctx context.Context, erasure int64, events []EventRef, at time.Time) error
 	// Reclaim makes the database give up what it still holds of the bodies that an erasure
@@ -88,7 +91,7 @@ var stripeID = regexp.MustCompile(`^[a-z]{2,12}_[A-Za-z0-9]{8,}$`)
 // customer or an object of theirs (a dispute names the charge, not the customer). It
 // classifies what is pending first, because facts come from bodies. Erasing again finds
 // what has come since.
-func (s *Eraser) Erase(ctx context.Context, connectionID, customerID, reason string) (Erasure, error) {
+func (s *Eraser) Erase(ctx context.Context, by access.Principal, connectionID, customerID, reason string) (Erasure, error) {
 	var out Erasure
 	customerID, reason = strings.TrimSpace(customerID), strings.TrimSpace(reason)
 	switch {
@@ -97,9 +100,15 @@ func (s *Eraser) Erase(ctx context.Context, connectionID, customerID, reason str
 	case reason == "":
 		return out, fault.InvalidField("reason", "reason_missing", "the record of an erasure needs a reason").Fix("Name the request, for example: erasure request of 2026-10-02")
 	}
+	if err := access.RequirePermission(by, access.WriteSetup); err != nil {
+		return out, err
+	}
 	env, err := s.Bodies.ConnectionEnvironment(ctx, connectionID)
 	if err != nil {
 		return out, err
+	}
+	if !by.Scope.Reaches(env) {
+		return out, access.Hidden(access.Connection, connectionID)
 	}
 	if _, err := s.Classifier.Drain(ctx); err != nil {
 		return out, err
@@ -123,7 +132,7 @@ func (s *Eraser) Erase(ctx context.Context, connectionID, customerID, reason str
 			out.Pending++
 		}
 		return found && !b.Pending
-	}, func(found []EventRef) error { return s.erase(ctx, request, found, &out) })
+	}, func(found []EventRef) error { return s.erase(ctx, by, request, found, &out) })
 	if err != nil || out.ID == 0 {
 		return out, err
 	}
@@ -131,9 +140,9 @@ func (s *Eraser) Erase(ctx context.Context, connectionID, customerID, reason str
 }
 
 // erase empties the bodies of a page; the first one writes the record.
-func (s *Eraser) erase(ctx context.Context, r ErasureRequest, found []EventRef, out *Erasure) error {
+func (s *Eraser) erase(ctx context.Context, by access.Principal, r ErasureRequest, found []EventRef, out *Erasure) error {
 	if out.ID == 0 {
-		id, err := s.Bodies.OpenErasure(ctx, r)
+		id, err := s.Bodies.OpenErasure(ctx, r, audit.New(by, r.At, audit.CustomerErased, "connection", r.ConnectionID).In("", r.Environment).Because(r.Reason))
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -61,7 +62,7 @@ func TestErasure(t *testing.T) {
 	require.NoError(t, err)
 	digests := w.ids("SELECT encode(body_sha256, 'hex') FROM stripe_events ORDER BY event_id")
 
-	done, err := w.eraser().Erase(w.ctx, "acme", zoe, "request 17")
+	done, err := w.eraser().Erase(w.ctx, access.Operator("anna"), "acme", zoe, "request 17")
 	require.NoError(t, err)
 	require.Equal(t, ingest.Erasure{ID: 1, Searched: 8, Erased: 5}, done)
 	require.True(t, done.Complete())
@@ -71,7 +72,7 @@ func TestErasure(t *testing.T) {
 	require.Len(t, w.ids("SELECT event_id FROM erased_bodies WHERE erasure_id = 1"), 5)
 	require.Contains(t, w.ids("SELECT kind FROM reward_events WHERE customer_id = $1", zoe), "revenue_confirmation", "facts stay, of what was pending too")
 
-	again, err := w.eraser().Erase(w.ctx, "acme", zoe, "request 17")
+	again, err := w.eraser().Erase(w.ctx, access.Operator("anna"), "acme", zoe, "request 17")
 	require.NoError(t, err)
 	require.Equal(t, ingest.Erasure{Searched: 3}, again, "nothing is left to erase, and nothing is recorded")
 	receipt, err := w.receive(event("evt_1", ""), current, now)
@@ -89,7 +90,7 @@ func TestErasedEventsAreNotDead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.told("evt_1", "customer.created", `{"id":"cus_ZoeZoeZoe1","object":"customer","created":1,"metadata":{"user_id":"u1"}}`)
-	_, err := w.eraser().Erase(w.ctx, "acme", "cus_ZoeZoeZoe1", "request 18")
+	_, err := w.eraser().Erase(w.ctx, access.Operator("anna"), "acme", "cus_ZoeZoeZoe1", "request 18")
 	require.NoError(t, err)
 	_, err = w.sql.Exec(w.ctx, "UPDATE event_processing SET status = 'pending', reason = ''")
 	require.NoError(t, err)
@@ -113,7 +114,7 @@ func TestErasureSaysWhatIsLeft(t *testing.T) {
 	_, err = w.sql.Exec(w.ctx, "UPDATE connections SET paused = true")
 	require.NoError(t, err)
 	w.told("evt_4", "customer.updated", `{"id":"customer","object":"customer","created":1}`)
-	done, err := w.eraser().Erase(w.ctx, "acme", " customer ", "request 19")
+	done, err := w.eraser().Erase(w.ctx, access.Operator("anna"), "acme", " customer ", "request 19")
 	require.NoError(t, err)
 	require.Equal(t, ingest.Erasure{ID: 1, Searched: 4, Erased: 1, Pending: 1, Unreadable: 1}, done, "an ID that is an ordinary word is a customer only where one stands")
 	require.False(t, done.Complete())
@@ -122,14 +123,14 @@ func TestErasureSaysWhatIsLeft(t *testing.T) {
 	for code, in := range map[string][3]string{
 		"customer_missing": {"acme", " ", "r"}, "reason_missing": {"acme", "cus_Other0001", ""}, "connection_not_found": {"nobody", "cus_Other0001", "r"},
 	} {
-		_, err := w.eraser().Erase(w.ctx, in[0], in[1], in[2])
+		_, err := w.eraser().Erase(w.ctx, access.Operator("anna"), in[0], in[1], in[2])
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 	refs := []ingest.EventRef{{ConnectionID: "acme", EventID: "evt_2", Created: now}, {ConnectionID: "acme", EventID: "evt_4", Created: now}}
 	err = w.db.NewBodies().EraseBodies(w.ctx, 1, refs, now.Add(time.Second))
 	require.True(t, fault.Is(err, fault.Unavailable), "what is pending keeps its body")
 	require.Contains(t, w.left(), "evt_4")
-	_, err = w.eraser().Erase(canceled(w.ctx), "acme", "cus_Other0001", "r")
+	_, err = w.eraser().Erase(canceled(w.ctx), access.Operator("anna"), "acme", "cus_Other0001", "r")
 	require.ErrorIs(t, err, context.Canceled)
 }
 

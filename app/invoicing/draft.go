@@ -15,6 +15,11 @@ type Service struct {
 	Ledger  Ledger
 	Writers Writers
 	Clock   clock.Clock
+	// Book, Payers and Setups are for accounts whose payer is to be found, or is to enter
+	// a payment method. Setups is nil in a process that may not write to Stripe.
+	Book   PayerBook
+	Payers Payers
+	Setups Setups
 }
 
 // Outcome is what a step reports: identifiers, counts and amounts only.
@@ -33,19 +38,11 @@ type Outcome struct {
 	Redo bool
 }
 
-// Reasons with which a cycle ends or waits, besides those of billing.HeldReason.
+// Reasons with which a cycle ends, besides those of billing.HeldReason; those with which
+// it waits are billing.Unmet.
 const (
 	ReasonNothingBillable = "nothing_billable"
-	// ReasonAboveMaximum: Stripe takes no amount of so many digits.
-	ReasonAboveMaximum  = "above_maximum_charge"
-	ReasonTestMode      = "test_mode"
-	ReasonIssuerMissing = "issuer_missing"
-	ReasonIssuerPaused  = "issuer_paused"
-	ReasonPayerMissing  = "payer_missing"
-	ReasonPayerDeleted  = "payer_deleted"
-	ReasonPayerEmail    = "payer_email_missing"
-	// ReasonNeedsPayerAction: automatic collection needs a payment method on file.
-	ReasonNeedsPayerAction = "needs_payer_action"
+	ReasonTestMode        = "test_mode"
 )
 
 // Draft settles and prices a cycle from its stored readouts and stores the
@@ -82,17 +79,12 @@ func (s *Service) Draft(ctx context.Context, cycleID string) (Outcome, error) {
 
 // propose is the pure part: settle, price, plan, and say what comes next.
 func propose(j Judged) (Proposal, error) {
-	year, err := j.Contract.YearStart(j.Period)
-	if err != nil {
-		return Proposal{}, err
-	}
-	p := Proposal{}
+	var p Proposal
+	var err error
+	settles := j.Period.IsSettlement()
 	p.Priced, err = billing.Bill(billing.BillInput{
-		Contract: j.Contract, Period: j.Period, Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
-		Context: billing.Context{
-			// The settlement of the year is no invoice of its own yet: its last month closes it.
-			ClosesYear: j.Period.Sub(year) == lift.PeriodsPerYear-1, Past: j.Past, Outcomes: j.Outcomes,
-		},
+		Contract: j.Contract, Period: j.Period.Add(0), Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
+		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes},
 	})
 	if err != nil {
 		return Proposal{}, err
@@ -119,15 +111,9 @@ func next(j Judged, p Proposal) (billing.CycleState, string) {
 		return billing.Withheld, string(p.Priced.Held)
 	case !p.Priced.Total.IsPositive():
 		return billing.Withheld, ReasonNothingBillable
-	case !j.IssuerConnected:
-		return billing.Blocked, ReasonIssuerMissing
-	case j.IssuerPaused:
-		return billing.Blocked, ReasonIssuerPaused
-	case j.Account.PayerCustomer == "":
-		return billing.Blocked, ReasonPayerMissing
-	case billing.AboveMaximumCharge(p.Priced.Total):
-		return billing.Blocked, ReasonAboveMaximum
-	default:
-		return billing.Writing, ""
 	}
+	if reason := j.unmet(p.Priced.Total); reason != "" {
+		return billing.Blocked, reason
+	}
+	return billing.Writing, ""
 }

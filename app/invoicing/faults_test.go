@@ -1,7 +1,6 @@
 package invoicing_test
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -12,40 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
-	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/internal/campaign"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
-
-// faultKinds are all the ways in which a request can go wrong.
-var faultKinds = []stripefake.FaultKind{
-	stripefake.FaultDropBefore, stripefake.FaultDropAfter, stripefake.Fault500Before, stripefake.Fault500After, stripefake.Fault500Late,
-	stripefake.FaultRateLimit, stripefake.FaultLockTimeout, stripefake.FaultConflict, stripefake.FaultUnavailable, stripefake.FaultTruncate,
-}
-
-// resume is what happens between a failed attempt and the next one.
-type resume struct {
-	name string
-	do   func(t *testing.T, b *pipelinetest.Bill) func()
-	// human: a person may have to look in the end; money must be right all the same.
-	human bool
-}
-
-var resumes = []resume{
-	{name: "at once", do: func(*testing.T, *pipelinetest.Bill) func() { return nil }},
-	{name: "when the keys are pruned", do: func(t *testing.T, b *pipelinetest.Bill) func() {
-		return func() { require.NoError(t, b.Fake.Advance(25*time.Hour)) }
-	}},
-	{name: "without labels", human: true, do: func(t *testing.T, b *pipelinetest.Bill) func() { return func() { unlabel(t, b) } }},
-}
-
-// unlabel is somebody who clears the metadata of our invoice in the Dashboard.
-func unlabel(t *testing.T, b *pipelinetest.Bill) {
-	t.Helper()
-	for _, id := range ourInvoices(t, b, "draft", "open") {
-		b.Operator(t, http.MethodPost, "/v1/invoices/"+id, url.Values{"metadata": {""}})
-	}
-}
 
 // ourInvoices are the payer's invoices with our key in one of the states.
 func ourInvoices(t *testing.T, b *pipelinetest.Bill, states ...string) []string {
@@ -63,63 +32,78 @@ func ourInvoices(t *testing.T, b *pipelinetest.Bill, states ...string) []string 
 	return out
 }
 
-// sequence are the requests of an undisturbed write-back.
-func sequence(t *testing.T, l *pipelinetest.Ledger) []stripefake.Request {
-	t.Helper()
-	b := pipelinetest.NewBill(t, l)
-	out, err := b.Drive(t, nil)
-	require.NoError(t, err)
-	require.Equal(t, billing.Invoiced, out.State)
-	b.RequireBilled(t)
-	return b.Requests()
+// shape is a request without the identifiers in it.
+func shape(r stripefake.Request) string {
+	segs := strings.Split(r.Path, "/")
+	for i, s := range segs {
+		if strings.HasPrefix(s, "in_") || strings.HasPrefix(s, "cus_") {
+			segs[i] = ":id"
+		}
+	}
+	return r.Method + " " + strings.Join(segs, "/")
+}
+
+// TestWriteBackRequestBudget counts every request on the wire of a cold process: N + 12
+// for an invoice that is mailed, N + 11 for one that is charged, one page per list.
+func TestWriteBackRequestBudget(t *testing.T) {
+	t.Parallel()
+	l := pipelinetest.NewLedger(t)
+	for _, lines := range []int{1, 2, 3, 100} {
+		for _, charge := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d lines, charged %v", lines, charge), func(t *testing.T) {
+				t.Parallel()
+				b := pipelinetest.NewBill(t, l, pipelinetest.Lines(lines), pipelinetest.Charged(t, charge))
+				out, err := b.Drive(t, nil)
+				require.NoError(t, err)
+				require.Equal(t, billing.Invoiced, out.State)
+				b.RequireBilled(t)
+				want := lines + 12
+				if charge {
+					want = lines + 11
+				}
+				require.Len(t, b.Requests(), want)
+			})
+		}
+	}
 }
 
 func TestWriteBackSequence(t *testing.T) {
 	t.Parallel()
+	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
+	_, err := b.Drive(t, nil)
+	require.NoError(t, err)
 	var got []string
-	for _, r := range sequence(t, pipelinetest.NewLedger(t)) {
-		path := r.Path
-		if i := strings.Index(path, "/in_"); i > 0 {
-			_, tail, _ := strings.Cut(path[i+1:], "/")
-			path = strings.TrimSuffix(path[:i]+"/:id/"+tail, "/")
-		}
-		got = append(got, r.Method+" "+path)
+	for _, r := range b.Requests() {
+		got = append(got, shape(r))
 		if r.Method == http.MethodPost {
 			require.True(t, strings.HasPrefix(r.IdempotencyKey, "lb:"), r.Path)
 		}
 	}
-	t.Log(strings.Join(got, "\n"))
 	require.Equal(t, []string{
-		"POST /v1/invoices", "POST /v1/invoiceitems", "POST /v1/invoiceitems", "POST /v1/invoices/:id/finalize", "POST /v1/invoices/:id", "POST /v1/invoices/:id/send",
-	}, only(got, "POST "))
+		"GET /v1/customers/:id", "GET /v1/invoices", "POST /v1/invoices",
+		"GET /v1/invoiceitems", "POST /v1/invoiceitems", "POST /v1/invoiceitems",
+		"GET /v1/invoiceitems", "GET /v1/invoices/:id", "POST /v1/invoices/:id/finalize",
+		"GET /v1/invoiceitems", "GET /v1/invoices", "POST /v1/invoices/:id", "POST /v1/invoices/:id/send", "GET /v1/invoiceitems",
+	}, got)
 }
 
-func only(all []string, prefix string) []string {
-	var out []string
-	for _, s := range all {
-		if strings.HasPrefix(s, prefix) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// TestWriteBackFaultMatrix breaks every request of the sequence in every way and
-// lets the auditor look at what Stripe has in the end.
-func TestWriteBackFaultMatrix(t *testing.T) {
+// TestWriteBackFaultsOnTheWire breaks every request of the sequence in every way on a
+// real connection, with the ledger in PostgreSQL. The campaign does far more of it, in
+// one process.
+func TestWriteBackFaultsOnTheWire(t *testing.T) {
 	t.Parallel()
 	l := pipelinetest.NewLedger(t)
-	requests := sequence(t, l)
-	for i, r := range requests {
-		for _, kind := range faultKinds {
-			for _, res := range resumes {
-				t.Run(fmt.Sprintf("%02d %s %s/%s/%s", i, r.Method, short(r.Path), kind, res.name), func(t *testing.T) {
-					t.Parallel()
-					b := pipelinetest.NewBill(t, l)
-					require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: kind, Account: r.Account, Skip: i, Count: times(kind)}))
-					requireOutcome(t, b, res)
-				})
-			}
+	for i := range 14 {
+		kinds := campaign.Kinds()
+		for _, kind := range []stripefake.FaultKind{kinds[i%len(kinds)], kinds[(i+3)%len(kinds)], kinds[(i+6)%len(kinds)]} {
+			t.Run(fmt.Sprintf("%02d %s", i, kind), func(t *testing.T) {
+				t.Parallel()
+				b := pipelinetest.NewBill(t, l)
+				require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: kind, KeyKind: "restricted", Skip: i, Count: times(kind)}))
+				_, err := b.Drive(t, nil)
+				require.NoError(t, err)
+				b.RequireBilled(t)
+			})
 		}
 	}
 }
@@ -133,98 +117,10 @@ func times(kind stripefake.FaultKind) int {
 	return 1
 }
 
-// requireOutcome drives a bill and audits it.
-func requireOutcome(t *testing.T, b *pipelinetest.Bill, res resume) {
-	t.Helper()
-	_, err := b.Drive(t, res.do(t, b))
-	if err == nil && !res.human {
-		b.RequireBilled(t)
-		return
-	}
-	if err == nil {
-		// An empty draft that lost its label before anybody had seen it is not ours to
-		// delete; it is never sent or charged.
-		for _, wrong := range b.Audit(t) {
-			require.Regexp(t, "^draft .* is left$", wrong)
-		}
-		require.Equal(t, "invoiced", b.Books(t).Cycle)
-		return
-	}
-	require.True(t, res.human, "%v; %v", err, b.Books(t))
-	require.NotErrorIs(t, err, pipelinetest.ErrStuck)
-	require.Equal(t, "needs_human", b.Books(t).Cycle, err)
-	for _, wrong := range b.Audit(t) {
-		require.NotContains(t, wrong, "both count")
-		require.NotContains(t, wrong, "billed again")
-	}
-}
-
-func short(path string) string {
-	path = strings.TrimPrefix(path, "/v1/")
-	if i := strings.Index(path, "/in_"); i > 0 {
-		_, tail, _ := strings.Cut(path[i+1:], "/")
-		return path[:i] + " one " + tail
-	}
-	return path
-}
-
-// TestWriteBackPairsOfFaults breaks two requests, so that recovering fails as well.
-func TestWriteBackPairsOfFaults(t *testing.T) {
-	t.Parallel()
-	l := pipelinetest.NewLedger(t)
-	hard := []stripefake.FaultKind{stripefake.FaultDropAfter, stripefake.Fault500Before, stripefake.Fault500After, stripefake.Fault500Late}
-	n := 0
-	for i, r := range sequence(t, l) {
-		if r.Method != http.MethodPost {
-			continue
-		}
-		for _, first := range hard {
-			for _, second := range hard {
-				for distance := 1; distance <= 4; distance++ {
-					if n++; n%3 != 0 && first == second {
-						continue // same kinds twice in a row are the least telling
-					}
-					t.Run(fmt.Sprintf("%02d %s/%s+%d %s", i, short(r.Path), first, distance, second), func(t *testing.T) {
-						t.Parallel()
-						b := pipelinetest.NewBill(t, l)
-						require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: first, Account: r.Account, Skip: i, Count: times(first)}))
-						require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: second, Account: r.Account, Skip: i + distance - 1, Count: times(second)}))
-						requireOutcome(t, b, resumes[n%2])
-					})
-				}
-			}
-		}
-	}
-}
-
-// TestWriteBackUnderRandomFaults lets one request in seven fail for as long as the
-// drive goes on.
-func TestWriteBackUnderRandomFaults(t *testing.T) {
-	t.Parallel()
-	l := pipelinetest.NewLedger(t)
-	for seed := range 30 {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			b := pipelinetest.NewBill(t, l)
-			chances := map[stripefake.FaultKind]float64{}
-			for _, k := range faultKinds {
-				chances[k] = 0.014
-			}
-			b.Fake.SetSeededFaults(&stripefake.SeededFaults{Requests: chances, OnlyWrites: true})
-			_, err := b.Drive(t, resumes[seed%2].do(t, b))
-			b.Fake.SetSeededFaults(nil)
-			if errors.Is(err, pipelinetest.ErrStuck) {
-				_, err = b.Drive(t, nil) // unlucky, not stuck: the faults have ended
-			}
-			require.NoError(t, err)
-			b.RequireBilled(t)
-		})
-	}
-}
-
-// TestWriteBackLateTwin lets Stripe carry out a create that it had answered with a
-// 500 when all is over: the twin is a draft that nobody will ever send or charge.
-func TestWriteBackLateTwin(t *testing.T) {
+// TestLateTwinIsSwept lets Stripe carry out a create that it had answered with a 500
+// when all is over: the twin is a draft that nobody will ever send or charge, and the
+// next sweep of that payer removes it.
+func TestLateTwinIsSwept(t *testing.T) {
 	t.Parallel()
 	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
 	require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: stripefake.Fault500Late, Method: http.MethodPost, Path: "^/v1/invoices$", Delay: 6 * time.Hour}))
@@ -232,12 +128,57 @@ func TestWriteBackLateTwin(t *testing.T) {
 	require.NoError(t, err)
 	b.RequireBilled(t)
 	require.NoError(t, b.Fake.Advance(90*24*time.Hour))
-	require.Equal(t, []string{out.InvoiceID}, ourInvoices(t, b, "open", "paid", "uncollectible"))
 	twins := ourInvoices(t, b, "draft")
 	require.Len(t, twins, 1)
 	twin := b.Operator(t, http.MethodGet, "/v1/invoices/"+twins[0], nil)
 	require.Equal(t, false, twin["auto_advance"])
 	require.EqualValues(t, 0, twin["total"])
+
+	swept, err := b.NewProcess(t).Sweep(t.Context(), b.Plan.CycleID)
+	require.NoError(t, err)
+	require.Equal(t, 1, swept.Drafts)
+	require.Empty(t, ourInvoices(t, b, "draft"))
+	require.Equal(t, []string{out.InvoiceID}, ourInvoices(t, b, "open", "paid", "uncollectible"))
+	b.RequireBilled(t)
 }
 
-var _ invoicing.Writers = (*hidingWriters)(nil)
+// TestNextCycleSweepsLateTwins: what came late to a payer is removed by the next cycle
+// that writes to it, with the requests that it makes anyway; what belongs to a cycle that
+// is not finished, to a program of somebody else's or to nobody, is not touched.
+func TestNextCycleSweepsLateTwins(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
+	require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: stripefake.Fault500Late, Method: http.MethodPost, Path: "^/v1/invoices$", Delay: 6 * time.Hour}))
+	_, err := b.Drive(t, nil)
+	require.NoError(t, err)
+	require.NoError(t, b.Fake.Advance(30*24*time.Hour))
+	twin := ourInvoices(t, b, "draft")
+	require.Len(t, twin, 1)
+	cus := b.Plan.Key.Customer
+	item := func(form url.Values) string {
+		form.Set("customer", cus)
+		form.Set("currency", "usd")
+		form.Set("amount", "77")
+		return b.Operator(t, http.MethodPost, "/v1/invoiceitems", form)["id"].(string)
+	}
+	gone := []string{twin[0], item(url.Values{"invoice": {twin[0]}, "metadata[lb_key]": {b.Plan.Key.StripeKey()}}), item(url.Values{"metadata[lb_key]": {b.Plan.Key.StripeKey()}})}
+	unknown := billing.IntentKey{IssuerConnection: "elsewhere", Customer: cus, Currency: "usd", Period: "2026-09", Part: "1/1"}.StripeKey()
+	draft := func(key string) string {
+		return b.Operator(t, http.MethodPost, "/v1/invoices", url.Values{"customer": {cus}, "metadata[lb_key]": {key}, "pending_invoice_items_behavior": {"exclude"}})["id"].(string)
+	}
+	mixed := draft(b.Plan.Key.StripeKey())
+	stays := []string{draft(unknown), item(url.Values{"metadata[lb_key]": {unknown}}), mixed, item(url.Values{"invoice": {mixed}})}
+
+	next := b.NextMonth(t)
+	b.Fake.ResetRequests()
+	_, err = next.Drive(t, nil)
+	require.NoError(t, err)
+	require.Len(t, next.Requests(), 14+6, "three looks at the two drafts, two items and the twin deleted")
+	objects := next.Objects(t)
+	for _, id := range gone {
+		require.NotContains(t, objects, id)
+	}
+	for _, id := range stays {
+		require.Contains(t, objects, id)
+	}
+}

@@ -2,30 +2,21 @@ package invoicing
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
-// Finalize finalizes the pinned, verified invoice with automatic collection off,
-// looks at it again, releases it, sweeps what else carries our key and closes the
-// cycle. Every part is decided by state, so that it can be repeated at any point.
+// Finalize verifies the pinned draft, finalizes it with automatic collection off,
+// looks at it again together with everything else that carries our key, releases it,
+// sweeps the rest and closes the cycle. Every part is decided by state, so that it can
+// be repeated at any point.
 func (s *Service) Finalize(ctx context.Context, cycleID string) (Outcome, error) {
-	ses, done, err := s.open(ctx, cycleID)
-	if err != nil {
-		return Outcome{}, err
-	}
-	if done {
-		return ses.recorded(ctx)
-	}
-	redo, err := ses.finalize(ctx)
-	if err = ses.close(ctx, err); err != nil || redo {
-		out := ses.outcome()
-		out.Redo = redo
+	out, err := s.step(ctx, cycleID, byProof, (*session).finalize)
+	if err != nil || out.Redo || out.State == billing.Blocked {
 		return out, err
 	}
-	return ses.recorded(ctx)
+	return s.recorded(ctx, cycleID)
 }
 
 func (s *session) finalize(ctx context.Context) (redo bool, err error) {
@@ -33,44 +24,66 @@ func (s *session) finalize(ctx context.Context) (redo bool, err error) {
 	if id == "" {
 		return true, nil
 	}
-	inv, err := s.w.Invoice(ctx, id)
-	if fault.Is(err, fault.NotFound) {
-		return true, nil // EnsureDraft decides what that means
+	inv, items, err := s.look(ctx, id)
+	if err != nil {
+		return orRedo(err)
 	}
+	if inv.Status == "draft" {
+		if redo, err = s.commit(ctx, inv, items); err != nil || redo {
+			return redo, err
+		}
+		if items, err = s.w.Items(ctx, id); err != nil {
+			return orRedo(err)
+		}
+	}
+	all, err := s.w.OurInvoices(ctx)
 	if err != nil {
 		return false, err
 	}
-	if inv.Status == "draft" {
-		if redo, err = s.commit(ctx, id, inv); err != nil || redo {
-			return redo, err
-		}
-		if inv, err = s.w.Invoice(ctx, id); err != nil {
-			return false, err
-		}
+	if inv, err = s.pinned(ctx, all); err != nil {
+		return orRedo(err)
 	}
-	if redo, err = s.confirm(ctx, inv); err != nil || redo {
+	if redo, err = s.confirm(ctx, inv, items, all); err != nil || redo {
 		return redo, err
 	}
-	if inv, err = s.release(ctx, inv); err != nil {
+	if inv, err = s.release(ctx, inv); missing(err) {
+		// The invoice was there a moment ago: it is its customer that is not.
+		return false, s.escalate(ctx, billing.HumanPayerDeleted, "customer %s was deleted at Stripe before invoice %s was released", s.intent.Plan.Key.Customer, id)
+	} else if err != nil {
 		return false, err
 	}
-	if err := s.sweep(ctx); err != nil {
+	if err := s.sweep(ctx, all); err != nil {
 		return false, err
 	}
 	return false, s.Ledger.SaveInvoice(ctx, s.intent.ID, billing.IntentReleased, inv, s.Clock.Now())
 }
 
-// commit verifies the draft once more and finalizes it. A lost answer is never a
-// reason to make another invoice: the next attempt reads the status first.
-func (s *session) commit(ctx context.Context, id string, inv StripeInvoice) (redo bool, err error) {
-	items, err := s.w.Items(ctx, id)
-	if err != nil {
-		return s.orRedo(err)
+// pinned is the pinned invoice as the list shows it; one that lost its label is read.
+func (s *session) pinned(ctx context.Context, all []StripeInvoice) (StripeInvoice, error) {
+	for _, inv := range all {
+		if inv.ID == s.intent.InvoiceID {
+			return inv, nil
+		}
 	}
-	if redo, done, err := s.verify(ctx, inv, items); done {
+	return s.w.Invoice(ctx, s.intent.InvoiceID)
+}
+
+// commit verifies the draft and finalizes it. A lost answer is never a reason to make
+// another invoice: the next attempt reads the status first.
+func (s *session) commit(ctx context.Context, inv StripeInvoice, items []StripeItem) (redo bool, err error) {
+	if redo, done, err := s.verify(ctx, inv, items); done || err != nil {
 		return redo, err
 	}
-	_, err = s.w.Finalize(ctx, id, s.intent.FinalizeN)
+	claimed := s.Clock.Now()
+	if err := s.Ledger.SaveItems(ctx, s.intent.ID, inv.ID, items, claimed); err != nil {
+		return false, err
+	}
+	if s.Clock.Now().Sub(claimed).Abs() >= ClaimFor/2 {
+		// Stored late, by a process that was paused meanwhile: the claim is about to end or has
+		// ended, and another worker may be emptying the draft.
+		return false, MovedOn(s.intent.ID)
+	}
+	_, err = s.w.Finalize(ctx, inv.ID, s.intent.FinalizeN)
 	switch {
 	case fault.CodeOf(err) == CodeStateConflict:
 		return false, nil // somebody, perhaps our lost request, finalized it: the status decides
@@ -79,40 +92,54 @@ func (s *session) commit(ctx context.Context, id string, inv StripeInvoice) (red
 			return false, countErr
 		}
 	}
-	return s.orRedo(err)
+	return orRedo(err)
 }
 
 // confirm is the second look, before money or mail moves: a wrong finalized
 // invoice is voided, and nobody was charged or mailed.
-func (s *session) confirm(ctx context.Context, inv StripeInvoice) (redo bool, err error) {
-	switch inv.Status {
-	case "open", "paid", "uncollectible":
-	case "void":
-		return false, s.escalate(ctx, "the pinned invoice was voided at Stripe")
+func (s *session) confirm(ctx context.Context, inv StripeInvoice, items []StripeItem, all []StripeInvoice) (redo bool, err error) {
+	switch {
+	case counts(inv):
+	case inv.Status == "void":
+		return false, s.escalate(ctx, billing.HumanInvoiceVoided, "invoice %s was voided at Stripe", inv.ID)
+	case inv.Status == "paid": // finalized when it was empty: it bills nobody
+		return true, s.giveUp(ctx)
 	default:
 		return false, fault.New(fault.Unavailable, "not_final", "the invoice of cycle %s is %s", s.cycleID, inv.Status)
 	}
-	items, err := s.w.Items(ctx, inv.ID)
-	if err != nil {
-		return false, err
+	for _, other := range all {
+		if other.ID != inv.ID && s.isOurs(other.Metadata) && counts(other) {
+			return false, s.escalate(ctx, billing.HumanTwoInvoices, "beside %s a second finalized invoice, %s, carries our key", inv.ID, other.ID)
+		}
 	}
 	problem := mismatch(s.intent.Plan, inv, items)
-	if problem == "" && inv.TotalExcludingTaxMinor != nil && *inv.TotalExcludingTaxMinor != s.intent.Plan.TotalMinor() {
+	if problem == "" && withoutTax(inv) != s.intent.Plan.TotalMinor() {
 		problem = "the total without tax differs"
 	}
 	if problem == "" {
+		if err := s.relabel(ctx, inv); err != nil {
+			return false, err
+		}
 		return false, s.Ledger.SaveInvoice(ctx, s.intent.ID, billing.IntentFinalized, inv, s.Clock.Now())
 	}
 	if inv.Status != "open" || inv.AutoAdvance || s.intent.State == billing.IntentFinalized {
-		return false, s.escalate(ctx, "the final invoice does not match the plan: "+problem)
+		return false, s.escalate(ctx, billing.HumanInvoiceDiffers, "invoice %s does not match the plan: %s", inv.ID, problem)
 	}
-	// Given up first, voided second: if the void's answer is lost, the invoice is
-	// found again by its key while it is open, and is none of ours once it is void.
-	if err := s.Ledger.Unpin(ctx, s.intent.ID, inv.ID, s.Clock.Now()); err != nil {
+	// Given up first, voided second: an invoice that is given up is settled before
+	// another one is made, whatever becomes of the void's answer.
+	if err := s.giveUp(ctx); err != nil {
 		return false, err
 	}
 	_, err = s.w.Void(ctx, inv.ID)
 	return true, err
+}
+
+// withoutTax is what Stripe bills for our lines.
+func withoutTax(inv StripeInvoice) int64 {
+	if inv.TotalExcludingTaxMinor != nil {
+		return *inv.TotalExcludingTaxMinor
+	}
+	return inv.TotalMinor
 }
 
 // release lets Stripe collect: automatic collection on, and for send_invoice the
@@ -141,50 +168,21 @@ func (s *session) release(ctx context.Context, inv StripeInvoice) (StripeInvoice
 	return s.w.Send(ctx, inv.ID)
 }
 
-// sweep removes every other draft and pending item that carries our key.
-func (s *session) sweep(ctx context.Context) error {
-	ours, err := s.w.OurInvoices(ctx)
-	if err != nil {
-		return err
-	}
-	for _, inv := range ours {
-		switch {
-		case inv.ID == s.intent.InvoiceID, inv.Status == "void":
-		case inv.Status == "draft":
-			if err := s.remove(ctx, inv.ID); err != nil {
-				return err
-			}
-		default:
-			return s.escalate(ctx, fmt.Sprintf("a second finalized invoice %s carries our key", inv.ID))
-		}
-	}
-	items, err := s.w.OurPendingItems(ctx)
-	if err != nil {
-		return err
-	}
-	for _, it := range items {
-		if err := s.w.DeleteItem(ctx, it.ID); err != nil && !fault.Is(err, fault.NotFound) {
-			return err
-		}
-	}
-	return nil
-}
-
 // recorded ties the released invoice to the cycle: the engine's total must be
 // Stripe's, to the minor unit.
-func (s *session) recorded(ctx context.Context) (Outcome, error) {
-	intent, err := s.Ledger.Intent(ctx, s.cycleID)
-	if err != nil {
+func (s *Service) recorded(ctx context.Context, cycleID string) (Outcome, error) {
+	ses := &session{Service: s, cycleID: cycleID}
+	if err := ses.load(ctx); err != nil {
 		return Outcome{}, err
 	}
-	s.intent = intent
+	intent := ses.intent
 	if intent.StripeTotal == nil || *intent.StripeTotal != intent.Plan.TotalMinor() {
-		return s.outcome(), s.escalate(ctx, "the invoice's total at Stripe is not the engine's")
+		return ses.outcome(), ses.escalate(ctx, billing.HumanTotalDiffers, "the total of invoice %s at Stripe is not the engine's", intent.InvoiceID)
 	}
-	if err := s.Ledger.Move(ctx, s.cycleID, billing.Invoiced, "", s.Clock.Now()); err != nil {
-		return s.outcome(), err
+	if err := s.Ledger.Move(ctx, cycleID, billing.Invoiced, "", s.Clock.Now()); err != nil {
+		return ses.outcome(), err
 	}
-	out := s.outcome()
+	out := ses.outcome()
 	out.State = billing.Invoiced
 	return out, nil
 }

@@ -57,6 +57,15 @@ type Payer struct {
 	HasDefaultPaymentMethod bool
 }
 
+// Customer is a Stripe customer that may be an account's payer.
+type Customer struct {
+	ID string
+	// Account and Key are what its metadata says of whose payer it is.
+	Account string
+	Key     string
+	Created time.Time
+}
+
 // CodeStateConflict is the code of a writer's Conflict when Stripe refuses a step
 // because the invoice has left the state for it.
 const CodeStateConflict = "stripe_state_conflict"
@@ -79,8 +88,8 @@ type Call struct {
 // before retrying), Unavailable (same key again), RateLimited, and the terminal
 // kinds Invalid, Forbidden, NotFound, Conflict.
 type Writer interface {
-	Payer(ctx context.Context) (Payer, error)
-	// OurInvoices lists every invoice of the payer that carries the plan's lb_key.
+	// OurInvoices lists every invoice of the payer that carries a key of ours in its
+	// metadata (lb_key), the plan's or another intent's.
 	OurInvoices(ctx context.Context) ([]StripeInvoice, error)
 	CreateDraft(ctx context.Context, generation int) (StripeInvoice, error)
 	Items(ctx context.Context, invoiceID string) ([]StripeItem, error)
@@ -88,23 +97,83 @@ type Writer interface {
 	Invoice(ctx context.Context, invoiceID string) (StripeInvoice, error)
 	// Finalize finalizes with auto_advance off.
 	Finalize(ctx context.Context, invoiceID string, attempt int) (StripeInvoice, error)
+	// Label writes the plan's metadata to an invoice, also to a finalized one.
+	Label(ctx context.Context, invoiceID string, attempt int) (StripeInvoice, error)
 	// Release turns auto_advance on.
 	Release(ctx context.Context, invoiceID string, attempt int) (StripeInvoice, error)
 	Send(ctx context.Context, invoiceID string) (StripeInvoice, error)
 	Void(ctx context.Context, invoiceID string) (StripeInvoice, error)
 	DeleteItem(ctx context.Context, itemID string) error
 	DeleteDraft(ctx context.Context, invoiceID string) error
-	// OurPendingItems lists items of the payer that hang on no invoice and carry the plan's lb_key.
+	// OurPendingItems lists items of the payer that hang on no invoice and carry a key of
+	// ours, the plan's or another intent's.
 	OurPendingItems(ctx context.Context) ([]StripeItem, error)
 	// Calls returns and clears the log of requests since the last call.
 	Calls() []Call
 }
 
-// Writers opens writers. Open re-reads the connection, proves live mode again and
-// refuses a WriteBack that nobody authorised.
+// Writers opens writers. The proof of live mode is that of an issuer connection: its
+// declared environment, its key's prefix and an object that Stripe returned all say live.
 type Writers interface {
+	// Witness reads the payer now, says what it is, and proves live mode by it. A payer
+	// that is not there any more is returned as deleted; another object witnesses then.
+	Witness(ctx context.Context, connectionID, customer string) (account.LiveProof, Payer, error)
+	// Prove is the proof alone; it asks Stripe when the last answer is some minutes old.
+	Prove(ctx context.Context, connectionID, customer string) (account.LiveProof, error)
+	// Open re-reads the connection, proves live mode again and refuses a WriteBack that
+	// nobody authorised.
 	Open(ctx context.Context, wb billing.WriteBack) (Writer, error)
-	// Prove returns the proof of live mode of an issuer connection: declared
-	// environment, key prefix and an object that Stripe returned all say live.
-	Prove(ctx context.Context, connectionID string) (account.LiveProof, error)
+}
+
+// PayerFinder looks for one account's payer at its live issuer and can create it. It
+// writes nothing else.
+type PayerFinder interface {
+	// ByEmail lists the customers with exactly the plan's e-mail address.
+	ByEmail(ctx context.Context) ([]Customer, error)
+	// MadeSince lists the account's customers among those that were made since then.
+	MadeSince(ctx context.Context, t time.Time) ([]Customer, error)
+	// Create creates the customer of a generation, marked as the account's.
+	Create(ctx context.Context, generation int) (Customer, error)
+	Calls() []Call
+}
+
+// Payers opens finders, for live issuers only.
+type Payers interface {
+	// ProveIssuer is the proof of live mode of a connection that has no payer yet.
+	ProveIssuer(ctx context.Context, connectionID string) (account.LiveProof, error)
+	OpenPayer(ctx context.Context, c billing.PayerCreation) (PayerFinder, error)
+}
+
+// The states of a set-up page of Stripe's.
+const (
+	SetupOpen     = "open"
+	SetupComplete = "complete"
+	SetupExpired  = "expired"
+)
+
+// SetupSession is a page of Stripe's on which a payer enters a payment method.
+type SetupSession struct {
+	ID        string
+	URL       string // empty unless it is open
+	Status    string // open, complete, expired
+	Intent    string // the SetupIntent behind it
+	ExpiresAt time.Time
+}
+
+// SetupWriter makes set-up pages for one payer of a live issuer, and makes what came of
+// one the payer's default. It writes nothing else.
+type SetupWriter interface {
+	// CreateSession makes the n-th page; the payer is sent to one of the addresses after it.
+	CreateSession(ctx context.Context, n int, successURL, cancelURL string) (SetupSession, error)
+	Session(ctx context.Context, id string) (SetupSession, error)
+	// PaymentMethodOf is the method that a SetupIntent ended with; empty when it has none.
+	PaymentMethodOf(ctx context.Context, intentID string) (string, error)
+	// SetDefault makes the method that session number n ended with the payer's default.
+	SetDefault(ctx context.Context, n int, paymentMethod string) (Payer, error)
+	Calls() []Call
+}
+
+// Setups opens set-up writers, for live issuers only.
+type Setups interface {
+	OpenSetup(ctx context.Context, p billing.SetupPermission) (SetupWriter, error)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,105 +12,11 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
-
-// crash ends the process at its n-th call, before the call or after it.
-type crash struct {
-	n, at int
-	late  bool
-	op    string
-}
-
-func (c *crash) die(op string) error {
-	c.op = op
-	return fault.New(fault.Unavailable, "crashed", "the process ended at %s", op)
-}
-
-func (c *crash) before(op string) error {
-	if c.n++; c.n == c.at && !c.late {
-		return c.die(op)
-	}
-	return nil
-}
-
-func (c *crash) after(op string) error {
-	if c.n == c.at && c.late && c.op == "" {
-		return c.die(op)
-	}
-	return nil
-}
-
-// TestWriteBackCrashes ends the process before and after each of its calls, to the
-// database and to Stripe; a new one goes on, at once or when all keys are pruned.
-func TestWriteBackCrashes(t *testing.T) {
-	t.Parallel()
-	l := pipelinetest.NewLedger(t)
-	calls := &crash{}
-	b := pipelinetest.NewBill(t, l)
-	tapped(b, calls)
-	_, err := b.Drive(t, nil)
-	require.NoError(t, err)
-	require.Greater(t, calls.n, 25)
-	for at := 1; at <= calls.n; at++ {
-		for _, late := range []bool{false, true} {
-			for _, wait := range []time.Duration{0, 25 * time.Hour} {
-				t.Run(fmt.Sprintf("%d/%v/%s", at, late, wait), func(t *testing.T) {
-					t.Parallel()
-					c := &crash{at: at, late: late}
-					b := pipelinetest.NewBill(t, l)
-					tapped(b, c)
-					_, err := b.Drive(t, func() { require.NoError(t, b.Fake.Advance(wait)) })
-					require.NoError(t, err)
-					require.NotEmpty(t, c.op)
-					b.RequireBilled(t)
-				})
-			}
-		}
-	}
-}
-
-func tapped(b *pipelinetest.Bill, tap tap) {
-	b.WrapLedger = func(l invoicing.Ledger) invoicing.Ledger { return tappedLedger{l, tap} }
-	b.WrapWriters = func(w invoicing.Writers) invoicing.Writers {
-		return &hidingWriters{w, func(w invoicing.Writer) invoicing.Writer { return tappedWriter{w, tap} }}
-	}
-}
-
-// TestWriteBackTwoWorkers lets two workers carry the same invoice out at once, call
-// by call in an order of the seed: a worker that lost its lease and its successor.
-func TestWriteBackTwoWorkers(t *testing.T) {
-	t.Parallel()
-	l := pipelinetest.NewLedger(t)
-	for seed := range 60 {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			b := pipelinetest.NewBill(t, l)
-			if seed%3 > 0 { // one of them stumbles as well
-				kinds := []stripefake.FaultKind{stripefake.Fault500Before, stripefake.Fault500After, stripefake.Fault500Late, stripefake.FaultTruncate}
-				require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: kinds[seed%4], Method: http.MethodPost, Path: "^/v1/invoice", Skip: seed % 5}))
-			}
-			order, errs := newTurns(uint64(seed), 2), make([]error, 2)
-			var all sync.WaitGroup
-			for i := range 2 {
-				mine := *b
-				tapped(&mine, worker{order, i})
-				service := mine.NewProcess(t)
-				all.Go(func() {
-					defer order.leave()
-					_, errs[i] = mine.DriveAs(t.Context(), func() *invoicing.Service { return service }, nil)
-				})
-			}
-			all.Wait()
-			// The workflow's own next run finds the rest, whatever became of the two.
-			_, err := b.Drive(t, nil)
-			require.NoError(t, err, "%v", errs)
-			b.RequireBilled(t)
-		})
-	}
-}
 
 // step carries the first steps of a bill out.
 func step(t *testing.T, b *pipelinetest.Bill, n int) *invoicing.Service {
@@ -163,7 +68,9 @@ func TestOperatorDeletesOurDraft(t *testing.T) {
 					out, err = s.Finalize(t.Context(), b.Plan.CycleID)
 				}
 				require.NoError(t, err)
-				require.Equal(t, next != "drive", out.Redo)
+				// Stripe replays the lines of a draft that is gone; the last look notices.
+				replayed := next == "lines" && done == 2
+				require.Equal(t, next != "drive" && !replayed, out.Redo)
 				_, err = b.Drive(t, nil)
 				require.NoError(t, err)
 				b.RequireBilled(t)
@@ -188,19 +95,86 @@ func TestOperatorDeletesOurDraftUnseen(t *testing.T) {
 	b.RequireBilled(t)
 }
 
+// resume is a person who says that the cycle may go on.
+func resume(t *testing.T, b *pipelinetest.Bill, reissue bool) invoicing.Outcome {
+	t.Helper()
+	out, err := b.NewProcess(t).Resume(t.Context(), access.Operator("kim"), invoicing.Resumption{CycleID: b.Plan.CycleID, Reason: "looked at it", Reissue: reissue})
+	require.NoError(t, err)
+	return out
+}
+
+// TestOperatorVoidsOurInvoice: a voided invoice is not made again by itself, only when a
+// person says so.
 func TestOperatorVoidsOurInvoice(t *testing.T) {
 	t.Parallel()
 	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
 	step(t, b, 2)
 	b.Operator(t, http.MethodPost, "/v1/invoices/"+pinned(t, b)+"/finalize", nil)
 	b.Operator(t, http.MethodPost, "/v1/invoices/"+pinned(t, b)+"/void", nil)
+	for range 2 {
+		_, err := b.Drive(t, nil)
+		require.Equal(t, "needs_human", fault.CodeOf(err), "a second run must not write either")
+		require.Equal(t, "needs_human", b.Books(t).Cycle)
+		require.Empty(t, ourInvoices(t, b, "draft", "open", "paid"))
+	}
+	require.Equal(t, billing.Writing, resume(t, b, false).State)
 	_, err := b.Drive(t, nil)
-	require.Equal(t, "needs_human", fault.CodeOf(err))
-	require.Equal(t, "needs_human", b.Books(t).Cycle)
-	require.Empty(t, ourInvoices(t, b, "draft", "open", "paid"))
+	require.Equal(t, "needs_human", fault.CodeOf(err), "nothing was decided about the voided invoice")
+	resume(t, b, true)
 	_, err = b.Drive(t, nil)
-	require.Equal(t, "needs_human", fault.CodeOf(err), "a second run must not write either")
-	require.Empty(t, ourInvoices(t, b, "draft", "open", "paid"))
+	require.NoError(t, err)
+	b.RequireBilled(t)
+	var who []string
+	rows, err := b.Ledger.SQL.Query(t.Context(), `SELECT who || ': ' || action || ': ' || reason FROM interventions WHERE subject = $1 ORDER BY id`, "cycle "+b.Plan.CycleID)
+	require.NoError(t, err)
+	for rows.Next() {
+		var line string
+		require.NoError(t, rows.Scan(&line))
+		who = append(who, line)
+	}
+	require.Equal(t, []string{"cli:kim: resume: looked at it", "cli:kim: reissue: looked at it"}, who)
+}
+
+// TestReissueNeedsTheOldOneToBeVoid: an invoice that was given up by a person's decision
+// and still counts is never followed by a second one.
+func TestReissueNeedsTheOldOneToBeVoid(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
+	step(t, b, 1)
+	old := pinned(t, b)
+	b.Operator(t, http.MethodPost, "/v1/invoiceitems", url.Values{"customer": {b.Plan.Key.Customer}, "invoice": {old}, "amount": {"9900"}, "currency": {"usd"}})
+	b.Operator(t, http.MethodPost, "/v1/invoices/"+old+"/finalize", url.Values{"auto_advance": {"true"}})
+	b.Operator(t, http.MethodPost, "/v1/invoices/"+old, url.Values{"metadata": {""}})
+	_, err := b.Drive(t, nil)
+	require.Contains(t, b.Books(t).Reason, billing.HumanInvoiceDiffers)
+	require.Error(t, err)
+	resume(t, b, true)
+	_, err = b.Drive(t, nil)
+	require.Equal(t, "needs_human", fault.CodeOf(err))
+	require.Contains(t, b.Books(t).Reason, billing.HumanOldInvoice+": invoice "+old, "it lost its label, and is known by its ID all the same")
+	require.Empty(t, ourInvoices(t, b, "draft", "open"))
+	b.Operator(t, http.MethodPost, "/v1/invoices/"+old+"/void", nil)
+	resume(t, b, false)
+	_, err = b.Drive(t, nil)
+	require.NoError(t, err)
+	b.RequireBilled(t)
+}
+
+func TestResumeRefusals(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
+	s := b.NewProcess(t)
+	for code, in := range map[string]invoicing.Resumption{
+		"reason_missing":  {CycleID: b.Plan.CycleID, Reason: " "},
+		"cycle_not_found": {CycleID: "nobody.2026-10", Reason: "because"},
+		"not_waiting":     {CycleID: b.Plan.CycleID, Reason: "because"},
+	} {
+		_, err := s.Resume(t.Context(), access.Operator("kim"), in)
+		require.Equal(t, code, fault.CodeOf(err))
+	}
+	_, err := s.Resume(t.Context(), access.Principal{Kind: access.User, Roles: access.Roles{access.Viewer}, Scope: access.Everything()}, invoicing.Resumption{CycleID: b.Plan.CycleID, Reason: "because"})
+	require.Equal(t, fault.Forbidden, fault.KindOf(err), "%v", err)
+	require.Empty(t, b.Requests())
 }
 
 // TestOperatorPutsAnItemOnOurDraft: it is theirs, so it is neither billed by us nor
@@ -213,8 +187,13 @@ func TestOperatorPutsAnItemOnOurDraft(t *testing.T) {
 	_, err := b.Drive(t, nil)
 	require.Equal(t, "needs_human", fault.CodeOf(err))
 	require.Contains(t, b.Books(t).Reason, item)
-	require.Equal(t, pinned(t, b), b.Operator(t, http.MethodGet, "/v1/invoiceitems/"+item, nil)["invoice"])
+	require.NotEmpty(t, b.Operator(t, http.MethodGet, "/v1/invoiceitems/"+item, nil)["invoice"])
 	require.Empty(t, ourInvoices(t, b, "open", "paid"))
+	b.Operator(t, http.MethodDelete, "/v1/invoiceitems/"+item, nil)
+	resume(t, b, false)
+	_, err = b.Drive(t, nil)
+	require.NoError(t, err)
+	b.RequireBilled(t)
 }
 
 // TestOperatorFinalizesOurDraftTooEarly: an invoice that lacks a line is voided
@@ -244,6 +223,8 @@ func TestOperatorFinalizesOurDraftTooEarly(t *testing.T) {
 	}
 }
 
+// TestCustomerDeleted: whenever the payer goes, nothing more is sent, a person names a
+// new one, and there is one invoice in the end, for the new payer.
 func TestCustomerDeleted(t *testing.T) {
 	t.Parallel()
 	l := pipelinetest.NewLedger(t)
@@ -253,60 +234,55 @@ func TestCustomerDeleted(t *testing.T) {
 			b := pipelinetest.NewBill(t, l)
 			step(t, b, done)
 			b.Operator(t, http.MethodDelete, "/v1/customers/"+b.Plan.Key.Customer, nil)
-			out, err := b.Drive(t, nil)
+			b.Fake.ResetRequests()
+			_, err := b.Drive(t, nil)
+			require.Equal(t, "needs_human", fault.CodeOf(err))
+			require.Contains(t, b.Books(t).Reason, billing.HumanPayerDeleted)
+			if done < 2 { // the finalize of a complete draft is on its way before anybody looks at the payer
+				for _, r := range b.Requests() {
+					require.Equal(t, http.MethodGet, r.Method)
+				}
+			}
+			old := ourInvoices(t, b, "open")
+			for _, id := range old {
+				b.Operator(t, http.MethodPost, "/v1/invoices/"+id+"/void", nil)
+			}
+			b.NewPayer(t, "new@example.com")
+			require.Equal(t, billing.UnmetPayerChanged, resume(t, b, false).Reason)
+			b.Repropose(t)
+			_, err = b.Drive(t, nil)
 			require.NoError(t, err)
-			require.Equal(t, billing.Blocked, out.State)
-			require.Equal(t, invoicing.ReasonPayerDeleted, out.Reason)
-			require.Equal(t, "blocked", b.Books(t).Cycle)
+			b.RequireBilled(t)
+			var left int
+			require.NoError(t, l.SQL.QueryRow(t.Context(), `SELECT count(*) FROM writeback_intents WHERE cycle_id = $1 AND state = 'superseded' AND retired_at IS NULL`, b.Plan.CycleID).Scan(&left))
+			require.Zero(t, left)
 		})
 	}
 }
 
-// TestCustomerDeletedUnderOurHands: the customer goes between two steps of one run.
-func TestCustomerDeletedUnderOurHands(t *testing.T) {
+// TestPayerIsNamedAgain: an intent that was superseded comes back into force, and what
+// was pinned under it is settled first.
+func TestPayerIsNamedAgain(t *testing.T) {
 	t.Parallel()
 	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
-	s := step(t, b, 1)
-	b.Operator(t, http.MethodDelete, "/v1/customers/"+b.Plan.Key.Customer, nil)
-	out, err := s.EnsureLines(t.Context(), b.Plan.CycleID)
-	require.NoError(t, err)
-	require.True(t, out.Redo)
-	out, err = s.EnsureDraft(t.Context(), b.Plan.CycleID)
-	require.NoError(t, err)
-	require.Equal(t, billing.Blocked, out.State)
-}
-
-func TestPayerPreconditions(t *testing.T) {
-	t.Parallel()
-	l := pipelinetest.NewLedger(t)
-	b := pipelinetest.NewBill(t, l, func(b *pipelinetest.Bill) {
-		b.Operator(t, http.MethodPost, "/v1/customers/"+b.Plan.Key.Customer, url.Values{"email": {""}})
-	})
+	first := b.Plan.Key.Customer
+	step(t, b, 1)
+	b.Operator(t, http.MethodPost, "/v1/customers/"+first, url.Values{"email": {""}})
 	out, err := b.Drive(t, nil)
 	require.NoError(t, err)
-	require.Equal(t, invoicing.ReasonPayerEmail, out.Reason)
-	require.Empty(t, ourInvoices(t, b, "draft", "open"))
-
-	b = pipelinetest.NewBill(t, l, func(b *pipelinetest.Bill) {
-		b.Plan.CollectionMethod, b.Plan.DaysUntilDue = billing.ChargeAutomatically, 0
-		b.Plan.Metadata["lb_plan_sha256"] = b.Plan.Hash()
-	})
+	require.Equal(t, billing.UnmetPayerEmail, out.Reason)
+	b.NewPayer(t, "")
+	b.Repropose(t)
 	out, err = b.Drive(t, nil)
 	require.NoError(t, err)
-	require.Equal(t, invoicing.ReasonNeedsPayerAction, out.Reason)
-
-	b = pipelinetest.NewBill(t, l, func(b *pipelinetest.Bill) {
-		b.Plan.CollectionMethod, b.Plan.DaysUntilDue = billing.ChargeAutomatically, 0
-		b.Plan.Metadata["lb_plan_sha256"] = b.Plan.Hash()
-		b.Operator(t, http.MethodPost, "/v1/payment_methods/pm_card_visa/attach", url.Values{"customer": {b.Plan.Key.Customer}})
-		b.Operator(t, http.MethodPost, "/v1/customers/"+b.Plan.Key.Customer, url.Values{"invoice_settings[default_payment_method]": {"pm_card_visa"}})
-	})
+	require.Equal(t, billing.UnmetPayerEmail, out.Reason, "the new one has none either")
+	b.Operator(t, http.MethodPost, "/v1/customers/"+first, url.Values{"email": {"payer@example.com"}})
+	b.SetPayer(t, first)
+	b.Repropose(t)
 	_, err = b.Drive(t, nil)
 	require.NoError(t, err)
 	b.RequireBilled(t)
-	for _, r := range b.Requests() {
-		require.NotContains(t, r.Path, "/send")
-	}
+	require.Positive(t, b.Books(t).Generation)
 }
 
 // TestCustomersCouponIsNotTaken: the invoice is over the whole fee although the
@@ -320,6 +296,48 @@ func TestCustomersCouponIsNotTaken(t *testing.T) {
 	_, err := b.Drive(t, nil)
 	require.NoError(t, err)
 	b.RequireBilled(t)
+}
+
+// TestRunAgainWithoutLabelsAndKeys: whenever somebody clears the metadata and all keys are
+// pruned, the next run ends at the same invoice, with its labels back.
+func TestRunAgainWithoutLabelsAndKeys(t *testing.T) {
+	t.Parallel()
+	l := pipelinetest.NewLedger(t)
+	clear := func(b *pipelinetest.Bill, id string) {
+		b.Operator(t, http.MethodPost, "/v1/invoices/"+id, url.Values{"metadata": {""}})
+		require.NoError(t, b.Fake.Advance(40*24*time.Hour))
+	}
+	for done := 1; done <= 3; done++ {
+		t.Run(fmt.Sprintf("after %d steps", done), func(t *testing.T) {
+			t.Parallel()
+			b := pipelinetest.NewBill(t, l)
+			step(t, b, done)
+			id := pinned(t, b)
+			clear(b, id)
+			out, err := b.Drive(t, nil)
+			require.NoError(t, err)
+			require.Equal(t, id, out.InvoiceID)
+			if done < 3 { // a released one is not looked at any more
+				require.Equal(t, b.Plan.Key.StripeKey(), b.Operator(t, http.MethodGet, "/v1/invoices/"+id, nil)["metadata"].(map[string]any)["lb_key"])
+			}
+			b.RequireBilled(t)
+		})
+	}
+	t.Run("finalized and not released", func(t *testing.T) {
+		t.Parallel()
+		b := pipelinetest.NewBill(t, l)
+		s := step(t, b, 2)
+		require.NoError(t, b.Fake.AddFault(stripefake.FaultRule{Kind: stripefake.FaultUnavailable, KeyKind: "restricted", Method: http.MethodPost, Path: "^/v1/invoices/in_[^/]*$"}))
+		_, err := s.Finalize(t.Context(), b.Plan.CycleID)
+		require.True(t, fault.Is(err, fault.Unavailable))
+		require.Equal(t, "finalized", b.Books(t).Intent)
+		id := pinned(t, b)
+		clear(b, id)
+		out, err := b.Drive(t, nil)
+		require.NoError(t, err)
+		require.Equal(t, id, out.InvoiceID)
+		b.RequireBilled(t)
+	})
 }
 
 // TestRunAgainSendsNothing: a released invoice is left alone by every step.

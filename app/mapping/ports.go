@@ -9,19 +9,27 @@ import (
 	"context"
 	"time"
 
+	"github.com/liftbill/liftbill/app/audit"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/mapping"
 	"github.com/liftbill/liftbill/domain/period"
 )
 
 // Decision is who decided and why; both are kept.
 type Decision struct {
-	Who    string
+	By     access.Principal
 	Reason string
 }
+
+// Who names the one who decided, as stored rows keep it.
+func (d Decision) Who() string { return d.By.Label() }
 
 // Settings are what a connection maps by.
 type Settings struct {
 	ConnectionID string
+	// Environment is the connection's; it is not set, but found.
+	Environment account.Environment
 	// UserIDKey is the metadata entry that names the user.
 	UserIDKey string
 	// ByEmail and ByDomain suggest users by the hash of the customer's address or of its
@@ -198,8 +206,9 @@ type Writer interface {
 	// Decide stores a person's statement and returns the link that it made; false when it
 	// was there before.
 	Decide(ctx context.Context, connectionID string, s mapping.Statement, by Decision, at time.Time) (Link, bool, error)
-	// Retract takes a person's statement back. What metadata said cannot be retracted.
-	Retract(ctx context.Context, connectionID, linkID string, by Decision, at time.Time) error
+	// Retract takes a person's statement back; false when it was taken back before. What
+	// metadata said cannot be retracted.
+	Retract(ctx context.Context, connectionID, linkID string, by Decision, at time.Time) (bool, error)
 	// SaveUsers replaces the aids of the users and returns how many have any now.
 	SaveUsers(ctx context.Context, connectionID string, users []UserAid, who string, at time.Time) (int, error)
 	// Suggestion finds a suggestion that is open or was decided.
@@ -209,4 +218,7 @@ type Writer interface {
 }
 
 // Stores are the stores of one transaction.
-type Stores struct{ Writer Writer }
+type Stores struct {
+	Writer Writer
+	Audit  audit.Log
+}

@@ -3,12 +3,15 @@ package mapping
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/uow"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	trail "github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/mapping"
 	"github.com/liftbill/liftbill/domain/period"
@@ -56,11 +59,17 @@ func (s *Service) Change(ctx context.Context, to Settings, by Decision) (events 
 		if err != nil {
 			return err
 		}
+		if err := by.allowed(access.WriteSetup, from); err != nil {
+			return err
+		}
+		to.Environment = from.Environment
 		if changed = from != to; !changed {
 			return nil
 		}
-		events, err = st.Writer.SaveSettings(ctx, to, readAgain(from, to), by, s.Clock.Now())
-		return err
+		if events, err = st.Writer.SaveSettings(ctx, to, readAgain(from, to), by, s.Clock.Now()); err != nil {
+			return err
+		}
+		return st.Audit.Append(ctx, s.note(by, trail.MappingChanged, "connection", to.ConnectionID, from).Changed(settingsFacts(from), settingsFacts(to)))
 	})
 	return events, changed, err
 }
@@ -79,14 +88,35 @@ func readAgain(from, to Settings) []string {
 }
 
 func (d Decision) checked() (Decision, error) {
-	d.Who, d.Reason = strings.TrimSpace(d.Who), strings.TrimSpace(d.Reason)
-	switch {
-	case d.Who == "" || len(d.Who) > 200:
-		return d, fault.InvalidField("who", "who_missing", "say who decides, in 1 to 200 characters")
-	case d.Reason == "" || len(d.Reason) > 1000:
+	d.Reason = strings.TrimSpace(d.Reason)
+	if d.Reason == "" || len(d.Reason) > 1000 {
 		return d, fault.InvalidField("reason", "reason_missing", "say why, in 1 to 1000 characters").Fix("It is kept with the decision, for whoever asks later")
 	}
 	return d, nil
+}
+
+// allowed asks again what the edge has asked about the connection's accounts.
+func (d Decision) allowed(perm access.Permission, of Settings) error {
+	if err := access.RequirePermission(d.By, perm); err != nil {
+		return err
+	}
+	if !d.By.Scope.Reaches(of.Environment) {
+		return access.Hidden(access.Connection, of.ConnectionID)
+	}
+	return nil
+}
+
+// note begins the audit entry of a decision, which its transaction appends as its last
+// step. Users are named by the statements themselves and not by the log.
+func (s *Service) note(by Decision, action trail.Action, object, id string, of Settings) trail.Entry {
+	return trail.New(by.By, s.Clock.Now(), action, object, id).In("", of.Environment).Because(by.Reason)
+}
+
+func settingsFacts(s Settings) trail.Facts {
+	return trail.Facts{
+		"user_id_key": s.UserIDKey, "by_email": strconv.FormatBool(s.ByEmail), "by_domain": strconv.FormatBool(s.ByDomain),
+		"by_subscription": strconv.FormatBool(s.BySubscription), "leave_out_suggested": strconv.FormatBool(s.LeaveOutSuggested),
+	}
 }
 
 // LinkInput is a person's statement: from an instant on the customer is the user's.
@@ -122,9 +152,18 @@ func (s *Service) Link(ctx context.Context, in LinkInput, by Decision) (Link, bo
 	var link Link
 	var created bool
 	err = s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		of, err := st.Writer.LockSettings(ctx, in.ConnectionID)
+		if err != nil {
+			return err
+		}
+		if err := by.allowed(access.DecideMapping, of); err != nil {
+			return err
+		}
 		statement := mapping.Statement{Subject: in.Customer, User: in.User, Source: mapping.Manual, From: in.From}
-		link, created, err = st.Writer.Decide(ctx, in.ConnectionID, statement, by, s.Clock.Now())
-		return err
+		if link, created, err = st.Writer.Decide(ctx, in.ConnectionID, statement, by, s.Clock.Now()); err != nil || !created {
+			return err
+		}
+		return st.Audit.Append(ctx, s.note(by, trail.LinkStated, "link", link.LinkID, of).Changed(nil, trail.Facts{"connection": of.ConnectionID, "customer": in.Customer}))
 	})
 	return link, created, err
 }
@@ -147,7 +186,18 @@ func (s *Service) Retract(ctx context.Context, connectionID, linkID string, by D
 		return err
 	}
 	return s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-		return st.Writer.Retract(ctx, connectionID, linkID, by, s.Clock.Now())
+		of, err := st.Writer.LockSettings(ctx, connectionID)
+		if err != nil {
+			return err
+		}
+		if err := by.allowed(access.DecideMapping, of); err != nil {
+			return err
+		}
+		done, err := st.Writer.Retract(ctx, connectionID, linkID, by, s.Clock.Now())
+		if err != nil || !done {
+			return err
+		}
+		return st.Audit.Append(ctx, s.note(by, trail.LinkRetracted, "link", linkID, of).Changed(trail.Facts{"connection": connectionID}, nil))
 	})
 }
 

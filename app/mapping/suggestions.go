@@ -3,8 +3,11 @@ package mapping
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/liftbill/liftbill/domain/access"
+	trail "github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/mapping"
 )
@@ -33,11 +36,7 @@ type Upload struct {
 }
 
 // UploadUsers replaces the mapping aids of the users.
-func (s *Service) UploadUsers(ctx context.Context, connectionID string, users []UserInput, who string) (Upload, error) {
-	who = strings.TrimSpace(who)
-	if who == "" || len(who) > 200 {
-		return Upload{}, fault.InvalidField("who", "who_missing", "say who uploads, in 1 to 200 characters")
-	}
+func (s *Service) UploadUsers(ctx context.Context, connectionID string, users []UserInput, by access.Principal) (Upload, error) {
 	if len(users) == 0 || len(users) > MaxUsers {
 		return Upload{}, fault.InvalidField("users", "users_range", "an upload holds 1 to %d users", MaxUsers).Fix("Send more of them in several requests")
 	}
@@ -61,6 +60,10 @@ func (s *Service) UploadUsers(ctx context.Context, connectionID string, users []
 		if err != nil {
 			return err
 		}
+		decision := Decision{By: by}
+		if err := decision.allowed(access.UploadMapping, settings); err != nil {
+			return err
+		}
 		if !settings.ByEmail && !settings.ByDomain {
 			return fault.New(fault.Conflict, "aids_off", "connection %s maps neither by e-mail nor by domain", connectionID).
 				Fix("Switch on what it is to map by first: nothing is stored that nobody uses")
@@ -73,9 +76,12 @@ func (s *Service) UploadUsers(ctx context.Context, connectionID string, users []
 				good[i].Domain = nil
 			}
 		}
-		out.Stored, err = st.Writer.SaveUsers(ctx, connectionID, good, who, s.Clock.Now())
+		if out.Stored, err = st.Writer.SaveUsers(ctx, connectionID, good, by.Label(), s.Clock.Now()); err != nil {
+			return err
+		}
 		out.Forgotten = len(good) - out.Stored
-		return err
+		counts := trail.Facts{"stored": strconv.Itoa(out.Stored), "forgotten": strconv.Itoa(out.Forgotten), "rejected": strconv.Itoa(len(out.Rejected))}
+		return st.Audit.Append(ctx, s.note(decision, trail.UserHashesUploaded, "connection", connectionID, settings).Changed(nil, counts))
 	})
 	return out, err
 }
@@ -152,7 +158,11 @@ func (s *Service) decide(ctx context.Context, connectionID, id, state string, by
 	err = s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
 		// Decisions about one connection go one by one, so that of two at once the second
 		// one sees the first.
-		if _, err := st.Writer.LockSettings(ctx, connectionID); err != nil {
+		of, err := st.Writer.LockSettings(ctx, connectionID)
+		if err != nil {
+			return err
+		}
+		if err := by.allowed(access.DecideMapping, of); err != nil {
 			return err
 		}
 		if out, err = st.Writer.Suggestion(ctx, connectionID, id); err != nil {
@@ -164,17 +174,21 @@ func (s *Service) decide(ctx context.Context, connectionID, id, state string, by
 		if out.State == Accepted {
 			return fault.New(fault.Conflict, "suggestion_accepted", "the suggestion was accepted by %s", out.DecidedBy).Fix("Retract its link instead")
 		}
-		now, linkID := s.Clock.Now(), ""
+		now, linkID, action := s.Clock.Now(), "", trail.SuggestionRejected
 		if state == Accepted {
 			statement := mapping.Statement{Subject: out.Customer, User: out.User, Source: out.By}
 			link, _, err := st.Writer.Decide(ctx, connectionID, statement, by, now)
 			if err != nil {
 				return err
 			}
-			linkID = link.LinkID
+			linkID, action = link.LinkID, trail.SuggestionAccepted
 		}
-		out.State, out.DecidedBy, out.Reason, out.DecidedAt = state, by.Who, by.Reason, &now
-		return st.Writer.SaveDecision(ctx, out, linkID, by, now)
+		out.State, out.DecidedBy, out.Reason, out.DecidedAt = state, by.Who(), by.Reason, &now
+		if err := st.Writer.SaveDecision(ctx, out, linkID, by, now); err != nil {
+			return err
+		}
+		facts := trail.Facts{"connection": connectionID, "customer": out.Customer, "link": linkID}
+		return st.Audit.Append(ctx, s.note(by, action, "suggestion", id, of).Changed(nil, facts))
 	})
 	return out, err
 }

@@ -81,7 +81,10 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 	if err != nil {
 		return sum, err
 	}
-	watermark := s.Clock.Now()
+	watermark, err := s.Ledger.Freeze(ctx, c.Account, s.Clock.Now())
+	if err != nil {
+		return sum, err
+	}
 	progress(2, 4, "reading decisions and revenue")
 	marks, settled, err := s.Ledger.Marks(ctx, c)
 	if err != nil {

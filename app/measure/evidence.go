@@ -75,6 +75,9 @@ func (s *evidenceSet) plans(hash string, exposures []lift.Exposure) {
 	var with, other int
 	for i := range exposures {
 		e := &exposures[i]
+		if e.NextYear {
+			continue
+		}
 		if !e.PropensityOK {
 			s.badUnits[s.joined.UnitOf(e.UnitID)] = true
 		}
@@ -106,6 +109,9 @@ func (s *Service) arms(c Cycle, set *evidenceSet, exposures []lift.Exposure, rev
 	}
 	for i := range exposures {
 		e := &exposures[i]
+		if e.NextYear {
+			continue
+		}
 		if lift.ArmOf(salt, e.UnitID, h) != e.Arm || (e.SaltCommitment != "" && e.SaltCommitment != plan.SaltCommitment) {
 			set.mismatched[set.joined.UnitOf(e.UnitID)] = true
 		}

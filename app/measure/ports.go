@@ -29,6 +29,7 @@ type Cycle struct {
 	YearStart    period.Month
 	Interval     period.Interval // the period
 	YearToDate   period.Interval // from the contract year's start to the period's end
+	Exposed      period.Interval // when decisions expose units: a settlement's run-off exposes nobody
 	State        billing.CycleState
 	Watermark    time.Time // zero before collection
 	SnapshotName map[string]string
@@ -111,7 +112,11 @@ type Ledger interface {
 	// OpenCycle makes the cycle or returns the one that is there.
 	OpenCycle(ctx context.Context, accountID string, m period.Month, workflowID string, at time.Time) (Cycle, error)
 	Cycle(ctx context.Context, id string) (Cycle, error)
-	// Exposures lists the account's decisions in the interval recorded up to the watermark, with features in the plan's order.
+	// Freeze gives the watermark: at, or the first moment after the last freeze of the same
+	// inputs. What is recorded up to it is committed, and nothing is recorded up to it any more.
+	Freeze(ctx context.Context, a account.Account, at time.Time) (time.Time, error)
+	// Exposures lists the account's decisions in the year to date recorded up to the watermark,
+	// with features in the plan's order; those after Exposed are the next year's.
 	Exposures(ctx context.Context, c Cycle, watermark time.Time) ([]lift.Exposure, error)
 	// Links lists the users of the customers of the source connection.
 	Links(ctx context.Context, c Cycle) ([]lift.Link, error)

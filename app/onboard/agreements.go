@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -15,11 +17,14 @@ import (
 )
 
 // CreateContract stores version 1 of an account's contract.
-func (s *Service) CreateContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error) {
+func (s *Service) CreateContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error) {
 	var out billing.Contract
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
 		acc, err := st.Accounts.Account(ctx, accountID)
 		if err != nil {
+			return false, err
+		}
+		if err := access.Require(by, access.WriteContract, acc.ID, acc.Environment); err != nil {
 			return false, err
 		}
 		if out, err = billing.NewContract(id, acc.ID, acc.Environment, 1, terms, s.Clock.Now()); err != nil {
@@ -39,7 +44,10 @@ func (s *Service) CreateContract(ctx context.Context, accountID, id string, term
 			if err != nil {
 				return false, err
 			}
-			return true, st.Agreements.InsertContract(ctx, out)
+			if err := st.Agreements.InsertContract(ctx, out); err != nil {
+				return false, err
+			}
+			return true, st.Audit.Append(ctx, s.note(by, audit.ContractCreated, "contract", out.ID).In(acc.ID, acc.Environment).Changed(nil, contractFacts(out)))
 		}
 		given := out
 		out = versions[0]
@@ -54,10 +62,14 @@ func (s *Service) CreateContract(ctx context.Context, accountID, id string, term
 
 // AmendContract stores the next version of an account's contract: the whole new terms,
 // which hold from terms.EffectiveFrom. The same version again is the one that is stored.
-func (s *Service) AmendContract(ctx context.Context, accountID, id string, terms billing.Terms) (billing.Contract, bool, error) {
+func (s *Service) AmendContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error) {
 	var out billing.Contract
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
-		if _, err := st.Accounts.Account(ctx, accountID); err != nil {
+		acc, err := st.Accounts.Account(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		if err := access.Require(by, access.WriteContract, acc.ID, acc.Environment); err != nil {
 			return false, err
 		}
 		if err := st.Agreements.LockContract(ctx, accountID); err != nil {
@@ -85,7 +97,11 @@ func (s *Service) AmendContract(ctx context.Context, accountID, id string, terms
 		if out, err = all.Amend(id, terms, s.Clock.Now()); err != nil {
 			return false, err
 		}
-		return true, st.Agreements.InsertContract(ctx, out)
+		if err := st.Agreements.InsertContract(ctx, out); err != nil {
+			return false, err
+		}
+		note := s.note(by, audit.ContractAmended, "contract", out.ID).In(acc.ID, acc.Environment)
+		return true, st.Audit.Append(ctx, note.Changed(contractFacts(all[len(all)-1]), contractFacts(out)))
 	})
 	return out, created, err
 }
@@ -142,8 +158,9 @@ type PlanInput struct {
 	SaltHex string
 }
 
-// SealPlan validates, hashes and stores the plan; it can't be changed afterwards.
-func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) (StoredPlan, bool, error) {
+// SealPlan validates, hashes and stores the plan of a contract year; it can't be changed
+// afterwards. Every year has a plan of its own, with a salt of its own.
+func (s *Service) SealPlan(ctx context.Context, by access.Principal, accountID string, in PlanInput) (StoredPlan, bool, error) {
 	if err := account.CheckID("id", in.ID); err != nil {
 		return StoredPlan{}, false, err
 	}
@@ -168,32 +185,70 @@ func (s *Service) SealPlan(ctx context.Context, accountID string, in PlanInput) 
 		if err != nil {
 			return false, err
 		}
-		out.Environment = acc.Environment
-		old, err := st.Agreements.Plan(ctx, accountID)
-		if fault.Is(err, fault.NotFound) {
-			contract, err := st.Agreements.Contract(ctx, accountID)
-			if err == nil {
-				err = agree(contract.Terms, plan)
-			} else if fault.Is(err, fault.NotFound) {
-				err = nil
-			}
-			if err != nil {
-				return false, err
-			}
-			return true, st.Agreements.InsertPlan(ctx, out)
+		if err := access.Require(by, access.WriteSetup, acc.ID, acc.Environment); err != nil {
+			return false, err
 		}
+		out.Environment = acc.Environment
+		if err := st.Agreements.LockPlans(ctx, accountID); err != nil {
+			return false, err
+		}
+		plans, err := st.Agreements.Plans(ctx, accountID)
 		if err != nil {
 			return false, err
 		}
-		given := out
-		out = old
-		if old.ID != given.ID || old.Plan.Hash() != given.Plan.Hash() {
-			return false, fault.New(fault.Conflict, "plan_exists", "account %s has the sealed plan %s", accountID, old.ID).
-				Fix("A sealed plan lasts the contract year and is never replaced within it")
+		if old, err := sealedBefore(plans, out); err != nil || old.ID != "" {
+			out = old
+			return false, err
 		}
-		return false, nil
+		versions, err := st.Agreements.Versions(ctx, accountID)
+		if err != nil {
+			return false, err
+		}
+		if len(versions) > 0 {
+			if err := agree(versions[len(versions)-1].Terms, plan); err != nil {
+				return false, err
+			}
+		}
+		if err := st.Agreements.InsertPlan(ctx, out); err != nil {
+			return false, err
+		}
+		return true, st.Audit.Append(ctx, s.note(by, audit.PlanSealed, "plan", out.ID).In(acc.ID, acc.Environment).Changed(nil, planFacts(out)))
 	})
 	return out, created, err
+}
+
+// sealedBefore finds the plan that is sealed again, and refuses another one for the same
+// year, one for a year before, and one whose arms could be foretold.
+func sealedBefore(plans []StoredPlan, p StoredPlan) (StoredPlan, error) {
+	first, err := p.Plan.Plan().First()
+	if err != nil {
+		return StoredPlan{}, err
+	}
+	for _, old := range plans {
+		begins, err := old.Plan.Plan().First()
+		if err != nil {
+			return StoredPlan{}, err
+		}
+		n := first.Sub(begins)
+		switch {
+		case old.ID == p.ID && old.Plan.Hash() == p.Plan.Hash():
+			return old, nil
+		case old.ID == p.ID || (n < lift.PeriodsPerYear && n > -lift.PeriodsPerYear):
+			return old, fault.New(fault.Conflict, "plan_exists", "account %s has the sealed plan %s for the year from %s", p.AccountID, old.ID, begins).
+				Fix("A sealed plan lasts the contract year and is never replaced within it")
+		case n < 0:
+			return old, fault.InvalidField("first_period", "plan_year_order", "the plan %s of a later year, from %s, is sealed already", old.ID, begins).
+				Fix("Seal the plans in the order of their years")
+		case p.Plan.Plan().SaltCommitment != "" && old.Plan.Plan().SaltCommitment == p.Plan.Plan().SaltCommitment:
+			return old, fault.InvalidField("salt", "salt_repeated", "the plan %s has the same salt, which the end of its year reveals", old.ID).
+				Fix("Give every contract year a salt of its own")
+		}
+	}
+	if v := p.Plan.Plan().Version; len(plans) > 0 && v <= plans[len(plans)-1].Plan.Plan().Version {
+		return StoredPlan{}, fault.InvalidField("version", "plan_version_order", "version %d is not after that of the plan before", v).
+			Fix("Count the plans of a contract from 1")
+	}
+	return StoredPlan{}, nil
 }
 
 // saltOf reads the salt of the arms. A plan without a holdout has none.
@@ -220,7 +275,7 @@ type SnapshotInput struct {
 
 // ShipSnapshot records a policy snapshot. The number of snapshots is limited by
 // the plan, because each one takes its part of the error budget.
-func (s *Service) ShipSnapshot(ctx context.Context, accountID string, in SnapshotInput) (Snapshot, bool, error) {
+func (s *Service) ShipSnapshot(ctx context.Context, by access.Principal, accountID string, in SnapshotInput) (Snapshot, bool, error) {
 	if err := account.CheckID("id", in.ID); err != nil {
 		return Snapshot{}, false, err
 	}
@@ -236,6 +291,9 @@ func (s *Service) ShipSnapshot(ctx context.Context, accountID string, in Snapsho
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
 		plan, err := st.Agreements.Plan(ctx, accountID)
 		if err != nil {
+			return false, err
+		}
+		if err := access.Require(by, access.WriteSetup, accountID, plan.Environment); err != nil {
 			return false, err
 		}
 		out.Environment = plan.Environment
@@ -260,7 +318,10 @@ func (s *Service) ShipSnapshot(ctx context.Context, accountID string, in Snapsho
 			return false, fault.New(fault.Conflict, "snapshot_limit", "the plan allows %d snapshots, and %d are shipped", limit, len(all)).
 				Fix("Declare more snapshots in the next plan; each one needs its part of the error budget")
 		}
-		return true, st.Agreements.InsertSnapshot(ctx, out)
+		if err := st.Agreements.InsertSnapshot(ctx, out); err != nil {
+			return false, err
+		}
+		return true, st.Audit.Append(ctx, s.note(by, audit.SnapshotShipped, "snapshot", out.ID).In(accountID, out.Environment).Changed(nil, snapshotFacts(out)))
 	})
 	return out, created, err
 }

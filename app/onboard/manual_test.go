@@ -38,7 +38,7 @@ func TestManualSetUpEndToEnd(t *testing.T) {
 		"customer.subscription.resumed", "customer.subscription.trial_will_end", "customer.subscription.pending_update_applied",
 		"customer.subscription.pending_update_expired", "invoice.payment_succeeded",
 	}})
-	d.Post(t, "/v1/connections/hand/webhook-endpoint/secret", httpapi.WebhookSecretSet{Secret: made["secret"].(string) + "\n", Who: "anna"}, nil)
+	d.Post(t, "/v1/connections/hand/webhook-endpoint/secret", httpapi.WebhookSecretSet{Secret: made["secret"].(string) + "\n"}, nil)
 
 	customer := stripe(http.MethodPost, "/v1/customers", url.Values{"payment_method": {"pm_card_visa"}, "invoice_settings[default_payment_method]": {"pm_card_visa"},
 		"metadata[user_id]": {"u-1"}})["id"].(string)
@@ -85,7 +85,7 @@ func TestManualSetUpEndToEnd(t *testing.T) {
 	d.Get(t, "/v1/connections/hand/quarantine?period=2026-10", &q)
 	require.Regexp(t, `^\d+ facts, 49\.00 USD unmapped$`, q.Summary)
 	var report httpapi.KeyReport
-	d.Post(t, "/v1/connections/hand/key-check", httpapi.Actor{Who: "anna"}, &report)
+	d.Post(t, "/v1/connections/hand/key-check", nil, &report)
 	require.False(t, report.Ok)
 	var missing []string
 	for _, f := range report.Findings {
@@ -102,7 +102,7 @@ func TestManualSetUpEndToEnd(t *testing.T) {
 	n, err = d.DB.AskCustomers(t.Context(), 10, d.Clock.Now())
 	require.NoError(t, err)
 	require.Zero(t, n)
-	d.Post(t, "/v1/connections/hand/links", httpapi.LinkCreate{CustomerID: customer, UserID: "u-1", Who: "anna", Reason: "it is in the metadata"}, nil)
+	d.Post(t, "/v1/connections/hand/links", httpapi.LinkCreate{CustomerID: customer, UserID: "u-1", Reason: "it is in the metadata"}, nil)
 	d.Get(t, "/v1/accounts/hand/reward-events?kind=revenue_confirmation", &events)
 	require.Equal(t, []string{"u-1", "manual"}, []string{events.Items[0].UserID, events.Items[0].MappedBy})
 	d.Get(t, "/v1/connections/hand/quarantine?period=2026-10", &q)

@@ -19,8 +19,10 @@ import (
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/adapters/system"
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -34,13 +36,19 @@ const (
 	otherKey = "rk_live_aaaaaaaaaaaaaaaaunit" // the same mask
 )
 
-var now = time.Date(2026, 10, 3, 9, 0, 0, 0, time.UTC)
+var (
+	now = time.Date(2026, 10, 3, 9, 0, 0, 0, time.UTC)
+	by  = access.Operator("tester")
+)
 
 type world struct {
 	ctx   context.Context
 	svc   *onboard.Service
 	fake  *stripefake.Server
+	db    *postgres.DB
+	box   *system.SecretBox
 	payer string
+	log   audit.Reader
 }
 
 func newWorld(t *testing.T) *world {
@@ -51,18 +59,6 @@ func newWorld(t *testing.T) *world {
 		{Mode: "live", Secret: liveKey, Permissions: all}, {Mode: "live", Secret: otherKey, Permissions: all},
 		{Mode: "test", Secret: testKey, Permissions: all}, {Mode: "live", Secret: "sk_live_setup_of_the_test"},
 	}}}})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, fake.URL+"/v1/customers", strings.NewReader(url.Values{"email": {"a@b.c"}}.Encode()))
-	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer sk_live_setup_of_the_test")
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	var payer struct {
-		ID string `json:"id"`
-	}
-	require.NoError(t, json.NewDecoder(res.Body).Decode(&payer))
-	require.NoError(t, res.Body.Close())
-	require.True(t, strings.HasPrefix(payer.ID, "cus_"))
 	client, err := stripeapi.New(stripeapi.Config{
 		APIBase: fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: 5 * time.Second, Clock: clock.Fixed(now), Logger: slog.New(slog.DiscardHandler),
 		ConnectionKey: func(context.Context, string) (account.Connection, account.SecretKey, error) {
@@ -75,9 +71,29 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	box, err := system.NewSecretBox(bytes.Repeat([]byte{5}, system.KeyBytes))
 	require.NoError(t, err)
-	return &world{ctx: ctx, fake: fake, payer: payer.ID, svc: &onboard.Service{
+	w := &world{ctx: ctx, fake: fake, db: db, box: box, log: db.AuditReader(), svc: &onboard.Service{
 		Work: db.Onboarding(), Prober: stripeapi.NewProber(client), Registrar: stripeapi.NewRegistrar(client), Locks: db, Box: box, Clock: clock.Fixed(now), PublicURL: "http://127.0.0.1:1/",
 	}}
+	w.payer = w.customer(t)
+	return w
+}
+
+// customer is a new one at the issuer.
+func (w *world) customer(t *testing.T) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, w.fake.URL+"/v1/customers", strings.NewReader(url.Values{"email": {"a@b.c"}}.Encode()))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer sk_live_setup_of_the_test")
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	var payer struct {
+		ID string `json:"id"`
+	}
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&payer))
+	require.NoError(t, res.Body.Close())
+	require.True(t, strings.HasPrefix(payer.ID, "cus_"))
+	return payer.ID
 }
 
 func input(id, env, key string) onboard.ConnectionInput {
@@ -86,9 +102,9 @@ func input(id, env, key string) onboard.ConnectionInput {
 
 func (w *world) ready(t *testing.T) {
 	t.Helper()
-	_, _, err := w.svc.Connect(w.ctx, input("acme", "live", liveKey))
+	_, _, err := w.svc.Connect(w.ctx, by, input("acme", "live", liveKey))
 	require.NoError(t, err)
-	_, _, err = w.svc.CreateAccount(w.ctx, onboard.AccountInput{ID: "acme", Environment: "live", Name: "Acme", SourceConnection: "acme", IssuerConnection: "acme", PayerCustomer: w.payer})
+	_, _, err = w.svc.CreateAccount(w.ctx, by, onboard.AccountInput{ID: "acme", Environment: "live", Name: "Acme", SourceConnection: "acme", IssuerConnection: "acme", PayerCustomer: w.payer})
 	require.NoError(t, err)
 }
 
@@ -130,13 +146,13 @@ func TestConnectRefusals(t *testing.T) {
 		"secret key in the public field":   {onboard.ConnectionInput{ID: "a", Environment: "live", Roles: []string{"source"}, SecretKey: liveKey, PublishableKey: liveKey}, "key_secret_in_publishable"},
 		"publishable key of the other one": {onboard.ConnectionInput{ID: "a", Environment: "live", Roles: []string{"source"}, SecretKey: liveKey, PublishableKey: "pk_test_x"}, "key_mode_mismatch"},
 	} {
-		_, created, err := w.svc.Connect(w.ctx, c.in)
+		_, created, err := w.svc.Connect(w.ctx, by, c.in)
 		require.Equal(t, c.code, fault.CodeOf(err), name)
 		require.True(t, fault.Is(err, fault.Invalid), name)
 		require.False(t, created)
 		require.NotContains(t, err.Error(), "4f8d2c1b9a7e6053")
 	}
-	_, _, err := w.svc.Connect(w.ctx, input("a", "live", "rk_live_nobody_knows_this_one"))
+	_, _, err := w.svc.Connect(w.ctx, by, input("a", "live", "rk_live_nobody_knows_this_one"))
 	require.Error(t, err, "Stripe does not know it")
 	require.NotContains(t, err.Error(), "nobody_knows")
 }
@@ -149,7 +165,7 @@ func TestConnectIsIdempotent(t *testing.T) {
 	created, errs := make([]bool, 8), make([]error, 8)
 	var wg sync.WaitGroup
 	for i := range created {
-		wg.Go(func() { _, created[i], errs[i] = w.svc.Connect(w.ctx, input("acme", "live", liveKey)) })
+		wg.Go(func() { _, created[i], errs[i] = w.svc.Connect(w.ctx, by, input("acme", "live", liveKey)) })
 	}
 	wg.Wait()
 	n := 0
@@ -160,14 +176,14 @@ func TestConnectIsIdempotent(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, n)
-	conn, again, err := w.svc.Connect(w.ctx, input("acme", "live", liveKey))
+	conn, again, err := w.svc.Connect(w.ctx, by, input("acme", "live", liveKey))
 	require.NoError(t, err)
 	require.False(t, again)
 	require.Equal(t, "acct_1", conn.StripeAccountID)
 	changed := input("acme", "live", liveKey)
 	changed.UserIDKey = "uid"
 	for _, in := range []onboard.ConnectionInput{changed, input("acme", "test", testKey), input("acme", "live", otherKey)} {
-		_, _, err = w.svc.Connect(w.ctx, in)
+		_, _, err = w.svc.Connect(w.ctx, by, in)
 		require.Equal(t, "connection_exists", fault.CodeOf(err))
 		require.True(t, fault.Is(err, fault.Conflict))
 	}
@@ -178,10 +194,10 @@ func TestCreateAccount(t *testing.T) {
 	w := newWorld(t)
 	w.ready(t)
 	good := onboard.AccountInput{ID: "acme", Environment: "live", Name: " Acme ", SourceConnection: "acme", IssuerConnection: "acme", PayerCustomer: w.payer}
-	_, created, err := w.svc.CreateAccount(w.ctx, good)
+	_, created, err := w.svc.CreateAccount(w.ctx, by, good)
 	require.NoError(t, err)
 	require.False(t, created)
-	_, _, err = w.svc.Connect(w.ctx, input("sandbox", "test", testKey))
+	_, _, err = w.svc.Connect(w.ctx, by, input("sandbox", "test", testKey))
 	require.NoError(t, err)
 	for code, change := range map[string]func(*onboard.AccountInput){
 		"account_exists":       func(in *onboard.AccountInput) { in.Name = "Other" },
@@ -191,11 +207,12 @@ func TestCreateAccount(t *testing.T) {
 		"issuer_missing":       func(in *onboard.AccountInput) { in.IssuerConnection = "" },
 		"environment_unknown":  func(in *onboard.AccountInput) { in.Environment = "prod" },
 		"name_length":          func(in *onboard.AccountInput) { in.Name = "" },
-		"source_taken":         func(in *onboard.AccountInput) { in.ID = "second" },
+		"source_taken":         func(in *onboard.AccountInput) { in.ID, in.PayerCustomer = "second", "" },
+		"payer_taken":          func(in *onboard.AccountInput) { in.ID = "second" },
 	} {
 		in := good
 		change(&in)
-		_, _, err := w.svc.CreateAccount(w.ctx, in)
+		_, _, err := w.svc.CreateAccount(w.ctx, by, in)
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 }
@@ -204,93 +221,24 @@ func TestIssuerAndPayerMayComeLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ready(t)
-	_, _, err := w.svc.Connect(w.ctx, input("late", "live", liveKey))
+	_, _, err := w.svc.Connect(w.ctx, by, input("late", "live", liveKey))
 	require.NoError(t, err)
 	in := onboard.AccountInput{ID: "late", Environment: "live", Name: "Late", SourceConnection: "late"}
-	for _, fill := range []func(){func() {}, func() { in.IssuerConnection = "late" }, func() { in.PayerCustomer = w.payer }} {
+	for _, fill := range []func(){func() {}, func() { in.IssuerConnection = "late" }, func() { in.PayerCustomer = w.customer(t) }} {
 		fill()
-		got, _, err := w.svc.CreateAccount(w.ctx, in)
+		got, _, err := w.svc.CreateAccount(w.ctx, by, in)
 		require.NoError(t, err)
 		require.Equal(t, in.IssuerConnection, got.IssuerConnection)
 		require.Equal(t, in.PayerCustomer, got.PayerCustomer)
 	}
 	emptied := in
 	emptied.PayerCustomer = ""
-	_, _, err = w.svc.CreateAccount(w.ctx, emptied)
+	_, _, err = w.svc.CreateAccount(w.ctx, by, emptied)
 	require.Equal(t, "account_exists", fault.CodeOf(err), "what was filled in stays")
-	got, created, err := w.svc.CreateAccount(w.ctx, in)
+	got, created, err := w.svc.CreateAccount(w.ctx, by, in)
 	require.NoError(t, err)
 	require.False(t, created)
-	require.Equal(t, w.payer, got.PayerCustomer)
-}
-
-func TestAgreements(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.ready(t)
-	_, created, err := w.svc.CreateContract(w.ctx, "acme", "c1", terms())
-	require.NoError(t, err)
-	require.True(t, created)
-	_, created, err = w.svc.CreateContract(w.ctx, "acme", "c1", terms())
-	require.NoError(t, err)
-	require.False(t, created)
-	other := terms()
-	other.Share = "0.3"
-	_, _, err = w.svc.CreateContract(w.ctx, "acme", "c1", other)
-	require.Equal(t, "contract_exists", fault.CodeOf(err))
-	_, _, err = w.svc.CreateContract(w.ctx, "nobody", "c1", terms())
-	require.Equal(t, "account_not_found", fault.CodeOf(err))
-
-	euro := plan(t, "2026-10", 2)
-	euro.Currency = "eur"
-	twoWay := plan(t, "2026-10", 2)
-	twoWay.Settlement = lift.SettlePointTwoWay
-	exploring := plan(t, "2026-10", 2)
-	exploring.Randomisation, exploring.HoldoutProbability, exploring.SaltCommitment = lift.RandomisedPerDecision, "", ""
-	for code, in := range map[string]onboard.PlanInput{
-		"salt_malformed":       {ID: "p1", Plan: plan(t, "2026-10", 2), SaltHex: "00ff"},
-		"currency_differs":     {ID: "p1", Plan: euro, SaltHex: saltHex},
-		"first_period_differs": {ID: "p1", Plan: plan(t, "2026-11", 2), SaltHex: saltHex},
-		"settlement_differs":   {ID: "p1", Plan: twoWay, SaltHex: saltHex},
-		"plan_randomisation":   {ID: "p1", Plan: exploring, SaltHex: saltHex},
-		"id_malformed":         {ID: "P", Plan: plan(t, "2026-10", 2), SaltHex: saltHex},
-	} {
-		_, _, err := w.svc.SealPlan(w.ctx, "acme", in)
-		require.Equal(t, code, fault.CodeOf(err))
-	}
-	in := onboard.PlanInput{ID: "p1", Plan: plan(t, "2026-10", 2), SaltHex: saltHex}
-	for repeat := range 2 {
-		stored, created, err := w.svc.SealPlan(w.ctx, "acme", in)
-		require.NoError(t, err)
-		require.Equal(t, repeat == 0, created)
-		require.NotContains(t, string(stored.SealedSalt), "0123456789abcdef")
-	}
-	in.Plan.Baseline = "another"
-	_, _, err = w.svc.SealPlan(w.ctx, "acme", in)
-	require.Equal(t, "plan_exists", fault.CodeOf(err))
-}
-
-// A plan without a holdout has no salt, and a contract that settles both ways needs a
-// plan that does.
-func TestPlanWithoutHoldout(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.ready(t)
-	both := terms()
-	both.Settlement = lift.SettlePointTwoWay
-	_, _, err := w.svc.CreateContract(w.ctx, "acme", "c1", both)
-	require.NoError(t, err)
-	p := plan(t, "2026-10", 2)
-	p.Randomisation, p.HoldoutProbability, p.SaltCommitment = lift.RandomisedPerDecision, "", ""
-	_, _, err = w.svc.SealPlan(w.ctx, "acme", onboard.PlanInput{ID: "p1", Plan: p})
-	require.Equal(t, "settlement_differs", fault.CodeOf(err))
-	p.Settlement = lift.SettlePointTwoWay
-	for repeat := range 2 {
-		stored, created, err := w.svc.SealPlan(w.ctx, "acme", onboard.PlanInput{ID: "p1", Plan: p})
-		require.NoError(t, err)
-		require.Equal(t, repeat == 0, created)
-		require.Empty(t, stored.Plan.Plan().SaltCommitment)
-	}
+	require.Equal(t, in.PayerCustomer, got.PayerCustomer)
 }
 
 // The plan's error budget is split over its snapshots: no more can be shipped, however
@@ -299,15 +247,15 @@ func TestSnapshotLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ready(t)
-	_, _, err := w.svc.ShipSnapshot(w.ctx, "acme", onboard.SnapshotInput{ID: "s", Name: "S"})
+	_, _, err := w.svc.ShipSnapshot(w.ctx, by, "acme", onboard.SnapshotInput{ID: "s", Name: "S"})
 	require.True(t, fault.Is(err, fault.NotFound), "no plan")
-	_, _, err = w.svc.SealPlan(w.ctx, "acme", onboard.PlanInput{ID: "p1", Plan: plan(t, "2026-10", 2), SaltHex: saltHex})
+	_, _, err = w.svc.SealPlan(w.ctx, by, "acme", onboard.PlanInput{ID: "p1", Plan: plan(t, "2026-10", 2), SaltHex: saltHex})
 	require.NoError(t, err)
 	var wg sync.WaitGroup
 	errs := make([]error, 6)
 	for i := range errs {
 		wg.Go(func() {
-			_, _, errs[i] = w.svc.ShipSnapshot(w.ctx, "acme", onboard.SnapshotInput{ID: string(rune('a' + i)), Name: "S"})
+			_, _, errs[i] = w.svc.ShipSnapshot(w.ctx, by, "acme", onboard.SnapshotInput{ID: string(rune('a' + i)), Name: "S"})
 		})
 	}
 	wg.Wait()
@@ -323,10 +271,10 @@ func TestSnapshotLimit(t *testing.T) {
 	}
 	require.Equal(t, 4, refused)
 	w.svc.Clock = clock.Fixed(now.Add(time.Hour))
-	_, created, err := w.svc.ShipSnapshot(w.ctx, "acme", onboard.SnapshotInput{ID: string(rune('a' + shipped)), Name: "S"})
+	_, created, err := w.svc.ShipSnapshot(w.ctx, by, "acme", onboard.SnapshotInput{ID: string(rune('a' + shipped)), Name: "S"})
 	require.NoError(t, err)
 	require.False(t, created)
-	_, _, err = w.svc.ShipSnapshot(w.ctx, "acme", onboard.SnapshotInput{ID: string(rune('a' + shipped)), Name: "Other"})
+	_, _, err = w.svc.ShipSnapshot(w.ctx, by, "acme", onboard.SnapshotInput{ID: string(rune('a' + shipped)), Name: "Other"})
 	require.Equal(t, "snapshot_exists", fault.CodeOf(err))
 }
 
@@ -336,26 +284,26 @@ func TestRegisterWebhook(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ready(t)
-	first, created, err := w.svc.RegisterWebhook(w.ctx, "acme")
+	first, created, err := w.svc.RegisterWebhook(w.ctx, by, "acme")
 	require.NoError(t, err)
 	require.True(t, created)
 	require.Equal(t, "http://127.0.0.1:1/v1/stripe/webhooks/we-acme", first.URL)
-	again, created, err := w.svc.RegisterWebhook(w.ctx, "acme")
+	again, created, err := w.svc.RegisterWebhook(w.ctx, by, "acme")
 	require.NoError(t, err)
 	require.False(t, created)
 	require.Equal(t, first.StripeID, again.StripeID)
 	w.svc.PublicURL = "http://127.0.0.1:2"
-	moved, created, err := w.svc.RegisterWebhook(w.ctx, "acme")
+	moved, created, err := w.svc.RegisterWebhook(w.ctx, by, "acme")
 	require.NoError(t, err)
 	require.True(t, created)
 	require.NotEqual(t, first.StripeID, moved.StripeID)
-	stored, _, err := w.svc.RegisterWebhook(w.ctx, "acme")
+	stored, _, err := w.svc.RegisterWebhook(w.ctx, by, "acme")
 	require.NoError(t, err)
 	require.Equal(t, first.SealedSecret, stored.SealedPrevious)
 	secret, err := w.svc.Box.Open(onboard.SecretContext("we-acme"), stored.SealedSecret)
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(string(secret), "whsec_"))
-	_, _, err = w.svc.RegisterWebhook(w.ctx, "nobody")
+	_, _, err = w.svc.RegisterWebhook(w.ctx, by, "nobody")
 	require.True(t, fault.Is(err, fault.NotFound))
 	for _, r := range w.fake.Requests(stripefake.RequestFilter{}) {
 		if r.Method != http.MethodGet && !strings.Contains(r.Path, "/v1/customers") {

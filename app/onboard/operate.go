@@ -2,27 +2,36 @@ package onboard
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
-func checkWho(who string) (string, error) {
-	who = strings.TrimSpace(who)
-	if who == "" || len(who) > 200 {
-		return "", fault.InvalidField("who", "who_missing", "say who does this, in 1 to 200 characters")
+// mayDo asks again what the edge has asked about the connection's accounts.
+func mayDo(by access.Principal, c SealedConnection) error {
+	if err := access.RequirePermission(by, access.WriteSetup); err != nil {
+		return err
 	}
-	return who, nil
+	if !by.Scope.Reaches(c.Environment) {
+		return access.Hidden(access.Connection, c.ID)
+	}
+	return nil
 }
 
 // change loads a connection, changes it in one transaction and logs what was done.
-func (s *Service) change(ctx context.Context, id string, e LogEntry, fn func(ctx context.Context, st Stores, c SealedConnection) (done bool, err error)) (account.Connection, error) {
+func (s *Service) change(ctx context.Context, id string, by access.Principal, e LogEntry, action audit.Action, fn func(ctx context.Context, st Stores, c SealedConnection) (done bool, err error)) (account.Connection, error) {
 	var out account.Connection
-	e.At = s.Clock.Now()
+	e.At, e.Who = s.Clock.Now(), by.Label()
 	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
 		c, err := st.Connections.Connection(ctx, id)
 		if err != nil {
+			return err
+		}
+		if err := mayDo(by, c); err != nil {
 			return err
 		}
 		done, err := fn(ctx, st, c)
@@ -34,33 +43,35 @@ func (s *Service) change(ctx context.Context, id string, e LogEntry, fn func(ctx
 				return err
 			}
 		}
-		c, err = st.Connections.Connection(ctx, id)
+		was := c
+		if c, err = st.Connections.Connection(ctx, id); err != nil {
+			return err
+		}
 		out = c.Connection
-		return err
+		if !done {
+			return nil
+		}
+		return st.Audit.Append(ctx, s.note(by, action, "connection", id).In("", c.Environment).Because(e.Detail).Changed(connectionFacts(was.Connection), connectionFacts(c.Connection)))
 	})
 	return out, err
 }
 
 // Pause stops a connection: its events are stored and wait, nothing is read from it and
 // nothing written with it. Paused again it keeps its first reason.
-func (s *Service) Pause(ctx context.Context, id, reason, who string) (account.Connection, error) {
-	who, err := checkWho(who)
-	if err != nil {
-		return account.Connection{}, err
-	}
+func (s *Service) Pause(ctx context.Context, by access.Principal, id, reason string) (account.Connection, error) {
 	reason = strings.TrimSpace(reason)
 	if reason == "" || len(reason) > 500 {
 		return account.Connection{}, fault.InvalidField("reason", "reason_missing", "say why, in 1 to 500 characters")
 	}
-	return s.pause(ctx, id, reason, who)
+	return s.pause(ctx, by, id, reason)
 }
 
-func (s *Service) pause(ctx context.Context, id, reason, who string) (account.Connection, error) {
-	return s.change(ctx, id, LogEntry{Action: "paused", Detail: reason, Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+func (s *Service) pause(ctx context.Context, by access.Principal, id, reason string) (account.Connection, error) {
+	return s.change(ctx, id, by, LogEntry{Action: "paused", Detail: reason}, audit.ConnectionPaused, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
 		if c.Paused {
 			return false, nil
 		}
-		return true, st.Connections.SavePause(ctx, s.paused(c.Connection, reason, who))
+		return true, st.Connections.SavePause(ctx, s.paused(c.Connection, reason, by.Label()))
 	})
 }
 
@@ -72,18 +83,14 @@ func (s *Service) paused(c account.Connection, reason, who string) account.Conne
 // KeyRefused pauses a connection whose key Stripe does not accept any more. It is told by
 // the Stripe client; a connection that is paused already keeps its reason.
 func (s *Service) KeyRefused(ctx context.Context, id string) error {
-	_, err := s.pause(ctx, id, account.PauseKeyRevoked, System)
+	_, err := s.pause(ctx, access.Machine("stripe"), id, account.PauseKeyRevoked)
 	return err
 }
 
 // Resume lets a connection run again, after Stripe has accepted its key. The events that
 // waited are classified.
-func (s *Service) Resume(ctx context.Context, id, who string) (account.Connection, error) {
-	who, err := checkWho(who)
-	if err != nil {
-		return account.Connection{}, err
-	}
-	conn, _, err := s.endpoint(ctx, id)
+func (s *Service) Resume(ctx context.Context, by access.Principal, id string) (account.Connection, error) {
+	conn, _, err := s.endpointFor(ctx, by, id)
 	if err != nil {
 		return account.Connection{}, err
 	}
@@ -94,11 +101,29 @@ func (s *Service) Resume(ctx context.Context, id, who string) (account.Connectio
 	if err := s.accepted(ctx, conn.Connection, key); err != nil {
 		return account.Connection{}, err
 	}
-	return s.change(ctx, id, LogEntry{Action: "resumed", Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+	return s.change(ctx, id, by, LogEntry{Action: "resumed"}, audit.ConnectionResumed, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
 		if !c.Paused {
 			return false, nil
 		}
 		return true, st.Connections.SavePause(ctx, running(c.Connection))
+	})
+}
+
+// SwitchWriting switches the writing of invoices on a connection on or off, whatever else
+// it does.
+func (s *Service) SwitchWriting(ctx context.Context, by access.Principal, id string, on bool, reason string) (account.Connection, error) {
+	if err := checkReason(&reason); err != nil {
+		return account.Connection{}, err
+	}
+	action := "writing_off"
+	if on {
+		action = "writing_on"
+	}
+	return s.change(ctx, id, by, LogEntry{Action: action, Detail: reason}, audit.ConnectionWriting, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+		if c.WriteBackOff == !on {
+			return false, nil
+		}
+		return true, st.Connections.SaveWriting(ctx, id, on)
 	})
 }
 
@@ -125,16 +150,12 @@ func (s *Service) accepted(ctx context.Context, c account.Connection, key accoun
 
 // ReplaceKey gives a connection another key of the same Stripe account, and lets it run
 // again when it was paused because of the old one. History and mapping stay.
-func (s *Service) ReplaceKey(ctx context.Context, id, secretKey, who string) (account.Connection, error) {
-	who, err := checkWho(who)
-	if err != nil {
-		return account.Connection{}, err
-	}
+func (s *Service) ReplaceKey(ctx context.Context, by access.Principal, id, secretKey string) (account.Connection, error) {
 	key, err := account.ParseSecretKey(secretKey)
 	if err != nil {
 		return account.Connection{}, err
 	}
-	conn, _, err := s.endpoint(ctx, id)
+	conn, _, err := s.endpointFor(ctx, by, id)
 	if err != nil {
 		return account.Connection{}, err
 	}
@@ -145,11 +166,11 @@ func (s *Service) ReplaceKey(ctx context.Context, id, secretKey, who string) (ac
 	if err != nil {
 		return account.Connection{}, err
 	}
-	return s.change(ctx, id, LogEntry{Action: "key_replaced", Detail: key.Masked(), Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+	return s.change(ctx, id, by, LogEntry{Action: "key_replaced", Detail: key.Masked()}, audit.ConnectionKey, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
 		if err := st.Connections.SaveKey(ctx, id, sealed, key.Masked()); err != nil {
 			return false, err
 		}
-		if c.Paused && (c.PausedReason == account.PauseKeyRevoked || c.PausedReason == account.PauseDisconnected) {
+		if c.KeyGone() {
 			return true, st.Connections.SavePause(ctx, running(c.Connection))
 		}
 		return true, nil
@@ -158,13 +179,9 @@ func (s *Service) ReplaceKey(ctx context.Context, id, secretKey, who string) (ac
 
 // Disconnect deletes a connection's key and its endpoint at Stripe, as far as the key
 // still can. What was received, billed and proven with it stays.
-func (s *Service) Disconnect(ctx context.Context, id, who string) (account.Connection, error) {
-	who, err := checkWho(who)
-	if err != nil {
-		return account.Connection{}, err
-	}
-	err = s.alone(ctx, id, func(ctx context.Context) error {
-		conn, e, err := s.endpoint(ctx, id)
+func (s *Service) Disconnect(ctx context.Context, by access.Principal, id string) (account.Connection, error) {
+	err := s.alone(ctx, id, func(ctx context.Context) error {
+		conn, e, err := s.endpointFor(ctx, by, id)
 		if err != nil || e.SetUp != Registered || e.StripeID == "" || len(conn.SealedKey) == 0 {
 			return err
 		}
@@ -181,28 +198,25 @@ func (s *Service) Disconnect(ctx context.Context, id, who string) (account.Conne
 				return err
 			}
 		}
+		was := e
 		e.Status, e.RetiringID = StatusMissing, ""
-		return s.saveEndpoint(ctx, e, "webhook_deleted", "", who)
+		return s.saveEndpoint(ctx, by, was, e, audit.EndpointDeleted, "webhook_deleted", "")
 	})
 	if err != nil {
 		return account.Connection{}, err
 	}
-	return s.change(ctx, id, LogEntry{Action: "disconnected", Who: who}, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
+	return s.change(ctx, id, by, LogEntry{Action: "disconnected"}, audit.ConnectionGone, func(ctx context.Context, st Stores, c SealedConnection) (bool, error) {
 		if err := st.Connections.SaveKey(ctx, id, nil, "(no key)"); err != nil {
 			return false, err
 		}
-		return true, st.Connections.SavePause(ctx, s.paused(c.Connection, account.PauseDisconnected, who))
+		return true, st.Connections.SavePause(ctx, s.paused(c.Connection, account.PauseDisconnected, by.Label()))
 	})
 }
 
 // CheckKey asks Stripe what the connection's key may do, compares it with what the
 // connection's roles need, and keeps the report.
-func (s *Service) CheckKey(ctx context.Context, id, who string) (KeyReport, error) {
-	who, err := checkWho(who)
-	if err != nil {
-		return KeyReport{}, err
-	}
-	conn, _, err := s.endpoint(ctx, id)
+func (s *Service) CheckKey(ctx context.Context, by access.Principal, id string) (KeyReport, error) {
+	conn, _, err := s.endpointFor(ctx, by, id)
 	if err != nil {
 		return KeyReport{}, err
 	}
@@ -218,10 +232,15 @@ func (s *Service) CheckKey(ctx context.Context, id, who string) (KeyReport, erro
 		return KeyReport{}, err
 	}
 	r := KeyReport{
-		ConnectionID: id, KeyMask: key.Masked(), Environment: conn.Environment, CheckedBy: who, CheckedAt: s.Clock.Now(),
+		ConnectionID: id, KeyMask: key.Masked(), Environment: conn.Environment, CheckedBy: by.Label(), CheckedAt: s.Clock.Now(),
 		Findings: account.Review(key, conn.Roles, seen),
 	}
-	return r, s.Work.Do(ctx, func(ctx context.Context, st Stores) error { return st.Connections.SaveReport(ctx, r) })
+	return r, s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		if err := st.Connections.SaveReport(ctx, r); err != nil {
+			return err
+		}
+		return st.Audit.Append(ctx, s.note(by, audit.KeyChecked, "connection", id).In("", r.Environment).Changed(nil, audit.Facts{"key_mask": r.KeyMask, "ok": strconv.FormatBool(r.OK())}))
+	})
 }
 
 // KeyReport returns the report of the last check.

@@ -7,9 +7,17 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 )
+
+// named is a principal of everything whose label is a name.
+func named(who string) access.Principal {
+	p := access.Operator(who)
+	p.ID, p.Name = who, who
+	return p
+}
 
 func secret(t *testing.T, text string) account.SecretKey {
 	t.Helper()
@@ -22,26 +30,24 @@ func TestPauseAndResume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ready(t)
-	for code, args := range map[string][3]string{
-		"who_missing": {"acme", "because", " "}, "reason_missing": {"acme", "", "anna"}, "connection_not_found": {"nobody", "because", "anna"},
-	} {
-		_, err := w.svc.Pause(w.ctx, args[0], args[1], args[2])
+	for code, args := range map[string][2]string{"reason_missing": {"acme", ""}, "connection_not_found": {"nobody", "because"}} {
+		_, err := w.svc.Pause(w.ctx, by, args[0], args[1])
 		require.Equal(t, code, fault.CodeOf(err))
 	}
-	conn, err := w.svc.Pause(w.ctx, "acme", "migration of the shop", "anna")
+	conn, err := w.svc.Pause(w.ctx, named("anna"), "acme", "migration of the shop")
 	require.NoError(t, err)
 	require.Equal(t, []any{true, "migration of the shop", "anna", now}, []any{conn.Paused, conn.PausedReason, conn.PausedBy, conn.PausedAt})
-	conn, err = w.svc.Pause(w.ctx, "acme", "again", "ben")
+	conn, err = w.svc.Pause(w.ctx, named("ben"), "acme", "again")
 	require.NoError(t, err)
 	require.Equal(t, "anna", conn.PausedBy, "paused again it keeps its first reason")
-	_, created, err := w.svc.Connect(w.ctx, input("acme", "live", liveKey))
+	_, created, err := w.svc.Connect(w.ctx, by, input("acme", "live", liveKey))
 	require.NoError(t, err, "that it is paused is no part of what was entered")
 	require.False(t, created)
-	conn, err = w.svc.Resume(w.ctx, "acme", "ben")
+	conn, err = w.svc.Resume(w.ctx, named("ben"), "acme")
 	require.NoError(t, err)
 	require.False(t, conn.Paused)
 	require.Empty(t, conn.PausedReason)
-	_, err = w.svc.Resume(w.ctx, "acme", "ben")
+	_, err = w.svc.Resume(w.ctx, named("ben"), "acme")
 	require.NoError(t, err)
 	log, err := w.svc.Log(w.ctx, "acme")
 	require.NoError(t, err)
@@ -58,17 +64,17 @@ func TestARevokedKeyIsReplaced(t *testing.T) {
 	require.NoError(t, w.fake.RevokeKey(liveKey))
 	require.NoError(t, w.svc.KeyRefused(w.ctx, "acme"))
 	require.NoError(t, w.svc.KeyRefused(w.ctx, "acme"), "many requests may tell it")
-	_, err := w.svc.Resume(w.ctx, "acme", "anna")
+	_, err := w.svc.Resume(w.ctx, named("anna"), "acme")
 	require.Equal(t, "stripe_auth", fault.CodeOf(err), "it cannot run with this key")
 	w.fake.MustAccount(stripefake.AccountSpec{ID: "acct_2", Keys: []stripefake.KeySpec{{Mode: "live", Secret: "rk_live_of_somebody_else", Permissions: map[string]string{"*": "read"}}}})
 	for text, code := range map[string]string{
 		testKey: "key_mode_mismatch", "rk_live_of_somebody_else": "stripe_account_mismatch", liveKey: "stripe_auth", "pk_live_x": "key_publishable",
 	} {
-		_, err := w.svc.ReplaceKey(w.ctx, "acme", text, "anna")
+		_, err := w.svc.ReplaceKey(w.ctx, named("anna"), "acme", text)
 		require.Equal(t, code, fault.CodeOf(err))
 		require.NotContains(t, err.Error(), "somebody_else")
 	}
-	conn, err := w.svc.ReplaceKey(w.ctx, "acme", otherKey, "anna")
+	conn, err := w.svc.ReplaceKey(w.ctx, named("anna"), "acme", otherKey)
 	require.NoError(t, err)
 	require.False(t, conn.Paused)
 	require.Equal(t, secret(t, otherKey).Masked(), conn.KeyMask)
@@ -76,11 +82,11 @@ func TestARevokedKeyIsReplaced(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "key_replaced", log[0].Action)
 	require.NotContains(t, log[0].Detail, "aaaaaaaaaaaaaaaa")
-	require.Equal(t, onboard.LogEntry{Action: "paused", Detail: account.PauseKeyRevoked, Who: onboard.System, At: now}, log[1])
+	require.Equal(t, onboard.LogEntry{Action: "paused", Detail: account.PauseKeyRevoked, Who: "liftbill", At: now}, log[1])
 
-	_, err = w.svc.Pause(w.ctx, "acme", "a holiday", "anna")
+	_, err = w.svc.Pause(w.ctx, named("anna"), "acme", "a holiday")
 	require.NoError(t, err)
-	conn, err = w.svc.ReplaceKey(w.ctx, "acme", otherKey, "anna")
+	conn, err = w.svc.ReplaceKey(w.ctx, named("anna"), "acme", otherKey)
 	require.NoError(t, err)
 	require.True(t, conn.Paused, "what a person paused a person resumes")
 }
@@ -90,25 +96,25 @@ func TestDisconnect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ready(t)
-	_, _, err := w.svc.RegisterWebhook(w.ctx, "acme")
+	_, _, err := w.svc.RegisterWebhook(w.ctx, by, "acme")
 	require.NoError(t, err)
-	conn, err := w.svc.Disconnect(w.ctx, "acme", "anna")
+	conn, err := w.svc.Disconnect(w.ctx, named("anna"), "acme")
 	require.NoError(t, err)
 	require.Equal(t, account.PauseDisconnected, conn.PausedReason)
 	require.Empty(t, w.listed(t))
-	_, err = w.svc.Resume(w.ctx, "acme", "anna")
+	_, err = w.svc.Resume(w.ctx, named("anna"), "acme")
 	require.Equal(t, "connection_disconnected", fault.CodeOf(err))
-	_, _, err = w.svc.RegisterWebhook(w.ctx, "acme")
+	_, _, err = w.svc.RegisterWebhook(w.ctx, by, "acme")
 	require.Equal(t, "connection_disconnected", fault.CodeOf(err))
-	conn, err = w.svc.ReplaceKey(w.ctx, "acme", liveKey, "anna")
+	conn, err = w.svc.ReplaceKey(w.ctx, named("anna"), "acme", liveKey)
 	require.NoError(t, err)
 	require.False(t, conn.Paused)
-	_, created, err := w.svc.RegisterWebhook(w.ctx, "acme")
+	_, created, err := w.svc.RegisterWebhook(w.ctx, by, "acme")
 	require.NoError(t, err)
 	require.True(t, created)
 
 	require.NoError(t, w.fake.RevokeKey(liveKey))
-	_, err = w.svc.Disconnect(w.ctx, "acme", "anna")
+	_, err = w.svc.Disconnect(w.ctx, named("anna"), "acme")
 	require.NoError(t, err, "also with a key that can do nothing any more")
 }
 
@@ -120,11 +126,11 @@ func TestCheckKey(t *testing.T) {
 	_, err := w.fake.AddKey(stripefake.KeySpec{Account: "acct_1", Mode: "live", Secret: few, Permissions: map[string]string{
 		"account": "read", "customer": "read", "subscription": "read", "invoice": "write", "charge": "read", "dispute": "read", "credit_note": "read", "webhook": "write"}})
 	require.NoError(t, err)
-	_, _, err = w.svc.Connect(w.ctx, onboard.ConnectionInput{ID: "acme", Environment: "live", Roles: []string{"source"}, SecretKey: few})
+	_, _, err = w.svc.Connect(w.ctx, by, onboard.ConnectionInput{ID: "acme", Environment: "live", Roles: []string{"source"}, SecretKey: few})
 	require.NoError(t, err)
 	_, err = w.svc.KeyReport(w.ctx, "acme")
 	require.Equal(t, "key_not_checked", fault.CodeOf(err))
-	r, err := w.svc.CheckKey(w.ctx, "acme", "anna")
+	r, err := w.svc.CheckKey(w.ctx, named("anna"), "acme")
 	require.NoError(t, err)
 	require.False(t, r.OK())
 	got := map[string]account.Severity{}
@@ -138,10 +144,10 @@ func TestCheckKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, r, kept)
 
-	conn, err := w.svc.ReplaceKey(w.ctx, "acme", "sk_live_setup_of_the_test", "anna")
+	conn, err := w.svc.ReplaceKey(w.ctx, named("anna"), "acme", "sk_live_setup_of_the_test")
 	require.NoError(t, err)
 	require.Equal(t, "sk_live_…test", conn.KeyMask)
-	r, err = w.svc.CheckKey(w.ctx, "acme", "anna")
+	r, err = w.svc.CheckKey(w.ctx, named("anna"), "acme")
 	require.NoError(t, err)
 	require.True(t, r.OK())
 	require.Equal(t, account.Broad, r.Findings[0].Severity)

@@ -10,9 +10,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // Prober asks Stripe about a key. It can read only.
@@ -165,12 +167,52 @@ type StoredPlan struct {
 	SealedSalt  []byte
 }
 
+// PlanOf is the plan of the contract year that holds a period.
+func PlanOf(plans []StoredPlan, m period.Month) (StoredPlan, bool) {
+	for _, p := range plans {
+		first, err := p.Plan.Plan().First()
+		if n := m.Sub(first); err == nil && n >= 0 && n < lift.PeriodsPerYear {
+			return p, true
+		}
+	}
+	return StoredPlan{}, false
+}
+
 // Accounts stores accounts.
 type Accounts interface {
 	Account(ctx context.Context, id string) (account.Account, error)
 	InsertAccount(ctx context.Context, a account.Account, at time.Time) error
 	// FillAccount sets issuer and payer where none was stored.
 	FillAccount(ctx context.Context, a account.Account) error
+	// PayerOf is the other account of the issuer that has the customer as its payer;
+	// empty when there is none.
+	PayerOf(ctx context.Context, issuerConnection, customer, exceptAccount string) (string, error)
+	// SetPayer makes the customer the account's payer in place of another one; an empty
+	// customer leaves it without one.
+	SetPayer(ctx context.Context, accountID, customer string) error
+	// PutWish stores how the payer is to be found, in place of an earlier wish.
+	PutWish(ctx context.Context, w PayerWish) error
+}
+
+// PayerWish is how the payer of an account without one is to be found: the customer at
+// the issuer that is marked as the account's, or a new one.
+type PayerWish struct {
+	AccountID   string
+	Environment account.Environment
+	Name        string
+	SealedEmail []byte
+	At          time.Time
+}
+
+// Intervention is what a person decided, and why.
+type Intervention struct {
+	At            time.Time
+	Who           string
+	Environment   account.Environment
+	Subject       string // "account acme", "connection vendor"
+	Action        string
+	Before, After string
+	Reason        string
 }
 
 // Connections stores connections and their webhook endpoints.
@@ -179,6 +221,8 @@ type Connections interface {
 	InsertConnection(ctx context.Context, c SealedConnection) error
 	EndpointOf(ctx context.Context, connectionID string) (Endpoint, error)
 	UpsertEndpoint(ctx context.Context, e Endpoint) error
+	// SaveWriting switches writing through a connection on or off.
+	SaveWriting(ctx context.Context, id string, on bool) error
 	// SavePause pauses or resumes a connection: reason, who and when as the connection has them.
 	SavePause(ctx context.Context, c account.Connection) error
 	// SaveKey replaces the key of a connection; empty deletes it.
@@ -201,7 +245,12 @@ type Agreements interface {
 	// LockContract lets one transaction at a time add a version, and none open a cycle meanwhile.
 	LockContract(ctx context.Context, accountID string) error
 	InsertContract(ctx context.Context, c billing.Contract) error
+	// Plan is the plan of the newest contract year.
 	Plan(ctx context.Context, accountID string) (StoredPlan, error)
+	// Plans are those of all contract years, ascending; none is no error.
+	Plans(ctx context.Context, accountID string) ([]StoredPlan, error)
+	// LockPlans lets one transaction at a time add an account's plan.
+	LockPlans(ctx context.Context, accountID string) error
 	InsertPlan(ctx context.Context, p StoredPlan) error
 	Snapshot(ctx context.Context, accountID, id string) (Snapshot, error)
 	Snapshots(ctx context.Context, accountID string) ([]Snapshot, error)
@@ -210,9 +259,16 @@ type Agreements interface {
 	InsertSnapshot(ctx context.Context, s Snapshot) error
 }
 
+// Journal keeps what people decided, for ever.
+type Journal interface {
+	Intervene(ctx context.Context, i Intervention) error
+}
+
 // Stores are the stores of one transaction.
 type Stores struct {
+	Journal     Journal
 	Accounts    Accounts
 	Connections Connections
 	Agreements  Agreements
+	Audit       audit.Log
 }

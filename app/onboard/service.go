@@ -9,7 +9,9 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/secret"
 	"github.com/liftbill/liftbill/app/uow"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -38,9 +40,12 @@ type ConnectionInput struct {
 // Connect stores a connection. Stripe confirms the key's mode by the first object that
 // the key can read; an account without any is confirmed before the first write.
 // The second result is false when the same connection was there before.
-func (s *Service) Connect(ctx context.Context, in ConnectionInput) (account.Connection, bool, error) {
+func (s *Service) Connect(ctx context.Context, by access.Principal, in ConnectionInput) (account.Connection, bool, error) {
 	env, err := account.ParseEnvironment(in.Environment)
 	if err != nil {
+		return account.Connection{}, false, err
+	}
+	if err := access.Require(by, access.WriteSetup, "", env); err != nil {
 		return account.Connection{}, false, err
 	}
 	roles, err := account.ParseRoles(in.Roles)
@@ -71,7 +76,10 @@ func (s *Service) Connect(ctx context.Context, in ConnectionInput) (account.Conn
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
 		old, err := st.Connections.Connection(ctx, conn.ID)
 		if fault.Is(err, fault.NotFound) {
-			return true, st.Connections.InsertConnection(ctx, SealedConnection{Connection: conn, SealedKey: sealed, CreatedAt: s.Clock.Now()})
+			if err := st.Connections.InsertConnection(ctx, SealedConnection{Connection: conn, SealedKey: sealed, CreatedAt: s.Clock.Now()}); err != nil {
+				return false, err
+			}
+			return true, st.Audit.Append(ctx, s.note(by, audit.ConnectionCreated, "connection", conn.ID).In("", env).Changed(nil, connectionFacts(conn)))
 		}
 		if err != nil {
 			return false, err
@@ -145,9 +153,12 @@ type AccountInput struct {
 // CreateAccount stores an account with its connections and its payer, which must
 // exist at the issuer. Issuer and payer may come later: the same account given again
 // with them fills in what was empty, and changes nothing else.
-func (s *Service) CreateAccount(ctx context.Context, in AccountInput) (account.Account, bool, error) {
+func (s *Service) CreateAccount(ctx context.Context, by access.Principal, in AccountInput) (account.Account, bool, error) {
 	env, err := account.ParseEnvironment(in.Environment)
 	if err != nil {
+		return account.Account{}, false, err
+	}
+	if err := access.Require(by, access.WriteSetup, "", env); err != nil {
 		return account.Account{}, false, err
 	}
 	acc, err := account.New(in.ID, env, in.Name)
@@ -161,13 +172,25 @@ func (s *Service) CreateAccount(ctx context.Context, in AccountInput) (account.A
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
 		old, err := st.Accounts.Account(ctx, acc.ID)
 		if fault.Is(err, fault.NotFound) {
-			return true, st.Accounts.InsertAccount(ctx, acc, s.Clock.Now())
+			if err := freePayer(ctx, st, acc); err != nil {
+				return false, err
+			}
+			if err := st.Accounts.InsertAccount(ctx, acc, s.Clock.Now()); err != nil {
+				return false, err
+			}
+			return true, st.Audit.Append(ctx, s.note(by, audit.AccountCreated, "account", acc.ID).In(acc.ID, env).Changed(nil, accountFacts(acc)))
 		}
 		if err != nil {
 			return false, err
 		}
 		if filled, ok := fill(old, acc); ok {
-			return false, st.Accounts.FillAccount(ctx, filled)
+			if err := freePayer(ctx, st, acc); err != nil {
+				return false, err
+			}
+			if err := st.Accounts.FillAccount(ctx, filled); err != nil {
+				return false, err
+			}
+			return false, st.Audit.Append(ctx, s.note(by, audit.AccountFilled, "account", acc.ID).In(acc.ID, env).Changed(accountFacts(old), accountFacts(filled)))
 		}
 		return false, same("account", acc.ID, old, acc)
 	})

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -38,6 +40,18 @@ func (s *Service) endpoint(ctx context.Context, connectionID string) (conn Seale
 	return conn, e, err
 }
 
+// endpointFor is endpoint for a principal that may change it.
+func (s *Service) endpointFor(ctx context.Context, by access.Principal, connectionID string) (SealedConnection, Endpoint, error) {
+	if err := access.RequirePermission(by, access.WriteSetup); err != nil {
+		return SealedConnection{}, Endpoint{}, err
+	}
+	conn, e, err := s.endpoint(ctx, connectionID)
+	if err == nil {
+		err = mayDo(by, conn)
+	}
+	return conn, e, err
+}
+
 // alone lets one caller at a time deal with a connection's endpoint at Stripe.
 func (s *Service) alone(ctx context.Context, connectionID string, fn func(context.Context) error) error {
 	return s.Locks.Alone(ctx, "webhook-endpoint:"+connectionID, fn)
@@ -47,9 +61,9 @@ func (s *Service) alone(ctx context.Context, connectionID string, fn func(contex
 // registered at this address already keeps its endpoint, and of two callers at once the
 // second one gets what the first one made. An endpoint that was set up by hand stays at
 // Stripe and its secret stays valid: what both deliver is stored once.
-func (s *Service) RegisterWebhook(ctx context.Context, connectionID string) (out Endpoint, created bool, err error) {
+func (s *Service) RegisterWebhook(ctx context.Context, by access.Principal, connectionID string) (out Endpoint, created bool, err error) {
 	err = s.alone(ctx, connectionID, func(ctx context.Context) error {
-		conn, old, err := s.endpoint(ctx, connectionID)
+		conn, old, err := s.endpointFor(ctx, by, connectionID)
 		if err != nil {
 			return err
 		}
@@ -70,7 +84,7 @@ func (s *Service) RegisterWebhook(ctx context.Context, connectionID string) (out
 			return err
 		}
 		created = true
-		if err := s.saveEndpoint(ctx, out, "webhook_registered", "", ""); err != nil {
+		if err := s.saveEndpoint(ctx, by, old, out, audit.EndpointRegistered, "webhook_registered", ""); err != nil {
 			return err
 		}
 		if old.SetUp != Registered || old.URL == url || old.StripeID == "" {
@@ -105,30 +119,25 @@ func (s *Service) register(ctx context.Context, conn SealedConnection, e Endpoin
 	return e, err
 }
 
-func (s *Service) saveEndpoint(ctx context.Context, e Endpoint, action, detail, who string) error {
-	if who == "" {
-		who = System
-	}
+// saveEndpoint stores an endpoint, logs it with its connection and writes it down.
+func (s *Service) saveEndpoint(ctx context.Context, by access.Principal, was, e Endpoint, action audit.Action, done, detail string) error {
 	return s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
 		if err := st.Connections.UpsertEndpoint(ctx, e); err != nil {
 			return err
 		}
-		return st.Connections.AppendLog(ctx, e.ConnectionID, LogEntry{Action: action, Detail: detail, Who: who, At: s.Clock.Now()})
+		if err := st.Connections.AppendLog(ctx, e.ConnectionID, LogEntry{Action: done, Detail: detail, Who: by.Label(), At: s.Clock.Now()}); err != nil {
+			return err
+		}
+		return st.Audit.Append(ctx, s.note(by, action, "webhook_endpoint", e.ID).In("", e.Environment).Because(detail).Changed(endpointFacts(was), endpointFacts(e)))
 	})
 }
-
-// System is who did what no person asked for.
-const System = "liftbill"
 
 // RotateWebhookSecret replaces the signing secret of a registered endpoint. Stripe's API
 // cannot roll a secret, so another endpoint takes over: both deliver for a day, what comes
 // twice is stored once, and then the old one is deleted.
-func (s *Service) RotateWebhookSecret(ctx context.Context, connectionID, who string) (out Endpoint, err error) {
-	if who, err = checkWho(who); err != nil {
-		return out, err
-	}
+func (s *Service) RotateWebhookSecret(ctx context.Context, by access.Principal, connectionID string) (out Endpoint, err error) {
 	err = s.alone(ctx, connectionID, func(ctx context.Context) error {
-		conn, old, err := s.endpoint(ctx, connectionID)
+		conn, old, err := s.endpointFor(ctx, by, connectionID)
 		switch {
 		case err != nil:
 			return err
@@ -144,22 +153,19 @@ func (s *Service) RotateWebhookSecret(ctx context.Context, connectionID, who str
 		if out, err = s.register(ctx, conn, next, []string{old.StripeID}); err != nil {
 			return err
 		}
-		return s.saveEndpoint(ctx, out, "webhook_secret_rotated", "", who)
+		return s.saveEndpoint(ctx, by, old, out, audit.EndpointRotated, "webhook_secret_rotated", "")
 	})
 	return out, err
 }
 
 // SetWebhookSecret stores the secret of an endpoint that was set up by hand in the Stripe
 // Dashboard, for EndpointURL. The secret before it stays valid for a day.
-func (s *Service) SetWebhookSecret(ctx context.Context, connectionID, secret, who string) (out Endpoint, err error) {
-	if who, err = checkWho(who); err != nil {
-		return out, err
-	}
+func (s *Service) SetWebhookSecret(ctx context.Context, by access.Principal, connectionID, secret string) (out Endpoint, err error) {
 	if secret, err = account.ParseWebhookSecret(secret); err != nil {
 		return out, err
 	}
 	err = s.alone(ctx, connectionID, func(ctx context.Context) error {
-		conn, old, err := s.endpoint(ctx, connectionID)
+		conn, old, err := s.endpointFor(ctx, by, connectionID)
 		if err != nil {
 			return err
 		}
@@ -185,7 +191,7 @@ func (s *Service) SetWebhookSecret(ctx context.Context, connectionID, secret, wh
 		if out.SealedSecret, err = s.Box.Seal(SecretContext(out.ID), []byte(secret)); err != nil {
 			return err
 		}
-		return s.saveEndpoint(ctx, out, "webhook_secret_entered", "", who)
+		return s.saveEndpoint(ctx, by, old, out, audit.EndpointSecret, "webhook_secret_entered", "")
 	})
 	return out, err
 }
@@ -193,9 +199,9 @@ func (s *Service) SetWebhookSecret(ctx context.Context, connectionID, secret, wh
 // CheckWebhook asks Stripe how the endpoint is, deletes what a lost answer or a finished
 // rotation left there, and forgets a previous secret whose time is over. A key that may
 // not see endpoints leaves the status unknown.
-func (s *Service) CheckWebhook(ctx context.Context, connectionID string) (out Endpoint, err error) {
+func (s *Service) CheckWebhook(ctx context.Context, by access.Principal, connectionID string) (out Endpoint, err error) {
 	err = s.alone(ctx, connectionID, func(ctx context.Context) error {
-		conn, e, err := s.endpoint(ctx, connectionID)
+		conn, e, err := s.endpointFor(ctx, by, connectionID)
 		if err != nil {
 			return err
 		}
@@ -207,7 +213,7 @@ func (s *Service) CheckWebhook(ctx context.Context, connectionID string) (out En
 			return err
 		}
 		now := s.Clock.Now()
-		was := e.Status
+		was := e
 		over := e.PreviousUntil != nil && !now.Before(*e.PreviousUntil)
 		if over {
 			e.SealedPrevious, e.PreviousUntil = nil, nil
@@ -226,10 +232,10 @@ func (s *Service) CheckWebhook(ctx context.Context, connectionID string) (out En
 			e.observe(all)
 		}
 		out = e
-		if e.Status == was {
+		if e.Status == was.Status {
 			return s.Work.Do(ctx, func(ctx context.Context, st Stores) error { return st.Connections.UpsertEndpoint(ctx, e) })
 		}
-		return s.saveEndpoint(ctx, e, "webhook_"+string(e.Status), "was "+string(was), "")
+		return s.saveEndpoint(ctx, by, was, e, audit.EndpointChanged, "webhook_"+string(e.Status), "was "+string(was.Status))
 	})
 	return out, err
 }

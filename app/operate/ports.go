@@ -10,7 +10,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 )
 
 // Event is one stored event as the log shows it: everything but its body.
@@ -69,6 +71,9 @@ type StoredEvent struct {
 
 // Selection selects events; empty fields select all.
 type Selection struct {
+	// Scope selects the connections that a caller may see. The zero value selects none; an
+	// operator's is access.Everything.
+	Scope        access.Scope
 	ConnectionID string
 	EventID      string
 	Type         string
@@ -100,6 +105,8 @@ type Page[T any] struct {
 // Log reads stored events.
 type Log interface {
 	Events(ctx context.Context, f EventsFilter) (Page[Event], error)
+	// Environment returns NotFound for an unknown connection.
+	Environment(ctx context.Context, connectionID string) (account.Environment, error)
 	// Event returns NotFound for an unknown event.
 	Event(ctx context.Context, connectionID, eventID string) (StoredEvent, error)
 	// Facts returns the booked facts among the keys.
@@ -116,8 +123,9 @@ type Queue interface {
 	// Again puts up to limit selected events behind the given number back into the queue,
 	// and returns how many, with the number of the last one.
 	Again(ctx context.Context, s Selection, after int64, limit int) (n, last int64, err error)
-	// LogRequest keeps who had what classified again.
-	LogRequest(ctx context.Context, s Selection, events int64, who, reason string, at time.Time) error
+	// LogRequest keeps who had what classified again, and appends the note in the same
+	// transaction.
+	LogRequest(ctx context.Context, s Selection, events int64, who, reason string, at time.Time, note audit.Entry) error
 }
 
 // Health is how the events of one connection flow.
@@ -156,8 +164,8 @@ type TypeCount struct {
 
 // Figures read lag and gaps.
 type Figures interface {
-	// Health returns all connections, or the named one.
-	Health(ctx context.Context, connectionID string, now time.Time) ([]Health, error)
+	// Health returns all connections of a scope, or the named one of them.
+	Health(ctx context.Context, scope access.Scope, connectionID string, now time.Time) ([]Health, error)
 	// Totals counts all stored events of a connection by status.
 	Totals(ctx context.Context, connectionID string) (map[string]int64, error)
 	// Types counts a connection's events since a time by type.

@@ -3,10 +3,12 @@ package operate
 import (
 	"context"
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
 )
@@ -50,7 +52,8 @@ type Archive interface {
 	// somebody, and gives the space back. Rows, digests and facts stay. It returns how many
 	// bodies were erased and kept. It fails as Unavailable when the month is in use.
 	EraseBodies(ctx context.Context, p Partition) (erased, kept int64, err error)
-	LogErasure(ctx context.Context, p Partition, erased, kept int64, olderThan time.Time, who string, at time.Time) error
+	// LogErasure keeps what was erased, and the note in the same transaction.
+	LogErasure(ctx context.Context, p Partition, erased, kept int64, olderThan time.Time, who string, at time.Time, note audit.Entry) error
 }
 
 // Retention erases raw bodies that nobody needs any more.
@@ -74,13 +77,12 @@ const yearMonths = 12
 
 // Apply erases the bodies of every month that is at least months old and belongs to no open
 // contract year of any account. Zero months keep everything. A dry run changes nothing.
-func (r *Retention) Apply(ctx context.Context, months int, who string, dryRun bool) ([]Step, error) {
-	who = strings.TrimSpace(who)
-	switch {
-	case months < 0 || months > 1200:
+func (r *Retention) Apply(ctx context.Context, by access.Principal, months int, dryRun bool) ([]Step, error) {
+	if months < 0 || months > 1200 {
 		return nil, fault.InvalidField("months", "months_range", "bodies are kept 1 to 1200 months, or for ever (0)")
-	case who == "":
-		return nil, fault.InvalidField("who", "who_missing", "say who erases")
+	}
+	if err := access.Require(by, access.WriteSetup, "", ""); err != nil {
+		return nil, err
 	}
 	parts, err := r.Archive.Partitions(ctx)
 	if err != nil {
@@ -103,7 +105,9 @@ func (r *Retention) Apply(ctx context.Context, months int, who string, dryRun bo
 		if s.Erased, s.Kept, err = r.Archive.EraseBodies(ctx, s.Partition); err != nil {
 			return steps, err
 		}
-		if err := r.Archive.LogErasure(ctx, s.Partition, s.Erased, s.Kept, olderThan(months, now), who, now); err != nil {
+		note := audit.New(by, now, audit.BodiesErased, "events", s.Name).
+			Changed(nil, audit.Facts{"erased": strconv.FormatInt(s.Erased, 10), "kept": strconv.FormatInt(s.Kept, 10), "months": strconv.Itoa(months)})
+		if err := r.Archive.LogErasure(ctx, s.Partition, s.Erased, s.Kept, olderThan(months, now), by.Label(), now, note); err != nil {
 			return steps, err
 		}
 	}
@@ -153,7 +157,7 @@ func judge(p Partition, open map[string]time.Time, months int, now time.Time) (b
 }
 
 // openSince is when the oldest contract year began that is not over: every month of a year
-// that is over is finished, and its settlement is past.
+// that is over is finished, and so is its settlement.
 func (y Year) openSince(now time.Time) time.Time {
 	for first := y.FirstPeriod; ; first = first.Add(yearMonths) {
 		end := first.Add(yearMonths - 1).In(y.Zone).End
@@ -170,5 +174,5 @@ func (y Year) finished(first period.Month) bool {
 			return false
 		}
 	}
-	return true
+	return y.Final[first.Add(yearMonths-1).Settlement().String()]
 }

@@ -9,9 +9,14 @@ import (
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
 )
+
+var anna = access.Operator("anna")
 
 // shelf is an archive in memory.
 type shelf struct {
@@ -19,6 +24,7 @@ type shelf struct {
 	years  []operate.Year
 	erased []string
 	logged []string
+	noted  []string
 	broken error
 }
 
@@ -29,8 +35,8 @@ func (s *shelf) EraseBodies(_ context.Context, p operate.Partition) (int64, int6
 	return p.Bodies - p.Attention, p.Attention, s.broken
 }
 
-func (s *shelf) LogErasure(_ context.Context, p operate.Partition, _, _ int64, _ time.Time, _ string, _ time.Time) error {
-	s.logged = append(s.logged, p.Name)
+func (s *shelf) LogErasure(_ context.Context, p operate.Partition, _, _ int64, _ time.Time, _ string, _ time.Time, note audit.Entry) error {
+	s.logged, s.noted = append(s.logged, p.Name), append(s.noted, note.ObjectID)
 	return nil
 }
 
@@ -51,13 +57,16 @@ func year(t *testing.T, first string, n int) operate.Year {
 	y := operate.Year{AccountID: "acme", ConnectionID: "acme", FirstPeriod: month(t, first), Zone: time.UTC, Final: map[string]bool{}, AttributionDays: 90, CloseLagDays: 3}
 	for i := range n {
 		y.Final[y.FirstPeriod.Add(i).String()] = true
+		if i%12 == 11 {
+			y.Final[y.FirstPeriod.Add(i).Settlement().String()] = true
+		}
 	}
 	return y
 }
 
 func apply(t *testing.T, s *shelf, now time.Time, months int) map[string]string {
 	t.Helper()
-	steps, err := (&operate.Retention{Archive: s, Clock: clock.Fixed(now)}).Apply(t.Context(), months, "anna", true)
+	steps, err := (&operate.Retention{Archive: s, Clock: clock.Fixed(now)}).Apply(t.Context(), anna, months, true)
 	require.NoError(t, err)
 	require.Empty(t, s.erased, "a dry run changes nothing")
 	out := map[string]string{}
@@ -120,19 +129,21 @@ func TestRetentionIsLogged(t *testing.T) {
 	t.Parallel()
 	s := &shelf{parts: []operate.Partition{part(t, "2020-01"), part(t, "2020-02"), part(t, "2026-04")}}
 	r := &operate.Retention{Archive: s, Clock: clock.Fixed(time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC))}
-	steps, err := r.Apply(t.Context(), 1, "anna", false)
+	steps, err := r.Apply(t.Context(), anna, 1, false)
 	require.NoError(t, err)
 	require.Equal(t, []string{"2020-01", "2020-02"}, s.logged, "April is one month old in June")
+	require.Equal(t, s.logged, s.noted)
 	require.EqualValues(t, 10, steps[0].Erased)
 	s.broken = fault.New(fault.Unavailable, "database_unavailable", "in use")
-	_, err = r.Apply(t.Context(), 1, "anna", false)
+	_, err = r.Apply(t.Context(), anna, 1, false)
 	require.True(t, fault.Is(err, fault.Unavailable))
 	require.Len(t, s.logged, 2)
-	for code, args := range map[string]struct {
-		months int
-		who    string
-	}{"months_range": {-1, "anna"}, "who_missing": {1, " "}} {
-		_, err := r.Apply(t.Context(), args.months, args.who, false)
-		require.Equal(t, code, fault.CodeOf(err))
-	}
+	_, err = r.Apply(t.Context(), anna, -1, false)
+	require.Equal(t, "months_range", fault.CodeOf(err))
+	live := anna
+	live.Scope.Environments = []account.Environment{account.Live}
+	_, err = r.Apply(t.Context(), live, 1, false)
+	require.Equal(t, access.CodeScope, fault.CodeOf(err), "a month holds the events of every account")
+	_, err = r.Apply(t.Context(), access.Principal{Roles: access.Roles{access.Viewer}, Scope: access.Everything()}, 1, false)
+	require.Equal(t, access.CodePermission, fault.CodeOf(err))
 }

@@ -3,11 +3,15 @@ package operate
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/secret"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/reward"
 )
@@ -91,19 +95,22 @@ type Reprocessed struct {
 
 // Reprocess puts the selected events of a connection back into the queue. It may be asked
 // for again at any time: facts have natural keys, and nothing is booked twice.
-func (s *Service) Reprocess(ctx context.Context, sel Selection, who, reason string, dryRun bool) (Reprocessed, error) {
-	who, reason = strings.TrimSpace(who), strings.TrimSpace(reason)
+func (s *Service) Reprocess(ctx context.Context, by access.Principal, sel Selection, reason string, dryRun bool) (Reprocessed, error) {
+	reason = strings.TrimSpace(reason)
 	switch {
 	case sel.ConnectionID == "":
 		return Reprocessed{}, fault.InvalidField("connection_id", "connection_missing", "name the connection whose events are to be classified again")
-	case who == "" || len(who) > 200:
-		return Reprocessed{}, fault.InvalidField("who", "who_missing", "say who asks for it, in 1 to 200 characters")
 	case reason == "" || len(reason) > 1000:
 		return Reprocessed{}, fault.InvalidField("reason", "reason_missing", "say why, in 1 to 1000 characters")
 	}
 	if err := sel.check(); err != nil {
 		return Reprocessed{}, err
 	}
+	env, err := s.mayRun(ctx, by, sel.ConnectionID)
+	if err != nil {
+		return Reprocessed{}, err
+	}
+	sel.Scope = by.Scope
 	if sel.EventID != "" {
 		if _, err := s.Log.Event(ctx, sel.ConnectionID, sel.EventID); err != nil {
 			return Reprocessed{}, err
@@ -126,12 +133,27 @@ func (s *Service) Reprocess(ctx context.Context, sel Selection, who, reason stri
 		}
 		after = last
 	}
-	return out, s.Queue.LogRequest(ctx, sel, out.Events, who, reason, s.Clock.Now())
+	now := s.Clock.Now()
+	note := audit.New(by, now, audit.EventsReprocessed, "connection", sel.ConnectionID).In("", env).Because(reason).
+		Changed(nil, audit.Facts{"events": strconv.FormatInt(out.Events, 10), "left": strconv.FormatInt(out.Left, 10)})
+	return out, s.Queue.LogRequest(ctx, sel, out.Events, by.Label(), reason, now, note)
 }
 
-// Health says how the events of all connections flow, or of one.
-func (s *Service) Health(ctx context.Context, connectionID string) ([]Health, error) {
-	return s.Figures.Health(ctx, connectionID, s.Clock.Now())
+// mayRun asks again what the edge has asked about the connection's accounts.
+func (s *Service) mayRun(ctx context.Context, by access.Principal, connectionID string) (account.Environment, error) {
+	if err := access.RequirePermission(by, access.RunSync); err != nil {
+		return "", err
+	}
+	env, err := s.Log.Environment(ctx, connectionID)
+	if err == nil && !by.Scope.Reaches(env) {
+		err = access.Hidden(access.Connection, connectionID)
+	}
+	return env, err
+}
+
+// Health says how the events of all connections of a scope flow, or of one of them.
+func (s *Service) Health(ctx context.Context, scope access.Scope, connectionID string) ([]Health, error) {
+	return s.Figures.Health(ctx, scope, connectionID, s.Clock.Now())
 }
 
 // typesFor is how far back a connection's types are counted.
@@ -145,8 +167,8 @@ type Flow struct {
 }
 
 // Flow counts what one connection stored in all, and by type within 30 days.
-func (s *Service) Flow(ctx context.Context, connectionID string) (Flow, error) {
-	all, err := s.Figures.Health(ctx, connectionID, s.Clock.Now())
+func (s *Service) Flow(ctx context.Context, scope access.Scope, connectionID string) (Flow, error) {
+	all, err := s.Figures.Health(ctx, scope, connectionID, s.Clock.Now())
 	if err != nil {
 		return Flow{}, err
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -12,12 +13,12 @@ import (
 // Reader reads the ledger for people.
 type Reader interface {
 	Cycles(ctx context.Context, f CyclesFilter) (Page[CycleSummary], error)
-	Periods(ctx context.Context) ([]string, error)
+	Periods(ctx context.Context, scope access.Scope) ([]string, error)
 	TieOut(ctx context.Context, cycleID string) (TieOut, error)
 	Readout(ctx context.Context, caseID string) (Readout, error)
 	Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error)
 	RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error)
-	Accounts(ctx context.Context) ([]Overview, error)
+	Accounts(ctx context.Context, scope access.Scope) ([]Overview, error)
 }
 
 // Limits of a page.
@@ -44,8 +45,10 @@ func (s *Service) Cycles(ctx context.Context, f CyclesFilter) (Page[CycleSummary
 	return s.Reader.Cycles(ctx, f)
 }
 
-// Periods lists the periods that have cycles, newest first.
-func (s *Service) Periods(ctx context.Context) ([]string, error) { return s.Reader.Periods(ctx) }
+// Periods lists the periods that have cycles in the scope, newest first.
+func (s *Service) Periods(ctx context.Context, scope access.Scope) ([]string, error) {
+	return s.Reader.Periods(ctx, scope)
+}
 
 // TieOut explains one cycle's total; NotFound when there is no such cycle.
 func (s *Service) TieOut(ctx context.Context, cycleID string) (TieOut, error) {
@@ -84,8 +87,10 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 	return s.Reader.RewardEvents(ctx, f)
 }
 
-// Accounts lists every account with what it is wired to.
-func (s *Service) Accounts(ctx context.Context) ([]Overview, error) { return s.Reader.Accounts(ctx) }
+// Accounts lists every account of the scope with what it is wired to.
+func (s *Service) Accounts(ctx context.Context, scope access.Scope) ([]Overview, error) {
+	return s.Reader.Accounts(ctx, scope)
+}
 
 // checkChoices refuses a filter that can select nothing, because a typo must not look
 // like a month without cycles.

@@ -9,6 +9,7 @@ package reconcile
 import (
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -44,8 +45,9 @@ type CycleSummary struct {
 	UpdatedAt       time.Time
 }
 
-// CyclesFilter selects cycles. Empty fields select all.
+// CyclesFilter selects cycles. Empty fields select all; an empty scope selects nothing.
 type CyclesFilter struct {
+	Scope       access.Scope
 	Period      string
 	State       string
 	AccountID   string
@@ -56,7 +58,7 @@ type CyclesFilter struct {
 
 // BucketSum is where revenue ended: on a snapshot or in a named bucket.
 type BucketSum struct {
-	Bucket      string // "snapshot", "before_exposure", "out_of_window", "no_decision", "unmapped", "no_subscription", "other_currency", "own_invoice"
+	Bucket      string // "snapshot", "before_exposure", "out_of_window", "next_year", "no_decision", "unmapped", "no_subscription", "other_currency", "own_invoice"
 	SnapshotID  string // only for "snapshot"
 	Currency    string
 	AmountMinor int64

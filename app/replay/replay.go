@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
@@ -40,8 +42,10 @@ type Frozen struct {
 type Ledger interface {
 	// Frozen returns NotFound when the month has no cycle, Conflict when it is not frozen.
 	Frozen(ctx context.Context, cycleID string) (Frozen, error)
-	SaveReplay(ctx context.Context, r Report) error
-	Replays(ctx context.Context, accountID string, limit int) ([]Report, error)
+	// SaveReplay keeps a report, and the note in the same transaction.
+	SaveReplay(ctx context.Context, r Report, note audit.Entry) error
+	// Replays lists the reports of a scope, newest first.
+	Replays(ctx context.Context, scope access.Scope, accountID string, limit int) ([]Report, error)
 }
 
 // Stage is a place of its own for one replay.
@@ -114,16 +118,19 @@ type Report struct {
 }
 
 // Run replays an account's month.
-func (s *Service[S]) Run(ctx context.Context, accountID, month, who string) (Report, error) {
+func (s *Service[S]) Run(ctx context.Context, by access.Principal, accountID, month string) (Report, error) {
 	m, err := period.Parse(month)
 	if err != nil {
 		return Report{}, err
 	}
-	if who = strings.TrimSpace(who); who == "" {
-		return Report{}, fault.InvalidField("who", "who_missing", "say who replays")
+	if err := access.RequirePermission(by, access.RunCycle); err != nil {
+		return Report{}, err
 	}
 	f, err := s.Ledger.Frozen(ctx, billing.CycleID(accountID, m))
 	if err != nil {
+		return Report{}, err
+	}
+	if err := access.Require(by, access.RunCycle, accountID, f.Environment); err != nil {
 		return Report{}, err
 	}
 	if f.Erased > 0 {
@@ -131,13 +138,15 @@ func (s *Service[S]) Run(ctx context.Context, accountID, month, who string) (Rep
 			Fix("The frozen inputs can still be estimated again: their digests are stored")
 	}
 	r := Report{
-		AccountID: accountID, Environment: f.Environment, Period: month, CycleID: f.CycleID, Watermark: f.Watermark, RunBy: who, RunAt: s.Clock.Now(),
+		AccountID: accountID, Environment: f.Environment, Period: month, CycleID: f.CycleID, Watermark: f.Watermark, RunBy: by.Label(), RunAt: s.Clock.Now(),
 	}
 	if err := s.onStage(ctx, f, &r); err != nil {
 		return r, err
 	}
 	r.Equal = r.Difference == ""
-	return r, s.Ledger.SaveReplay(ctx, r)
+	note := audit.New(by, r.RunAt, audit.MonthReplayed, "cycle", r.CycleID).In(accountID, r.Environment).
+		Changed(nil, audit.Facts{"equal": strconv.FormatBool(r.Equal), "difference": r.Difference})
+	return r, s.Ledger.SaveReplay(ctx, r, note)
 }
 
 func (s *Service[S]) onStage(ctx context.Context, f Frozen, r *Report) (err error) {

@@ -15,7 +15,9 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
@@ -88,13 +90,13 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 	}
 	test := companies[1].ID
 	// What comes later than the freeze: another link, another event, an event read again.
-	d.Post(t, "/v1/connections/"+test+"-stripe/links", httpapi.LinkCreate{CustomerID: "cus_later", UserID: "u-later", Who: "anna", Reason: "a test"}, nil)
-	d.Post(t, "/v1/connections/"+test+"-stripe/reprocess", httpapi.ReprocessRequest{Type: "invoice.paid", Who: "anna", Reason: "a test"}, nil)
+	d.Post(t, "/v1/connections/"+test+"-stripe/links", httpapi.LinkCreate{CustomerID: "cus_later", UserID: "u-later", Reason: "a test"}, nil)
+	d.Post(t, "/v1/connections/"+test+"-stripe/reprocess", httpapi.ReprocessRequest{Type: "invoice.paid", Reason: "a test"}, nil)
 	require.NoError(t, d.DrainAll(t.Context(), ""))
 
 	before := rows(t, d)
 	for _, c := range companies {
-		r, err := d.Replays().Run(t.Context(), c.ID, pipelinetest.Month, "anna")
+		r, err := d.Replays().Run(t.Context(), anna, c.ID, pipelinetest.Month)
 		require.NoError(t, err)
 		require.True(t, r.Equal, r.Difference)
 		require.Greater(t, r.Events, int64(1000))
@@ -115,7 +117,7 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 	tag, err := d.SQL.Exec(t.Context(), `UPDATE stripe_events SET sealed_body = '' WHERE connection_id = $1 AND created < '2026-10-01'`, test+"-stripe")
 	require.NoError(t, err)
 	require.Positive(t, tag.RowsAffected())
-	r, err := d.Replays().Run(t.Context(), test, pipelinetest.Month, "anna")
+	r, err := d.Replays().Run(t.Context(), anna, test, pipelinetest.Month)
 	require.NoError(t, err)
 	require.True(t, r.Equal, r.Difference)
 	require.Positive(t, r.Taken)
@@ -131,7 +133,7 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 		tag, err := d.SQL.Exec(t.Context(), c.alter, test+"-stripe")
 		require.NoError(t, err)
 		require.EqualValues(t, 1, tag.RowsAffected(), c.first)
-		r, err := d.Replays().Run(t.Context(), test, pipelinetest.Month, "anna")
+		r, err := d.Replays().Run(t.Context(), anna, test, pipelinetest.Month)
 		require.NoError(t, err)
 		require.False(t, r.Equal)
 		require.True(t, strings.HasPrefix(r.Difference, c.first), r.Difference)
@@ -140,7 +142,7 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 
 	_, err = d.SQL.Exec(t.Context(), `UPDATE stripe_events SET sealed_body = '' WHERE connection_id = $1 AND type = 'invoice.paid'`, test+"-stripe")
 	require.NoError(t, err)
-	_, err = d.Replays().Run(t.Context(), test, pipelinetest.Month, "anna")
+	_, err = d.Replays().Run(t.Context(), anna, test, pipelinetest.Month)
 	require.Equal(t, "bodies_erased", fault.CodeOf(err))
 }
 
@@ -162,25 +164,28 @@ func (s *stage) Close(context.Context) error {
 	return nil
 }
 
+var anna = access.Operator("anna")
+
 type ledger struct {
 	frozen replay.Frozen
 	saved  []replay.Report
+	noted  []audit.Entry
 	err    error
 }
 
 func (l *ledger) Frozen(context.Context, string) (replay.Frozen, error) { return l.frozen, l.err }
-func (l *ledger) Replays(context.Context, string, int) ([]replay.Report, error) {
+func (l *ledger) Replays(context.Context, access.Scope, string, int) ([]replay.Report, error) {
 	return l.saved, nil
 }
 
-func (l *ledger) SaveReplay(_ context.Context, r replay.Report) error {
-	l.saved = append(l.saved, r)
+func (l *ledger) SaveReplay(_ context.Context, r replay.Report, note audit.Entry) error {
+	l.saved, l.noted = append(l.saved, r), append(l.noted, note)
 	return nil
 }
 
 func TestReportOfAReplay(t *testing.T) {
 	t.Parallel()
-	frozen := replay.Frozen{CycleID: "acme.2026-10", InputDigest: "d", Units: map[string]string{"a": "1", "b": "2"}, Cases: map[string]string{"a": "x"}, Links: map[string]string{"f": "u"}}
+	frozen := replay.Frozen{CycleID: "acme.2026-10", Environment: account.Live, InputDigest: "d", Units: map[string]string{"a": "1", "b": "2"}, Cases: map[string]string{"a": "x"}, Links: map[string]string{"f": "u"}}
 	same := replay.Rebuilt{InputDigest: "d", Units: frozen.Units, Cases: frozen.Cases, Links: frozen.Links}
 	for name, c := range map[string]struct {
 		diff   replay.FactDifference
@@ -199,24 +204,33 @@ func TestReportOfAReplay(t *testing.T) {
 			Ledger: l, Clock: clock.Fixed(time.Unix(1, 0)), Prepare: func(context.Context, replay.Frozen) (*stage, error) { return s, nil },
 			Classify: func(context.Context, *stage, replay.Frozen) error { return nil }, Rebuild: func(context.Context, *stage, replay.Frozen) (replay.Rebuilt, error) { return got, nil },
 		}
-		r, err := service.Run(t.Context(), "acme", "2026-10", "anna")
+		r, err := service.Run(t.Context(), anna, "acme", "2026-10")
 		require.NoError(t, err, name)
 		require.Equal(t, c.want, r.Difference, name)
 		require.Equal(t, c.want == "", r.Equal, name)
 		require.Equal(t, []int64{7, 2}, []int64{r.Events, r.Taken})
 		require.Equal(t, []replay.Report{r}, l.saved)
+		require.Equal(t, audit.MonthReplayed, l.noted[0].Action)
 		require.True(t, s.closed)
 
 		service.Rebuild = func(context.Context, *stage, replay.Frozen) (replay.Rebuilt, error) { return got, errors.New("boom") }
 		s.closed = false
-		_, err = service.Run(t.Context(), "acme", "2026-10", "anna")
+		_, err = service.Run(t.Context(), anna, "acme", "2026-10")
 		require.ErrorContains(t, err, "boom")
 		require.True(t, s.closed, "the stage is removed whatever happens")
 		require.Len(t, l.saved, 1)
 	}
-	service := &replay.Service[*stage]{Ledger: &ledger{frozen: replay.Frozen{Erased: 3}}, Clock: clock.Fixed(time.Unix(1, 0))}
-	for code, args := range map[string][2]string{"bodies_erased": {"2026-10", "anna"}, "period_malformed": {"October", "anna"}, "who_missing": {"2026-10", " "}} {
-		_, err := service.Run(t.Context(), "acme", args[0], args[1])
+	service := &replay.Service[*stage]{Ledger: &ledger{frozen: replay.Frozen{Erased: 3, Environment: account.Live}}, Clock: clock.Fixed(time.Unix(1, 0))}
+	testOnly := anna
+	testOnly.Scope = access.Scope{AllAccounts: true, Environments: []account.Environment{account.Test}}
+	for code, args := range map[string]struct {
+		by     access.Principal
+		period string
+	}{
+		"bodies_erased": {anna, "2026-10"}, "period_malformed": {anna, "October"}, access.CodePermission: {access.Principal{}, "2026-10"},
+		"account_not_found": {testOnly, "2026-10"},
+	} {
+		_, err := service.Run(t.Context(), args.by, "acme", args.period)
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 }

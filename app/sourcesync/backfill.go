@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
@@ -45,9 +47,12 @@ type Progress struct {
 // otherwise facts before start become state that is never rewarded. A start may move
 // back and never forth, because that would take rewards away. A backfill that runs, or
 // has stopped, goes on. created is false then.
-func (s *Service) RequestBackfill(ctx context.Context, connectionID string, start time.Time) (b Backfill, created bool, err error) {
+func (s *Service) RequestBackfill(ctx context.Context, by access.Principal, connectionID string, start time.Time) (b Backfill, created bool, err error) {
 	c, err := s.Ledger.Connection(ctx, connectionID)
 	if err != nil {
+		return b, false, err
+	}
+	if err := mayDo(by, access.RunSync, c); err != nil {
 		return b, false, err
 	}
 	now := s.Clock.Now()
@@ -65,7 +70,8 @@ func (s *Service) RequestBackfill(ctx context.Context, connectionID string, star
 		return b, false, fault.InvalidField("start", "start_later", "rewards are counted from %s on already; a later start would take them away", counted.UTC().Format(time.RFC3339)).
 			Fix("Give that moment or an earlier one")
 	}
-	return s.Ledger.OpenBackfill(ctx, Backfill{ConnectionID: c.ID, Kind: Requested, State: BackfillRunning, Start: start.UTC(), Until: now.Truncate(time.Second), Resource: Events}, now)
+	note := audit.New(by, now, audit.BackfillRequested, "connection", c.ID).In("", c.Environment).Changed(nil, audit.Facts{"start": start.UTC().Format(time.RFC3339)})
+	return s.Ledger.OpenBackfill(ctx, Backfill{ConnectionID: c.ID, Kind: Requested, State: BackfillRunning, Start: start.UTC(), Until: now.Truncate(time.Second), Resource: Events}, now, note)
 }
 
 // Step carries a backfill on for a number of pages. Every page is booked together with

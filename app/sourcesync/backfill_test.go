@@ -104,7 +104,7 @@ func TestBackfillDiesAndGoesOn(t *testing.T) {
 		}
 		return p
 	})
-	b, created, err := dying.RequestBackfill(t.Context(), "dying", time.Time{})
+	b, created, err := dying.RequestBackfill(t.Context(), by, "dying", time.Time{})
 	require.NoError(t, err)
 	require.True(t, created)
 	for {
@@ -147,9 +147,9 @@ func TestSyncStart(t *testing.T) {
 	require.Equal(t, "01-01 historic, 02-01 historic, 03-01, 04-01", one[string](w, sum))
 	require.Equal(t, start, w.health("late").SyncStart)
 
-	_, _, err := s.RequestBackfill(t.Context(), "late", start.Add(time.Second))
+	_, _, err := s.RequestBackfill(t.Context(), by, "late", start.Add(time.Second))
 	require.Equal(t, "start_later", fault.CodeOf(err))
-	_, _, err = s.RequestBackfill(t.Context(), "late", w.Clock.Now().Add(time.Hour))
+	_, _, err = s.RequestBackfill(t.Context(), by, "late", w.Clock.Now().Add(time.Hour))
 	require.Equal(t, "start_in_the_future", fault.CodeOf(err))
 	w.backfill(s, "late", began.AddDate(0, 0, 20))
 	require.Equal(t, "01-01 historic, 02-01, 03-01, 04-01", one[string](w, sum))
@@ -158,7 +158,7 @@ func TestSyncStart(t *testing.T) {
 	require.Equal(t, source.Whole, w.health("late").SyncStart)
 
 	w.connect("never-asked", "acct_life", false)
-	_, _, err = s.RequestBackfill(t.Context(), "never-asked", w.Clock.Now())
+	_, _, err = s.RequestBackfill(t.Context(), by, "never-asked", w.Clock.Now())
 	require.NoError(t, err, "the moment of the connection is the latest start")
 	require.NotEmpty(t, sub)
 }
@@ -172,7 +172,7 @@ func TestOneBackfillAtATime(t *testing.T) {
 	w.connect("late", "acct_life", false)
 	s := w.service(func(real sourcesync.Source) sourcesync.Source { return &small{Source: real, n: 1} })
 	from := began.AddDate(0, 2, 0)
-	b, created, err := s.RequestBackfill(t.Context(), "late", from)
+	b, created, err := s.RequestBackfill(t.Context(), by, "late", from)
 	require.NoError(t, err)
 	require.True(t, created)
 	_, err = s.Step(t.Context(), b.ID, func(string) {})
@@ -186,12 +186,12 @@ func TestOneBackfillAtATime(t *testing.T) {
 
 	windows := one[int](w, `SELECT count(*) FROM backfill_windows`)
 	require.Positive(t, windows)
-	again, created, err := s.RequestBackfill(t.Context(), "late", from)
+	again, created, err := s.RequestBackfill(t.Context(), by, "late", from)
 	require.NoError(t, err)
 	require.False(t, created)
 	require.Equal(t, b.ID, again.ID)
 	require.Equal(t, windows, one[int](w, `SELECT count(*) FROM backfill_windows`), "it goes on where it stopped")
-	more, created, err := s.RequestBackfill(t.Context(), "late", began)
+	more, created, err := s.RequestBackfill(t.Context(), by, "late", began)
 	require.NoError(t, err)
 	require.False(t, created)
 	require.Equal(t, began, more.Start)
@@ -247,7 +247,7 @@ func TestBackfillWaits(t *testing.T) {
 	found(t, w.Fake, "acct_life", diceOf(5)).user("u")
 	w.connect("late", "acct_life", false)
 	s := w.service(nil)
-	b, _, err := s.RequestBackfill(t.Context(), "late", time.Time{})
+	b, _, err := s.RequestBackfill(t.Context(), by, "late", time.Time{})
 	require.NoError(t, err)
 	w.exec(`INSERT INTO source_reads VALUES ('late', $1, 6990)`, w.Clock.Now())
 	p, err := s.Step(t.Context(), b.ID, func(string) {})

@@ -126,9 +126,10 @@ func TestRefusalsAreKeptWithTheSource(t *testing.T) {
 	out := w.sync("polled")
 	require.Equal(t, "stripe_throttled", out.Failed.Code)
 	h := w.health("polled")
-	require.Equal(t, w.Clock.Now().Add(90*time.Second), h.RetryAt)
+	require.False(t, h.RetryAt.Before(w.Clock.Now().Add(90*time.Second)))
+	require.True(t, h.RetryAt.Before(w.Clock.Now().Add(91*time.Second)), "those who are told to wait do not all come back at once")
 	require.Empty(t, w.sync("polled").Task, "not before the time that Stripe named")
-	c.advance(90 * time.Second)
+	c.advance(91 * time.Second)
 	require.Empty(t, w.sync("polled").Failed.Code)
 	require.Zero(t, w.health("polled").Failures)
 
@@ -174,7 +175,7 @@ func TestSettings(t *testing.T) {
 	w.connect("hooked", "acct_life", true)
 	s := w.service(nil)
 	set := func(id string, change sourcesync.Change) sourcesync.Connection {
-		conn, err := s.Configure(t.Context(), id, change)
+		conn, err := s.Configure(t.Context(), by, id, change)
 		require.NoError(t, err)
 		return conn
 	}
@@ -186,10 +187,10 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, w.Clock.Now().Add(20*time.Minute), w.health("polled").NextPull)
 	set("polled", sourcesync.Change{Interval: &hour})
 	require.Equal(t, w.Clock.Now().Add(20*time.Minute), w.health("polled").NextPull)
-	_, err := s.Configure(t.Context(), "polled", sourcesync.Change{Interval: &second})
+	_, err := s.Configure(t.Context(), by, "polled", sourcesync.Change{Interval: &second})
 	require.Equal(t, "interval_out_of_range", fault.CodeOf(err))
 	strange := source.Pull("sometimes")
-	_, err = s.Configure(t.Context(), "polled", sourcesync.Change{Pull: &strange})
+	_, err = s.Configure(t.Context(), by, "polled", sourcesync.Change{Pull: &strange})
 	require.Equal(t, "pull_unknown", fault.CodeOf(err))
 
 	set("polled", sourcesync.Change{Enabled: &no})
@@ -214,7 +215,7 @@ func TestSettings(t *testing.T) {
 	out, err = s.Fetch(t.Context(), "polled")
 	require.NoError(t, err)
 	require.Equal(t, "connection_paused", out.Skipped.Code)
-	_, err = s.Configure(t.Context(), "nobody", sourcesync.Change{})
+	_, err = s.Configure(t.Context(), by, "nobody", sourcesync.Change{})
 	require.True(t, fault.Is(err, fault.NotFound))
 }
 

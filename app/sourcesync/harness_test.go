@@ -19,12 +19,16 @@ import (
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
 
-var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+var (
+	began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	by    = access.Operator("tester")
+)
 
 // seeded are dice that a seed throws.
 type seeded struct{ *rand.Rand }
@@ -114,7 +118,7 @@ func (w *world) fetch(id string) sourcesync.Outcome {
 // backfill runs a backfill to its end.
 func (w *world) backfill(s *sourcesync.Service, id string, start time.Time) sourcesync.Progress {
 	w.t.Helper()
-	b, _, err := s.RequestBackfill(w.t.Context(), id, start)
+	b, _, err := s.RequestBackfill(w.t.Context(), by, id, start)
 	require.NoError(w.t, err)
 	return w.carryOn(s, b.ID)
 }

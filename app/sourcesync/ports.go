@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
 )
@@ -199,8 +200,8 @@ type Ledger interface {
 	// Connection returns a source with its state, made when it has none. NotFound for an
 	// unknown connection, Invalid for one that is no source.
 	Connection(ctx context.Context, connectionID string) (Connection, error)
-	// Configure stores what a person decided.
-	Configure(ctx context.Context, connectionID string, s source.Settings, at time.Time) error
+	// Configure stores what a person decided, with its audit entry.
+	Configure(ctx context.Context, connectionID string, s source.Settings, at time.Time, note audit.Entry) error
 	// Known tells which of the events are stored.
 	Known(ctx context.Context, connectionID string, refs []EventRef) (map[string]bool, error)
 	// AppendBatch stores events; with a mark it moves the high-water mark, never back.
@@ -216,8 +217,9 @@ type Ledger interface {
 	Backfill(ctx context.Context, id string) (Backfill, error)
 	// OpenBackfill returns the connection's running or failed backfill, set running; without
 	// one it stores the given. One that wants less than the given begins again with what
-	// both want. An earlier start moves the start of the rewards back.
-	OpenBackfill(ctx context.Context, b Backfill, at time.Time) (out Backfill, created bool, err error)
+	// both want. An earlier start moves the start of the rewards back. The audit entry is
+	// stored with it.
+	OpenBackfill(ctx context.Context, b Backfill, at time.Time, note audit.Entry) (out Backfill, created bool, err error)
 	// LastWindow is the newest window of a resource; ok is false before the first.
 	LastWindow(ctx context.Context, backfillID string, r Resource) (w Window, ok bool, err error)
 	// SavePage books a page of a list and remembers how far its window was read.

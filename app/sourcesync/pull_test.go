@@ -112,7 +112,7 @@ func (w *world) disturb(s *sourcesync.Service, dice seeded, id string) {
 		_, err := s.Sync(w.t.Context(), id)
 		survives(err)
 	case 3:
-		b, _, err := s.RequestBackfill(w.t.Context(), id, time.Time{})
+		b, _, err := s.RequestBackfill(w.t.Context(), by, id, time.Time{})
 		require.NoError(w.t, err)
 		for range 4 {
 			_, err := s.Step(w.t.Context(), b.ID, func(string) {})

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/secret"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
@@ -101,11 +104,15 @@ func (s *Service) Refresh(ctx context.Context, connectionID string) error {
 }
 
 // Configure stores how a source is looked at. A nil field stays as it is.
-func (s *Service) Configure(ctx context.Context, connectionID string, change Change) (Connection, error) {
+func (s *Service) Configure(ctx context.Context, by access.Principal, connectionID string, change Change) (Connection, error) {
 	c, err := s.Ledger.Connection(ctx, connectionID)
 	if err != nil {
 		return c, err
 	}
+	if err := mayDo(by, access.WriteSetup, c); err != nil {
+		return c, err
+	}
+	before := settingFacts(c.Settings)
 	if change.Enabled != nil {
 		c.Enabled = *change.Enabled
 	}
@@ -118,7 +125,24 @@ func (s *Service) Configure(ctx context.Context, connectionID string, change Cha
 	if err := c.Validate(); err != nil {
 		return c, err
 	}
-	return c, s.Ledger.Configure(ctx, connectionID, c.Settings, s.Clock.Now())
+	now := s.Clock.Now()
+	note := audit.New(by, now, audit.SyncConfigured, "connection", c.ID).In("", c.Environment).Changed(before, settingFacts(c.Settings))
+	return c, s.Ledger.Configure(ctx, connectionID, c.Settings, now, note)
+}
+
+func settingFacts(set source.Settings) audit.Facts {
+	return audit.Facts{"enabled": strconv.FormatBool(set.Enabled), "pull": string(set.Pull), "interval": set.Interval.String()}
+}
+
+// mayDo asks again what the edge has asked about the connection's accounts.
+func mayDo(by access.Principal, perm access.Permission, c Connection) error {
+	if err := access.RequirePermission(by, perm); err != nil {
+		return err
+	}
+	if !by.Scope.Reaches(c.Environment) {
+		return access.Hidden(access.Connection, c.ID)
+	}
+	return nil
 }
 
 // Change is what a person changes of the settings.

@@ -145,12 +145,13 @@ func (w *world) price(m Month, changes []byte) (billing.Priced, billing.Contract
 	if err != nil {
 		return billing.Priced{}, billing.Contract{}, err
 	}
+	settles := m.Period.IsSettlement()
 	if w.year != m.YearStart {
 		w.year, w.marks = m.YearStart, map[string]int64{}
 	}
 	priced, err := billing.Bill(billing.BillInput{
-		Contract: other, Period: m.Period, Snapshots: m.Snapshots, Readouts: m.Readouts, HighWater: w.marks,
-		Context: billing.Context{ClosesYear: m.Period.Sub(m.YearStart) == lift.PeriodsPerYear-1, Past: w.past, Outcomes: m.Outcomes},
+		Contract: other, Period: m.Period.Add(0), Snapshots: m.Snapshots, Readouts: m.Readouts, HighWater: w.marks,
+		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: w.past, Outcomes: m.Outcomes},
 	})
 	if err != nil {
 		return billing.Priced{}, billing.Contract{}, err
@@ -158,7 +159,7 @@ func (w *world) price(m Month, changes []byte) (billing.Priced, billing.Contract
 	for _, r := range priced.Rows {
 		w.marks[r.SnapshotID] = r.HighWaterAfter
 	}
-	w.past = append(w.past, billing.PastOf(m.Period, false, priced))
+	w.past = append(w.past, billing.PastOf(m.Period.Add(0), settles, priced))
 	return priced, other, nil
 }
 

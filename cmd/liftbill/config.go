@@ -4,13 +4,16 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/url"
 	"reflect"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/adapters/system"
 	"github.com/liftbill/liftbill/app/clock"
+	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -23,8 +26,26 @@ type Config struct {
 	EncryptionKey string `env:"LIFTBILL_ENCRYPTION_KEY"`
 	// Listen is the address of API and pages.
 	Listen string `env:"LIFTBILL_LISTEN" envDefault:"127.0.0.1:8080"`
-	// PublicURL is the address at which Stripe reaches this API; default is the listen address.
+	// PublicURL is the address at which Stripe, and with TLS everybody, reaches this server; default is the listen address.
 	PublicURL string `env:"LIFTBILL_PUBLIC_URL"`
+	// TLSCert and TLSKey are files in PEM; with them this process speaks HTTPS.
+	TLSCert string `env:"LIFTBILL_TLS_CERT"`
+	TLSKey  string `env:"LIFTBILL_TLS_KEY"`
+	// TLSProxy declares that a proxy in front terminates TLS and adds the client to X-Forwarded-For.
+	TLSProxy bool `env:"LIFTBILL_TLS_PROXY"`
+	// APIRate is the number of requests per second of one token or user; 0 is the default.
+	APIRate int `env:"LIFTBILL_API_RATE"`
+	// OIDCIssuer is the OpenID provider through which people may sign in; empty is none.
+	OIDCIssuer string `env:"LIFTBILL_OIDC_ISSUER"`
+	// OIDCClientID and OIDCClientSecret are this installation's at the provider.
+	OIDCClientID     string `env:"LIFTBILL_OIDC_CLIENT_ID"`
+	OIDCClientSecret string `env:"LIFTBILL_OIDC_CLIENT_SECRET"`
+	// OIDCName is the provider's name on the sign-in page.
+	OIDCName string `env:"LIFTBILL_OIDC_NAME" envDefault:"single sign-on"`
+	// OIDCGroupsClaim is the claim that lists somebody's groups.
+	OIDCGroupsClaim string `env:"LIFTBILL_OIDC_GROUPS_CLAIM" envDefault:"groups"`
+	// OIDCRoles gives roles to groups, as group=role,group=role; empty leaves roles to the users' own rows.
+	OIDCRoles string `env:"LIFTBILL_OIDC_ROLES"`
 	// StripeAPIBase points at a stand-in of Stripe, on loopback only.
 	StripeAPIBase string `env:"LIFTBILL_STRIPE_API_BASE"`
 	// StripeRate is the number of requests per second of one connection; 0 is the default, -1 no limit (stand-ins only).
@@ -48,8 +69,64 @@ func loadConfig() (Config, error) {
 	}
 	if cfg.PublicURL == "" {
 		cfg.PublicURL = "http://" + cfg.Listen
+		if cfg.TLSCert != "" {
+			cfg.PublicURL = "https://" + cfg.Listen
+		}
 	}
-	return cfg, nil
+	return cfg, cfg.checkTLS()
+}
+
+// checkTLS refuses half a declaration, which would look like a whole one.
+func (c Config) checkTLS() error {
+	u, err := url.Parse(c.PublicURL)
+	switch {
+	case err != nil || u.Host == "":
+		return fault.InvalidField("LIFTBILL_PUBLIC_URL", "public_url_malformed", "this is not an address").Fix("Write it as https://billing.example.com")
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return fault.InvalidField("LIFTBILL_TLS_CERT", "tls_incomplete", "a certificate needs its key, and a key its certificate").Fix("Set LIFTBILL_TLS_CERT and LIFTBILL_TLS_KEY")
+	case c.tls() && u.Scheme != "https":
+		return fault.InvalidField("LIFTBILL_PUBLIC_URL", "public_url_without_tls", "TLS is set up, and the public address does not begin with https://").Fix("Set it to the address that browsers use")
+	}
+	return nil
+}
+
+// tls reports whether browsers reach this server over TLS.
+func (c Config) tls() bool { return c.TLSProxy || c.TLSCert != "" }
+
+// pagesURL is where browsers reach the pages. Without TLS that is this machine, though
+// a proxy may pass Stripe's webhooks on from elsewhere.
+func (c Config) pagesURL() string {
+	if c.tls() {
+		return c.PublicURL
+	}
+	return "http://" + c.Listen
+}
+
+// edge is how the HTTP server is reached.
+func (c Config) edge() httpapi.Edge {
+	e := httpapi.Edge{TLS: c.tls(), Proxied: c.TLSProxy, PerSecond: c.APIRate}
+	if u, err := url.Parse(c.PublicURL); err == nil && c.tls() {
+		e.Hosts = []string{u.Hostname()}
+	}
+	return e
+}
+
+// groupRoles reads which groups of the provider have which role.
+func (c Config) groupRoles() (map[string]domain.Role, error) {
+	if c.OIDCRoles == "" {
+		return nil, nil
+	}
+	out := map[string]domain.Role{}
+	for pair := range strings.SplitSeq(c.OIDCRoles, ",") {
+		group, name, _ := strings.Cut(pair, "=")
+		roles, err := domain.ParseRoles([]string{name})
+		if err != nil || strings.TrimSpace(group) == "" || roles.Has(domain.Ingest) {
+			return nil, fault.InvalidField("LIFTBILL_OIDC_ROLES", "oidc_roles_malformed", "%q gives no role to a group", pair).
+				Fix("Write group=role,group=role with the roles viewer, finance, approver and admin")
+		}
+		out[strings.TrimSpace(group)] = roles[0]
+	}
+	return out, nil
 }
 
 // configError names the environment variable whose text cannot be read.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/workflows/wire"
@@ -16,7 +17,7 @@ import (
 
 func newCycle() *cobra.Command {
 	group := &cobra.Command{Use: "cycle", Short: "One account's billing of one period"}
-	group.AddCommand(cycleStatus(), cycleRun(), cycleWhatIf())
+	group.AddCommand(cycleStatus(), cycleRun(), cycleWhatIf(), cycleResume(), cycleSweep())
 	return group
 }
 
@@ -35,6 +36,14 @@ func (f *cycleFlags) bind(cmd *cobra.Command) *cobra.Command {
 		}
 	}
 	return cmd
+}
+
+func (f *cycleFlags) cycleID() (string, error) {
+	m, err := period.Parse(f.period)
+	if err != nil {
+		return "", err
+	}
+	return billing.CycleID(f.account, m), nil
 }
 
 func cycleStatus() *cobra.Command {
@@ -63,6 +72,9 @@ func cycleStatus() *cobra.Command {
 func printTieOut(cmd *cobra.Command, t reconcile.TieOut) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 	fmt.Fprintf(w, "%s\t%s\t%s %s\n", t.ID, t.Environment, t.State, t.Reason)
+	if t.NextAction != "" {
+		fmt.Fprintf(w, "  next\t%s\n", t.NextAction)
+	}
 	for _, l := range t.Lines {
 		verdict := "billed"
 		if !l.Billed {
@@ -96,6 +108,10 @@ func cycleRun() *cobra.Command {
 					return err
 				}
 				defer s.Close()
+				id := billing.CycleID(f.account, m)
+				if err := a.append(ctx, a.did(audit.CycleStarted, "cycle", id).In(f.account, env)); err != nil {
+					return err
+				}
 				res, err := s.StartBill(ctx, wire.BillInput{Environment: env, AccountID: f.account, Period: m.String()})
 				if err != nil {
 					return err

@@ -112,6 +112,11 @@ func runDemo(ctx context.Context, cmd *cobra.Command, f demoFlags) (err error) {
 	if err != nil {
 		return s.explain(err)
 	}
+	if !f.once {
+		if report.URLs.SignIn, err = s.signInLink(ctx); err != nil {
+			return s.explain(err)
+		}
+	}
 	report.Seconds = p.elapsed().Round(100 * time.Millisecond).Seconds()
 	if f.asJSON {
 		if err := printJSON(cmd.OutOrStdout(), report); err != nil {

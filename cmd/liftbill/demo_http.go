@@ -48,8 +48,13 @@ func (s *stack) answer(ctx context.Context, child *localstack.Process, url strin
 // demoHTTP bounds every request of the demo; an upload of a month takes seconds.
 var demoHTTP = &http.Client{Timeout: 2 * time.Minute}
 
-// call sends a request to the API or to the stand-in's control address and decodes the answer.
+// call sends a request to the stand-in's control address and decodes the answer.
 func call(ctx context.Context, method, url string, in, out any) error {
+	return callAs(ctx, "", method, url, in, out)
+}
+
+// callAs sends a request to the API with a token and decodes the answer.
+func callAs(ctx context.Context, token, method, url string, in, out any) error {
 	var body io.Reader = http.NoBody
 	kind := "application/json"
 	switch v := in.(type) {
@@ -68,6 +73,9 @@ func call(ctx context.Context, method, url string, in, out any) error {
 		return err
 	}
 	req.Header.Set("Content-Type", kind)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	res, err := demoHTTP.Do(req)
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, "request_failed", "%s %s", method, url)

@@ -21,6 +21,7 @@ type report struct {
 	Accounts  []accountReport `json:"accounts"`
 	URLs      urls            `json:"urls"`
 	companies []*company
+	keys      demoKeys
 }
 
 type urls struct {
@@ -30,6 +31,8 @@ type urls struct {
 	TemporalUI    string `json:"temporal_ui"`
 	StripeFake    string `json:"stripefake"`
 	StripeRequest string `json:"stripe_request_log"`
+	// SignIn signs in once; empty when the demo does not go on serving.
+	SignIn string `json:"sign_in,omitempty"`
 }
 
 type accountReport struct {
@@ -76,14 +79,14 @@ type lineReport struct {
 
 func (w *world) report(ctx context.Context) (*report, error) {
 	s := w.stack
-	r := &report{Seed: s.flags.seed, companies: w.companies, URLs: urls{
+	r := &report{Seed: s.flags.seed, companies: w.companies, keys: s.keys, URLs: urls{
 		Pages: s.api + "/cycles", API: s.api + "/v1/cycles", APIReference: s.api + "/docs/api", TemporalUI: s.tmprl.UIURL, StripeFake: s.stripe,
 		StripeRequest: s.stripe + "/_fake/requests?method=write",
 	}}
 	for _, c := range w.companies {
 		a := accountReport{ID: c.id, Name: c.name, Environment: c.env.String(), Basis: string(c.basis)}
 		for _, m := range s.months {
-			month, err := w.month(ctx, c.id+"."+m.String())
+			month, err := w.month(ctx, c, c.id+"."+m.String())
 			if err != nil {
 				return nil, err
 			}
@@ -104,9 +107,9 @@ func (w *world) report(ctx context.Context) (*report, error) {
 	return r, nil
 }
 
-func (w *world) month(ctx context.Context, cycle string) (monthReport, error) {
+func (w *world) month(ctx context.Context, c *company, cycle string) (monthReport, error) {
 	var t httpapi.TieOut
-	if err := call(ctx, http.MethodGet, w.stack.api+"/v1/cycles/"+url.PathEscape(cycle), nil, &t); err != nil {
+	if err := w.get(ctx, c.env, "/v1/cycles/"+url.PathEscape(cycle), &t); err != nil {
 		return monthReport{}, err
 	}
 	m := monthReport{
@@ -231,7 +234,12 @@ func (r *report) print(out io.Writer) error {
 	}
 	fmt.Fprintf(out, "\nDone in %.1f s. Open next:\n", r.Seconds)
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(w, "  the month as finance sees it\t%s\n  the same as JSON\t%s\n  API reference\t%s\n", r.URLs.Pages, r.URLs.API, r.URLs.APIReference)
+	if r.URLs.SignIn != "" {
+		fmt.Fprintf(w, "  sign in, once, to the month as finance sees it\t%s\n", r.URLs.SignIn)
+		fmt.Fprintf(w, "  and later\t%s as %s with the password %s\n", r.URLs.Pages, demoEmail, r.keys.password)
+		fmt.Fprintf(w, "  the same as JSON\tcurl -H 'Authorization: Bearer %s' %s\n", r.keys.tokens[account.Live], r.URLs.API)
+	}
+	fmt.Fprintf(w, "  API reference\t%s\n", r.URLs.APIReference)
 	if r.URLs.TemporalUI != "" {
 		fmt.Fprintf(w, "  the runs in Temporal's console\t%s\n", r.URLs.TemporalUI)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/localstack"
 	"github.com/liftbill/liftbill/adapters/postgres"
 	"github.com/liftbill/liftbill/adapters/system"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
 )
@@ -43,6 +44,7 @@ type stack struct {
 	fake    *localstack.Process
 	cfg     Config
 	failing *localstack.Process
+	keys    demoKeys
 }
 
 // stateFile tells other programs (and tests) where everything is.
@@ -57,6 +59,10 @@ type stackState struct {
 	ServePID  int    `json:"serve_pid"`
 	WorkerPID int    `json:"worker_pid"`
 	StripePID int    `json:"stripe_pid"`
+	// Tokens by environment, and the demo's administrator.
+	Tokens   map[string]string `json:"tokens"`
+	Email    string            `json:"email"`
+	Password string            `json:"password"`
 }
 
 func bootDemo(ctx context.Context, f demoFlags, p *progress, months []period.Month) (*stack, error) {
@@ -75,7 +81,7 @@ func bootDemo(ctx context.Context, f demoFlags, p *progress, months []period.Mon
 	if s.binary, err = os.Executable(); err != nil {
 		return s, err
 	}
-	for _, start := range []func(context.Context, *progress) error{s.startPostgres, s.startTemporal, s.startStripe, s.startServe, s.startWorker} {
+	for _, start := range []func(context.Context, *progress) error{s.startPostgres, s.startTemporal, s.startStripe, s.startServe, s.letIn, s.startWorker} {
 		if err := start(ctx, p); err != nil {
 			return s, err
 		}
@@ -213,7 +219,9 @@ func (s *stack) startServe(ctx context.Context, p *progress) error {
 	s.env = append(os.Environ(),
 		"DATABASE_URL="+s.db.URL(demoDatabase), "LIFTBILL_ENCRYPTION_KEY="+key, "LIFTBILL_LISTEN="+listen, "LIFTBILL_PUBLIC_URL="+s.api,
 		"LIFTBILL_STRIPE_API_BASE="+s.stripe, "LIFTBILL_STRIPE_RATE=-1", "LIFTBILL_CLOCK_FILE="+filepath.Join(s.flags.data, "clock.json"),
-		"TEMPORAL_ADDRESS="+s.tmprl.Address, "TEMPORAL_NAMESPACE="+s.tmprl.Namespace, "LIFTBILL_TEMPORAL_UI="+s.tmprl.UIURL)
+		"TEMPORAL_ADDRESS="+s.tmprl.Address, "TEMPORAL_NAMESPACE="+s.tmprl.Namespace, "LIFTBILL_TEMPORAL_UI="+s.tmprl.UIURL,
+		// What the user's own deployment is set up with is not the demo's.
+		"LIFTBILL_TLS_CERT=", "LIFTBILL_TLS_KEY=", "LIFTBILL_TLS_PROXY=false", "LIFTBILL_OIDC_ISSUER=", "LIFTBILL_API_RATE=0")
 	s.cfg = Config{
 		DatabaseURL: s.db.URL(demoDatabase), EncryptionKey: key, Listen: listen, PublicURL: s.api, StripeAPIBase: s.stripe, StripeRate: -1,
 		ClockFile: filepath.Join(s.flags.data, "clock.json"), LogLevel: "warn", TemporalUI: s.tmprl.UIURL,
@@ -292,9 +300,10 @@ func isDone(c <-chan struct{}) bool {
 }
 
 func (s *stack) writeState() error {
-	raw, err := json.MarshalIndent(stackState{
+	raw, err := json.MarshalIndent(stackState{ //nolint:gosec // the demo's own throw-away keys, in a file for its user only
 		API: s.api, Temporal: s.tmprl.Address, Console: s.tmprl.UIURL, Stripe: s.stripe, Database: demoDatabase,
 		ServePID: s.serve.Pid(), WorkerPID: s.worker.Pid(), StripePID: s.fake.Pid(),
+		Tokens: map[string]string{"live": s.keys.tokens[account.Live], "test": s.keys.tokens[account.Test]}, Email: demoEmail, Password: s.keys.password,
 	}, "", "  ")
 	if err != nil {
 		return err

@@ -113,7 +113,7 @@ func (w *world) vendorIssuer(ctx context.Context) error {
 			c.vendorKey = made.Keys[1].Secret
 		}
 	}
-	return w.post(ctx, "/v1/connections", httpapi.ConnectionCreate{
+	return w.post(ctx, account.Live, "/v1/connections", httpapi.ConnectionCreate{
 		ID: vendorConnection, Environment: httpapi.Environment(account.Live), Roles: []string{"issuer"}, SecretKey: made.Keys[0].Secret,
 	}, nil)
 }
@@ -146,12 +146,12 @@ func (w *world) connect(ctx context.Context, c *company, seed int64) error {
 		roles, issuer = []string{"source"}, vendorConnection
 		payerAt = simulator.Client{StripeURL: w.stack.stripe, SecretKey: c.vendorKey, ControlURL: w.stack.stripe, StripeAccount: vendorStripe, Mode: c.env.String()}
 	}
-	if err := w.post(ctx, "/v1/connections", httpapi.ConnectionCreate{
+	if err := w.post(ctx, c.env, "/v1/connections", httpapi.ConnectionCreate{
 		ID: source, Environment: httpapi.Environment(c.env), Roles: roles, SecretKey: made.Keys[0].Secret,
 	}, nil); err != nil {
 		return err
 	}
-	if err := w.post(ctx, "/v1/connections/"+source+"/webhook-endpoint", nil, nil); err != nil {
+	if err := w.post(ctx, c.env, "/v1/connections/"+source+"/webhook-endpoint", nil, nil); err != nil {
 		return err
 	}
 	payer, err := simulator.CreatePayer(ctx, payerAt, c.name, "accounts-payable@"+c.id+".example")
@@ -164,20 +164,20 @@ func (w *world) connect(ctx context.Context, c *company, seed int64) error {
 // agree stores account, contract, sealed plan and snapshots.
 func (w *world) agree(ctx context.Context, c *company, source, issuer, payer string, spec simulator.Spec) error {
 	first := w.stack.months[0].String()
-	if err := w.post(ctx, "/v1/accounts", httpapi.AccountCreate{
+	if err := w.post(ctx, c.env, "/v1/accounts", httpapi.AccountCreate{
 		ID: c.id, Environment: httpapi.Environment(c.env), Name: c.name, SourceConnection: source, IssuerConnection: issuer, PayerCustomer: payer,
 	}, nil); err != nil {
 		return err
 	}
 	base := "/v1/accounts/" + c.id
-	if err := w.post(ctx, base+"/contracts", httpapi.ContractCreate{
+	if err := w.post(ctx, c.env, base+"/contracts", httpapi.ContractCreate{
 		ID: c.id + "-contract", Share: "0.20", Basis: string(c.basis), Currency: string(spec.Currency), TimeZone: "UTC",
 		CollectionMethod: string(billing.SendInvoice), FirstPeriod: first, PoNumber: "PO-" + c.id,
 	}, nil); err != nil {
 		return err
 	}
 	var sealed httpapi.Plan
-	if err := w.post(ctx, base+"/plans", httpapi.PlanCreate{
+	if err := w.post(ctx, c.env, base+"/plans", httpapi.PlanCreate{
 		ID: c.id + "-plan", Salt: hex.EncodeToString(spec.Salt), FirstPeriod: first, Currency: string(spec.Currency), Unit: "user",
 		Baseline: simulator.Baseline, HoldoutProbability: spec.HoldoutProbability, Features: simulator.Features(), AttributionDays: spec.AttributionDays,
 	}, &sealed); err != nil {
@@ -185,15 +185,19 @@ func (w *world) agree(ctx context.Context, c *company, source, issuer, payer str
 	}
 	c.business.UnderPlan(sealed.Hash)
 	for _, sn := range spec.Snapshots {
-		if err := w.post(ctx, base+"/snapshots", httpapi.SnapshotCreate{ID: sn.ID, Name: sn.Name}, nil); err != nil {
+		if err := w.post(ctx, c.env, base+"/snapshots", httpapi.SnapshotCreate{ID: sn.ID, Name: sn.Name}, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *world) post(ctx context.Context, path string, in, out any) error {
-	return call(ctx, http.MethodPost, w.stack.api+path, in, out)
+func (w *world) post(ctx context.Context, env account.Environment, path string, in, out any) error {
+	return callAs(ctx, w.stack.keys.tokens[env], http.MethodPost, w.stack.api+path, in, out)
+}
+
+func (w *world) get(ctx context.Context, env account.Environment, path string, out any) error {
+	return callAs(ctx, w.stack.keys.tokens[env], http.MethodGet, w.stack.api+path, nil, out)
 }
 
 func (s *stack) connectTemporal(ctx context.Context) (*scheduler.Scheduler, error) {
@@ -266,7 +270,7 @@ func (w *world) upload(ctx context.Context, m period.Month, p *progress) error {
 	total := 0
 	for _, c := range w.companies {
 		var res httpapi.DecisionUpload
-		if err := w.post(ctx, "/v1/accounts/"+c.id+"/decisions", c.business.Decisions(m), &res); err != nil {
+		if err := w.post(ctx, c.env, "/v1/accounts/"+c.id+"/decisions", c.business.Decisions(m), &res); err != nil {
 			return err
 		}
 		if res.Rejected > 0 {
@@ -328,13 +332,15 @@ func (w *world) close(ctx context.Context, m period.Month, p *progress) error {
 }
 
 func (w *world) states(ctx context.Context, m period.Month) (map[string]billing.CycleState, error) {
-	var list httpapi.CycleList
-	if err := call(ctx, http.MethodGet, w.stack.api+"/v1/cycles?period="+url.QueryEscape(m.String()), nil, &list); err != nil {
-		return nil, err
-	}
 	out := map[string]billing.CycleState{}
-	for _, c := range list.Items {
-		out[c.AccountID] = billing.CycleState(c.State)
+	for _, env := range environments {
+		var list httpapi.CycleList
+		if err := w.get(ctx, env, "/v1/cycles?period="+url.QueryEscape(m.String()), &list); err != nil {
+			return nil, err
+		}
+		for _, c := range list.Items {
+			out[c.AccountID] = billing.CycleState(c.State)
+		}
 	}
 	return out, nil
 }

@@ -35,7 +35,7 @@ func diagnoseKey(ctx context.Context, service *onboard.Service, c account.Connec
 	var r onboard.KeyReport
 	var err error
 	if ask && !c.Paused {
-		r, err = service.CheckKey(ctx, c.ID, "liftbill doctor")
+		r, err = service.CheckKey(ctx, operator(), c.ID)
 	} else {
 		r, err = service.KeyReport(ctx, c.ID)
 	}

@@ -22,7 +22,7 @@ func newEventsErase() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
-				done, err := a.eraser().Erase(ctx, connection, customer, reason)
+				done, err := a.eraser().Erase(ctx, operator(), connection, customer, reason)
 				if err != nil {
 					return err
 				}

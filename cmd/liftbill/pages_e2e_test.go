@@ -6,6 +6,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,14 +36,51 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// checkPages follows the path of somebody from finance: the month, one cycle, the
-// readout behind a line, and the run in Temporal's console.
-func checkPages(t *testing.T, s demoState) {
+var linkPattern = regexp.MustCompile(`http://\S+/sign-in/link\?link=\S+`)
+
+// enter signs in with the link that the demo printed, out again, and in with the password.
+func enter(t *testing.T, ctx context.Context, s demoState, output string) {
+	t.Helper()
+	at := func(want string) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			got, err := chromedp.Run(ctx, chromedp.Location())
+			require.NoError(t, err)
+			return got == s.API+want
+		}, 20*time.Second, 50*time.Millisecond, want)
+	}
+	link := linkPattern.FindString(output)
+	require.NotEmpty(t, link, output)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(link)))
+	shot(t, ctx, "sign-in-link")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(`main button`)))
+	at("/cycles")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(s.API+"/access")))
+	shot(t, ctx, "access")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(s.API+"/audit")))
+	shot(t, ctx, "audit")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(s.API+"/you")))
+	shot(t, ctx, "you")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(`.who button`)))
+	at("/sign-in")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(s.API+"/cycles?period=all")))
+	at("/sign-in?next=%2Fcycles%3Fperiod%3Dall")
+	shot(t, ctx, "sign-in")
+	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(`input[name=email]`, s.Email)))
+	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys(`input[name=password]`, s.Password)))
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(`main form button`)))
+	at("/cycles?period=all")
+}
+
+// checkPages follows the path of somebody from finance: the sign-in, the month, one
+// cycle, the readout behind a line, and the run in Temporal's console.
+func checkPages(t *testing.T, s demoState, output string) {
 	t.Helper()
 	ctx := browser(t)
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(s.API+"/cycles")))
 	within, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	enter(t, within, s, output)
 	text := func(selector string) string {
 		t.Helper()
 		got, err := chromedp.Run(within, chromedp.Text(selector))
@@ -84,4 +123,22 @@ func shot(t *testing.T, ctx context.Context, name string) {
 	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600))
+}
+
+// known reports whether the accounts are there: the demo comes up before it makes them.
+func known(t *testing.T, stripe string, accounts ...string) bool {
+	t.Helper()
+	type account struct {
+		ID string `json:"id"`
+	}
+	var list struct {
+		Accounts []account `json:"accounts"`
+	}
+	getJSON(t, stripe+"/_fake/accounts", &list)
+	for _, want := range accounts {
+		if !slices.Contains(list.Accounts, account{want}) {
+			return false
+		}
+	}
+	return true
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/domain/audit"
 )
 
 func newProjections() *cobra.Command {
@@ -27,6 +29,9 @@ func projectionsRebuild() *cobra.Command {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
 				r := &ingest.Rebuilder{Store: a.db.NewRebuildStore(), Box: a.box}
 				done, err := r.Rebuild(ctx, connections)
+				if err == nil {
+					err = a.rebuilt(ctx, done)
+				}
 				if asJSON && err == nil {
 					return printJSON(cmd.OutOrStdout(), map[string]any{"connections": done})
 				}
@@ -39,6 +44,21 @@ func projectionsRebuild() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
 	return cmd
+}
+
+// rebuilt writes down what was computed anew.
+func (a *app) rebuilt(ctx context.Context, done []ingest.Rebuilt) error {
+	for _, r := range done {
+		c, err := a.db.SealedConnection(ctx, r.ConnectionID)
+		if err != nil {
+			return err
+		}
+		note := a.did(audit.ProjectionsRebuilt, "connection", r.ConnectionID).In("", c.Environment)
+		if err := a.append(ctx, note.Changed(nil, audit.Facts{"objects": strconv.Itoa(int(r.Objects)), "changed": strconv.Itoa(int(r.Changed))})); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printRebuilt(cmd *cobra.Command, done []ingest.Rebuilt) error {

@@ -41,12 +41,11 @@ func (a *app) replays() *replay.Service[*postgres.Scratch] {
 func newReplay() *cobra.Command {
 	group := &cobra.Command{Use: "replay", Short: "Derive what is stored once more, and compare"}
 	var f cycleFlags
-	var who string
 	events := f.bind(&cobra.Command{
 		Use: "events", Short: "Classify the raw events of a frozen month again, in tables of their own, and compare facts, unit tables and case IDs", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
-				r, err := a.replays().Run(ctx, f.account, f.period, who)
+				r, err := a.replays().Run(ctx, operator(), f.account, f.period)
 				if err != nil {
 					return err
 				}
@@ -62,7 +61,6 @@ func newReplay() *cobra.Command {
 			})
 		},
 	})
-	events.Flags().StringVar(&who, "who", "liftbill replay", "who replays, for the record")
 	group.AddCommand(events)
 	return group
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/access"
 )
 
 func (a *app) retention() *operate.Retention {
@@ -21,12 +22,11 @@ func newRetention() *cobra.Command {
 	group := &cobra.Command{Use: "retention", Short: "How long the raw bodies of Stripe's events are kept"}
 	var months int
 	var dryRun, asJSON bool
-	var who string
 	apply := &cobra.Command{
 		Use: "apply", Short: "Erase the bodies of months that are old enough and belong to no open contract year; rows, digests and facts stay", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
-				steps, err := a.retention().Apply(ctx, months, who, dryRun)
+				steps, err := a.retention().Apply(ctx, operator(), months, dryRun)
 				if err != nil {
 					return err
 				}
@@ -40,7 +40,6 @@ func newRetention() *cobra.Command {
 	apply.Flags().IntVar(&months, "months", 0, "keep the bodies of this many months at least; 0 keeps all")
 	apply.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done and change nothing")
 	apply.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
-	apply.Flags().StringVar(&who, "who", "liftbill retention", "who erases, for the record")
 	group.AddCommand(apply)
 	return group
 }
@@ -101,7 +100,7 @@ func (a *app) retain(ctx context.Context, months int) {
 	tick := time.NewTicker(retainEvery)
 	defer tick.Stop()
 	for {
-		steps, err := a.retention().Apply(ctx, months, "liftbill worker", false)
+		steps, err := a.retention().Apply(ctx, access.Machine("worker"), months, false)
 		if err != nil && ctx.Err() == nil {
 			a.log.ErrorContext(ctx, "retention", slog.Any("error", err))
 		}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/source"
 )
@@ -145,6 +147,9 @@ func syncPull() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if err := a.pulled(ctx, out); err != nil {
+					return err
+				}
 				if f.asJSON {
 					err = printJSON(cmd.OutOrStdout(), map[string]any{"connection": out.ConnectionID, "seen": out.Seen, "new": out.New, "pages": out.Pages,
 						"code": firstOf(out.Failed.Code, out.Skipped.Code)})
@@ -160,6 +165,15 @@ func syncPull() *cobra.Command {
 			})
 		},
 	})
+}
+
+// pulled writes down that an operator had events fetched.
+func (a *app) pulled(ctx context.Context, out sourcesync.Outcome) error {
+	c, err := a.db.SealedConnection(ctx, out.ConnectionID)
+	if err != nil {
+		return err
+	}
+	return a.append(ctx, a.did(audit.EventsPulled, "connection", c.ID).In("", c.Environment).Changed(nil, audit.Facts{"seen": strconv.Itoa(out.Seen), "new": strconv.Itoa(out.New)}))
 }
 
 func firstOf(texts ...string) string {
@@ -183,7 +197,7 @@ func syncBackfill() *cobra.Command {
 				return err
 			}
 			return withApp(cmd, func(ctx context.Context, a *app) error {
-				b, created, err := a.sources().RequestBackfill(ctx, f.connection, from)
+				b, created, err := a.sources().RequestBackfill(ctx, operator(), f.connection, from)
 				if err != nil {
 					return err
 				}
@@ -238,7 +252,7 @@ func syncSet() *cobra.Command {
 				return fault.New(fault.Invalid, "nothing_to_change", "nothing is to be changed").Fix("Give --interval, --enabled or --pull")
 			}
 			return withApp(cmd, func(ctx context.Context, a *app) error {
-				if _, err := a.sources().Configure(ctx, f.connection, change); err != nil {
+				if _, err := a.sources().Configure(ctx, operator(), f.connection, change); err != nil {
 					return err
 				}
 				return a.showSync(ctx, cmd.OutOrStdout(), f)

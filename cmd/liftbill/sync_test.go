@@ -40,7 +40,7 @@ func TestSyncCommands(t *testing.T) {
 	a, err := openApp(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { a.close(t.Context()) })
-	_, _, err = a.services().Onboard.Connect(t.Context(), onboard.ConnectionInput{ID: "acme", Environment: "live", Roles: []string{"source"}, SecretKey: "rk_live_reader_of_the_test"})
+	_, _, err = a.services(a.access()).Onboard.Connect(t.Context(), operator(), onboard.ConnectionInput{ID: "acme", Environment: "live", Roles: []string{"source"}, SecretKey: "rk_live_reader_of_the_test"})
 	require.NoError(t, err)
 	req := httptest.NewRequest(http.MethodPost, "/v1/customers", strings.NewReader("metadata[user_id]=u"))
 	req.Header.Set("Authorization", "Bearer sk_live_owner_of_the_test")

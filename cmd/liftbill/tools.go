@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/liftbill/liftbill/adapters/postgres"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -56,6 +59,9 @@ func newMigrate() *cobra.Command {
 				return err
 			}
 			n, err := db.Migrate(cmd.Context())
+			if err == nil && n > 0 {
+				err = migrated(cmd.Context(), cfg, db, n)
+			}
 			if closeErr := db.Close(); err == nil {
 				err = closeErr
 			}
@@ -65,6 +71,17 @@ func newMigrate() *cobra.Command {
 			return err
 		},
 	}
+}
+
+// migrated writes down who brought the schema up to date; before it, there may have
+// been no log to write to.
+func migrated(ctx context.Context, cfg Config, db *postgres.DB, n int) error {
+	clk, err := cfg.clock()
+	if err != nil {
+		return err
+	}
+	a := &app{db: db, clock: clk}
+	return a.append(ctx, a.did(audit.SchemaMigrated, "schema", "").Changed(nil, audit.Facts{"migrations": strconv.Itoa(n)}))
 }
 
 func newSchedules() *cobra.Command {
@@ -78,6 +95,9 @@ func newSchedules() *cobra.Command {
 					return err
 				}
 				defer s.Close()
+				if err := a.append(ctx, a.did(audit.SchedulesEnsured, "schedules", "")); err != nil {
+					return err
+				}
 				return a.ensureSchedules(ctx, s)
 			})
 		},
@@ -167,7 +187,26 @@ func diagnose(ctx context.Context, keys bool) []check {
 	if err == nil {
 		s.Close()
 	}
-	conns, err := a.db.Connections(ctx)
+	conns, err := a.db.Connections(ctx, access.Everything())
 	out = append(out, report("connections", err, fmt.Sprintf("%d stored, keys sealed", len(conns))))
+	admin, err := a.access().AnyAdmin(ctx)
+	if err == nil && !admin {
+		err = fault.New(fault.NotFound, "admin_missing", "there is no administrator").Fix("Make one: liftbill admin create")
+	}
+	out = append(out, report("administrator", err, "there is one"))
+	_, err = a.gate()
+	out = append(out, report("sign-in", err, signInWords(cfg)))
 	return append(out, a.diagnoseConnections(ctx, conns, keys)...)
+}
+
+// signInWords says how people sign in, and how what they send travels.
+func signInWords(cfg Config) string {
+	out := "by password and link"
+	if cfg.OIDCIssuer != "" {
+		out += ", and through " + cfg.OIDCIssuer
+	}
+	if cfg.tls() {
+		return out + "; over TLS"
+	}
+	return out + "; on this machine only, without TLS"
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -41,7 +42,7 @@ func (a *app) watch(ctx context.Context) {
 }
 
 func (a *app) checkWebhooks(ctx context.Context) {
-	conns, err := a.db.Connections(ctx)
+	conns, err := a.db.Connections(ctx, access.Everything())
 	if err != nil && ctx.Err() == nil {
 		a.log.ErrorContext(ctx, "webhook check", slog.Any("error", err))
 		return
@@ -51,7 +52,7 @@ func (a *app) checkWebhooks(ctx context.Context) {
 		if c.Paused {
 			continue
 		}
-		e, err := service.CheckWebhook(ctx, c.ID)
+		e, err := service.CheckWebhook(ctx, access.Machine("worker"), c.ID)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -15,9 +15,12 @@ import (
 	"github.com/liftbill/liftbill/adapters/scheduler"
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/system"
+	"github.com/liftbill/liftbill/app/access"
+	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/idempotency"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/mapping"
@@ -39,6 +42,8 @@ type app struct {
 	box    *system.SecretBox
 	db     *postgres.DB
 	stripe *stripeapi.Client
+	// passwordCost is what a sign-in costs; tests have a cheaper one.
+	passwordCost system.PasswordCost
 }
 
 // openApp opens what every process needs and migrates nothing.
@@ -47,7 +52,7 @@ func openApp(ctx context.Context, cfg Config, log *slog.Logger) (*app, error) {
 		return nil, fault.InvalidField("DATABASE_URL", "database_url_missing", "the address of PostgreSQL is required").
 			Fix("Set it to postgres://user:password@host:5432/database, or try: make demo")
 	}
-	a := &app{cfg: cfg, log: log}
+	a := &app{cfg: cfg, log: log, passwordCost: system.DefaultCost()}
 	var err error
 	if a.clock, err = cfg.clock(); err != nil {
 		return nil, err
@@ -118,12 +123,24 @@ func (a *app) sources() *sourcesync.Service {
 	}
 }
 
-func (a *app) services() httpapi.Services {
+// access tells callers apart, without a provider; handler adds it.
+func (a *app) access() *access.Service {
+	return &access.Service{
+		Work: a.db.Access(), Credentials: a.db.Credentials(), Places: a.db.Places(), Passwords: system.NewPasswords(a.passwordCost),
+		Entropy: system.Entropy{}, Clock: a.clock, Box: a.box,
+	}
+}
+
+func (a *app) audit() *audit.Service { return &audit.Service{Reader: a.db.AuditReader()} }
+
+func (a *app) services(gate *access.Service) httpapi.Services {
 	return httpapi.Services{
+		Access: gate, Audit: a.audit(), Edge: a.cfg.edge(),
+		Idempotency: &idempotency.Service{Store: a.db.IdempotencyKeys(), Box: a.box, Clock: a.clock},
 		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
 		Reconcile: a.reconcile(), Breaks: a.reconciler(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
-		Sources: a.sources(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Sources: a.sources(), Invoicing: a.invoicing(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
 	}
 }
@@ -176,7 +193,14 @@ func (a *app) measure() *measure.Service {
 }
 
 func (a *app) invoicing() *invoicing.Service {
-	return &invoicing.Service{Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock}
+	s := &invoicing.Service{
+		Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock,
+		Book: a.db.NewPayerBook(a.box), Payers: stripeapi.NewPayers(a.stripe),
+	}
+	if a.cfg.StripeLive {
+		s.Setups = stripeapi.NewSetups(a.stripe)
+	}
+	return s
 }
 
 func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {

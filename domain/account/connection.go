@@ -56,6 +56,8 @@ type Connection struct {
 	// UserIDKey is the name of the customer metadata entry that holds the user id.
 	UserIDKey string
 	KeyMask   string
+	// WriteBackOff: no invoice is written through it, whatever else it does.
+	WriteBackOff bool
 	// Paused: events are stored and not classified, nothing is read and nothing written.
 	Paused bool
 	// PausedReason is one of the Pause constants or a person's words.
@@ -69,6 +71,12 @@ const (
 	PauseKeyRevoked   = "key_revoked"  // Stripe does not accept the key any more
 	PauseDisconnected = "disconnected" // the key was deleted here
 )
+
+// KeyGone reports that the connection has no key that works: it was paused because Stripe
+// refuses the key, or because the key was deleted. A new one lets it run again.
+func (c Connection) KeyGone() bool {
+	return c.Paused && (c.PausedReason == PauseKeyRevoked || c.PausedReason == PauseDisconnected)
+}
 
 // DefaultUserIDKey is the metadata entry that joins Stripe customers to the decision log.
 const DefaultUserIDKey = "user_id"

@@ -122,6 +122,16 @@ func (c Contract) first(m period.Month) (period.Month, error) {
 	return first, nil
 }
 
+// Cohort are the accounts of a calendar that are billed for a period as of a moment: years
+// are settled when their own attribution window has passed, so that a settlement's
+// accounts become due one after another.
+type Cohort struct {
+	Environment account.Environment
+	Calendar    Calendar
+	Period      period.Month
+	AsOf        time.Time
+}
+
 // Calendar is what a Temporal Schedule is made for: a time zone and a close lag.
 type Calendar struct {
 	TimeZone     string `json:"time_zone"`

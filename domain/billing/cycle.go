@@ -38,7 +38,9 @@ var cycleMoves = map[CycleState][]CycleState{
 	Proposed:   {Proposed, Writing, Withheld, DryRun, Blocked, NeedsHuman},
 	Writing:    {Writing, Invoiced, NeedsHuman, Blocked},
 	Blocked:    {Blocked, Writing, NeedsHuman},
-	Invoiced:   {Invoiced}, Withheld: {Withheld}, DryRun: {DryRun}, NeedsHuman: {NeedsHuman},
+	Invoiced:   {Invoiced}, Withheld: {Withheld}, DryRun: {DryRun},
+	// Only a person who says why takes a cycle out of it.
+	NeedsHuman: {NeedsHuman, Writing, Blocked},
 }
 
 // Known reports whether the state is one of a cycle's.

@@ -230,9 +230,19 @@ func TestBelowMinimumCharge(t *testing.T) {
 			require.Equal(t, want, billing.BelowMinimumCharge(a), a)
 		}
 	}
-	a, err := money.New(1, "clp")
-	require.NoError(t, err)
-	require.False(t, billing.BelowMinimumCharge(a), "no minimum is known")
+	// Where Stripe names none, a stand-in that is worth about a dollar or more.
+	for c, least := range map[money.Currency]int64{"krw": 2_000, "clp": 1_500, "isk": 20_000, "ugx": 600_000, "twd": 10_000, "zar": 10_000, "vnd": 40_000} {
+		for minor, want := range map[int64]bool{least - 1: true, least: false} {
+			a, err := money.New(minor, c)
+			require.NoError(t, err)
+			require.Equal(t, want, billing.BelowMinimumCharge(a), a)
+		}
+	}
+	for _, c := range money.Currencies() {
+		a, err := money.New(0, c)
+		require.NoError(t, err)
+		require.True(t, billing.BelowMinimumCharge(a), "nothing is below every minimum")
+	}
 }
 
 func TestAboveMaximumCharge(t *testing.T) {

@@ -57,7 +57,7 @@ func storiesOfShares() []story {
 			{ytd: "a=1667200 b=666999", lines: ""}, // 450 × 0.20 = 90, which is no króna
 		}},
 		{name: "12 shillings half up, forints with fillér", terms: func(x *billing.Terms) { x.Currency, x.Rounding = "ugx", money.HalfUp }, months: []chapter{
-			{ytd: "a=100750", lines: "a=20200", total: 20_200}, // 20,150 is half way to 20,200
+			{ytd: "a=4000750", lines: "a=800200", total: 800_200}, // 800,150 is half way to 800,200
 		}},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,9 +30,14 @@ var intentNamespace = [16]byte{0x6c, 0x69, 0x66, 0x74, 0x62, 0x69, 0x4c, 0x6c, 0
 
 // ID is the UUIDv5 of the key: the same key gives the same ID for ever.
 func (k IntentKey) ID() string {
+	return nameUUID(k.IssuerConnection, k.Customer, k.Currency, k.Period, k.Part)
+}
+
+// nameUUID is the UUIDv5 of the parts.
+func nameUUID(parts ...string) string {
 	h := sha1.New() //nolint:gosec // see the import
 	h.Write(intentNamespace[:])
-	h.Write([]byte(strings.Join([]string{k.IssuerConnection, k.Customer, k.Currency, k.Period, k.Part}, "\x00")))
+	h.Write([]byte(strings.Join(parts, "\x00")))
 	var u [16]byte
 	copy(u[:], h.Sum(nil))
 	u[6] = u[6]&0x0f | 0x50
@@ -40,7 +46,19 @@ func (k IntentKey) ID() string {
 }
 
 // StripeKey is the value of lb_key in Stripe's metadata and the root of every idempotency key.
-func (k IntentKey) StripeKey() string { return "lb:" + k.ID() }
+func (k IntentKey) StripeKey() string { return keyPrefix + k.ID() }
+
+// keyPrefix begins every key of ours at Stripe.
+const keyPrefix = "lb:"
+
+// IntentOf is the ID of the intent whose key stands in Stripe's metadata; ok is false
+// for what is none of our keys.
+func IntentOf(stripeKey string) (id string, ok bool) {
+	id, ok = strings.CutPrefix(stripeKey, keyPrefix)
+	return id, ok && uuidRE.MatchString(id)
+}
+
+var uuidRE = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // maxInvoiceLines leaves room below the 250 items that Stripe takes.
 const maxInvoiceLines = 240
@@ -149,11 +167,8 @@ func (w WriteBack) Valid() bool { return w.proof.ConnectionID() != "" }
 
 // Authorize gives the permission to write a plan to the proven live connection.
 func Authorize(proof account.LiveProof, env account.Environment, plan InvoicePlan) (WriteBack, error) {
-	switch {
-	case env != account.Live:
-		return WriteBack{}, fault.New(fault.Forbidden, "test_mode_write", "account %s is a test account: its invoice is computed and shown, never written", plan.AccountID)
-	case proof.ConnectionID() == "" || proof.ConnectionID() != plan.Key.IssuerConnection:
-		return WriteBack{}, fault.New(fault.Forbidden, "mode_violation", "connection %s was not proven live", plan.Key.IssuerConnection)
+	if err := mayWrite(proof, env, plan.AccountID, plan.Key.IssuerConnection); err != nil {
+		return WriteBack{}, err
 	}
 	if err := plan.Validate(); err != nil {
 		return WriteBack{}, err
@@ -172,6 +187,8 @@ const (
 	IntentFinalized IntentState = "finalized"
 	IntentReleased  IntentState = "released"
 	IntentHuman     IntentState = "needs_human"
+	// IntentSuperseded: another payer is billed instead; nothing of it may be left at Stripe.
+	IntentSuperseded IntentState = "superseded"
 )
 
 // Intent is the one row that drives one Stripe invoice to its final state.

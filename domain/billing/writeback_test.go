@@ -114,9 +114,10 @@ func TestCycleMoves(t *testing.T) {
 	}
 	allowed := map[billing.CycleState]map[billing.CycleState]bool{
 		billing.Collecting: {billing.Computing: true}, billing.Computing: {billing.Proposed: true},
-		billing.Proposed: {billing.Writing: true, billing.Withheld: true, billing.DryRun: true, billing.Blocked: true, billing.NeedsHuman: true},
-		billing.Writing:  {billing.Invoiced: true, billing.NeedsHuman: true, billing.Blocked: true},
-		billing.Blocked:  {billing.Writing: true, billing.NeedsHuman: true},
+		billing.Proposed:   {billing.Writing: true, billing.Withheld: true, billing.DryRun: true, billing.Blocked: true, billing.NeedsHuman: true},
+		billing.Writing:    {billing.Invoiced: true, billing.NeedsHuman: true, billing.Blocked: true},
+		billing.Blocked:    {billing.Writing: true, billing.NeedsHuman: true},
+		billing.NeedsHuman: {billing.Writing: true, billing.Blocked: true},
 	}
 	for _, from := range all {
 		for _, to := range all {

@@ -25,11 +25,13 @@ const (
 	Conflict Kind = "conflict"
 	// Forbidden: the caller, the key or the environment may not do this.
 	Forbidden Kind = "forbidden"
+	// Unauthenticated: the caller did not say who it is, or could not prove it.
+	Unauthenticated Kind = "unauthenticated"
 	// Unavailable: a dependency did not answer; retrying may help.
 	Unavailable Kind = "unavailable"
 	// Indeterminate: an effect may or may not have happened; look before retrying.
 	Indeterminate Kind = "indeterminate"
-	// RateLimited: a dependency asked us to slow down.
+	// RateLimited: a dependency asked us to slow down, or we ask the caller to.
 	RateLimited Kind = "rate_limited"
 	// Internal: a bug or a broken invariant; never explained to a caller.
 	Internal Kind = "internal"

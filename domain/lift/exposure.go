@@ -39,6 +39,10 @@ type Exposure struct {
 	// PlanHash and SaltCommitment are those that the decision was logged with; empty
 	// where the log does not say.
 	PlanHash, SaltCommitment string
+	// NextYear: the decision was made after the contract year, while a settlement waits
+	// for its last attribution windows. It exposes nobody in the year; what its unit pays
+	// from then on is the next year's.
+	NextYear bool
 }
 
 // onBaseline is the probability of the baseline's action at the decision, and
@@ -85,6 +89,8 @@ func checkExposure(plan Plan, e *Exposure, i int) error {
 	switch {
 	case e.UnitID == "":
 		return fault.InvalidField("unit_id", "exposure_unit", "decision %d has no unit", i)
+	case e.NextYear:
+		return nil
 	case e.SnapshotID == "" || e.SnapshotID == SnapshotPooled:
 		return fault.InvalidField("snapshot_id", "exposure_snapshot", "decision %d of unit %q has the snapshot %q", i, e.UnitID, e.SnapshotID)
 	case e.Arm != ArmPolicy && e.Arm != ArmHoldout && !plan.PerDecision():

@@ -33,6 +33,9 @@ const (
 	BucketOwnInvoice Bucket = "own_invoice"
 	// BucketUnmapped: the customer belongs to no known unit.
 	BucketUnmapped Bucket = "unmapped"
+	// BucketNextYear: paid in the run-off of a contract year, after the unit's first
+	// decision in the following one, which measures it.
+	BucketNextYear Bucket = "next_year"
 	// BucketNoDecision: the unit was never exposed.
 	BucketNoDecision Bucket = "no_decision"
 	// BucketBeforeExposure: the unit was first exposed later.
@@ -43,7 +46,7 @@ const (
 
 // Buckets lists the buckets in their order.
 func Buckets() []Bucket {
-	return []Bucket{BucketOwnInvoice, BucketUnmapped, BucketNoDecision, BucketBeforeExposure, BucketOutOfWindow}
+	return []Bucket{BucketOwnInvoice, BucketUnmapped, BucketNextYear, BucketNoDecision, BucketBeforeExposure, BucketOutOfWindow}
 }
 
 // Tally counts events and sums their minor units.
@@ -129,6 +132,36 @@ type unitHistory struct {
 	crossed bool
 }
 
+// thisYear parts the decisions of the contract year from those of the next one.
+func thisYear(exposures []Exposure) (year, next []Exposure) {
+	for i := range exposures {
+		if exposures[i].NextYear {
+			next = append(next, exposures[i])
+		}
+	}
+	if len(next) == 0 {
+		return exposures, nil
+	}
+	for i := range exposures {
+		if !exposures[i].NextYear {
+			year = append(year, exposures[i])
+		}
+	}
+	return year, next
+}
+
+// cutsOf is from when on a unit belongs to the next year.
+func cutsOf(next []Exposure, merged *merger) map[string]time.Time {
+	cuts := map[string]time.Time{}
+	for i := range next {
+		id := merged.root(next[i].UnitID)
+		if at, ok := cuts[id]; !ok || next[i].At.Before(at) {
+			cuts[id] = next[i].At
+		}
+	}
+	return cuts
+}
+
 // Join attributes every revenue event to exactly one snapshot or bucket. An
 // event belongs to the snapshot of the unit's latest eligible decision at or
 // before it (the same rule in both arms, so that no cent counts twice), if it is
@@ -148,13 +181,14 @@ func Join(plan Plan, exposures []Exposure, revenue []Revenue, links []Link) (Joi
 			return Joined{}, err
 		}
 	}
+	exposures, next := thisYear(exposures)
 	out := Joined{buckets: map[Bucket]Tally{}, Exposures: len(exposures), MissingPropensity: len(exposures), merged: mergeUnits(plan, exposures, links)}
 	units, ids := histories(plan, exposures, &out.merged)
 	for _, id := range ids {
 		out.MissingPropensity -= len(units[id].exposures)
 	}
 	window := time.Duration(plan.AttributionDays) * 24 * time.Hour
-	if err := out.attribute(units, revenue, window); err != nil {
+	if err := out.attribute(places{units, cutsOf(next, &out.merged), window}, revenue); err != nil {
 		return Joined{}, err
 	}
 	for _, id := range ids {
@@ -209,8 +243,15 @@ func histories(plan Plan, exposures []Exposure, merged *merger) (map[string]*uni
 	return units, ids
 }
 
+// places is what the place of an event depends on.
+type places struct {
+	units  map[string]*unitHistory
+	cuts   map[string]time.Time
+	window time.Duration
+}
+
 // attribute gives every event its place and keeps the sums.
-func (j *Joined) attribute(units map[string]*unitHistory, revenue []Revenue, window time.Duration) error {
+func (j *Joined) attribute(where places, revenue []Revenue) error {
 	seen := make(map[string]bool, len(revenue))
 	j.Attributions = make([]Attribution, len(revenue))
 	for i := range revenue {
@@ -219,8 +260,8 @@ func (j *Joined) attribute(units map[string]*unitHistory, revenue []Revenue, win
 			return fault.New(fault.Conflict, "revenue_key_repeated", "revenue event %d has the key %q, which is empty or was seen before", i, r.Key).On("key")
 		}
 		seen[r.Key] = true
-		u := units[j.merged.root(r.UnitID)]
-		snapshot, bucket := place(u, r, window)
+		unit := j.merged.root(r.UnitID)
+		snapshot, bucket := where.of(unit, r)
 		j.Attributions[i] = Attribution{Key: r.Key, SnapshotID: snapshot, Bucket: bucket}
 		if !add(&j.Input, r.AmountMinor) {
 			return overflow()
@@ -236,22 +277,27 @@ func (j *Joined) attribute(units map[string]*unitHistory, revenue []Revenue, win
 		if !add(&j.Attributed, r.AmountMinor) {
 			return overflow()
 		}
-		sum, ok := addMinor(u.revenue[snapshot], r.AmountMinor)
+		of := where.units[unit].revenue
+		sum, ok := addMinor(of[snapshot], r.AmountMinor)
 		if !ok {
 			return overflow()
 		}
-		u.revenue[snapshot] = sum
+		of[snapshot] = sum
 	}
 	return nil
 }
 
-// place is the attribution rule for one event.
-func place(u *unitHistory, r *Revenue, window time.Duration) (snapshot string, bucket Bucket) {
+// of is the attribution rule for one event of a unit.
+func (p places) of(unit string, r *Revenue) (snapshot string, bucket Bucket) {
+	u := p.units[unit]
+	cut, again := p.cuts[unit]
 	switch {
 	case r.OwnInvoice:
 		return "", BucketOwnInvoice
 	case r.UnitID == "":
 		return "", BucketUnmapped
+	case again && !r.At.Before(cut):
+		return "", BucketNextYear
 	case u == nil:
 		return "", BucketNoDecision
 	}
@@ -260,7 +306,7 @@ func place(u *unitHistory, r *Revenue, window time.Duration) (snapshot string, b
 		return "", BucketBeforeExposure
 	}
 	snapshot = u.exposures[after-1].SnapshotID
-	if r.At.After(u.exposures[u.firstOf[snapshot]].At.Add(window)) {
+	if r.At.After(u.exposures[u.firstOf[snapshot]].At.Add(p.window)) {
 		return "", BucketOutOfWindow
 	}
 	return snapshot, ""

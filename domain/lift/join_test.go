@@ -164,3 +164,42 @@ func TestDigestSeesEveryField(t *testing.T) {
 	_, err := lift.NewUnitTable("s", nil, []lift.UnitRow{{UnitID: "a"}, {UnitID: "a"}})
 	require.Error(t, err)
 }
+
+// TestYearsDoNotShareACent: what a settlement attributes in its run-off and what the
+// following year attributes never overlap, and every cent of the settlement has its place.
+func TestYearsDoNotShareACent(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		const yearEnd = 60.0
+		units := rapid.SampledFrom([]string{"u", "v", "w"})
+		var all, following []lift.Exposure
+		for range rapid.IntRange(1, 12).Draw(rt, "decisions") {
+			u, days := units.Draw(rt, "unit"), rapid.Float64Range(0, 120).Draw(rt, "at")
+			e := exposure(u, rapid.SampledFrom([]string{"s1", "s2"}).Draw(rt, "snapshot"), lift.ArmPolicy, days)
+			if days >= yearEnd {
+				following = append(following, e)
+				e.NextYear = true
+			}
+			all = append(all, e)
+		}
+		var revenue []lift.Revenue
+		for i := range rapid.IntRange(1, 20).Draw(rt, "events") {
+			revenue = append(revenue, lift.Revenue{Key: fmt.Sprint(i), UnitID: units.Draw(rt, "payer"), AmountMinor: 100, At: at(rapid.Float64Range(0, 150).Draw(rt, "paid"))})
+		}
+		settled, err := lift.Join(plan(t), all, revenue, nil)
+		require.NoError(rt, err)
+		next, err := lift.Join(plan(t), following, revenue, nil)
+		require.NoError(rt, err)
+		for i, a := range settled.Attributions {
+			b := next.Attributions[i]
+			require.False(rt, a.SnapshotID != "" && b.SnapshotID != "", "%s is on %s and on %s of the next year", a.Key, a.SnapshotID, b.SnapshotID)
+			if b.SnapshotID != "" {
+				require.Equal(rt, lift.BucketNextYear, a.Bucket)
+			}
+		}
+		for _, r := range settled.Pooled.Rows {
+			require.True(rt, r.FirstExposure.Before(at(yearEnd)), "the run-off exposes nobody")
+		}
+		require.Equal(rt, len(all)-len(following), settled.Exposures)
+	})
+}

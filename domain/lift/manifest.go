@@ -50,7 +50,9 @@ func InputsOf(j Joined, table UnitTable, watermark time.Time) Inputs {
 	in := Inputs{Watermark: watermark.UTC(), UnitDigest: table.Digest(), Units: len(table.Rows), SumMinor: table.SumMinor(),
 		Decisions: j.Exposures, Revenue: j.Input}
 	for _, b := range Buckets() {
-		in.Buckets = append(in.Buckets, BucketSum{Bucket: b, Tally: j.Bucket(b)})
+		if t := j.Bucket(b); b != BucketNextYear || t.Events > 0 { // only a settlement has it
+			in.Buckets = append(in.Buckets, BucketSum{Bucket: b, Tally: t})
+		}
 	}
 	return in
 }

@@ -24,7 +24,9 @@ const (
 	operatorKey   = "sk_live_operator_of_the_test"
 )
 
-var issuerPermissions = map[string]string{"*": "read", "invoice": "write", "invoiceitem": "write", "credit_note": "write"}
+var issuerPermissions = map[string]string{
+	"*": "read", "invoice": "write", "invoiceitem": "write", "credit_note": "write", "customer": "write", "checkout_session": "write",
+}
 
 // Bill is one cycle at its write-back, with a Stripe stand-in of its own in which
 // the payer already has things that are none of ours.
@@ -72,14 +74,17 @@ func NewBill(t testing.TB, l *Ledger, setup ...func(*Bill)) *Bill {
 	return b
 }
 
+func planLine(id string, amount int64) billing.PlanLine {
+	return billing.PlanLine{Line: id, AmountMinor: amount, Description: "Measured lift of " + id, Metadata: map[string]string{"lb_line": id, "lb_snapshot": id, "lb_readout": "case-" + id}}
+}
+
 func planFor(accountID, customer string) billing.InvoicePlan {
-	lift := billing.PlanLine{Line: "snap-a", AmountMinor: 12_345, Description: "Measured lift of snap-a", Metadata: map[string]string{"lb_line": "snap-a", "lb_snapshot": "snap-a", "lb_readout": "case-snap-a"}}
 	fee := billing.PlanLine{Line: "fee:platform_fee", Kind: billing.LinePlatformFee, AmountMinor: 678, Description: "Platform fee", Metadata: map[string]string{"lb_line": "fee:platform_fee", "lb_kind": "platform_fee"}}
 	p := billing.InvoicePlan{
 		Key:     billing.IntentKey{IssuerConnection: accountID + "-stripe", Customer: customer, Currency: "usd", Period: "2026-10", Part: "1/1"},
 		CycleID: accountID + ".2026-10", AccountID: accountID, CollectionMethod: billing.SendInvoice, DaysUntilDue: 30, Description: "Measured incremental revenue",
 		PeriodStart: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC).Unix(), PeriodEnd: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Unix(),
-		Lines: []billing.PlanLine{lift, fee},
+		Lines: []billing.PlanLine{planLine("snap-a", 12_345), fee},
 	}
 	p.Metadata = map[string]string{"lb_key": p.Key.StripeKey(), "lb_cycle": p.Key.Period, "lb_env": "live", "lb_readouts_1": "case-snap-a", "lb_plan_sha256": p.Hash()}
 	return p
@@ -106,7 +111,10 @@ func (b *Bill) NewProcess(t testing.TB) *invoicing.Service {
 		Clock: b.Clock, Logger: slog.New(slog.DiscardHandler), ConnectionKey: b.Ledger.connectionKey,
 	})
 	require.NoError(t, err)
-	s := &invoicing.Service{Ledger: b.Ledger.DB.NewInvoicing(), Writers: stripeapi.NewWriters(client), Clock: b.Clock}
+	s := &invoicing.Service{
+		Ledger: b.Ledger.DB.NewInvoicing(), Writers: stripeapi.NewWriters(client), Clock: b.Clock,
+		Book: b.Ledger.DB.NewPayerBook(b.Ledger.Box), Payers: stripeapi.NewPayers(client), Setups: stripeapi.NewSetups(client),
+	}
 	if b.WrapLedger != nil {
 		s.Ledger = b.WrapLedger(s.Ledger)
 	}

@@ -3,8 +3,6 @@ package pipelinetest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/internal/campaign/pgledger"
 )
 
 // Ledger is a migrated database with a secret box.
@@ -66,49 +65,11 @@ func (l *Ledger) connectionKey(ctx context.Context, id string) (account.Connecti
 	return c.Connection, key, err
 }
 
-// insertBill writes a cycle that stands at its write-back, as if it had been
-// measured and proposed: what the measurement says is of no interest here.
+// insertBill writes a cycle that stands at its write-back.
 func (l *Ledger) insertBill(ctx context.Context, plan billing.InvoicePlan, stripeAccount, key string, at time.Time) error {
 	sealed, err := l.Box.Seal(onboard.KeyContext(plan.Key.IssuerConnection), []byte(key))
 	if err != nil {
 		return err
 	}
-	doc, err := json.Marshal(plan)
-	if err != nil {
-		return err
-	}
-	tx, err := l.SQL.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback(ctx) //nolint:errcheck // after a commit there is nothing to roll back
-	a := plan.AccountID
-	for _, q := range []struct {
-		sql  string
-		args []any
-	}{
-		{`INSERT INTO connections (id, environment, role_source, role_issuer, stripe_account_id, sealed_key, key_mask, user_id_key, created_at)
-			VALUES ($1, 'live', true, true, $2, $3, 'rk_live_…', 'user_id', $4)`, []any{plan.Key.IssuerConnection, stripeAccount, sealed, at}},
-		{`INSERT INTO accounts (id, environment, name, source_connection, issuer_connection, payer_customer, created_at) VALUES ($1, 'live', $1, $2, $2, $3, $4)`,
-			[]any{a, plan.Key.IssuerConnection, plan.Key.Customer, at}},
-		{`INSERT INTO contracts (id, account_id, environment, version, terms, terms_hash, time_zone, close_lag_days, first_period, created_at)
-			VALUES ($1 || '-contract', $1, 'live', 1, '{}', '', 'UTC', 3, $2, $3)`, []any{a, plan.Key.Period, at}},
-		{`INSERT INTO measurement_plans (id, account_id, environment, version, plan, plan_hash, sealed_at, sealed_salt)
-			VALUES ($1 || '-plan', $1, 'live', 1, '{}', '', $2, '\x00')`, []any{a, at}},
-		{`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
-			VALUES ($1, $2, 'live', $3, $4, $5, $2 || '-contract', $2 || '-plan', 'writing', $6, $6)`,
-			[]any{plan.CycleID, a, plan.Key.Period, time.Unix(plan.PeriodStart, 0), time.Unix(plan.PeriodEnd, 0), at}},
-		{`INSERT INTO cycle_charges (cycle_id, environment, line, position, kind, description, amount_minor, billed_minor) VALUES ($1, 'live', 'fee:all', 1, 'adjustment', 'all lines', $2, $2)`,
-			[]any{plan.CycleID, plan.TotalMinor()}},
-		{`INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at) VALUES ($1, 'live', $2, $3, $4, $5, $6)`,
-			[]any{plan.CycleID, plan.Key.Currency, plan.TotalMinor(), string(doc), plan.Hash(), at}},
-		{`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)
-			VALUES ($1, $2, 'live', true, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', $11, $11)`,
-			[]any{plan.Key.ID(), plan.CycleID, a, plan.Key.IssuerConnection, plan.Key.Customer, plan.Key.Currency, plan.Key.Period, plan.Key.Part, plan.Hash(), plan.TotalMinor(), at}},
-	} {
-		if _, err := tx.Exec(ctx, q.sql, q.args...); err != nil {
-			return fmt.Errorf("%w: %.40s", err, q.sql)
-		}
-	}
-	return tx.Commit(ctx)
+	return pgledger.New(l.DB, l.SQL).BeginWith(ctx, account.Live, plan, pgledger.Key{StripeAccount: stripeAccount, Sealed: sealed}, at)
 }

@@ -29,7 +29,7 @@ type Company struct {
 	StripeID, IssuerID, KeyID string
 	// Operator is the key of somebody else who works on StripeID.
 	Operator string
-	Business                  *simulator.Business
+	Business *simulator.Business
 }
 
 // CycleID is the fixture month's cycle.
@@ -38,6 +38,7 @@ func (c *Company) CycleID() string { return c.ID + "." + Month }
 // The fixture: its month, and the snapshots by what they are.
 const (
 	Month      = "2026-10"
+	RunOffDays = 35 // of YearEnd
 	Positive   = "a-better-offer"
 	Null       = "b-other-words"
 	Harmful    = "c-hard-sell"
@@ -165,4 +166,31 @@ func (d *Deployment) agree(t testing.TB, c *Company, source, issuer, payer strin
 	for _, sn := range spec.Snapshots {
 		d.Post(t, base+"/snapshots", httpapi.SnapshotCreate{ID: sn.ID, Name: sn.Name}, nil)
 	}
+}
+
+// YearEnd is one live company whose contract year ends with the fixture month: its users
+// come in that month, pay on in the run-off until its settlement is due, and some of them
+// are decided about again in the following year.
+func YearEnd(t testing.TB) (*Deployment, *Company) {
+	t.Helper()
+	m, err := period.Parse(Month)
+	require.NoError(t, err)
+	first := m.Add(1 - lift.PeriodsPerYear)
+	d := NewDeployment(t, first.In(time.UTC).Start)
+	c := &Company{ID: "acme", Environment: account.Live, Basis: lift.BasisMeasured, StripeID: "acct_acme", IssuerID: "acct_acme"}
+	d.onboard(t, c, 1, m, "", func(k *httpapi.ContractCreate, p *httpapi.PlanCreate) {
+		k.FirstPeriod, p.FirstPeriod, p.AttributionDays = first.String(), first.String(), RunOffDays
+	})
+	next := m.Add(1).In(time.UTC).Start
+	spec := c.Business.Spec()
+	require.NoError(t, simulator.NewWorld(d.Fake.URL, c.Business).Run(t.Context(), spec.Start(), next.AddDate(0, 0, RunOffDays).Add(spec.CloseLag+6*time.Hour), nil))
+	log := c.Business.Rows(m)
+	for _, row := range log[:40] {
+		row.ID, row.At, row.PlanHash, row.SaltCommitment = row.ID+"-next", next.AddDate(0, 0, 2), "", ""
+		log = append(log, row)
+	}
+	var up httpapi.DecisionUpload
+	d.Post(t, "/v1/accounts/"+c.ID+"/decisions", simulator.Log(log), &up)
+	require.Zero(t, up.Rejected, "%+v", up.Rows)
+	return d, c
 }

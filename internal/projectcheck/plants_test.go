@@ -43,6 +43,8 @@ func importPlants() []plant {
 	add("domain-money", "domain/money/zzplanted", "planted.go", self+"domain/account")
 	add("domain-period", "domain/period/zzplanted", "planted.go", self+"domain/account")
 	add("domain-account", "domain/account/zzplanted", "planted.go", self+"domain/money")
+	add("domain-access", "domain/access/zzplanted", "planted.go", self+"domain/audit")
+	add("domain-audit", "domain/audit/zzplanted", "planted.go", self+"domain/billing")
 	add("domain-decision", "domain/decision/zzplanted", "planted.go", self+"domain/money")
 	add("domain-ope", "domain/ope/zzplanted", "planted.go", decimal, self+"domain/fault")
 	add("domain-reward", "domain/reward/zzplanted", "planted.go", self+"domain/lift")
@@ -54,11 +56,12 @@ func importPlants() []plant {
 	add("domain-billing", "domain/billing/zzplanted", "planted.go", self+"domain/reward")
 
 	add("app", "app/zzplanted", "planted.go", "database/sql", "net/http", "os", "crypto/rand", "math/rand/v2", gorm, echo, stripe, temporal, self+"adapters/system")
+	add("app-audit", "app/audit/zzplanted", "planted.go", self+"app/access", self+"app/clock")
 	add("app-ports", "app/clock/zzplanted", "planted.go", self+"app/uow")
 	add("app-ports", "app/uow/zzplanted", "planted.go", self+"app/clock")
 	add("app-ports", "app/secret/zzplanted", "planted.go", self+"app/clock")
 	for use, other := range map[string]string{
-		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "mapping": "ingest", "operate": "ingest", "replay": "measure", "sourcesync": "ingest", "whatif": "invoicing", "customers": "reconcile",
+		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "sourcesync": "ingest", "whatif": "invoicing", "access": "onboard", "idempotency": "access", "mapping": "ingest", "operate": "ingest", "replay": "measure", "customers": "reconcile",
 	} {
 		add("app-"+use, "app/"+use+"/zzplanted", "planted.go", self+"app/"+other)
 	}
@@ -76,6 +79,7 @@ func importPlants() []plant {
 	siblings("stripefake", "adapters/stripeapi/stripefake", self+"domain/money", stripe, decimal)
 	siblings("httpapi", "adapters/httpapi", self+"adapters/postgres", self+"adapters/webui")
 	siblings("webui", "adapters/webui", self+"adapters/httpapi")
+	siblings("oidc", "adapters/oidc", self+"adapters/system", echo)
 	siblings("scheduler", "adapters/scheduler", workflows+"billingcycle", self+"adapters/system")
 	siblings("metrics", "adapters/metrics", self+"adapters/postgres", echo)
 	siblings("decisionlog", "adapters/decisionlog", self+"adapters/system")
@@ -83,6 +87,9 @@ func importPlants() []plant {
 	siblings("simulator", "adapters/simulator", self+"app/clock", self+"adapters/system")
 	siblings("localstack", "adapters/localstack", self+"domain/fault", self+"adapters/system")
 	siblings("system", "adapters/system", pgx, self+"adapters/localstack")
+	siblings("campaign", "internal/campaign", self+"adapters/postgres", self+"app/measure", pgx)
+	siblings("campaign-audit", "internal/campaign/audit", self+"domain/billing", self+"app/invoicing")
+	siblings("campaign-pgledger", "internal/campaign/pgledger", self+"adapters/stripeapi", self+"app/measure")
 
 	siblings("webhookload", "internal/webhookload", self+"adapters/httpapi", self+"app/ingest", temporal)
 
@@ -91,6 +98,7 @@ func importPlants() []plant {
 	anywhere("sql-only-in-postgres", pgx)
 	anywhere("stripe-only-in-stripeapi", stripe)
 	anywhere("echo-only-in-http", echo)
+	anywhere("oidc-only-in-oidc", "github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2")
 	anywhere("temporal-only-in-workflows", temporal)
 	anywhere("prometheus-only-in-metrics", "github.com/prometheus/client_golang/prometheus")
 	anywhere("test-libraries", "testing", testify, "pgregory.net/rapid", "github.com/google/go-cmp/cmp", self+"internal/pipelinetest")

@@ -30,6 +30,7 @@ type Drafting interface {
 
 // Writing carries an invoice out at Stripe.
 type Writing interface {
+	EnsurePayer(ctx context.Context, cycleID string) (invoicing.Outcome, error)
 	EnsureDraft(ctx context.Context, cycleID string) (invoicing.Outcome, error)
 	EnsureLines(ctx context.Context, cycleID string) (invoicing.Outcome, error)
 	Finalize(ctx context.Context, cycleID string) (invoicing.Outcome, error)
@@ -86,6 +87,11 @@ func (a *ComputeActivities) ComputeReadouts(ctx context.Context, in wire.StepInp
 
 // StripeActivities run on the live Stripe queue only.
 type StripeActivities struct{ Writing Writing }
+
+// EnsurePayer finds the account's payer at the issuer, or creates it once.
+func (a *StripeActivities) EnsurePayer(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	return a.stripe(ctx, in, a.Writing.EnsurePayer)
+}
 
 // EnsureDraft makes sure that one invoice of ours exists and is pinned.
 func (a *StripeActivities) EnsureDraft(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {

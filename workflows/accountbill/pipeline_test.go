@@ -1,6 +1,7 @@
 package accountbill_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
+	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -46,13 +49,20 @@ func registered(d *pipelinetest.Deployment) *testsuite.TestWorkflowEnvironment {
 // runBill runs the workflow of an account with the real activities.
 func runBill(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) wire.BillStep {
 	t.Helper()
+	out, err := runBillErr(t, d, c)
+	require.NoError(t, err, c.ID)
+	return out
+}
+
+func runBillErr(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) (out wire.BillStep, err error) {
+	t.Helper()
 	env := registered(d)
 	env.ExecuteWorkflow(wire.WorkflowAccountBill, wire.BillInput{Environment: c.Environment, AccountID: c.ID, Period: pipelinetest.Month})
 	require.True(t, env.IsWorkflowCompleted())
-	require.NoError(t, env.GetWorkflowError(), c.ID)
-	var out wire.BillStep
-	require.NoError(t, env.GetWorkflowResult(&out))
-	return out
+	if err := env.GetWorkflowError(); err != nil {
+		return out, err
+	}
+	return out, env.GetWorkflowResult(&out)
 }
 
 // stripeInvoice is an outcome invoice as Stripe shows it.
@@ -114,6 +124,74 @@ func TestMonthFromWebhooksToInvoice(t *testing.T) {
 		}
 	}
 	require.Empty(t, d.Fake.Requests(stripefake.RequestFilter{Method: "write"}), "a second run writes nothing")
+	requireNothingForATestAccount(t, d, companies[2])
+}
+
+// requireNothingForATestAccount lets somebody with the console and somebody with SQL try
+// to bill a test account: nothing is ever posted.
+func requireNothingForATestAccount(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) {
+	t.Helper()
+	// A live run for it, started from the console.
+	lie := *c
+	lie.Environment = account.Live
+	require.Equal(t, billing.DryRun, runBill(t, d, &lie).State)
+	// The writing steps themselves.
+	steps := d.Invoicing()
+	for _, step := range []func(context.Context, string) (invoicing.Outcome, error){steps.EnsurePayer, steps.EnsureDraft, steps.EnsureLines, steps.Finalize} {
+		out, err := step(t.Context(), c.CycleID())
+		require.True(t, err != nil || out.Redo, "it has a payer, but no intent: %v", out)
+	}
+	// Flipped by SQL, as far as the database lets anybody.
+	_, err := d.SQL.Exec(t.Context(), `UPDATE accounts SET environment = 'live' WHERE id = $1`, c.ID)
+	require.ErrorContains(t, err, "violates foreign key constraint")
+	// Flipped by a superuser who has switched all rules off.
+	flip(t, d, c)
+	require.Error(t, failed(runBillErr(t, d, &lie)), "its plan is a test plan")
+	for _, err := range []error{failed(steps.EnsurePayer(t.Context(), c.CycleID())), failed(steps.EnsureDraft(t.Context(), c.CycleID()))} {
+		require.ErrorContains(t, err, "do not belong to one environment")
+	}
+	require.Empty(t, d.Fake.Requests(stripefake.RequestFilter{Method: "write"}))
+}
+
+func failed[T any](_ T, err error) error { return err }
+
+// flip makes everything of a test account live, behind the back of every rule, with an
+// intent that waits to be carried out and a payer that is to be created.
+func flip(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) {
+	t.Helper()
+	conn, err := d.SQL.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	for _, sql := range []string{
+		`SET session_replication_role = replica`,
+		`UPDATE connections SET environment = 'live' WHERE id = '` + c.ID + `-stripe'`,
+		`UPDATE accounts SET environment = 'live', payer_customer = NULL WHERE id = '` + c.ID + `'`,
+		`UPDATE contracts SET environment = 'live' WHERE account_id = '` + c.ID + `'`,
+		`UPDATE measurement_plans SET environment = 'live' WHERE account_id = '` + c.ID + `'`,
+		`UPDATE policy_snapshots SET environment = 'live' WHERE account_id = '` + c.ID + `'`,
+		`UPDATE readouts SET environment = 'live' WHERE account_id = '` + c.ID + `'`,
+		`UPDATE cycle_lines SET environment = 'live' WHERE cycle_id = '` + c.CycleID() + `'`,
+		`UPDATE cycle_charges SET environment = 'live' WHERE cycle_id = '` + c.CycleID() + `'`,
+		`UPDATE invoices SET environment = 'live' WHERE cycle_id = '` + c.CycleID() + `'`,
+		`UPDATE cycles SET environment = 'live', state = 'writing' WHERE id = '` + c.CycleID() + `'`,
+		`SET session_replication_role = DEFAULT`,
+	} {
+		_, err := conn.Exec(t.Context(), sql)
+		require.NoError(t, err, sql)
+	}
+	email, err := d.Box.Seal(onboard.PayerContext(c.ID), []byte("cedar@example.com"))
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `INSERT INTO payer_wishes (account_id, environment, name, sealed_email, created_at) VALUES ($1, 'live', 'Cedar', $2, now())`, c.ID, email)
+	require.NoError(t, err)
+	var doc string
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT plan FROM invoices WHERE cycle_id = $1`, c.CycleID()).Scan(&doc))
+	var plan billing.InvoicePlan
+	require.NoError(t, json.Unmarshal([]byte(doc), &plan))
+	k := plan.Key
+	_, err = conn.Exec(t.Context(), `INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part,
+			plan_hash, total_minor, state, created_at, updated_at) VALUES ($1, $2, 'live', true, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', now(), now())`,
+		k.ID(), c.CycleID(), c.ID, k.IssuerConnection, k.Customer, k.Currency, k.Period, k.Part, plan.Hash(), plan.TotalMinor())
+	require.NoError(t, err)
 }
 
 // requireInvoice checks the account's one invoice, at Stripe and in the tie-out.

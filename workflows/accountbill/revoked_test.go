@@ -67,7 +67,7 @@ func TestARevokedKeyLeavesNoPartialInvoice(t *testing.T) {
 	require.Equal(t, "collecting", tie.Cycle.State)
 	require.Equal(t, "source_paused", tie.Warnings[0].Code)
 	require.Empty(t, outcomeInvoices(t, d, acme))
-	d.Post(t, "/v1/connections/acme-stripe/key", httpapi.KeyReplace{SecretKey: next, Who: "anna"}, nil)
+	d.Post(t, "/v1/connections/acme-stripe/key", httpapi.KeyReplace{SecretKey: next}, nil)
 	require.False(t, connectionOf(t, d, "acme-stripe").Paused)
 	requireInvoice(t, d, acme, runBill(t, d, acme))
 
@@ -87,11 +87,12 @@ func TestARevokedKeyLeavesNoPartialInvoice(t *testing.T) {
 	_, err = d.Invoicing().EnsureDraft(t.Context(), borealis.CycleID())
 	require.NoError(t, err)
 	next = revoke(t, d, "vendor-issuer", borealis.IssuerID, map[string]string{"*": "read", "invoice": "write", "invoiceitem": "write", "credit_note": "write"})
-	require.Contains(t, stopped(t, d, borealis), "stripe_auth")
+	waits := runBill(t, d, borealis)
+	require.Equal(t, []any{billing.Blocked, billing.UnmetIssuerKeyRefused}, []any{waits.State, waits.Reason})
 	require.Equal(t, "key_revoked", connectionOf(t, d, "vendor-issuer").PausedReason)
 	invoices := outcomeInvoices(t, d, borealis)
 	require.Len(t, invoices, 1)
 	require.Equal(t, "draft", invoices[0].Status)
-	d.Post(t, "/v1/connections/vendor-issuer/key", httpapi.KeyReplace{SecretKey: next, Who: "anna"}, nil)
+	d.Post(t, "/v1/connections/vendor-issuer/key", httpapi.KeyReplace{SecretKey: next}, nil)
 	requireInvoice(t, d, borealis, runBill(t, d, borealis))
 }

@@ -25,6 +25,7 @@ func RegisterCompute(r worker.Registry, a *ComputeActivities) {
 // RegisterStripeLive registers the activities that write to Stripe. Only a worker
 // that holds live keys may call it, on the live queue.
 func RegisterStripeLive(r worker.Registry, a *StripeActivities) {
+	r.RegisterActivityWithOptions(a.EnsurePayer, activity.RegisterOptions{Name: wire.ActivityEnsurePayer})
 	r.RegisterActivityWithOptions(a.EnsureDraft, activity.RegisterOptions{Name: wire.ActivityEnsureDraft})
 	r.RegisterActivityWithOptions(a.EnsureLines, activity.RegisterOptions{Name: wire.ActivityEnsureLines})
 	r.RegisterActivityWithOptions(a.FinalizeInvoice, activity.RegisterOptions{Name: wire.ActivityFinalizeInvoice})

@@ -72,9 +72,12 @@ func (b *bill) run(ctx workflow.Context) error {
 	if err := b.do(ctx, propose, wire.ActivityPropose, "proposing the invoice"); err != nil {
 		return err
 	}
-	// Two independent witnesses keep a test account out: what the ledger says of the
-	// cycle and what this run was started for.
-	if b.step.State == billing.Writing && b.step.Environment == account.Live && b.in.Environment == account.Live {
+	if b.live() && b.step.State == billing.Blocked && b.step.Reason == billing.UnmetPayerWanted {
+		if err := b.findPayer(ctx, propose); err != nil {
+			return err
+		}
+	}
+	if b.live() && b.step.State == billing.Writing {
 		if err := b.write(ctx); err != nil {
 			return err
 		}
@@ -82,6 +85,22 @@ func (b *bill) run(ctx workflow.Context) error {
 	b.describe(ctx, string(b.step.State))
 	b.outcome(ctx, string(b.step.State))
 	return nil
+}
+
+// live asks two independent witnesses, which keep a test account away from Stripe: what
+// the ledger says of the cycle and what this run was started for.
+func (b *bill) live() bool {
+	return b.step.Environment == account.Live && b.in.Environment == account.Live
+}
+
+// findPayer finds or creates the payer that somebody asked for, and proposes the
+// invoice again, addressed to it.
+func (b *bill) findPayer(ctx, propose workflow.Context) error {
+	const doing = "finding or creating the payer"
+	if err := b.do(ctx, stripeOptions(ctx, "Stripe: "+doing), wire.ActivityEnsurePayer, doing); err != nil || !b.step.Redo {
+		return err
+	}
+	return b.do(ctx, propose, wire.ActivityPropose, "addressing the invoice")
 }
 
 // accumulate reads the units of a large table in parts, on as many workers as there are.

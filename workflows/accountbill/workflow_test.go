@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -26,6 +27,8 @@ import (
 type desk struct {
 	opened  measure.Summary
 	drafted invoicing.Outcome
+	drafts  []invoicing.Outcome // instead of drafted, in order
+	queues  map[string]string   // on which queue each Stripe step ran
 	write   func(n int, step string) (invoicing.Outcome, error)
 	collect func(n int) error
 	parts   int
@@ -77,26 +80,38 @@ func (d *desk) Estimate(context.Context, string, measure.Progress) (measure.Summ
 }
 
 func (d *desk) Draft(context.Context, string) (invoicing.Outcome, error) {
-	d.note("draft")
+	n := d.note("draft")
+	if len(d.drafts) > 0 {
+		return d.drafts[n-1], nil
+	}
 	return d.drafted, nil
 }
 
-func (d *desk) stripe(step string) (invoicing.Outcome, error) {
+func (d *desk) stripe(ctx context.Context, step string) (invoicing.Outcome, error) {
 	n := d.note(step)
+	d.mu.Lock()
+	if d.queues == nil {
+		d.queues = map[string]string{}
+	}
+	d.queues[step] = activity.GetInfo(ctx).TaskQueue
+	d.mu.Unlock()
 	if d.write == nil {
 		return invoicing.Outcome{}, fault.New(fault.Forbidden, "test_mode_write", "nobody may get here")
 	}
 	return d.write(n, step)
 }
 
-func (d *desk) EnsureDraft(context.Context, string) (invoicing.Outcome, error) {
-	return d.stripe("draft at Stripe")
+func (d *desk) EnsurePayer(ctx context.Context, _ string) (invoicing.Outcome, error) {
+	return d.stripe(ctx, "payer")
 }
-func (d *desk) EnsureLines(context.Context, string) (invoicing.Outcome, error) {
-	return d.stripe("lines")
+func (d *desk) EnsureDraft(ctx context.Context, _ string) (invoicing.Outcome, error) {
+	return d.stripe(ctx, "draft at Stripe")
 }
-func (d *desk) Finalize(context.Context, string) (invoicing.Outcome, error) {
-	return d.stripe("finalize")
+func (d *desk) EnsureLines(ctx context.Context, _ string) (invoicing.Outcome, error) {
+	return d.stripe(ctx, "lines")
+}
+func (d *desk) Finalize(ctx context.Context, _ string) (invoicing.Outcome, error) {
+	return d.stripe(ctx, "finalize")
 }
 
 func live(state billing.CycleState) measure.Summary {
@@ -216,6 +231,66 @@ func TestBillStopsBeforeStripe(t *testing.T) {
 	}
 }
 
+// TestBillFindsThePayerFirst: a payer that somebody asked for is found or created, and
+// the invoice is proposed again, addressed to it.
+func TestBillFindsThePayerFirst(t *testing.T) {
+	t.Parallel()
+	wanted := proposed(billing.Blocked)
+	wanted.Reason = billing.UnmetPayerWanted
+	d := &desk{opened: live(billing.Collecting), drafts: []invoicing.Outcome{wanted, proposed(billing.Writing)}}
+	d.write = func(_ int, step string) (invoicing.Outcome, error) {
+		return writing(func(o *invoicing.Outcome) {
+			switch step {
+			case "payer":
+				o.State, o.Redo = billing.Blocked, true
+			case "finalize":
+				o.State = billing.Invoiced
+			}
+		}), nil
+	}
+	got := run(t, d, account.Live)
+	require.NoError(t, got.err)
+	require.Equal(t, []string{"draft", "payer", "draft", "draft at Stripe", "lines", "finalize"}, d.calls[3:])
+	require.Equal(t, billing.Invoiced, got.step.State)
+
+	d = &desk{opened: live(billing.Collecting), drafts: []invoicing.Outcome{wanted}}
+	d.write = func(int, string) (invoicing.Outcome, error) {
+		return invoicing.Outcome{CycleID: "acme.2026-10", State: billing.Blocked, Reason: billing.UnmetPayerAmbiguous}, nil
+	}
+	got = run(t, d, account.Live)
+	require.NoError(t, got.err)
+	require.Equal(t, []string{"draft", "payer"}, d.calls[3:], "nobody is guessed")
+	require.Equal(t, billing.UnmetPayerAmbiguous, got.step.Reason)
+
+	for _, c := range []struct {
+		opened  measure.Summary
+		started account.Environment
+	}{{measure.Summary{CycleID: "acme.2026-10", Environment: account.Test, State: billing.Collecting}, account.Live}, {live(billing.Collecting), account.Test}} {
+		d = &desk{opened: c.opened, drafts: []invoicing.Outcome{wanted}}
+		got = run(t, d, c.started)
+		require.NoError(t, got.err)
+		require.Equal(t, []string{"draft"}, d.calls[3:], "a test account's payer is never created")
+	}
+}
+
+// TestStripeStepsAreOnTheLiveQueue: the steps that write are scheduled on the queue that
+// only live workers poll, and no other registration knows them.
+func TestStripeStepsAreOnTheLiveQueue(t *testing.T) {
+	t.Parallel()
+	d := &desk{opened: live(billing.Collecting), drafted: proposed(billing.Writing)}
+	d.write = func(int, string) (invoicing.Outcome, error) {
+		return writing(func(o *invoicing.Outcome) { o.State = billing.Invoiced }), nil
+	}
+	require.NoError(t, run(t, d, account.Live).err)
+	require.Equal(t, map[string]string{"draft at Stripe": wire.QueueStripeLive, "lines": wire.QueueStripeLive, "finalize": wire.QueueStripeLive}, d.queues)
+
+	e := newEnvironment()
+	accountbill.RegisterLedger(e, &accountbill.LedgerActivities{Measure: d, Drafting: d})
+	accountbill.RegisterCompute(e, &accountbill.ComputeActivities{Measure: d})
+	e.ExecuteWorkflow(wire.WorkflowAccountBill, wire.BillInput{Environment: account.Live, AccountID: "acme", Period: "2026-10"})
+	require.ErrorContains(t, e.GetWorkflowError(), "unable to find activityType=EnsureDraft")
+}
+
 func TestBillThatIsFinishedReadsTheLedgerOnce(t *testing.T) {
 	t.Parallel()
 	for _, state := range []billing.CycleState{billing.Invoiced, billing.Withheld, billing.DryRun} {
@@ -232,11 +307,11 @@ func TestBillBlockedAtStripe(t *testing.T) {
 	t.Parallel()
 	d := &desk{opened: live(billing.Collecting), drafted: proposed(billing.Writing)}
 	d.write = func(int, string) (invoicing.Outcome, error) {
-		return writing(func(o *invoicing.Outcome) { o.State, o.Reason = billing.Blocked, invoicing.ReasonPayerDeleted }), nil
+		return writing(func(o *invoicing.Outcome) { o.State, o.Reason = billing.Blocked, billing.UnmetPayerEmail }), nil
 	}
 	got := run(t, d, account.Live)
 	require.NoError(t, got.err)
-	require.Equal(t, invoicing.ReasonPayerDeleted, got.step.Reason)
+	require.Equal(t, billing.UnmetPayerEmail, got.step.Reason)
 	require.Equal(t, "draft at Stripe", d.calls[len(d.calls)-1])
 	require.Equal(t, "blocked", got.outcome)
 }

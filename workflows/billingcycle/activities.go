@@ -3,7 +3,6 @@ package billingcycle
 import (
 	"context"
 
-	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/workflows/wferr"
@@ -12,8 +11,8 @@ import (
 
 // Ledger says which accounts a period has and how they stand.
 type Ledger interface {
-	ListAccounts(ctx context.Context, env account.Environment, cal billing.Calendar, m period.Month, after string, limit int) ([]string, error)
-	Counts(ctx context.Context, env account.Environment, cal billing.Calendar, m period.Month) (total int, byState map[billing.CycleState]int, err error)
+	ListAccounts(ctx context.Context, of billing.Cohort, after string, limit int) ([]string, error)
+	Counts(ctx context.Context, of billing.Cohort) (total int, byState map[billing.CycleState]int, err error)
 }
 
 // Activities are the cycle's questions to the ledger.
@@ -25,7 +24,7 @@ func (a *Activities) ListAccounts(ctx context.Context, in wire.ListAccountsInput
 	if err != nil {
 		return nil, wferr.From(err)
 	}
-	ids, err := a.Ledger.ListAccounts(ctx, in.Environment, in.Calendar, m, in.After, in.Limit)
+	ids, err := a.Ledger.ListAccounts(ctx, billing.Cohort{Environment: in.Environment, Calendar: in.Calendar, Period: m, AsOf: in.AsOf}, in.After, in.Limit)
 	return ids, wferr.From(err)
 }
 
@@ -35,7 +34,7 @@ func (a *Activities) CycleCounts(ctx context.Context, in wire.CountsInput) (wire
 	if err != nil {
 		return wire.Counts{}, wferr.From(err)
 	}
-	total, byState, err := a.Ledger.Counts(ctx, in.Environment, in.Calendar, m)
+	total, byState, err := a.Ledger.Counts(ctx, billing.Cohort{Environment: in.Environment, Calendar: in.Calendar, Period: m, AsOf: in.AsOf})
 	if err != nil {
 		return wire.Counts{}, wferr.From(err)
 	}

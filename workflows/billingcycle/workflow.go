@@ -45,6 +45,9 @@ func Workflow(ctx workflow.Context, in wire.CycleInput) (wire.CycleResult, error
 	if in.PageSize == 0 {
 		in.PageSize = defaultPageSize
 	}
+	if in.AsOf.IsZero() {
+		in.AsOf = workflow.Now(ctx)
+	}
 	c := &cycle{in: in, inFlight: map[string]bool{}, ended: map[string]workflow.Future{}, slots: workflow.GetSignalChannel(ctx, wire.SignalSlotReleased)}
 	for _, id := range in.Holding {
 		c.inFlight[id] = true
@@ -76,7 +79,7 @@ func (c *cycle) run(ctx workflow.Context) (wire.CycleResult, error) {
 func (c *cycle) page(ctx workflow.Context) (int, error) {
 	var ids []string
 	err := workflow.ExecuteActivity(options(ctx, "Accounts after "+quoted(c.in.Cursor)), wire.ActivityListAccounts, wire.ListAccountsInput{
-		Environment: c.in.Environment, Calendar: c.in.Calendar, Period: c.in.Period, After: c.in.Cursor, Limit: c.in.PageSize,
+		Environment: c.in.Environment, Calendar: c.in.Calendar, Period: c.in.Period, AsOf: c.in.AsOf, After: c.in.Cursor, Limit: c.in.PageSize,
 	}).Get(ctx, &ids)
 	if err != nil {
 		return 0, err
@@ -205,7 +208,7 @@ func (c *cycle) settle(ctx workflow.Context) (wire.CycleResult, error) {
 
 func (c *cycle) count(ctx workflow.Context) (wire.Counts, error) {
 	err := workflow.ExecuteActivity(options(ctx, "How the period stands"), wire.ActivityCycleCounts, wire.CountsInput{
-		Environment: c.in.Environment, Calendar: c.in.Calendar, Period: c.in.Period,
+		Environment: c.in.Environment, Calendar: c.in.Calendar, Period: c.in.Period, AsOf: c.in.AsOf,
 	}).Get(ctx, &c.counts)
 	return c.counts, err
 }

@@ -19,7 +19,6 @@ import (
 
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
-	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/workflows/billingcycle"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
@@ -46,7 +45,7 @@ func newBooks(n int) *books {
 	return b
 }
 
-func (b *books) ListAccounts(_ context.Context, _ account.Environment, _ billing.Calendar, _ period.Month, after string, limit int) ([]string, error) {
+func (b *books) ListAccounts(_ context.Context, _ billing.Cohort, after string, limit int) ([]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []string
@@ -58,7 +57,7 @@ func (b *books) ListAccounts(_ context.Context, _ account.Environment, _ billing
 	return out, nil
 }
 
-func (b *books) Counts(context.Context, account.Environment, billing.Calendar, period.Month) (int, map[billing.CycleState]int, error) {
+func (b *books) Counts(context.Context, billing.Cohort) (int, map[billing.CycleState]int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.polls++

@@ -33,7 +33,7 @@ func Workflow(ctx workflow.Context, in wire.TickInput) (wire.TickResult, error) 
 	for _, d := range due {
 		var started wire.StartCycleResult
 		err := workflow.ExecuteActivity(options(ctx, "Start the cycle of "+d.Period), wire.ActivityStartCycle,
-			wire.CycleInput{Environment: in.Environment, Calendar: in.Calendar, Period: d.Period}).Get(ctx, &started)
+			wire.CycleInput{Environment: in.Environment, Calendar: in.Calendar, Period: d.Period, AsOf: res.AsOf}).Get(ctx, &started)
 		if err != nil {
 			return res, err
 		}

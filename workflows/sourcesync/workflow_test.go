@@ -222,7 +222,7 @@ func TestBackfillIsHandedToAPerson(t *testing.T) {
 	_, _, err := backfill(t, b, nil)
 	var app *temporal.ApplicationError
 	require.ErrorAs(t, err, &app)
-	require.Equal(t, "Forbidden", app.Type())
+	require.Equal(t, "StripePermission", app.Type())
 	require.Equal(t, 2, b.did)
 	require.Len(t, b.abandoned, 1)
 	require.Equal(t, "stripe_permission: a permission is missing. Grant it", b.abandoned[0].Message)

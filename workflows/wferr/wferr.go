@@ -5,6 +5,7 @@ package wferr
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -21,13 +22,44 @@ const (
 	TypeModeViolation  = "TestModeWriteBack"
 	TypeUnavailable    = "Unavailable"
 	TypeIndeterminate  = "StripeIndeterminate"
-	TypeRateLimited    = "StripeRateLimited"
+	TypeRateLimited    = "StripeThrottled"
 	TypeInternal       = "Internal"
 )
 
+// stripeTypes name what Stripe refused by the code of the error, where its kind alone
+// would say less.
+var stripeTypes = map[string]string{
+	"stripe_transient":         "StripeTransient",
+	"idempotency_mismatch":     "StripeIdempotencyMismatch",
+	"stripe_invalid_request":   "StripeInvalidRequest",
+	"stripe_reference_missing": "StripeInvalidRequest",
+	"stripe_state_conflict":    "StripeStateConflict",
+	"stripe_tax_blocked":       "StripeTaxBlocked",
+	"stripe_auth":              "StripeAuth",
+	"stripe_permission":        "StripePermission",
+	"mode_violation":           "StripeModeViolation",
+	"stripe_declined":          "StripeDeclined",
+	"stripe_not_found":         "StripeNotFound",
+}
+
 // NonRetryable lists the types that no retry can mend.
 func NonRetryable() []string {
-	return []string{TypeInvalidInput, TypeNotFound, TypeLedgerConflict, TypeForbidden, TypeModeViolation}
+	out := []string{TypeInvalidInput, TypeNotFound, TypeLedgerConflict, TypeForbidden, TypeModeViolation}
+	for code, name := range stripeTypes {
+		if code != "stripe_transient" && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// typeOf is the type of a code, or of the kind when the code has none of its own.
+func typeOf(f *fault.Error, ofKind string) string {
+	if name, ok := stripeTypes[f.Code]; ok {
+		return name
+	}
+	return ofKind
 }
 
 // retryAfter is how long to wait when Stripe asked us to slow down and named no time.
@@ -58,16 +90,16 @@ func From(err error) error {
 	}
 	switch f.Kind {
 	case fault.Invalid:
-		return temporal.NewNonRetryableApplicationError(msg, TypeInvalidInput, nil)
+		return temporal.NewNonRetryableApplicationError(msg, typeOf(f, TypeInvalidInput), nil)
 	case fault.NotFound:
-		return temporal.NewNonRetryableApplicationError(msg, TypeNotFound, nil)
+		return temporal.NewNonRetryableApplicationError(msg, typeOf(f, TypeNotFound), nil)
 	case fault.Conflict:
-		return temporal.NewNonRetryableApplicationError(msg, TypeLedgerConflict, nil)
-	case fault.Forbidden:
-		if f.Code == "mode_violation" || f.Code == "test_mode_write" {
+		return temporal.NewNonRetryableApplicationError(msg, typeOf(f, TypeLedgerConflict), nil)
+	case fault.Forbidden, fault.Unauthenticated:
+		if f.Code == "test_mode_write" {
 			return temporal.NewNonRetryableApplicationError(msg, TypeModeViolation, nil)
 		}
-		return temporal.NewNonRetryableApplicationError(msg, TypeForbidden, nil)
+		return temporal.NewNonRetryableApplicationError(msg, typeOf(f, TypeForbidden), nil)
 	case fault.RateLimited:
 		return temporal.NewApplicationErrorWithOptions(msg, TypeRateLimited, temporal.ApplicationErrorOptions{
 			NextRetryDelay: waitOf(err), Category: temporal.ApplicationErrorCategoryBenign,
@@ -75,9 +107,15 @@ func From(err error) error {
 	case fault.Indeterminate:
 		return temporal.NewApplicationError(msg, TypeIndeterminate)
 	case fault.Unavailable:
-		return temporal.NewApplicationError(msg, TypeUnavailable)
+		return temporal.NewApplicationError(msg, typeOf(f, TypeUnavailable))
 	case fault.Internal:
 		return temporal.NewApplicationError(f.Code, TypeInternal)
 	}
 	return temporal.NewApplicationError(msg, TypeInternal)
+}
+
+// Retried reports whether Temporal tries the step again after the error.
+func Retried(err error) bool {
+	var app *temporal.ApplicationError
+	return errors.As(From(err), &app) && !app.NonRetryable()
 }

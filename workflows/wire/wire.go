@@ -47,6 +47,7 @@ const (
 	ActivityAccumulate      = "AccumulateMoments"
 	ActivityComputeReadouts = "ComputeReadouts"
 	ActivityPropose         = "Propose"
+	ActivityEnsurePayer     = "EnsurePayer"
 	ActivityEnsureDraft     = "EnsureDraft"
 	ActivityEnsureLines     = "EnsureLines"
 	ActivityFinalizeInvoice = "FinalizeInvoice"
@@ -143,6 +144,8 @@ type CycleInput struct {
 	Environment account.Environment
 	Calendar    billing.Calendar
 	Period      string
+	// AsOf is the nominal time of the tick; zero when started by hand, for the moment of the start.
+	AsOf time.Time `json:",omitzero"`
 	// Window is the number of bills in flight, PageSize the accounts per run; 0 is the default.
 	Window   int
 	PageSize int
@@ -160,6 +163,7 @@ type ListAccountsInput struct {
 	Environment account.Environment
 	Calendar    billing.Calendar
 	Period      string
+	AsOf        time.Time
 	After       string
 	Limit       int
 }
@@ -175,6 +179,7 @@ type CountsInput struct {
 	Environment account.Environment
 	Calendar    billing.Calendar
 	Period      string
+	AsOf        time.Time
 }
 
 // Counts is the number of cycles by state.

@@ -41,6 +41,7 @@ func (s *Server) controlRoutes() http.Handler {
 	handle("POST /_fake/webhooks/roll", s.controlRoll)
 	handle("POST /_fake/disputes", s.controlDispute)
 	handle("POST /_fake/disputes/close", s.controlCloseDispute)
+	handle("POST /_fake/checkout/complete", s.controlCompleteCheckout)
 	handle("POST /_fake/refunds", s.controlRefund)
 	handle("GET /_fake/state", s.controlState)
 	return mux

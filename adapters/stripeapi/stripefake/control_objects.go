@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -116,30 +117,39 @@ func (s *Server) RollSecret(acct, mode, endpointID string, overlap time.Duration
 }
 
 // State returns the stored objects of one account and mode by kind ("customers",
-// "invoices", "events" …), as the API would render them.
-func (s *Server) State(acct, mode string) (map[string][]json.RawMessage, error) {
+// "invoices", "events" …), as the API would render them; all kinds when none is named.
+func (s *Server) State(acct, mode string, kinds ...string) (map[string][]json.RawMessage, error) {
 	r, err := s.realm(acct, mode)
 	if err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return map[string][]json.RawMessage{
+	out := map[string][]json.RawMessage{}
+	for kind, list := range map[string]func() []json.RawMessage{
 		"customers": dump(r.customers), "payment_methods": dump(r.methods), "products": dump(r.products), "prices": dump(r.prices),
 		"coupons": dump(r.coupons), "subscriptions": dump(r.subs), "invoices": dump(r.invoices), "invoiceitems": dump(r.items),
 		"credit_notes": dump(r.notes), "payment_intents": dump(r.intents), "charges": dump(r.charges), "refunds": dump(r.refunds),
 		"disputes": dump(r.disputes), "events": dump(r.events), "webhook_endpoints": dump(r.endpoints),
-	}, nil
-}
-
-func dump[T record](c *collection[T]) []json.RawMessage {
-	out := []json.RawMessage{}
-	for _, o := range c.all {
-		if !o.header().gone {
-			out = append(out, render(o))
+		"checkout_sessions": dump(r.sessions), "setup_intents": dump(r.setups),
+	} {
+		if len(kinds) == 0 || slices.Contains(kinds, kind) {
+			out[kind] = list()
 		}
 	}
-	return out
+	return out, nil
+}
+
+func dump[T record](c *collection[T]) func() []json.RawMessage {
+	return func() []json.RawMessage {
+		out := []json.RawMessage{}
+		for _, o := range c.all {
+			if !o.header().gone {
+				out = append(out, render(o))
+			}
+		}
+		return out
+	}
 }
 
 func (s *Server) controlDispute(req *http.Request) (any, error) {

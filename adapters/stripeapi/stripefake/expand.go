@@ -95,6 +95,10 @@ func (r *realm) find(id string) any {
 		return lookup(r.charges, id)
 	case "re":
 		return lookup(r.refunds, id)
+	case "seti":
+		return lookup(r.setups, id)
+	case "cs":
+		return lookup(r.sessions, id)
 	case "dp":
 		return lookup(r.disputes, id)
 	}

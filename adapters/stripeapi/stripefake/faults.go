@@ -42,9 +42,10 @@ type FaultRule struct {
 	Path   string `json:"path,omitempty"`
 	// Event is a regular expression on event types, for webhook faults.
 	Event string `json:"event,omitempty"`
-	// Account and Mode restrict the rule.
+	// Account, Mode and KeyKind (secret, restricted) restrict the rule.
 	Account string `json:"account,omitempty"`
 	Mode    string `json:"mode,omitempty"`
+	KeyKind string `json:"key_kind,omitempty"`
 	// Skip lets that many matches pass first.
 	Skip int `json:"skip,omitempty"`
 	// Count is how many matches fail; 0 means one, -1 means all.
@@ -150,7 +151,7 @@ func (b *faultBook) pick(r *Request) *FaultRule {
 	defer b.mu.Unlock()
 	for _, f := range b.rules {
 		if f.Kind.in(requestFaults) && f.applies(r.Account, r.Mode) && (f.Method == "" || f.Method == r.Method) &&
-			f.path.MatchString(r.Path) && f.hit(b.rng) {
+			(f.KeyKind == "" || f.KeyKind == r.KeyKind) && f.path.MatchString(r.Path) && f.hit(b.rng) {
 			return f
 		}
 	}

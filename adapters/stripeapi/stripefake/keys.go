@@ -23,7 +23,7 @@ var resources = map[string]string{
 	"account": "accounts_kyc_basic", "customer": "customer", "product": "product", "price": "plan", "coupon": "coupon",
 	"subscription": "subscription", "invoice": "invoice", "invoiceitem": "invoiceitem", "credit_note": "credit_note",
 	"charge": "charge", "dispute": "dispute", "payment_intent": "payment_intent", "payment_method": "payment_method",
-	"event": "event", "webhook": "webhook",
+	"event": "event", "webhook": "webhook", "checkout_session": "checkout_session", "setup_intent": "setup_intent",
 }
 
 // AddKey creates an API key.

@@ -38,6 +38,8 @@ type realm struct {
 	charges    *collection[*charge]
 	refunds    *collection[*refund]
 	disputes   *collection[*dispute]
+	sessions   *collection[*checkoutSession]
+	setups     *collection[*setupIntent]
 	events     *collection[*event]
 	byType     map[string][]*event
 	endpoints  *collection[*endpoint]
@@ -53,7 +55,7 @@ func newRealm(s *Server, a *account, live bool, seed uint64) *realm {
 		subs: newCollection[*subscription](), subItems: newCollection[*subItem](),
 		invoices: newCollection[*invoice](), items: newCollection[*invoiceItem](), notes: newCollection[*creditNote](),
 		intents: newCollection[*paymentIntent](), charges: newCollection[*charge](), refunds: newCollection[*refund](),
-		disputes: newCollection[*dispute](), events: newCollection[*event](), byType: map[string][]*event{},
+		disputes: newCollection[*dispute](), sessions: newCollection[*checkoutSession](), setups: newCollection[*setupIntent](), events: newCollection[*event](), byType: map[string][]*event{},
 		endpoints: newCollection[*endpoint](), noteNumber: map[string]int{},
 	}
 }

@@ -89,6 +89,10 @@ var routes = compile([]route{
 	{"GET", "/v1/payment_intents/:id", "payment_intent", getIntent, nil},
 	{"POST", "/v1/payment_intents/:id/confirm", "payment_intent", confirmIntent, nil},
 
+	{"POST", "/v1/checkout/sessions", "checkout_session", createSession, nil},
+	{"GET", "/v1/checkout/sessions/:id", "checkout_session", getSession, nil},
+	{"GET", "/v1/setup_intents/:id", "setup_intent", getSetupIntent, nil},
+
 	{"GET", "/v1/events", "event", listEvents, nil},
 	{"GET", "/v1/events/:id", "event", getEvent, nil},
 	{"POST", "/v1/webhook_endpoints", "webhook", createEndpoint, nil},

@@ -18,6 +18,7 @@ func session(f *fixture) {
 	sub := sessionSubscriptions(f, cu)
 	sessionInvoices(f, cu)
 	sessionPayments(f, cu)
+	sessionCheckout(f, cu)
 	sessionErrors(f)
 	sessionLists(f, cu, sub)
 
@@ -186,6 +187,26 @@ func sessionPayments(f *fixture, cu *stripe.Customer) {
 	require.NoError(f.t, err)
 	require.NoError(f.t, f.CloseDispute(acct, stripefake.Live, dp, "won"))
 	f.advance(time.Hour)
+}
+
+func sessionCheckout(f *fixture, cu *stripe.Customer) {
+	for _, token := range []string{"pm_card_visa", ""} {
+		cs, err := f.api.CheckoutSessions.New(&stripe.CheckoutSessionParams{
+			Mode: stripe.String("setup"), Customer: &cu.ID, Currency: stripe.String("usd"),
+			SuccessURL: stripe.String("https://example.com/done"), CancelURL: stripe.String("https://example.com/back"),
+			Metadata:        map[string]string{"k": "v"},
+			SetupIntentData: &stripe.CheckoutSessionSetupIntentDataParams{Metadata: map[string]string{"k": "v"}},
+		})
+		require.NoError(f.t, err)
+		if token != "" {
+			require.NoError(f.t, f.CompleteCheckout(acct, stripefake.Live, cs.ID, token))
+		}
+		_, err = f.api.CheckoutSessions.Get(cs.ID, nil)
+		require.NoError(f.t, err)
+		_, err = f.api.SetupIntents.Get(cs.SetupIntent.ID, nil)
+		require.NoError(f.t, err)
+	}
+	f.advance(25 * time.Hour) // the second page expires
 }
 
 func sessionErrors(f *fixture) {

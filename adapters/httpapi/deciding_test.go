@@ -1,0 +1,71 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+func TestPayerIsNamedThroughTheAPI(t *testing.T) {
+	t.Parallel()
+	var given onboard.PayerInput
+	e := newServer(t, &fakes{payer: func(in onboard.PayerInput) (onboard.Payer, error) {
+		given = in
+		return onboard.Payer{Account: account.Account{ID: in.AccountID, PayerCustomer: in.Customer}, Wanted: in.Customer == ""}, nil
+	}})
+	w, body := serve(t, e, request(http.MethodPost, "/v1/accounts/acme/payer", `{"customer":"cus_2","reason":"moved"}`))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Equal(t, onboard.PayerInput{AccountID: "acme", Customer: "cus_2", Reason: "moved"}, given)
+	require.Equal(t, map[string]any{"account_id": "acme", "customer": "cus_2", "wanted": false}, body)
+	w, body = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/payer", `{"name":"Acme","email":"a@b.example","reason":"new"}`))
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, true, body["wanted"])
+	require.NotContains(t, w.Body.String(), "a@b.example", "the address is write-only")
+}
+
+func TestCycleIsResumedThroughTheAPI(t *testing.T) {
+	t.Parallel()
+	var given invoicing.Resumption
+	out := invoicing.Outcome{CycleID: "acme.2026-10", State: billing.Writing}
+	e := newServer(t, &fakes{resume: func(in invoicing.Resumption) (invoicing.Outcome, error) {
+		given = in
+		if in.Reason == "" {
+			return invoicing.Outcome{}, fault.InvalidField("reason", "reason_missing", "say why")
+		}
+		return out, nil
+	}})
+	w, body := serve(t, e, request(http.MethodPost, "/v1/cycles/acme.2026-10/resume", `{"reason":"looked","reissue":true}`))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Equal(t, invoicing.Resumption{CycleID: "acme.2026-10", Reason: "looked", Reissue: true}, given)
+	require.Equal(t, map[string]any{"cycle_id": "acme.2026-10", "state": "writing", "next_action": "Run the cycle again"}, body)
+	out.State, out.Reason = billing.Blocked, billing.UnmetPayerEmail
+	_, body = serve(t, e, request(http.MethodPost, "/v1/cycles/acme.2026-10/resume", `{"reason":"looked"}`))
+	require.Equal(t, billing.NextAction(billing.Blocked, billing.UnmetPayerEmail), body["next_action"])
+	w, body = serve(t, e, request(http.MethodPost, "/v1/cycles/acme.2026-10/resume", `{"reason":""}`))
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.Equal(t, "reason", body["field"])
+}
+
+func TestSetupLinkThroughTheAPI(t *testing.T) {
+	t.Parallel()
+	var err error
+	e := newServer(t, &fakes{link: func(in invoicing.SetupRequest) (invoicing.SetupLink, error) {
+		return invoicing.SetupLink{AccountID: in.AccountID, Customer: "cus_1", URL: "https://checkout.stripe.com/c/pay/cs_1", ExpiresAt: at.Add(24 * time.Hour)}, err
+	}})
+	const ask = `{"success_url":"https://vendor.example/thanks"}`
+	w, body := serve(t, e, request(http.MethodPost, "/v1/accounts/acme/payer/setup-link", ask))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Equal(t, "https://checkout.stripe.com/c/pay/cs_1", body["url"])
+	err = fault.New(fault.Conflict, "dry_run", "a test account")
+	w, body = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/payer/setup-link", ask))
+	require.Equal(t, http.StatusConflict, w.Code)
+	require.Equal(t, "dry_run", body["code"])
+}

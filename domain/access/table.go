@@ -1,0 +1,238 @@
+package access
+
+// This file is the permission table: which role has which permission, and which
+// route needs which one where. A route without an entry is refused at run time and
+// fails TestEveryRouteHasARule; an entry without a route fails it too.
+
+// Permission is the right to do one kind of thing.
+type Permission string
+
+// The permissions.
+const (
+	// OwnAccess: see oneself, change one's password, sign out.
+	OwnAccess Permission = "own.access"
+	// ReadLedger: everything that was stored, measured, priced and written.
+	ReadLedger Permission = "ledger.read"
+	// ReadAudit: the audit log.
+	ReadAudit Permission = "audit.read"
+	// Export: files for others to work with. Every export is audited.
+	Export Permission = "export"
+	// UploadDecisions: rows of the decision log.
+	UploadDecisions Permission = "decisions.upload"
+	// UploadMapping: user hashes.
+	UploadMapping Permission = "mapping.upload"
+	// DecideMapping: say whose a customer is.
+	DecideMapping Permission = "mapping.decide"
+	// RunSync: pull and backfill from Stripe, classify stored events again.
+	RunSync Permission = "sync.run"
+	// RunCycle: start, hold, recompute and replay a cycle.
+	RunCycle Permission = "cycle.run"
+	// ApproveCycle: approve or return a cycle, under the four-eyes rule.
+	ApproveCycle Permission = "cycle.approve"
+	// ResolveBreak: own, note and resolve a difference.
+	ResolveBreak Permission = "break.resolve"
+	// ForceBreak: be the second person of a forced resolution.
+	ForceBreak Permission = "break.force"
+	// WriteContract: agree on terms.
+	WriteContract Permission = "contract.write"
+	// WriteSetup: connections, accounts, webhook endpoints, plans, snapshots.
+	WriteSetup Permission = "setup.write"
+	// ManageAccess: users and tokens.
+	ManageAccess Permission = "access.manage"
+)
+
+// AllPermissions lists every permission in the order above.
+func AllPermissions() []Permission {
+	return []Permission{
+		OwnAccess, ReadLedger, ReadAudit, Export, UploadDecisions, UploadMapping, DecideMapping, RunSync, RunCycle, ApproveCycle,
+		ResolveBreak, ForceBreak, WriteContract, WriteSetup, ManageAccess,
+	}
+}
+
+// granted is what each role may do.
+var granted = map[Role][]Permission{
+	Viewer:   {OwnAccess, ReadLedger, ReadAudit},
+	Finance:  {OwnAccess, ReadLedger, ReadAudit, Export, RunSync, RunCycle, ResolveBreak, UploadMapping, DecideMapping, WriteContract},
+	Approver: {OwnAccess, ReadLedger, ReadAudit, Export, ApproveCycle, ForceBreak},
+	Admin:    {OwnAccess, ReadLedger, ReadAudit, Export, RunSync, UploadMapping, DecideMapping, WriteContract, WriteSetup, ManageAccess},
+	Ingest:   {OwnAccess, UploadDecisions, UploadMapping},
+}
+
+// What names the sort of object in a route's path, whose place decides.
+type What string
+
+// What a rule's target can be. The first three name no object.
+const (
+	// WholeInstallation: the scope must be the whole installation. It is the zero
+	// value, so that a rule that says nothing is the strictest one.
+	WholeInstallation What = ""
+	// Filtered: the answer holds what lies in the caller's scope.
+	Filtered What = "filtered"
+	// Checked: the place is in the body; the use case calls Require.
+	Checked What = "checked"
+
+	// Objects, found by adapters/postgres (places.go).
+	Account    What = "account"
+	Connection What = "connection"
+	Cycle      What = "cycle"
+	Readout    What = "readout"
+)
+
+// Rule is what one route asks of its caller.
+type Rule struct {
+	// Public routes are answered to everybody.
+	Public     bool
+	Permission Permission
+	// Target says where the permission must hold, and Param which parameter of the
+	// path names the object.
+	Target What
+	Param  string
+	// Export: an audit row is written before the answer.
+	Export bool
+	// Page: a person's browser asks. Pages take a session and no token, and send the
+	// caller to the sign-in instead of answering 401.
+	Page bool
+}
+
+var public = Rule{Public: true}
+
+func need(p Permission, target What) Rule { return Rule{Permission: p, Target: target} }
+
+func (r Rule) named(param string) Rule { r.Param = param; return r }
+
+func (r Rule) exported() Rule { r.Export = true; return r }
+
+func (r Rule) page() Rule { r.Page = true; return r }
+
+// rules has one line per route: method and path as in the API description. Stripe's
+// deliveries have none: they are taken before the table is asked, and prove themselves by
+// their signature.
+var rules = map[string]Rule{
+	// Everybody.
+	"GET /healthz":                   public,
+	"GET /readyz":                    public,
+	"GET /openapi.json":              public,
+	"GET /docs/api":                  public,
+	"GET /static/style.css":          public,
+	"GET /sign-in":                   public.page(),
+	"POST /sign-in":                  public.page(),
+	"GET /sign-in/link":              public.page(),
+	"POST /sign-in/link":             public.page(),
+	"GET /sign-in/provider":          public.page(),
+	"GET /sign-in/provider/callback": public.page(),
+
+	// Set-up.
+	"GET /v1/connections":                               need(ReadLedger, Filtered),
+	"POST /v1/connections":                              need(WriteSetup, Checked),
+	"POST /v1/connections/{id}/webhook-endpoint":        need(WriteSetup, Connection).named("id"),
+	"GET /v1/connections/{id}/webhook-endpoint":         need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/webhook-endpoint/secret": need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/webhook-endpoint/rotate": need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/webhook-endpoint/check":  need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/pause":                   need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/resume":                  need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/writing":                 need(WriteSetup, Connection).named("id"),
+	"POST /v1/accounts/{account}/payer":                 need(WriteSetup, Account).named("account"),
+	"POST /v1/accounts/{account}/payer/setup-link":      need(WriteSetup, Account).named("account"),
+	"POST /v1/cycles/{id}/resume":                       need(RunCycle, Cycle).named("id"),
+	"POST /v1/connections/{id}/key":                     need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/disconnect":              need(WriteSetup, Connection).named("id"),
+	"GET /v1/connections/{id}/key-check":                need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/key-check":               need(WriteSetup, Connection).named("id"),
+	"GET /v1/connections/{id}/log":                      need(ReadLedger, Connection).named("id"),
+	"GET /v1/connections/{id}/sync":                     need(ReadLedger, Connection).named("id"),
+	"PATCH /v1/connections/{id}/sync":                   need(WriteSetup, Connection).named("id"),
+	"POST /v1/connections/{id}/backfill":                need(RunSync, Connection).named("id"),
+	"GET /v1/accounts":                                  need(ReadLedger, Filtered),
+	"POST /v1/accounts":                                 need(WriteSetup, Checked),
+	"GET /v1/accounts/{account}/contracts":              need(ReadLedger, Account).named("account"),
+	"POST /v1/accounts/{account}/contracts":             need(WriteContract, Account).named("account"),
+	"POST /v1/accounts/{account}/contracts/versions":    need(WriteContract, Account).named("account"),
+	"GET /v1/accounts/{account}/contracts/effective":    need(ReadLedger, Account).named("account"),
+	"POST /v1/accounts/{account}/plans":                 need(WriteSetup, Account).named("account"),
+	"POST /v1/accounts/{account}/snapshots":             need(WriteSetup, Account).named("account"),
+	"POST /v1/accounts/{account}/decisions":             need(UploadDecisions, Account).named("account"),
+
+	// Customers, and whose they are.
+	"GET /v1/accounts/{account}/customers":                      need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/customers/{customer}":           need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/customers/{customer}/invoices":  need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/customers/{customer}/charges":   need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/customers/{customer}/disputes":  need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/segments":                       need(ReadLedger, Account).named("account"),
+	"GET /v1/connections/{id}/mapping":                          need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/mapping":                         need(WriteSetup, Connection).named("id"),
+	"GET /v1/connections/{id}/links":                            need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/links":                           need(DecideMapping, Connection).named("id"),
+	"POST /v1/connections/{id}/links/{link}/retract":            need(DecideMapping, Connection).named("id"),
+	"POST /v1/connections/{id}/user-aids":                       need(UploadMapping, Connection).named("id"),
+	"GET /v1/connections/{id}/suggestions":                      need(ReadLedger, Connection).named("id"),
+	"POST /v1/connections/{id}/suggestions/{suggestion}/accept": need(DecideMapping, Connection).named("id"),
+	"POST /v1/connections/{id}/suggestions/{suggestion}/reject": need(DecideMapping, Connection).named("id"),
+	"GET /v1/connections/{id}/quarantine":                       need(ReadLedger, Connection).named("id"),
+	"GET /v1/connections/{id}/coverage":                         need(ReadLedger, Connection).named("id"),
+
+	// Events, and how they flow.
+	"GET /v1/events": need(ReadLedger, Filtered),
+	"GET /v1/connections/{id}/events/{event}": need(ReadLedger, Connection).named("id"),
+	"GET /v1/dead-letters":                    need(ReadLedger, Filtered),
+	"POST /v1/connections/{id}/reprocess":     need(RunSync, Connection).named("id"),
+	"GET /v1/ingest/health":                   need(ReadLedger, Filtered),
+	"GET /v1/connections/{id}/flow":           need(ReadLedger, Connection).named("id"),
+	"GET /v1/replays":                         need(ReadLedger, Filtered),
+	"GET /metrics":                            need(ReadLedger, Filtered),
+
+	// Measurement and billing.
+	"GET /v1/accounts/{account}/reward-events": need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/readouts":      need(ReadLedger, Account).named("account"),
+	"GET /v1/readouts/{caseID}":                need(ReadLedger, Readout).named("caseID"),
+	"GET /v1/readouts/{caseID}/manifest":       need(ReadLedger, Readout).named("caseID").exported(),
+	"GET /v1/cycles":                           need(ReadLedger, Filtered),
+	"GET /v1/cycles/{id}":                      need(ReadLedger, Cycle).named("id"),
+	"GET /v1/invoices":                         need(ReadLedger, Filtered),
+
+	// Access and audit.
+	"GET /v1/me":                  need(OwnAccess, Filtered),
+	"GET /v1/tokens":              need(ManageAccess, Filtered),
+	"POST /v1/tokens":             need(ManageAccess, Checked),
+	"POST /v1/tokens/{id}/rotate": need(ManageAccess, Checked),
+	"POST /v1/tokens/{id}/revoke": need(ManageAccess, Checked),
+	"GET /v1/users":               need(ManageAccess, WholeInstallation),
+	"GET /v1/audit":               need(ReadAudit, Filtered),
+
+	// Pages.
+	"GET /":                            need(OwnAccess, Filtered).page(),
+	"GET /cycles":                      need(ReadLedger, Filtered).page(),
+	"GET /cycles/{id}":                 need(ReadLedger, Cycle).named("id").page(),
+	"GET /readouts/{case}":             need(ReadLedger, Readout).named("case").page(),
+	"GET /accounts":                    need(ReadLedger, Filtered).page(),
+	"GET /accounts/{id}/events":        need(ReadLedger, Account).named("id").page(),
+	"GET /audit":                       need(ReadAudit, Filtered).page(),
+	"GET /access":                      need(ManageAccess, WholeInstallation).page(),
+	"POST /access/users":               need(ManageAccess, WholeInstallation).page(),
+	"POST /access/users/{id}":          need(ManageAccess, WholeInstallation).page(),
+	"POST /access/users/{id}/link":     need(ManageAccess, WholeInstallation).page(),
+	"POST /access/users/{id}/sign-out": need(ManageAccess, WholeInstallation).page(),
+	"POST /access/tokens":              need(ManageAccess, WholeInstallation).page(),
+	"POST /access/tokens/{id}/rotate":  need(ManageAccess, WholeInstallation).page(),
+	"POST /access/tokens/{id}/revoke":  need(ManageAccess, WholeInstallation).page(),
+	"GET /you":                         need(OwnAccess, Filtered).page(),
+	"POST /you/password":               need(OwnAccess, Filtered).page(),
+	"POST /you/sign-out-everywhere":    need(OwnAccess, Filtered).page(),
+	"POST /sign-out":                   need(OwnAccess, Filtered).page(),
+}
+
+// RuleOf finds the rule of a route, named as "GET /v1/accounts/{account}/readouts".
+func RuleOf(route string) (Rule, bool) {
+	r, ok := rules[route]
+	return r, ok
+}
+
+// Routes lists every route that has a rule, in no order.
+func Routes() []string {
+	out := make([]string, 0, len(rules))
+	for route := range rules {
+		out = append(out, route)
+	}
+	return out
+}
