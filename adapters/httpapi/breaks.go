@@ -4,35 +4,34 @@ import (
 	"context"
 	"time"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/reconcile"
+	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/recon"
 )
 
 // Breaks are the differences to Stripe and the work on them; *reconcile.Reconciler is it.
 type Breaks interface {
-	Reconcile(ctx context.Context, accountID, month string, by recon.Actor, beat func(doing string)) (reconcile.Outcome, error)
+	Reconcile(ctx context.Context, by domain.Principal, accountID, month string, beat func(doing string)) (reconcile.Outcome, error)
 	Summary(ctx context.Context, accountID, month string) (reconcile.Summary, error)
 	Breaks(ctx context.Context, f reconcile.BreaksFilter) (reconcile.Page[reconcile.BreakView], error)
 	Break(ctx context.Context, id string) (reconcile.BreakView, error)
-	Assign(ctx context.Context, by recon.Actor, id, owner string) (reconcile.BreakView, error)
-	Note(ctx context.Context, by recon.Actor, id, text, link string) (reconcile.BreakView, error)
-	Resolve(ctx context.Context, by recon.Actor, id string, why recon.Reason, text string) (reconcile.BreakView, error)
-	RequestForce(ctx context.Context, by recon.Actor, id string, why recon.Reason, text string) (reconcile.BreakView, error)
-	Force(ctx context.Context, by recon.Actor, id string, agree bool, text string) (reconcile.BreakView, error)
-	Reopen(ctx context.Context, by recon.Actor, id, text string) (reconcile.BreakView, error)
-	Compare(ctx context.Context, connectionID, object, id string) (reconcile.Comparison, error)
+	Assign(ctx context.Context, by domain.Principal, id, owner string) (reconcile.BreakView, error)
+	Note(ctx context.Context, by domain.Principal, id, text, link string) (reconcile.BreakView, error)
+	Resolve(ctx context.Context, by domain.Principal, id string, why recon.Reason, text string) (reconcile.BreakView, error)
+	RequestForce(ctx context.Context, by domain.Principal, id string, why recon.Reason, text string) (reconcile.BreakView, error)
+	Force(ctx context.Context, by domain.Principal, id string, agree bool, text string) (reconcile.BreakView, error)
+	Reopen(ctx context.Context, by domain.Principal, id, text string) (reconcile.BreakView, error)
+	Compare(ctx context.Context, by domain.Principal, connectionID, object, id string) (reconcile.Comparison, error)
 	Tolerance(ctx context.Context, accountID string) (recon.Tolerance, error)
-	SetTolerance(ctx context.Context, by recon.Actor, accountID string, t recon.Tolerance, reason string) error
+	SetTolerance(ctx context.Context, by domain.Principal, accountID string, t recon.Tolerance, reason string) error
 }
-
-// actor is who a request says that it comes from.
-func actor(who string) recon.Actor { return recon.Actor{ID: who, Person: who} }
 
 // ListBreaks lists breaks.
 func (s *Server) ListBreaks(ctx context.Context, r ListBreaksRequestObject) (ListBreaksResponseObject, error) {
 	p := r.Params
 	page, err := s.Breaks.Breaks(ctx, reconcile.BreaksFilter{
-		AccountID: p.Account, Environment: p.Environment, Period: p.Period, Type: p.Type, State: p.State, Pending: p.Pending, Severity: p.Severity,
+		Scope: access.From(ctx).Principal.Scope, AccountID: p.Account, Environment: p.Environment, Period: p.Period, Type: p.Type, State: p.State, Pending: p.Pending, Severity: p.Severity,
 		Owner: p.Owner, Age: p.Age, MinMinor: p.MinMinor, Search: p.Q, Cursor: p.Cursor, Limit: p.Limit,
 	})
 	if err != nil {
@@ -49,43 +48,43 @@ func (s *Server) GetBreak(ctx context.Context, r GetBreakRequestObject) (GetBrea
 
 // AssignBreak gives a break to somebody.
 func (s *Server) AssignBreak(ctx context.Context, r AssignBreakRequestObject) (AssignBreakResponseObject, error) {
-	b, err := s.Breaks.Assign(ctx, actor(r.Body.Who), r.Break, r.Body.Owner)
+	b, err := s.Breaks.Assign(ctx, access.From(ctx).Principal, r.Break, r.Body.Owner)
 	return AssignBreak200JSONResponse(toBreak(b)), err
 }
 
 // NoteBreak adds a remark to a break.
 func (s *Server) NoteBreak(ctx context.Context, r NoteBreakRequestObject) (NoteBreakResponseObject, error) {
-	b, err := s.Breaks.Note(ctx, actor(r.Body.Who), r.Break, r.Body.Text, r.Body.Link)
+	b, err := s.Breaks.Note(ctx, access.From(ctx).Principal, r.Break, r.Body.Text, r.Body.Link)
 	return NoteBreak200JSONResponse(toBreak(b)), err
 }
 
 // ResolveBreak settles a break.
 func (s *Server) ResolveBreak(ctx context.Context, r ResolveBreakRequestObject) (ResolveBreakResponseObject, error) {
-	b, err := s.Breaks.Resolve(ctx, actor(r.Body.Who), r.Break, recon.Reason(r.Body.Reason), r.Body.Text)
+	b, err := s.Breaks.Resolve(ctx, access.From(ctx).Principal, r.Break, recon.Reason(r.Body.Reason), r.Body.Text)
 	return ResolveBreak200JSONResponse(toBreak(b)), err
 }
 
 // RequestForceBreak asks a second person to settle a break.
 func (s *Server) RequestForceBreak(ctx context.Context, r RequestForceBreakRequestObject) (RequestForceBreakResponseObject, error) {
-	b, err := s.Breaks.RequestForce(ctx, actor(r.Body.Who), r.Break, recon.Reason(r.Body.Reason), r.Body.Text)
+	b, err := s.Breaks.RequestForce(ctx, access.From(ctx).Principal, r.Break, recon.Reason(r.Body.Reason), r.Body.Text)
 	return RequestForceBreak200JSONResponse(toBreak(b)), err
 }
 
 // ForceBreak is the second person's answer.
 func (s *Server) ForceBreak(ctx context.Context, r ForceBreakRequestObject) (ForceBreakResponseObject, error) {
-	b, err := s.Breaks.Force(ctx, actor(r.Body.Who), r.Break, r.Body.Agree, r.Body.Text)
+	b, err := s.Breaks.Force(ctx, access.From(ctx).Principal, r.Break, r.Body.Agree, r.Body.Text)
 	return ForceBreak200JSONResponse(toBreak(b)), err
 }
 
 // ReopenBreak opens a break again.
 func (s *Server) ReopenBreak(ctx context.Context, r ReopenBreakRequestObject) (ReopenBreakResponseObject, error) {
-	b, err := s.Breaks.Reopen(ctx, actor(r.Body.Who), r.Break, r.Body.Text)
+	b, err := s.Breaks.Reopen(ctx, access.From(ctx).Principal, r.Break, r.Body.Text)
 	return ReopenBreak200JSONResponse(toBreak(b)), err
 }
 
 // RunReconciliation compares a month with Stripe now.
 func (s *Server) RunReconciliation(ctx context.Context, r RunReconciliationRequestObject) (RunReconciliationResponseObject, error) {
-	out, err := s.Breaks.Reconcile(ctx, r.Account, r.Period, actor(r.Body.Who), func(string) {})
+	out, err := s.Breaks.Reconcile(ctx, access.From(ctx).Principal, r.Account, r.Period, func(string) {})
 	if err != nil {
 		return nil, err
 	}
@@ -116,13 +115,13 @@ func (s *Server) GetTolerance(ctx context.Context, r GetToleranceRequestObject) 
 // StateTolerance states what may differ.
 func (s *Server) StateTolerance(ctx context.Context, r StateToleranceRequestObject) (StateToleranceResponseObject, error) {
 	t := recon.Tolerance{LineMinor: r.Body.PerObjectMinor, BatchMinor: r.Body.PerPeriodMinor, CutOff: time.Duration(min(r.Body.CutOffMinutes, 1<<20)) * time.Minute}
-	err := s.Breaks.SetTolerance(ctx, actor(r.Body.Who), r.Account, t, r.Body.Reason)
+	err := s.Breaks.SetTolerance(ctx, access.From(ctx).Principal, r.Account, t, r.Body.Reason)
 	return StateTolerance200JSONResponse(toTolerance(t)), err
 }
 
 // CompareWithStripe compares one object with Stripe now.
 func (s *Server) CompareWithStripe(ctx context.Context, r CompareWithStripeRequestObject) (CompareWithStripeResponseObject, error) {
-	c, err := s.Breaks.Compare(ctx, r.ID, r.Params.Object, r.Params.ObjectID)
+	c, err := s.Breaks.Compare(ctx, access.From(ctx).Principal, r.ID, r.Params.Object, r.Params.ObjectID)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/recon"
@@ -72,7 +73,7 @@ func sideCells(s recon.Side) []string {
 func (s *Server) ExportBreaks(ctx context.Context, r ExportBreaksRequestObject) (ExportBreaksResponseObject, error) {
 	p := r.Params
 	f := reconcile.BreaksFilter{
-		AccountID: p.Account, Environment: p.Environment, Period: p.Period, Type: p.Type, State: p.State, Pending: p.Pending, Severity: p.Severity,
+		Scope: access.From(ctx).Principal.Scope, AccountID: p.Account, Environment: p.Environment, Period: p.Period, Type: p.Type, State: p.State, Pending: p.Pending, Severity: p.Severity,
 		Owner: p.Owner, Age: p.Age, MinMinor: p.MinMinor, Search: p.Q, Limit: reconcile.MaxLimit,
 	}
 	out := table{name: "breaks.csv", rows: [][]string{{

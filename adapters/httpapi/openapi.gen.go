@@ -524,13 +524,10 @@ type BreakSeverity string
 // BreakState defines model for Break.State.
 type BreakState string
 
-// BreakAssign Example: {"owner":"omar","who":"nina"}
+// BreakAssign Example: {"owner":"omar"}
 type BreakAssign struct {
 	// Owner Who gets it; empty gives it back.
 	Owner string `json:"owner"`
-
-	// Who Who gives it.
-	Who string `json:"who"`
 }
 
 // BreakChange One row of the history, which is never changed.
@@ -568,12 +565,11 @@ type BreakCount struct {
 	Type    string `json:"type"`
 }
 
-// BreakForce Example: {"agree":true,"text":"I have seen the export","who":"omar"}
+// BreakForce Example: {"agree":true,"text":"I have seen the export"}
 type BreakForce struct {
 	// Agree False declines: the break is open again.
 	Agree bool   `json:"agree"`
 	Text  string `json:"text"`
-	Who   string `json:"who"`
 }
 
 // BreakList defines model for BreakList.
@@ -582,27 +578,24 @@ type BreakList struct {
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
-// BreakNote Example: {"link":"https://files.example.com/letter","text":"The bank's letter","who":"nina"}
+// BreakNote Example: {"link":"https://files.example.com/letter","text":"The bank's letter"}
 type BreakNote struct {
 	// Link The http or https address of a document.
 	Link string `json:"link,omitempty,omitzero"`
 	Text string `json:"text"`
-	Who  string `json:"who"`
 }
 
-// BreakReopen Example: {"text":"The explanation does not hold","who":"omar"}
+// BreakReopen Example: {"text":"The explanation does not hold"}
 type BreakReopen struct {
 	Text string `json:"text"`
-	Who  string `json:"who"`
 }
 
-// BreakResolve Example: {"reason":"explained","text":"The refund was made by hand in the Dashboard","who":"nina"}
+// BreakResolve Example: {"reason":"explained","text":"The refund was made by hand in the Dashboard"}
 type BreakResolve struct {
 	Reason BreakResolveReason `json:"reason"`
 
 	// Text A sentence that an auditor understands in a year.
 	Text string `json:"text"`
-	Who  string `json:"who"`
 }
 
 // BreakResolveReason defines model for BreakResolve.Reason.
@@ -1951,12 +1944,6 @@ type Reconciliation struct {
 	Ties bool `json:"ties"`
 }
 
-// ReconciliationRequest Example: {"who":"nina"}
-type ReconciliationRequest struct {
-	// Who Who asks for it.
-	Who string `json:"who"`
-}
-
 // ReconciliationRun defines model for ReconciliationRun.
 type ReconciliationRun struct {
 	AccountID string `json:"account_id"`
@@ -2610,7 +2597,7 @@ type Tolerance struct {
 	PerPeriodMinor int64 `json:"per_period_minor"`
 }
 
-// ToleranceRequest Example: {"cut_off_minutes":60,"per_object_minor":1,"per_period_minor":100,"reason":"Annex B 4","who":"nina"}
+// ToleranceRequest Example: {"cut_off_minutes":60,"per_object_minor":1,"per_period_minor":100,"reason":"Annex B 4"}
 type ToleranceRequest struct {
 	CutOffMinutes  int   `json:"cut_off_minutes"`
 	PerObjectMinor int64 `json:"per_object_minor"`
@@ -2618,7 +2605,6 @@ type ToleranceRequest struct {
 
 	// Reason The term of the contract.
 	Reason string `json:"reason"`
-	Who    string `json:"who"`
 }
 
 // TypeCount defines model for TypeCount.
@@ -3446,9 +3432,6 @@ type CreatePayerSetupLinkJSONRequestBody = SetupLinkCreate
 
 // SealPlanJSONRequestBody defines body for SealPlan for application/json ContentType.
 type SealPlanJSONRequestBody = PlanCreate
-
-// RunReconciliationJSONRequestBody defines body for RunReconciliation for application/json ContentType.
-type RunReconciliationJSONRequestBody = ReconciliationRequest
 
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
@@ -7513,7 +7496,6 @@ func (response GetReconciliationdefaultApplicationProblemPlusJSONResponse) Visit
 type RunReconciliationRequestObject struct {
 	Account AccountPath `json:"account"`
 	Period  PeriodPath  `json:"period"`
-	Body    *RunReconciliationJSONRequestBody
 }
 
 type RunReconciliationResponseObject interface {
@@ -11147,29 +11129,6 @@ func (sh *strictHandler) RunReconciliation(ctx echo.Context, account AccountPath
 
 	request.Account = account
 	request.Period = period
-
-	var body RunReconciliationJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.RunReconciliation(ctx.Request().Context(), request.(RunReconciliationRequestObject))

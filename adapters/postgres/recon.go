@@ -10,6 +10,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
@@ -135,7 +136,7 @@ func (r runRow) run() reconcile.Run {
 }
 
 // Begin makes a run and forgets what earlier ones of the period staged.
-func (r *Recon) Begin(ctx context.Context, sc reconcile.Scope, by recon.Actor, at time.Time) (reconcile.Run, error) {
+func (r *Recon) Begin(ctx context.Context, sc reconcile.Scope, by recon.Actor, at time.Time, note audit.Entry) (reconcile.Run, error) {
 	var row runRow
 	err := r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		a, p := sc.Account.ID, sc.Period.String()
@@ -160,9 +161,13 @@ func (r *Recon) Begin(ctx context.Context, sc reconcile.Scope, by recon.Actor, a
 				return err
 			}
 		}
-		return tx.Raw(`INSERT INTO recon_runs (account_id, environment, period, state, requested_by, started_at, beat_at)
+		err = tx.Raw(`INSERT INTO recon_runs (account_id, environment, period, state, requested_by, started_at, beat_at)
 			VALUES (?, ?, ?, 'running', ?, ?, ?) RETURNING `+runColumns,
 			a, sc.Account.Environment.String(), p, by.ID, at, at).Scan(&row).Error
+		if err != nil || note.Action == "" {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
 	})
 	return row.run(), wrap(err)
 }
@@ -303,10 +308,19 @@ func (r *Recon) Tolerance(ctx context.Context, accountID string) (recon.Toleranc
 }
 
 // SaveTolerance states another term.
-func (r *Recon) SaveTolerance(ctx context.Context, accountID string, t recon.Tolerance, by recon.Actor, reason string, at time.Time) error {
-	if _, err := r.db.Account(ctx, accountID); err != nil {
-		return err
-	}
-	return wrap(r.db.gorm.WithContext(ctx).Exec(`INSERT INTO recon_tolerances (account_id, per_object_minor, per_period_minor, cut_off_minutes, stated_by, reason, stated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		accountID, t.LineMinor, t.BatchMinor, int(t.CutOff/time.Minute), by.ID, reason, at).Error)
+func (r *Recon) SaveTolerance(ctx context.Context, accountID string, t recon.Tolerance, note audit.Entry) error {
+	err := r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Exec(`INSERT INTO recon_tolerances (account_id, per_object_minor, per_period_minor, cut_off_minutes, stated_by, reason, stated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			accountID, t.LineMinor, t.BatchMinor, int(t.CutOff/time.Minute), note.Actor.ID, note.Reason, note.At).Error
+		if err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
+	})
+	return wrap(err)
+}
+
+// Account loads an account.
+func (r *Recon) Account(ctx context.Context, id string) (account.Account, error) {
+	return r.db.Account(ctx, id)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/recon"
 )
@@ -118,9 +119,9 @@ func breakMissing(id string) error {
 	return fault.New(fault.NotFound, "break_not_found", "there is no break %q", id)
 }
 
-// Update changes one break under its lock and appends the change.
-func (r *Recon) Update(ctx context.Context, id string, change func(*recon.Break) (recon.Change, error)) (recon.Break, error) {
-	var out recon.Break
+// Update changes one break under its lock, and appends the change and the audit entry.
+func (r *Recon) Update(ctx context.Context, id string, change func(*reconcile.BreakRow) (recon.Change, audit.Entry, error)) (recon.Break, error) {
+	var out reconcile.BreakRow
 	err := r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		var row breakRow
 		if err := tx.Raw(`SELECT `+breakFields+` FROM recon_breaks WHERE id = ? FOR UPDATE`, id).Scan(&row).Error; err != nil {
@@ -129,17 +130,20 @@ func (r *Recon) Update(ctx context.Context, id string, change func(*recon.Break)
 		if row.ID == "" {
 			return breakMissing(id)
 		}
-		out = row.domain()
-		c, err := change(&out)
+		out = row.row()
+		c, note, err := change(&out)
 		if err != nil {
 			return err
 		}
-		if err := saveBreaks(tx, environmentOf(row.Environment), []recon.Break{out}); err != nil {
+		if err := saveBreaks(tx, out.Environment, []recon.Break{out.Break}); err != nil {
 			return err
 		}
-		return appendChanges(tx, []recon.Change{c})
+		if err := appendChanges(tx, []recon.Change{c}); err != nil || note.Action == "" {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
 	})
-	return out, wrap(err)
+	return out.Break, wrap(err)
 }
 
 // breakSelect lists breaks with the account's name; the columns of both tables differ
@@ -150,6 +154,7 @@ var breakSelect = `SELECT a.name AS account_name, b.` + strings.Join(strings.Fie
 // Breaks pages by (first seen, ID), newest first.
 func (r *Recon) Breaks(ctx context.Context, f reconcile.BreaksFilter, at time.Time) (reconcile.Page[reconcile.BreakRow], error) {
 	q := where{}
+	q.scoped(f.Scope, "b.environment", "b.account_id")
 	for column, value := range map[string]string{
 		"b.account_id": f.AccountID, "b.environment": f.Environment, "b.period": f.Period, "b.type": f.Type, "b.state": f.State, "b.severity": f.Severity, "b.owner": f.Owner,
 	} {

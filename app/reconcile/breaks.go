@@ -3,10 +3,13 @@ package reconcile
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/domain/recon"
@@ -93,11 +96,33 @@ func (r *Reconciler) Break(ctx context.Context, id string) (BreakView, error) {
 	return v, nil
 }
 
-func (r *Reconciler) change(ctx context.Context, id string, by recon.Actor, fn func(b *recon.Break, at time.Time) (recon.Change, error)) (BreakView, error) {
-	if by.ID == "" {
-		return BreakView{}, fault.InvalidField("by", "actor_missing", "nobody is named who does this")
-	}
-	_, err := r.Ledger.Update(ctx, id, func(b *recon.Break) (recon.Change, error) { return fn(b, r.Clock.Now()) })
+// actions are what the audit log calls what was done to a break.
+var actions = map[recon.Action]audit.Action{
+	recon.ToOwner: audit.BreakAssigned, recon.Noted: audit.BreakNoted, recon.Linked: audit.BreakNoted, recon.Resolve: audit.BreakResolved,
+	recon.AskForce: audit.BreakForceAsked, recon.Force: audit.BreakForced, recon.Decline: audit.BreakForceDeclined, recon.Reopen: audit.BreakReopened,
+}
+
+func breakFacts(b recon.Break) audit.Facts {
+	return audit.Facts{"state": string(b.State), "owner": b.Owner, "reason": string(b.Reason), "type": string(b.Type), "at_stake": strconv.FormatInt(b.AmountMinor, 10) + " " + b.Currency}
+}
+
+// change lets somebody work on a break, asking again what the edge has asked.
+func (r *Reconciler) change(ctx context.Context, by access.Principal, perm access.Permission, id string, fn func(b *recon.Break, who recon.Actor, at time.Time) (recon.Change, error)) (BreakView, error) {
+	_, err := r.Ledger.Update(ctx, id, func(row *BreakRow) (recon.Change, audit.Entry, error) {
+		at, before := r.Clock.Now(), row.Break
+		if err := access.RequirePermission(by, perm); err != nil {
+			return recon.Change{}, audit.Entry{}, err
+		}
+		if !by.Scope.Covers(access.Place{Accounts: []string{row.AccountID}, Environment: row.Environment}) {
+			return recon.Change{}, audit.Entry{}, access.Hidden(access.Break, id)
+		}
+		c, err := fn(&row.Break, actorOf(by), at)
+		if err != nil {
+			return c, audit.Entry{}, err
+		}
+		note := audit.New(by, at, actions[c.Action], "break", id).In(row.AccountID, row.Environment).Because(c.Text)
+		return c, note.Changed(breakFacts(before), breakFacts(row.Break)), nil
+	})
 	if err != nil {
 		return BreakView{}, err
 	}
@@ -105,41 +130,51 @@ func (r *Reconciler) change(ctx context.Context, id string, by recon.Actor, fn f
 }
 
 // Assign gives a break to somebody; an empty owner gives it back.
-func (r *Reconciler) Assign(ctx context.Context, by recon.Actor, id, owner string) (BreakView, error) {
+func (r *Reconciler) Assign(ctx context.Context, by access.Principal, id, owner string) (BreakView, error) {
 	if len(owner) > 200 || strings.ContainsAny(owner, "\r\n") {
 		return BreakView{}, fault.InvalidField("owner", "owner_malformed", "an owner is one line of at most 200 characters")
 	}
-	return r.change(ctx, id, by, func(b *recon.Break, at time.Time) (recon.Change, error) { return b.Assign(by, owner, at) })
+	return r.change(ctx, by, access.ResolveBreak, id, func(b *recon.Break, who recon.Actor, at time.Time) (recon.Change, error) {
+		return b.Assign(who, owner, at)
+	})
 }
 
 // Note adds a remark to a break, with or without a link to a document.
-func (r *Reconciler) Note(ctx context.Context, by recon.Actor, id, text, link string) (BreakView, error) {
-	return r.change(ctx, id, by, func(b *recon.Break, at time.Time) (recon.Change, error) { return b.Note(by, text, link, at) })
+func (r *Reconciler) Note(ctx context.Context, by access.Principal, id, text, link string) (BreakView, error) {
+	return r.change(ctx, by, access.ResolveBreak, id, func(b *recon.Break, who recon.Actor, at time.Time) (recon.Change, error) {
+		return b.Note(who, text, link, at)
+	})
 }
 
 // Resolve settles a break that one person may settle.
-func (r *Reconciler) Resolve(ctx context.Context, by recon.Actor, id string, why recon.Reason, text string) (BreakView, error) {
-	return r.change(ctx, id, by, func(b *recon.Break, at time.Time) (recon.Change, error) { return b.ResolveWith(by, why, text, at) })
+func (r *Reconciler) Resolve(ctx context.Context, by access.Principal, id string, why recon.Reason, text string) (BreakView, error) {
+	return r.change(ctx, by, access.ResolveBreak, id, func(b *recon.Break, who recon.Actor, at time.Time) (recon.Change, error) {
+		return b.ResolveWith(who, why, text, at)
+	})
 }
 
 // RequestForce asks a second person to settle a break that is still there.
-func (r *Reconciler) RequestForce(ctx context.Context, by recon.Actor, id string, why recon.Reason, text string) (BreakView, error) {
-	return r.change(ctx, id, by, func(b *recon.Break, at time.Time) (recon.Change, error) { return b.RequestForce(by, why, text, at) })
+func (r *Reconciler) RequestForce(ctx context.Context, by access.Principal, id string, why recon.Reason, text string) (BreakView, error) {
+	return r.change(ctx, by, access.ResolveBreak, id, func(b *recon.Break, who recon.Actor, at time.Time) (recon.Change, error) {
+		return b.RequestForce(who, why, text, at)
+	})
 }
 
-// Force is the second person's agreement, Decline the refusal.
-func (r *Reconciler) Force(ctx context.Context, by recon.Actor, id string, agree bool, text string) (BreakView, error) {
-	return r.change(ctx, id, by, func(b *recon.Break, at time.Time) (recon.Change, error) {
+// Force is the second person's answer: agreement, or refusal.
+func (r *Reconciler) Force(ctx context.Context, by access.Principal, id string, agree bool, text string) (BreakView, error) {
+	return r.change(ctx, by, access.ForceBreak, id, func(b *recon.Break, who recon.Actor, at time.Time) (recon.Change, error) {
 		if agree {
-			return b.ForceBy(by, text, at)
+			return b.ForceBy(who, text, at)
 		}
-		return b.DeclineForce(by, text, at)
+		return b.DeclineForce(who, text, at)
 	})
 }
 
 // Reopen opens a break that was settled, or is gone, again.
-func (r *Reconciler) Reopen(ctx context.Context, by recon.Actor, id, text string) (BreakView, error) {
-	return r.change(ctx, id, by, func(b *recon.Break, at time.Time) (recon.Change, error) { return b.ReopenFor(by, text, at) })
+func (r *Reconciler) Reopen(ctx context.Context, by access.Principal, id, text string) (BreakView, error) {
+	return r.change(ctx, by, access.ResolveBreak, id, func(b *recon.Break, who recon.Actor, at time.Time) (recon.Change, error) {
+		return b.ReopenFor(who, text, at)
+	})
 }
 
 // Summary is a period as it stands.
@@ -199,14 +234,30 @@ func (r *Reconciler) Summary(ctx context.Context, accountID, month string) (Summ
 }
 
 // SetTolerance states what may differ between us and Stripe for an account.
-func (r *Reconciler) SetTolerance(ctx context.Context, by recon.Actor, accountID string, t recon.Tolerance, reason string) error {
+func (r *Reconciler) SetTolerance(ctx context.Context, by access.Principal, accountID string, t recon.Tolerance, reason string) error {
 	if err := t.Check(); err != nil {
 		return err
 	}
-	if strings.TrimSpace(reason) == "" {
+	if reason = strings.TrimSpace(reason); reason == "" {
 		return fault.InvalidField("reason", "text_missing", "it is empty").Fix("Name the term of the contract, or who agreed to it")
 	}
-	return r.Ledger.SaveTolerance(ctx, accountID, t, by, reason, r.Clock.Now())
+	acc, err := r.Ledger.Account(ctx, accountID)
+	if err != nil {
+		return err
+	}
+	if err := access.Require(by, access.WriteContract, accountID, acc.Environment); err != nil {
+		return err
+	}
+	before, err := r.Ledger.Tolerance(ctx, accountID)
+	if err != nil {
+		return err
+	}
+	note := audit.New(by, r.Clock.Now(), audit.ToleranceStated, "account", accountID).In(accountID, acc.Environment).Because(reason)
+	return r.Ledger.SaveTolerance(ctx, accountID, t, note.Changed(toleranceFacts(before), toleranceFacts(t)))
+}
+
+func toleranceFacts(t recon.Tolerance) audit.Facts {
+	return audit.Facts{"per_object_minor": strconv.FormatInt(t.LineMinor, 10), "per_period_minor": strconv.FormatInt(t.BatchMinor, 10), "cut_off": t.CutOff.String()}
 }
 
 // Tolerance is what may differ for an account; nothing when no term was stated.

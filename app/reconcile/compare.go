@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/recon"
 	"github.com/liftbill/liftbill/domain/source"
@@ -26,8 +27,11 @@ var comparable = []string{"invoice", "subscription", "refund", "dispute"}
 
 // Compare reads one object of an account's source at Stripe and sets it beside what the
 // ledger holds of it. It changes nothing; a difference is a break once a run finds it.
-func (r *Reconciler) Compare(ctx context.Context, connectionID, object, id string) (Comparison, error) {
+func (r *Reconciler) Compare(ctx context.Context, by access.Principal, connectionID, object, id string) (Comparison, error) {
 	out := Comparison{ConnectionID: connectionID, Object: object, ID: id, At: r.Clock.Now()}
+	if err := access.RequirePermission(by, access.RunSync); err != nil {
+		return out, err
+	}
 	if !slices.Contains(comparable, object) {
 		return out, fault.InvalidField("object", "object_unknown", "%q cannot be compared", object).Fix("Use invoice, subscription, refund or dispute")
 	}

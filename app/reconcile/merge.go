@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/recon"
 )
 
@@ -88,12 +89,12 @@ func (w *running) repair(ctx context.Context, all []recon.Break, out *Outcome) {
 		if b.State == recon.Waiting {
 			continue
 		}
-		_, err = w.Ledger.Update(ctx, b.ID, func(now *recon.Break) (recon.Change, error) {
+		_, err = w.Ledger.Update(ctx, b.ID, func(now *BreakRow) (recon.Change, audit.Entry, error) {
 			c, ok := now.Repair(w.Clock.Now(), "asked for a "+string(b.Rule().Repair))
 			if !ok {
-				return c, errUnchanged
+				return c, audit.Entry{}, errUnchanged
 			}
-			return c, nil
+			return c, audit.Entry{}, nil
 		})
 		if err != nil {
 			w.Log.LogAttrs(ctx, slog.LevelWarn, "a repair was not noted", slog.String("break", b.ID), slog.Any("error", err))

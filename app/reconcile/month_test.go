@@ -17,10 +17,14 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/recon"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
+
+// machine is who reconciles by itself.
+var machine = access.Machine("reconcile")
 
 // planted is a month with one break of every type in it.
 type planted struct {
@@ -296,7 +300,7 @@ func TestEveryBreakOnceAndAMonthThatTiesOut(t *testing.T) {
 	r := p.reconciler()
 	types := map[recon.Type]bool{}
 	for _, c := range []*pipelinetest.Company{p.acme, p.borealis, p.cedar} {
-		out, err := r.Reconcile(t.Context(), c.ID, pipelinetest.Month, recon.Machine(), func(string) {})
+		out, err := r.Reconcile(t.Context(), machine, c.ID, pipelinetest.Month, func(string) {})
 		require.NoError(t, err)
 		require.Zero(t, out.Refused)
 		got := map[recon.Type]int64{}
@@ -323,11 +327,11 @@ func TestEveryBreakOnceAndAMonthThatTiesOut(t *testing.T) {
 // settle repairs what can be repaired and has two persons explain the rest.
 func (p *planted) settle(t *testing.T, r *reconcile.Reconciler, c *pipelinetest.Company) {
 	t.Helper()
-	again, err := r.Reconcile(t.Context(), c.ID, pipelinetest.Month, recon.Machine(), func(string) {})
+	again, err := r.Reconcile(t.Context(), machine, c.ID, pipelinetest.Month, func(string) {})
 	require.NoError(t, err)
 	require.Zero(t, again.Fresh, "a second run finds the same breaks")
 	require.NoError(t, p.DrainAll(t.Context(), c.ID+"-stripe"))
-	_, err = r.Reconcile(t.Context(), c.ID, pipelinetest.Month, recon.Machine(), func(string) {})
+	_, err = r.Reconcile(t.Context(), machine, c.ID, pipelinetest.Month, func(string) {})
 	require.NoError(t, err)
 	for _, b := range p.breaks(t, "account="+c.ID) {
 		rule, _ := recon.RuleOf(recon.Type(b.Type))
@@ -336,16 +340,16 @@ func (p *planted) settle(t *testing.T, r *reconcile.Reconciler, c *pipelinetest.
 		switch {
 		case b.State == "auto_repaired":
 		case rule.Severity == recon.Critical:
-			p.Post(t, path+"/request-force", httpapi.BreakResolve{Who: "nina", Reason: "accepted", Text: "planted by a test"}, nil)
-			p.Post(t, path+"/force", httpapi.BreakForce{Who: "omar", Agree: true, Text: "seen"}, &b)
+			p.Post(t, path+"/request-force", httpapi.BreakResolve{Reason: "accepted", Text: "planted by a test"}, nil)
+			p.PostAs(t, pipelinetest.SecondPerson, path+"/force", httpapi.BreakForce{Agree: true, Text: "seen"}, &b)
 			require.Equal(t, httpapi.BreakState("forced"), b.State)
 		default:
-			p.Post(t, path+"/resolve", httpapi.BreakResolve{Who: "nina", Reason: "explained", Text: "planted by a test"}, &b)
+			p.Post(t, path+"/resolve", httpapi.BreakResolve{Reason: "explained", Text: "planted by a test"}, &b)
 			require.Equal(t, httpapi.BreakState("resolved"), b.State)
 		}
 	}
 	require.Empty(t, p.breaks(t, "pending=true&account="+c.ID))
-	_, err = r.Reconcile(t.Context(), c.ID, pipelinetest.Month, recon.Machine(), func(string) {})
+	_, err = r.Reconcile(t.Context(), machine, c.ID, pipelinetest.Month, func(string) {})
 	require.NoError(t, err)
 	require.Empty(t, p.breaks(t, "pending=true&account="+c.ID), "what was explained stays explained")
 	p.requireTies(t, r, c)
@@ -389,6 +393,7 @@ func (p *planted) table(t *testing.T, path string) []map[string]string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+path, http.NoBody)
 	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer pipeline")
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close() //nolint:errcheck // it was read

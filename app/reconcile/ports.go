@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/domain/recon"
 	"github.com/liftbill/liftbill/domain/source"
@@ -98,12 +100,15 @@ type Ledger interface {
 	// Scope loads what a period of an account is compared with. NotFound for an unknown
 	// account, Conflict for one without a contract in the period.
 	Scope(ctx context.Context, accountID string, m period.Month) (Scope, error)
+	// Account is NotFound for an unknown one.
+	Account(ctx context.Context, id string) (account.Account, error)
 	// Due lists the periods of an environment's accounts that are looked at at a time, by
 	// account and period, behind the given one.
 	Due(ctx context.Context, env account.Environment, after Due, at time.Time, limit int) ([]Due, error)
 	// Begin makes a run and forgets what earlier ones staged. Conflict while another one
 	// works; one that has not worked for a while is taken to be dead.
-	Begin(ctx context.Context, sc Scope, by recon.Actor, at time.Time) (Run, error)
+	// A note is appended to the audit log, unless it is empty.
+	Begin(ctx context.Context, sc Scope, by recon.Actor, at time.Time, note audit.Entry) (Run, error)
 	// Stage stores objects of a run, and that it works.
 	Stage(ctx context.Context, runID int64, objects []recon.Object, at time.Time) error
 	// Compare finds the pairs of staged objects and facts that differ, and sums both sides.
@@ -119,9 +124,9 @@ type Ledger interface {
 	// Fail ends a run that could not see everything; breaks stay as they are.
 	Fail(ctx context.Context, run Run, at time.Time) error
 
-	// Update changes one break under its lock and appends the change. NotFound for an
-	// unknown break.
-	Update(ctx context.Context, id string, change func(*recon.Break) (recon.Change, error)) (recon.Break, error)
+	// Update changes one break under its lock, and appends the change and, where it makes
+	// one, the entry of the audit log. NotFound for an unknown break.
+	Update(ctx context.Context, id string, change func(*BreakRow) (recon.Change, audit.Entry, error)) (recon.Break, error)
 	// Breaks lists breaks, newest first.
 	Breaks(ctx context.Context, f BreaksFilter, at time.Time) (Page[BreakRow], error)
 	// Break loads a break with its history, oldest change first.
@@ -134,7 +139,7 @@ type Ledger interface {
 
 	// Tolerance is the account's newest term; SaveTolerance states another one.
 	Tolerance(ctx context.Context, accountID string) (recon.Tolerance, error)
-	SaveTolerance(ctx context.Context, accountID string, t recon.Tolerance, by recon.Actor, reason string, at time.Time) error
+	SaveTolerance(ctx context.Context, accountID string, t recon.Tolerance, note audit.Entry) error
 
 	// Budget is a connection's read allowance; AddReads counts what was read.
 	Budget(ctx context.Context, connectionID string, at time.Time) (source.Budget, error)
@@ -161,8 +166,9 @@ type BreakRow struct {
 	AccountName string
 }
 
-// BreaksFilter selects breaks. Empty fields select all.
+// BreaksFilter selects breaks. Empty fields select all; an empty scope selects nothing.
 type BreaksFilter struct {
+	Scope       access.Scope
 	AccountID   string
 	Environment string
 	Period      string

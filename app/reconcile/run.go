@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/domain/recon"
@@ -54,7 +56,7 @@ type Outcome struct {
 // Reconcile compares a period of an account with Stripe. It may be run again at any
 // time: the same differences are the same breaks. A run that cannot read all of Stripe's
 // side (its read allowance is used up, Stripe refuses) concludes nothing.
-func (r *Reconciler) Reconcile(ctx context.Context, accountID string, month string, by recon.Actor, beat func(doing string)) (Outcome, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, by access.Principal, accountID, month string, beat func(doing string)) (Outcome, error) {
 	m, err := period.ParseMonth(month)
 	if err != nil {
 		return Outcome{}, err
@@ -73,7 +75,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, accountID string, month stri
 	if !sc.Interval.Start.Before(sc.Interval.End) {
 		return Outcome{}, fault.New(fault.Conflict, "period_not_begun", "%s of account %s has not begun", m, accountID).Fix("Choose a month that has begun")
 	}
-	run, err := r.Ledger.Begin(ctx, sc, by, at)
+	if err := access.Require(by, access.RunSync, accountID, sc.Account.Environment); err != nil {
+		return Outcome{}, err
+	}
+	var note audit.Entry
+	if by.Kind != access.System { // what liftbill does by itself is on the run
+		note = audit.New(by, at, audit.MonthReconciled, "account", accountID).In(accountID, sc.Account.Environment).Changed(nil, audit.Facts{"period": month})
+	}
+	run, err := r.Ledger.Begin(ctx, sc, actorOf(by), at, note)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -84,6 +93,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, accountID string, month stri
 	}
 	return out, nil
 }
+
+// actorOf is a principal as breaks keep it.
+func actorOf(p access.Principal) recon.Actor { return recon.Actor{ID: p.ID, Person: p.Person} }
 
 // running is one run under way.
 type running struct {

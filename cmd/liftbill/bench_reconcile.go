@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/recon"
 )
@@ -116,7 +118,7 @@ func (m *benchMonthSides) fill(ctx context.Context) error {
 		return err
 	}
 	m.sc.At = benchNow
-	if m.run, err = m.ledger.Begin(ctx, m.sc, recon.Machine(), benchNow); err != nil {
+	if m.run, err = m.ledger.Begin(ctx, m.sc, recon.Machine(), benchNow, audit.Entry{}); err != nil {
 		return err
 	}
 	paid := fmt.Sprintf(`to_timestamp(%d + n::bigint * 2678400 / %d)`, m.sc.Interval.Start.Unix(), m.f.invoices)
@@ -199,7 +201,7 @@ func (m *benchMonthSides) measure(ctx context.Context) (reconcileFigures, error)
 			return reconcileFigures{}, err
 		}
 		e := monotonic()
-		if _, err := m.ledger.Breaks(ctx, reconcile.BreaksFilter{AccountID: benchAccount, State: "open", Limit: 50}, benchNow); err != nil {
+		if _, err := m.ledger.Breaks(ctx, reconcile.BreaksFilter{Scope: access.Everything(), AccountID: benchAccount, State: "open", Limit: 50}, benchNow); err != nil {
 			return reconcileFigures{}, err
 		}
 		for into, took := range map[*[]int64]time.Duration{&aggregate: a - began, &compare: b - a, &internals: d - b, &finish: e - d, &whole: e - a, &page: monotonic() - e} {

@@ -163,12 +163,19 @@ func (a *app) onboard() *onboard.Service {
 
 func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader: a.db.NewReader()} }
 
-// reconciler compares the ledger with Stripe. Orphans at the issuer are swept by the
-// write-back of the next cycle.
+// reconciler compares the ledger with Stripe. Orphans at the issuer are swept where the
+// process may write; elsewhere the nightly run of a worker that may does it.
 func (a *app) reconciler() *reconcile.Reconciler {
-	return &reconcile.Reconciler{
+	r := &reconcile.Reconciler{
 		Stripe: stripeapi.NewSourceReader(a.stripe), Ledger: a.db.NewRecon(), Fetch: a.fetchEvents, Clock: a.clock, Log: a.log,
 	}
+	if a.cfg.StripeLive {
+		r.Sweep = func(ctx context.Context, cycleID string) error {
+			_, err := a.invoicing().Sweep(ctx, cycleID)
+			return err
+		}
+	}
+	return r
 }
 
 // fetchEvents asks Stripe for the events of a source that did not arrive.

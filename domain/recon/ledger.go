@@ -45,10 +45,10 @@ type Internals struct {
 	// that give money of an invoiced period back, Disputed the disputes without a decision.
 	Late, Returned, Disputed []Money
 	// Leaked are objects of the other mode that were sent to the source.
-	Leaked []Money
-	Digests                  []Digest
-	Replay                   *Replay
-	Newest                   *Newest
+	Leaked  []Money
+	Digests []Digest
+	Replay  *Replay
+	Newest  *Newest
 	// Due is when the period's cycle should have been finished; zero where none is expected.
 	Due time.Time
 	// CycleState is empty without a cycle; Finished: nothing moves it any more.
@@ -86,7 +86,9 @@ func (w Window) JudgeLedger(in Internals, at time.Time) []Finding {
 	each(LateEvent, in.Late, func(Money) string { return "recorded after the period was frozen" })
 	each(RefundAfterInvoice, in.Returned, func(Money) string { return "money of an invoiced period went back" })
 	each(OpenDispute, in.Disputed, func(Money) string { return "the dispute is not decided" })
-	each(ModeLeak, in.Leaked, func(m Money) string { return fmt.Sprintf("%d events of the other mode were sent here and set aside", m.Facts) })
+	each(ModeLeak, in.Leaked, func(m Money) string {
+		return fmt.Sprintf("%d events of the other mode were sent here and set aside", m.Facts)
+	})
 	plain := func(t Type, subject, left, right, detail string) {
 		out = append(out, Finding{Type: t, Subject: subject, Left: Side{Source: left, ID: in.CycleID}, Right: Side{Source: right}, Detail: detail})
 	}

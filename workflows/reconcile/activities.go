@@ -8,9 +8,9 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
-	"github.com/liftbill/liftbill/domain/recon"
 	"github.com/liftbill/liftbill/workflows/wferr"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
@@ -18,7 +18,7 @@ import (
 // Reconciler is what the activities need of app/reconcile.
 type Reconciler interface {
 	Due(ctx context.Context, env account.Environment, after reconcile.Due, limit int) ([]reconcile.Due, error)
-	Reconcile(ctx context.Context, accountID, month string, by recon.Actor, beat func(doing string)) (reconcile.Outcome, error)
+	Reconcile(ctx context.Context, by access.Principal, accountID, month string, beat func(doing string)) (reconcile.Outcome, error)
 }
 
 // Activities list months and compare them. They cannot write at Stripe.
@@ -40,12 +40,12 @@ func (a *Activities) ListRecon(ctx context.Context, in wire.ListReconInput) ([]w
 func (a *Activities) ReconcileMonth(ctx context.Context, in wire.ReconMonthInput) (wire.ReconMonthResult, error) {
 	ctx, beat, stop := beating(ctx)
 	defer stop()
-	by := recon.Machine()
+	by := access.Machine("reconcile")
 	if in.By != "" {
-		by = recon.Actor{ID: in.By}
+		by.ID, by.Name = in.By, in.By // who asked was allowed to when the run was started
 	}
 	out := wire.ReconMonthResult{ReconMonth: in.ReconMonth}
-	res, err := a.Reconciler.Reconcile(ctx, in.AccountID, in.Period, by, beat)
+	res, err := a.Reconciler.Reconcile(ctx, by, in.AccountID, in.Period, beat)
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 	case fault.CodeOf(err) == "run_under_way":

@@ -15,9 +15,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	app "github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
-	"github.com/liftbill/liftbill/domain/recon"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 	"github.com/liftbill/liftbill/workflows/reconcile"
 	"github.com/liftbill/liftbill/workflows/wire"
@@ -29,7 +29,7 @@ type books struct {
 	due      []app.Due
 	errs     map[string][]error
 	compared []string
-	by       []recon.Actor
+	by       []access.Principal
 	flying   int
 	most     int
 }
@@ -44,7 +44,7 @@ func (b *books) Due(_ context.Context, env account.Environment, after app.Due, l
 	return out, nil
 }
 
-func (b *books) Reconcile(_ context.Context, accountID, month string, by recon.Actor, beat func(string)) (app.Outcome, error) {
+func (b *books) Reconcile(_ context.Context, by access.Principal, accountID, month string, beat func(string)) (app.Outcome, error) {
 	beat("reading")
 	b.mu.Lock()
 	b.flying++
@@ -99,7 +99,7 @@ func TestANightComparesEveryMonth(t *testing.T) {
 	require.Equal(t, wire.ReconNightResult{Months: 22, Found: 60, Fresh: 20, Refused: 2}, out)
 	require.Len(t, b.compared, 22+3, "what passes is tried again")
 	require.LessOrEqual(t, b.most, 4)
-	require.Equal(t, recon.Machine(), b.by[0])
+	require.Equal(t, access.Machine("reconcile"), b.by[0])
 }
 
 // TestANightContinuesAsNew: a run that has become long goes on behind its last month.
