@@ -121,7 +121,7 @@ func (s *Server) StateTolerance(ctx context.Context, r StateToleranceRequestObje
 
 // CompareWithStripe compares one object with Stripe now.
 func (s *Server) CompareWithStripe(ctx context.Context, r CompareWithStripeRequestObject) (CompareWithStripeResponseObject, error) {
-	c, err := s.Breaks.Compare(ctx, access.From(ctx).Principal, r.ID, r.Params.Object, r.Params.ObjectID)
+	c, err := s.Breaks.Compare(ctx, access.From(ctx).Principal, r.ID, string(r.Body.Object), r.Body.ObjectID)
 	if err != nil {
 		return nil, err
 	}

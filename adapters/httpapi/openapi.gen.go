@@ -143,6 +143,30 @@ func (e BreakResolveReason) Valid() bool {
 	}
 }
 
+// Defines values for ComparisonRequestObject.
+const (
+	ComparisonRequestObjectDispute      ComparisonRequestObject = "dispute"
+	ComparisonRequestObjectInvoice      ComparisonRequestObject = "invoice"
+	ComparisonRequestObjectRefund       ComparisonRequestObject = "refund"
+	ComparisonRequestObjectSubscription ComparisonRequestObject = "subscription"
+)
+
+// Valid indicates whether the value is a known member of the ComparisonRequestObject enum.
+func (e ComparisonRequestObject) Valid() bool {
+	switch e {
+	case ComparisonRequestObjectDispute:
+		return true
+	case ComparisonRequestObjectInvoice:
+		return true
+	case ComparisonRequestObjectRefund:
+		return true
+	case ComparisonRequestObjectSubscription:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Environment.
 const (
 	Live Environment = "live"
@@ -694,6 +718,17 @@ type Comparison struct {
 	Object       string          `json:"object"`
 	ObjectID     string          `json:"object_id"`
 }
+
+// ComparisonRequest Example: {"object":"invoice","object_id":"in_1"}
+type ComparisonRequest struct {
+	Object ComparisonRequestObject `json:"object"`
+
+	// ObjectID The object's ID at Stripe.
+	ObjectID string `json:"object_id"`
+}
+
+// ComparisonRequestObject defines model for ComparisonRequest.Object.
+type ComparisonRequestObject string
 
 // Connection defines model for Connection.
 type Connection struct {
@@ -3121,15 +3156,6 @@ type RequestBackfillParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
-// CompareWithStripeParams defines parameters for CompareWithStripe.
-type CompareWithStripeParams struct {
-	// Object The kind: `invoice`, `subscription`, `refund` or `dispute`.
-	Object string `form:"object" json:"object"`
-
-	// ObjectID The object's ID at Stripe.
-	ObjectID string `form:"object_id" json:"object_id"`
-}
-
 // GetCoverageParams defines parameters for GetCoverage.
 type GetCoverageParams struct {
 	// Period The month (YYYY-MM).
@@ -3463,6 +3489,9 @@ type CreateConnectionJSONRequestBody = ConnectionCreate
 // RequestBackfillJSONRequestBody defines body for RequestBackfill for application/json ContentType.
 type RequestBackfillJSONRequestBody = BackfillRequest
 
+// CompareWithStripeJSONRequestBody defines body for CompareWithStripe for application/json ContentType.
+type CompareWithStripeJSONRequestBody = ComparisonRequest
+
 // ReplaceKeyJSONRequestBody defines body for ReplaceKey for application/json ContentType.
 type ReplaceKeyJSONRequestBody = KeyReplace
 
@@ -3625,8 +3654,8 @@ type ServerInterface interface {
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx echo.Context, id ConnectionIDPath, params RequestBackfillParams) error
 	// CompareWithStripe Compare one object with Stripe now, field by field
-	// (GET /v1/connections/{id}/compare)
-	CompareWithStripe(ctx echo.Context, id ConnectionIDPath, params CompareWithStripeParams) error
+	// (POST /v1/connections/{id}/compare)
+	CompareWithStripe(ctx echo.Context, id ConnectionIDPath) error
 	// GetCoverage Show how much of a connection's month is joined to users
 	// (GET /v1/connections/{id}/coverage)
 	GetCoverage(ctx echo.Context, id ConnectionIDPath, params GetCoverageParams) error
@@ -5094,24 +5123,8 @@ func (w *ServerInterfaceWrapper) CompareWithStripe(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CompareWithStripeParams
-	// ------------- Required query parameter "object" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "object", ctx.QueryParams(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object: %s", err))
-	}
-
-	// ------------- Required query parameter "object_id" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "object_id", ctx.QueryParams(), &params.ObjectID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object_id: %s", err))
-	}
-
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CompareWithStripe(ctx, id, params)
+	err = w.Handler.CompareWithStripe(ctx, id)
 	return err
 }
 
@@ -6660,7 +6673,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/reconciliations/:period/run", wrapper.RunReconciliation, options.OperationMiddlewares["runReconciliation"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/tolerance", wrapper.GetTolerance, options.OperationMiddlewares["getTolerance"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/tolerance", wrapper.StateTolerance, options.OperationMiddlewares["stateTolerance"]...)
-	router.GET(options.BaseURL+"/v1/connections/:id/compare", wrapper.CompareWithStripe, options.OperationMiddlewares["compareWithStripe"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/compare", wrapper.CompareWithStripe, options.OperationMiddlewares["compareWithStripe"]...)
 	router.GET(options.BaseURL+"/v1/replays", wrapper.ListReplays, options.OperationMiddlewares["listReplays"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.GET(options.BaseURL+"/v1/tokens", wrapper.ListTokens, options.OperationMiddlewares["listTokens"]...)
@@ -8344,8 +8357,8 @@ func (response RequestBackfilldefaultApplicationProblemPlusJSONResponse) VisitRe
 }
 
 type CompareWithStripeRequestObject struct {
-	ID     ConnectionIDPath `json:"id"`
-	Params CompareWithStripeParams
+	ID   ConnectionIDPath `json:"id"`
+	Body *CompareWithStripeJSONRequestBody
 }
 
 type CompareWithStripeResponseObject interface {
@@ -10343,7 +10356,7 @@ type StrictServerInterface interface {
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx context.Context, request RequestBackfillRequestObject) (RequestBackfillResponseObject, error)
 	// CompareWithStripe Compare one object with Stripe now, field by field
-	// (GET /v1/connections/{id}/compare)
+	// (POST /v1/connections/{id}/compare)
 	CompareWithStripe(ctx context.Context, request CompareWithStripeRequestObject) (CompareWithStripeResponseObject, error)
 	// GetCoverage Show how much of a connection's month is joined to users
 	// (GET /v1/connections/{id}/coverage)
@@ -11860,11 +11873,33 @@ func (sh *strictHandler) RequestBackfill(ctx echo.Context, id ConnectionIDPath, 
 }
 
 // CompareWithStripe operation middleware
-func (sh *strictHandler) CompareWithStripe(ctx echo.Context, id ConnectionIDPath, params CompareWithStripeParams) error {
+func (sh *strictHandler) CompareWithStripe(ctx echo.Context, id ConnectionIDPath) error {
 	var request CompareWithStripeRequestObject
 
 	request.ID = id
-	request.Params = params
+
+	var body CompareWithStripeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.CompareWithStripe(ctx.Request().Context(), request.(CompareWithStripeRequestObject))

@@ -194,7 +194,7 @@ var rules = map[string]Rule{
 
 	// Reconciliation.
 	"GET /v1/breaks":                                                  need(ReadLedger, Filtered),
-	"GET /v1/breaks.csv":                                              need(Export, Filtered).exported(),
+	"GET /v1/breaks.csv":                                              need(ReadLedger, Filtered).exported(),
 	"GET /v1/breaks/{break}":                                          need(ReadLedger, Break).named("break"),
 	"POST /v1/breaks/{break}/assign":                                  need(ResolveBreak, Break).named("break"),
 	"POST /v1/breaks/{break}/notes":                                   need(ResolveBreak, Break).named("break"),
@@ -203,11 +203,11 @@ var rules = map[string]Rule{
 	"POST /v1/breaks/{break}/reopen":                                  need(ResolveBreak, Break).named("break"),
 	"POST /v1/breaks/{break}/force":                                   need(ForceBreak, Break).named("break"),
 	"GET /v1/accounts/{account}/reconciliations/{period}":             need(ReadLedger, Account).named("account"),
-	"GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv": need(Export, Account).named("account").exported(),
+	"GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv": need(ReadLedger, Account).named("account").exported(),
 	"POST /v1/accounts/{account}/reconciliations/{period}/run":        need(RunSync, Account).named("account"),
 	"GET /v1/accounts/{account}/tolerance":                            need(ReadLedger, Account).named("account"),
 	"POST /v1/accounts/{account}/tolerance":                           need(WriteContract, Account).named("account"),
-	"GET /v1/connections/{id}/compare":                                need(RunSync, Connection).named("id"),
+	"POST /v1/connections/{id}/compare":                               need(RunSync, Connection).named("id"),
 
 	// Access and audit.
 	"GET /v1/me":                  need(OwnAccess, Filtered),
