@@ -2988,6 +2988,12 @@ type ListReadoutsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// RunReconciliationParams defines parameters for RunReconciliation.
+type RunReconciliationParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListRewardEventsParams defines parameters for ListRewardEvents.
 type ListRewardEventsParams struct {
 	// Kind Only this kind, for example `revenue_confirmation`.
@@ -3017,6 +3023,12 @@ type GetSegmentsParams struct {
 
 // ShipSnapshotParams defines parameters for ShipSnapshot.
 type ShipSnapshotParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// StateToleranceParams defines parameters for StateTolerance.
+type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3135,6 +3147,42 @@ type ExportBreaksParams struct {
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 }
 
+// AssignBreakParams defines parameters for AssignBreak.
+type AssignBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ForceBreakParams defines parameters for ForceBreak.
+type ForceBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// NoteBreakParams defines parameters for NoteBreak.
+type NoteBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReopenBreakParams defines parameters for ReopenBreak.
+type ReopenBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RequestForceBreakParams defines parameters for RequestForceBreak.
+type RequestForceBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ResolveBreakParams defines parameters for ResolveBreak.
+type ResolveBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListConnectionsParams defines parameters for ListConnections.
 type ListConnectionsParams struct {
 	// Limit Rows of a page, 1 to 500; 50 when left out.
@@ -3152,6 +3200,12 @@ type CreateConnectionParams struct {
 
 // RequestBackfillParams defines parameters for RequestBackfill.
 type RequestBackfillParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CompareWithStripeParams defines parameters for CompareWithStripe.
+type CompareWithStripeParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3595,7 +3649,7 @@ type ServerInterface interface {
 	GetReconciliation(ctx echo.Context, account AccountPath, period PeriodPath) error
 	// RunReconciliation Compare a month with Stripe now
 	// (POST /v1/accounts/{account}/reconciliations/{period}/run)
-	RunReconciliation(ctx echo.Context, account AccountPath, period PeriodPath) error
+	RunReconciliation(ctx echo.Context, account AccountPath, period PeriodPath, params RunReconciliationParams) error
 	// ExportTieOut Export the tie-out of a month
 	// (GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv)
 	ExportTieOut(ctx echo.Context, account AccountPath, period PeriodPath) error
@@ -3613,7 +3667,7 @@ type ServerInterface interface {
 	GetTolerance(ctx echo.Context, account AccountPath) error
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
-	StateTolerance(ctx echo.Context, account AccountPath) error
+	StateTolerance(ctx echo.Context, account AccountPath, params StateToleranceParams) error
 	// ListAudit List the audit log, newest first
 	// (GET /v1/audit)
 	ListAudit(ctx echo.Context, params ListAuditParams) error
@@ -3628,22 +3682,22 @@ type ServerInterface interface {
 	GetBreak(ctx echo.Context, pBreak BreakPath) error
 	// AssignBreak Give a break to somebody, or back
 	// (POST /v1/breaks/{break}/assign)
-	AssignBreak(ctx echo.Context, pBreak BreakPath) error
+	AssignBreak(ctx echo.Context, pBreak BreakPath, params AssignBreakParams) error
 	// ForceBreak Agree, as the second person, or decline
 	// (POST /v1/breaks/{break}/force)
-	ForceBreak(ctx echo.Context, pBreak BreakPath) error
+	ForceBreak(ctx echo.Context, pBreak BreakPath, params ForceBreakParams) error
 	// NoteBreak Add a remark, with or without a link to a document
 	// (POST /v1/breaks/{break}/notes)
-	NoteBreak(ctx echo.Context, pBreak BreakPath) error
+	NoteBreak(ctx echo.Context, pBreak BreakPath, params NoteBreakParams) error
 	// ReopenBreak Open a break again that was settled or is gone
 	// (POST /v1/breaks/{break}/reopen)
-	ReopenBreak(ctx echo.Context, pBreak BreakPath) error
+	ReopenBreak(ctx echo.Context, pBreak BreakPath, params ReopenBreakParams) error
 	// RequestForceBreak Ask a second person to settle a break that is still there
 	// (POST /v1/breaks/{break}/request-force)
-	RequestForceBreak(ctx echo.Context, pBreak BreakPath) error
+	RequestForceBreak(ctx echo.Context, pBreak BreakPath, params RequestForceBreakParams) error
 	// ResolveBreak Settle a break that one person may settle
 	// (POST /v1/breaks/{break}/resolve)
-	ResolveBreak(ctx echo.Context, pBreak BreakPath) error
+	ResolveBreak(ctx echo.Context, pBreak BreakPath, params ResolveBreakParams) error
 	// ListConnections List the connections
 	// (GET /v1/connections)
 	ListConnections(ctx echo.Context, params ListConnectionsParams) error
@@ -3655,7 +3709,7 @@ type ServerInterface interface {
 	RequestBackfill(ctx echo.Context, id ConnectionIDPath, params RequestBackfillParams) error
 	// CompareWithStripe Compare one object with Stripe now, field by field
 	// (POST /v1/connections/{id}/compare)
-	CompareWithStripe(ctx echo.Context, id ConnectionIDPath) error
+	CompareWithStripe(ctx echo.Context, id ConnectionIDPath, params CompareWithStripeParams) error
 	// GetCoverage Show how much of a connection's month is joined to users
 	// (GET /v1/connections/{id}/coverage)
 	GetCoverage(ctx echo.Context, id ConnectionIDPath, params GetCoverageParams) error
@@ -4450,8 +4504,28 @@ func (w *ServerInterfaceWrapper) RunReconciliation(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RunReconciliationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RunReconciliation(ctx, account, period)
+	err = w.Handler.RunReconciliation(ctx, account, period, params)
 	return err
 }
 
@@ -4627,8 +4701,28 @@ func (w *ServerInterfaceWrapper) StateTolerance(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StateToleranceParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.StateTolerance(ctx, account)
+	err = w.Handler.StateTolerance(ctx, account, params)
 	return err
 }
 
@@ -4937,8 +5031,28 @@ func (w *ServerInterfaceWrapper) AssignBreak(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AssignBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.AssignBreak(ctx, pBreak)
+	err = w.Handler.AssignBreak(ctx, pBreak, params)
 	return err
 }
 
@@ -4953,8 +5067,28 @@ func (w *ServerInterfaceWrapper) ForceBreak(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForceBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ForceBreak(ctx, pBreak)
+	err = w.Handler.ForceBreak(ctx, pBreak, params)
 	return err
 }
 
@@ -4969,8 +5103,28 @@ func (w *ServerInterfaceWrapper) NoteBreak(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params NoteBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.NoteBreak(ctx, pBreak)
+	err = w.Handler.NoteBreak(ctx, pBreak, params)
 	return err
 }
 
@@ -4985,8 +5139,28 @@ func (w *ServerInterfaceWrapper) ReopenBreak(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReopenBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReopenBreak(ctx, pBreak)
+	err = w.Handler.ReopenBreak(ctx, pBreak, params)
 	return err
 }
 
@@ -5001,8 +5175,28 @@ func (w *ServerInterfaceWrapper) RequestForceBreak(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestForceBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RequestForceBreak(ctx, pBreak)
+	err = w.Handler.RequestForceBreak(ctx, pBreak, params)
 	return err
 }
 
@@ -5017,8 +5211,28 @@ func (w *ServerInterfaceWrapper) ResolveBreak(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolveBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ResolveBreak(ctx, pBreak)
+	err = w.Handler.ResolveBreak(ctx, pBreak, params)
 	return err
 }
 
@@ -5123,8 +5337,28 @@ func (w *ServerInterfaceWrapper) CompareWithStripe(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompareWithStripeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CompareWithStripe(ctx, id)
+	err = w.Handler.CompareWithStripe(ctx, id, params)
 	return err
 }
 
@@ -7509,6 +7743,7 @@ func (response GetReconciliationdefaultApplicationProblemPlusJSONResponse) Visit
 type RunReconciliationRequestObject struct {
 	Account AccountPath `json:"account"`
 	Period  PeriodPath  `json:"period"`
+	Params  RunReconciliationParams
 }
 
 type RunReconciliationResponseObject interface {
@@ -7768,6 +8003,7 @@ func (response GetTolerancedefaultApplicationProblemPlusJSONResponse) VisitGetTo
 
 type StateToleranceRequestObject struct {
 	Account AccountPath `json:"account"`
+	Params  StateToleranceParams
 	Body    *StateToleranceJSONRequestBody
 }
 
@@ -7969,8 +8205,9 @@ func (response GetBreakdefaultApplicationProblemPlusJSONResponse) VisitGetBreakR
 }
 
 type AssignBreakRequestObject struct {
-	Break BreakPath `json:"break"`
-	Body  *AssignBreakJSONRequestBody
+	Break  BreakPath `json:"break"`
+	Params AssignBreakParams
+	Body   *AssignBreakJSONRequestBody
 }
 
 type AssignBreakResponseObject interface {
@@ -8009,8 +8246,9 @@ func (response AssignBreakdefaultApplicationProblemPlusJSONResponse) VisitAssign
 }
 
 type ForceBreakRequestObject struct {
-	Break BreakPath `json:"break"`
-	Body  *ForceBreakJSONRequestBody
+	Break  BreakPath `json:"break"`
+	Params ForceBreakParams
+	Body   *ForceBreakJSONRequestBody
 }
 
 type ForceBreakResponseObject interface {
@@ -8049,8 +8287,9 @@ func (response ForceBreakdefaultApplicationProblemPlusJSONResponse) VisitForceBr
 }
 
 type NoteBreakRequestObject struct {
-	Break BreakPath `json:"break"`
-	Body  *NoteBreakJSONRequestBody
+	Break  BreakPath `json:"break"`
+	Params NoteBreakParams
+	Body   *NoteBreakJSONRequestBody
 }
 
 type NoteBreakResponseObject interface {
@@ -8089,8 +8328,9 @@ func (response NoteBreakdefaultApplicationProblemPlusJSONResponse) VisitNoteBrea
 }
 
 type ReopenBreakRequestObject struct {
-	Break BreakPath `json:"break"`
-	Body  *ReopenBreakJSONRequestBody
+	Break  BreakPath `json:"break"`
+	Params ReopenBreakParams
+	Body   *ReopenBreakJSONRequestBody
 }
 
 type ReopenBreakResponseObject interface {
@@ -8129,8 +8369,9 @@ func (response ReopenBreakdefaultApplicationProblemPlusJSONResponse) VisitReopen
 }
 
 type RequestForceBreakRequestObject struct {
-	Break BreakPath `json:"break"`
-	Body  *RequestForceBreakJSONRequestBody
+	Break  BreakPath `json:"break"`
+	Params RequestForceBreakParams
+	Body   *RequestForceBreakJSONRequestBody
 }
 
 type RequestForceBreakResponseObject interface {
@@ -8169,8 +8410,9 @@ func (response RequestForceBreakdefaultApplicationProblemPlusJSONResponse) Visit
 }
 
 type ResolveBreakRequestObject struct {
-	Break BreakPath `json:"break"`
-	Body  *ResolveBreakJSONRequestBody
+	Break  BreakPath `json:"break"`
+	Params ResolveBreakParams
+	Body   *ResolveBreakJSONRequestBody
 }
 
 type ResolveBreakResponseObject interface {
@@ -8357,8 +8599,9 @@ func (response RequestBackfilldefaultApplicationProblemPlusJSONResponse) VisitRe
 }
 
 type CompareWithStripeRequestObject struct {
-	ID   ConnectionIDPath `json:"id"`
-	Body *CompareWithStripeJSONRequestBody
+	ID     ConnectionIDPath `json:"id"`
+	Params CompareWithStripeParams
+	Body   *CompareWithStripeJSONRequestBody
 }
 
 type CompareWithStripeResponseObject interface {
@@ -11137,11 +11380,12 @@ func (sh *strictHandler) GetReconciliation(ctx echo.Context, account AccountPath
 }
 
 // RunReconciliation operation middleware
-func (sh *strictHandler) RunReconciliation(ctx echo.Context, account AccountPath, period PeriodPath) error {
+func (sh *strictHandler) RunReconciliation(ctx echo.Context, account AccountPath, period PeriodPath, params RunReconciliationParams) error {
 	var request RunReconciliationRequestObject
 
 	request.Account = account
 	request.Period = period
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.RunReconciliation(ctx.Request().Context(), request.(RunReconciliationRequestObject))
@@ -11315,10 +11559,11 @@ func (sh *strictHandler) GetTolerance(ctx echo.Context, account AccountPath) err
 }
 
 // StateTolerance operation middleware
-func (sh *strictHandler) StateTolerance(ctx echo.Context, account AccountPath) error {
+func (sh *strictHandler) StateTolerance(ctx echo.Context, account AccountPath, params StateToleranceParams) error {
 	var request StateToleranceRequestObject
 
 	request.Account = account
+	request.Params = params
 
 	var body StateToleranceJSONRequestBody
 	var err error
@@ -11463,10 +11708,11 @@ func (sh *strictHandler) GetBreak(ctx echo.Context, pBreak BreakPath) error {
 }
 
 // AssignBreak operation middleware
-func (sh *strictHandler) AssignBreak(ctx echo.Context, pBreak BreakPath) error {
+func (sh *strictHandler) AssignBreak(ctx echo.Context, pBreak BreakPath, params AssignBreakParams) error {
 	var request AssignBreakRequestObject
 
 	request.Break = pBreak
+	request.Params = params
 
 	var body AssignBreakJSONRequestBody
 	var err error
@@ -11511,10 +11757,11 @@ func (sh *strictHandler) AssignBreak(ctx echo.Context, pBreak BreakPath) error {
 }
 
 // ForceBreak operation middleware
-func (sh *strictHandler) ForceBreak(ctx echo.Context, pBreak BreakPath) error {
+func (sh *strictHandler) ForceBreak(ctx echo.Context, pBreak BreakPath, params ForceBreakParams) error {
 	var request ForceBreakRequestObject
 
 	request.Break = pBreak
+	request.Params = params
 
 	var body ForceBreakJSONRequestBody
 	var err error
@@ -11559,10 +11806,11 @@ func (sh *strictHandler) ForceBreak(ctx echo.Context, pBreak BreakPath) error {
 }
 
 // NoteBreak operation middleware
-func (sh *strictHandler) NoteBreak(ctx echo.Context, pBreak BreakPath) error {
+func (sh *strictHandler) NoteBreak(ctx echo.Context, pBreak BreakPath, params NoteBreakParams) error {
 	var request NoteBreakRequestObject
 
 	request.Break = pBreak
+	request.Params = params
 
 	var body NoteBreakJSONRequestBody
 	var err error
@@ -11607,10 +11855,11 @@ func (sh *strictHandler) NoteBreak(ctx echo.Context, pBreak BreakPath) error {
 }
 
 // ReopenBreak operation middleware
-func (sh *strictHandler) ReopenBreak(ctx echo.Context, pBreak BreakPath) error {
+func (sh *strictHandler) ReopenBreak(ctx echo.Context, pBreak BreakPath, params ReopenBreakParams) error {
 	var request ReopenBreakRequestObject
 
 	request.Break = pBreak
+	request.Params = params
 
 	var body ReopenBreakJSONRequestBody
 	var err error
@@ -11655,10 +11904,11 @@ func (sh *strictHandler) ReopenBreak(ctx echo.Context, pBreak BreakPath) error {
 }
 
 // RequestForceBreak operation middleware
-func (sh *strictHandler) RequestForceBreak(ctx echo.Context, pBreak BreakPath) error {
+func (sh *strictHandler) RequestForceBreak(ctx echo.Context, pBreak BreakPath, params RequestForceBreakParams) error {
 	var request RequestForceBreakRequestObject
 
 	request.Break = pBreak
+	request.Params = params
 
 	var body RequestForceBreakJSONRequestBody
 	var err error
@@ -11703,10 +11953,11 @@ func (sh *strictHandler) RequestForceBreak(ctx echo.Context, pBreak BreakPath) e
 }
 
 // ResolveBreak operation middleware
-func (sh *strictHandler) ResolveBreak(ctx echo.Context, pBreak BreakPath) error {
+func (sh *strictHandler) ResolveBreak(ctx echo.Context, pBreak BreakPath, params ResolveBreakParams) error {
 	var request ResolveBreakRequestObject
 
 	request.Break = pBreak
+	request.Params = params
 
 	var body ResolveBreakJSONRequestBody
 	var err error
@@ -11873,10 +12124,11 @@ func (sh *strictHandler) RequestBackfill(ctx echo.Context, id ConnectionIDPath, 
 }
 
 // CompareWithStripe operation middleware
-func (sh *strictHandler) CompareWithStripe(ctx echo.Context, id ConnectionIDPath) error {
+func (sh *strictHandler) CompareWithStripe(ctx echo.Context, id ConnectionIDPath, params CompareWithStripeParams) error {
 	var request CompareWithStripeRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body CompareWithStripeJSONRequestBody
 	var err error
