@@ -87,7 +87,7 @@ func (t Tolerance) Apply(all []Finding) map[int]string {
 		switch {
 		case f.Type == Timing && t.CutOff > 0 && f.Apart <= t.CutOff:
 			out[i] = fmt.Sprintf("times within %s of each other are a cut-off difference", t.CutOff)
-		case (f.Type == AmountDiffers || f.Type == TaxDiffers) && f.AmountMinor <= t.LineMinor:
+		case (f.Type == AmountDiffers || f.Type == TaxDiffers) && f.AmountMinor > 0 && f.AmountMinor <= t.LineMinor:
 			small[i] = fmt.Sprintf("differences up to %d minor units are tolerated, %d in a period", t.LineMinor, t.BatchMinor)
 			batch[f.Currency] += f.AmountMinor
 		}
