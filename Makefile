@@ -98,6 +98,10 @@ fuzz: go ## Fuzz every target for FUZZTIME each (10m); FUZZ=regex chooses some
 kill: go ## Kill API, worker and PostgreSQL at random under load; nothing answered may be lost (SECONDS=60, SEED=n)
 	scripts/kill.sh "$(SECONDS)" $(SEED)
 
+.PHONY: mutants-ingest
+mutants-ingest: go ## Take every protection of docs/stripe-bugs.md out once and see its test fail; rewrites the page's table
+	go run ./cmd/mutants --page docs/stripe-bugs.md
+
 .PHONY: simulate
 simulate: go ## Count in simulated worlds how often estimate and bill are wrong; rewrites docs/validation.md
 	go run ./cmd/liftbill simulate --out docs/validation.md

@@ -10,6 +10,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/domain/projection"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // Customers answers who the customers are; *customers.Service is it.
@@ -166,10 +167,24 @@ func toSubscription(s customers.Subscription) Subscription {
 				ID: d.ID, Coupon: d.Coupon, Duration: d.Duration, PercentOff: d.PercentOff, AmountOff: toOptional(d.AmountOff, d.Currency), EndsAt: at(d.EndsAt),
 			}
 		}),
+		Conversion: toConversion(s.Conversion),
 		Timeline: convertAll(s.Intervals, func(i projection.Interval) StatusInterval {
 			return StatusInterval{Status: i.Status, From: at(i.From), Until: at(i.Until), Inferred: i.Inferred, Gap: i.Gap}
 		}),
 	}
+}
+
+// toConversion is empty, and so absent, when there was no conversion.
+func toConversion(c *reward.ConversionOutcome) ConversionOutcome {
+	if c == nil {
+		return ConversionOutcome{}
+	}
+	out := ConversionOutcome{At: c.At, State: ConversionOutcomeState(c.State), SettledAt: c.SettledAt, Resubscribed: c.Resubscribed}
+	if c.Resubscribed {
+		days := int64(c.GapDays)
+		out.GapDays = &days
+	}
+	return out
 }
 
 func toCustomerInvoice(i customers.Invoice) CustomerInvoice {

@@ -14,6 +14,7 @@ import (
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/projection"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // book stands in for the projections, behind the real use case.
@@ -41,7 +42,8 @@ func (b *book) Customer(_ context.Context, _, id string, _ time.Time, _ int) (cu
 	return customers.Detail{Summary: customers.Summary{ID: id}, CashBalance: map[string]int64{"usd": 1000, "eur": 5},
 		Revenue: []customers.Revenue{{Currency: "usd", ConfirmedMinor: 2000, ReturnedMinor: -500, Facts: 2}},
 		Subscriptions: []customers.Subscription{{ID: "sub_1", TrialEndAction: "cancel", StatusAt: "trialing", ProductNames: []string{"Basic"},
-			Intervals: []projection.Interval{{Status: "trialing", From: at.Unix(), Until: at.Unix() + 60}, {Status: "active", From: at.Unix() + 60, Inferred: true}},
+			Conversion: &reward.ConversionOutcome{At: at, State: reward.ConversionConfirmed, SettledAt: at.Add(time.Minute), Resubscribed: true},
+			Intervals:  []projection.Interval{{Status: "trialing", From: at.Unix(), Until: at.Unix() + 60}, {Status: "active", From: at.Unix() + 60, Inferred: true}},
 			Subscription: projection.Subscription{Status: "active", Currency: "usd", MRR: "83.333333333333", ListMRR: "83.333333333333", DaysUntilDue: amount(0),
 				Items:     []projection.Item{{ID: "si_1", Price: "p", ProductName: "Basic", UnitAmount: "1000", Quantity: "1"}},
 				Discounts: []projection.Discount{{ID: "di_1", PercentOff: "25"}, {ID: "di_2", AmountOff: amount(100), Currency: "usd"}}}}},
@@ -89,6 +91,7 @@ func TestCustomersAreServed(t *testing.T) {
 	require.Len(t, one["cash_balance"], 2)
 	sub := one["subscriptions"].([]any)[0].(map[string]any)
 	require.Equal(t, []any{true, "1000", 0.0, "2026-11-04T09:01:00Z"}, []any{sub["is_trial"], sub["arr"], sub["days_until_due"], sub["activated_at"]})
+	require.Equal(t, map[string]any{"at": "2026-11-04T09:00:00Z", "state": "confirmed", "settled_at": "2026-11-04T09:01:00Z", "resubscribed": true, "gap_days": 0.0}, sub["conversion"])
 	require.NotContains(t, sub, "net_mrr", "unknown is left out, not zero")
 	require.Equal(t, []any{
 		map[string]any{"status": "trialing", "from": "2026-11-04T09:00:00Z", "until": "2026-11-04T09:01:00Z", "inferred": false, "gap": false},

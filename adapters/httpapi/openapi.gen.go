@@ -167,6 +167,27 @@ func (e ComparisonRequestObject) Valid() bool {
 	}
 }
 
+// Defines values for ConversionOutcomeState.
+const (
+	ConversionOutcomeStateConfirmed   ConversionOutcomeState = "confirmed"
+	ConversionOutcomeStateFailed      ConversionOutcomeState = "failed"
+	ConversionOutcomeStateUnconfirmed ConversionOutcomeState = "unconfirmed"
+)
+
+// Valid indicates whether the value is a known member of the ConversionOutcomeState enum.
+func (e ConversionOutcomeState) Valid() bool {
+	switch e {
+	case ConversionOutcomeStateConfirmed:
+		return true
+	case ConversionOutcomeStateFailed:
+		return true
+	case ConversionOutcomeStateUnconfirmed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Environment.
 const (
 	Live Environment = "live"
@@ -1075,6 +1096,27 @@ type ContractTerms struct {
 type ContractVersions struct {
 	Items []Contract `json:"items"`
 }
+
+// ConversionOutcome What became of a conversion by `as_of`; absent before it.
+type ConversionOutcome struct {
+	// At When the status said that it converts.
+	At time.Time `json:"at"`
+
+	// GapDays Whole days since the customer had left.
+	GapDays *int64 `json:"gap_days,omitempty"`
+
+	// Resubscribed The customer had paid for another subscription and left it before.
+	Resubscribed bool `json:"resubscribed"`
+
+	// SettledAt When it was confirmed or failed.
+	SettledAt time.Time `json:"settled_at,omitempty,omitzero"`
+
+	// State Confirmed by the first cash, failed when it ended or stayed unpaid before any.
+	State ConversionOutcomeState `json:"state"`
+}
+
+// ConversionOutcomeState Confirmed by the first cash, failed when it ended or stayed unpaid before any.
+type ConversionOutcomeState string
 
 // Coverage defines model for Coverage.
 type Coverage struct {
@@ -2307,7 +2349,10 @@ type Subscription struct {
 	CollectionMethod  string    `json:"collection_method,omitempty,omitzero"`
 
 	// CollectionPaused The behavior of a paused collection: keep_as_draft, mark_uncollectible or void.
-	CollectionPaused string                 `json:"collection_paused,omitempty,omitzero"`
+	CollectionPaused string `json:"collection_paused,omitempty,omitzero"`
+
+	// Conversion What became of a conversion by `as_of`; absent before it.
+	Conversion       ConversionOutcome      `json:"conversion,omitempty,omitzero"`
 	CreatedAt        time.Time              `json:"created_at,omitempty,omitzero"`
 	Currency         string                 `json:"currency,omitempty,omitzero"`
 	CurrentTermEnd   time.Time              `json:"current_term_end,omitempty,omitzero"`

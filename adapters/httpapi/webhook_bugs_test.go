@@ -163,6 +163,22 @@ func TestBug14TheSameEventTwiceAtOnce(t *testing.T) {
 	require.Len(t, s.rows(), 3)
 }
 
+// Bug 16: an endpoint that expected one version of the API dropped the events of all others.
+func TestBug16EventsOfAnyVersionAreTaken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	versions := []string{"2011-06-21", "2015-04-07", "2016-07-06", "2020-08-27", "2023-10-16", "2024-12-18.acacia", "2025-03-31.basil", "2026-08-26.dahlia", "2031-01-01.unheard-of", ""}
+	for i, version := range versions {
+		body := stripeEvent(fmt.Sprintf("evt_%d", i), fmt.Sprintf(`"api_version":%q,`, version))
+		body = bytes.ReplaceAll(body, []byte("cus_1"), fmt.Appendf(nil, "cus_%d", i))
+		require.Equal(t, http.StatusOK, s.deliver("we-acme", secret, body), version)
+	}
+	c := &ingest.Classifier{Work: s.db.Classification(), Reads: s.db.Reads(), Box: s.box, Clock: clock.Fixed(at)}
+	b, err := c.Drain(s.ctx)
+	require.NoError(t, err)
+	require.Equal(t, ingest.Booked{Events: len(versions), Facts: len(versions), Links: len(versions)}, b, "each is classified")
+}
+
 // Bug 23: a test event was taken for a live one, because Connect endpoints get both.
 func TestBug23TheOtherModeIsQuarantined(t *testing.T) {
 	t.Parallel()

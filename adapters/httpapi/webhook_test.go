@@ -82,7 +82,12 @@ func TestWebhookLimits(t *testing.T) {
 	r.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
 	w, _ = serve(t, e, r)
 	require.Equal(t, http.StatusBadRequest, w.Code)
-	require.Zero(t, calls, "nothing of either reaches the use case")
+
+	r = request(http.MethodPost, endpointPath, strings.Repeat("x", 1<<20+1))
+	r.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+	w, _ = serve(t, e, r)
+	require.Equal(t, http.StatusRequestEntityTooLarge, w.Code, "what is announced as too large is not read")
+	require.Zero(t, calls, "nothing of these reaches the use case")
 
 	w, _ = serve(t, e, request(http.MethodPost, endpointPath, strings.Repeat("x", 1<<20)))
 	require.Equal(t, http.StatusOK, w.Code)

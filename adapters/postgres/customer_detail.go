@@ -117,6 +117,10 @@ func (r *CustomerReader) subscriptions(ctx context.Context, connectionID, custom
 	if err != nil {
 		return nil, err
 	}
+	conversions, err := r.conversions(ctx, connectionID, customerID, asOf)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]customers.Subscription, len(all))
 	for i, o := range all {
 		now, _ := o.Now()
@@ -132,6 +136,9 @@ func (r *CustomerReader) subscriptions(ctx context.Context, connectionID, custom
 		}
 		if at, ok := projection.StatusAt(s.Intervals, asOf.Unix()); ok {
 			s.StatusAt = at.Status
+		}
+		if c, ok := conversions[o.ID]; ok {
+			s.Conversion = &c
 		}
 		out[i] = s
 	}

@@ -204,6 +204,46 @@ func TestCustomerList(t *testing.T) {
 	require.Empty(t, trial.Items, "another account's customers are not shown")
 }
 
+// TestConversionsAreSettledByMoney: of the subscriptions of one customer, one paid and was
+// left, one never paid, one came after both and waits for its money.
+func TestConversionsAreSettledByMoney(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pays := func(sub string, days int) {
+		in := w.invoice("in_"+sub, "cus_a", 2000, noon.Add(-time.Duration(days)*aDay))
+		in["subscription"] = sub
+		w.tell("invoice.paid", -time.Duration(days)*aDay, in, nil)
+	}
+	ends := func(sub string, began, days int) {
+		at := noon.Add(-time.Duration(days) * aDay).Unix()
+		w.tell(subDeleted, -time.Duration(days)*aDay, subscribe("a", "canceled", began, obj{"id": sub, "ended_at": at, "canceled_at": at}), nil)
+	}
+	for sub, began := range map[string]int{"sub_left": 90, "sub_never": 45, "sub_back": 10} {
+		w.tell(subCreated, -time.Duration(began)*aDay, subscribe("a", "active", began, obj{"id": sub}), nil)
+	}
+	pays("sub_left", 89)
+	ends("sub_left", 90, 50)
+	ends("sub_never", 45, 30)
+	w.drain()
+	states := func(asOf time.Time) map[string]string {
+		d, err := w.customers().Customer(w.ctx, "acme", "cus_a", asOf)
+		require.NoError(t, err)
+		out := map[string]string{}
+		for _, s := range d.Subscriptions {
+			if c := s.Conversion; c != nil {
+				out[s.ID] = fmt.Sprintf("%s %v %d", c.State, c.Resubscribed, c.GapDays)
+			}
+		}
+		return out
+	}
+	require.Equal(t, map[string]string{"sub_left": "confirmed false 0", "sub_never": "failed true 5", "sub_back": "unconfirmed true 40"}, states(noon))
+	pays("sub_back", 9)
+	w.drain()
+	require.Equal(t, "confirmed true 40", states(noon)["sub_back"])
+	require.Equal(t, "unconfirmed true 40", states(noon.Add(-9*aDay - time.Hour))["sub_back"], "before the money came")
+	require.Equal(t, map[string]string{"sub_left": "confirmed false 0"}, states(noon.Add(-60*aDay)))
+}
+
 // TestCustomerDetail: what one customer has, is worth and has paid, per currency.
 func TestCustomerDetail(t *testing.T) {
 	t.Parallel()

@@ -60,6 +60,11 @@ func (s *Scheduler) EnsureSources(ctx context.Context, env account.Environment) 
 	return wrote, unavailable(err)
 }
 
+// PauseSources keeps the Schedule that looks after the sources from starting anything.
+func (s *Scheduler) PauseSources(ctx context.Context, env account.Environment, note string) error {
+	return unavailable(s.client.ScheduleClient().GetHandle(ctx, wire.SourceScheduleID(env)).Pause(ctx, client.SchedulePauseOptions{Note: note}))
+}
+
 // TriggerSources runs the tick of an environment now.
 func (s *Scheduler) TriggerSources(ctx context.Context, env account.Environment) error {
 	err := s.client.ScheduleClient().GetHandle(ctx, wire.SourceScheduleID(env)).Trigger(ctx, client.ScheduleTriggerOptions{

@@ -256,6 +256,19 @@ func TestWritesNeedADerivedKey(t *testing.T) {
 	require.Empty(t, w.tap.take())
 }
 
+// Bug 10: a search that had not seen the last write yet led to a second customer.
+func TestBug10NothingIsSearchedFor(t *testing.T) {
+	t.Parallel()
+	w := worldOn(t, liar)
+	for _, role := range []string{"reader", "registrar", "prober", "writer"} {
+		for _, path := range []string{"/v1/customers/search", "/v1/invoices/search?query=x", "/v1/charges/search/"} {
+			err := stripeapi.SendAs(t.Context(), w.client, role, secretKey(t, liveText), http.MethodGet, path, "")
+			requireFault(t, err, fault.Internal, "search_refused")
+		}
+	}
+	require.Empty(t, w.tap.take())
+}
+
 func TestAPIBase(t *testing.T) {
 	t.Parallel()
 	w := worldOn(t, liar)

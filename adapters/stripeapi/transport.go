@@ -135,6 +135,9 @@ func (g *guard) check(req *http.Request) error {
 	if g.role.liveOnly && !liveKey(req.Header.Get("Authorization")) {
 		return modeViolation("the %s refuses a key that is not a live key", g.role.name)
 	}
+	if searches(req) {
+		return fault.New(fault.Internal, "search_refused", "the %s may not search at Stripe: an index lags behind what was written", g.role.name).Fix("List by customer")
+	}
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
 		return nil
 	}
@@ -149,6 +152,12 @@ func (g *guard) check(req *http.Request) error {
 		return fault.New(fault.Internal, "idempotency_key_missing", "a write without a derived idempotency key was refused")
 	}
 	return nil
+}
+
+// searches reports a request to a search index. An index that has not seen our own last
+// write yet would have us write it again.
+func searches(req *http.Request) bool {
+	return strings.HasSuffix(strings.TrimRight(req.URL.Path, "/"), "/search")
 }
 
 // checkBody compares a write with the one body that its role may send there.

@@ -11,6 +11,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/liftbill/liftbill/domain/projection"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // Segment is a group of customers that is worth looking at.
@@ -135,6 +136,8 @@ type Subscription struct {
 	// StatusAt is the status at the moment asked for; empty before the first one.
 	StatusAt  string
 	Intervals []projection.Interval
+	// Conversion is what became of its conversion by the moment asked for; nil before it.
+	Conversion *reward.ConversionOutcome
 	// ProductNames are the products of the items, in their order.
 	ProductNames []string
 	Undecided    bool

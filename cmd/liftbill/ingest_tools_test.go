@@ -147,3 +147,40 @@ func TestBenchFlags(t *testing.T) {
 		require.FileExists(t, kept)
 	}
 }
+
+// TestEventsClassify: one event, an array and lines are read alike, from a file or from
+// standard input, and what is no event is refused with its place.
+func TestEventsClassify(t *testing.T) {
+	t.Parallel()
+	const paid = `{"id":"evt_1","object":"event","type":"invoice.paid","created":1767225600,"livemode":true,"api_version":"2015-04-07","data":{"object":{"id":"in_1","object":"invoice",
+		"customer":"cus_1","currency":"jpy","paid":true,"amount_due":980,"total":980,"charge":"ch_1"}}}`
+	const odd = `{"id":"evt_2","object":"event","type":"customer.subscription.updated","created":1767225600,"livemode":true,"data":{"object":{"id":"sub_1","object":"subscription","status":"pondering"}}}`
+	run := func(input string, args ...string) (string, error) {
+		cmd := newEvents()
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetErr(&out)
+		cmd.SetIn(strings.NewReader(input))
+		cmd.SetArgs(append([]string{"classify"}, args...))
+		err := cmd.ExecuteContext(t.Context())
+		return out.String(), err
+	}
+	const want = "evt_1  invoice.paid  revenue_confirmation 980 jpy\nevt_2  customer.subscription.updated  anomaly: status_unknown\n"
+	for name, input := range map[string]string{"lines": paid + "\n" + odd + "\n", "an array": "[" + paid + "," + odd + "]"} {
+		out, err := run(input, "-")
+		require.NoError(t, err, name)
+		require.Equal(t, want, out, name)
+	}
+	file := filepath.Join(t.TempDir(), "event.json")
+	require.NoError(t, os.WriteFile(file, []byte(paid), 0o600))
+	out, err := run("", file, "--json")
+	require.NoError(t, err)
+	require.Contains(t, out, `"revenue_confirmation:in_1"`)
+	require.Contains(t, out, `"api_version": "2015-04-07"`)
+	for input, says := range map[string]string{paid + "{": "event 2", paid + `{"id":"x"}`: "event 2", "[1": "not JSON"} {
+		_, err := run(input, "-")
+		require.ErrorContains(t, err, says)
+	}
+	_, err = run("", filepath.Join(t.TempDir(), "absent.json"))
+	require.ErrorContains(t, err, "cannot read")
+}

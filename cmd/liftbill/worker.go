@@ -46,6 +46,13 @@ func newWorker() *cobra.Command {
 // stopTimeout lets the longest Stripe call end before the worker does.
 const stopTimeout = 35 * time.Second
 
+// How many activities a worker process carries out at once: short ones of the ledger, and
+// those that compute.
+const (
+	ledgerActivities  = 50
+	computeActivities = 2
+)
+
 // work runs the workers of the process and the classifier until the context ends.
 func (a *app) work(ctx context.Context) error {
 	s, err := a.scheduler(ctx)
@@ -84,12 +91,12 @@ func (a *app) work(ctx context.Context) error {
 
 func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Worker {
 	measure, inv, cycles := a.measure(), a.invoicing(), a.db.NewCycles()
-	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, MaxConcurrentActivityExecutionSize: 50})
+	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, MaxConcurrentActivityExecutionSize: ledgerActivities})
 	billingtick.Register(ledger, &billingtick.Activities{Ledger: cycles, Starter: s})
 	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: cycles})
 	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
 	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{
-		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2,
+		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: computeActivities,
 	})
 	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure})
 	sources := a.sources()

@@ -46,7 +46,7 @@ func planInput(t *testing.T, n int, change func(*billing.Terms)) billing.PlanInp
 // where they do not fit, their count and digest still stand.
 func TestMetadataChunks(t *testing.T) {
 	t.Parallel()
-	for n, chunks := range map[int]int{0: 0, 1: 1, 18: 1, 19: 2, 200: 12, 648: 36, 649: 0, 700: 0} {
+	for n, chunks := range map[int]int{0: 0, 1: 1, 18: 1, 19: 2, 200: 12, 648: 36, 649: 0, 700: 0, 720: 0, 1000: 0} {
 		var want []string
 		for i := range n {
 			want = append(want, fmt.Sprintf("%026d", i))

@@ -84,7 +84,8 @@ func TestBug22InvoiceWithoutSubscription(t *testing.T) {
 
 func TestBug31RevenueComesFromTheInvoice(t *testing.T) {
 	t.Parallel()
-	c := classify(t, event("invoice.paid", invoiceObj(obj{"amount_paid": 1234, "total": 1234, "total_excluding_tax": 1234}), nil))
+	lines := obj{"object": "list", "data": []obj{{"id": "il_1", "amount": 1234, "price": price("price_a", 2000), "plan": planOf(2000), "quantity": 1}}}
+	c := classify(t, event("invoice.paid", invoiceObj(obj{"amount_paid": 1234, "total": 1234, "total_excluding_tax": 1234, "lines": lines}), nil))
 	require.Equal(t, ptr(1234), c.Facts[0].Amount, "whatever the plan says today")
 }
 

@@ -81,6 +81,7 @@ func importPlants() []plant {
 	siblings("webui", "adapters/webui", self+"adapters/httpapi")
 	siblings("oidc", "adapters/oidc", self+"adapters/system", echo)
 	siblings("scheduler", "adapters/scheduler", workflows+"billingcycle", self+"adapters/system")
+	siblings("apiclient", "adapters/apiclient", self+"adapters/httpapi", self+"domain/billing")
 	siblings("metrics", "adapters/metrics", self+"adapters/postgres", echo)
 	siblings("decisionlog", "adapters/decisionlog", self+"adapters/system")
 	siblings("tabular", "adapters/tabular", self+"adapters/system", pgx)
@@ -92,6 +93,7 @@ func importPlants() []plant {
 	siblings("campaign-pgledger", "internal/campaign/pgledger", self+"adapters/stripeapi", self+"app/measure")
 
 	siblings("webhookload", "internal/webhookload", self+"adapters/httpapi", self+"app/ingest", temporal)
+	siblings("mutants", "internal/mutants", self+"domain/reward", self+"adapters/postgres")
 
 	anywhere := func(rule string, imports ...string) { add(rule, "internal/zz"+rule, "planted.go", imports...) }
 	anywhere("gorm-only-in-postgres", gorm, "gorm.io/driver/postgres")

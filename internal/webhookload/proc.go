@@ -74,6 +74,16 @@ func treeCPU(parent int) (time.Duration, error) {
 	return total, nil
 }
 
+// ProcessCost is the processor time that a process has used and the most that it held in
+// RAM, in bytes.
+func ProcessCost(pid int) (cpu time.Duration, peak int64, err error) {
+	if cpu, err = cpuOf(pid); err != nil {
+		return 0, 0, err
+	}
+	_, peak, err = memory(pid)
+	return cpu, peak, err
+}
+
 // memory is what a process holds in RAM now and held at most since its start, in bytes.
 func memory(pid int) (now, peak int64, err error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
