@@ -183,7 +183,7 @@ var reconStage = `
 	INSERT INTO recon_digests (run_id, currency, bucket, n, x, sum_minor, odd)
 	SELECT run_id, currency, ` + reconBucket("at") + `, count(*) FILTER (WHERE plain), coalesce(bit_xor(h) FILTER (WHERE plain), 0), coalesce(sum(net_minor) FILTER (WHERE plain), 0), bool_or(odd)
 	FROM (SELECT s.*, NOT s.own AND s.net_minor <> 0 AS plain, s.own OR NOT s.balanced OR s.out_of_band_minor <> 0 OR s.livemode <> (r.environment = 'live') AS odd,
-			` + reconHash("s.id", "s.net_minor", "s.at") + ` AS h
+			` + reconHash("s.id", "s.net_minor") + ` AS h
 		FROM staged s JOIN recon_runs r ON r.id = s.run_id WHERE s.kind = 'invoice') s
 	GROUP BY 1, 2, 3
 	ON CONFLICT (run_id, currency, bucket) DO UPDATE SET n = recon_digests.n + excluded.n, x = recon_digests.x # excluded.x,

@@ -16,7 +16,8 @@ import (
 
 // Both sides of a month's payments may be millions of rows. They are not joined: each side
 // is digested once, by quarters of an hour, into a count, a sum and the exclusive or of a
-// 64-bit hash of (invoice, amount, second). Buckets whose digests agree hold the same rows;
+// 64-bit hash of (invoice, amount). A period begins and ends with a bucket, so that the time
+// within one is of no interest. Buckets whose digests agree hold the same rows;
 // only the rows of the others are joined and judged. Rows that a digest cannot judge (our
 // own invoices, other modes, figures that do not sum) mark their bucket by themselves.
 // Stripe's side is digested as it is staged (reconStage).
@@ -26,19 +27,22 @@ func reconBucket(at string) string {
 	return fmt.Sprintf("date_part('epoch', %s)::bigint / %d", at, reconBucketSeconds)
 }
 
-func reconHash(id, minor, at string) string {
-	return fmt.Sprintf("hashtextextended(%s, hashint8extended(%s, date_part('epoch', %s)::bigint))", id, minor, at)
-}
+func reconHash(id, minor string) string { return fmt.Sprintf("hashtextextended(%s, %s)", id, minor) }
 
-// reconOurs also counts the facts whose customer is somebody's for the whole period, so
-// that the rows need to be read once.
+// reconOurs also counts the facts whose customer is not somebody's for the whole period,
+// and sums those that were there when the period was frozen, so that the rows need to be
+// read once.
 var reconOurs = `
-	SELECT f.currency, f.bucket, count(*), bit_xor(f.h), sum(f.amount)::bigint, count(*) FILTER (WHERE f.late), count(*) - count(s.subject_id)
+	SELECT f.currency, f.bucket, count(*), bit_xor(f.h), sum(f.amount)::bigint, count(*) FILTER (WHERE f.late), %[1]s,
+		coalesce(sum(f.amount) FILTER (WHERE f.frozen), 0)::bigint, count(*) FILTER (WHERE f.frozen)
 	FROM (SELECT currency, customer_id, ` + reconBucket("effective_at") + ` AS bucket, amount_minor AS amount, recorded_at > $4 AS late,
-			` + reconHash("invoice_id", "amount_minor", "effective_at") + ` AS h
+			recorded_at <= $4 AND NOT historic AND amount_minor <> 0 AS frozen, ` + reconHash("invoice_id", "amount_minor") + ` AS h
 		FROM reward_events WHERE connection_id = $1 AND kind = 'revenue_confirmation' AND effective_at >= $2 AND effective_at < $3) f
-	LEFT JOIN mapping_spans s ON s.connection_id = $1 AND s.subject_id = f.customer_id AND s.state = 'linked' AND s.valid_from <= $2 AND s.valid_to >= $3
+	%[2]s
 	GROUP BY 1, 2`
+
+// reconMapped joins the spans of customers who are somebody's for the whole period.
+const reconMapped = `LEFT JOIN mapping_spans s ON s.connection_id = $1 AND s.subject_id = f.customer_id AND s.state = 'linked' AND s.valid_from <= $2 AND s.valid_to >= $3`
 
 const reconTheirs = `SELECT currency, bucket, n, x, sum_minor, odd FROM recon_digests WHERE run_id = $1`
 
@@ -163,6 +167,9 @@ func (c *comparing) payments(ctx context.Context) error {
 	if len(differ) == 0 {
 		return nil
 	}
+	if _, err := c.tx.Exec(ctx, `SET LOCAL enable_nestloop = on`); err != nil {
+		return err
+	}
 	rows, err := c.tx.Query(ctx, reconJoin, c.sc.Account.SourceConnection, c.runID, in.Start, in.End, from, to, slices.Collect(maps.Keys(differ)), c.sc.Window().Live)
 	if err != nil {
 		return err
@@ -178,33 +185,45 @@ func (c *comparing) payments(ctx context.Context) error {
 	return rows.Err()
 }
 
-// watermark is the time up to which the period was frozen; infinity while it is not.
-func (c *comparing) watermark(ctx context.Context) (any, error) {
+// frozen is the time up to which the period was frozen, infinity while it is not; and
+// whether every payment had a user then, which nothing that is said later changes.
+func (c *comparing) frozen(ctx context.Context) (watermark any, mapped bool, err error) {
 	var at *time.Time
-	err := c.tx.QueryRow(ctx, `SELECT max(watermark) FROM cycles WHERE account_id = $1 AND period = $2`, c.sc.Account.ID, c.sc.Period.String()).Scan(&at)
+	err = c.tx.QueryRow(ctx, `SELECT max(c.watermark), NOT EXISTS (SELECT 1 FROM cycle_buckets b JOIN cycles c ON c.id = b.cycle_id
+			WHERE c.account_id = $1 AND c.period = $2 AND b.bucket = 'unmapped' AND b.events > 0)
+		FROM cycles c WHERE c.account_id = $1 AND c.period = $2`, c.sc.Account.ID, c.sc.Period.String()).Scan(&at, &mapped)
 	if at == nil {
-		return "infinity", err
+		return "infinity", false, err
 	}
-	return *at, err
+	return *at, mapped, err
 }
 
 // ours digests the facts, and sums what of them counts.
 func (c *comparing) ours(ctx context.Context, from, to time.Time) (map[bucketKey]digest, error) {
-	watermark, err := c.watermark(ctx)
+	watermark, mapped, err := c.frozen(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := c.tx.Query(ctx, reconOurs, c.sc.Account.SourceConnection, from, to, watermark)
+	count, join := "0::bigint", ""
+	if !mapped {
+		count, join = "count(*) - count(s.subject_id)", reconMapped
+	}
+	// Without statistics, as after a month has just been written, a nested loop looks cheap.
+	if _, err := c.tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
+		return nil, err
+	}
+	rows, err := c.tx.Query(ctx, fmt.Sprintf(reconOurs, count, join), c.sc.Account.SourceConnection, from, to, watermark)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	out, sums := map[bucketKey]digest{}, map[string]digest{}
+	out, sums, kept := map[bucketKey]digest{}, map[string]digest{}, map[string]digest{}
 	for rows.Next() {
 		var k bucketKey
 		var d digest
+		var frozen digest
 		var late, doubtful int64
-		if err := rows.Scan(&k.currency, &k.bucket, &d.n, &d.x, &d.sum, &late, &doubtful); err != nil {
+		if err := rows.Scan(&k.currency, &k.bucket, &d.n, &d.x, &d.sum, &late, &doubtful, &frozen.sum, &frozen.n); err != nil {
 			return nil, err
 		}
 		out[k] = d
@@ -217,6 +236,12 @@ func (c *comparing) ours(ctx context.Context, from, to time.Time) (map[bucketKey
 		s := sums[k.currency]
 		s.sum, s.n = s.sum+d.sum, s.n+d.n
 		sums[k.currency] = s
+		f := kept[k.currency]
+		f.sum, f.n = f.sum+frozen.sum, f.n+frozen.n
+		kept[k.currency] = f
+	}
+	for currency, f := range kept {
+		c.out.Frozen = append(c.out.Frozen, recon.Money{ID: currency, Currency: currency, AmountMinor: f.sum, Facts: f.n})
 	}
 	for currency, s := range sums {
 		c.out.Sums = append(c.out.Sums, recon.Sum{Line: recon.Revenue, Currency: currency, LeftMinor: s.sum, LeftObjects: s.n})

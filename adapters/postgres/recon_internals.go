@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -257,25 +259,46 @@ func (w *inner) frozen(ctx context.Context) error {
 		return err
 	}
 	d := recon.Digest{What: "revenue", ID: w.in.CycleID}
-	if d.Stored, err = w.sums(`SELECT currency, sum(amount_minor)::bigint AS amount, sum(events)::bigint AS n FROM cycle_buckets WHERE cycle_id = ? GROUP BY 1 ORDER BY 1`, w.cycle.ID); err != nil {
+	stored, err := w.sums(`SELECT currency, sum(amount_minor)::bigint AS amount_minor, sum(events)::bigint AS facts FROM cycle_buckets WHERE cycle_id = ? GROUP BY 1`, w.cycle.ID)
+	if err != nil {
 		return err
 	}
-	d.Computed, err = w.sums(`SELECT currency, sum(amount_minor)::bigint AS amount, count(*) AS n FROM reward_events
-		WHERE connection_id = ? AND kind IN ? AND amount_minor <> 0 AND NOT historic AND effective_at >= ? AND effective_at < ? AND recorded_at <= ? GROUP BY 1 ORDER BY 1`,
-		w.sc.Account.SourceConnection, moneyKinds(), first.In(zone).Start, w.sc.Period.In(zone).End, *w.cycle.Watermark)
+	d.Stored = totals(stored)
+	// The comparison has read the period's payments already: what is left are those of the
+	// year's earlier months, and the year's returns, which have an index of their own.
+	begin, end := first.In(zone).Start, w.sc.Period.In(zone).End
+	earlier, err := w.sums(`SELECT currency, sum(amount_minor)::bigint AS amount_minor, count(*) AS facts FROM reward_events
+		WHERE connection_id = ? AND kind = 'revenue_confirmation' AND amount_minor <> 0 AND NOT historic AND effective_at >= ? AND effective_at < ? AND recorded_at <= ? GROUP BY 1`,
+		w.sc.Account.SourceConnection, begin, w.sc.Interval.Start, *w.cycle.Watermark)
+	if err != nil {
+		return err
+	}
+	returns, err := w.sums(`SELECT currency, sum(amount_minor)::bigint AS amount_minor, count(*) AS facts FROM reward_events
+		WHERE connection_id = ? AND kind IN ('refund', 'dispute', 'dispute_won', 'dispute_lost') AND amount_minor <> 0 AND NOT historic AND effective_at >= ? AND effective_at < ? AND recorded_at <= ? GROUP BY 1`,
+		w.sc.Account.SourceConnection, begin, end, *w.cycle.Watermark)
+	d.Computed = totals(w.compared.Frozen, earlier, returns)
 	w.in.Digests = append(w.in.Digests, d)
 	return err
 }
 
-func (w *inner) sums(sql string, args ...any) (string, error) {
-	var rows []struct {
-		Currency  string
-		Amount, N int64
+func (w *inner) sums(sql string, args ...any) ([]recon.Money, error) {
+	var rows []recon.Money
+	return rows, w.tx.Raw(sql, args...).Scan(&rows).Error
+}
+
+// totals writes sums by currency as a text that can be compared.
+func totals(parts ...[]recon.Money) string {
+	minor, facts := map[string]int64{}, map[string]int64{}
+	for _, part := range parts {
+		for _, m := range part {
+			minor[m.Currency], facts[m.Currency] = minor[m.Currency]+m.AmountMinor, facts[m.Currency]+m.Facts
+		}
 	}
-	err := w.tx.Raw(sql, args...).Scan(&rows).Error
 	var out []string
-	for _, r := range rows {
-		out = append(out, fmt.Sprintf("%d %s in %d", r.Amount, r.Currency, r.N))
+	for _, c := range slices.Sorted(maps.Keys(facts)) {
+		if facts[c] != 0 {
+			out = append(out, fmt.Sprintf("%d %s in %d", minor[c], c, facts[c]))
+		}
 	}
-	return strings.Join(out, ", "), err
+	return strings.Join(out, ", ")
 }

@@ -60,8 +60,8 @@ func (p *planted) sweep(context.Context, string) error {
 		if err != nil {
 			return err
 		}
-		if res.Body.Close(); res.StatusCode >= 300 {
-			return fmt.Errorf("%s: %s", path, res.Status)
+		if err := res.Body.Close(); err != nil || res.StatusCode >= 300 {
+			return fmt.Errorf("%s: %s %w", path, res.Status, err)
 		}
 	}
 	return nil

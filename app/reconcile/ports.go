@@ -154,6 +154,8 @@ type Compared struct {
 	// facts that were recorded after the period was frozen.
 	Facts []recon.Money
 	Late  int64
+	// Frozen are those of Facts that were there when the period was frozen.
+	Frozen []recon.Money
 	// Doubtful are the starts of stretches with facts of customers who are not somebody's
 	// for the whole period.
 	Doubtful []time.Time

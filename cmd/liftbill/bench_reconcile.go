@@ -108,7 +108,8 @@ type benchMonthSides struct {
 
 const benchAccount = "bench-reconcile"
 
-// fill makes the rows: each customer pays four times, all customers are somebody's.
+// fill makes the rows: each customer pays four times, all customers are somebody's, and
+// the month is frozen.
 func (m *benchMonthSides) fill(ctx context.Context) error {
 	month, _, err := m.account(ctx, benchAccount, account.Live, []string{"tenure"})
 	if err != nil {
@@ -132,6 +133,10 @@ func (m *benchMonthSides) fill(ctx context.Context) error {
 			FROM generate_series(0, %[3]d) n`, benchAccount, paid, m.f.invoices-1),
 		fmt.Sprintf(`INSERT INTO mapping_spans (connection_id, subject_id, valid_from, valid_to, state, user_id)
 			SELECT '%s', 'cus_' || n, '0001-01-01', 'infinity', 'linked', 'u-' || n FROM generate_series(0, %d) n`, benchAccount, m.f.invoices/4),
+		fmt.Sprintf(`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, watermark, opened_at, updated_at)
+			SELECT '%[1]s.2026-01', '%[1]s', 'live', '2026-01', '2026-01-01Z', '2026-02-01Z', '%[1]s', '%[1]s', 'computing', t, t, t FROM (SELECT '%[2]s'::timestamptz AS t) s`, benchAccount, benchNow.Format(time.RFC3339)),
+		fmt.Sprintf(`INSERT INTO cycle_buckets (cycle_id, bucket, currency, amount_minor, events)
+			SELECT '%[1]s.2026-01', 'before_exposure', currency, sum(amount_minor), count(*) FROM reward_events WHERE connection_id = '%[1]s' GROUP BY currency`, benchAccount),
 		"VACUUM (ANALYZE) reward_events", "VACUUM (ANALYZE) recon_objects", "VACUUM (ANALYZE) mapping_spans", "CHECKPOINT", // as a database at rest would be
 	} {
 		if _, err := m.conn.Exec(ctx, sql); err != nil {

@@ -46,7 +46,7 @@ func TestTolerances(t *testing.T) {
 	require.Contains(t, got, 0)
 	require.Contains(t, got, 1)
 	require.Contains(t, got, 3)
-	require.Len(t, recon.Tolerance{LineMinor: 5, BatchMinor: 6}.Apply(all), 0, "together they are too much")
+	require.Empty(t, recon.Tolerance{LineMinor: 5, BatchMinor: 6}.Apply(all), "together they are too much")
 	unbalanced := paid(900, inside)
 	unbalanced.Balanced = false
 	require.Empty(t, recon.Tolerance{LineMinor: 5, BatchMinor: 5}.Apply(window.Judge(recon.Pair{Kind: recon.Payment, ID: "in_1", Ours: booked(900, inside), Theirs: unbalanced})), "it is no amount that is wrong")
