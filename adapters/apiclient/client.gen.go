@@ -403,6 +403,24 @@ type Actor struct {
 	Person string `json:"person,omitempty,omitzero"`
 }
 
+// Approval Who releases an invoice before it is written. Left out, the contract does.
+type Approval struct {
+	// AutoBelowMinor Smaller totals are released without a person.
+	AutoBelowMinor int64 `json:"auto_below_minor,omitempty,omitzero"`
+
+	// Mode `automatic` or `required`; stating any other member means `required`.
+	Mode string `json:"mode,omitempty,omitzero"`
+
+	// OnTimeout `expire` (unless stated) or `approve`, when nobody decided.
+	OnTimeout string `json:"on_timeout,omitempty,omitzero"`
+
+	// RemindDays How often they are reminded, 1 to 60; 1 unless stated.
+	RemindDays int `json:"remind_days,omitempty,omitzero"`
+
+	// WaitDays How long people have, 1 to 60; 5 unless stated.
+	WaitDays int `json:"wait_days,omitempty,omitzero"`
+}
+
 // Attempt defines model for Attempt.
 type Attempt struct {
 	At        time.Time `json:"at"`
@@ -849,7 +867,10 @@ type ConnectionLogEntry struct {
 
 // Contract One version of a contract with every term, those of the price in words as well.
 type Contract struct {
-	AccountID         string    `json:"account_id"`
+	AccountID string `json:"account_id"`
+
+	// Approval Who releases an invoice before it is written. Left out, the contract does.
+	Approval          Approval  `json:"approval"`
 	Basis             string    `json:"basis"`
 	Caps              *Caps     `json:"caps"`
 	CaseIdsInMetadata bool      `json:"case_ids_in_metadata"`
@@ -902,6 +923,9 @@ type Contract struct {
 
 // ContractAmendment The whole terms of a new version.
 type ContractAmendment struct {
+	// Approval Who releases an invoice before it is written. Left out, the contract does.
+	Approval Approval `json:"approval,omitempty,omitzero"`
+
 	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
 	Basis string `json:"basis,omitempty,omitzero"`
 
@@ -967,6 +991,9 @@ type ContractAmendment struct {
 
 // ContractCreate A contract as it is agreed on.
 type ContractCreate struct {
+	// Approval Who releases an invoice before it is written. Left out, the contract does.
+	Approval Approval `json:"approval,omitempty,omitzero"`
+
 	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
 	Basis string `json:"basis,omitempty,omitzero"`
 
@@ -1036,6 +1063,9 @@ type ContractCreate struct {
 
 // ContractTerms The terms that a version may change. Amounts are minor units of the contract's currency, shares and factors decimal strings.
 type ContractTerms struct {
+	// Approval Who releases an invoice before it is written. Left out, the contract does.
+	Approval Approval `json:"approval,omitempty,omitzero"`
+
 	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
 	Basis string `json:"basis,omitempty,omitzero"`
 
@@ -1332,6 +1362,32 @@ type Cycle struct {
 	WorkflowID    string    `json:"workflow_id"`
 }
 
+// CycleDecide defines model for CycleDecide.
+type CycleDecide struct {
+	// Action `approve`, `hold`, `release`, `return` or `skip`.
+	Action string `json:"action"`
+
+	// InvoiceHash The digest of the invoice that was seen; required to approve.
+	InvoiceHash string `json:"invoice_hash,omitempty,omitzero"`
+
+	// Reason Why; required to hold, return and skip. It is kept for ever.
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
+// CycleDecision One decision about the invoice before it was written; the actor of what the terms decided begins with `policy:`.
+type CycleDecision struct {
+	// Action `approve`, `hold`, `release`, `return`, `skip` or `expire`.
+	Action string `json:"action"`
+	Actor  string `json:"actor"`
+
+	// Amount An exact amount of one currency.
+	Amount      Money     `json:"amount"`
+	At          time.Time `json:"at"`
+	ID          string    `json:"id"`
+	InvoiceHash string    `json:"invoice_hash"`
+	Reason      string    `json:"reason"`
+}
+
 // CycleList defines model for CycleList.
 type CycleList struct {
 	Items      []Cycle `json:"items"`
@@ -1349,7 +1405,13 @@ type CycleResume struct {
 
 // CycleStand defines model for CycleStand.
 type CycleStand struct {
-	CycleID    string `json:"cycle_id"`
+	CycleID string `json:"cycle_id"`
+
+	// DecisionID The decision that was stored.
+	DecisionID string `json:"decision_id,omitempty,omitzero"`
+
+	// Delivered The cycle's run knows of the decision; otherwise its next run finds it.
+	Delivered  bool   `json:"delivered,omitempty,omitzero"`
 	NextAction string `json:"next_action,omitempty,omitzero"`
 	Reason     string `json:"reason,omitempty,omitzero"`
 	State      string `json:"state"`
@@ -1899,6 +1961,99 @@ type PlanCreate struct {
 	// Unit What was randomised: `user` or `account`. With `account`, units that share a Stripe customer at their first exposure are one.
 	Unit    string `json:"unit"`
 	Version int    `json:"version,omitempty,omitzero"`
+}
+
+// Preview defines model for Preview.
+type Preview struct {
+	// AsOf Up to when facts and decisions were looked at.
+	AsOf    time.Time `json:"as_of"`
+	Buckets []Bucket  `json:"buckets"`
+
+	// Compared What changed since the cycle's inputs were frozen.
+	Compared PreviewComparison `json:"compared,omitempty,omitzero"`
+	CycleID  string            `json:"cycle_id"`
+
+	// Digest Over unit tables, buckets, lines and total, not over the moment.
+	Digest string `json:"digest"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// InputDigest Over the unit tables.
+	InputDigest string `json:"input_digest"`
+
+	// InvoiceHash Of the invoice; its case IDs hash the moment as well.
+	InvoiceHash string        `json:"invoice_hash"`
+	Lines       []PreviewLine `json:"lines"`
+
+	// Over The period has ended.
+	Over   bool   `json:"over"`
+	Period string `json:"period"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Settled The close lag is over as well; before that the figures are provisional.
+	Settled bool `json:"settled"`
+
+	// State Where the cycle would go.
+	State string `json:"state"`
+
+	// Total An exact amount of one currency.
+	Total Money `json:"total"`
+
+	// WaitsFor Earlier cycles that are not finished; the price is as if they had billed nothing.
+	WaitsFor []string `json:"waits_for"`
+}
+
+// PreviewChange defines model for PreviewChange.
+type PreviewChange struct {
+	// After An exact amount of one currency.
+	After Money `json:"after"`
+
+	// Before An exact amount of one currency.
+	Before     Money `json:"before"`
+	CountAfter int64 `json:"count_after"`
+
+	// CountBefore Events of a bucket or units of a line.
+	CountBefore int64  `json:"count_before"`
+	Name        string `json:"name"`
+
+	// What `bucket`, `line` or `total`.
+	What string `json:"what"`
+}
+
+// PreviewComparison What changed since the cycle's inputs were frozen.
+type PreviewComparison struct {
+	Changes     []PreviewChange `json:"changes"`
+	Equal       bool            `json:"equal"`
+	SameCases   bool            `json:"same_cases"`
+	SameInputs  bool            `json:"same_inputs"`
+	SameInvoice bool            `json:"same_invoice"`
+}
+
+// PreviewLine defines model for PreviewLine.
+type PreviewLine struct {
+	// Base An exact amount of one currency.
+	Base   Money  `json:"base"`
+	CaseID string `json:"case_id"`
+
+	// Fee An exact amount of one currency.
+	Fee          Money  `json:"fee"`
+	HeadlineCode string `json:"headline_code,omitempty,omitzero"`
+
+	// Measured An exact amount of one currency.
+	Measured Money `json:"measured"`
+
+	// Observed An exact amount of one currency.
+	Observed   Money  `json:"observed"`
+	SnapshotID string `json:"snapshot_id"`
+	Units      int64  `json:"units"`
+	Verdict    string `json:"verdict"`
+}
+
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	// Period The month (YYYY-MM) or settlement.
+	Period string `json:"period"`
 }
 
 // Problem An RFC 9457 problem.
@@ -2525,6 +2680,8 @@ type Thresholds struct {
 
 // TieOut defines model for TieOut.
 type TieOut struct {
+	// Actions What a person can decide now (POST /v1/cycles/{id}/decisions).
+	Actions  []string  `json:"actions"`
 	Attempts []Attempt `json:"attempts"`
 
 	// Buckets Those in the contract's currency, without `own_invoice`, sum to `paid_revenue`.
@@ -2532,14 +2689,20 @@ type TieOut struct {
 	CaseIds []string `json:"case_ids"`
 
 	// Charges The lines of the ledger that are no lift. Fees of `lines` and amounts of `charges` sum to the engine total, and so do their invoiced parts.
-	Charges      []Charge  `json:"charges"`
-	ContractHash string    `json:"contract_hash"`
-	ContractID   string    `json:"contract_id"`
-	Cycle        Cycle     `json:"cycle"`
-	FinalizedAt  time.Time `json:"finalized_at,omitempty,omitzero"`
-	HostedURL    string    `json:"hosted_url,omitempty,omitzero"`
-	InputDigest  string    `json:"input_digest"`
-	Lines        []Line    `json:"lines"`
+	Charges      []Charge `json:"charges"`
+	ContractHash string   `json:"contract_hash"`
+	ContractID   string   `json:"contract_id"`
+	Cycle        Cycle    `json:"cycle"`
+
+	// Decisions What was decided before the invoice was written, oldest first.
+	Decisions   []CycleDecision `json:"decisions"`
+	FinalizedAt time.Time       `json:"finalized_at,omitempty,omitzero"`
+	HostedURL   string          `json:"hosted_url,omitempty,omitzero"`
+	InputDigest string          `json:"input_digest"`
+
+	// InvoiceHash Digest of the proposed invoice; an approval names it.
+	InvoiceHash string `json:"invoice_hash,omitempty,omitzero"`
+	Lines       []Line `json:"lines"`
 
 	// PaidRevenue An exact amount of one currency.
 	PaidRevenue Money  `json:"paid_revenue"`
@@ -2550,8 +2713,11 @@ type TieOut struct {
 	PlanHash     string `json:"plan_hash"`
 	PlanID       string `json:"plan_id"`
 	PooledCaseID string `json:"pooled_case_id,omitempty,omitzero"`
-	Share        string `json:"share"`
-	Steps        []Step `json:"steps"`
+
+	// Reminders How often people were reminded in this wait.
+	Reminders int    `json:"reminders,omitempty,omitzero"`
+	Share     string `json:"share"`
+	Steps     []Step `json:"steps"`
 
 	// StripeNet An exact amount of one currency.
 	StripeNet    Money  `json:"stripe_net,omitempty,omitzero"`
@@ -2559,6 +2725,9 @@ type TieOut struct {
 
 	// Terms The terms of the price in plain words.
 	Terms []string `json:"terms"`
+
+	// WaitingUntil When the contract's terms decide.
+	WaitingUntil time.Time `json:"waiting_until,omitempty,omitzero"`
 
 	// Warnings What whoever reads the figures should know: customers that moved, links that contradict each other, a source that is paused.
 	Warnings  []Warning `json:"warnings"`
@@ -3022,6 +3191,12 @@ type SealPlanParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// PreviewCycleParams defines parameters for PreviewCycle.
+type PreviewCycleParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListReadoutsParams defines parameters for ListReadouts.
 type ListReadoutsParams struct {
 	// Period Only this month (YYYY-MM).
@@ -3414,7 +3589,7 @@ type ListCyclesParams struct {
 	// Period Only this month (YYYY-MM).
 	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
 
-	// State Only this state: collecting, computing, proposed, writing, invoiced, withheld, dry_run, blocked or needs_human.
+	// State Only this state: collecting, computing, proposed, awaiting_approval, approved, held, returned, expired, writing, invoiced, withheld, dry_run, skipped, blocked or needs_human.
 	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
 
 	// Account Only this account.
@@ -3428,6 +3603,12 @@ type ListCyclesParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// DecideCycleParams defines parameters for DecideCycle.
+type DecideCycleParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ResumeCycleParams defines parameters for ResumeCycle.
@@ -3559,6 +3740,9 @@ type CreatePayerSetupLinkJSONRequestBody = SetupLinkCreate
 // SealPlanJSONRequestBody defines body for SealPlan for application/json ContentType.
 type SealPlanJSONRequestBody = PlanCreate
 
+// PreviewCycleJSONRequestBody defines body for PreviewCycle for application/json ContentType.
+type PreviewCycleJSONRequestBody = PreviewRequest
+
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
@@ -3627,6 +3811,9 @@ type SetWebhookSecretJSONRequestBody = WebhookSecretSet
 
 // SwitchWritingJSONRequestBody defines body for SwitchWriting for application/json ContentType.
 type SwitchWritingJSONRequestBody = WritingSwitch
+
+// DecideCycleJSONRequestBody defines body for DecideCycle for application/json ContentType.
+type DecideCycleJSONRequestBody = CycleDecide
 
 // ResumeCycleJSONRequestBody defines body for ResumeCycle for application/json ContentType.
 type ResumeCycleJSONRequestBody = CycleResume
@@ -3931,6 +4118,32 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/plans (the `SealPlan` operationId).
 	SealPlan(ctx context.Context, account AccountPath, params *SealPlanParams, body SealPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewCycleWithBody Compute what a cycle would come to now
+	//
+	// The path of a cycle without its last step: it collects, estimates, judges, prices and
+	// plans, and stores none of it. The period need not be over; the answer says so. With
+	// the same data its `input_digest`, and at the same moment its case IDs and
+	// `invoice_hash`, are the cycle's. When the cycle's inputs are frozen, `compared` says
+	// what changed since, by bucket and snapshot.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/previews (the `PreviewCycle` operationId).
+	PreviewCycleWithBody(ctx context.Context, account AccountPath, params *PreviewCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewCycle Compute what a cycle would come to now
+	//
+	// The path of a cycle without its last step: it collects, estimates, judges, prices and
+	// plans, and stores none of it. The period need not be over; the answer says so. With
+	// the same data its `input_digest`, and at the same moment its case IDs and
+	// `invoice_hash`, are the cycle's. When the cycle's inputs are frozen, `compared` says
+	// what changed since, by bucket and snapshot.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/previews (the `PreviewCycle` operationId).
+	PreviewCycle(ctx context.Context, account AccountPath, params *PreviewCycleParams, body PreviewCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListReadouts List the readouts of an account, newest period first
 	//
@@ -4547,6 +4760,36 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/cycles/{id} (the `GetCycle` operationId).
 	GetCycle(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DecideCycleWithBody Approve, hold, release, return or skip a cycle
+	//
+	// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+	// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
+	// neither changed the contract nor started the cycle. `hold` stops the clock of the
+	// approval and `release` starts it again, also for what was returned or has expired.
+	// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
+	// consumed, and what was measured stays billable in later months of the contract year.
+	// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
+	DecideCycleWithBody(ctx context.Context, id string, params *DecideCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DecideCycle Approve, hold, release, return or skip a cycle
+	//
+	// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+	// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
+	// neither changed the contract nor started the cycle. `hold` stops the clock of the
+	// approval and `release` starts it again, also for what was returned or has expired.
+	// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
+	// consumed, and what was measured stays billable in later months of the contract year.
+	// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
+	DecideCycle(ctx context.Context, id string, params *DecideCycleParams, body DecideCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ResumeCycleWithBody Take a cycle out of needs_human
 	//
 	// Says that a person has looked and that the cycle may go on; it sends nothing. The
@@ -5109,6 +5352,52 @@ func (c *Client) SealPlanWithBody(ctx context.Context, account AccountPath, para
 // Corresponds with POST /v1/accounts/{account}/plans (the `SealPlan` operationId).
 func (c *Client) SealPlan(ctx context.Context, account AccountPath, params *SealPlanParams, body SealPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSealPlanRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewCycleWithBody Compute what a cycle would come to now
+//
+// The path of a cycle without its last step: it collects, estimates, judges, prices and
+// plans, and stores none of it. The period need not be over; the answer says so. With
+// the same data its `input_digest`, and at the same moment its case IDs and
+// `invoice_hash`, are the cycle's. When the cycle's inputs are frozen, `compared` says
+// what changed since, by bucket and snapshot.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/previews (the `PreviewCycle` operationId).
+func (c *Client) PreviewCycleWithBody(ctx context.Context, account AccountPath, params *PreviewCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewCycleRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewCycle Compute what a cycle would come to now
+//
+// The path of a cycle without its last step: it collects, estimates, judges, prices and
+// plans, and stores none of it. The period need not be over; the answer says so. With
+// the same data its `input_digest`, and at the same moment its case IDs and
+// `invoice_hash`, are the cycle's. When the cycle's inputs are frozen, `compared` says
+// what changed since, by bucket and snapshot.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/previews (the `PreviewCycle` operationId).
+func (c *Client) PreviewCycle(ctx context.Context, account AccountPath, params *PreviewCycleParams, body PreviewCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewCycleRequest(c.Server, account, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6504,6 +6793,56 @@ func (c *Client) GetCycle(ctx context.Context, id string, reqEditors ...RequestE
 	return c.Client.Do(req)
 }
 
+// DecideCycleWithBody Approve, hold, release, return or skip a cycle
+//
+// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
+// neither changed the contract nor started the cycle. `hold` stops the clock of the
+// approval and `release` starts it again, also for what was returned or has expired.
+// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
+// consumed, and what was measured stays billable in later months of the contract year.
+// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
+func (c *Client) DecideCycleWithBody(ctx context.Context, id string, params *DecideCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecideCycleRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DecideCycle Approve, hold, release, return or skip a cycle
+//
+// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
+// neither changed the contract nor started the cycle. `hold` stops the clock of the
+// approval and `release` starts it again, also for what was returned or has expired.
+// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
+// consumed, and what was measured stays billable in later months of the contract year.
+// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
+func (c *Client) DecideCycle(ctx context.Context, id string, params *DecideCycleParams, body DecideCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecideCycleRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ResumeCycleWithBody Take a cycle out of needs_human
 //
 // Says that a person has looked and that the cycle may go on; it sends nothing. The
@@ -7763,6 +8102,66 @@ func NewSealPlanRequestWithBody(server string, account AccountPath, params *Seal
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/plans", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewPreviewCycleRequest calls the generic PreviewCycle builder with application/json body
+func NewPreviewCycleRequest(server string, account AccountPath, params *PreviewCycleParams, body PreviewCycleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewCycleRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewPreviewCycleRequestWithBody constructs an http.Request for the PreviewCycle method, with any body, and a specified content type
+func NewPreviewCycleRequestWithBody(server string, account AccountPath, params *PreviewCycleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/previews", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -11022,6 +11421,66 @@ func NewGetCycleRequest(server string, id string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewDecideCycleRequest calls the generic DecideCycle builder with application/json body
+func NewDecideCycleRequest(server string, id string, params *DecideCycleParams, body DecideCycleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDecideCycleRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewDecideCycleRequestWithBody constructs an http.Request for the DecideCycle method, with any body, and a specified content type
+func NewDecideCycleRequestWithBody(server string, id string, params *DecideCycleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cycles/%s/decisions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewResumeCycleRequest calls the generic ResumeCycle builder with application/json body
 func NewResumeCycleRequest(server string, id string, params *ResumeCycleParams, body ResumeCycleJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -12072,6 +12531,32 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/plans (the `SealPlan` operationId).
 	SealPlanWithResponse(ctx context.Context, account AccountPath, params *SealPlanParams, body SealPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*SealPlanResponse, error)
 
+	// PreviewCycleWithBodyWithResponse Compute what a cycle would come to now
+	//
+	// The path of a cycle without its last step: it collects, estimates, judges, prices and
+	// plans, and stores none of it. The period need not be over; the answer says so. With
+	// the same data its `input_digest`, and at the same moment its case IDs and
+	// `invoice_hash`, are the cycle's. When the cycle's inputs are frozen, `compared` says
+	// what changed since, by bucket and snapshot.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/previews (the `PreviewCycle` operationId).
+	PreviewCycleWithBodyWithResponse(ctx context.Context, account AccountPath, params *PreviewCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewCycleResponse, error)
+
+	// PreviewCycleWithResponse Compute what a cycle would come to now
+	//
+	// The path of a cycle without its last step: it collects, estimates, judges, prices and
+	// plans, and stores none of it. The period need not be over; the answer says so. With
+	// the same data its `input_digest`, and at the same moment its case IDs and
+	// `invoice_hash`, are the cycle's. When the cycle's inputs are frozen, `compared` says
+	// what changed since, by bucket and snapshot.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/previews (the `PreviewCycle` operationId).
+	PreviewCycleWithResponse(ctx context.Context, account AccountPath, params *PreviewCycleParams, body PreviewCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewCycleResponse, error)
+
 	// ListReadoutsWithResponse List the readouts of an account, newest period first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -12748,6 +13233,36 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/cycles/{id} (the `GetCycle` operationId).
 	GetCycleWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetCycleResponse, error)
+
+	// DecideCycleWithBodyWithResponse Approve, hold, release, return or skip a cycle
+	//
+	// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+	// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
+	// neither changed the contract nor started the cycle. `hold` stops the clock of the
+	// approval and `release` starts it again, also for what was returned or has expired.
+	// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
+	// consumed, and what was measured stays billable in later months of the contract year.
+	// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
+	DecideCycleWithBodyWithResponse(ctx context.Context, id string, params *DecideCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DecideCycleResponse, error)
+
+	// DecideCycleWithResponse Approve, hold, release, return or skip a cycle
+	//
+	// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+	// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
+	// neither changed the contract nor started the cycle. `hold` stops the clock of the
+	// approval and `release` starts it again, also for what was returned or has expired.
+	// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
+	// consumed, and what was measured stays billable in later months of the contract year.
+	// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
+	DecideCycleWithResponse(ctx context.Context, id string, params *DecideCycleParams, body DecideCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*DecideCycleResponse, error)
 
 	// ResumeCycleWithBodyWithResponse Take a cycle out of needs_human
 	//
@@ -13729,6 +14244,54 @@ func (r SealPlanResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SealPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PreviewCycleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Preview
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewCycleResponse) GetJSON200() *Preview {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreviewCycleResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewCycleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewCycleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewCycleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewCycleResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -16348,6 +16911,54 @@ func (r GetCycleResponse) ContentType() string {
 	return ""
 }
 
+type DecideCycleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CycleStand
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DecideCycleResponse) GetJSON200() *CycleStand {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DecideCycleResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DecideCycleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DecideCycleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DecideCycleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DecideCycleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ResumeCycleResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -17407,6 +18018,44 @@ func (c *ClientWithResponses) SealPlanWithResponse(ctx context.Context, account 
 		return nil, err
 	}
 	return ParseSealPlanResponse(rsp)
+}
+
+// PreviewCycleWithBodyWithResponse Compute what a cycle would come to now
+//
+// The path of a cycle without its last step: it collects, estimates, judges, prices and
+// plans, and stores none of it. The period need not be over; the answer says so. With
+// the same data its `input_digest`, and at the same moment its case IDs and
+// `invoice_hash`, are the cycle's. When the cycle's inputs are frozen, `compared` says
+// what changed since, by bucket and snapshot.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/previews (the `PreviewCycle` operationId).
+func (c *ClientWithResponses) PreviewCycleWithBodyWithResponse(ctx context.Context, account AccountPath, params *PreviewCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewCycleResponse, error) {
+	rsp, err := c.PreviewCycleWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewCycleResponse(rsp)
+}
+
+// PreviewCycleWithResponse Compute what a cycle would come to now
+//
+// The path of a cycle without its last step: it collects, estimates, judges, prices and
+// plans, and stores none of it. The period need not be over; the answer says so. With
+// the same data its `input_digest`, and at the same moment its case IDs and
+// `invoice_hash`, are the cycle's. When the cycle's inputs are frozen, `compared` says
+// what changed since, by bucket and snapshot.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/previews (the `PreviewCycle` operationId).
+func (c *ClientWithResponses) PreviewCycleWithResponse(ctx context.Context, account AccountPath, params *PreviewCycleParams, body PreviewCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewCycleResponse, error) {
+	rsp, err := c.PreviewCycle(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewCycleResponse(rsp)
 }
 
 // ListReadoutsWithResponse List the readouts of an account, newest period first
@@ -18548,6 +19197,48 @@ func (c *ClientWithResponses) GetCycleWithResponse(ctx context.Context, id strin
 	return ParseGetCycleResponse(rsp)
 }
 
+// DecideCycleWithBodyWithResponse Approve, hold, release, return or skip a cycle
+//
+// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
+// neither changed the contract nor started the cycle. `hold` stops the clock of the
+// approval and `release` starts it again, also for what was returned or has expired.
+// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
+// consumed, and what was measured stays billable in later months of the contract year.
+// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
+func (c *ClientWithResponses) DecideCycleWithBodyWithResponse(ctx context.Context, id string, params *DecideCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DecideCycleResponse, error) {
+	rsp, err := c.DecideCycleWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDecideCycleResponse(rsp)
+}
+
+// DecideCycleWithResponse Approve, hold, release, return or skip a cycle
+//
+// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
+// neither changed the contract nor started the cycle. `hold` stops the clock of the
+// approval and `release` starts it again, also for what was returned or has expired.
+// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
+// consumed, and what was measured stays billable in later months of the contract year.
+// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
+func (c *ClientWithResponses) DecideCycleWithResponse(ctx context.Context, id string, params *DecideCycleParams, body DecideCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*DecideCycleResponse, error) {
+	rsp, err := c.DecideCycle(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDecideCycleResponse(rsp)
+}
+
 // ResumeCycleWithBodyWithResponse Take a cycle out of needs_human
 //
 // Says that a person has looked and that the cycle may go on; it sends nothing. The
@@ -19361,6 +20052,39 @@ func ParseSealPlanResponse(rsp *http.Response) (*SealPlanResponse, error) {
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePreviewCycleResponse parses an HTTP response from a PreviewCycleWithResponse call
+func ParsePreviewCycleResponse(rsp *http.Response) (*PreviewCycleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewCycleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Preview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest ProblemAnswer
@@ -21160,6 +21884,39 @@ func ParseGetCycleResponse(rsp *http.Response) (*GetCycleResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest TieOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDecideCycleResponse parses an HTTP response from a DecideCycleWithResponse call
+func ParseDecideCycleResponse(rsp *http.Response) (*DecideCycleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DecideCycleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CycleStand
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/billing"
 )
 
 func toCycle(c reconcile.CycleSummary) Cycle {
@@ -48,11 +49,19 @@ func toTieOut(t reconcile.TieOut) TieOut {
 		Attempts: convertAll(t.Attempts, func(a reconcile.Attempt) Attempt {
 			return Attempt{At: a.At, Operation: a.Operation, Outcome: a.Outcome, RequestID: a.RequestID}
 		}),
+		InvoiceHash: t.InvoiceHash, Reminders: t.Reminders,
+		Decisions: convertAll(t.Decisions, func(d reconcile.Decision) CycleDecision {
+			return CycleDecision{ID: d.ID, Action: d.Action, InvoiceHash: d.InvoiceHash, Amount: toMoney(d.AmountMinor, t.Currency), Actor: d.Actor, Reason: d.Reason, At: d.At}
+		}),
+		Actions:      convertAll(t.State.Actions(), func(a billing.DecisionAction) string { return string(a) }),
 		PooledCaseID: t.PooledCaseID, CaseIds: append([]string{}, t.CaseIDs...),
 		HostedURL: t.HostedURL, PdfURL: t.PDFURL, StripeStatus: t.StripeStatus,
 	}
 	if t.FinalizedAt != nil {
 		out.FinalizedAt = *t.FinalizedAt
+	}
+	if t.WaitingUntil != nil {
+		out.WaitingUntil = *t.WaitingUntil
 	}
 	return out
 }

@@ -36,6 +36,11 @@ func pricingOf(t billing.Terms, in ContractCreate) billing.Terms {
 	if n := in.Netting; n != (Netting{}) {
 		t.Netting = &billing.Netting{Mode: billing.NettingMode(n.Mode), Rate: n.Rate, LookbackDays: n.LookbackDays}
 	}
+	if a := in.Approval; a != (Approval{}) {
+		t.Approval = &billing.Approval{
+			Mode: billing.ApprovalMode(a.Mode), AutoBelowMinor: a.AutoBelowMinor, WaitDays: a.WaitDays, RemindDays: a.RemindDays, OnTimeout: billing.ApprovalTimeout(a.OnTimeout),
+		}
+	}
 	t.FloorMinor, t.PlatformFeeMinor, t.DisputeDays = in.FloorMinor, in.PlatformFeeMinor, in.DisputeDays
 	return t
 }
@@ -70,7 +75,7 @@ func toContract(c billing.Contract) (Contract, error) {
 		Rounding: string(t.Rounding), FirstPeriod: t.FirstPeriod, PoNumber: t.PONumber,
 		CaseIdsInMetadata: t.CaseIDsInMetadata != nil && *t.CaseIDsInMetadata, Hash: c.Hash, CreatedAt: c.CreatedAt,
 		FloorMinor: t.FloorMinor, PlatformFeeMinor: t.PlatformFeeMinor, DisputeDays: t.DisputeDays, Terms: t.Words(),
-		Netting: Netting{Mode: string(billing.NetActual)},
+		Netting: Netting{Mode: string(billing.NetActual)}, Approval: toApproval(t.Approval),
 		Outcomes: convertAll(t.Outcomes, func(o billing.OutcomePrice) OutcomePrice {
 			return OutcomePrice{Kind: o.Kind, PriceMinor: o.PriceMinor, Included: o.Included}
 		}),
@@ -95,6 +100,13 @@ func toContract(c billing.Contract) (Contract, error) {
 		out.Netting = Netting{Mode: string(t.Netting.Mode), Rate: t.Netting.Rate, LookbackDays: t.Netting.LookbackDays}
 	}
 	return out, nil
+}
+
+func toApproval(a *billing.Approval) Approval {
+	if a == nil {
+		return Approval{Mode: string(billing.ApprovalAutomatic)}
+	}
+	return Approval{Mode: string(a.Mode), AutoBelowMinor: a.AutoBelowMinor, WaitDays: a.WaitDays, RemindDays: a.RemindDays, OnTimeout: string(a.OnTimeout)}
 }
 
 // toVersions shows each version with the month in which the next one takes over.

@@ -6,6 +6,7 @@ import (
 	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/domain/billing"
 )
 
@@ -51,4 +52,53 @@ func (s *Server) ResumeCycle(ctx context.Context, r ResumeCycleRequestObject) (R
 		next = "Run the cycle again"
 	}
 	return ResumeCycle200JSONResponse{CycleID: out.CycleID, State: string(out.State), Reason: out.Reason, NextAction: next}, nil
+}
+
+// DecideCycle approves, holds, releases, returns or skips a cycle.
+func (s *Server) DecideCycle(ctx context.Context, r DecideCycleRequestObject) (DecideCycleResponseObject, error) {
+	out, err := s.Deciding.Decide(ctx, access.From(ctx).Principal, invoicing.Wish{
+		CycleID: r.ID, Action: billing.DecisionAction(r.Body.Action), PlanHash: r.Body.InvoiceHash, Reason: r.Body.Reason,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return DecideCycle200JSONResponse{
+		CycleID: out.CycleID, State: string(out.State), Reason: out.Reason, NextAction: out.NextAction(), DecisionID: out.DecisionID, Delivered: out.Delivered,
+	}, nil
+}
+
+// PreviewCycle computes what a cycle would come to now.
+func (s *Server) PreviewCycle(ctx context.Context, r PreviewCycleRequestObject) (PreviewCycleResponseObject, error) {
+	p, err := s.Previews.Run(ctx, access.From(ctx).Principal, r.Account, r.Body.Period)
+	if err != nil {
+		return nil, err
+	}
+	return PreviewCycle200JSONResponse(toPreview(p)), nil
+}
+
+func toPreview(p preview.Preview) Preview {
+	out := Preview{
+		CycleID: p.CycleID, Environment: Environment(p.Environment), Period: p.Period, AsOf: p.AsOf, Over: p.Over, Settled: p.Settled, InputDigest: p.InputDigest,
+		InvoiceHash: p.InvoiceHash, Digest: p.Digest, State: string(p.State), Reason: p.Reason, Total: toMoney(p.TotalMinor, p.Currency), WaitsFor: append([]string{}, p.WaitsFor...),
+		Lines: convertAll(p.Lines, func(l preview.Line) PreviewLine {
+			return PreviewLine{
+				SnapshotID: l.SnapshotID, CaseID: l.CaseID, Verdict: l.Verdict, HeadlineCode: l.HeadlineCode, Units: l.Units, Observed: toMoney(l.ObservedMinor, p.Currency),
+				Measured: toMoney(l.MeasuredMinor, p.Currency), Base: toMoney(l.BaseMinor, p.Currency), Fee: toMoney(l.FeeMinor, p.Currency),
+			}
+		}),
+		Buckets: convertAll(p.Buckets, func(b preview.Bucket) Bucket {
+			return Bucket{Bucket: b.Bucket, SnapshotID: b.SnapshotID, Amount: toMoney(b.AmountMinor, b.Currency), Events: b.Events}
+		}),
+	}
+	if c := p.Compared; c != nil {
+		out.Compared = PreviewComparison{
+			Equal: c.Equal, SameInputs: c.SameInputs, SameCases: c.SameCases, SameInvoice: c.SameInvoice,
+			Changes: convertAll(c.Changes, func(x preview.Change) PreviewChange {
+				return PreviewChange{
+					What: x.What, Name: x.Name, CountBefore: x.CountBefore, CountAfter: x.CountAfter, Before: toMoney(x.MinorBefore, x.Currency), After: toMoney(x.MinorAfter, x.Currency),
+				}
+			}),
+		}
+	}
+	return out
 }

@@ -402,6 +402,24 @@ type Actor struct {
 	Person string `json:"person,omitempty,omitzero"`
 }
 
+// Approval Who releases an invoice before it is written. Left out, the contract does.
+type Approval struct {
+	// AutoBelowMinor Smaller totals are released without a person.
+	AutoBelowMinor int64 `json:"auto_below_minor,omitempty,omitzero"`
+
+	// Mode `automatic` or `required`; stating any other member means `required`.
+	Mode string `json:"mode,omitempty,omitzero"`
+
+	// OnTimeout `expire` (unless stated) or `approve`, when nobody decided.
+	OnTimeout string `json:"on_timeout,omitempty,omitzero"`
+
+	// RemindDays How often they are reminded, 1 to 60; 1 unless stated.
+	RemindDays int `json:"remind_days,omitempty,omitzero"`
+
+	// WaitDays How long people have, 1 to 60; 5 unless stated.
+	WaitDays int `json:"wait_days,omitempty,omitzero"`
+}
+
 // Attempt defines model for Attempt.
 type Attempt struct {
 	At        time.Time `json:"at"`
@@ -848,7 +866,10 @@ type ConnectionLogEntry struct {
 
 // Contract One version of a contract with every term, those of the price in words as well.
 type Contract struct {
-	AccountID         string    `json:"account_id"`
+	AccountID string `json:"account_id"`
+
+	// Approval Who releases an invoice before it is written. Left out, the contract does.
+	Approval          Approval  `json:"approval"`
 	Basis             string    `json:"basis"`
 	Caps              *Caps     `json:"caps"`
 	CaseIdsInMetadata bool      `json:"case_ids_in_metadata"`
@@ -901,6 +922,9 @@ type Contract struct {
 
 // ContractAmendment The whole terms of a new version.
 type ContractAmendment struct {
+	// Approval Who releases an invoice before it is written. Left out, the contract does.
+	Approval Approval `json:"approval,omitempty,omitzero"`
+
 	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
 	Basis string `json:"basis,omitempty,omitzero"`
 
@@ -966,6 +990,9 @@ type ContractAmendment struct {
 
 // ContractCreate A contract as it is agreed on.
 type ContractCreate struct {
+	// Approval Who releases an invoice before it is written. Left out, the contract does.
+	Approval Approval `json:"approval,omitempty,omitzero"`
+
 	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
 	Basis string `json:"basis,omitempty,omitzero"`
 
@@ -1035,6 +1062,9 @@ type ContractCreate struct {
 
 // ContractTerms The terms that a version may change. Amounts are minor units of the contract's currency, shares and factors decimal strings.
 type ContractTerms struct {
+	// Approval Who releases an invoice before it is written. Left out, the contract does.
+	Approval Approval `json:"approval,omitempty,omitzero"`
+
 	// Basis `measured` bills the point estimate behind a proven bound, `proven` bills the bound.
 	Basis string `json:"basis,omitempty,omitzero"`
 
@@ -1331,6 +1361,32 @@ type Cycle struct {
 	WorkflowID    string    `json:"workflow_id"`
 }
 
+// CycleDecide defines model for CycleDecide.
+type CycleDecide struct {
+	// Action `approve`, `hold`, `release`, `return` or `skip`.
+	Action string `json:"action"`
+
+	// InvoiceHash The digest of the invoice that was seen; required to approve.
+	InvoiceHash string `json:"invoice_hash,omitempty,omitzero"`
+
+	// Reason Why; required to hold, return and skip. It is kept for ever.
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
+// CycleDecision One decision about the invoice before it was written; the actor of what the terms decided begins with `policy:`.
+type CycleDecision struct {
+	// Action `approve`, `hold`, `release`, `return`, `skip` or `expire`.
+	Action string `json:"action"`
+	Actor  string `json:"actor"`
+
+	// Amount An exact amount of one currency.
+	Amount      Money     `json:"amount"`
+	At          time.Time `json:"at"`
+	ID          string    `json:"id"`
+	InvoiceHash string    `json:"invoice_hash"`
+	Reason      string    `json:"reason"`
+}
+
 // CycleList defines model for CycleList.
 type CycleList struct {
 	Items      []Cycle `json:"items"`
@@ -1348,7 +1404,13 @@ type CycleResume struct {
 
 // CycleStand defines model for CycleStand.
 type CycleStand struct {
-	CycleID    string `json:"cycle_id"`
+	CycleID string `json:"cycle_id"`
+
+	// DecisionID The decision that was stored.
+	DecisionID string `json:"decision_id,omitempty,omitzero"`
+
+	// Delivered The cycle's run knows of the decision; otherwise its next run finds it.
+	Delivered  bool   `json:"delivered,omitempty,omitzero"`
 	NextAction string `json:"next_action,omitempty,omitzero"`
 	Reason     string `json:"reason,omitempty,omitzero"`
 	State      string `json:"state"`
@@ -1898,6 +1960,99 @@ type PlanCreate struct {
 	// Unit What was randomised: `user` or `account`. With `account`, units that share a Stripe customer at their first exposure are one.
 	Unit    string `json:"unit"`
 	Version int    `json:"version,omitempty,omitzero"`
+}
+
+// Preview defines model for Preview.
+type Preview struct {
+	// AsOf Up to when facts and decisions were looked at.
+	AsOf    time.Time `json:"as_of"`
+	Buckets []Bucket  `json:"buckets"`
+
+	// Compared What changed since the cycle's inputs were frozen.
+	Compared PreviewComparison `json:"compared,omitempty,omitzero"`
+	CycleID  string            `json:"cycle_id"`
+
+	// Digest Over unit tables, buckets, lines and total, not over the moment.
+	Digest string `json:"digest"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// InputDigest Over the unit tables.
+	InputDigest string `json:"input_digest"`
+
+	// InvoiceHash Of the invoice; its case IDs hash the moment as well.
+	InvoiceHash string        `json:"invoice_hash"`
+	Lines       []PreviewLine `json:"lines"`
+
+	// Over The period has ended.
+	Over   bool   `json:"over"`
+	Period string `json:"period"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Settled The close lag is over as well; before that the figures are provisional.
+	Settled bool `json:"settled"`
+
+	// State Where the cycle would go.
+	State string `json:"state"`
+
+	// Total An exact amount of one currency.
+	Total Money `json:"total"`
+
+	// WaitsFor Earlier cycles that are not finished; the price is as if they had billed nothing.
+	WaitsFor []string `json:"waits_for"`
+}
+
+// PreviewChange defines model for PreviewChange.
+type PreviewChange struct {
+	// After An exact amount of one currency.
+	After Money `json:"after"`
+
+	// Before An exact amount of one currency.
+	Before     Money `json:"before"`
+	CountAfter int64 `json:"count_after"`
+
+	// CountBefore Events of a bucket or units of a line.
+	CountBefore int64  `json:"count_before"`
+	Name        string `json:"name"`
+
+	// What `bucket`, `line` or `total`.
+	What string `json:"what"`
+}
+
+// PreviewComparison What changed since the cycle's inputs were frozen.
+type PreviewComparison struct {
+	Changes     []PreviewChange `json:"changes"`
+	Equal       bool            `json:"equal"`
+	SameCases   bool            `json:"same_cases"`
+	SameInputs  bool            `json:"same_inputs"`
+	SameInvoice bool            `json:"same_invoice"`
+}
+
+// PreviewLine defines model for PreviewLine.
+type PreviewLine struct {
+	// Base An exact amount of one currency.
+	Base   Money  `json:"base"`
+	CaseID string `json:"case_id"`
+
+	// Fee An exact amount of one currency.
+	Fee          Money  `json:"fee"`
+	HeadlineCode string `json:"headline_code,omitempty,omitzero"`
+
+	// Measured An exact amount of one currency.
+	Measured Money `json:"measured"`
+
+	// Observed An exact amount of one currency.
+	Observed   Money  `json:"observed"`
+	SnapshotID string `json:"snapshot_id"`
+	Units      int64  `json:"units"`
+	Verdict    string `json:"verdict"`
+}
+
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	// Period The month (YYYY-MM) or settlement.
+	Period string `json:"period"`
 }
 
 // Problem An RFC 9457 problem.
@@ -2524,6 +2679,8 @@ type Thresholds struct {
 
 // TieOut defines model for TieOut.
 type TieOut struct {
+	// Actions What a person can decide now (POST /v1/cycles/{id}/decisions).
+	Actions  []string  `json:"actions"`
 	Attempts []Attempt `json:"attempts"`
 
 	// Buckets Those in the contract's currency, without `own_invoice`, sum to `paid_revenue`.
@@ -2531,14 +2688,20 @@ type TieOut struct {
 	CaseIds []string `json:"case_ids"`
 
 	// Charges The lines of the ledger that are no lift. Fees of `lines` and amounts of `charges` sum to the engine total, and so do their invoiced parts.
-	Charges      []Charge  `json:"charges"`
-	ContractHash string    `json:"contract_hash"`
-	ContractID   string    `json:"contract_id"`
-	Cycle        Cycle     `json:"cycle"`
-	FinalizedAt  time.Time `json:"finalized_at,omitempty,omitzero"`
-	HostedURL    string    `json:"hosted_url,omitempty,omitzero"`
-	InputDigest  string    `json:"input_digest"`
-	Lines        []Line    `json:"lines"`
+	Charges      []Charge `json:"charges"`
+	ContractHash string   `json:"contract_hash"`
+	ContractID   string   `json:"contract_id"`
+	Cycle        Cycle    `json:"cycle"`
+
+	// Decisions What was decided before the invoice was written, oldest first.
+	Decisions   []CycleDecision `json:"decisions"`
+	FinalizedAt time.Time       `json:"finalized_at,omitempty,omitzero"`
+	HostedURL   string          `json:"hosted_url,omitempty,omitzero"`
+	InputDigest string          `json:"input_digest"`
+
+	// InvoiceHash Digest of the proposed invoice; an approval names it.
+	InvoiceHash string `json:"invoice_hash,omitempty,omitzero"`
+	Lines       []Line `json:"lines"`
 
 	// PaidRevenue An exact amount of one currency.
 	PaidRevenue Money  `json:"paid_revenue"`
@@ -2549,8 +2712,11 @@ type TieOut struct {
 	PlanHash     string `json:"plan_hash"`
 	PlanID       string `json:"plan_id"`
 	PooledCaseID string `json:"pooled_case_id,omitempty,omitzero"`
-	Share        string `json:"share"`
-	Steps        []Step `json:"steps"`
+
+	// Reminders How often people were reminded in this wait.
+	Reminders int    `json:"reminders,omitempty,omitzero"`
+	Share     string `json:"share"`
+	Steps     []Step `json:"steps"`
 
 	// StripeNet An exact amount of one currency.
 	StripeNet    Money  `json:"stripe_net,omitempty,omitzero"`
@@ -2558,6 +2724,9 @@ type TieOut struct {
 
 	// Terms The terms of the price in plain words.
 	Terms []string `json:"terms"`
+
+	// WaitingUntil When the contract's terms decide.
+	WaitingUntil time.Time `json:"waiting_until,omitempty,omitzero"`
 
 	// Warnings What whoever reads the figures should know: customers that moved, links that contradict each other, a source that is paused.
 	Warnings  []Warning `json:"warnings"`
@@ -3021,6 +3190,12 @@ type SealPlanParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// PreviewCycleParams defines parameters for PreviewCycle.
+type PreviewCycleParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListReadoutsParams defines parameters for ListReadouts.
 type ListReadoutsParams struct {
 	// Period Only this month (YYYY-MM).
@@ -3413,7 +3588,7 @@ type ListCyclesParams struct {
 	// Period Only this month (YYYY-MM).
 	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
 
-	// State Only this state: collecting, computing, proposed, writing, invoiced, withheld, dry_run, blocked or needs_human.
+	// State Only this state: collecting, computing, proposed, awaiting_approval, approved, held, returned, expired, writing, invoiced, withheld, dry_run, skipped, blocked or needs_human.
 	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
 
 	// Account Only this account.
@@ -3427,6 +3602,12 @@ type ListCyclesParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// DecideCycleParams defines parameters for DecideCycle.
+type DecideCycleParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ResumeCycleParams defines parameters for ResumeCycle.
@@ -3558,6 +3739,9 @@ type CreatePayerSetupLinkJSONRequestBody = SetupLinkCreate
 // SealPlanJSONRequestBody defines body for SealPlan for application/json ContentType.
 type SealPlanJSONRequestBody = PlanCreate
 
+// PreviewCycleJSONRequestBody defines body for PreviewCycle for application/json ContentType.
+type PreviewCycleJSONRequestBody = PreviewRequest
+
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
@@ -3627,6 +3811,9 @@ type SetWebhookSecretJSONRequestBody = WebhookSecretSet
 // SwitchWritingJSONRequestBody defines body for SwitchWriting for application/json ContentType.
 type SwitchWritingJSONRequestBody = WritingSwitch
 
+// DecideCycleJSONRequestBody defines body for DecideCycle for application/json ContentType.
+type DecideCycleJSONRequestBody = CycleDecide
+
 // ResumeCycleJSONRequestBody defines body for ResumeCycle for application/json ContentType.
 type ResumeCycleJSONRequestBody = CycleResume
 
@@ -3686,6 +3873,9 @@ type ServerInterface interface {
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx echo.Context, account AccountPath, params SealPlanParams) error
+	// PreviewCycle Compute what a cycle would come to now
+	// (POST /v1/accounts/{account}/previews)
+	PreviewCycle(ctx echo.Context, account AccountPath, params PreviewCycleParams) error
 	// ListReadouts List the readouts of an account, newest period first
 	// (GET /v1/accounts/{account}/readouts)
 	ListReadouts(ctx echo.Context, account AccountPath, params ListReadoutsParams) error
@@ -3848,6 +4038,9 @@ type ServerInterface interface {
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx echo.Context, id string) error
+	// DecideCycle Approve, hold, release, return or skip a cycle
+	// (POST /v1/cycles/{id}/decisions)
+	DecideCycle(ctx echo.Context, id string, params DecideCycleParams) error
 	// ResumeCycle Take a cycle out of needs_human
 	// (POST /v1/cycles/{id}/resume)
 	ResumeCycle(ctx echo.Context, id string, params ResumeCycleParams) error
@@ -4464,6 +4657,42 @@ func (w *ServerInterfaceWrapper) SealPlan(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SealPlan(ctx, account, params)
+	return err
+}
+
+// PreviewCycle converts echo context to params.
+func (w *ServerInterfaceWrapper) PreviewCycle(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewCycleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreviewCycle(ctx, account, params)
 	return err
 }
 
@@ -6411,6 +6640,42 @@ func (w *ServerInterfaceWrapper) GetCycle(ctx echo.Context) error {
 	return err
 }
 
+// DecideCycle converts echo context to params.
+func (w *ServerInterfaceWrapper) DecideCycle(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DecideCycleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DecideCycle(ctx, id, params)
+	return err
+}
+
 // ResumeCycle converts echo context to params.
 func (w *ServerInterfaceWrapper) ResumeCycle(ctx echo.Context) error {
 	var err error
@@ -6910,6 +7175,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/resume", wrapper.ResumeCycle, options.OperationMiddlewares["resumeCycle"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/previews", wrapper.PreviewCycle, options.OperationMiddlewares["previewCycle"]...)
+	router.POST(options.BaseURL+"/v1/cycles/:id/decisions", wrapper.DecideCycle, options.OperationMiddlewares["decideCycle"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/rotate", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
@@ -7694,6 +7961,47 @@ type SealPlandefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SealPlandefaultApplicationProblemPlusJSONResponse) VisitSealPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCycleRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  PreviewCycleParams
+	Body    *PreviewCycleJSONRequestBody
+}
+
+type PreviewCycleResponseObject interface {
+	VisitPreviewCycleResponse(w http.ResponseWriter) error
+}
+
+type PreviewCycle200JSONResponse Preview
+
+func (response PreviewCycle200JSONResponse) VisitPreviewCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCycledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PreviewCycledefaultApplicationProblemPlusJSONResponse) VisitPreviewCycleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9958,6 +10266,47 @@ func (response GetCycledefaultApplicationProblemPlusJSONResponse) VisitGetCycleR
 	return err
 }
 
+type DecideCycleRequestObject struct {
+	ID     string `json:"id"`
+	Params DecideCycleParams
+	Body   *DecideCycleJSONRequestBody
+}
+
+type DecideCycleResponseObject interface {
+	VisitDecideCycleResponse(w http.ResponseWriter) error
+}
+
+type DecideCycle200JSONResponse CycleStand
+
+func (response DecideCycle200JSONResponse) VisitDecideCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideCycledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DecideCycledefaultApplicationProblemPlusJSONResponse) VisitDecideCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ResumeCycleRequestObject struct {
 	ID     string `json:"id"`
 	Params ResumeCycleParams
@@ -10577,6 +10926,9 @@ type StrictServerInterface interface {
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx context.Context, request SealPlanRequestObject) (SealPlanResponseObject, error)
+	// PreviewCycle Compute what a cycle would come to now
+	// (POST /v1/accounts/{account}/previews)
+	PreviewCycle(ctx context.Context, request PreviewCycleRequestObject) (PreviewCycleResponseObject, error)
 	// ListReadouts List the readouts of an account, newest period first
 	// (GET /v1/accounts/{account}/readouts)
 	ListReadouts(ctx context.Context, request ListReadoutsRequestObject) (ListReadoutsResponseObject, error)
@@ -10739,6 +11091,9 @@ type StrictServerInterface interface {
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx context.Context, request GetCycleRequestObject) (GetCycleResponseObject, error)
+	// DecideCycle Approve, hold, release, return or skip a cycle
+	// (POST /v1/cycles/{id}/decisions)
+	DecideCycle(ctx context.Context, request DecideCycleRequestObject) (DecideCycleResponseObject, error)
 	// ResumeCycle Take a cycle out of needs_human
 	// (POST /v1/cycles/{id}/resume)
 	ResumeCycle(ctx context.Context, request ResumeCycleRequestObject) (ResumeCycleResponseObject, error)
@@ -11366,6 +11721,55 @@ func (sh *strictHandler) SealPlan(ctx echo.Context, account AccountPath, params 
 		return err
 	} else if validResponse, ok := response.(SealPlanResponseObject); ok {
 		return validResponse.VisitSealPlanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PreviewCycle operation middleware
+func (sh *strictHandler) PreviewCycle(ctx echo.Context, account AccountPath, params PreviewCycleParams) error {
+	var request PreviewCycleRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body PreviewCycleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewCycle(ctx.Request().Context(), request.(PreviewCycleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewCycle")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PreviewCycleResponseObject); ok {
+		return validResponse.VisitPreviewCycleResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -13287,6 +13691,55 @@ func (sh *strictHandler) GetCycle(ctx echo.Context, id string) error {
 		return err
 	} else if validResponse, ok := response.(GetCycleResponseObject); ok {
 		return validResponse.VisitGetCycleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DecideCycle operation middleware
+func (sh *strictHandler) DecideCycle(ctx echo.Context, id string, params DecideCycleParams) error {
+	var request DecideCycleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body DecideCycleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DecideCycle(ctx.Request().Context(), request.(DecideCycleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DecideCycle")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DecideCycleResponseObject); ok {
+		return validResponse.VisitDecideCycleResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/access"
@@ -40,6 +41,16 @@ type Onboard interface {
 type Invoicing interface {
 	Resume(ctx context.Context, by access.Principal, in invoicing.Resumption) (invoicing.Outcome, error)
 	SetupLink(ctx context.Context, by access.Principal, in invoicing.SetupRequest) (invoicing.SetupLink, error)
+}
+
+// Deciding takes decisions about cycles; *invoicing.Decisions is it.
+type Deciding interface {
+	Decide(ctx context.Context, by access.Principal, w invoicing.Wish) (invoicing.Standing, error)
+}
+
+// Previews computes what cycles would come to; *preview.Service is it.
+type Previews interface {
+	Run(ctx context.Context, by access.Principal, accountID, month string) (preview.Preview, error)
 }
 
 // Connections lists the connections of a scope without their keys, in any order.
@@ -92,6 +103,8 @@ type Services struct {
 	Reconcile   Reconcile
 	Breaks      Breaks
 	Invoicing   Invoicing
+	Deciding    Deciding
+	Previews    Previews
 	Sources     Sources
 	Connecting  Connecting
 	Mapping     Mapping

@@ -229,6 +229,7 @@ func TestShadowMonthsAreNeverWritten(t *testing.T) {
 	require.Zero(t, one[int](w, "SELECT count(*) FROM writeback_intents"))
 	_, err = w.db.NewInvoicing().Intent(w.ctx, cy.ID)
 	require.True(t, fault.Is(err, fault.NotFound))
+	require.NoError(t, w.exec(insertDecision, cy.ID, "live", "h", now))
 	w.refused(check, insertIntent, cy.ID, "live", true, "shade", "shade")
 	w.refused("23001", "UPDATE invoices SET total_minor = 20000 WHERE cycle_id = $1", cy.ID)
 

@@ -49,28 +49,11 @@ func (cycleRow) TableName() string { return "cycles" }
 func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month, workflowID string, at time.Time) (measure.Cycle, error) {
 	var out measure.Cycle
 	err := c.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		acc, err := accounts{tx}.Account(ctx, accountID)
-		if err != nil {
-			return err
-		}
 		// Nobody adds a version between the look at the contract and the cycle.
 		if err := tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR SHARE", accountID).Error; err != nil {
 			return err
 		}
-		contract, err := agreements{tx}.at(ctx, accountID, m)
-		if err != nil {
-			return err
-		}
-		plan, err := agreements{tx}.planOf(ctx, accountID, m)
-		if err != nil {
-			return err
-		}
-		runOff := plan.Plan.Plan().AttributionDays
-		in, err := contract.Interval(m, runOff)
-		if err != nil {
-			return err
-		}
-		settled, err := contract.SettledAt(m, runOff)
+		r, settled, err := agreed(ctx, tx, accountID, m)
 		if err != nil {
 			return err
 		}
@@ -81,7 +64,7 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 		err = tx.WithContext(ctx).Exec(`
 			INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, workflow_id, opened_at, updated_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'collecting', ?, ?, ?) ON CONFLICT (account_id, period) DO NOTHING`,
-			billing.CycleID(accountID, m), accountID, acc.Environment.String(), m.String(), in.Start, in.End, contract.ID, plan.ID, workflowID, at, at).Error
+			r.ID, accountID, r.Environment, r.Period, r.PeriodStart, r.PeriodEnd, r.ContractID, r.PlanID, workflowID, at, at).Error
 		if err != nil {
 			return err
 		}
@@ -89,6 +72,44 @@ func (c *Cycles) OpenCycle(ctx context.Context, accountID string, m period.Month
 		return err
 	})
 	return out, wrap(err)
+}
+
+// agreed is a cycle's row as it is opened: with the contract version and the plan that
+// hold in the period, which settles at the given time.
+func agreed(ctx context.Context, tx *gorm.DB, accountID string, m period.Month) (cycleRow, time.Time, error) {
+	acc, err := accounts{tx}.Account(ctx, accountID)
+	if err != nil {
+		return cycleRow{}, time.Time{}, err
+	}
+	contract, err := agreements{tx}.at(ctx, accountID, m)
+	if err != nil {
+		return cycleRow{}, time.Time{}, err
+	}
+	plan, err := agreements{tx}.planOf(ctx, accountID, m)
+	if err != nil {
+		return cycleRow{}, time.Time{}, err
+	}
+	runOff := plan.Plan.Plan().AttributionDays
+	in, err := contract.Interval(m, runOff)
+	if err != nil {
+		return cycleRow{}, time.Time{}, err
+	}
+	settled, err := contract.SettledAt(m, runOff)
+	return cycleRow{
+		ID: billing.CycleID(accountID, m), AccountID: accountID, Environment: acc.Environment.String(), Period: m.String(), PeriodStart: in.Start, PeriodEnd: in.End,
+		ContractID: contract.ID, PlanID: plan.ID, State: string(billing.Collecting),
+	}, settled, err
+}
+
+// Planned implements measure.Planner.
+func (c *Cycles) Planned(ctx context.Context, accountID string, m period.Month) (measure.Cycle, time.Time, error) {
+	tx := c.db.gorm
+	r, settled, err := agreed(ctx, tx, accountID, m)
+	if err != nil {
+		return measure.Cycle{}, settled, wrap(err)
+	}
+	out, err := r.load(ctx, tx)
+	return out, settled, wrap(err)
 }
 
 // Cycle loads a cycle with its agreements.
@@ -193,7 +214,7 @@ func (c *Cycles) DuePeriods(ctx context.Context, env account.Environment, cal bi
 		return nil, wrap(err)
 	}
 	var ids []string
-	err = c.db.gorm.WithContext(ctx).Raw(`SELECT id FROM cycles WHERE environment = ? AND state IN ('invoiced', 'withheld', 'dry_run')`, env.String()).Scan(&ids).Error
+	err = c.db.gorm.WithContext(ctx).Raw(`SELECT id FROM cycles WHERE environment = ? AND state IN ('invoiced', 'withheld', 'dry_run', 'skipped')`, env.String()).Scan(&ids).Error
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -252,7 +273,7 @@ func (c *Cycles) ListAccounts(ctx context.Context, of billing.Cohort, after stri
 	args["after"], args["limit"] = after, limit
 	var ids []string
 	err = c.db.gorm.WithContext(ctx).Raw(`SELECT account_id FROM (`+sql+`) d WHERE account_id > @after
-		AND NOT EXISTS (SELECT 1 FROM cycles c WHERE c.account_id = d.account_id AND c.period = @period AND c.state IN ('invoiced', 'withheld', 'dry_run'))
+		AND NOT EXISTS (SELECT 1 FROM cycles c WHERE c.account_id = d.account_id AND c.period = @period AND `+finished+`)
 		ORDER BY account_id LIMIT @limit`, args).Scan(&ids).Error
 	return ids, wrap(err)
 }

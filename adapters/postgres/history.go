@@ -12,7 +12,11 @@ import (
 )
 
 // finished is the condition of a cycle c that nothing moves any more.
-const finished = "c.state IN ('invoiced', 'withheld', 'dry_run')"
+const finished = "c.state IN ('invoiced', 'withheld', 'dry_run', 'skipped')"
+
+// consumed is the condition of one whose lines count for the months after it. A skipped
+// one consumed nothing: what was measured in it stays billable.
+const consumed = "c.state IN ('invoiced', 'withheld', 'dry_run')"
 
 // highWater sums what the contract year consumed before a cycle: billed or waived. Only
 // finished cycles count; openBefore names the others, whose marks are unknown.
@@ -22,7 +26,7 @@ func highWater(tx *gorm.DB, cy measure.Cycle) (map[string]int64, error) {
 		Consumed   int64
 	}
 	err := tx.Raw(`SELECT l.snapshot_id, sum(l.base_minor + l.waived_minor)::bigint AS consumed FROM cycle_lines l JOIN cycles c ON c.id = l.cycle_id
-		WHERE c.account_id = ? AND c.period >= ? AND c.period < ? AND `+finished+` GROUP BY l.snapshot_id`,
+		WHERE c.account_id = ? AND c.period >= ? AND c.period < ? AND `+consumed+` GROUP BY l.snapshot_id`,
 		cy.Account.ID, cy.YearStart.String(), cy.Period.String()).Scan(&marks).Error
 	out := map[string]int64{}
 	for _, m := range marks {
@@ -95,11 +99,11 @@ func past(tx *gorm.DB, cy measure.Cycle) ([]billing.Past, error) {
 	err := tx.Raw(`
 		SELECT c.period, i.phase, @lift AS kind, '' AS outcome, sum(l.base_minor)::bigint AS base_minor, sum(l.fee_minor)::bigint AS amount_minor, 0 AS count
 		FROM cycles c JOIN invoices i ON i.cycle_id = c.id LEFT JOIN cycle_lines l ON l.cycle_id = c.id
-		WHERE c.account_id = @account AND `+beforeCycle+` AND `+finished+` GROUP BY c.period, i.phase
+		WHERE c.account_id = @account AND `+beforeCycle+` AND `+consumed+` GROUP BY c.period, i.phase
 		UNION ALL
 		SELECT c.period, i.phase, f.kind, f.outcome, 0, sum(f.amount_minor)::bigint, sum(f.quantity)::bigint
 		FROM cycles c JOIN invoices i ON i.cycle_id = c.id JOIN cycle_charges f ON f.cycle_id = c.id
-		WHERE c.account_id = @account AND `+beforeCycle+` AND `+finished+` GROUP BY c.period, i.phase, f.kind, f.outcome
+		WHERE c.account_id = @account AND `+beforeCycle+` AND `+consumed+` GROUP BY c.period, i.phase, f.kind, f.outcome
 		ORDER BY period, kind, outcome`,
 		cycleArgs(cy)).Scan(&rows).Error
 	if err != nil {

@@ -8,10 +8,12 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // Invoicing implements invoicing.Ledger.
@@ -26,17 +28,33 @@ func (v *Invoicing) Judged(ctx context.Context, cycleID string) (invoicing.Judge
 	if err != nil {
 		return invoicing.Judged{}, err
 	}
-	j := invoicing.Judged{
+	readouts, err := storedReadouts(v.db.gorm.WithContext(ctx), cycleID, cy.Plan)
+	if err != nil {
+		return invoicing.Judged{}, err
+	}
+	if len(readouts) == 0 {
+		return invoicing.Judged{}, fault.New(fault.Conflict, "not_estimated", "cycle %s has no readouts", cycleID)
+	}
+	return v.judged(ctx, cy, readouts)
+}
+
+// Previewed implements invoicing.Pricing.
+func (v *Invoicing) Previewed(ctx context.Context, accountID string, m period.Month, asOf time.Time, readouts []lift.Readout) (invoicing.Judged, error) {
+	cy, _, err := (&Cycles{v.db}).Planned(ctx, accountID, m)
+	if err != nil {
+		return invoicing.Judged{}, err
+	}
+	cy.Watermark = asOf
+	return v.judged(ctx, cy, readouts)
+}
+
+// judged adds to readouts what their price depends on.
+func (v *Invoicing) judged(ctx context.Context, cy measure.Cycle, readouts []lift.Readout) (j invoicing.Judged, err error) {
+	j = invoicing.Judged{
 		CycleID: cy.ID, State: cy.State, Account: cy.Account, Contract: cy.Contract, Plan: cy.Plan, Period: cy.Period,
-		Interval: cy.Interval, Names: cy.SnapshotName,
+		Interval: cy.Interval, Names: cy.SnapshotName, Readouts: readouts,
 	}
 	tx := v.db.gorm.WithContext(ctx)
-	if j.Readouts, err = storedReadouts(tx, cycleID, cy.Plan); err != nil {
-		return j, err
-	}
-	if len(j.Readouts) == 0 {
-		return j, fault.New(fault.Conflict, "not_estimated", "cycle %s has no readouts", cycleID)
-	}
 	if j.HighWater, err = highWater(tx, cy); err != nil {
 		return j, err
 	}
@@ -75,7 +93,7 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 			return err
 		}
 		state, reason = billing.CycleState(cy.State), cy.Reason
-		isNew, err := sameInvoice(tx, state, j, p, at)
+		isNew, readdressed, err := sameInvoice(tx, state, j, p, at)
 		if err != nil {
 			return err
 		}
@@ -91,18 +109,35 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 			}
 			state = billing.Proposed
 		}
-		if state != billing.Proposed && state != billing.Blocked {
-			return nil // it went on already; what is stored decides
+		goesOn := state == billing.Proposed || state == billing.Blocked || state == billing.Approved || (state == billing.AwaitingApproval && readdressed)
+		if !goesOn {
+			return nil // it went on already, or waits for somebody; what is stored decides
 		}
-		state, reason = p.Next, p.Reason
-		if p.Next == billing.Writing {
-			if state, reason, err = insertIntent(tx, j, p, at); err != nil {
-				return err
-			}
+		state, reason, err = proceed(tx, j, p, at)
+		if err != nil {
+			return err
 		}
 		return moveCycle(ctx, tx, j.CycleID, state, reason, at)
 	})
 	return state, reason, wrap(err)
+}
+
+// proceed is where a priced cycle goes, with the intent made when it goes to writing.
+// What a person must release is released by the last decision, if that approved this plan.
+func proceed(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time.Time) (billing.CycleState, string, error) {
+	if p.Next != billing.Writing && p.Next != billing.AwaitingApproval {
+		return p.Next, p.Reason, nil
+	}
+	approved, err := approvedPlan(tx, j.CycleID)
+	if err != nil {
+		return "", "", err
+	}
+	if p.Policy == "" && approved != p.Plan.Hash() {
+		until := j.Contract.Terms.Approval.Deadline(billing.AwaitingApproval, at)
+		return billing.AwaitingApproval, "", wait(tx, j.CycleID, at, until)
+	}
+	p.Next, p.Reason = billing.Writing, ""
+	return insertIntent(tx, j, p, approved, at)
 }
 
 // stillInTurn refuses a price whose past changed since it was read: a settlement and a
@@ -129,40 +164,40 @@ func stillInTurn(ctx context.Context, tx *gorm.DB, j invoicing.Judged) error {
 }
 
 // sameInvoice reports whether the cycle has no invoice yet; one with another plan is
-// a Conflict, unless the cycle was blocked and only its addressee is new.
-func sameInvoice(tx *gorm.DB, state billing.CycleState, j invoicing.Judged, p invoicing.Proposal, at time.Time) (isNew bool, err error) {
+// a Conflict, unless nothing is being written and only its addressee is new.
+func sameInvoice(tx *gorm.DB, state billing.CycleState, j invoicing.Judged, p invoicing.Proposal, at time.Time) (isNew, readdressed bool, err error) {
 	var hash string
 	if err := tx.Raw(`SELECT plan_hash FROM invoices WHERE cycle_id = ?`, j.CycleID).Scan(&hash).Error; err != nil {
-		return false, err
+		return false, false, err
 	}
 	if hash == "" || hash == p.Plan.Hash() {
-		return hash == "", nil
+		return hash == "", false, nil
 	}
 	changed := fault.New(fault.Conflict, "plan_changed", "cycle %s was proposed with other lines", j.CycleID).
 		Fix("A proposed cycle is corrected by void and reissue, never in place")
-	if state != billing.Blocked {
-		return false, changed
+	if !state.Readdressable() {
+		return false, false, changed
 	}
 	var old intentRow
 	if err := tx.Raw(`SELECT id, state FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded' FOR UPDATE`, j.CycleID).Scan(&old).Error; err != nil {
-		return false, err
+		return false, false, err
 	}
 	switch {
 	case old.ID == "": // nothing was begun
 	case old.ID == p.Plan.Key.ID():
-		return false, changed
+		return false, false, changed
 	case old.State == string(billing.IntentFinalized) || old.State == string(billing.IntentReleased):
-		return false, nil // an invoice that is finalized keeps its addressee
+		return false, false, nil // an invoice that is finalized keeps its addressee
 	default:
 		if err := supersede(tx, old.ID, at); err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
 	plan, err := json.Marshal(p.Plan)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
-	return false, tx.Exec(`UPDATE invoices SET plan = ?, plan_hash = ?, total_minor = ? WHERE cycle_id = ?`,
+	return false, true, tx.Exec(`UPDATE invoices SET plan = ?, plan_hash = ?, total_minor = ? WHERE cycle_id = ?`,
 		string(plan), p.Plan.Hash(), p.Priced.Total.Minor(), j.CycleID).Error
 }
 
@@ -227,7 +262,8 @@ func caseOf(readouts []lift.Readout, snapshotID string) string {
 // insertIntent writes the intent before any request is sent, unless the cycle has one
 // that counts. livemode is what the environment says, so that a row for a test account
 // breaks the table's rule. A payer that another cycle bills for the period blocks this one.
-func insertIntent(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time.Time) (billing.CycleState, string, error) {
+// What the terms release and is not approved yet gets their decision first.
+func insertIntent(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, approved string, at time.Time) (billing.CycleState, string, error) {
 	k := p.Plan.Key
 	var rivals []struct{ CycleID string }
 	err := tx.Raw(`SELECT cycle_id FROM writeback_intents WHERE state <> 'superseded' AND (cycle_id = ? OR (issuer_connection = ? AND customer = ? AND period = ?))`,
@@ -242,6 +278,11 @@ func insertIntent(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time
 	}
 	if len(rivals) > 0 {
 		return billing.Blocked, billing.UnmetPayerBilled, nil
+	}
+	if approved != p.Plan.Hash() {
+		if err := policyDecides(tx, j, p, at); err != nil {
+			return "", "", err
+		}
 	}
 	// One that was superseded comes back into force when its payer is named again.
 	if err := tx.Exec(`INSERT INTO writeback_given_up (intent_id, invoice_id, at)

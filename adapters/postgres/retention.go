@@ -72,7 +72,7 @@ func (a *Archive) Agreements(ctx context.Context) ([]operate.Year, error) {
 	err := a.db.gorm.WithContext(ctx).Raw(`
 		SELECT a.id AS account_id, a.source_connection AS connection_id, k.terms,
 			coalesce((SELECT max((p.plan::jsonb ->> 'attribution_days')::int) FROM measurement_plans p WHERE p.account_id = a.id), 0) AS attribution_days,
-			coalesce((SELECT jsonb_agg(c.period) FROM cycles c WHERE c.account_id = a.id AND c.state IN ('invoiced', 'withheld', 'dry_run')), '[]')::text AS final
+			coalesce((SELECT jsonb_agg(c.period) FROM cycles c WHERE c.account_id = a.id AND c.state IN ('invoiced', 'withheld', 'dry_run', 'skipped')), '[]')::text AS final
 		FROM accounts a JOIN contracts k ON k.account_id = a.id`).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap(err)

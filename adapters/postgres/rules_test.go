@@ -49,6 +49,9 @@ func TestEvidenceIsAppendOnly(t *testing.T) {
 	require.Equal(t, 1, one[int](w, "SELECT count(*) FROM invoices WHERE cycle_id = $1", cy.ID))
 }
 
+const insertDecision = `INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
+	VALUES ($1 || '/1', $1, 1, $2, $3, 100, 'approve', 'system', 'policy:contract', 'policy:contract', '', '', $4)`
+
 const insertIntent = `INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part,
 	plan_hash, total_minor, state, created_at, updated_at) VALUES ('i', $1, $2, $3, $4, $5, 'cus_1', 'usd', '2026-01', '1/1', 'h', 100, 'planned', now(), now())`
 
@@ -78,6 +81,11 @@ func TestATestAccountCannotGetAnIntent(t *testing.T) {
 		w.refused(check, "UPDATE cycles SET state = $1 WHERE id = $2", state, test.ID)
 	}
 	w.refused(check, "UPDATE cycles SET state = 'dry_run' WHERE id = $1", live.ID)
+	w.refused(restrict, insertIntent, live.ID, "live", true, "acme", "acme")
+	require.NoError(t, w.exec(insertDecision, live.ID, "live", "other", now))
+	w.refused(restrict, insertIntent, live.ID, "live", true, "acme", "acme")
+	require.NoError(t, w.exec(`INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
+		VALUES ($1 || '/2', $1, 2, 'live', 'h', 100, 'approve', 'user', 'u', 'Kim', 'u', '', now())`, live.ID))
 	require.NoError(t, w.exec(insertIntent, live.ID, "live", true, "acme", "acme"), "the same row is fine for the live account")
 	w.refused(check, "UPDATE writeback_intents SET environment = 'test', livemode = false")
 	w.refused(check, "UPDATE writeback_intents SET state = 'finalized'")
@@ -97,7 +105,7 @@ func TestTheLedgerRefusesATestAccountsProposal(t *testing.T) {
 	second := w.open("trial", "2026-02")
 	require.NoError(t, w.exec("UPDATE cycles SET state = 'computing' WHERE id = $1", second.ID))
 	j.CycleID, j.State, j.Finished = second.ID, billing.Computing, 1
-	_, _, err = ledger.SaveProposal(w.ctx, j, invoicing.Proposal{Plan: plan, Next: billing.Writing}, now)
+	_, _, err = ledger.SaveProposal(w.ctx, j, invoicing.Proposal{Plan: plan, Next: billing.Writing, Policy: "policy:contract"}, now)
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	require.Zero(t, one[int](w, "SELECT count(*) FROM writeback_intents"))
 	require.Equal(t, "computing", one[string](w, "SELECT state FROM cycles WHERE id = $1", second.ID))

@@ -25,6 +25,7 @@ import (
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 	"github.com/liftbill/liftbill/workflows/accountbill"
 	"github.com/liftbill/liftbill/workflows/billingcycle"
+	"github.com/liftbill/liftbill/workflows/billingreplay"
 	"github.com/liftbill/liftbill/workflows/billingtick"
 	"github.com/liftbill/liftbill/workflows/sourcesync"
 	"github.com/liftbill/liftbill/workflows/wire"
@@ -51,9 +52,11 @@ func work(t *testing.T, s *scheduler.Scheduler, d *pipelinetest.Deployment, writ
 	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{})
 	billingtick.Register(ledger, &billingtick.Activities{Ledger: cycles, Starter: s})
 	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: cycles})
-	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
+	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: d.Deciding()})
 	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{DisableWorkflowWorker: true})
 	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure})
+	billingreplay.RegisterWorkflow(ledger)
+	billingreplay.RegisterCompute(compute, &billingreplay.Activities{Replays: d.Replays()})
 	live := worker.New(s.Client(), wire.QueueStripeLive, worker.Options{DisableWorkflowWorker: true})
 	accountbill.RegisterStripeLive(live, &accountbill.StripeActivities{Writing: writing})
 	for _, w := range []worker.Worker{ledger, compute, live} {

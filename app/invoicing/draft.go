@@ -20,6 +20,8 @@ type Service struct {
 	Book   PayerBook
 	Payers Payers
 	Setups Setups
+	// Pricing is for previews only.
+	Pricing Pricing
 }
 
 // Outcome is what a step reports: identifiers, counts and amounts only.
@@ -98,6 +100,7 @@ func propose(j Judged) (Proposal, error) {
 	}); err != nil {
 		return Proposal{}, err
 	}
+	p.Policy, _ = j.Contract.Terms.Approval.Policy(p.Priced.Total.Minor())
 	p.Next, p.Reason = next(j, p)
 	return p, nil
 }
@@ -114,6 +117,10 @@ func next(j Judged, p Proposal) (billing.CycleState, string) {
 	}
 	if reason := j.unmet(p.Priced.Total); reason != "" {
 		return billing.Blocked, reason
+	}
+	// The approval comes last, because it is given to what will be sent, addressee included.
+	if p.Policy == "" {
+		return billing.AwaitingApproval, ""
 	}
 	return billing.Writing, ""
 }

@@ -44,6 +44,8 @@ type Proposal struct {
 	Plan   billing.InvoicePlan
 	Next   billing.CycleState
 	Reason string
+	// Policy is the term that releases it without a person; empty when one is needed.
+	Policy string
 }
 
 // StoredIntent is the intent row with its cycle's environment.
@@ -76,7 +78,9 @@ type Ledger interface {
 type Proposals interface {
 	Judged(ctx context.Context, cycleID string) (Judged, error)
 	// SaveProposal stores lines, steps, invoice and, when the next state is writing,
-	// the intent, in one transaction. Running it again with the same plan changes
+	// the intent, in one transaction. What is to await approval is written at once when
+	// the last decision about the cycle approved this very plan; what the terms release
+	// is stored as their decision. Running it again with the same plan changes
 	// nothing; another plan for the same cycle is a Conflict, except that a blocked
 	// cycle may be addressed to another payer until its invoice is finalized: the old
 	// intent is superseded then. It returns where the cycle stands, which for a

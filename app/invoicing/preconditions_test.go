@@ -144,6 +144,8 @@ func situations() map[string]unmetOne {
 			func(w *walk, payer string) {
 				w.sql(`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
 					SELECT 'borealis.2026-10', 'borealis', 'live', period, period_start, period_end, (SELECT id FROM contracts WHERE account_id = 'borealis'), (SELECT id FROM measurement_plans WHERE account_id = 'borealis'), 'writing', opened_at, updated_at FROM cycles WHERE id = $1`, w.c.CycleID())
+				w.sql(`INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
+					VALUES ('rival', 'borealis.2026-10', 1, 'live', '', 1, 'approve', 'system', 'policy:contract', 'policy:contract', '', '', now())`)
 				w.sql(`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)
 					VALUES ('rival', 'borealis.2026-10', 'live', true, 'borealis', $1, $2, 'eur', '2026-10', '1/1', '', 1, 'planned', now(), now())`, w.c.ID+"-stripe", payer)
 			},

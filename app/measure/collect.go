@@ -18,7 +18,9 @@ import (
 
 // Service is the use case.
 type Service struct {
-	Ledger  Ledger
+	Ledger Ledger
+	// Planner is for previews only.
+	Planner Planner
 	Source  Source
 	Drainer Drainer
 	Box     secret.Box
@@ -73,34 +75,20 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 		return sum, err
 	}
 	progress(1, 4, "comparing with Stripe")
-	net, err := s.Source.NetPaid(ctx, c.Account.SourceConnection, c.YearToDate)
+	o, err := s.observe(ctx, c)
 	if err != nil {
 		return sum, err
 	}
-	sourceMark, err := s.sourceWatermark(ctx, c.Account.SourceConnection)
-	if err != nil {
-		return sum, err
-	}
-	watermark, err := s.Ledger.Freeze(ctx, c.Account, s.Clock.Now())
-	if err != nil {
+	if o.watermark, err = s.Ledger.Freeze(ctx, c.Account, s.Clock.Now()); err != nil {
 		return sum, err
 	}
 	progress(2, 4, "reading decisions and revenue")
-	marks, settled, err := s.Ledger.Marks(ctx, c)
-	if err != nil {
-		return sum, err
-	}
-	col, err := s.build(ctx, c, observed{watermark, sourceMark, net, func(snapshotID string) *int64 {
-		if !settled {
-			return nil
-		}
-		return markOf(marks, snapshotID)
-	}})
+	col, err := s.build(ctx, c, o)
 	if err != nil {
 		return sum, err
 	}
 	progress(3, 4, "freezing the unit tables")
-	if err := s.Ledger.SaveCollection(ctx, c.ID, col, watermark); err != nil {
+	if err := s.Ledger.SaveCollection(ctx, c.ID, col, o.watermark); err != nil {
 		return sum, err
 	}
 	sum.State, sum.InputDigest = billing.Computing, col.InputDigest
@@ -156,6 +144,25 @@ type observed struct {
 	stripeNet             map[string]int64
 	// mark is what the year billed of a snapshot before, nil when that is not settled.
 	mark func(snapshotID string) *int64
+}
+
+// observe looks at what stands beside the facts: Stripe's own books, up to when the source
+// is complete, and what the year has billed.
+func (s *Service) observe(ctx context.Context, c Cycle) (o observed, err error) {
+	if o.stripeNet, err = s.Source.NetPaid(ctx, c.Account.SourceConnection, c.YearToDate); err != nil {
+		return o, err
+	}
+	if o.sourceMark, err = s.sourceWatermark(ctx, c.Account.SourceConnection); err != nil {
+		return o, err
+	}
+	marks, settled, err := s.Ledger.Marks(ctx, c)
+	o.mark = func(snapshotID string) *int64 {
+		if !settled {
+			return nil
+		}
+		return markOf(marks, snapshotID)
+	}
+	return o, err
 }
 
 func (s *Service) build(ctx context.Context, c Cycle, o observed) (Collection, error) {

@@ -153,6 +153,23 @@ type TieOut struct {
 	CaseIDs        []string
 	Attempts       []Attempt
 	Warnings       []Warning
+	// InvoiceHash is the digest of the proposed invoice, which an approval names.
+	InvoiceHash string
+	Decisions   []Decision
+	// WaitingUntil is when the contract's terms decide; nil when nothing waits.
+	WaitingUntil *time.Time
+	Reminders    int
+}
+
+// Decision is what was decided about the invoice before it was written, oldest first.
+type Decision struct {
+	ID          string
+	Action      string
+	InvoiceHash string
+	AmountMinor int64
+	Actor       string
+	Reason      string
+	At          time.Time
 }
 
 // Warning is something that whoever reads a cycle's figures should know.

@@ -17,7 +17,8 @@ import (
 
 func newCycle() *cobra.Command {
 	group := &cobra.Command{Use: "cycle", Short: "One account's billing of one period"}
-	group.AddCommand(cycleStatus(), cycleRun(), cycleWhatIf(), cycleResume(), cycleSweep())
+	group.AddCommand(cycleStatus(), cyclePreview(), cycleRun(), cycleWhatIf(), cycleReplay(), cycleResume(), cycleSweep())
+	group.AddCommand(decisionCommands()...)
 	return group
 }
 

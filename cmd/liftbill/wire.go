@@ -140,7 +140,7 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
 		Reconcile: a.reconcile(), Breaks: a.reconciler(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
-		Sources: a.sources(), Invoicing: a.invoicing(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Sources: a.sources(), Invoicing: a.invoicing(), Deciding: a.deciding(), Previews: a.previews(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
 	}
 }
@@ -194,14 +194,14 @@ func (a *app) fetchEvents(ctx context.Context, connectionID string) error {
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
-		Ledger: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.sources(), a.classifier()},
+		Ledger: a.db.NewCycles(), Planner: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.sources(), a.classifier()},
 		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(),
 	}
 }
 
 func (a *app) invoicing() *invoicing.Service {
 	s := &invoicing.Service{
-		Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock,
+		Ledger: a.db.NewInvoicing(), Pricing: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock,
 		Book: a.db.NewPayerBook(a.box), Payers: stripeapi.NewPayers(a.stripe),
 	}
 	if a.cfg.StripeLive {

@@ -14,6 +14,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/workflows/accountbill"
 	"github.com/liftbill/liftbill/workflows/billingcycle"
+	"github.com/liftbill/liftbill/workflows/billingreplay"
 	"github.com/liftbill/liftbill/workflows/billingtick"
 	reconciling "github.com/liftbill/liftbill/workflows/reconcile"
 	"github.com/liftbill/liftbill/workflows/sourcesync"
@@ -94,11 +95,13 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, MaxConcurrentActivityExecutionSize: ledgerActivities})
 	billingtick.Register(ledger, &billingtick.Activities{Ledger: cycles, Starter: s})
 	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: cycles})
-	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
+	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: a.deciding()})
 	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{
 		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: computeActivities,
 	})
 	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure})
+	billingreplay.RegisterWorkflow(ledger)
+	billingreplay.RegisterCompute(compute, &billingreplay.Activities{Replays: a.replays()})
 	sources := a.sources()
 	sourcesync.RegisterLedger(ledger, &sourcesync.LedgerActivities{Sources: sources.Ledger, Starter: s, Now: a.clock.Now})
 	reading := worker.New(s.Client(), wire.QueueSource, worker.Options{

@@ -25,9 +25,11 @@ const (
 	DecideMapping Permission = "mapping.decide"
 	// RunSync: pull and backfill from Stripe, classify stored events again.
 	RunSync Permission = "sync.run"
-	// RunCycle: start, hold, recompute and replay a cycle.
+	// RunCycle: start, resume, preview and replay a cycle.
 	RunCycle Permission = "cycle.run"
-	// ApproveCycle: approve or return a cycle, under the four-eyes rule.
+	// DecideCycle: hold, release, return or skip a cycle before it is written.
+	DecideCycle Permission = "cycle.decide"
+	// ApproveCycle: approve a cycle, under the four-eyes rule.
 	ApproveCycle Permission = "cycle.approve"
 	// ResolveBreak: own, note and resolve a difference.
 	ResolveBreak Permission = "break.resolve"
@@ -44,7 +46,7 @@ const (
 // AllPermissions lists every permission in the order above.
 func AllPermissions() []Permission {
 	return []Permission{
-		OwnAccess, ReadLedger, ReadAudit, Export, UploadDecisions, UploadMapping, DecideMapping, RunSync, RunCycle, ApproveCycle,
+		OwnAccess, ReadLedger, ReadAudit, Export, UploadDecisions, UploadMapping, DecideMapping, RunSync, RunCycle, DecideCycle, ApproveCycle,
 		ResolveBreak, ForceBreak, WriteContract, WriteSetup, ManageAccess,
 	}
 }
@@ -52,8 +54,8 @@ func AllPermissions() []Permission {
 // granted is what each role may do.
 var granted = map[Role][]Permission{
 	Viewer:   {OwnAccess, ReadLedger, ReadAudit},
-	Finance:  {OwnAccess, ReadLedger, ReadAudit, Export, RunSync, RunCycle, ResolveBreak, UploadMapping, DecideMapping, WriteContract},
-	Approver: {OwnAccess, ReadLedger, ReadAudit, Export, ApproveCycle, ForceBreak},
+	Finance:  {OwnAccess, ReadLedger, ReadAudit, Export, RunSync, RunCycle, DecideCycle, ResolveBreak, UploadMapping, DecideMapping, WriteContract},
+	Approver: {OwnAccess, ReadLedger, ReadAudit, Export, DecideCycle, ApproveCycle, ForceBreak},
 	Admin:    {OwnAccess, ReadLedger, ReadAudit, Export, RunSync, UploadMapping, DecideMapping, WriteContract, WriteSetup, ManageAccess},
 	Ingest:   {OwnAccess, UploadDecisions, UploadMapping},
 }
@@ -136,6 +138,8 @@ var rules = map[string]Rule{
 	"POST /v1/accounts/{account}/payer":                 need(WriteSetup, Account).named("account"),
 	"POST /v1/accounts/{account}/payer/setup-link":      need(WriteSetup, Account).named("account"),
 	"POST /v1/cycles/{id}/resume":                       need(RunCycle, Cycle).named("id"),
+	"POST /v1/accounts/{account}/previews":              need(RunCycle, Account).named("account"),
+	"POST /v1/cycles/{id}/decisions":                    need(DecideCycle, Cycle).named("id"), // an approval needs more: app/invoicing
 	"POST /v1/connections/{id}/key":                     need(WriteSetup, Connection).named("id"),
 	"POST /v1/connections/{id}/disconnect":              need(WriteSetup, Connection).named("id"),
 	"GET /v1/connections/{id}/key-check":                need(ReadLedger, Connection).named("id"),

@@ -68,6 +68,7 @@ const (
 	BreakReopened      Action = "break.reopened"
 	MonthReconciled    Action = "account.month_reconciled"
 	ToleranceStated    Action = "account.tolerance_stated"
+	CycleDecided       Action = "cycle.decided"
 	SchedulesEnsured   Action = "schedules.ensured"
 	SchemaMigrated     Action = "schema.migrated"
 

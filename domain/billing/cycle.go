@@ -30,15 +30,34 @@ const (
 	Blocked CycleState = "blocked"
 	// NeedsHuman: something contradicts the ledger; a person must look.
 	NeedsHuman CycleState = "needs_human"
+	// AwaitingApproval: the invoice waits for a person who releases it.
+	AwaitingApproval CycleState = "awaiting_approval"
+	// Approved: it was released and is about to be written.
+	Approved CycleState = "approved"
+	// Held: a person stopped the clock of the approval.
+	Held CycleState = "held"
+	// Returned: an approver sent it back and said why.
+	Returned CycleState = "returned"
+	// Expired: nobody released it in time.
+	Expired CycleState = "expired"
+	// Skipped: a person decided that the period gets no invoice. Nothing of it is
+	// consumed: what was measured stays billable in later months of the contract year.
+	Skipped CycleState = "skipped"
 )
 
 var cycleMoves = map[CycleState][]CycleState{
 	Collecting: {Collecting, Computing},
 	Computing:  {Computing, Proposed},
-	Proposed:   {Proposed, Writing, Withheld, DryRun, Blocked, NeedsHuman},
+	Proposed:   {Proposed, AwaitingApproval, Writing, Withheld, DryRun, Blocked, NeedsHuman},
 	Writing:    {Writing, Invoiced, NeedsHuman, Blocked},
-	Blocked:    {Blocked, Writing, NeedsHuman},
-	Invoiced:   {Invoiced}, Withheld: {Withheld}, DryRun: {DryRun},
+	// A blocked one that is addressed to another payer needs another approval.
+	Blocked:  {Blocked, AwaitingApproval, Writing, NeedsHuman, Skipped},
+	Invoiced: {Invoiced}, Withheld: {Withheld}, DryRun: {DryRun}, Skipped: {Skipped},
+	AwaitingApproval: {AwaitingApproval, Approved, Held, Returned, Expired, Skipped, Blocked},
+	Approved:         {Approved, Writing, Blocked, AwaitingApproval, Held, Returned},
+	Held:             {Held, AwaitingApproval, Returned, Expired, Skipped},
+	Returned:         {Returned, AwaitingApproval, Skipped},
+	Expired:          {Expired, AwaitingApproval, Skipped},
 	// Only a person who says why takes a cycle out of it.
 	NeedsHuman: {NeedsHuman, Writing, Blocked},
 }
@@ -48,8 +67,31 @@ func (s CycleState) Known() bool { return len(cycleMoves[s]) > 0 }
 
 // Terminal reports whether the cycle is finished: nothing moves it any more.
 func (s CycleState) Terminal() bool {
-	return s == Invoiced || s == Withheld || s == DryRun
+	return s == Invoiced || s == Withheld || s == DryRun || s == Skipped
 }
+
+// Waits reports whether nothing moves the cycle before a person has done something.
+func (s CycleState) Waits() bool {
+	switch s {
+	case Blocked, NeedsHuman, AwaitingApproval, Held, Returned, Expired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Readdressable reports whether another payer may still be named: nothing is being written.
+func (s CycleState) Readdressable() bool {
+	switch s {
+	case Blocked, AwaitingApproval, Approved, Held, Returned, Expired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Undecided reports whether the cycle's run waits for a decision or its deadline.
+func (s CycleState) Undecided() bool { return s == AwaitingApproval || s == Held }
 
 // Move checks a transition.
 func (s CycleState) Move(to CycleState) error {
@@ -66,6 +108,16 @@ func (s CycleState) NextAction() string {
 		return "Meet the named precondition, then run the cycle again"
 	case NeedsHuman:
 		return "Compare the invoice at Stripe with the ledger before anything else is sent"
+	case AwaitingApproval:
+		return "Approve it, hold it or return it (POST /v1/cycles/{id}/decisions)"
+	case Approved:
+		return "Nothing; if it does not go on by itself, run the cycle again"
+	case Held:
+		return "Release it, return it or skip it; a held invoice expires after 60 days"
+	case Returned:
+		return "See to what it was returned for, then ask for approval again (release), or skip it"
+	case Expired:
+		return "Ask for approval again (release), or skip it"
 	default:
 		return ""
 	}

@@ -88,7 +88,7 @@ func NextAction(s CycleState, reason string) string {
 	case NeedsHuman:
 		known = Stops()
 	default:
-		return ""
+		return s.NextAction()
 	}
 	for _, k := range known {
 		if k.Code == code {

@@ -76,6 +76,8 @@ type Terms struct {
 	Netting *Netting `json:"netting,omitempty"`
 	// DisputeDays is how long after the invoice a line may be disputed; 0 means not agreed.
 	DisputeDays int `json:"dispute_days,omitempty"`
+	// Approval says who releases an invoice. Nil means the contract itself.
+	Approval *Approval `json:"approval,omitempty"`
 }
 
 // DefaultTerms is the proposal that an integrator starts from.

@@ -76,6 +76,12 @@ func TestPricingTermsNameTheField(t *testing.T) {
 			x.Netting = &billing.Netting{Mode: billing.NetAgreedRate, Rate: "0.1", LookbackDays: 5}
 		}},
 		{"dispute_days", "days_range", func(x *terms) { x.DisputeDays = 366 }},
+		{"approval.mode", "choice_unknown", func(x *terms) { x.Approval = &billing.Approval{Mode: "sometimes"} }},
+		{"approval.mode", "approval_automatic", func(x *terms) { x.Approval = &billing.Approval{Mode: billing.ApprovalAutomatic, WaitDays: 3} }},
+		{"approval.auto_below_minor", "amount_range", func(x *terms) { x.Approval = &billing.Approval{AutoBelowMinor: -1} }},
+		{"approval.wait_days", "days_range", func(x *terms) { x.Approval = &billing.Approval{WaitDays: 61} }},
+		{"approval.remind_days", "days_range", func(x *terms) { x.Approval = &billing.Approval{RemindDays: -1} }},
+		{"approval.on_timeout", "choice_unknown", func(x *terms) { x.Approval = &billing.Approval{OnTimeout: "pay"} }},
 		{"effective_from", "period_malformed", func(x *terms) { x.EffectiveFrom = "2026" }},
 		{"effective_from", "effective_before_contract", func(x *terms) { x.EffectiveFrom = "2025-12" }},
 	} {
@@ -129,6 +135,11 @@ func TestPricingTermsAreHashed(t *testing.T) {
 		func(x *billing.Terms) { x.Netting = &billing.Netting{LookbackDays: 1} },
 		func(x *billing.Terms) { x.Netting = &billing.Netting{Mode: billing.NetAgreedRate, Rate: "0.1"} },
 		func(x *billing.Terms) { x.DisputeDays = 15 },
+		func(x *billing.Terms) { x.Approval = &billing.Approval{Mode: billing.ApprovalRequired} },
+		func(x *billing.Terms) { x.Approval = &billing.Approval{AutoBelowMinor: 100} },
+		func(x *billing.Terms) { x.Approval = &billing.Approval{WaitDays: 9} },
+		func(x *billing.Terms) { x.Approval = &billing.Approval{RemindDays: 2} },
+		func(x *billing.Terms) { x.Approval = &billing.Approval{OnTimeout: billing.TimeoutApprove} },
 	} {
 		c := contract(t, change)
 		before, again := seen[c.Hash]

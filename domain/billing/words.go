@@ -56,6 +56,7 @@ func (t Terms) Words() []string {
 	if t.DisputeDays > 0 {
 		add("A line can be disputed within %d days of the invoice", t.DisputeDays)
 	}
+	t.approvalWords(add, amount)
 	return out
 }
 

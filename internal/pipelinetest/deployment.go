@@ -85,7 +85,7 @@ func (d *Deployment) services() httpapi.Services {
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
 		Reconcile: d.Reconcile(), Breaks: d.Reconciler(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
-		Sources: d.Sources(), Invoicing: d.Invoicing(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Sources: d.Sources(), Invoicing: d.Invoicing(), Deciding: d.Deciding(), Previews: d.Previews(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
@@ -122,7 +122,7 @@ func (d *Deployment) Reconcile() *reconcile.Service {
 // Measure turns a month into readouts.
 func (d *Deployment) Measure() *measure.Service {
 	return &measure.Service{
-		Ledger: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
+		Ledger: d.DB.NewCycles(), Planner: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
 		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"},
 	}
 }
@@ -130,9 +130,14 @@ func (d *Deployment) Measure() *measure.Service {
 // Invoicing drafts and writes invoices.
 func (d *Deployment) Invoicing() *invoicing.Service {
 	return &invoicing.Service{
-		Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock,
+		Ledger: d.DB.NewInvoicing(), Pricing: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock,
 		Book: d.DB.NewPayerBook(d.Box), Payers: stripeapi.NewPayers(d.stripe), Setups: stripeapi.NewSetups(d.stripe),
 	}
+}
+
+// Deciding takes decisions about cycles; no run is told.
+func (d *Deployment) Deciding() *invoicing.Decisions {
+	return &invoicing.Decisions{Work: d.DB.Deciding(), Clock: d.Clock}
 }
 
 // Classifier books what was received.

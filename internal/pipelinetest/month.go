@@ -88,6 +88,24 @@ func LiveMonth(t testing.TB, early ...func(*Deployment, []*Company)) (*Deploymen
 	return d, companies
 }
 
+// ApprovalMonth is the month of one live company whose invoices a person releases.
+func ApprovalMonth(t testing.TB) (*Deployment, *Company) {
+	t.Helper()
+	m, err := period.Parse(Month)
+	require.NoError(t, err)
+	d := NewDeployment(t, m.In(time.UTC).Start)
+	c := &Company{ID: "acme", Environment: account.Live, Basis: lift.BasisMeasured, StripeID: "acct_acme", IssuerID: "acct_acme"}
+	d.onboard(t, c, 1, m, "", func(k *httpapi.ContractCreate, _ *httpapi.PlanCreate) {
+		k.Approval = httpapi.Approval{Mode: string(billing.ApprovalRequired)}
+	})
+	spec := c.Business.Spec()
+	require.NoError(t, simulator.NewWorld(d.Fake.URL, c.Business).Run(t.Context(), spec.Start(), spec.FreshAt(m), nil))
+	var up httpapi.DecisionUpload
+	d.Post(t, "/v1/accounts/"+c.ID+"/decisions", c.Business.Decisions(m), &up)
+	require.Zero(t, up.Rejected)
+	return d, c
+}
+
 // ExploringMonth is the month of one company of a test account: change, which may be
 // nil, says how its contract and plan differ, and decide makes its decision log of the simulated one.
 func ExploringMonth(t testing.TB, change func(*httpapi.ContractCreate, *httpapi.PlanCreate), decide func([]decision.Decision) []decision.Decision) (*Deployment, *Company) {

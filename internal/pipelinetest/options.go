@@ -146,6 +146,7 @@ func (b *Bill) NextMonth(t testing.TB) *Bill {
 			[]any{p.CycleID, p.TotalMinor()}},
 		{`INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at) VALUES ($1, 'live', $2, $3, $4, $5, $6)`,
 			[]any{p.CycleID, k.Currency, p.TotalMinor(), string(doc), p.Hash(), b.Clock.Now()}},
+		{pgledger.ApprovedSQL, []any{p.CycleID, "live", p.Hash(), p.TotalMinor(), b.Clock.Now()}},
 		{`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)
 			VALUES ($1, $2, 'live', true, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', $11, $11)`,
 			[]any{k.ID(), p.CycleID, p.AccountID, k.IssuerConnection, k.Customer, k.Currency, k.Period, k.Part, p.Hash(), p.TotalMinor(), b.Clock.Now()}},

@@ -28,6 +28,12 @@ type Drafting interface {
 	Draft(ctx context.Context, cycleID string) (invoicing.Outcome, error)
 }
 
+// Deciding follows decisions about an invoice that is not begun.
+type Deciding interface {
+	Review(ctx context.Context, cycleID string) (invoicing.Standing, error)
+	Apply(ctx context.Context, cycleID, decisionID string) (invoicing.Standing, error)
+}
+
 // Writing carries an invoice out at Stripe.
 type Writing interface {
 	EnsurePayer(ctx context.Context, cycleID string) (invoicing.Outcome, error)
@@ -40,6 +46,7 @@ type Writing interface {
 type LedgerActivities struct {
 	Measure  Measure
 	Drafting Drafting
+	Deciding Deciding
 }
 
 // OpenBill makes or finds the cycle's row.
@@ -56,6 +63,22 @@ func (a *LedgerActivities) OpenBill(ctx context.Context, in wire.OpenBillInput) 
 func (a *LedgerActivities) Propose(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
 	o, err := a.Drafting.Draft(ctx, in.CycleID)
 	return invoiced(o), wferr.From(err)
+}
+
+// ReviewApproval looks at an invoice that waits for a decision; the terms decide when the
+// time is over.
+func (a *LedgerActivities) ReviewApproval(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	s, err := a.Deciding.Review(ctx, in.CycleID)
+	if err == nil && s.State.Undecided() {
+		activity.GetLogger(ctx).Warn("an invoice waits for a decision", "cycle", s.CycleID, "state", string(s.State), "until", s.Until, "reminders", s.Reminders)
+	}
+	return standing(s), wferr.From(err)
+}
+
+// ApplyDecision finds a decision in the ledger and says where the cycle stands with it.
+func (a *LedgerActivities) ApplyDecision(ctx context.Context, in wire.ApplyInput) (wire.BillStep, error) {
+	s, err := a.Deciding.Apply(ctx, in.CycleID, in.DecisionID)
+	return standing(s), wferr.From(err)
 }
 
 // ComputeActivities run on the compute queue: long, with heartbeats.
@@ -154,5 +177,12 @@ func invoiced(o invoicing.Outcome) wire.BillStep {
 	return wire.BillStep{
 		CycleID: o.CycleID, State: o.State, Reason: o.Reason, Currency: o.Currency, TotalMinor: o.TotalMinor, Lines: o.Lines, Withheld: o.Withheld,
 		PlanHash: o.PlanHash, InvoiceID: o.InvoiceID, Number: o.Number, Redo: o.Redo,
+	}
+}
+
+func standing(s invoicing.Standing) wire.BillStep {
+	return wire.BillStep{
+		CycleID: s.CycleID, Environment: s.Environment, State: s.State, Reason: s.Reason, Currency: s.Currency, TotalMinor: s.TotalMinor, PlanHash: s.PlanHash,
+		DecisionID: s.DecisionID, WaitUntil: s.Until, Wait: s.Wait, Reminders: s.Reminders,
 	}
 }

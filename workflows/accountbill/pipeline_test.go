@@ -21,6 +21,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/internal/campaign/pgledger"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 	"github.com/liftbill/liftbill/workflows/accountbill"
 	"github.com/liftbill/liftbill/workflows/wire"
@@ -40,7 +41,7 @@ func newEnvironment() *testsuite.TestWorkflowEnvironment {
 func registered(d *pipelinetest.Deployment) *testsuite.TestWorkflowEnvironment {
 	env := newEnvironment()
 	measure, inv := d.Measure(), d.Invoicing()
-	accountbill.RegisterLedger(env, &accountbill.LedgerActivities{Measure: measure, Drafting: inv})
+	accountbill.RegisterLedger(env, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: d.Deciding()})
 	accountbill.RegisterCompute(env, &accountbill.ComputeActivities{Measure: measure})
 	accountbill.RegisterStripeLive(env, &accountbill.StripeActivities{Writing: inv})
 	return env
@@ -188,6 +189,8 @@ func flip(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) {
 	var plan billing.InvoicePlan
 	require.NoError(t, json.Unmarshal([]byte(doc), &plan))
 	k := plan.Key
+	_, err = conn.Exec(t.Context(), pgledger.ApprovedSQL, c.CycleID(), "live", plan.Hash(), plan.TotalMinor(), d.Clock.Now())
+	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), `INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part,
 			plan_hash, total_minor, state, created_at, updated_at) VALUES ($1, $2, 'live', true, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', now(), now())`,
 		k.ID(), c.CycleID(), c.ID, k.IssuerConnection, k.Customer, k.Currency, k.Period, k.Part, plan.Hash(), plan.TotalMinor())

@@ -21,5 +21,5 @@ func changedWorkflow(ctx workflow.Context, in wire.BillInput) (wire.BillStep, er
 // TestReplay holds the workflow to the histories that a real server recorded.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	pipelinetest.Replay(t, wire.WorkflowAccountBill, 4, accountbill.Workflow, changedWorkflow)
+	pipelinetest.Replay(t, wire.WorkflowAccountBill, 6, accountbill.Workflow, changedWorkflow)
 }

@@ -13,6 +13,8 @@ func RegisterLedger(r worker.Registry, a *LedgerActivities) {
 	r.RegisterWorkflowWithOptions(Workflow, workflow.RegisterOptions{Name: wire.WorkflowAccountBill})
 	r.RegisterActivityWithOptions(a.OpenBill, activity.RegisterOptions{Name: wire.ActivityOpenBill})
 	r.RegisterActivityWithOptions(a.Propose, activity.RegisterOptions{Name: wire.ActivityPropose})
+	r.RegisterActivityWithOptions(a.ReviewApproval, activity.RegisterOptions{Name: wire.ActivityReviewApproval})
+	r.RegisterActivityWithOptions(a.ApplyDecision, activity.RegisterOptions{Name: wire.ActivityApplyDecision})
 }
 
 // RegisterCompute registers the long activities.

@@ -24,20 +24,33 @@ var attrOutcome = temporal.NewSearchAttributeKeyKeyword(wire.AttrOutcome)
 type bill struct {
 	in   wire.BillInput
 	step wire.BillStep
+	// released: the window slot was given back.
+	released bool
+	// deciding keeps updates and the deadline from looking at the ledger at once;
+	// decided counts what was applied.
+	deciding workflow.Mutex
+	decided  int
 }
 
 // Workflow bills one account's period. Every step is an activity that first looks
 // whether it has happened; the result of the run is where the cycle stands.
 func Workflow(ctx workflow.Context, in wire.BillInput) (wire.BillStep, error) {
-	b := &bill{in: in}
-	err := workflow.SetQueryHandlerWithOptions(ctx, wire.QueryStatus, func() (wire.BillStep, error) { return b.step, nil },
-		workflow.QueryHandlerOptions{Description: "Where the account's cycle stands: state, reason, digests, totals"})
+	b := &bill{in: in, deciding: workflow.NewMutex(ctx)}
+	err := workflow.SetQueryHandlerWithOptions(ctx, wire.QueryStatus, func() (wire.BillStep, error) { return b.standing(), nil },
+		workflow.QueryHandlerOptions{Description: "Where the account's cycle stands: state, reason, digests, totals, what a person can do"})
 	if err != nil {
+		return b.step, err
+	}
+	if err := b.listen(ctx); err != nil {
 		return b.step, err
 	}
 	err = b.run(ctx)
 	b.release(ctx)
+	if err == nil {
+		err = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+	}
 	if err != nil {
+		b.step.Next = retryHint
 		b.describe(ctx, "failed: "+firstLine(err.Error()))
 		b.outcome(ctx, "failed")
 	}
@@ -74,6 +87,11 @@ func (b *bill) run(ctx workflow.Context) error {
 	}
 	if b.live() && b.step.State == billing.Blocked && b.step.Reason == billing.UnmetPayerWanted {
 		if err := b.findPayer(ctx, propose); err != nil {
+			return err
+		}
+	}
+	if b.live() {
+		if err := b.await(ctx, propose); err != nil {
 			return err
 		}
 	}
@@ -195,12 +213,13 @@ func merge(old, step wire.BillStep) wire.BillStep {
 
 // describe shows in the web console where the bill stands, as a table.
 func (b *bill) describe(ctx workflow.Context, doing string) {
-	s := b.step
+	s := b.standing()
 	rows := [][2]string{
 		{"account", b.in.AccountID + " (" + b.in.Environment.String() + ")"}, {"period", b.in.Period}, {"now", doing},
-		{"state", string(s.State)}, {"reason", s.Reason}, {"units", count(s.Units)}, {"decisions", count(s.Decisions)}, {"revenue events", count(s.Revenue)},
+		{"state", string(s.State)}, {"reason", s.Reason}, {"next", s.Next}, {"decide until", moment(s.WaitUntil)}, {"reminders", count(s.Reminders)}, {"units", count(s.Units)}, {"decisions", count(s.Decisions)}, {"revenue events", count(s.Revenue)},
 		{"lines billed", count(s.Lines)}, {"lines withheld", count(s.Withheld)}, {"total (minor units)", total(s)},
 		{"invoice", s.InvoiceID}, {"number", s.Number}, {"cases", strings.Join(s.Cases, " ")}, {"input digest", s.InputDigest},
+		{"invoice digest", s.PlanHash},
 	}
 	var md strings.Builder
 	md.WriteString("| | |\n|---|---|\n")
@@ -235,9 +254,10 @@ func (b *bill) outcome(ctx workflow.Context, outcome string) {
 // release gives the window slot back. It must be delivered even when the bill was
 // cancelled, so it runs in a context of its own and waits.
 func (b *bill) release(ctx workflow.Context) {
-	if b.in.CycleWorkflowID == "" {
+	if b.in.CycleWorkflowID == "" || b.released {
 		return
 	}
+	b.released = true
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	err := workflow.SignalExternalWorkflow(ctx, b.in.CycleWorkflowID, "", wire.SignalSlotReleased, b.in.AccountID).Get(ctx, nil)

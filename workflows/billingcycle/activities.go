@@ -44,7 +44,7 @@ func (a *Activities) CycleCounts(ctx context.Context, in wire.CountsInput) (wire
 		switch {
 		case state.Terminal():
 			out.Finished += n
-		case state == billing.Blocked || state == billing.NeedsHuman:
+		case state.Waits():
 			out.Waiting += n
 		}
 	}

@@ -29,6 +29,8 @@ const (
 	WorkflowBillingCycle = "BillingCycle"
 	WorkflowAccountBill  = "AccountBill"
 
+	WorkflowBillingReplay = "BillingReplay"
+
 	WorkflowSourceTick     = "SourceTick"
 	WorkflowSourceBackfill = "SourceBackfill"
 
@@ -51,6 +53,10 @@ const (
 	ActivityEnsureDraft     = "EnsureDraft"
 	ActivityEnsureLines     = "EnsureLines"
 	ActivityFinalizeInvoice = "FinalizeInvoice"
+	ActivityReviewApproval  = "ReviewApproval"
+	ActivityApplyDecision   = "ApplyDecision"
+
+	ActivityReplayMonth = "ReplayMonth"
 
 	ActivityListSources     = "ListSources"
 	ActivitySyncSource      = "SyncSource"
@@ -77,8 +83,9 @@ func SearchAttributes() []string {
 	return []string{AttrAccount, AttrPeriod, AttrMode, AttrOutcome, AttrCalendar, AttrSource}
 }
 
-// Queries and signals.
+// Queries, signals and updates.
 const (
+	UpdateDecide       = "decide"
 	QueryProgress      = "progress"
 	QueryStatus        = "status"
 	SignalSlotReleased = "slot-released"
@@ -227,6 +234,26 @@ type BillStep struct {
 	InvoiceID  string
 	Number     string
 	Redo       bool
+	// DecisionID is the last decision about the invoice, WaitUntil when the terms decide,
+	// Wait how long nothing happens by itself, Reminders how often people were reminded.
+	DecisionID string        `json:",omitempty"`
+	WaitUntil  time.Time     `json:",omitzero"`
+	Wait       time.Duration `json:",omitempty"`
+	Reminders  int           `json:",omitempty"`
+	// Next is what a person can do now.
+	Next string `json:",omitempty"`
+}
+
+// DecideInput tells a bill that the ledger holds a decision about the invoice of a plan.
+type DecideInput struct {
+	DecisionID string
+	PlanHash   string
+}
+
+// ApplyInput names the decision that a bill is to follow.
+type ApplyInput struct {
+	CycleID    string
+	DecisionID string
 }
 
 // OpenBillInput opens an account's cycle.

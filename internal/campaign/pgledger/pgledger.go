@@ -37,6 +37,11 @@ func (l *Ledger) Begin(ctx context.Context, env account.Environment, plan billin
 	return l.BeginWith(ctx, env, plan, Key{Sealed: []byte{}}, at)
 }
 
+// ApprovedSQL is the decision of the terms that an intent rests on: cycle, environment,
+// plan hash, total, time.
+const ApprovedSQL = `INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
+	VALUES ($1 || '/1', $1, 1, $2, $3, $4, 'approve', 'system', 'policy:contract', 'policy:contract', '', '', $5)`
+
 // BeginWith writes a cycle that stands at its write-back, as if it had been measured and
 // proposed: what the measurement says is of no interest here.
 func (l *Ledger) BeginWith(ctx context.Context, env account.Environment, plan billing.InvoicePlan, key Key, at time.Time) error {
@@ -69,6 +74,7 @@ func (l *Ledger) BeginWith(ctx context.Context, env account.Environment, plan bi
 			[]any{plan.CycleID, plan.TotalMinor(), e}},
 		{`INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at) VALUES ($1, $7, $2, $3, $4, $5, $6)`,
 			[]any{plan.CycleID, plan.Key.Currency, plan.TotalMinor(), string(doc), plan.Hash(), at, e}},
+		{ApprovedSQL, []any{plan.CycleID, e, plan.Hash(), plan.TotalMinor(), at}},
 		{`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)
 			VALUES ($1, $2, $12, $13, $3, $4, $5, $6, $7, $8, $9, $10, 'planned', $11, $11)`,
 			[]any{plan.Key.ID(), plan.CycleID, a, plan.Key.IssuerConnection, plan.Key.Customer, plan.Key.Currency, plan.Key.Period, plan.Key.Part, plan.Hash(), plan.TotalMinor(), at, e, env.Livemode()}},
@@ -95,7 +101,7 @@ func (l *Ledger) Readdress(ctx context.Context, plan billing.InvoicePlan, at tim
 		return err
 	}
 	judged := invoicing.Judged{CycleID: plan.CycleID, Account: account.Account{ID: plan.AccountID, Environment: account.Live}}
-	_, _, err = l.SaveProposal(ctx, judged, invoicing.Proposal{Plan: plan, Priced: billing.Priced{Total: total}, Next: billing.Writing}, at)
+	_, _, err = l.SaveProposal(ctx, judged, invoicing.Proposal{Plan: plan, Priced: billing.Priced{Total: total}, Next: billing.Writing, Policy: "policy:contract"}, at)
 	return err
 }
 

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/liftbill/liftbill/adapters/scheduler"
+	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/workflows/wire"
+)
+
+// runs tells Temporal what was decided. It connects when there is something to tell: the
+// API works without Temporal, and what it could not tell is found by the cycle's next run.
+type runs struct {
+	a  *app
+	mu sync.Mutex
+	s  *scheduler.Scheduler
+}
+
+// tellTime bounds how long an answer waits for Temporal.
+const tellTime = 5 * time.Second
+
+// Decided wakes the cycle's run, or starts one.
+func (r *runs) Decided(ctx context.Context, st invoicing.Standing, again bool) error {
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	err := r.tell(ctx, st, again)
+	if err != nil {
+		r.a.log.WarnContext(ctx, "the cycle's run was not told of a decision; its next look or run finds it", slog.String("decision", st.DecisionID), slog.Any("error", err))
+	}
+	return err
+}
+
+func (r *runs) tell(ctx context.Context, st invoicing.Standing, again bool) error {
+	s, err := r.connect(ctx)
+	if err != nil {
+		return err
+	}
+	told, err := s.Decided(ctx, st.Environment, st.AccountID, st.Period, wire.DecideInput{DecisionID: st.DecisionID, PlanHash: st.PlanHash})
+	if err != nil || told || !again {
+		return err
+	}
+	_, err = s.StartBill(ctx, wire.BillInput{Environment: st.Environment, AccountID: st.AccountID, Period: st.Period})
+	return err
+}
+
+func (r *runs) connect(ctx context.Context) (*scheduler.Scheduler, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.s != nil {
+		return r.s, nil
+	}
+	s, err := r.a.scheduler(ctx)
+	if err == nil {
+		r.s = s
+	}
+	return s, err
+}
+
+// deciding takes decisions about cycles and tells their runs.
+func (a *app) deciding() *invoicing.Decisions {
+	return &invoicing.Decisions{Work: a.db.Deciding(), Clock: a.clock, Runs: &runs{a: a}}
+}

@@ -1,0 +1,50 @@
+package billingreplay
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/workflows/wferr"
+	"github.com/liftbill/liftbill/workflows/wire"
+)
+
+// Replays runs replays; *replay.Service is it.
+type Replays interface {
+	Run(ctx context.Context, by access.Principal, accountID, month string) (replay.Report, error)
+}
+
+// Activities run on the compute queue.
+type Activities struct{ Replays Replays }
+
+// beat is the pace of heartbeats; a replay is silent while it works.
+const beat = 10 * time.Second
+
+// ReplayMonth replays a frozen month. The list of replays keeps what it found.
+func (a *Activities) ReplayMonth(ctx context.Context, in wire.ReplayInput) (wire.ReplayResult, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		t := time.NewTicker(beat)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				activity.RecordHeartbeat(ctx)
+			}
+		}
+	}()
+	r, err := a.Replays.Run(ctx, access.Machine("replay"), in.AccountID, in.Period)
+	out := wire.ReplayResult{
+		CycleID: r.CycleID, Environment: r.Environment.String(), Watermark: r.Watermark, Events: r.Events, Facts: r.Facts, Equal: r.Equal, Difference: r.Difference,
+	}
+	for _, c := range r.Checks {
+		out.Checks = append(out.Checks, wire.ReplayCheck{Name: c.Name, Equal: c.Equal, Stored: c.Stored, Replayed: c.Replayed})
+	}
+	return out, wferr.From(err)
+}
