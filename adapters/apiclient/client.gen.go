@@ -57,6 +57,117 @@ func (e BackfillState) Valid() bool {
 	}
 }
 
+// Defines values for BreakSeverity.
+const (
+	BreakSeverityCritical BreakSeverity = "critical"
+	BreakSeverityError    BreakSeverity = "error"
+	BreakSeverityInfo     BreakSeverity = "info"
+	BreakSeverityWarning  BreakSeverity = "warning"
+)
+
+// Valid indicates whether the value is a known member of the BreakSeverity enum.
+func (e BreakSeverity) Valid() bool {
+	switch e {
+	case BreakSeverityCritical:
+		return true
+	case BreakSeverityError:
+		return true
+	case BreakSeverityInfo:
+		return true
+	case BreakSeverityWarning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BreakState.
+const (
+	BreakStateAssigned       BreakState = "assigned"
+	BreakStateAutoRepaired   BreakState = "auto_repaired"
+	BreakStateForceRequested BreakState = "force_requested"
+	BreakStateForced         BreakState = "forced"
+	BreakStateGone           BreakState = "gone"
+	BreakStateOpen           BreakState = "open"
+	BreakStateResolved       BreakState = "resolved"
+	BreakStateWaiting        BreakState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the BreakState enum.
+func (e BreakState) Valid() bool {
+	switch e {
+	case BreakStateAssigned:
+		return true
+	case BreakStateAutoRepaired:
+		return true
+	case BreakStateForceRequested:
+		return true
+	case BreakStateForced:
+		return true
+	case BreakStateGone:
+		return true
+	case BreakStateOpen:
+		return true
+	case BreakStateResolved:
+		return true
+	case BreakStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BreakResolveReason.
+const (
+	Accepted   BreakResolveReason = "accepted"
+	Corrected  BreakResolveReason = "corrected"
+	CutOff     BreakResolveReason = "cut_off"
+	Explained  BreakResolveReason = "explained"
+	WrittenOff BreakResolveReason = "written_off"
+)
+
+// Valid indicates whether the value is a known member of the BreakResolveReason enum.
+func (e BreakResolveReason) Valid() bool {
+	switch e {
+	case Accepted:
+		return true
+	case Corrected:
+		return true
+	case CutOff:
+		return true
+	case Explained:
+		return true
+	case WrittenOff:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ComparisonRequestObject.
+const (
+	ComparisonRequestObjectDispute      ComparisonRequestObject = "dispute"
+	ComparisonRequestObjectInvoice      ComparisonRequestObject = "invoice"
+	ComparisonRequestObjectRefund       ComparisonRequestObject = "refund"
+	ComparisonRequestObjectSubscription ComparisonRequestObject = "subscription"
+)
+
+// Valid indicates whether the value is a known member of the ComparisonRequestObject enum.
+func (e ComparisonRequestObject) Valid() bool {
+	switch e {
+	case ComparisonRequestObjectDispute:
+		return true
+	case ComparisonRequestObjectInvoice:
+		return true
+	case ComparisonRequestObjectRefund:
+		return true
+	case ComparisonRequestObjectSubscription:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConversionOutcomeState.
 const (
 	ConversionOutcomeStateConfirmed   ConversionOutcomeState = "confirmed"
@@ -90,6 +201,27 @@ func (e Environment) Valid() bool {
 	case Live:
 		return true
 	case Test:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReconciliationRunState.
+const (
+	ReconciliationRunStateComplete ReconciliationRunState = "complete"
+	ReconciliationRunStateFailed   ReconciliationRunState = "failed"
+	ReconciliationRunStateRunning  ReconciliationRunState = "running"
+)
+
+// Valid indicates whether the value is a known member of the ReconciliationRunState enum.
+func (e ReconciliationRunState) Valid() bool {
+	switch e {
+	case ReconciliationRunStateComplete:
+		return true
+	case ReconciliationRunStateFailed:
+		return true
+	case ReconciliationRunStateRunning:
 		return true
 	default:
 		return false
@@ -159,6 +291,30 @@ func (e SyncRunTask) Valid() bool {
 	case HourlyCheck:
 		return true
 	case Pull:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TieOutLineLine.
+const (
+	TieOutLineLineDisputes TieOutLineLine = "disputes"
+	TieOutLineLineInvoice  TieOutLineLine = "invoice"
+	TieOutLineLineRefunds  TieOutLineLine = "refunds"
+	TieOutLineLineRevenue  TieOutLineLine = "revenue"
+)
+
+// Valid indicates whether the value is a known member of the TieOutLineLine enum.
+func (e TieOutLineLine) Valid() bool {
+	switch e {
+	case TieOutLineLineDisputes:
+		return true
+	case TieOutLineLineInvoice:
+		return true
+	case TieOutLineLineRefunds:
+		return true
+	case TieOutLineLineRevenue:
 		return true
 	default:
 		return false
@@ -360,6 +516,170 @@ type BackfillRequest struct {
 	Start time.Time `json:"start,omitempty,omitzero"`
 }
 
+// Break A difference that a reconciliation found.
+type Break struct {
+	AccountID   string `json:"account_id"`
+	AccountName string `json:"account_name"`
+
+	// Age Days since it was first seen: `0-1`, `2-3`, `4-7`, `8-30` or `>30`.
+	Age string `json:"age"`
+
+	// AtStake An exact amount of one currency.
+	AtStake Money `json:"at_stake"`
+
+	// Blocks It keeps the month from being closed.
+	Blocks     bool   `json:"blocks"`
+	CustomerID string `json:"customer_id"`
+	Detail     string `json:"detail"`
+
+	// Difference An exact amount of one currency.
+	Difference Money `json:"difference"`
+
+	// Effect What of the bill it touches: `none`, `measured_revenue`, `invoice_amount`, `later_period` or `evidence`.
+	Effect string `json:"effect"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	FirstSeen   time.Time   `json:"first_seen"`
+
+	// ForcedBy Who agreed to that.
+	ForcedBy string        `json:"forced_by"`
+	History  []BreakChange `json:"history,omitempty,omitzero"`
+
+	// ID 26 characters, derived from account, period, type and subject.
+	ID string `json:"id"`
+
+	// Invariant `I1` to `I10`, or empty.
+	Invariant string    `json:"invariant"`
+	LastSeen  time.Time `json:"last_seen"`
+
+	// Left What one side says.
+	Left BreakSide `json:"left"`
+
+	// Line The line of the tie-out: `revenue`, `refunds`, `disputes`, `invoice`, or empty.
+	Line       string `json:"line"`
+	NextAction string `json:"next_action"`
+	Owner      string `json:"owner"`
+
+	// Pending It still has to be dealt with.
+	Pending bool   `json:"pending"`
+	Period  string `json:"period"`
+	Reason  string `json:"reason"`
+
+	// RequestedBy Who asked for it to be forced.
+	RequestedBy string `json:"requested_by"`
+
+	// Right What one side says.
+	Right    BreakSide     `json:"right"`
+	Severity BreakSeverity `json:"severity"`
+	State    BreakState    `json:"state"`
+
+	// Subject What differs.
+	Subject string `json:"subject"`
+
+	// Title The type in words.
+	Title string `json:"title"`
+	Type  string `json:"type"`
+}
+
+// BreakSeverity defines model for Break.Severity.
+type BreakSeverity string
+
+// BreakState defines model for Break.State.
+type BreakState string
+
+// BreakAssign Example: {"owner":"omar"}
+type BreakAssign struct {
+	// Owner Who gets it; empty gives it back.
+	Owner string `json:"owner"`
+}
+
+// BreakChange One row of the history, which is never changed.
+type BreakChange struct {
+	// Action For example `detected`, `assigned`, `resolved`.
+	Action string `json:"action"`
+
+	// Actor Who did it; `system:reconcile` is liftbill itself.
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// FromState Empty for the first row.
+	FromState string `json:"from_state"`
+
+	// LeftMinor What our side said then.
+	LeftMinor *int64 `json:"left_minor,omitempty"`
+	Link      string `json:"link,omitempty,omitzero"`
+	Owner     string `json:"owner,omitempty,omitzero"`
+	Reason    string `json:"reason,omitempty,omitzero"`
+
+	// RightMinor What Stripe's side said then.
+	RightMinor *int64 `json:"right_minor,omitempty"`
+	Text       string `json:"text,omitempty,omitzero"`
+	ToState    string `json:"to_state"`
+}
+
+// BreakCount defines model for BreakCount.
+type BreakCount struct {
+	Age string `json:"age"`
+
+	// AtStake An exact amount of one currency.
+	AtStake Money  `json:"at_stake"`
+	Count   int    `json:"count"`
+	State   string `json:"state"`
+	Type    string `json:"type"`
+}
+
+// BreakForce Example: {"agree":true,"text":"I have seen the export"}
+type BreakForce struct {
+	// Agree False declines: the break is open again.
+	Agree bool   `json:"agree"`
+	Text  string `json:"text"`
+}
+
+// BreakList defines model for BreakList.
+type BreakList struct {
+	Items      []Break `json:"items"`
+	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
+}
+
+// BreakNote Example: {"link":"https://files.example.com/letter","text":"The bank's letter"}
+type BreakNote struct {
+	// Link The http or https address of a document.
+	Link string `json:"link,omitempty,omitzero"`
+	Text string `json:"text"`
+}
+
+// BreakReopen Example: {"text":"The explanation does not hold"}
+type BreakReopen struct {
+	Text string `json:"text"`
+}
+
+// BreakResolve Example: {"reason":"explained","text":"The refund was made by hand in the Dashboard"}
+type BreakResolve struct {
+	Reason BreakResolveReason `json:"reason"`
+
+	// Text A sentence that an auditor understands in a year.
+	Text string `json:"text"`
+}
+
+// BreakResolveReason defines model for BreakResolve.Reason.
+type BreakResolveReason string
+
+// BreakSide What one side says.
+type BreakSide struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// Counted What of the amount is in the sum of the line, in minor units.
+	Counted int64 `json:"counted"`
+
+	// ID Its ID there; empty where there is none.
+	ID string `json:"id"`
+
+	// Source Where it stands: `ledger`, `plan`, `projection: active`, `stripe`, …
+	Source string `json:"source"`
+}
+
 // Bucket defines model for Bucket.
 type Bucket struct {
 	// Amount An exact amount of one currency.
@@ -419,6 +739,36 @@ type Check struct {
 	Threshold string `json:"threshold"`
 	Value     string `json:"value"`
 }
+
+// ComparedField defines model for ComparedField.
+type ComparedField struct {
+	Equal  bool   `json:"equal"`
+	Ledger string `json:"ledger"`
+	Name   string `json:"name"`
+	Stripe string `json:"stripe"`
+}
+
+// Comparison defines model for Comparison.
+type Comparison struct {
+	At           time.Time       `json:"at"`
+	AtStripe     bool            `json:"at_stripe"`
+	ConnectionID string          `json:"connection_id"`
+	Fields       []ComparedField `json:"fields"`
+	InLedger     bool            `json:"in_ledger"`
+	Object       string          `json:"object"`
+	ObjectID     string          `json:"object_id"`
+}
+
+// ComparisonRequest Example: {"object":"invoice","object_id":"in_1"}
+type ComparisonRequest struct {
+	Object ComparisonRequestObject `json:"object"`
+
+	// ObjectID The object's ID at Stripe.
+	ObjectID string `json:"object_id"`
+}
+
+// ComparisonRequestObject defines model for ComparisonRequest.Object.
+type ComparisonRequestObject string
 
 // Connection defines model for Connection.
 type Connection struct {
@@ -1811,6 +2161,53 @@ type ReadoutList struct {
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
 }
 
+// Reconciliation defines model for Reconciliation.
+type Reconciliation struct {
+	AccountID string `json:"account_id"`
+
+	// Blocking Pending breaks that keep the month from being closed.
+	Blocking int               `json:"blocking"`
+	Complete ReconciliationRun `json:"complete,omitempty,omitzero"`
+	Counts   []BreakCount      `json:"counts"`
+	Lines    []TieOutLine      `json:"lines"`
+	Newest   ReconciliationRun `json:"newest,omitempty,omitzero"`
+	Period   string            `json:"period"`
+
+	// Ties Nothing remains on any line; false while no run is complete.
+	Ties bool `json:"ties"`
+}
+
+// ReconciliationRun defines model for ReconciliationRun.
+type ReconciliationRun struct {
+	AccountID string `json:"account_id"`
+
+	// Code Why it failed.
+	Code       string    `json:"code,omitempty,omitzero"`
+	FinishedAt time.Time `json:"finished_at,omitempty,omitzero"`
+
+	// Found Breaks that are there.
+	Found int `json:"found"`
+
+	// Fresh Breaks that no earlier run had found.
+	Fresh      int    `json:"fresh"`
+	ID         int64  `json:"id"`
+	Message    string `json:"message,omitempty,omitzero"`
+	NextAction string `json:"next_action,omitempty,omitzero"`
+
+	// Objects Objects at Stripe that were looked at.
+	Objects int64  `json:"objects"`
+	Period  string `json:"period"`
+
+	// Reads Requests that were sent to Stripe.
+	Reads       int                    `json:"reads"`
+	RequestedBy string                 `json:"requested_by"`
+	StartedAt   time.Time              `json:"started_at"`
+	State       ReconciliationRunState `json:"state"`
+}
+
+// ReconciliationRunState defines model for ReconciliationRun.State.
+type ReconciliationRunState string
+
 // RejectedRow defines model for RejectedRow.
 type RejectedRow struct {
 	Code    string `json:"code"`
@@ -2337,6 +2734,38 @@ type TieOut struct {
 	Watermark time.Time `json:"watermark"`
 }
 
+// TieOutLine One sum that both sides must agree on.
+type TieOutLine struct {
+	Currency string `json:"currency"`
+
+	// Difference An exact amount of one currency.
+	Difference Money `json:"difference"`
+
+	// Explained An exact amount of one currency.
+	Explained Money `json:"explained"`
+
+	// Ledger An exact amount of one currency.
+	Ledger        Money          `json:"ledger"`
+	LedgerObjects int64          `json:"ledger_objects"`
+	Line          TieOutLineLine `json:"line"`
+
+	// Open An exact amount of one currency.
+	Open Money `json:"open"`
+
+	// Remaining An exact amount of one currency.
+	Remaining Money `json:"remaining"`
+
+	// Stripe An exact amount of one currency.
+	Stripe        Money `json:"stripe"`
+	StripeObjects int64 `json:"stripe_objects"`
+
+	// Unfound An exact amount of one currency.
+	Unfound Money `json:"unfound"`
+}
+
+// TieOutLineLine defines model for TieOutLine.Line.
+type TieOutLineLine string
+
 // Tier defines model for Tier.
 type Tier struct {
 	// FromMinor Base from which the share holds.
@@ -2404,6 +2833,28 @@ type TokenCreate struct {
 type TokenList struct {
 	Items      []Token `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
+}
+
+// Tolerance defines model for Tolerance.
+type Tolerance struct {
+	// CutOffMinutes How far apart the times of one payment may be.
+	CutOffMinutes int `json:"cut_off_minutes"`
+
+	// PerObjectMinor How much one payment may differ.
+	PerObjectMinor int64 `json:"per_object_minor"`
+
+	// PerPeriodMinor How much all that is tolerated may be together, per currency.
+	PerPeriodMinor int64 `json:"per_period_minor"`
+}
+
+// ToleranceRequest Example: {"cut_off_minutes":60,"per_object_minor":1,"per_period_minor":100,"reason":"Annex B 4"}
+type ToleranceRequest struct {
+	CutOffMinutes  int   `json:"cut_off_minutes"`
+	PerObjectMinor int64 `json:"per_object_minor"`
+	PerPeriodMinor int64 `json:"per_period_minor"`
+
+	// Reason The term of the contract.
+	Reason string `json:"reason"`
 }
 
 // TypeCount defines model for TypeCount.
@@ -2585,6 +3036,9 @@ type AccountPath = string
 // AsOf defines model for AsOf.
 type AsOf = time.Time
 
+// BreakPath defines model for BreakPath.
+type BreakPath = string
+
 // CaseIDPath defines model for CaseIDPath.
 type CaseIDPath = string
 
@@ -2602,6 +3056,9 @@ type IdempotencyKey = string
 
 // Limit defines model for Limit.
 type Limit = int
+
+// PeriodPath defines model for PeriodPath.
+type PeriodPath = string
 
 // TokenIDPath defines model for TokenIDPath.
 type TokenIDPath = string
@@ -2752,6 +3209,12 @@ type ListReadoutsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// RunReconciliationParams defines parameters for RunReconciliation.
+type RunReconciliationParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListRewardEventsParams defines parameters for ListRewardEvents.
 type ListRewardEventsParams struct {
 	// Kind Only this kind, for example `revenue_confirmation`.
@@ -2781,6 +3244,12 @@ type GetSegmentsParams struct {
 
 // ShipSnapshotParams defines parameters for ShipSnapshot.
 type ShipSnapshotParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// StateToleranceParams defines parameters for StateTolerance.
+type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -2821,6 +3290,120 @@ type ListAuditParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListBreaksParams defines parameters for ListBreaks.
+type ListBreaksParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Period Only this month (YYYY-MM).
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Type Only this type, for example `amount_differs`.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// State Only this state, for example `open`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Pending Only what still has to be dealt with.
+	Pending bool `form:"pending,omitempty" json:"pending,omitempty,omitzero"`
+
+	// Severity Only `info`, `warning`, `error` or `critical`.
+	Severity string `form:"severity,omitempty" json:"severity,omitempty,omitzero"`
+
+	// Owner Only this owner's.
+	Owner string `form:"owner,omitempty" json:"owner,omitempty,omitzero"`
+
+	// Age Only this age in days: `0-1`, `2-3`, `4-7`, `8-30` or `>30`.
+	Age string `form:"age,omitempty" json:"age,omitempty,omitzero"`
+
+	// MinMinor Only with at least this amount at stake.
+	MinMinor int64 `form:"min_minor,omitempty" json:"min_minor,omitempty,omitzero"`
+
+	// Q The ID of a break, of an object on either side, or of a customer.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ExportBreaksParams defines parameters for ExportBreaks.
+type ExportBreaksParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Period Only this month (YYYY-MM).
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Type Only this type, for example `amount_differs`.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// State Only this state, for example `open`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Pending Only what still has to be dealt with.
+	Pending bool `form:"pending,omitempty" json:"pending,omitempty,omitzero"`
+
+	// Severity Only `info`, `warning`, `error` or `critical`.
+	Severity string `form:"severity,omitempty" json:"severity,omitempty,omitzero"`
+
+	// Owner Only this owner's.
+	Owner string `form:"owner,omitempty" json:"owner,omitempty,omitzero"`
+
+	// Age Only this age in days: `0-1`, `2-3`, `4-7`, `8-30` or `>30`.
+	Age string `form:"age,omitempty" json:"age,omitempty,omitzero"`
+
+	// MinMinor Only with at least this amount at stake.
+	MinMinor int64 `form:"min_minor,omitempty" json:"min_minor,omitempty,omitzero"`
+
+	// Q The ID of a break, of an object on either side, or of a customer.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+}
+
+// AssignBreakParams defines parameters for AssignBreak.
+type AssignBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ForceBreakParams defines parameters for ForceBreak.
+type ForceBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// NoteBreakParams defines parameters for NoteBreak.
+type NoteBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReopenBreakParams defines parameters for ReopenBreak.
+type ReopenBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RequestForceBreakParams defines parameters for RequestForceBreak.
+type RequestForceBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ResolveBreakParams defines parameters for ResolveBreak.
+type ResolveBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListConnectionsParams defines parameters for ListConnections.
 type ListConnectionsParams struct {
 	// Limit Rows of a page, 1 to 500; 50 when left out.
@@ -2838,6 +3421,12 @@ type CreateConnectionParams struct {
 
 // RequestBackfillParams defines parameters for RequestBackfill.
 type RequestBackfillParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CompareWithStripeParams defines parameters for CompareWithStripe.
+type CompareWithStripeParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3157,11 +3746,35 @@ type PreviewCycleJSONRequestBody = PreviewRequest
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
+// StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
+type StateToleranceJSONRequestBody = ToleranceRequest
+
+// AssignBreakJSONRequestBody defines body for AssignBreak for application/json ContentType.
+type AssignBreakJSONRequestBody = BreakAssign
+
+// ForceBreakJSONRequestBody defines body for ForceBreak for application/json ContentType.
+type ForceBreakJSONRequestBody = BreakForce
+
+// NoteBreakJSONRequestBody defines body for NoteBreak for application/json ContentType.
+type NoteBreakJSONRequestBody = BreakNote
+
+// ReopenBreakJSONRequestBody defines body for ReopenBreak for application/json ContentType.
+type ReopenBreakJSONRequestBody = BreakReopen
+
+// RequestForceBreakJSONRequestBody defines body for RequestForceBreak for application/json ContentType.
+type RequestForceBreakJSONRequestBody = BreakResolve
+
+// ResolveBreakJSONRequestBody defines body for ResolveBreak for application/json ContentType.
+type ResolveBreakJSONRequestBody = BreakResolve
+
 // CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
 type CreateConnectionJSONRequestBody = ConnectionCreate
 
 // RequestBackfillJSONRequestBody defines body for RequestBackfill for application/json ContentType.
 type RequestBackfillJSONRequestBody = BackfillRequest
+
+// CompareWithStripeJSONRequestBody defines body for CompareWithStripe for application/json ContentType.
+type CompareWithStripeJSONRequestBody = ComparisonRequest
 
 // ReplaceKeyJSONRequestBody defines body for ReplaceKey for application/json ContentType.
 type ReplaceKeyJSONRequestBody = KeyReplace
@@ -3537,6 +4150,25 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/readouts (the `ListReadouts` operationId).
 	ListReadouts(ctx context.Context, account AccountPath, params *ListReadoutsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetReconciliation Tell whether a month ties out, and what is in the way
+	//
+	// Corresponds with GET /v1/accounts/{account}/reconciliations/{period} (the `GetReconciliation` operationId).
+	GetReconciliation(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunReconciliation Compare a month with Stripe now
+	//
+	// Reads Stripe's side again, as far as the read allowance goes, and answers when it is
+	// done. The same differences are the same breaks, however often it runs. While another
+	// run works on the month the answer is `409`.
+	//
+	// Corresponds with POST /v1/accounts/{account}/reconciliations/{period}/run (the `RunReconciliation` operationId).
+	RunReconciliation(ctx context.Context, account AccountPath, period PeriodPath, params *RunReconciliationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportTieOut Export the tie-out of a month
+	//
+	// Corresponds with GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv (the `ExportTieOut` operationId).
+	ExportTieOut(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRewardEvents List the reward events of an account, newest first
 	//
 	// Corresponds with GET /v1/accounts/{account}/reward-events (the `ListRewardEvents` operationId).
@@ -3565,6 +4197,29 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/snapshots (the `ShipSnapshot` operationId).
 	ShipSnapshot(ctx context.Context, account AccountPath, params *ShipSnapshotParams, body ShipSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetTolerance Read what may differ between the ledger and Stripe
+	//
+	// Corresponds with GET /v1/accounts/{account}/tolerance (the `GetTolerance` operationId).
+	GetTolerance(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StateToleranceWithBody State what may differ between the ledger and Stripe
+	//
+	// Invoices of ours, and parts of our own ledger, never differ by anything.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
+	StateToleranceWithBody(ctx context.Context, account AccountPath, params *StateToleranceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StateTolerance State what may differ between the ledger and Stripe
+	//
+	// Invoices of ours, and parts of our own ledger, never differ by anything.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
+	StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAudit List the audit log, newest first
 	//
 	// What lies in the caller's scope. Rows of `live`, of `test` and of the installation
@@ -3574,6 +4229,114 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListBreaks List the breaks, newest first
+	//
+	// Corresponds with GET /v1/breaks (the `ListBreaks` operationId).
+	ListBreaks(ctx context.Context, params *ListBreaksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportBreaks Export the breaks
+	//
+	// The rows of the same filters without pages, newest first, with a control total per
+	// currency in the last rows. Amounts stand in minor and in major units.
+	//
+	// Corresponds with GET /v1/breaks.csv (the `ExportBreaks` operationId).
+	ExportBreaks(ctx context.Context, params *ExportBreaksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetBreak Read a break with its history
+	//
+	// Corresponds with GET /v1/breaks/{break} (the `GetBreak` operationId).
+	GetBreak(ctx context.Context, pBreak BreakPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AssignBreakWithBody Give a break to somebody, or back
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/assign (the `AssignBreak` operationId).
+	AssignBreakWithBody(ctx context.Context, pBreak BreakPath, params *AssignBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AssignBreak Give a break to somebody, or back
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/assign (the `AssignBreak` operationId).
+	AssignBreak(ctx context.Context, pBreak BreakPath, params *AssignBreakParams, body AssignBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForceBreakWithBody Agree, as the second person, or decline
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/force (the `ForceBreak` operationId).
+	ForceBreakWithBody(ctx context.Context, pBreak BreakPath, params *ForceBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForceBreak Agree, as the second person, or decline
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/force (the `ForceBreak` operationId).
+	ForceBreak(ctx context.Context, pBreak BreakPath, params *ForceBreakParams, body ForceBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// NoteBreakWithBody Add a remark, with or without a link to a document
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/notes (the `NoteBreak` operationId).
+	NoteBreakWithBody(ctx context.Context, pBreak BreakPath, params *NoteBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// NoteBreak Add a remark, with or without a link to a document
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/notes (the `NoteBreak` operationId).
+	NoteBreak(ctx context.Context, pBreak BreakPath, params *NoteBreakParams, body NoteBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReopenBreakWithBody Open a break again that was settled or is gone
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/reopen (the `ReopenBreak` operationId).
+	ReopenBreakWithBody(ctx context.Context, pBreak BreakPath, params *ReopenBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReopenBreak Open a break again that was settled or is gone
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/reopen (the `ReopenBreak` operationId).
+	ReopenBreak(ctx context.Context, pBreak BreakPath, params *ReopenBreakParams, body ReopenBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestForceBreakWithBody Ask a second person to settle a break that is still there
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/request-force (the `RequestForceBreak` operationId).
+	RequestForceBreakWithBody(ctx context.Context, pBreak BreakPath, params *RequestForceBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestForceBreak Ask a second person to settle a break that is still there
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/request-force (the `RequestForceBreak` operationId).
+	RequestForceBreak(ctx context.Context, pBreak BreakPath, params *RequestForceBreakParams, body RequestForceBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveBreakWithBody Settle a break that one person may settle
+	//
+	// Critical breaks need two persons; ask for them to be forced instead. A break that
+	// both sides describe differently afterwards is open again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/resolve (the `ResolveBreak` operationId).
+	ResolveBreakWithBody(ctx context.Context, pBreak BreakPath, params *ResolveBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveBreak Settle a break that one person may settle
+	//
+	// Critical breaks need two persons; ask for them to be forced instead. A break that
+	// both sides describe differently afterwards is open again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/breaks/{break}/resolve (the `ResolveBreak` operationId).
+	ResolveBreak(ctx context.Context, pBreak BreakPath, params *ResolveBreakParams, body ResolveBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListConnections List the connections
 	//
@@ -3627,6 +4390,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/connections/{id}/backfill (the `RequestBackfill` operationId).
 	RequestBackfill(ctx context.Context, id ConnectionIDPath, params *RequestBackfillParams, body RequestBackfillJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompareWithStripeWithBody Compare one object with Stripe now, field by field
+	//
+	// Reads the object at Stripe and sets it beside what the ledger holds. It changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/connections/{id}/compare (the `CompareWithStripe` operationId).
+	CompareWithStripeWithBody(ctx context.Context, id ConnectionIDPath, params *CompareWithStripeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompareWithStripe Compare one object with Stripe now, field by field
+	//
+	// Reads the object at Stripe and sets it beside what the ledger holds. It changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/connections/{id}/compare (the `CompareWithStripe` operationId).
+	CompareWithStripe(ctx context.Context, id ConnectionIDPath, params *CompareWithStripeParams, body CompareWithStripeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetCoverage Show how much of a connection's month is joined to users
 	//
@@ -4642,6 +5423,55 @@ func (c *Client) ListReadouts(ctx context.Context, account AccountPath, params *
 	return c.Client.Do(req)
 }
 
+// GetReconciliation Tell whether a month ties out, and what is in the way
+//
+// Corresponds with GET /v1/accounts/{account}/reconciliations/{period} (the `GetReconciliation` operationId).
+func (c *Client) GetReconciliation(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReconciliationRequest(c.Server, account, period)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunReconciliation Compare a month with Stripe now
+//
+// Reads Stripe's side again, as far as the read allowance goes, and answers when it is
+// done. The same differences are the same breaks, however often it runs. While another
+// run works on the month the answer is `409`.
+//
+// Corresponds with POST /v1/accounts/{account}/reconciliations/{period}/run (the `RunReconciliation` operationId).
+func (c *Client) RunReconciliation(ctx context.Context, account AccountPath, period PeriodPath, params *RunReconciliationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunReconciliationRequest(c.Server, account, period, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportTieOut Export the tie-out of a month
+//
+// Corresponds with GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv (the `ExportTieOut` operationId).
+func (c *Client) ExportTieOut(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportTieOutRequest(c.Server, account, period)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRewardEvents List the reward events of an account, newest first
 //
 // Corresponds with GET /v1/accounts/{account}/reward-events (the `ListRewardEvents` operationId).
@@ -4710,6 +5540,59 @@ func (c *Client) ShipSnapshot(ctx context.Context, account AccountPath, params *
 	return c.Client.Do(req)
 }
 
+// GetTolerance Read what may differ between the ledger and Stripe
+//
+// Corresponds with GET /v1/accounts/{account}/tolerance (the `GetTolerance` operationId).
+func (c *Client) GetTolerance(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetToleranceRequest(c.Server, account)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StateToleranceWithBody State what may differ between the ledger and Stripe
+//
+// Invoices of ours, and parts of our own ledger, never differ by anything.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
+func (c *Client) StateToleranceWithBody(ctx context.Context, account AccountPath, params *StateToleranceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStateToleranceRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StateTolerance State what may differ between the ledger and Stripe
+//
+// Invoices of ours, and parts of our own ledger, never differ by anything.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
+func (c *Client) StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStateToleranceRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAudit List the audit log, newest first
 //
 // What lies in the caller's scope. Rows of `live`, of `test` and of the installation
@@ -4720,6 +5603,264 @@ func (c *Client) ShipSnapshot(ctx context.Context, account AccountPath, params *
 // Corresponds with GET /v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAuditRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListBreaks List the breaks, newest first
+//
+// Corresponds with GET /v1/breaks (the `ListBreaks` operationId).
+func (c *Client) ListBreaks(ctx context.Context, params *ListBreaksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBreaksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportBreaks Export the breaks
+//
+// The rows of the same filters without pages, newest first, with a control total per
+// currency in the last rows. Amounts stand in minor and in major units.
+//
+// Corresponds with GET /v1/breaks.csv (the `ExportBreaks` operationId).
+func (c *Client) ExportBreaks(ctx context.Context, params *ExportBreaksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportBreaksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetBreak Read a break with its history
+//
+// Corresponds with GET /v1/breaks/{break} (the `GetBreak` operationId).
+func (c *Client) GetBreak(ctx context.Context, pBreak BreakPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBreakRequest(c.Server, pBreak)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AssignBreakWithBody Give a break to somebody, or back
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/breaks/{break}/assign (the `AssignBreak` operationId).
+func (c *Client) AssignBreakWithBody(ctx context.Context, pBreak BreakPath, params *AssignBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAssignBreakRequestWithBody(c.Server, pBreak, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AssignBreak Give a break to somebody, or back
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/breaks/{break}/assign (the `AssignBreak` operationId).
+func (c *Client) AssignBreak(ctx context.Context, pBreak BreakPath, params *AssignBreakParams, body AssignBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAssignBreakRequest(c.Server, pBreak, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForceBreakWithBody Agree, as the second person, or decline
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/breaks/{break}/force (the `ForceBreak` operationId).
+func (c *Client) ForceBreakWithBody(ctx context.Context, pBreak BreakPath, params *ForceBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForceBreakRequestWithBody(c.Server, pBreak, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForceBreak Agree, as the second person, or decline
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/breaks/{break}/force (the `ForceBreak` operationId).
+func (c *Client) ForceBreak(ctx context.Context, pBreak BreakPath, params *ForceBreakParams, body ForceBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForceBreakRequest(c.Server, pBreak, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NoteBreakWithBody Add a remark, with or without a link to a document
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/breaks/{break}/notes (the `NoteBreak` operationId).
+func (c *Client) NoteBreakWithBody(ctx context.Context, pBreak BreakPath, params *NoteBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNoteBreakRequestWithBody(c.Server, pBreak, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NoteBreak Add a remark, with or without a link to a document
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/breaks/{break}/notes (the `NoteBreak` operationId).
+func (c *Client) NoteBreak(ctx context.Context, pBreak BreakPath, params *NoteBreakParams, body NoteBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNoteBreakRequest(c.Server, pBreak, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReopenBreakWithBody Open a break again that was settled or is gone
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/breaks/{break}/reopen (the `ReopenBreak` operationId).
+func (c *Client) ReopenBreakWithBody(ctx context.Context, pBreak BreakPath, params *ReopenBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReopenBreakRequestWithBody(c.Server, pBreak, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReopenBreak Open a break again that was settled or is gone
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/breaks/{break}/reopen (the `ReopenBreak` operationId).
+func (c *Client) ReopenBreak(ctx context.Context, pBreak BreakPath, params *ReopenBreakParams, body ReopenBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReopenBreakRequest(c.Server, pBreak, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestForceBreakWithBody Ask a second person to settle a break that is still there
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/breaks/{break}/request-force (the `RequestForceBreak` operationId).
+func (c *Client) RequestForceBreakWithBody(ctx context.Context, pBreak BreakPath, params *RequestForceBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestForceBreakRequestWithBody(c.Server, pBreak, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestForceBreak Ask a second person to settle a break that is still there
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/breaks/{break}/request-force (the `RequestForceBreak` operationId).
+func (c *Client) RequestForceBreak(ctx context.Context, pBreak BreakPath, params *RequestForceBreakParams, body RequestForceBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestForceBreakRequest(c.Server, pBreak, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveBreakWithBody Settle a break that one person may settle
+//
+// Critical breaks need two persons; ask for them to be forced instead. A break that
+// both sides describe differently afterwards is open again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/breaks/{break}/resolve (the `ResolveBreak` operationId).
+func (c *Client) ResolveBreakWithBody(ctx context.Context, pBreak BreakPath, params *ResolveBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveBreakRequestWithBody(c.Server, pBreak, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveBreak Settle a break that one person may settle
+//
+// Critical breaks need two persons; ask for them to be forced instead. A break that
+// both sides describe differently afterwards is open again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/breaks/{break}/resolve (the `ResolveBreak` operationId).
+func (c *Client) ResolveBreak(ctx context.Context, pBreak BreakPath, params *ResolveBreakParams, body ResolveBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveBreakRequest(c.Server, pBreak, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4823,6 +5964,44 @@ func (c *Client) RequestBackfillWithBody(ctx context.Context, id ConnectionIDPat
 // Corresponds with POST /v1/connections/{id}/backfill (the `RequestBackfill` operationId).
 func (c *Client) RequestBackfill(ctx context.Context, id ConnectionIDPath, params *RequestBackfillParams, body RequestBackfillJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRequestBackfillRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompareWithStripeWithBody Compare one object with Stripe now, field by field
+//
+// Reads the object at Stripe and sets it beside what the ledger holds. It changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/connections/{id}/compare (the `CompareWithStripe` operationId).
+func (c *Client) CompareWithStripeWithBody(ctx context.Context, id ConnectionIDPath, params *CompareWithStripeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompareWithStripeRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompareWithStripe Compare one object with Stripe now, field by field
+//
+// Reads the object at Stripe and sets it beside what the ledger holds. It changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/connections/{id}/compare (the `CompareWithStripe` operationId).
+func (c *Client) CompareWithStripe(ctx context.Context, id ConnectionIDPath, params *CompareWithStripeParams, body CompareWithStripeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompareWithStripeRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7088,6 +8267,142 @@ func NewListReadoutsRequest(server string, account AccountPath, params *ListRead
 	return req, nil
 }
 
+// NewGetReconciliationRequest constructs an http.Request for the GetReconciliation method
+func NewGetReconciliationRequest(server string, account AccountPath, period PeriodPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "period", period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/reconciliations/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRunReconciliationRequest constructs an http.Request for the RunReconciliation method
+func NewRunReconciliationRequest(server string, account AccountPath, period PeriodPath, params *RunReconciliationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "period", period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/reconciliations/%s/run", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewExportTieOutRequest constructs an http.Request for the ExportTieOut method
+func NewExportTieOutRequest(server string, account AccountPath, period PeriodPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "period", period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/reconciliations/%s/tie-out.csv", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRewardEventsRequest constructs an http.Request for the ListRewardEvents method
 func NewListRewardEventsRequest(server string, account AccountPath, params *ListRewardEventsParams) (*http.Request, error) {
 	var err error
@@ -7302,6 +8617,100 @@ func NewShipSnapshotRequestWithBody(server string, account AccountPath, params *
 	return req, nil
 }
 
+// NewGetToleranceRequest constructs an http.Request for the GetTolerance method
+func NewGetToleranceRequest(server string, account AccountPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/tolerance", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStateToleranceRequest calls the generic StateTolerance builder with application/json body
+func NewStateToleranceRequest(server string, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStateToleranceRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewStateToleranceRequestWithBody constructs an http.Request for the StateTolerance method, with any body, and a specified content type
+func NewStateToleranceRequestWithBody(server string, account AccountPath, params *StateToleranceParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/tolerance", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListAuditRequest constructs an http.Request for the ListAudit method
 func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request, error) {
 	var err error
@@ -7427,6 +8836,676 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListBreaksRequest constructs an http.Request for the ListBreaks method
+func NewListBreaksRequest(server string, params *ListBreaksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/breaks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pending", params.Pending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "severity", params.Severity, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "age", params.Age, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_minor", params.MinMinor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportBreaksRequest constructs an http.Request for the ExportBreaks method
+func NewExportBreaksRequest(server string, params *ExportBreaksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/breaks.csv")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pending", params.Pending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "severity", params.Severity, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "age", params.Age, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_minor", params.MinMinor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetBreakRequest constructs an http.Request for the GetBreak method
+func NewGetBreakRequest(server string, pBreak BreakPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "break", pBreak, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/breaks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAssignBreakRequest calls the generic AssignBreak builder with application/json body
+func NewAssignBreakRequest(server string, pBreak BreakPath, params *AssignBreakParams, body AssignBreakJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAssignBreakRequestWithBody(server, pBreak, params, "application/json", bodyReader)
+}
+
+// NewAssignBreakRequestWithBody constructs an http.Request for the AssignBreak method, with any body, and a specified content type
+func NewAssignBreakRequestWithBody(server string, pBreak BreakPath, params *AssignBreakParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "break", pBreak, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/breaks/%s/assign", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewForceBreakRequest calls the generic ForceBreak builder with application/json body
+func NewForceBreakRequest(server string, pBreak BreakPath, params *ForceBreakParams, body ForceBreakJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewForceBreakRequestWithBody(server, pBreak, params, "application/json", bodyReader)
+}
+
+// NewForceBreakRequestWithBody constructs an http.Request for the ForceBreak method, with any body, and a specified content type
+func NewForceBreakRequestWithBody(server string, pBreak BreakPath, params *ForceBreakParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "break", pBreak, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/breaks/%s/force", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewNoteBreakRequest calls the generic NoteBreak builder with application/json body
+func NewNoteBreakRequest(server string, pBreak BreakPath, params *NoteBreakParams, body NoteBreakJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewNoteBreakRequestWithBody(server, pBreak, params, "application/json", bodyReader)
+}
+
+// NewNoteBreakRequestWithBody constructs an http.Request for the NoteBreak method, with any body, and a specified content type
+func NewNoteBreakRequestWithBody(server string, pBreak BreakPath, params *NoteBreakParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "break", pBreak, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/breaks/%s/notes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewReopenBreakRequest calls the generic ReopenBreak builder with application/json body
+func NewReopenBreakRequest(server string, pBreak BreakPath, params *ReopenBreakParams, body ReopenBreakJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReopenBreakRequestWithBody(server, pBreak, params, "application/json", bodyReader)
+}
+
+// NewReopenBreakRequestWithBody constructs an http.Request for the ReopenBreak method, with any body, and a specified content type
+func NewReopenBreakRequestWithBody(server string, pBreak BreakPath, params *ReopenBreakParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "break", pBreak, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/breaks/%s/reopen", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRequestForceBreakRequest calls the generic RequestForceBreak builder with application/json body
+func NewRequestForceBreakRequest(server string, pBreak BreakPath, params *RequestForceBreakParams, body RequestForceBreakJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRequestForceBreakRequestWithBody(server, pBreak, params, "application/json", bodyReader)
+}
+
+// NewRequestForceBreakRequestWithBody constructs an http.Request for the RequestForceBreak method, with any body, and a specified content type
+func NewRequestForceBreakRequestWithBody(server string, pBreak BreakPath, params *RequestForceBreakParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "break", pBreak, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/breaks/%s/request-force", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewResolveBreakRequest calls the generic ResolveBreak builder with application/json body
+func NewResolveBreakRequest(server string, pBreak BreakPath, params *ResolveBreakParams, body ResolveBreakJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResolveBreakRequestWithBody(server, pBreak, params, "application/json", bodyReader)
+}
+
+// NewResolveBreakRequestWithBody constructs an http.Request for the ResolveBreak method, with any body, and a specified content type
+func NewResolveBreakRequestWithBody(server string, pBreak BreakPath, params *ResolveBreakParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "break", pBreak, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/breaks/%s/resolve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -7571,6 +9650,66 @@ func NewRequestBackfillRequestWithBody(server string, id ConnectionIDPath, param
 	}
 
 	operationPath := fmt.Sprintf("/v1/connections/%s/backfill", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewCompareWithStripeRequest calls the generic CompareWithStripe builder with application/json body
+func NewCompareWithStripeRequest(server string, id ConnectionIDPath, params *CompareWithStripeParams, body CompareWithStripeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCompareWithStripeRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewCompareWithStripeRequestWithBody constructs an http.Request for the CompareWithStripe method, with any body, and a specified content type
+func NewCompareWithStripeRequestWithBody(server string, id ConnectionIDPath, params *CompareWithStripeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/connections/%s/compare", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -10425,6 +12564,31 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/readouts (the `ListReadouts` operationId).
 	ListReadoutsWithResponse(ctx context.Context, account AccountPath, params *ListReadoutsParams, reqEditors ...RequestEditorFn) (*ListReadoutsResponse, error)
 
+	// GetReconciliationWithResponse Tell whether a month ties out, and what is in the way
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/reconciliations/{period} (the `GetReconciliation` operationId).
+	GetReconciliationWithResponse(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*GetReconciliationResponse, error)
+
+	// RunReconciliationWithResponse Compare a month with Stripe now
+	//
+	// Reads Stripe's side again, as far as the read allowance goes, and answers when it is
+	// done. The same differences are the same breaks, however often it runs. While another
+	// run works on the month the answer is `409`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/reconciliations/{period}/run (the `RunReconciliation` operationId).
+	RunReconciliationWithResponse(ctx context.Context, account AccountPath, period PeriodPath, params *RunReconciliationParams, reqEditors ...RequestEditorFn) (*RunReconciliationResponse, error)
+
+	// ExportTieOutWithResponse Export the tie-out of a month
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv (the `ExportTieOut` operationId).
+	ExportTieOutWithResponse(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*ExportTieOutResponse, error)
+
 	// ListRewardEventsWithResponse List the reward events of an account, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -10457,6 +12621,31 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/snapshots (the `ShipSnapshot` operationId).
 	ShipSnapshotWithResponse(ctx context.Context, account AccountPath, params *ShipSnapshotParams, body ShipSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*ShipSnapshotResponse, error)
 
+	// GetToleranceWithResponse Read what may differ between the ledger and Stripe
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/tolerance (the `GetTolerance` operationId).
+	GetToleranceWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetToleranceResponse, error)
+
+	// StateToleranceWithBodyWithResponse State what may differ between the ledger and Stripe
+	//
+	// Invoices of ours, and parts of our own ledger, never differ by anything.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
+	StateToleranceWithBodyWithResponse(ctx context.Context, account AccountPath, params *StateToleranceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StateToleranceResponse, error)
+
+	// StateToleranceWithResponse State what may differ between the ledger and Stripe
+	//
+	// Invoices of ours, and parts of our own ledger, never differ by anything.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
+	StateToleranceWithResponse(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*StateToleranceResponse, error)
+
 	// ListAuditWithResponse List the audit log, newest first
 	//
 	// What lies in the caller's scope. Rows of `live`, of `test` and of the installation
@@ -10468,6 +12657,120 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAuditWithResponse(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*ListAuditResponse, error)
+
+	// ListBreaksWithResponse List the breaks, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/breaks (the `ListBreaks` operationId).
+	ListBreaksWithResponse(ctx context.Context, params *ListBreaksParams, reqEditors ...RequestEditorFn) (*ListBreaksResponse, error)
+
+	// ExportBreaksWithResponse Export the breaks
+	//
+	// The rows of the same filters without pages, newest first, with a control total per
+	// currency in the last rows. Amounts stand in minor and in major units.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/breaks.csv (the `ExportBreaks` operationId).
+	ExportBreaksWithResponse(ctx context.Context, params *ExportBreaksParams, reqEditors ...RequestEditorFn) (*ExportBreaksResponse, error)
+
+	// GetBreakWithResponse Read a break with its history
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/breaks/{break} (the `GetBreak` operationId).
+	GetBreakWithResponse(ctx context.Context, pBreak BreakPath, reqEditors ...RequestEditorFn) (*GetBreakResponse, error)
+
+	// AssignBreakWithBodyWithResponse Give a break to somebody, or back
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/assign (the `AssignBreak` operationId).
+	AssignBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *AssignBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AssignBreakResponse, error)
+
+	// AssignBreakWithResponse Give a break to somebody, or back
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/assign (the `AssignBreak` operationId).
+	AssignBreakWithResponse(ctx context.Context, pBreak BreakPath, params *AssignBreakParams, body AssignBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*AssignBreakResponse, error)
+
+	// ForceBreakWithBodyWithResponse Agree, as the second person, or decline
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/force (the `ForceBreak` operationId).
+	ForceBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *ForceBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForceBreakResponse, error)
+
+	// ForceBreakWithResponse Agree, as the second person, or decline
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/force (the `ForceBreak` operationId).
+	ForceBreakWithResponse(ctx context.Context, pBreak BreakPath, params *ForceBreakParams, body ForceBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*ForceBreakResponse, error)
+
+	// NoteBreakWithBodyWithResponse Add a remark, with or without a link to a document
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/notes (the `NoteBreak` operationId).
+	NoteBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *NoteBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*NoteBreakResponse, error)
+
+	// NoteBreakWithResponse Add a remark, with or without a link to a document
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/notes (the `NoteBreak` operationId).
+	NoteBreakWithResponse(ctx context.Context, pBreak BreakPath, params *NoteBreakParams, body NoteBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*NoteBreakResponse, error)
+
+	// ReopenBreakWithBodyWithResponse Open a break again that was settled or is gone
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/reopen (the `ReopenBreak` operationId).
+	ReopenBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *ReopenBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReopenBreakResponse, error)
+
+	// ReopenBreakWithResponse Open a break again that was settled or is gone
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/reopen (the `ReopenBreak` operationId).
+	ReopenBreakWithResponse(ctx context.Context, pBreak BreakPath, params *ReopenBreakParams, body ReopenBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*ReopenBreakResponse, error)
+
+	// RequestForceBreakWithBodyWithResponse Ask a second person to settle a break that is still there
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/request-force (the `RequestForceBreak` operationId).
+	RequestForceBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *RequestForceBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestForceBreakResponse, error)
+
+	// RequestForceBreakWithResponse Ask a second person to settle a break that is still there
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/request-force (the `RequestForceBreak` operationId).
+	RequestForceBreakWithResponse(ctx context.Context, pBreak BreakPath, params *RequestForceBreakParams, body RequestForceBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestForceBreakResponse, error)
+
+	// ResolveBreakWithBodyWithResponse Settle a break that one person may settle
+	//
+	// Critical breaks need two persons; ask for them to be forced instead. A break that
+	// both sides describe differently afterwards is open again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/resolve (the `ResolveBreak` operationId).
+	ResolveBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *ResolveBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveBreakResponse, error)
+
+	// ResolveBreakWithResponse Settle a break that one person may settle
+	//
+	// Critical breaks need two persons; ask for them to be forced instead. A break that
+	// both sides describe differently afterwards is open again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/breaks/{break}/resolve (the `ResolveBreak` operationId).
+	ResolveBreakWithResponse(ctx context.Context, pBreak BreakPath, params *ResolveBreakParams, body ResolveBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveBreakResponse, error)
 
 	// ListConnectionsWithResponse List the connections
 	//
@@ -10523,6 +12826,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/connections/{id}/backfill (the `RequestBackfill` operationId).
 	RequestBackfillWithResponse(ctx context.Context, id ConnectionIDPath, params *RequestBackfillParams, body RequestBackfillJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestBackfillResponse, error)
+
+	// CompareWithStripeWithBodyWithResponse Compare one object with Stripe now, field by field
+	//
+	// Reads the object at Stripe and sets it beside what the ledger holds. It changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/connections/{id}/compare (the `CompareWithStripe` operationId).
+	CompareWithStripeWithBodyWithResponse(ctx context.Context, id ConnectionIDPath, params *CompareWithStripeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompareWithStripeResponse, error)
+
+	// CompareWithStripeWithResponse Compare one object with Stripe now, field by field
+	//
+	// Reads the object at Stripe and sets it beside what the ledger holds. It changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/connections/{id}/compare (the `CompareWithStripe` operationId).
+	CompareWithStripeWithResponse(ctx context.Context, id ConnectionIDPath, params *CompareWithStripeParams, body CompareWithStripeJSONRequestBody, reqEditors ...RequestEditorFn) (*CompareWithStripeResponse, error)
 
 	// GetCoverageWithResponse Show how much of a connection's month is joined to users
 	//
@@ -12025,6 +14346,143 @@ func (r ListReadoutsResponse) ContentType() string {
 	return ""
 }
 
+type GetReconciliationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Reconciliation
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReconciliationResponse) GetJSON200() *Reconciliation {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReconciliationResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReconciliationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReconciliationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReconciliationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReconciliationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RunReconciliationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReconciliationRun
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunReconciliationResponse) GetJSON200() *ReconciliationRun {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RunReconciliationResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RunReconciliationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunReconciliationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunReconciliationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunReconciliationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExportTieOutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportTieOutResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportTieOutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportTieOutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportTieOutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportTieOutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRewardEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -12176,6 +14634,102 @@ func (r ShipSnapshotResponse) ContentType() string {
 	return ""
 }
 
+type GetToleranceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Tolerance
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetToleranceResponse) GetJSON200() *Tolerance {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetToleranceResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetToleranceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetToleranceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetToleranceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetToleranceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StateToleranceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Tolerance
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StateToleranceResponse) GetJSON200() *Tolerance {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StateToleranceResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StateToleranceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StateToleranceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StateToleranceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StateToleranceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListAuditResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -12218,6 +14772,431 @@ func (r ListAuditResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListAuditResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListBreaksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BreakList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBreaksResponse) GetJSON200() *BreakList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListBreaksResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBreaksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBreaksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBreaksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBreaksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExportBreaksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportBreaksResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportBreaksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportBreaksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportBreaksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportBreaksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetBreakResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Break
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBreakResponse) GetJSON200() *Break {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBreakResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBreakResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBreakResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBreakResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBreakResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AssignBreakResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Break
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AssignBreakResponse) GetJSON200() *Break {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AssignBreakResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AssignBreakResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AssignBreakResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AssignBreakResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AssignBreakResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ForceBreakResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Break
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ForceBreakResponse) GetJSON200() *Break {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ForceBreakResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ForceBreakResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ForceBreakResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForceBreakResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ForceBreakResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type NoteBreakResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Break
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r NoteBreakResponse) GetJSON200() *Break {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r NoteBreakResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r NoteBreakResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r NoteBreakResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r NoteBreakResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r NoteBreakResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReopenBreakResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Break
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReopenBreakResponse) GetJSON200() *Break {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReopenBreakResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReopenBreakResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReopenBreakResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReopenBreakResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReopenBreakResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RequestForceBreakResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Break
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RequestForceBreakResponse) GetJSON200() *Break {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestForceBreakResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RequestForceBreakResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RequestForceBreakResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RequestForceBreakResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RequestForceBreakResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ResolveBreakResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Break
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResolveBreakResponse) GetJSON200() *Break {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResolveBreakResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResolveBreakResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResolveBreakResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResolveBreakResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResolveBreakResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12376,6 +15355,54 @@ func (r RequestBackfillResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RequestBackfillResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CompareWithStripeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Comparison
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CompareWithStripeResponse) GetJSON200() *Comparison {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CompareWithStripeResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CompareWithStripeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CompareWithStripeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CompareWithStripeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CompareWithStripeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -15044,6 +18071,49 @@ func (c *ClientWithResponses) ListReadoutsWithResponse(ctx context.Context, acco
 	return ParseListReadoutsResponse(rsp)
 }
 
+// GetReconciliationWithResponse Tell whether a month ties out, and what is in the way
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/reconciliations/{period} (the `GetReconciliation` operationId).
+func (c *ClientWithResponses) GetReconciliationWithResponse(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*GetReconciliationResponse, error) {
+	rsp, err := c.GetReconciliation(ctx, account, period, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReconciliationResponse(rsp)
+}
+
+// RunReconciliationWithResponse Compare a month with Stripe now
+//
+// Reads Stripe's side again, as far as the read allowance goes, and answers when it is
+// done. The same differences are the same breaks, however often it runs. While another
+// run works on the month the answer is `409`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/reconciliations/{period}/run (the `RunReconciliation` operationId).
+func (c *ClientWithResponses) RunReconciliationWithResponse(ctx context.Context, account AccountPath, period PeriodPath, params *RunReconciliationParams, reqEditors ...RequestEditorFn) (*RunReconciliationResponse, error) {
+	rsp, err := c.RunReconciliation(ctx, account, period, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunReconciliationResponse(rsp)
+}
+
+// ExportTieOutWithResponse Export the tie-out of a month
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv (the `ExportTieOut` operationId).
+func (c *ClientWithResponses) ExportTieOutWithResponse(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*ExportTieOutResponse, error) {
+	rsp, err := c.ExportTieOut(ctx, account, period, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportTieOutResponse(rsp)
+}
+
 // ListRewardEventsWithResponse List the reward events of an account, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -15100,6 +18170,49 @@ func (c *ClientWithResponses) ShipSnapshotWithResponse(ctx context.Context, acco
 	return ParseShipSnapshotResponse(rsp)
 }
 
+// GetToleranceWithResponse Read what may differ between the ledger and Stripe
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/tolerance (the `GetTolerance` operationId).
+func (c *ClientWithResponses) GetToleranceWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetToleranceResponse, error) {
+	rsp, err := c.GetTolerance(ctx, account, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetToleranceResponse(rsp)
+}
+
+// StateToleranceWithBodyWithResponse State what may differ between the ledger and Stripe
+//
+// Invoices of ours, and parts of our own ledger, never differ by anything.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
+func (c *ClientWithResponses) StateToleranceWithBodyWithResponse(ctx context.Context, account AccountPath, params *StateToleranceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StateToleranceResponse, error) {
+	rsp, err := c.StateToleranceWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStateToleranceResponse(rsp)
+}
+
+// StateToleranceWithResponse State what may differ between the ledger and Stripe
+//
+// Invoices of ours, and parts of our own ledger, never differ by anything.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
+func (c *ClientWithResponses) StateToleranceWithResponse(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*StateToleranceResponse, error) {
+	rsp, err := c.StateTolerance(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStateToleranceResponse(rsp)
+}
+
 // ListAuditWithResponse List the audit log, newest first
 //
 // What lies in the caller's scope. Rows of `live`, of `test` and of the installation
@@ -15116,6 +18229,210 @@ func (c *ClientWithResponses) ListAuditWithResponse(ctx context.Context, params 
 		return nil, err
 	}
 	return ParseListAuditResponse(rsp)
+}
+
+// ListBreaksWithResponse List the breaks, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/breaks (the `ListBreaks` operationId).
+func (c *ClientWithResponses) ListBreaksWithResponse(ctx context.Context, params *ListBreaksParams, reqEditors ...RequestEditorFn) (*ListBreaksResponse, error) {
+	rsp, err := c.ListBreaks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBreaksResponse(rsp)
+}
+
+// ExportBreaksWithResponse Export the breaks
+//
+// The rows of the same filters without pages, newest first, with a control total per
+// currency in the last rows. Amounts stand in minor and in major units.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/breaks.csv (the `ExportBreaks` operationId).
+func (c *ClientWithResponses) ExportBreaksWithResponse(ctx context.Context, params *ExportBreaksParams, reqEditors ...RequestEditorFn) (*ExportBreaksResponse, error) {
+	rsp, err := c.ExportBreaks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportBreaksResponse(rsp)
+}
+
+// GetBreakWithResponse Read a break with its history
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/breaks/{break} (the `GetBreak` operationId).
+func (c *ClientWithResponses) GetBreakWithResponse(ctx context.Context, pBreak BreakPath, reqEditors ...RequestEditorFn) (*GetBreakResponse, error) {
+	rsp, err := c.GetBreak(ctx, pBreak, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBreakResponse(rsp)
+}
+
+// AssignBreakWithBodyWithResponse Give a break to somebody, or back
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/assign (the `AssignBreak` operationId).
+func (c *ClientWithResponses) AssignBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *AssignBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AssignBreakResponse, error) {
+	rsp, err := c.AssignBreakWithBody(ctx, pBreak, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAssignBreakResponse(rsp)
+}
+
+// AssignBreakWithResponse Give a break to somebody, or back
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/assign (the `AssignBreak` operationId).
+func (c *ClientWithResponses) AssignBreakWithResponse(ctx context.Context, pBreak BreakPath, params *AssignBreakParams, body AssignBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*AssignBreakResponse, error) {
+	rsp, err := c.AssignBreak(ctx, pBreak, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAssignBreakResponse(rsp)
+}
+
+// ForceBreakWithBodyWithResponse Agree, as the second person, or decline
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/force (the `ForceBreak` operationId).
+func (c *ClientWithResponses) ForceBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *ForceBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForceBreakResponse, error) {
+	rsp, err := c.ForceBreakWithBody(ctx, pBreak, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForceBreakResponse(rsp)
+}
+
+// ForceBreakWithResponse Agree, as the second person, or decline
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/force (the `ForceBreak` operationId).
+func (c *ClientWithResponses) ForceBreakWithResponse(ctx context.Context, pBreak BreakPath, params *ForceBreakParams, body ForceBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*ForceBreakResponse, error) {
+	rsp, err := c.ForceBreak(ctx, pBreak, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForceBreakResponse(rsp)
+}
+
+// NoteBreakWithBodyWithResponse Add a remark, with or without a link to a document
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/notes (the `NoteBreak` operationId).
+func (c *ClientWithResponses) NoteBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *NoteBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*NoteBreakResponse, error) {
+	rsp, err := c.NoteBreakWithBody(ctx, pBreak, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNoteBreakResponse(rsp)
+}
+
+// NoteBreakWithResponse Add a remark, with or without a link to a document
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/notes (the `NoteBreak` operationId).
+func (c *ClientWithResponses) NoteBreakWithResponse(ctx context.Context, pBreak BreakPath, params *NoteBreakParams, body NoteBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*NoteBreakResponse, error) {
+	rsp, err := c.NoteBreak(ctx, pBreak, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNoteBreakResponse(rsp)
+}
+
+// ReopenBreakWithBodyWithResponse Open a break again that was settled or is gone
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/reopen (the `ReopenBreak` operationId).
+func (c *ClientWithResponses) ReopenBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *ReopenBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReopenBreakResponse, error) {
+	rsp, err := c.ReopenBreakWithBody(ctx, pBreak, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReopenBreakResponse(rsp)
+}
+
+// ReopenBreakWithResponse Open a break again that was settled or is gone
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/reopen (the `ReopenBreak` operationId).
+func (c *ClientWithResponses) ReopenBreakWithResponse(ctx context.Context, pBreak BreakPath, params *ReopenBreakParams, body ReopenBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*ReopenBreakResponse, error) {
+	rsp, err := c.ReopenBreak(ctx, pBreak, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReopenBreakResponse(rsp)
+}
+
+// RequestForceBreakWithBodyWithResponse Ask a second person to settle a break that is still there
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/request-force (the `RequestForceBreak` operationId).
+func (c *ClientWithResponses) RequestForceBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *RequestForceBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestForceBreakResponse, error) {
+	rsp, err := c.RequestForceBreakWithBody(ctx, pBreak, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestForceBreakResponse(rsp)
+}
+
+// RequestForceBreakWithResponse Ask a second person to settle a break that is still there
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/request-force (the `RequestForceBreak` operationId).
+func (c *ClientWithResponses) RequestForceBreakWithResponse(ctx context.Context, pBreak BreakPath, params *RequestForceBreakParams, body RequestForceBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestForceBreakResponse, error) {
+	rsp, err := c.RequestForceBreak(ctx, pBreak, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestForceBreakResponse(rsp)
+}
+
+// ResolveBreakWithBodyWithResponse Settle a break that one person may settle
+//
+// Critical breaks need two persons; ask for them to be forced instead. A break that
+// both sides describe differently afterwards is open again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/resolve (the `ResolveBreak` operationId).
+func (c *ClientWithResponses) ResolveBreakWithBodyWithResponse(ctx context.Context, pBreak BreakPath, params *ResolveBreakParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveBreakResponse, error) {
+	rsp, err := c.ResolveBreakWithBody(ctx, pBreak, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveBreakResponse(rsp)
+}
+
+// ResolveBreakWithResponse Settle a break that one person may settle
+//
+// Critical breaks need two persons; ask for them to be forced instead. A break that
+// both sides describe differently afterwards is open again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/breaks/{break}/resolve (the `ResolveBreak` operationId).
+func (c *ClientWithResponses) ResolveBreakWithResponse(ctx context.Context, pBreak BreakPath, params *ResolveBreakParams, body ResolveBreakJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveBreakResponse, error) {
+	rsp, err := c.ResolveBreak(ctx, pBreak, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveBreakResponse(rsp)
 }
 
 // ListConnectionsWithResponse List the connections
@@ -15201,6 +18518,36 @@ func (c *ClientWithResponses) RequestBackfillWithResponse(ctx context.Context, i
 		return nil, err
 	}
 	return ParseRequestBackfillResponse(rsp)
+}
+
+// CompareWithStripeWithBodyWithResponse Compare one object with Stripe now, field by field
+//
+// Reads the object at Stripe and sets it beside what the ledger holds. It changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/connections/{id}/compare (the `CompareWithStripe` operationId).
+func (c *ClientWithResponses) CompareWithStripeWithBodyWithResponse(ctx context.Context, id ConnectionIDPath, params *CompareWithStripeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompareWithStripeResponse, error) {
+	rsp, err := c.CompareWithStripeWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompareWithStripeResponse(rsp)
+}
+
+// CompareWithStripeWithResponse Compare one object with Stripe now, field by field
+//
+// Reads the object at Stripe and sets it beside what the ledger holds. It changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/connections/{id}/compare (the `CompareWithStripe` operationId).
+func (c *ClientWithResponses) CompareWithStripeWithResponse(ctx context.Context, id ConnectionIDPath, params *CompareWithStripeParams, body CompareWithStripeJSONRequestBody, reqEditors ...RequestEditorFn) (*CompareWithStripeResponse, error) {
+	rsp, err := c.CompareWithStripe(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompareWithStripeResponse(rsp)
 }
 
 // GetCoverageWithResponse Show how much of a connection's month is joined to users
@@ -16784,6 +20131,98 @@ func ParseListReadoutsResponse(rsp *http.Response) (*ListReadoutsResponse, error
 	return response, nil
 }
 
+// ParseGetReconciliationResponse parses an HTTP response from a GetReconciliationWithResponse call
+func ParseGetReconciliationResponse(rsp *http.Response) (*GetReconciliationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReconciliationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Reconciliation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunReconciliationResponse parses an HTTP response from a RunReconciliationWithResponse call
+func ParseRunReconciliationResponse(rsp *http.Response) (*RunReconciliationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunReconciliationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReconciliationRun
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExportTieOutResponse parses an HTTP response from a ExportTieOutWithResponse call
+func ParseExportTieOutResponse(rsp *http.Response) (*ExportTieOutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportTieOutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRewardEventsResponse parses an HTTP response from a ListRewardEventsWithResponse call
 func ParseListRewardEventsResponse(rsp *http.Response) (*ListRewardEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -16890,6 +20329,72 @@ func ParseShipSnapshotResponse(rsp *http.Response) (*ShipSnapshotResponse, error
 	return response, nil
 }
 
+// ParseGetToleranceResponse parses an HTTP response from a GetToleranceWithResponse call
+func ParseGetToleranceResponse(rsp *http.Response) (*GetToleranceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetToleranceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Tolerance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStateToleranceResponse parses an HTTP response from a StateToleranceWithResponse call
+func ParseStateToleranceResponse(rsp *http.Response) (*StateToleranceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StateToleranceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Tolerance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListAuditResponse parses an HTTP response from a ListAuditWithResponse call
 func ParseListAuditResponse(rsp *http.Response) (*ListAuditResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -16906,6 +20411,296 @@ func ParseListAuditResponse(rsp *http.Response) (*ListAuditResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest AuditEntryList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListBreaksResponse parses an HTTP response from a ListBreaksWithResponse call
+func ParseListBreaksResponse(rsp *http.Response) (*ListBreaksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBreaksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BreakList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExportBreaksResponse parses an HTTP response from a ExportBreaksWithResponse call
+func ParseExportBreaksResponse(rsp *http.Response) (*ExportBreaksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportBreaksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetBreakResponse parses an HTTP response from a GetBreakWithResponse call
+func ParseGetBreakResponse(rsp *http.Response) (*GetBreakResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBreakResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Break
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAssignBreakResponse parses an HTTP response from a AssignBreakWithResponse call
+func ParseAssignBreakResponse(rsp *http.Response) (*AssignBreakResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AssignBreakResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Break
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseForceBreakResponse parses an HTTP response from a ForceBreakWithResponse call
+func ParseForceBreakResponse(rsp *http.Response) (*ForceBreakResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForceBreakResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Break
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseNoteBreakResponse parses an HTTP response from a NoteBreakWithResponse call
+func ParseNoteBreakResponse(rsp *http.Response) (*NoteBreakResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &NoteBreakResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Break
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReopenBreakResponse parses an HTTP response from a ReopenBreakWithResponse call
+func ParseReopenBreakResponse(rsp *http.Response) (*ReopenBreakResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReopenBreakResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Break
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRequestForceBreakResponse parses an HTTP response from a RequestForceBreakWithResponse call
+func ParseRequestForceBreakResponse(rsp *http.Response) (*RequestForceBreakResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RequestForceBreakResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Break
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResolveBreakResponse parses an HTTP response from a ResolveBreakWithResponse call
+func ParseResolveBreakResponse(rsp *http.Response) (*ResolveBreakResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResolveBreakResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Break
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -17023,6 +20818,39 @@ func ParseRequestBackfillResponse(rsp *http.Response) (*RequestBackfillResponse,
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCompareWithStripeResponse parses an HTTP response from a CompareWithStripeWithResponse call
+func ParseCompareWithStripeResponse(rsp *http.Response) (*CompareWithStripeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CompareWithStripeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Comparison
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest ProblemAnswer

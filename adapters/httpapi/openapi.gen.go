@@ -56,6 +56,117 @@ func (e BackfillState) Valid() bool {
 	}
 }
 
+// Defines values for BreakSeverity.
+const (
+	BreakSeverityCritical BreakSeverity = "critical"
+	BreakSeverityError    BreakSeverity = "error"
+	BreakSeverityInfo     BreakSeverity = "info"
+	BreakSeverityWarning  BreakSeverity = "warning"
+)
+
+// Valid indicates whether the value is a known member of the BreakSeverity enum.
+func (e BreakSeverity) Valid() bool {
+	switch e {
+	case BreakSeverityCritical:
+		return true
+	case BreakSeverityError:
+		return true
+	case BreakSeverityInfo:
+		return true
+	case BreakSeverityWarning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BreakState.
+const (
+	BreakStateAssigned       BreakState = "assigned"
+	BreakStateAutoRepaired   BreakState = "auto_repaired"
+	BreakStateForceRequested BreakState = "force_requested"
+	BreakStateForced         BreakState = "forced"
+	BreakStateGone           BreakState = "gone"
+	BreakStateOpen           BreakState = "open"
+	BreakStateResolved       BreakState = "resolved"
+	BreakStateWaiting        BreakState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the BreakState enum.
+func (e BreakState) Valid() bool {
+	switch e {
+	case BreakStateAssigned:
+		return true
+	case BreakStateAutoRepaired:
+		return true
+	case BreakStateForceRequested:
+		return true
+	case BreakStateForced:
+		return true
+	case BreakStateGone:
+		return true
+	case BreakStateOpen:
+		return true
+	case BreakStateResolved:
+		return true
+	case BreakStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BreakResolveReason.
+const (
+	Accepted   BreakResolveReason = "accepted"
+	Corrected  BreakResolveReason = "corrected"
+	CutOff     BreakResolveReason = "cut_off"
+	Explained  BreakResolveReason = "explained"
+	WrittenOff BreakResolveReason = "written_off"
+)
+
+// Valid indicates whether the value is a known member of the BreakResolveReason enum.
+func (e BreakResolveReason) Valid() bool {
+	switch e {
+	case Accepted:
+		return true
+	case Corrected:
+		return true
+	case CutOff:
+		return true
+	case Explained:
+		return true
+	case WrittenOff:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ComparisonRequestObject.
+const (
+	ComparisonRequestObjectDispute      ComparisonRequestObject = "dispute"
+	ComparisonRequestObjectInvoice      ComparisonRequestObject = "invoice"
+	ComparisonRequestObjectRefund       ComparisonRequestObject = "refund"
+	ComparisonRequestObjectSubscription ComparisonRequestObject = "subscription"
+)
+
+// Valid indicates whether the value is a known member of the ComparisonRequestObject enum.
+func (e ComparisonRequestObject) Valid() bool {
+	switch e {
+	case ComparisonRequestObjectDispute:
+		return true
+	case ComparisonRequestObjectInvoice:
+		return true
+	case ComparisonRequestObjectRefund:
+		return true
+	case ComparisonRequestObjectSubscription:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConversionOutcomeState.
 const (
 	ConversionOutcomeStateConfirmed   ConversionOutcomeState = "confirmed"
@@ -89,6 +200,27 @@ func (e Environment) Valid() bool {
 	case Live:
 		return true
 	case Test:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReconciliationRunState.
+const (
+	ReconciliationRunStateComplete ReconciliationRunState = "complete"
+	ReconciliationRunStateFailed   ReconciliationRunState = "failed"
+	ReconciliationRunStateRunning  ReconciliationRunState = "running"
+)
+
+// Valid indicates whether the value is a known member of the ReconciliationRunState enum.
+func (e ReconciliationRunState) Valid() bool {
+	switch e {
+	case ReconciliationRunStateComplete:
+		return true
+	case ReconciliationRunStateFailed:
+		return true
+	case ReconciliationRunStateRunning:
 		return true
 	default:
 		return false
@@ -158,6 +290,30 @@ func (e SyncRunTask) Valid() bool {
 	case HourlyCheck:
 		return true
 	case Pull:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TieOutLineLine.
+const (
+	TieOutLineLineDisputes TieOutLineLine = "disputes"
+	TieOutLineLineInvoice  TieOutLineLine = "invoice"
+	TieOutLineLineRefunds  TieOutLineLine = "refunds"
+	TieOutLineLineRevenue  TieOutLineLine = "revenue"
+)
+
+// Valid indicates whether the value is a known member of the TieOutLineLine enum.
+func (e TieOutLineLine) Valid() bool {
+	switch e {
+	case TieOutLineLineDisputes:
+		return true
+	case TieOutLineLineInvoice:
+		return true
+	case TieOutLineLineRefunds:
+		return true
+	case TieOutLineLineRevenue:
 		return true
 	default:
 		return false
@@ -359,6 +515,170 @@ type BackfillRequest struct {
 	Start time.Time `json:"start,omitempty,omitzero"`
 }
 
+// Break A difference that a reconciliation found.
+type Break struct {
+	AccountID   string `json:"account_id"`
+	AccountName string `json:"account_name"`
+
+	// Age Days since it was first seen: `0-1`, `2-3`, `4-7`, `8-30` or `>30`.
+	Age string `json:"age"`
+
+	// AtStake An exact amount of one currency.
+	AtStake Money `json:"at_stake"`
+
+	// Blocks It keeps the month from being closed.
+	Blocks     bool   `json:"blocks"`
+	CustomerID string `json:"customer_id"`
+	Detail     string `json:"detail"`
+
+	// Difference An exact amount of one currency.
+	Difference Money `json:"difference"`
+
+	// Effect What of the bill it touches: `none`, `measured_revenue`, `invoice_amount`, `later_period` or `evidence`.
+	Effect string `json:"effect"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	FirstSeen   time.Time   `json:"first_seen"`
+
+	// ForcedBy Who agreed to that.
+	ForcedBy string        `json:"forced_by"`
+	History  []BreakChange `json:"history,omitempty,omitzero"`
+
+	// ID 26 characters, derived from account, period, type and subject.
+	ID string `json:"id"`
+
+	// Invariant `I1` to `I10`, or empty.
+	Invariant string    `json:"invariant"`
+	LastSeen  time.Time `json:"last_seen"`
+
+	// Left What one side says.
+	Left BreakSide `json:"left"`
+
+	// Line The line of the tie-out: `revenue`, `refunds`, `disputes`, `invoice`, or empty.
+	Line       string `json:"line"`
+	NextAction string `json:"next_action"`
+	Owner      string `json:"owner"`
+
+	// Pending It still has to be dealt with.
+	Pending bool   `json:"pending"`
+	Period  string `json:"period"`
+	Reason  string `json:"reason"`
+
+	// RequestedBy Who asked for it to be forced.
+	RequestedBy string `json:"requested_by"`
+
+	// Right What one side says.
+	Right    BreakSide     `json:"right"`
+	Severity BreakSeverity `json:"severity"`
+	State    BreakState    `json:"state"`
+
+	// Subject What differs.
+	Subject string `json:"subject"`
+
+	// Title The type in words.
+	Title string `json:"title"`
+	Type  string `json:"type"`
+}
+
+// BreakSeverity defines model for Break.Severity.
+type BreakSeverity string
+
+// BreakState defines model for Break.State.
+type BreakState string
+
+// BreakAssign Example: {"owner":"omar"}
+type BreakAssign struct {
+	// Owner Who gets it; empty gives it back.
+	Owner string `json:"owner"`
+}
+
+// BreakChange One row of the history, which is never changed.
+type BreakChange struct {
+	// Action For example `detected`, `assigned`, `resolved`.
+	Action string `json:"action"`
+
+	// Actor Who did it; `system:reconcile` is liftbill itself.
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// FromState Empty for the first row.
+	FromState string `json:"from_state"`
+
+	// LeftMinor What our side said then.
+	LeftMinor *int64 `json:"left_minor,omitempty"`
+	Link      string `json:"link,omitempty,omitzero"`
+	Owner     string `json:"owner,omitempty,omitzero"`
+	Reason    string `json:"reason,omitempty,omitzero"`
+
+	// RightMinor What Stripe's side said then.
+	RightMinor *int64 `json:"right_minor,omitempty"`
+	Text       string `json:"text,omitempty,omitzero"`
+	ToState    string `json:"to_state"`
+}
+
+// BreakCount defines model for BreakCount.
+type BreakCount struct {
+	Age string `json:"age"`
+
+	// AtStake An exact amount of one currency.
+	AtStake Money  `json:"at_stake"`
+	Count   int    `json:"count"`
+	State   string `json:"state"`
+	Type    string `json:"type"`
+}
+
+// BreakForce Example: {"agree":true,"text":"I have seen the export"}
+type BreakForce struct {
+	// Agree False declines: the break is open again.
+	Agree bool   `json:"agree"`
+	Text  string `json:"text"`
+}
+
+// BreakList defines model for BreakList.
+type BreakList struct {
+	Items      []Break `json:"items"`
+	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
+}
+
+// BreakNote Example: {"link":"https://files.example.com/letter","text":"The bank's letter"}
+type BreakNote struct {
+	// Link The http or https address of a document.
+	Link string `json:"link,omitempty,omitzero"`
+	Text string `json:"text"`
+}
+
+// BreakReopen Example: {"text":"The explanation does not hold"}
+type BreakReopen struct {
+	Text string `json:"text"`
+}
+
+// BreakResolve Example: {"reason":"explained","text":"The refund was made by hand in the Dashboard"}
+type BreakResolve struct {
+	Reason BreakResolveReason `json:"reason"`
+
+	// Text A sentence that an auditor understands in a year.
+	Text string `json:"text"`
+}
+
+// BreakResolveReason defines model for BreakResolve.Reason.
+type BreakResolveReason string
+
+// BreakSide What one side says.
+type BreakSide struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// Counted What of the amount is in the sum of the line, in minor units.
+	Counted int64 `json:"counted"`
+
+	// ID Its ID there; empty where there is none.
+	ID string `json:"id"`
+
+	// Source Where it stands: `ledger`, `plan`, `projection: active`, `stripe`, …
+	Source string `json:"source"`
+}
+
 // Bucket defines model for Bucket.
 type Bucket struct {
 	// Amount An exact amount of one currency.
@@ -418,6 +738,36 @@ type Check struct {
 	Threshold string `json:"threshold"`
 	Value     string `json:"value"`
 }
+
+// ComparedField defines model for ComparedField.
+type ComparedField struct {
+	Equal  bool   `json:"equal"`
+	Ledger string `json:"ledger"`
+	Name   string `json:"name"`
+	Stripe string `json:"stripe"`
+}
+
+// Comparison defines model for Comparison.
+type Comparison struct {
+	At           time.Time       `json:"at"`
+	AtStripe     bool            `json:"at_stripe"`
+	ConnectionID string          `json:"connection_id"`
+	Fields       []ComparedField `json:"fields"`
+	InLedger     bool            `json:"in_ledger"`
+	Object       string          `json:"object"`
+	ObjectID     string          `json:"object_id"`
+}
+
+// ComparisonRequest Example: {"object":"invoice","object_id":"in_1"}
+type ComparisonRequest struct {
+	Object ComparisonRequestObject `json:"object"`
+
+	// ObjectID The object's ID at Stripe.
+	ObjectID string `json:"object_id"`
+}
+
+// ComparisonRequestObject defines model for ComparisonRequest.Object.
+type ComparisonRequestObject string
 
 // Connection defines model for Connection.
 type Connection struct {
@@ -1810,6 +2160,53 @@ type ReadoutList struct {
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
 }
 
+// Reconciliation defines model for Reconciliation.
+type Reconciliation struct {
+	AccountID string `json:"account_id"`
+
+	// Blocking Pending breaks that keep the month from being closed.
+	Blocking int               `json:"blocking"`
+	Complete ReconciliationRun `json:"complete,omitempty,omitzero"`
+	Counts   []BreakCount      `json:"counts"`
+	Lines    []TieOutLine      `json:"lines"`
+	Newest   ReconciliationRun `json:"newest,omitempty,omitzero"`
+	Period   string            `json:"period"`
+
+	// Ties Nothing remains on any line; false while no run is complete.
+	Ties bool `json:"ties"`
+}
+
+// ReconciliationRun defines model for ReconciliationRun.
+type ReconciliationRun struct {
+	AccountID string `json:"account_id"`
+
+	// Code Why it failed.
+	Code       string    `json:"code,omitempty,omitzero"`
+	FinishedAt time.Time `json:"finished_at,omitempty,omitzero"`
+
+	// Found Breaks that are there.
+	Found int `json:"found"`
+
+	// Fresh Breaks that no earlier run had found.
+	Fresh      int    `json:"fresh"`
+	ID         int64  `json:"id"`
+	Message    string `json:"message,omitempty,omitzero"`
+	NextAction string `json:"next_action,omitempty,omitzero"`
+
+	// Objects Objects at Stripe that were looked at.
+	Objects int64  `json:"objects"`
+	Period  string `json:"period"`
+
+	// Reads Requests that were sent to Stripe.
+	Reads       int                    `json:"reads"`
+	RequestedBy string                 `json:"requested_by"`
+	StartedAt   time.Time              `json:"started_at"`
+	State       ReconciliationRunState `json:"state"`
+}
+
+// ReconciliationRunState defines model for ReconciliationRun.State.
+type ReconciliationRunState string
+
 // RejectedRow defines model for RejectedRow.
 type RejectedRow struct {
 	Code    string `json:"code"`
@@ -2336,6 +2733,38 @@ type TieOut struct {
 	Watermark time.Time `json:"watermark"`
 }
 
+// TieOutLine One sum that both sides must agree on.
+type TieOutLine struct {
+	Currency string `json:"currency"`
+
+	// Difference An exact amount of one currency.
+	Difference Money `json:"difference"`
+
+	// Explained An exact amount of one currency.
+	Explained Money `json:"explained"`
+
+	// Ledger An exact amount of one currency.
+	Ledger        Money          `json:"ledger"`
+	LedgerObjects int64          `json:"ledger_objects"`
+	Line          TieOutLineLine `json:"line"`
+
+	// Open An exact amount of one currency.
+	Open Money `json:"open"`
+
+	// Remaining An exact amount of one currency.
+	Remaining Money `json:"remaining"`
+
+	// Stripe An exact amount of one currency.
+	Stripe        Money `json:"stripe"`
+	StripeObjects int64 `json:"stripe_objects"`
+
+	// Unfound An exact amount of one currency.
+	Unfound Money `json:"unfound"`
+}
+
+// TieOutLineLine defines model for TieOutLine.Line.
+type TieOutLineLine string
+
 // Tier defines model for Tier.
 type Tier struct {
 	// FromMinor Base from which the share holds.
@@ -2403,6 +2832,28 @@ type TokenCreate struct {
 type TokenList struct {
 	Items      []Token `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
+}
+
+// Tolerance defines model for Tolerance.
+type Tolerance struct {
+	// CutOffMinutes How far apart the times of one payment may be.
+	CutOffMinutes int `json:"cut_off_minutes"`
+
+	// PerObjectMinor How much one payment may differ.
+	PerObjectMinor int64 `json:"per_object_minor"`
+
+	// PerPeriodMinor How much all that is tolerated may be together, per currency.
+	PerPeriodMinor int64 `json:"per_period_minor"`
+}
+
+// ToleranceRequest Example: {"cut_off_minutes":60,"per_object_minor":1,"per_period_minor":100,"reason":"Annex B 4"}
+type ToleranceRequest struct {
+	CutOffMinutes  int   `json:"cut_off_minutes"`
+	PerObjectMinor int64 `json:"per_object_minor"`
+	PerPeriodMinor int64 `json:"per_period_minor"`
+
+	// Reason The term of the contract.
+	Reason string `json:"reason"`
 }
 
 // TypeCount defines model for TypeCount.
@@ -2584,6 +3035,9 @@ type AccountPath = string
 // AsOf defines model for AsOf.
 type AsOf = time.Time
 
+// BreakPath defines model for BreakPath.
+type BreakPath = string
+
 // CaseIDPath defines model for CaseIDPath.
 type CaseIDPath = string
 
@@ -2601,6 +3055,9 @@ type IdempotencyKey = string
 
 // Limit defines model for Limit.
 type Limit = int
+
+// PeriodPath defines model for PeriodPath.
+type PeriodPath = string
 
 // TokenIDPath defines model for TokenIDPath.
 type TokenIDPath = string
@@ -2751,6 +3208,12 @@ type ListReadoutsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// RunReconciliationParams defines parameters for RunReconciliation.
+type RunReconciliationParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListRewardEventsParams defines parameters for ListRewardEvents.
 type ListRewardEventsParams struct {
 	// Kind Only this kind, for example `revenue_confirmation`.
@@ -2780,6 +3243,12 @@ type GetSegmentsParams struct {
 
 // ShipSnapshotParams defines parameters for ShipSnapshot.
 type ShipSnapshotParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// StateToleranceParams defines parameters for StateTolerance.
+type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -2820,6 +3289,120 @@ type ListAuditParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListBreaksParams defines parameters for ListBreaks.
+type ListBreaksParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Period Only this month (YYYY-MM).
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Type Only this type, for example `amount_differs`.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// State Only this state, for example `open`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Pending Only what still has to be dealt with.
+	Pending bool `form:"pending,omitempty" json:"pending,omitempty,omitzero"`
+
+	// Severity Only `info`, `warning`, `error` or `critical`.
+	Severity string `form:"severity,omitempty" json:"severity,omitempty,omitzero"`
+
+	// Owner Only this owner's.
+	Owner string `form:"owner,omitempty" json:"owner,omitempty,omitzero"`
+
+	// Age Only this age in days: `0-1`, `2-3`, `4-7`, `8-30` or `>30`.
+	Age string `form:"age,omitempty" json:"age,omitempty,omitzero"`
+
+	// MinMinor Only with at least this amount at stake.
+	MinMinor int64 `form:"min_minor,omitempty" json:"min_minor,omitempty,omitzero"`
+
+	// Q The ID of a break, of an object on either side, or of a customer.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ExportBreaksParams defines parameters for ExportBreaks.
+type ExportBreaksParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Period Only this month (YYYY-MM).
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Type Only this type, for example `amount_differs`.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// State Only this state, for example `open`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Pending Only what still has to be dealt with.
+	Pending bool `form:"pending,omitempty" json:"pending,omitempty,omitzero"`
+
+	// Severity Only `info`, `warning`, `error` or `critical`.
+	Severity string `form:"severity,omitempty" json:"severity,omitempty,omitzero"`
+
+	// Owner Only this owner's.
+	Owner string `form:"owner,omitempty" json:"owner,omitempty,omitzero"`
+
+	// Age Only this age in days: `0-1`, `2-3`, `4-7`, `8-30` or `>30`.
+	Age string `form:"age,omitempty" json:"age,omitempty,omitzero"`
+
+	// MinMinor Only with at least this amount at stake.
+	MinMinor int64 `form:"min_minor,omitempty" json:"min_minor,omitempty,omitzero"`
+
+	// Q The ID of a break, of an object on either side, or of a customer.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+}
+
+// AssignBreakParams defines parameters for AssignBreak.
+type AssignBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ForceBreakParams defines parameters for ForceBreak.
+type ForceBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// NoteBreakParams defines parameters for NoteBreak.
+type NoteBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReopenBreakParams defines parameters for ReopenBreak.
+type ReopenBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RequestForceBreakParams defines parameters for RequestForceBreak.
+type RequestForceBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ResolveBreakParams defines parameters for ResolveBreak.
+type ResolveBreakParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListConnectionsParams defines parameters for ListConnections.
 type ListConnectionsParams struct {
 	// Limit Rows of a page, 1 to 500; 50 when left out.
@@ -2837,6 +3420,12 @@ type CreateConnectionParams struct {
 
 // RequestBackfillParams defines parameters for RequestBackfill.
 type RequestBackfillParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CompareWithStripeParams defines parameters for CompareWithStripe.
+type CompareWithStripeParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3156,11 +3745,35 @@ type PreviewCycleJSONRequestBody = PreviewRequest
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
+// StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
+type StateToleranceJSONRequestBody = ToleranceRequest
+
+// AssignBreakJSONRequestBody defines body for AssignBreak for application/json ContentType.
+type AssignBreakJSONRequestBody = BreakAssign
+
+// ForceBreakJSONRequestBody defines body for ForceBreak for application/json ContentType.
+type ForceBreakJSONRequestBody = BreakForce
+
+// NoteBreakJSONRequestBody defines body for NoteBreak for application/json ContentType.
+type NoteBreakJSONRequestBody = BreakNote
+
+// ReopenBreakJSONRequestBody defines body for ReopenBreak for application/json ContentType.
+type ReopenBreakJSONRequestBody = BreakReopen
+
+// RequestForceBreakJSONRequestBody defines body for RequestForceBreak for application/json ContentType.
+type RequestForceBreakJSONRequestBody = BreakResolve
+
+// ResolveBreakJSONRequestBody defines body for ResolveBreak for application/json ContentType.
+type ResolveBreakJSONRequestBody = BreakResolve
+
 // CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
 type CreateConnectionJSONRequestBody = ConnectionCreate
 
 // RequestBackfillJSONRequestBody defines body for RequestBackfill for application/json ContentType.
 type RequestBackfillJSONRequestBody = BackfillRequest
+
+// CompareWithStripeJSONRequestBody defines body for CompareWithStripe for application/json ContentType.
+type CompareWithStripeJSONRequestBody = ComparisonRequest
 
 // ReplaceKeyJSONRequestBody defines body for ReplaceKey for application/json ContentType.
 type ReplaceKeyJSONRequestBody = KeyReplace
@@ -3266,6 +3879,15 @@ type ServerInterface interface {
 	// ListReadouts List the readouts of an account, newest period first
 	// (GET /v1/accounts/{account}/readouts)
 	ListReadouts(ctx echo.Context, account AccountPath, params ListReadoutsParams) error
+	// GetReconciliation Tell whether a month ties out, and what is in the way
+	// (GET /v1/accounts/{account}/reconciliations/{period})
+	GetReconciliation(ctx echo.Context, account AccountPath, period PeriodPath) error
+	// RunReconciliation Compare a month with Stripe now
+	// (POST /v1/accounts/{account}/reconciliations/{period}/run)
+	RunReconciliation(ctx echo.Context, account AccountPath, period PeriodPath, params RunReconciliationParams) error
+	// ExportTieOut Export the tie-out of a month
+	// (GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv)
+	ExportTieOut(ctx echo.Context, account AccountPath, period PeriodPath) error
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx echo.Context, account AccountPath, params ListRewardEventsParams) error
@@ -3275,9 +3897,42 @@ type ServerInterface interface {
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx echo.Context, account AccountPath, params ShipSnapshotParams) error
+	// GetTolerance Read what may differ between the ledger and Stripe
+	// (GET /v1/accounts/{account}/tolerance)
+	GetTolerance(ctx echo.Context, account AccountPath) error
+	// StateTolerance State what may differ between the ledger and Stripe
+	// (POST /v1/accounts/{account}/tolerance)
+	StateTolerance(ctx echo.Context, account AccountPath, params StateToleranceParams) error
 	// ListAudit List the audit log, newest first
 	// (GET /v1/audit)
 	ListAudit(ctx echo.Context, params ListAuditParams) error
+	// ListBreaks List the breaks, newest first
+	// (GET /v1/breaks)
+	ListBreaks(ctx echo.Context, params ListBreaksParams) error
+	// ExportBreaks Export the breaks
+	// (GET /v1/breaks.csv)
+	ExportBreaks(ctx echo.Context, params ExportBreaksParams) error
+	// GetBreak Read a break with its history
+	// (GET /v1/breaks/{break})
+	GetBreak(ctx echo.Context, pBreak BreakPath) error
+	// AssignBreak Give a break to somebody, or back
+	// (POST /v1/breaks/{break}/assign)
+	AssignBreak(ctx echo.Context, pBreak BreakPath, params AssignBreakParams) error
+	// ForceBreak Agree, as the second person, or decline
+	// (POST /v1/breaks/{break}/force)
+	ForceBreak(ctx echo.Context, pBreak BreakPath, params ForceBreakParams) error
+	// NoteBreak Add a remark, with or without a link to a document
+	// (POST /v1/breaks/{break}/notes)
+	NoteBreak(ctx echo.Context, pBreak BreakPath, params NoteBreakParams) error
+	// ReopenBreak Open a break again that was settled or is gone
+	// (POST /v1/breaks/{break}/reopen)
+	ReopenBreak(ctx echo.Context, pBreak BreakPath, params ReopenBreakParams) error
+	// RequestForceBreak Ask a second person to settle a break that is still there
+	// (POST /v1/breaks/{break}/request-force)
+	RequestForceBreak(ctx echo.Context, pBreak BreakPath, params RequestForceBreakParams) error
+	// ResolveBreak Settle a break that one person may settle
+	// (POST /v1/breaks/{break}/resolve)
+	ResolveBreak(ctx echo.Context, pBreak BreakPath, params ResolveBreakParams) error
 	// ListConnections List the connections
 	// (GET /v1/connections)
 	ListConnections(ctx echo.Context, params ListConnectionsParams) error
@@ -3287,6 +3942,9 @@ type ServerInterface interface {
 	// RequestBackfill Read the history of a source
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx echo.Context, id ConnectionIDPath, params RequestBackfillParams) error
+	// CompareWithStripe Compare one object with Stripe now, field by field
+	// (POST /v1/connections/{id}/compare)
+	CompareWithStripe(ctx echo.Context, id ConnectionIDPath, params CompareWithStripeParams) error
 	// GetCoverage Show how much of a connection's month is joined to users
 	// (GET /v1/connections/{id}/coverage)
 	GetCoverage(ctx echo.Context, id ConnectionIDPath, params GetCoverageParams) error
@@ -4077,6 +4735,98 @@ func (w *ServerInterfaceWrapper) ListReadouts(ctx echo.Context) error {
 	return err
 }
 
+// GetReconciliation converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReconciliation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "period" -------------
+	var period PeriodPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "period", ctx.Param("period"), &period, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReconciliation(ctx, account, period)
+	return err
+}
+
+// RunReconciliation converts echo context to params.
+func (w *ServerInterfaceWrapper) RunReconciliation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "period" -------------
+	var period PeriodPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "period", ctx.Param("period"), &period, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RunReconciliationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RunReconciliation(ctx, account, period, params)
+	return err
+}
+
+// ExportTieOut converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportTieOut(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "period" -------------
+	var period PeriodPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "period", ctx.Param("period"), &period, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportTieOut(ctx, account, period)
+	return err
+}
+
 // ListRewardEvents converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRewardEvents(ctx echo.Context) error {
 	var err error
@@ -4198,6 +4948,58 @@ func (w *ServerInterfaceWrapper) ShipSnapshot(ctx echo.Context) error {
 	return err
 }
 
+// GetTolerance converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTolerance(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTolerance(ctx, account)
+	return err
+}
+
+// StateTolerance converts echo context to params.
+func (w *ServerInterfaceWrapper) StateTolerance(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StateToleranceParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StateTolerance(ctx, account, params)
+	return err
+}
+
 // ListAudit converts echo context to params.
 func (w *ServerInterfaceWrapper) ListAudit(ctx echo.Context) error {
 	var err error
@@ -4283,6 +5085,428 @@ func (w *ServerInterfaceWrapper) ListAudit(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAudit(ctx, params)
+	return err
+}
+
+// ListBreaks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListBreaks(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBreaksParams
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", ctx.QueryParams(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "pending" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pending", ctx.QueryParams(), &params.Pending, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pending: %s", err))
+	}
+
+	// ------------- Optional query parameter "severity" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "severity", ctx.QueryParams(), &params.Severity, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter severity: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "age" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "age", ctx.QueryParams(), &params.Age, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter age: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_minor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_minor", ctx.QueryParams(), &params.MinMinor, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_minor: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListBreaks(ctx, params)
+	return err
+}
+
+// ExportBreaks converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportBreaks(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportBreaksParams
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", ctx.QueryParams(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "pending" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pending", ctx.QueryParams(), &params.Pending, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pending: %s", err))
+	}
+
+	// ------------- Optional query parameter "severity" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "severity", ctx.QueryParams(), &params.Severity, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter severity: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "age" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "age", ctx.QueryParams(), &params.Age, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter age: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_minor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_minor", ctx.QueryParams(), &params.MinMinor, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_minor: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportBreaks(ctx, params)
+	return err
+}
+
+// GetBreak converts echo context to params.
+func (w *ServerInterfaceWrapper) GetBreak(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "break" -------------
+	var pBreak BreakPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "break", ctx.Param("break"), &pBreak, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetBreak(ctx, pBreak)
+	return err
+}
+
+// AssignBreak converts echo context to params.
+func (w *ServerInterfaceWrapper) AssignBreak(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "break" -------------
+	var pBreak BreakPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "break", ctx.Param("break"), &pBreak, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AssignBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AssignBreak(ctx, pBreak, params)
+	return err
+}
+
+// ForceBreak converts echo context to params.
+func (w *ServerInterfaceWrapper) ForceBreak(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "break" -------------
+	var pBreak BreakPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "break", ctx.Param("break"), &pBreak, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForceBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ForceBreak(ctx, pBreak, params)
+	return err
+}
+
+// NoteBreak converts echo context to params.
+func (w *ServerInterfaceWrapper) NoteBreak(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "break" -------------
+	var pBreak BreakPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "break", ctx.Param("break"), &pBreak, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params NoteBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.NoteBreak(ctx, pBreak, params)
+	return err
+}
+
+// ReopenBreak converts echo context to params.
+func (w *ServerInterfaceWrapper) ReopenBreak(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "break" -------------
+	var pBreak BreakPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "break", ctx.Param("break"), &pBreak, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReopenBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReopenBreak(ctx, pBreak, params)
+	return err
+}
+
+// RequestForceBreak converts echo context to params.
+func (w *ServerInterfaceWrapper) RequestForceBreak(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "break" -------------
+	var pBreak BreakPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "break", ctx.Param("break"), &pBreak, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestForceBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RequestForceBreak(ctx, pBreak, params)
+	return err
+}
+
+// ResolveBreak converts echo context to params.
+func (w *ServerInterfaceWrapper) ResolveBreak(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "break" -------------
+	var pBreak BreakPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "break", ctx.Param("break"), &pBreak, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter break: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolveBreakParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResolveBreak(ctx, pBreak, params)
 	return err
 }
 
@@ -4373,6 +5597,42 @@ func (w *ServerInterfaceWrapper) RequestBackfill(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RequestBackfill(ctx, id, params)
+	return err
+}
+
+// CompareWithStripe converts echo context to params.
+func (w *ServerInterfaceWrapper) CompareWithStripe(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompareWithStripeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CompareWithStripe(ctx, id, params)
 	return err
 }
 
@@ -5945,6 +7205,21 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/connections/:id/reprocess", wrapper.Reprocess, options.OperationMiddlewares["reprocess"]...)
 	router.GET(options.BaseURL+"/v1/ingest/health", wrapper.GetIngestHealth, options.OperationMiddlewares["getIngestHealth"]...)
 	router.GET(options.BaseURL+"/v1/connections/:id/flow", wrapper.GetFlow, options.OperationMiddlewares["getFlow"]...)
+	router.GET(options.BaseURL+"/v1/breaks", wrapper.ListBreaks, options.OperationMiddlewares["listBreaks"]...)
+	router.GET(options.BaseURL+"/v1/breaks.csv", wrapper.ExportBreaks, options.OperationMiddlewares["exportBreaks"]...)
+	router.GET(options.BaseURL+"/v1/breaks/:break", wrapper.GetBreak, options.OperationMiddlewares["getBreak"]...)
+	router.POST(options.BaseURL+"/v1/breaks/:break/assign", wrapper.AssignBreak, options.OperationMiddlewares["assignBreak"]...)
+	router.POST(options.BaseURL+"/v1/breaks/:break/notes", wrapper.NoteBreak, options.OperationMiddlewares["noteBreak"]...)
+	router.POST(options.BaseURL+"/v1/breaks/:break/resolve", wrapper.ResolveBreak, options.OperationMiddlewares["resolveBreak"]...)
+	router.POST(options.BaseURL+"/v1/breaks/:break/request-force", wrapper.RequestForceBreak, options.OperationMiddlewares["requestForceBreak"]...)
+	router.POST(options.BaseURL+"/v1/breaks/:break/force", wrapper.ForceBreak, options.OperationMiddlewares["forceBreak"]...)
+	router.POST(options.BaseURL+"/v1/breaks/:break/reopen", wrapper.ReopenBreak, options.OperationMiddlewares["reopenBreak"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/reconciliations/:period", wrapper.GetReconciliation, options.OperationMiddlewares["getReconciliation"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/reconciliations/:period/tie-out.csv", wrapper.ExportTieOut, options.OperationMiddlewares["exportTieOut"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/reconciliations/:period/run", wrapper.RunReconciliation, options.OperationMiddlewares["runReconciliation"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/tolerance", wrapper.GetTolerance, options.OperationMiddlewares["getTolerance"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/tolerance", wrapper.StateTolerance, options.OperationMiddlewares["stateTolerance"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/compare", wrapper.CompareWithStripe, options.OperationMiddlewares["compareWithStripe"]...)
 	router.GET(options.BaseURL+"/v1/replays", wrapper.ListReplays, options.OperationMiddlewares["listReplays"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.GET(options.BaseURL+"/v1/tokens", wrapper.ListTokens, options.OperationMiddlewares["listTokens"]...)
@@ -6778,6 +8053,133 @@ func (response ListReadoutsdefaultApplicationProblemPlusJSONResponse) VisitListR
 	return err
 }
 
+type GetReconciliationRequestObject struct {
+	Account AccountPath `json:"account"`
+	Period  PeriodPath  `json:"period"`
+}
+
+type GetReconciliationResponseObject interface {
+	VisitGetReconciliationResponse(w http.ResponseWriter) error
+}
+
+type GetReconciliation200JSONResponse Reconciliation
+
+func (response GetReconciliation200JSONResponse) VisitGetReconciliationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReconciliationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReconciliationdefaultApplicationProblemPlusJSONResponse) VisitGetReconciliationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunReconciliationRequestObject struct {
+	Account AccountPath `json:"account"`
+	Period  PeriodPath  `json:"period"`
+	Params  RunReconciliationParams
+}
+
+type RunReconciliationResponseObject interface {
+	VisitRunReconciliationResponse(w http.ResponseWriter) error
+}
+
+type RunReconciliation200JSONResponse ReconciliationRun
+
+func (response RunReconciliation200JSONResponse) VisitRunReconciliationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunReconciliationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RunReconciliationdefaultApplicationProblemPlusJSONResponse) VisitRunReconciliationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportTieOutRequestObject struct {
+	Account AccountPath `json:"account"`
+	Period  PeriodPath  `json:"period"`
+}
+
+type ExportTieOutResponseObject interface {
+	VisitExportTieOutResponse(w http.ResponseWriter) error
+}
+
+type ExportTieOut200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ExportTieOut200TextCsvResponse) VisitExportTieOutResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportTieOutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExportTieOutdefaultApplicationProblemPlusJSONResponse) VisitExportTieOutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRewardEventsRequestObject struct {
 	Account AccountPath `json:"account"`
 	Params  ListRewardEventsParams
@@ -6913,6 +8315,86 @@ func (response ShipSnapshotdefaultApplicationProblemPlusJSONResponse) VisitShipS
 	return err
 }
 
+type GetToleranceRequestObject struct {
+	Account AccountPath `json:"account"`
+}
+
+type GetToleranceResponseObject interface {
+	VisitGetToleranceResponse(w http.ResponseWriter) error
+}
+
+type GetTolerance200JSONResponse Tolerance
+
+func (response GetTolerance200JSONResponse) VisitGetToleranceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTolerancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTolerancedefaultApplicationProblemPlusJSONResponse) VisitGetToleranceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StateToleranceRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  StateToleranceParams
+	Body    *StateToleranceJSONRequestBody
+}
+
+type StateToleranceResponseObject interface {
+	VisitStateToleranceResponse(w http.ResponseWriter) error
+}
+
+type StateTolerance200JSONResponse Tolerance
+
+func (response StateTolerance200JSONResponse) VisitStateToleranceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StateTolerancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response StateTolerancedefaultApplicationProblemPlusJSONResponse) VisitStateToleranceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAuditRequestObject struct {
 	Params ListAuditParams
 }
@@ -6941,6 +8423,375 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBreaksRequestObject struct {
+	Params ListBreaksParams
+}
+
+type ListBreaksResponseObject interface {
+	VisitListBreaksResponse(w http.ResponseWriter) error
+}
+
+type ListBreaks200JSONResponse BreakList
+
+func (response ListBreaks200JSONResponse) VisitListBreaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBreaksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListBreaksdefaultApplicationProblemPlusJSONResponse) VisitListBreaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportBreaksRequestObject struct {
+	Params ExportBreaksParams
+}
+
+type ExportBreaksResponseObject interface {
+	VisitExportBreaksResponse(w http.ResponseWriter) error
+}
+
+type ExportBreaks200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ExportBreaks200TextCsvResponse) VisitExportBreaksResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportBreaksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExportBreaksdefaultApplicationProblemPlusJSONResponse) VisitExportBreaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBreakRequestObject struct {
+	Break BreakPath `json:"break"`
+}
+
+type GetBreakResponseObject interface {
+	VisitGetBreakResponse(w http.ResponseWriter) error
+}
+
+type GetBreak200JSONResponse Break
+
+func (response GetBreak200JSONResponse) VisitGetBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBreakdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetBreakdefaultApplicationProblemPlusJSONResponse) VisitGetBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignBreakRequestObject struct {
+	Break  BreakPath `json:"break"`
+	Params AssignBreakParams
+	Body   *AssignBreakJSONRequestBody
+}
+
+type AssignBreakResponseObject interface {
+	VisitAssignBreakResponse(w http.ResponseWriter) error
+}
+
+type AssignBreak200JSONResponse Break
+
+func (response AssignBreak200JSONResponse) VisitAssignBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignBreakdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AssignBreakdefaultApplicationProblemPlusJSONResponse) VisitAssignBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForceBreakRequestObject struct {
+	Break  BreakPath `json:"break"`
+	Params ForceBreakParams
+	Body   *ForceBreakJSONRequestBody
+}
+
+type ForceBreakResponseObject interface {
+	VisitForceBreakResponse(w http.ResponseWriter) error
+}
+
+type ForceBreak200JSONResponse Break
+
+func (response ForceBreak200JSONResponse) VisitForceBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForceBreakdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ForceBreakdefaultApplicationProblemPlusJSONResponse) VisitForceBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoteBreakRequestObject struct {
+	Break  BreakPath `json:"break"`
+	Params NoteBreakParams
+	Body   *NoteBreakJSONRequestBody
+}
+
+type NoteBreakResponseObject interface {
+	VisitNoteBreakResponse(w http.ResponseWriter) error
+}
+
+type NoteBreak200JSONResponse Break
+
+func (response NoteBreak200JSONResponse) VisitNoteBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NoteBreakdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response NoteBreakdefaultApplicationProblemPlusJSONResponse) VisitNoteBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenBreakRequestObject struct {
+	Break  BreakPath `json:"break"`
+	Params ReopenBreakParams
+	Body   *ReopenBreakJSONRequestBody
+}
+
+type ReopenBreakResponseObject interface {
+	VisitReopenBreakResponse(w http.ResponseWriter) error
+}
+
+type ReopenBreak200JSONResponse Break
+
+func (response ReopenBreak200JSONResponse) VisitReopenBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenBreakdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReopenBreakdefaultApplicationProblemPlusJSONResponse) VisitReopenBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestForceBreakRequestObject struct {
+	Break  BreakPath `json:"break"`
+	Params RequestForceBreakParams
+	Body   *RequestForceBreakJSONRequestBody
+}
+
+type RequestForceBreakResponseObject interface {
+	VisitRequestForceBreakResponse(w http.ResponseWriter) error
+}
+
+type RequestForceBreak200JSONResponse Break
+
+func (response RequestForceBreak200JSONResponse) VisitRequestForceBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestForceBreakdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RequestForceBreakdefaultApplicationProblemPlusJSONResponse) VisitRequestForceBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreakRequestObject struct {
+	Break  BreakPath `json:"break"`
+	Params ResolveBreakParams
+	Body   *ResolveBreakJSONRequestBody
+}
+
+type ResolveBreakResponseObject interface {
+	VisitResolveBreakResponse(w http.ResponseWriter) error
+}
+
+type ResolveBreak200JSONResponse Break
+
+func (response ResolveBreak200JSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveBreakdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResolveBreakdefaultApplicationProblemPlusJSONResponse) VisitResolveBreakResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7089,6 +8940,47 @@ type RequestBackfilldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RequestBackfilldefaultApplicationProblemPlusJSONResponse) VisitRequestBackfillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompareWithStripeRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params CompareWithStripeParams
+	Body   *CompareWithStripeJSONRequestBody
+}
+
+type CompareWithStripeResponseObject interface {
+	VisitCompareWithStripeResponse(w http.ResponseWriter) error
+}
+
+type CompareWithStripe200JSONResponse Comparison
+
+func (response CompareWithStripe200JSONResponse) VisitCompareWithStripeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompareWithStripedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CompareWithStripedefaultApplicationProblemPlusJSONResponse) VisitCompareWithStripeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9040,6 +10932,15 @@ type StrictServerInterface interface {
 	// ListReadouts List the readouts of an account, newest period first
 	// (GET /v1/accounts/{account}/readouts)
 	ListReadouts(ctx context.Context, request ListReadoutsRequestObject) (ListReadoutsResponseObject, error)
+	// GetReconciliation Tell whether a month ties out, and what is in the way
+	// (GET /v1/accounts/{account}/reconciliations/{period})
+	GetReconciliation(ctx context.Context, request GetReconciliationRequestObject) (GetReconciliationResponseObject, error)
+	// RunReconciliation Compare a month with Stripe now
+	// (POST /v1/accounts/{account}/reconciliations/{period}/run)
+	RunReconciliation(ctx context.Context, request RunReconciliationRequestObject) (RunReconciliationResponseObject, error)
+	// ExportTieOut Export the tie-out of a month
+	// (GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv)
+	ExportTieOut(ctx context.Context, request ExportTieOutRequestObject) (ExportTieOutResponseObject, error)
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx context.Context, request ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error)
@@ -9049,9 +10950,42 @@ type StrictServerInterface interface {
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx context.Context, request ShipSnapshotRequestObject) (ShipSnapshotResponseObject, error)
+	// GetTolerance Read what may differ between the ledger and Stripe
+	// (GET /v1/accounts/{account}/tolerance)
+	GetTolerance(ctx context.Context, request GetToleranceRequestObject) (GetToleranceResponseObject, error)
+	// StateTolerance State what may differ between the ledger and Stripe
+	// (POST /v1/accounts/{account}/tolerance)
+	StateTolerance(ctx context.Context, request StateToleranceRequestObject) (StateToleranceResponseObject, error)
 	// ListAudit List the audit log, newest first
 	// (GET /v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// ListBreaks List the breaks, newest first
+	// (GET /v1/breaks)
+	ListBreaks(ctx context.Context, request ListBreaksRequestObject) (ListBreaksResponseObject, error)
+	// ExportBreaks Export the breaks
+	// (GET /v1/breaks.csv)
+	ExportBreaks(ctx context.Context, request ExportBreaksRequestObject) (ExportBreaksResponseObject, error)
+	// GetBreak Read a break with its history
+	// (GET /v1/breaks/{break})
+	GetBreak(ctx context.Context, request GetBreakRequestObject) (GetBreakResponseObject, error)
+	// AssignBreak Give a break to somebody, or back
+	// (POST /v1/breaks/{break}/assign)
+	AssignBreak(ctx context.Context, request AssignBreakRequestObject) (AssignBreakResponseObject, error)
+	// ForceBreak Agree, as the second person, or decline
+	// (POST /v1/breaks/{break}/force)
+	ForceBreak(ctx context.Context, request ForceBreakRequestObject) (ForceBreakResponseObject, error)
+	// NoteBreak Add a remark, with or without a link to a document
+	// (POST /v1/breaks/{break}/notes)
+	NoteBreak(ctx context.Context, request NoteBreakRequestObject) (NoteBreakResponseObject, error)
+	// ReopenBreak Open a break again that was settled or is gone
+	// (POST /v1/breaks/{break}/reopen)
+	ReopenBreak(ctx context.Context, request ReopenBreakRequestObject) (ReopenBreakResponseObject, error)
+	// RequestForceBreak Ask a second person to settle a break that is still there
+	// (POST /v1/breaks/{break}/request-force)
+	RequestForceBreak(ctx context.Context, request RequestForceBreakRequestObject) (RequestForceBreakResponseObject, error)
+	// ResolveBreak Settle a break that one person may settle
+	// (POST /v1/breaks/{break}/resolve)
+	ResolveBreak(ctx context.Context, request ResolveBreakRequestObject) (ResolveBreakResponseObject, error)
 	// ListConnections List the connections
 	// (GET /v1/connections)
 	ListConnections(ctx context.Context, request ListConnectionsRequestObject) (ListConnectionsResponseObject, error)
@@ -9061,6 +10995,9 @@ type StrictServerInterface interface {
 	// RequestBackfill Read the history of a source
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx context.Context, request RequestBackfillRequestObject) (RequestBackfillResponseObject, error)
+	// CompareWithStripe Compare one object with Stripe now, field by field
+	// (POST /v1/connections/{id}/compare)
+	CompareWithStripe(ctx context.Context, request CompareWithStripeRequestObject) (CompareWithStripeResponseObject, error)
 	// GetCoverage Show how much of a connection's month is joined to users
 	// (GET /v1/connections/{id}/coverage)
 	GetCoverage(ctx context.Context, request GetCoverageRequestObject) (GetCoverageResponseObject, error)
@@ -9865,6 +11802,85 @@ func (sh *strictHandler) ListReadouts(ctx echo.Context, account AccountPath, par
 	return nil
 }
 
+// GetReconciliation operation middleware
+func (sh *strictHandler) GetReconciliation(ctx echo.Context, account AccountPath, period PeriodPath) error {
+	var request GetReconciliationRequestObject
+
+	request.Account = account
+	request.Period = period
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReconciliation(ctx.Request().Context(), request.(GetReconciliationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReconciliation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetReconciliationResponseObject); ok {
+		return validResponse.VisitGetReconciliationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RunReconciliation operation middleware
+func (sh *strictHandler) RunReconciliation(ctx echo.Context, account AccountPath, period PeriodPath, params RunReconciliationParams) error {
+	var request RunReconciliationRequestObject
+
+	request.Account = account
+	request.Period = period
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RunReconciliation(ctx.Request().Context(), request.(RunReconciliationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RunReconciliation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RunReconciliationResponseObject); ok {
+		return validResponse.VisitRunReconciliationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExportTieOut operation middleware
+func (sh *strictHandler) ExportTieOut(ctx echo.Context, account AccountPath, period PeriodPath) error {
+	var request ExportTieOutRequestObject
+
+	request.Account = account
+	request.Period = period
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportTieOut(ctx.Request().Context(), request.(ExportTieOutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportTieOut")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportTieOutResponseObject); ok {
+		return validResponse.VisitExportTieOutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListRewardEvents operation middleware
 func (sh *strictHandler) ListRewardEvents(ctx echo.Context, account AccountPath, params ListRewardEventsParams) error {
 	var request ListRewardEventsRequestObject
@@ -9966,6 +11982,80 @@ func (sh *strictHandler) ShipSnapshot(ctx echo.Context, account AccountPath, par
 	return nil
 }
 
+// GetTolerance operation middleware
+func (sh *strictHandler) GetTolerance(ctx echo.Context, account AccountPath) error {
+	var request GetToleranceRequestObject
+
+	request.Account = account
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTolerance(ctx.Request().Context(), request.(GetToleranceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTolerance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetToleranceResponseObject); ok {
+		return validResponse.VisitGetToleranceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// StateTolerance operation middleware
+func (sh *strictHandler) StateTolerance(ctx echo.Context, account AccountPath, params StateToleranceParams) error {
+	var request StateToleranceRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body StateToleranceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StateTolerance(ctx.Request().Context(), request.(StateToleranceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StateTolerance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StateToleranceResponseObject); ok {
+		return validResponse.VisitStateToleranceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListAudit operation middleware
 func (sh *strictHandler) ListAudit(ctx echo.Context, params ListAuditParams) error {
 	var request ListAuditRequestObject
@@ -9985,6 +12075,375 @@ func (sh *strictHandler) ListAudit(ctx echo.Context, params ListAuditParams) err
 		return err
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		return validResponse.VisitListAuditResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListBreaks operation middleware
+func (sh *strictHandler) ListBreaks(ctx echo.Context, params ListBreaksParams) error {
+	var request ListBreaksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBreaks(ctx.Request().Context(), request.(ListBreaksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBreaks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListBreaksResponseObject); ok {
+		return validResponse.VisitListBreaksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExportBreaks operation middleware
+func (sh *strictHandler) ExportBreaks(ctx echo.Context, params ExportBreaksParams) error {
+	var request ExportBreaksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportBreaks(ctx.Request().Context(), request.(ExportBreaksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportBreaks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportBreaksResponseObject); ok {
+		return validResponse.VisitExportBreaksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetBreak operation middleware
+func (sh *strictHandler) GetBreak(ctx echo.Context, pBreak BreakPath) error {
+	var request GetBreakRequestObject
+
+	request.Break = pBreak
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBreak(ctx.Request().Context(), request.(GetBreakRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBreak")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetBreakResponseObject); ok {
+		return validResponse.VisitGetBreakResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AssignBreak operation middleware
+func (sh *strictHandler) AssignBreak(ctx echo.Context, pBreak BreakPath, params AssignBreakParams) error {
+	var request AssignBreakRequestObject
+
+	request.Break = pBreak
+	request.Params = params
+
+	var body AssignBreakJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AssignBreak(ctx.Request().Context(), request.(AssignBreakRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AssignBreak")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AssignBreakResponseObject); ok {
+		return validResponse.VisitAssignBreakResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ForceBreak operation middleware
+func (sh *strictHandler) ForceBreak(ctx echo.Context, pBreak BreakPath, params ForceBreakParams) error {
+	var request ForceBreakRequestObject
+
+	request.Break = pBreak
+	request.Params = params
+
+	var body ForceBreakJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ForceBreak(ctx.Request().Context(), request.(ForceBreakRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ForceBreak")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ForceBreakResponseObject); ok {
+		return validResponse.VisitForceBreakResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// NoteBreak operation middleware
+func (sh *strictHandler) NoteBreak(ctx echo.Context, pBreak BreakPath, params NoteBreakParams) error {
+	var request NoteBreakRequestObject
+
+	request.Break = pBreak
+	request.Params = params
+
+	var body NoteBreakJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.NoteBreak(ctx.Request().Context(), request.(NoteBreakRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "NoteBreak")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(NoteBreakResponseObject); ok {
+		return validResponse.VisitNoteBreakResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReopenBreak operation middleware
+func (sh *strictHandler) ReopenBreak(ctx echo.Context, pBreak BreakPath, params ReopenBreakParams) error {
+	var request ReopenBreakRequestObject
+
+	request.Break = pBreak
+	request.Params = params
+
+	var body ReopenBreakJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReopenBreak(ctx.Request().Context(), request.(ReopenBreakRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReopenBreak")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReopenBreakResponseObject); ok {
+		return validResponse.VisitReopenBreakResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RequestForceBreak operation middleware
+func (sh *strictHandler) RequestForceBreak(ctx echo.Context, pBreak BreakPath, params RequestForceBreakParams) error {
+	var request RequestForceBreakRequestObject
+
+	request.Break = pBreak
+	request.Params = params
+
+	var body RequestForceBreakJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestForceBreak(ctx.Request().Context(), request.(RequestForceBreakRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestForceBreak")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RequestForceBreakResponseObject); ok {
+		return validResponse.VisitRequestForceBreakResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResolveBreak operation middleware
+func (sh *strictHandler) ResolveBreak(ctx echo.Context, pBreak BreakPath, params ResolveBreakParams) error {
+	var request ResolveBreakRequestObject
+
+	request.Break = pBreak
+	request.Params = params
+
+	var body ResolveBreakJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveBreak(ctx.Request().Context(), request.(ResolveBreakRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveBreak")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResolveBreakResponseObject); ok {
+		return validResponse.VisitResolveBreakResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -10107,6 +12566,55 @@ func (sh *strictHandler) RequestBackfill(ctx echo.Context, id ConnectionIDPath, 
 		return err
 	} else if validResponse, ok := response.(RequestBackfillResponseObject); ok {
 		return validResponse.VisitRequestBackfillResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CompareWithStripe operation middleware
+func (sh *strictHandler) CompareWithStripe(ctx echo.Context, id ConnectionIDPath, params CompareWithStripeParams) error {
+	var request CompareWithStripeRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body CompareWithStripeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CompareWithStripe(ctx.Request().Context(), request.(CompareWithStripeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompareWithStripe")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CompareWithStripeResponseObject); ok {
+		return validResponse.VisitCompareWithStripeResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -101,6 +101,7 @@ type Services struct {
 	Ingest      Ingest
 	Decisions   Decisions
 	Reconcile   Reconcile
+	Breaks      Breaks
 	Invoicing   Invoicing
 	Deciding    Deciding
 	Previews    Previews

@@ -165,7 +165,7 @@ func (s *Service) decide(ctx context.Context, by access.Principal, rule access.R
 		return &place, nil
 	case access.WholeInstallation:
 		return &place, access.Require(by, rule.Permission, "", "")
-	case access.Account, access.Connection, access.Cycle, access.Readout:
+	case access.Account, access.Connection, access.Cycle, access.Readout, access.Break:
 	}
 	place, err := s.Places.Locate(ctx, rule.Target, id)
 	switch {

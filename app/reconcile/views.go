@@ -1,8 +1,9 @@
 // Package reconcile is what finance sees: the cycles of a month, the tie-out of
 // one cycle, the readout behind a line, and the rows behind every number.
 //
-// It only reads. Amounts are minor units with their currency; the pages and the
-// JSON API show the same values.
+// Service only reads: amounts are minor units with their currency; the pages and the
+// JSON API show the same values. Reconciler compares the ledger with Stripe and keeps
+// the breaks.
 package reconcile
 
 import (

@@ -124,6 +124,11 @@ func (i *installation) account(id string) {
 		se, variance_cr, variance_b, variance_0, interval_low, interval_high, bound, z, ess, verdict, headline, explanation, checks, plan_hash, estimator, manifest, build, created_at)
 		VALUES ($1, $2, $3, $4, 's', '2026-10', 'usd', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, '1', 1, 'passed', '', 'x', '[]', 'h', 'e', '{}', '{}', now())`,
 		caseID(id), id+".2026-10", env.String(), id)
+	i.exec(`INSERT INTO recon_breaks (id, account_id, environment, period, type, subject, severity, line, left_source, left_id, left_currency, left_counted, right_source, right_id, right_currency,
+		right_counted, amount_minor, currency, customer_id, detail, target_connection, target_object, target_id, state, owner, reason, first_seen, last_seen, fingerprint, requested_by,
+		requested_person, forced_by, forced_person, updated_at)
+		VALUES ($1, $2, $3, '2026-10', 'amount_differs', 'in_1', 'error', 'revenue', 'ledger', 'in_1', 'usd', 5, 'stripe', 'in_1', 'usd', 4, 1, 'usd', 'cus_1', 'x', $2 || '-stripe', 'invoice', 'in_1',
+		'open', '', '', now(), now(), 'f', '', '', '', '', now())`, caseID(id), id, env.String())
 }
 
 // answer is what came of a request.

@@ -125,35 +125,7 @@ func (b *benchDatabase) freeze(ctx context.Context, units, features int) (measur
 	}
 	b.n++
 	id := fmt.Sprintf("bench-%d", b.n)
-	m, err := period.Parse(benchMonth)
-	if err != nil {
-		return measure.Cycle{}, err
-	}
-	terms := billing.DefaultTerms()
-	terms.FirstPeriod = benchMonth
-	opened := benchNow.AddDate(-1, 0, 0)
-	contract, err := billing.NewContract(id, id, account.Test, 1, terms, opened)
-	if err != nil {
-		return measure.Cycle{}, err
-	}
-	plan, err := lift.DefaultPlan(lift.PlanTerms{Version: 1, First: m, Currency: terms.Currency, Unit: "user", Baseline: "nothing",
-		HoldoutProbability: "0.2", SaltCommitment: lift.SaltCommitment([]byte(id)), Features: table.Features})
-	if err != nil {
-		return measure.Cycle{}, err
-	}
-	sealed, err := plan.Seal(opened)
-	if err != nil {
-		return measure.Cycle{}, err
-	}
-	err = b.db.Onboarding().Do(ctx, func(ctx context.Context, st onboard.Stores) error {
-		return errors.Join(
-			st.Connections.InsertConnection(ctx, onboard.SealedConnection{Connection: account.Connection{ID: id, Environment: account.Test,
-				Roles: account.Roles{Source: true}, StripeAccountID: "acct_" + id, UserIDKey: "user_id", KeyMask: "none"}, SealedKey: []byte{}, CreatedAt: opened}),
-			st.Accounts.InsertAccount(ctx, account.Account{ID: id, Environment: account.Test, Name: id, SourceConnection: id}, opened),
-			st.Agreements.InsertContract(ctx, contract),
-			st.Agreements.InsertPlan(ctx, onboard.StoredPlan{ID: id, AccountID: id, Environment: account.Test, Plan: sealed, SealedSalt: []byte{}}),
-		)
-	})
+	m, plan, err := b.account(ctx, id, account.Test, table.Features)
 	if err != nil {
 		return measure.Cycle{}, err
 	}
@@ -179,6 +151,39 @@ func (b *benchDatabase) freeze(ctx context.Context, units, features int) (measur
 		}
 	}
 	return cycles.Cycle(ctx, c.ID)
+}
+
+// account makes an account with its own source, a contract and a sealed plan.
+func (b *benchDatabase) account(ctx context.Context, id string, env account.Environment, features []string) (period.Month, lift.Plan, error) {
+	m, err := period.Parse(benchMonth)
+	if err != nil {
+		return period.Month{}, lift.Plan{}, err
+	}
+	terms := billing.DefaultTerms()
+	terms.FirstPeriod = benchMonth
+	opened := benchNow.AddDate(-1, 0, 0)
+	contract, err := billing.NewContract(id, id, env, 1, terms, opened)
+	if err != nil {
+		return period.Month{}, lift.Plan{}, err
+	}
+	plan, err := lift.DefaultPlan(lift.PlanTerms{Version: 1, First: m, Currency: terms.Currency, Unit: "user", Baseline: "nothing",
+		HoldoutProbability: "0.2", SaltCommitment: lift.SaltCommitment([]byte(id)), Features: features})
+	if err != nil {
+		return period.Month{}, lift.Plan{}, err
+	}
+	sealed, err := plan.Seal(opened)
+	if err != nil {
+		return period.Month{}, lift.Plan{}, err
+	}
+	return m, plan, b.db.Onboarding().Do(ctx, func(ctx context.Context, st onboard.Stores) error {
+		return errors.Join(
+			st.Connections.InsertConnection(ctx, onboard.SealedConnection{Connection: account.Connection{ID: id, Environment: env,
+				Roles: account.Roles{Source: true}, StripeAccountID: "acct_" + id, UserIDKey: "user_id", KeyMask: "none"}, SealedKey: []byte{}, CreatedAt: opened}),
+			st.Accounts.InsertAccount(ctx, account.Account{ID: id, Environment: env, Name: id, SourceConnection: id}, opened),
+			st.Agreements.InsertContract(ctx, contract),
+			st.Agreements.InsertPlan(ctx, onboard.StoredPlan{ID: id, AccountID: id, Environment: env, Plan: sealed, SealedSalt: []byte{}}),
+		)
+	})
 }
 
 // lift times COPY and the estimator over the same rows, one after the other in each run.

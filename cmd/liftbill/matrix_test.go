@@ -171,7 +171,7 @@ func (i *installation) placesOf(rule domain.Rule, path string) []place {
 	fill := func(id string) string { return strings.Replace(path, "{"+rule.Param+"}", url.PathEscape(id), 1) }
 	var out []place
 	for _, id := range []string{accA, accB, accT} {
-		object := map[domain.What]string{domain.Account: id, domain.Cycle: id + ".2026-10", domain.Readout: caseID(id), domain.Connection: id + "-stripe"}[rule.Target]
+		object := map[domain.What]string{domain.Account: id, domain.Cycle: id + ".2026-10", domain.Readout: caseID(id), domain.Break: caseID(id), domain.Connection: id + "-stripe"}[rule.Target]
 		if object != "" {
 			out = append(out, place{fill(object), id, accountEnvironment[id], false})
 		}
@@ -268,7 +268,7 @@ func TestAuthorizationMatrixOfTheAPI(t *testing.T) {
 func (i *installation) listsAreWhole(principals []who) {
 	i.t.Helper()
 	for _, w := range principals {
-		for _, path := range []string{"/v1/accounts", "/v1/cycles", "/v1/connections", "/v1/ingest/health", "/metrics"} {
+		for _, path := range []string{"/v1/accounts", "/v1/cycles", "/v1/connections", "/v1/breaks", "/v1/ingest/health", "/metrics"} {
 			got := i.ask(i.request(http.MethodGet, path, w.token, ""))
 			for id := range accountEnvironment {
 				if w.role != domain.Ingest && w.sees(id) {

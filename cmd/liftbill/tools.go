@@ -85,9 +85,9 @@ func migrated(ctx context.Context, cfg Config, db *postgres.DB, n int) error {
 }
 
 func newSchedules() *cobra.Command {
-	group := &cobra.Command{Use: "schedules", Short: "Temporal Schedules of the billing calendars and the sources"}
+	group := &cobra.Command{Use: "schedules", Short: "Temporal Schedules of the billing calendars, the sources and the nightly reconciliation"}
 	group.AddCommand(&cobra.Command{
-		Use: "ensure", Short: "Make the Schedule of every calendar that a contract names, and those of the sources", Args: cobra.NoArgs,
+		Use: "ensure", Short: "Make the Schedule of every calendar that a contract names, and those of the sources and the nightly reconciliation", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
 				s, err := a.scheduler(ctx)

@@ -31,6 +31,7 @@ import (
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/source"
 )
 
 // app is the wiring of one process: adapters behind the ports of the use cases.
@@ -138,7 +139,7 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 		Idempotency: &idempotency.Service{Store: a.db.IdempotencyKeys(), Box: a.box, Clock: a.clock},
 		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
-		Reconcile: a.reconcile(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
+		Reconcile: a.reconcile(), Breaks: a.reconciler(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
 		Sources: a.sources(), Invoicing: a.invoicing(), Deciding: a.deciding(), Previews: a.previews(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
 	}
@@ -161,6 +162,35 @@ func (a *app) onboard() *onboard.Service {
 }
 
 func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader: a.db.NewReader()} }
+
+// reconciler compares the ledger with Stripe. Orphans at the issuer are swept where the
+// process may write; elsewhere the nightly run of a worker that may does it.
+func (a *app) reconciler() *reconcile.Reconciler {
+	r := &reconcile.Reconciler{
+		Stripe: stripeapi.NewSourceReader(a.stripe), Ledger: a.db.NewRecon(), Fetch: a.fetchEvents, Clock: a.clock, Log: a.log,
+	}
+	if a.cfg.StripeLive {
+		r.Sweep = func(ctx context.Context, cycleID string) error {
+			_, err := a.invoicing().Sweep(ctx, cycleID)
+			return err
+		}
+	}
+	return r
+}
+
+// fetchEvents asks Stripe for the events of a source that did not arrive.
+func (a *app) fetchEvents(ctx context.Context, connectionID string) error {
+	out, err := a.sources().Fetch(ctx, connectionID)
+	if err != nil {
+		return err
+	}
+	for _, why := range []source.Reason{out.Skipped, out.Failed} {
+		if why.Code != "" {
+			return fault.New(fault.Unavailable, why.Code, "the events of connection %s cannot be fetched: %s", connectionID, why.Message).Fix("%s", why.Action)
+		}
+	}
+	return nil
+}
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{

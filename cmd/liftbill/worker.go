@@ -16,6 +16,7 @@ import (
 	"github.com/liftbill/liftbill/workflows/billingcycle"
 	"github.com/liftbill/liftbill/workflows/billingreplay"
 	"github.com/liftbill/liftbill/workflows/billingtick"
+	reconciling "github.com/liftbill/liftbill/workflows/reconcile"
 	"github.com/liftbill/liftbill/workflows/sourcesync"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
@@ -107,6 +108,9 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 20,
 	})
 	sourcesync.RegisterSource(reading, &sourcesync.SourceActivities{Sync: sources})
+	compare := &reconciling.Activities{Reconciler: a.reconciler()}
+	reconciling.RegisterLedger(ledger, compare)
+	reconciling.RegisterSource(reading, compare)
 	out := []worker.Worker{ledger, compute, reading}
 	if a.cfg.StripeLive {
 		live := worker.New(s.Client(), wire.QueueStripeLive, worker.Options{
@@ -120,7 +124,7 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 }
 
 // ensureSchedules makes the Schedule of every calendar that a contract names, and those
-// that look after the sources.
+// that look after the sources and compare with Stripe every night.
 func (a *app) ensureSchedules(ctx context.Context, s *scheduler.Scheduler) error {
 	for _, env := range []account.Environment{account.Live, account.Test} {
 		wrote, err := s.EnsureSources(ctx, env)
@@ -129,6 +133,12 @@ func (a *app) ensureSchedules(ctx context.Context, s *scheduler.Scheduler) error
 		}
 		if wrote {
 			a.log.InfoContext(ctx, "schedule written", slog.String("id", wire.SourceScheduleID(env)))
+		}
+		if wrote, err = s.EnsureReconcile(ctx, env); err != nil {
+			return err
+		}
+		if wrote {
+			a.log.InfoContext(ctx, "schedule written", slog.String("id", wire.ReconScheduleID(env)))
 		}
 	}
 	calendars, err := a.db.NewCycles().Calendars(ctx)

@@ -69,7 +69,7 @@ func TestRules(t *testing.T) {
 		require.True(t, api || rule.Page, route)
 		require.Contains(t, access.AllPermissions(), rule.Permission, route)
 		require.NotEmpty(t, access.RolesWith(rule.Permission), route)
-		object := slices.Contains([]access.What{access.Account, access.Connection, access.Cycle, access.Readout}, rule.Target)
+		object := slices.Contains([]access.What{access.Account, access.Connection, access.Cycle, access.Readout, access.Break}, rule.Target)
 		require.Equal(t, object, rule.Param != "", "%s names its object", route)
 		if rule.Param != "" {
 			require.Contains(t, path, "{"+rule.Param+"}", route)

@@ -78,6 +78,7 @@ const (
 	Connection What = "connection"
 	Cycle      What = "cycle"
 	Readout    What = "readout"
+	Break      What = "break"
 )
 
 // Rule is what one route asks of its caller.
@@ -194,6 +195,23 @@ var rules = map[string]Rule{
 	"GET /v1/cycles":                           need(ReadLedger, Filtered),
 	"GET /v1/cycles/{id}":                      need(ReadLedger, Cycle).named("id"),
 	"GET /v1/invoices":                         need(ReadLedger, Filtered),
+
+	// Reconciliation.
+	"GET /v1/breaks":                                                  need(ReadLedger, Filtered),
+	"GET /v1/breaks.csv":                                              need(ReadLedger, Filtered).exported(),
+	"GET /v1/breaks/{break}":                                          need(ReadLedger, Break).named("break"),
+	"POST /v1/breaks/{break}/assign":                                  need(ResolveBreak, Break).named("break"),
+	"POST /v1/breaks/{break}/notes":                                   need(ResolveBreak, Break).named("break"),
+	"POST /v1/breaks/{break}/resolve":                                 need(ResolveBreak, Break).named("break"),
+	"POST /v1/breaks/{break}/request-force":                           need(ResolveBreak, Break).named("break"),
+	"POST /v1/breaks/{break}/reopen":                                  need(ResolveBreak, Break).named("break"),
+	"POST /v1/breaks/{break}/force":                                   need(ForceBreak, Break).named("break"),
+	"GET /v1/accounts/{account}/reconciliations/{period}":             need(ReadLedger, Account).named("account"),
+	"GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv": need(ReadLedger, Account).named("account").exported(),
+	"POST /v1/accounts/{account}/reconciliations/{period}/run":        need(RunSync, Account).named("account"),
+	"GET /v1/accounts/{account}/tolerance":                            need(ReadLedger, Account).named("account"),
+	"POST /v1/accounts/{account}/tolerance":                           need(WriteContract, Account).named("account"),
+	"POST /v1/connections/{id}/compare":                               need(RunSync, Connection).named("id"),
 
 	// Access and audit.
 	"GET /v1/me":                  need(OwnAccess, Filtered),

@@ -84,7 +84,7 @@ func (d *Deployment) services() httpapi.Services {
 		Operate:     &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
-		Reconcile: d.Reconcile(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
+		Reconcile: d.Reconcile(), Breaks: d.Reconciler(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
 		Sources: d.Sources(), Invoicing: d.Invoicing(), Deciding: d.Deciding(), Previews: d.Previews(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
@@ -97,13 +97,19 @@ func (d *Deployment) Onboard() *onboard.Service {
 	}
 }
 
-// openDoor takes every token for an operator's, of both environments: what callers may
+// SecondPerson is the token of an approver, who is nobody else.
+const SecondPerson = "second-person"
+
+// openDoor takes every other token for an operator's, of both environments: what callers may
 // do is tested elsewhere.
 type openDoor struct{ *access.Service }
 
 // AuthenticateToken lets everybody in who sends one.
-func (openDoor) AuthenticateToken(_ context.Context, _, requestID string) (access.Caller, error) {
+func (openDoor) AuthenticateToken(_ context.Context, text, requestID string) (access.Caller, error) {
 	p := domain.Operator("pipeline")
+	if text == SecondPerson {
+		p = domain.Principal{Kind: domain.User, ID: "user:second", Name: "second", Person: "second", Roles: domain.Roles{domain.Approver}, Scope: domain.Everything()}
+	}
 	p.RequestID = requestID
 	return access.Caller{Principal: p}, nil
 }
@@ -169,6 +175,12 @@ func (d *Deployment) DrainAll(ctx context.Context, connectionID string) error {
 // Post sends a request to the API: a reader as a decision log, anything else as JSON.
 func (d *Deployment) Post(t testing.TB, path string, in, out any) {
 	t.Helper()
+	d.PostAs(t, "pipeline", path, in, out)
+}
+
+// PostAs is Post with the token of somebody else.
+func (d *Deployment) PostAs(t testing.TB, token, path string, in, out any) {
+	t.Helper()
 	body, kind := io.Reader(http.NoBody), "application/json"
 	switch v := in.(type) {
 	case nil:
@@ -179,20 +191,20 @@ func (d *Deployment) Post(t testing.TB, path string, in, out any) {
 		require.NoError(t, err)
 		body = bytes.NewReader(raw)
 	}
-	d.call(t, http.MethodPost, path, body, kind, out)
+	d.call(t, token, http.MethodPost, path, body, kind, out)
 }
 
 // Get reads from the API.
 func (d *Deployment) Get(t testing.TB, path string, out any) {
 	t.Helper()
-	d.call(t, http.MethodGet, path, http.NoBody, "", out)
+	d.call(t, "pipeline", http.MethodGet, path, http.NoBody, "", out)
 }
 
-func (d *Deployment) call(t testing.TB, method, path string, body io.Reader, kind string, out any) {
+func (d *Deployment) call(t testing.TB, token, method, path string, body io.Reader, kind string, out any) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, d.URL+path, body)
 	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer pipeline")
+	req.Header.Set("Authorization", "Bearer "+token)
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
 	}

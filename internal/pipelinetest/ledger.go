@@ -25,6 +25,8 @@ type Ledger struct {
 	// SQL is for what a test changes or reads behind the program's back.
 	SQL *pgxpool.Pool
 	Box *system.SecretBox
+	// Address is the database's, for another process.
+	Address string
 
 	serial atomic.Int64
 }
@@ -41,7 +43,7 @@ func NewLedger(t testing.TB) *Ledger {
 	t.Cleanup(pool.Close)
 	box, err := system.NewSecretBox(bytes.Repeat([]byte{7}, system.KeyBytes))
 	require.NoError(t, err)
-	return &Ledger{DB: db, SQL: pool, Box: box}
+	return &Ledger{DB: db, SQL: pool, Box: box, Address: url}
 }
 
 func poolSize(url string) string {

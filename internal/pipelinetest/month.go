@@ -27,7 +27,9 @@ type Company struct {
 	// StripeID is its Stripe account, IssuerID the one of its invoices, and KeyID the
 	// key with which liftbill reaches StripeID.
 	StripeID, IssuerID, KeyID string
-	Business                  *simulator.Business
+	// Operator is the key of somebody else who works on StripeID.
+	Operator string
+	Business *simulator.Business
 }
 
 // CycleID is the fixture month's cycle.
@@ -51,8 +53,9 @@ func Calendar() billing.Calendar {
 
 // LiveMonth sets three companies up through the API, lives through a month with
 // webhooks delivered to the API, and uploads the decision logs. What follows is to
-// bill it. The units are few, so the plan's limits are low.
-func LiveMonth(t testing.TB) (*Deployment, []*Company) {
+// bill it. The units are few, so the plan's limits are low. What early does happens as
+// the month begins.
+func LiveMonth(t testing.TB, early ...func(*Deployment, []*Company)) (*Deployment, []*Company) {
 	t.Helper()
 	m, err := period.Parse(Month)
 	require.NoError(t, err)
@@ -70,6 +73,9 @@ func LiveMonth(t testing.TB) (*Deployment, []*Company) {
 	for i, c := range companies {
 		d.onboard(t, c, int64(i+1), m, vendor.Keys[1].Secret, nil)
 		businesses = append(businesses, c.Business)
+	}
+	for _, do := range early {
+		do(d, companies)
 	}
 	spec := companies[0].Business.Spec()
 	require.NoError(t, simulator.NewWorld(d.Fake.URL, businesses...).Run(t.Context(), spec.Start(), spec.FreshAt(m), nil))
@@ -127,7 +133,7 @@ func (d *Deployment) onboard(t testing.TB, c *Company, seed int64, m period.Mont
 	made := d.Fake.MustAccount(stripefake.AccountSpec{ID: c.StripeID, Name: c.ID, Keys: []stripefake.KeySpec{
 		{Mode: mode, Restricted: true, Permissions: permissions}, {Mode: mode},
 	}})
-	c.KeyID = made.Keys[0].ID
+	c.KeyID, c.Operator = made.Keys[0].ID, made.Keys[1].Secret
 	at := simulator.Client{StripeURL: d.Fake.URL, SecretKey: made.Keys[1].Secret, ControlURL: d.Fake.URL, StripeAccount: c.StripeID, Mode: mode}
 	spec := simulator.DefaultSpec(c.ID, seed, m)
 	spec.Snapshots = []simulator.SnapshotSpec{

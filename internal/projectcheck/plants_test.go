@@ -50,6 +50,7 @@ func importPlants() []plant {
 	add("domain-reward", "domain/reward/zzplanted", "planted.go", self+"domain/lift")
 	add("domain-source", "domain/source/zzplanted", "planted.go", self+"domain/account")
 	add("domain-mapping", "domain/mapping/zzplanted", "planted.go", self+"domain/reward", decimal)
+	add("domain-recon", "domain/recon/zzplanted", "planted.go", self+"domain/lift", decimal)
 	add("domain-projection", "domain/projection/zzplanted", "planted.go", self+"domain/lift", decimal)
 	add("domain-lift", "domain/lift/zzplanted", "planted.go", self+"domain/billing")
 	add("domain-billing", "domain/billing/zzplanted", "planted.go", self+"domain/reward")

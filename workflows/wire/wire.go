@@ -33,6 +33,9 @@ const (
 
 	WorkflowSourceTick     = "SourceTick"
 	WorkflowSourceBackfill = "SourceBackfill"
+
+	WorkflowReconNight = "ReconcileNight"
+	WorkflowReconMonth = "ReconcileMonth"
 )
 
 // Activity types.
@@ -60,6 +63,9 @@ const (
 	ActivityStartBackfill   = "StartBackfill"
 	ActivityBackfillStep    = "BackfillStep"
 	ActivityAbandonBackfill = "AbandonBackfill"
+
+	ActivityListRecon      = "ListReconciliations"
+	ActivityReconcileMonth = "CompareMonth"
 )
 
 // Search attributes (Keyword). Opaque identifiers only: they are never encrypted.

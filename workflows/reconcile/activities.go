@@ -1,0 +1,85 @@
+package reconcile
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/workflows/wferr"
+	"github.com/liftbill/liftbill/workflows/wire"
+)
+
+// Reconciler is what the activities need of app/reconcile.
+type Reconciler interface {
+	Due(ctx context.Context, env account.Environment, after reconcile.Due, limit int) ([]reconcile.Due, error)
+	Reconcile(ctx context.Context, by access.Principal, accountID, month string, beat func(doing string)) (reconcile.Outcome, error)
+}
+
+// Activities list months and compare them. They cannot write at Stripe.
+type Activities struct{ Reconciler Reconciler }
+
+// ListRecon lists a page of the months that a night looks at.
+func (a *Activities) ListRecon(ctx context.Context, in wire.ListReconInput) ([]wire.ReconMonth, error) {
+	due, err := a.Reconciler.Due(ctx, in.Environment, reconcile.Due(in.After), in.Limit)
+	out := make([]wire.ReconMonth, len(due))
+	for i, d := range due {
+		out[i] = wire.ReconMonth(d)
+	}
+	return out, wferr.From(err)
+}
+
+// ReconcileMonth compares one month with Stripe. What no retry mends stands on the run
+// in the ledger and is no error here; a run that another worker has under way, or that
+// one left behind, is waited for.
+func (a *Activities) ReconcileMonth(ctx context.Context, in wire.ReconMonthInput) (wire.ReconMonthResult, error) {
+	ctx, beat, stop := beating(ctx)
+	defer stop()
+	by := access.Machine("reconcile")
+	if in.By != "" {
+		by.ID, by.Name = in.By, in.By // who asked was allowed to when the run was started
+	}
+	out := wire.ReconMonthResult{ReconMonth: in.ReconMonth}
+	res, err := a.Reconciler.Reconcile(ctx, by, in.AccountID, in.Period, beat)
+	switch kind := fault.KindOf(err); {
+	case err == nil:
+	case fault.CodeOf(err) == "run_under_way":
+		return out, wferr.From(fault.Wrap(err, fault.Unavailable, "run_under_way", "another run works on the month"))
+	case fault.CodeOf(err) == "read_allowance", kind == fault.Conflict, kind == fault.Invalid, kind == fault.NotFound, kind == fault.Forbidden:
+		out.Code = fault.CodeOf(err)
+		return out, nil
+	default:
+		return out, wferr.From(err)
+	}
+	out.RunID, out.Reads, out.Objects, out.Found, out.Fresh, out.Repairs = res.ID, res.Reads, res.Objects, res.Found, res.Fresh, res.Repairs
+	return out, nil
+}
+
+// beat is the pace of heartbeats; the SDK throttles what is too much.
+const beat = 5 * time.Second
+
+// beating tells the server that the worker lives until stop is called, and what it does;
+// a cancelled activity cancels the context.
+func beating(ctx context.Context) (context.Context, func(doing string), context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	var last atomic.Value
+	last.Store("begun")
+	go func() {
+		t := time.NewTicker(beat)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				activity.RecordHeartbeat(ctx, last.Load())
+			}
+		}
+	}()
+	return ctx, func(doing string) { last.Store(doing) }, cancel
+}
