@@ -45,7 +45,10 @@ BEGIN
     RETURN NULL;
 END $$;
 -- +goose StatementEnd
--- Intents from before had no approvals; they are not looked at again.
+-- Before there were approvals the contracts released what was begun.
+INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
+    SELECT cycle_id || '/1', cycle_id, 1, environment, plan_hash, total_minor, 'approve', 'system', 'policy:contract', 'policy:contract', '', '', created_at
+    FROM writeback_intents WHERE state <> 'superseded';
 CREATE TRIGGER writeback_intents_approved AFTER INSERT ON writeback_intents FOR EACH ROW EXECUTE FUNCTION refuse_unapproved_intent();
 CREATE TRIGGER writeback_intents_approved_again AFTER UPDATE OF plan_hash ON writeback_intents FOR EACH ROW EXECUTE FUNCTION refuse_unapproved_intent();
 

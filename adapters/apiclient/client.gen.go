@@ -1394,6 +1394,12 @@ type CycleList struct {
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
+// CyclePeriod defines model for CyclePeriod.
+type CyclePeriod struct {
+	// Period The month (YYYY-MM) or settlement.
+	Period string `json:"period"`
+}
+
 // CycleResume defines model for CycleResume.
 type CycleResume struct {
 	// Reason Why; it is kept for ever.
@@ -1415,6 +1421,16 @@ type CycleStand struct {
 	NextAction string `json:"next_action,omitempty,omitzero"`
 	Reason     string `json:"reason,omitempty,omitzero"`
 	State      string `json:"state"`
+}
+
+// CycleStarted defines model for CycleStarted.
+type CycleStarted struct {
+	// Already It was running before.
+	Already bool   `json:"already"`
+	CycleID string `json:"cycle_id"`
+
+	// WorkflowID The run in the Temporal console.
+	WorkflowID string `json:"workflow_id"`
 }
 
 // Decision defines model for Decision.
@@ -2048,12 +2064,6 @@ type PreviewLine struct {
 	SnapshotID string `json:"snapshot_id"`
 	Units      int64  `json:"units"`
 	Verdict    string `json:"verdict"`
-}
-
-// PreviewRequest defines model for PreviewRequest.
-type PreviewRequest struct {
-	// Period The month (YYYY-MM) or settlement.
-	Period string `json:"period"`
 }
 
 // Problem An RFC 9457 problem.
@@ -3167,6 +3177,12 @@ type ListCustomerInvoicesParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// RunCycleParams defines parameters for RunCycle.
+type RunCycleParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // UploadDecisionsParams defines parameters for UploadDecisions.
 type UploadDecisionsParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -3731,6 +3747,9 @@ type CreateContractJSONRequestBody = ContractCreate
 // AmendContractJSONRequestBody defines body for AmendContract for application/json ContentType.
 type AmendContractJSONRequestBody = ContractAmendment
 
+// RunCycleJSONRequestBody defines body for RunCycle for application/json ContentType.
+type RunCycleJSONRequestBody = CyclePeriod
+
 // NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
 type NamePayerJSONRequestBody = PayerName
 
@@ -3741,7 +3760,7 @@ type CreatePayerSetupLinkJSONRequestBody = SetupLinkCreate
 type SealPlanJSONRequestBody = PlanCreate
 
 // PreviewCycleJSONRequestBody defines body for PreviewCycle for application/json ContentType.
-type PreviewCycleJSONRequestBody = PreviewRequest
+type PreviewCycleJSONRequestBody = CyclePeriod
 
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
@@ -4021,6 +4040,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/accounts/{account}/customers/{customer}/invoices (the `ListCustomerInvoices` operationId).
 	ListCustomerInvoices(ctx context.Context, account AccountPath, customer CustomerPath, params *ListCustomerInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunCycleWithBody Start an account's cycle of a period
+	//
+	// Starts the run of the cycle through Temporal, or finds the one that is open. A
+	// finished cycle stays as it is. Whoever starts a cycle does not approve its invoice.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/cycles (the `RunCycle` operationId).
+	RunCycleWithBody(ctx context.Context, account AccountPath, params *RunCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunCycle Start an account's cycle of a period
+	//
+	// Starts the run of the cycle through Temporal, or finds the one that is open. A
+	// finished cycle stays as it is. Whoever starts a cycle does not approve its invoice.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/cycles (the `RunCycle` operationId).
+	RunCycle(ctx context.Context, account AccountPath, params *RunCycleParams, body RunCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UploadDecisionsWithBody Upload rows of the decision log
 	//
@@ -5185,6 +5224,46 @@ func (c *Client) ListCustomerDisputes(ctx context.Context, account AccountPath, 
 // Corresponds with GET /v1/accounts/{account}/customers/{customer}/invoices (the `ListCustomerInvoices` operationId).
 func (c *Client) ListCustomerInvoices(ctx context.Context, account AccountPath, customer CustomerPath, params *ListCustomerInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCustomerInvoicesRequest(c.Server, account, customer, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunCycleWithBody Start an account's cycle of a period
+//
+// Starts the run of the cycle through Temporal, or finds the one that is open. A
+// finished cycle stays as it is. Whoever starts a cycle does not approve its invoice.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/cycles (the `RunCycle` operationId).
+func (c *Client) RunCycleWithBody(ctx context.Context, account AccountPath, params *RunCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunCycleRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunCycle Start an account's cycle of a period
+//
+// Starts the run of the cycle through Temporal, or finds the one that is open. A
+// finished cycle stays as it is. Whoever starts a cycle does not approve its invoice.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/cycles (the `RunCycle` operationId).
+func (c *Client) RunCycle(ctx context.Context, account AccountPath, params *RunCycleParams, body RunCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunCycleRequest(c.Server, account, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7900,6 +7979,66 @@ func NewListCustomerInvoicesRequest(server string, account AccountPath, customer
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRunCycleRequest calls the generic RunCycle builder with application/json body
+func NewRunCycleRequest(server string, account AccountPath, params *RunCycleParams, body RunCycleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRunCycleRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewRunCycleRequestWithBody constructs an http.Request for the RunCycle method, with any body, and a specified content type
+func NewRunCycleRequestWithBody(server string, account AccountPath, params *RunCycleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/cycles", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -12434,6 +12573,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/customers/{customer}/invoices (the `ListCustomerInvoices` operationId).
 	ListCustomerInvoicesWithResponse(ctx context.Context, account AccountPath, customer CustomerPath, params *ListCustomerInvoicesParams, reqEditors ...RequestEditorFn) (*ListCustomerInvoicesResponse, error)
 
+	// RunCycleWithBodyWithResponse Start an account's cycle of a period
+	//
+	// Starts the run of the cycle through Temporal, or finds the one that is open. A
+	// finished cycle stays as it is. Whoever starts a cycle does not approve its invoice.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/cycles (the `RunCycle` operationId).
+	RunCycleWithBodyWithResponse(ctx context.Context, account AccountPath, params *RunCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunCycleResponse, error)
+
+	// RunCycleWithResponse Start an account's cycle of a period
+	//
+	// Starts the run of the cycle through Temporal, or finds the one that is open. A
+	// finished cycle stays as it is. Whoever starts a cycle does not approve its invoice.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/cycles (the `RunCycle` operationId).
+	RunCycleWithResponse(ctx context.Context, account AccountPath, params *RunCycleParams, body RunCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*RunCycleResponse, error)
+
 	// UploadDecisionsWithBodyWithResponse Upload rows of the decision log
 	//
 	// One JSON object per line (NDJSON), at most 64 KiB each. The upload is read as a
@@ -14038,6 +14197,54 @@ func (r ListCustomerInvoicesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListCustomerInvoicesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RunCycleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CycleStarted
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunCycleResponse) GetJSON200() *CycleStarted {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RunCycleResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RunCycleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunCycleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunCycleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunCycleResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -17881,6 +18088,38 @@ func (c *ClientWithResponses) ListCustomerInvoicesWithResponse(ctx context.Conte
 	return ParseListCustomerInvoicesResponse(rsp)
 }
 
+// RunCycleWithBodyWithResponse Start an account's cycle of a period
+//
+// Starts the run of the cycle through Temporal, or finds the one that is open. A
+// finished cycle stays as it is. Whoever starts a cycle does not approve its invoice.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/cycles (the `RunCycle` operationId).
+func (c *ClientWithResponses) RunCycleWithBodyWithResponse(ctx context.Context, account AccountPath, params *RunCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunCycleResponse, error) {
+	rsp, err := c.RunCycleWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunCycleResponse(rsp)
+}
+
+// RunCycleWithResponse Start an account's cycle of a period
+//
+// Starts the run of the cycle through Temporal, or finds the one that is open. A
+// finished cycle stays as it is. Whoever starts a cycle does not approve its invoice.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/cycles (the `RunCycle` operationId).
+func (c *ClientWithResponses) RunCycleWithResponse(ctx context.Context, account AccountPath, params *RunCycleParams, body RunCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*RunCycleResponse, error) {
+	rsp, err := c.RunCycle(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunCycleResponse(rsp)
+}
+
 // UploadDecisionsWithBodyWithResponse Upload rows of the decision log
 //
 // One JSON object per line (NDJSON), at most 64 KiB each. The upload is read as a
@@ -19902,6 +20141,39 @@ func ParseListCustomerInvoicesResponse(rsp *http.Response) (*ListCustomerInvoice
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest CustomerInvoiceList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunCycleResponse parses an HTTP response from a RunCycleWithResponse call
+func ParseRunCycleResponse(rsp *http.Response) (*RunCycleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunCycleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CycleStarted
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -67,6 +67,15 @@ func (s *Server) DecideCycle(ctx context.Context, r DecideCycleRequestObject) (D
 	}, nil
 }
 
+// RunCycle starts a cycle.
+func (s *Server) RunCycle(ctx context.Context, r RunCycleRequestObject) (RunCycleResponseObject, error) {
+	out, err := s.Deciding.Start(ctx, access.From(ctx).Principal, r.Account, r.Body.Period)
+	if err != nil {
+		return nil, err
+	}
+	return RunCycle200JSONResponse{CycleID: out.CycleID, WorkflowID: out.WorkflowID, Already: out.Already}, nil
+}
+
 // PreviewCycle computes what a cycle would come to now.
 func (s *Server) PreviewCycle(ctx context.Context, r PreviewCycleRequestObject) (PreviewCycleResponseObject, error) {
 	p, err := s.Previews.Run(ctx, access.From(ctx).Principal, r.Account, r.Body.Period)

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/preview"
+	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -52,6 +55,47 @@ func TestCycleIsResumedThroughTheAPI(t *testing.T) {
 	w, body = serve(t, e, request(http.MethodPost, "/v1/cycles/acme.2026-10/resume", `{"reason":""}`))
 	require.Equal(t, http.StatusBadRequest, w.Code)
 	require.Equal(t, "reason", body["field"])
+}
+
+// board takes one decision, and starts nothing that it was not asked for.
+type board struct{ wish invoicing.Wish }
+
+func (b *board) Decide(_ context.Context, _ domain.Principal, w invoicing.Wish) (invoicing.Standing, error) {
+	if b.wish = w; w.PlanHash == "old" {
+		return invoicing.Standing{}, fault.New(fault.Conflict, "plan_changed", "not the invoice that was seen").On("plan_hash")
+	}
+	return invoicing.Standing{CycleID: w.CycleID, State: billing.Approved, DecisionID: w.CycleID + "/1", Delivered: true}, nil
+}
+
+func (*board) Start(_ context.Context, _ domain.Principal, accountID, month string) (invoicing.Started, error) {
+	return invoicing.Started{CycleID: accountID + "." + month, WorkflowID: "account-bill/live/" + accountID + "/" + month, Already: true}, nil
+}
+
+func (*board) Run(_ context.Context, _ domain.Principal, accountID, month string) (preview.Preview, error) {
+	return preview.Preview{
+		CycleID: accountID + "." + month, Environment: account.Live, Period: month, Currency: "usd", TotalMinor: 500, State: billing.Writing,
+		Compared: &preview.Comparison{Changes: []preview.Change{{What: "bucket", Name: "unmapped", Currency: "eur", CountBefore: 2, CountAfter: 1, MinorBefore: 200, MinorAfter: 100}}},
+	}, nil
+}
+
+func TestCyclesAreDecidedStartedAndPreviewedThroughTheAPI(t *testing.T) {
+	t.Parallel()
+	b := &board{}
+	e := newServer(t, &fakes{deciding: b, previews: b})
+	w, body := serve(t, e, request(http.MethodPost, "/v1/cycles/acme.2026-10/decisions", `{"action":"approve","invoice_hash":"9f","reason":"checked"}`))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Equal(t, invoicing.Wish{CycleID: "acme.2026-10", Action: billing.ActApprove, PlanHash: "9f", Reason: "checked"}, b.wish)
+	require.Equal(t, map[string]any{"cycle_id": "acme.2026-10", "state": "approved", "decision_id": "acme.2026-10/1", "delivered": true, "next_action": billing.NextAction(billing.Approved, "")}, body)
+	w, body = serve(t, e, request(http.MethodPost, "/v1/cycles/acme.2026-10/decisions", `{"action":"approve","invoice_hash":"old"}`))
+	require.Equal(t, []any{http.StatusConflict, "plan_changed"}, []any{w.Code, body["code"]})
+	w, body = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/cycles", `{"period":"2026-10"}`))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Equal(t, map[string]any{"cycle_id": "acme.2026-10", "workflow_id": "account-bill/live/acme/2026-10", "already": true}, body)
+	w, body = serve(t, e, request(http.MethodPost, "/v1/accounts/acme/previews", `{"period":"2026-10"}`))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	change := body["compared"].(map[string]any)["changes"].([]any)[0].(map[string]any)
+	require.Equal(t, "1.00 EUR", change["after"].(map[string]any)["formatted"])
+	require.Equal(t, false, body["over"])
 }
 
 func TestSetupLinkThroughTheAPI(t *testing.T) {

@@ -51,6 +51,8 @@ type fakes struct {
 	operate     httpapi.Operate
 	replays     []replay.Report
 	customers   httpapi.Customers
+	deciding    httpapi.Deciding
+	previews    httpapi.Previews
 	ready       error
 	status      func(string) (sourcesync.Status, error)
 	configure   func(sourcesync.Change) error
@@ -158,6 +160,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
 		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Invoicing: f, Connecting: f.connecting,
+		Deciding: f.deciding, Previews: f.previews,
 		Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

@@ -83,7 +83,7 @@ func limited(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		want, limit := echo.MIMEApplicationJSON, int64(maxJSONBody)
-		if strings.HasSuffix(c.Path(), "/decisions") {
+		if strings.HasSuffix(c.Path(), "/:account/decisions") {
 			want, limit = "application/x-ndjson", maxDecisionBody
 		}
 		r.Body = http.MaxBytesReader(c.Response(), r.Body, limit)

@@ -1393,6 +1393,12 @@ type CycleList struct {
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
+// CyclePeriod defines model for CyclePeriod.
+type CyclePeriod struct {
+	// Period The month (YYYY-MM) or settlement.
+	Period string `json:"period"`
+}
+
 // CycleResume defines model for CycleResume.
 type CycleResume struct {
 	// Reason Why; it is kept for ever.
@@ -1414,6 +1420,16 @@ type CycleStand struct {
 	NextAction string `json:"next_action,omitempty,omitzero"`
 	Reason     string `json:"reason,omitempty,omitzero"`
 	State      string `json:"state"`
+}
+
+// CycleStarted defines model for CycleStarted.
+type CycleStarted struct {
+	// Already It was running before.
+	Already bool   `json:"already"`
+	CycleID string `json:"cycle_id"`
+
+	// WorkflowID The run in the Temporal console.
+	WorkflowID string `json:"workflow_id"`
 }
 
 // Decision defines model for Decision.
@@ -2047,12 +2063,6 @@ type PreviewLine struct {
 	SnapshotID string `json:"snapshot_id"`
 	Units      int64  `json:"units"`
 	Verdict    string `json:"verdict"`
-}
-
-// PreviewRequest defines model for PreviewRequest.
-type PreviewRequest struct {
-	// Period The month (YYYY-MM) or settlement.
-	Period string `json:"period"`
 }
 
 // Problem An RFC 9457 problem.
@@ -3166,6 +3176,12 @@ type ListCustomerInvoicesParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// RunCycleParams defines parameters for RunCycle.
+type RunCycleParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // UploadDecisionsParams defines parameters for UploadDecisions.
 type UploadDecisionsParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -3730,6 +3746,9 @@ type CreateContractJSONRequestBody = ContractCreate
 // AmendContractJSONRequestBody defines body for AmendContract for application/json ContentType.
 type AmendContractJSONRequestBody = ContractAmendment
 
+// RunCycleJSONRequestBody defines body for RunCycle for application/json ContentType.
+type RunCycleJSONRequestBody = CyclePeriod
+
 // NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
 type NamePayerJSONRequestBody = PayerName
 
@@ -3740,7 +3759,7 @@ type CreatePayerSetupLinkJSONRequestBody = SetupLinkCreate
 type SealPlanJSONRequestBody = PlanCreate
 
 // PreviewCycleJSONRequestBody defines body for PreviewCycle for application/json ContentType.
-type PreviewCycleJSONRequestBody = PreviewRequest
+type PreviewCycleJSONRequestBody = CyclePeriod
 
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
@@ -3861,6 +3880,9 @@ type ServerInterface interface {
 	// ListCustomerInvoices List the invoices of one customer, newest first
 	// (GET /v1/accounts/{account}/customers/{customer}/invoices)
 	ListCustomerInvoices(ctx echo.Context, account AccountPath, customer CustomerPath, params ListCustomerInvoicesParams) error
+	// RunCycle Start an account's cycle of a period
+	// (POST /v1/accounts/{account}/cycles)
+	RunCycle(ctx echo.Context, account AccountPath, params RunCycleParams) error
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error
@@ -4513,6 +4535,42 @@ func (w *ServerInterfaceWrapper) ListCustomerInvoices(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListCustomerInvoices(ctx, account, customer, params)
+	return err
+}
+
+// RunCycle converts echo context to params.
+func (w *ServerInterfaceWrapper) RunCycle(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RunCycleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RunCycle(ctx, account, params)
 	return err
 }
 
@@ -7175,6 +7233,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cycles", wrapper.ListCycles, options.OperationMiddlewares["listCycles"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/resume", wrapper.ResumeCycle, options.OperationMiddlewares["resumeCycle"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/cycles", wrapper.RunCycle, options.OperationMiddlewares["runCycle"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/previews", wrapper.PreviewCycle, options.OperationMiddlewares["previewCycle"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/decisions", wrapper.DecideCycle, options.OperationMiddlewares["decideCycle"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
@@ -7769,6 +7828,47 @@ type ListCustomerInvoicesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCustomerInvoicesdefaultApplicationProblemPlusJSONResponse) VisitListCustomerInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunCycleRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  RunCycleParams
+	Body    *RunCycleJSONRequestBody
+}
+
+type RunCycleResponseObject interface {
+	VisitRunCycleResponse(w http.ResponseWriter) error
+}
+
+type RunCycle200JSONResponse CycleStarted
+
+func (response RunCycle200JSONResponse) VisitRunCycleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunCycledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RunCycledefaultApplicationProblemPlusJSONResponse) VisitRunCycleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10914,6 +11014,9 @@ type StrictServerInterface interface {
 	// ListCustomerInvoices List the invoices of one customer, newest first
 	// (GET /v1/accounts/{account}/customers/{customer}/invoices)
 	ListCustomerInvoices(ctx context.Context, request ListCustomerInvoicesRequestObject) (ListCustomerInvoicesResponseObject, error)
+	// RunCycle Start an account's cycle of a period
+	// (POST /v1/accounts/{account}/cycles)
+	RunCycle(ctx context.Context, request RunCycleRequestObject) (RunCycleResponseObject, error)
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
@@ -11546,6 +11649,55 @@ func (sh *strictHandler) ListCustomerInvoices(ctx echo.Context, account AccountP
 		return err
 	} else if validResponse, ok := response.(ListCustomerInvoicesResponseObject); ok {
 		return validResponse.VisitListCustomerInvoicesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RunCycle operation middleware
+func (sh *strictHandler) RunCycle(ctx echo.Context, account AccountPath, params RunCycleParams) error {
+	var request RunCycleRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body RunCycleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RunCycle(ctx.Request().Context(), request.(RunCycleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RunCycle")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RunCycleResponseObject); ok {
+		return validResponse.VisitRunCycleResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

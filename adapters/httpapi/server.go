@@ -46,6 +46,7 @@ type Invoicing interface {
 // Deciding takes decisions about cycles; *invoicing.Decisions is it.
 type Deciding interface {
 	Decide(ctx context.Context, by access.Principal, w invoicing.Wish) (invoicing.Standing, error)
+	Start(ctx context.Context, by access.Principal, accountID, month string) (invoicing.Started, error)
 }
 
 // Previews computes what cycles would come to; *preview.Service is it.

@@ -113,6 +113,12 @@ func wait(tx *gorm.DB, cycleID string, at, until time.Time) error {
 	return tx.Exec(`UPDATE cycles SET waiting_since = ?, waiting_until = ?, reminders = 0 WHERE id = ?`, at, until, cycleID).Error
 }
 
+// Environment is that of an account.
+func (d desk) Environment(ctx context.Context, accountID string) (account.Environment, error) {
+	acc, err := accounts(d).Account(ctx, accountID)
+	return acc.Environment, err
+}
+
 // Remind counts a reminder.
 func (d desk) Remind(ctx context.Context, cycleID string, n int) error {
 	return wrap(d.tx.WithContext(ctx).Exec(`UPDATE cycles SET reminders = ? WHERE id = ?`, n, cycleID).Error)

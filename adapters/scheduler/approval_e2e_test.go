@@ -39,6 +39,11 @@ func (r *teller) Decided(ctx context.Context, st invoicing.Standing, again bool)
 	return err
 }
 
+func (r *teller) Start(ctx context.Context, env account.Environment, accountID, period string) (invoicing.Started, error) {
+	res, err := r.s.StartBill(ctx, wire.BillInput{Environment: env, AccountID: accountID, Period: period})
+	return invoicing.Started{WorkflowID: res.WorkflowID, Already: res.Already}, err
+}
+
 // TestApprovalOnTheRealServer lets an invoice wait on the real server: found by its search
 // attribute, held, released, returned, asked for again after its run had ended, and
 // approved; then its month is replayed as from the console.
@@ -82,8 +87,10 @@ func TestApprovalOnTheRealServer(t *testing.T) {
 		}
 	}
 
-	_, err := s.StartBill(t.Context(), wire.BillInput{Environment: account.Live, AccountID: c.ID, Period: pipelinetest.Month})
+	fin := access.Principal{Kind: access.User, ID: "fin", Name: "Fin", Person: "fin", Roles: access.Roles{access.Finance, access.Approver}, Scope: access.Everything()}
+	started, err := desk.Start(t.Context(), fin, c.ID, pipelinetest.Month)
 	require.NoError(t, err)
+	require.Equal(t, invoicing.Started{CycleID: c.CycleID(), WorkflowID: id}, started)
 	waits()
 	requireForgeryRefused(t, s, id)
 	decide(billing.ActHold, true)
@@ -97,6 +104,10 @@ func TestApprovalOnTheRealServer(t *testing.T) {
 
 	decide(billing.ActRelease, false) // its run has ended: another one is started
 	waits()
+	var tie httpapi.TieOut
+	d.Get(t, "/v1/cycles/"+c.CycleID(), &tie)
+	_, err = desk.Decide(t.Context(), fin, invoicing.Wish{CycleID: c.CycleID(), Action: billing.ActApprove, PlanHash: tie.InvoiceHash})
+	require.ErrorContains(t, err, "whoever had a hand in it does not approve it")
 	decide(billing.ActApprove, true)
 	finish(billing.Invoiced)
 	save("approved.json")

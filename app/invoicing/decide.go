@@ -14,6 +14,7 @@ import (
 	domain "github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // Wish is what somebody decides about a cycle whose invoice is not begun.
@@ -80,6 +81,8 @@ type Desk interface {
 	Decide(ctx context.Context, d CycleDecision, to billing.CycleState, reason string, until time.Time) error
 	// Remind counts a reminder.
 	Remind(ctx context.Context, cycleID string, n int) error
+	// Environment is that of an account; NotFound when there is none.
+	Environment(ctx context.Context, accountID string) (account.Environment, error)
 	// Decision finds a stored decision; NotFound when there is none.
 	Decision(ctx context.Context, cycleID, id string) (CycleDecision, error)
 }
@@ -94,6 +97,16 @@ type DeskStores struct {
 type Runs interface {
 	// Decided wakes the run, or starts one when none is open and again asks for it.
 	Decided(ctx context.Context, s Standing, again bool) error
+	// Start starts the run of a bill, or finds the open one.
+	Start(ctx context.Context, env account.Environment, accountID, period string) (Started, error)
+}
+
+// Started is a run that was asked for.
+type Started struct {
+	CycleID    string
+	WorkflowID string
+	// Already: it was running before.
+	Already bool
 }
 
 // Decisions takes people's decisions and those of the terms.
@@ -238,5 +251,37 @@ func (s *Decisions) Apply(ctx context.Context, cycleID, decisionID string) (Stan
 		out, err = st.Desk.Standing(ctx, cycleID)
 		return err
 	})
+	return out, err
+}
+
+// Start starts an account's cycle of a period. Whoever does has a hand in it, and does not
+// approve its invoice.
+func (s *Decisions) Start(ctx context.Context, by access.Principal, accountID, month string) (Started, error) {
+	m, err := period.Parse(month)
+	if err != nil {
+		return Started{}, err
+	}
+	if err := access.RequirePermission(by, access.RunCycle); err != nil {
+		return Started{}, err
+	}
+	if s.Runs == nil {
+		return Started{}, fault.New(fault.Unavailable, "temporal_missing", "this process starts no cycles").Fix("Use liftbill cycle run")
+	}
+	id := billing.CycleID(accountID, m)
+	var env account.Environment
+	err = s.Work.Do(ctx, func(ctx context.Context, st DeskStores) error {
+		if env, err = st.Desk.Environment(ctx, accountID); err != nil {
+			return err
+		}
+		if err := access.Require(by, access.RunCycle, accountID, env); err != nil {
+			return err
+		}
+		return st.Audit.Append(ctx, domain.New(by, s.Clock.Now(), domain.CycleStarted, "cycle", id).In(accountID, env))
+	})
+	if err != nil {
+		return Started{}, err
+	}
+	out, err := s.Runs.Start(ctx, env, accountID, m.String())
+	out.CycleID = id
 	return out, err
 }

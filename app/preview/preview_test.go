@@ -94,7 +94,7 @@ func requireChangesNamed(t *testing.T, d *pipelinetest.Deployment, c *pipelinete
 	d.Post(t, "/v1/connections/acme-stripe/links", httpapi.LinkCreate{CustomerID: customer, UserID: "nobody-decided", Reason: "found in the contract"}, nil)
 
 	var got httpapi.Preview
-	d.Post(t, "/v1/accounts/acme/previews", httpapi.PreviewRequest{Period: pipelinetest.Month}, &got)
+	d.Post(t, "/v1/accounts/acme/previews", httpapi.CyclePeriod{Period: pipelinetest.Month}, &got)
 	require.False(t, got.Compared.Equal)
 	require.False(t, got.Compared.SameInputs)
 	find := func(what, name string) httpapi.PreviewChange {

@@ -148,7 +148,9 @@ func (i *installation) matrix(principals []who, pick func(rule domain.Rule) bool
 		for _, w := range principals {
 			may := slices.Contains(line.roles, string(w.role))
 			for _, place := range i.placesOf(rule, path) {
-				body := strings.NewReplacer(`"environment":"live"`, `"environment":"`+place.env.String()+`"`, `rk_live_`, `rk_`+place.env.String()+`_`, `"accounts":["acme"]`, `"accounts":[]`).Replace(bodies[route])
+				// Without a period neither Stripe nor Temporal is asked.
+				body := strings.NewReplacer(`"environment":"live"`, `"environment":"`+place.env.String()+`"`, `rk_live_`, `rk_`+place.env.String()+`_`, `"accounts":["acme"]`, `"accounts":[]`,
+					`"period":"2026-10"`, `"period":"none"`).Replace(bodies[route])
 				got := send(w, method, place.path, body)
 				i.judge(w, route, line.where, place, may, got)
 				cells++

@@ -8,6 +8,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/scheduler"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
 
@@ -31,6 +32,18 @@ func (r *runs) Decided(ctx context.Context, st invoicing.Standing, again bool) e
 		r.a.log.WarnContext(ctx, "the cycle's run was not told of a decision; its next look or run finds it", slog.String("decision", st.DecisionID), slog.Any("error", err))
 	}
 	return err
+}
+
+// Start starts the run of a bill.
+func (r *runs) Start(ctx context.Context, env account.Environment, accountID, period string) (invoicing.Started, error) {
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	s, err := r.connect(ctx)
+	if err != nil {
+		return invoicing.Started{}, err
+	}
+	res, err := s.StartBill(ctx, wire.BillInput{Environment: env, AccountID: accountID, Period: period})
+	return invoicing.Started{WorkflowID: res.WorkflowID, Already: res.Already}, err
 }
 
 func (r *runs) tell(ctx context.Context, st invoicing.Standing, again bool) error {

@@ -138,6 +138,7 @@ var rules = map[string]Rule{
 	"POST /v1/accounts/{account}/payer":                 need(WriteSetup, Account).named("account"),
 	"POST /v1/accounts/{account}/payer/setup-link":      need(WriteSetup, Account).named("account"),
 	"POST /v1/cycles/{id}/resume":                       need(RunCycle, Cycle).named("id"),
+	"POST /v1/accounts/{account}/cycles":                need(RunCycle, Account).named("account"),
 	"POST /v1/accounts/{account}/previews":              need(RunCycle, Account).named("account"),
 	"POST /v1/cycles/{id}/decisions":                    need(DecideCycle, Cycle).named("id"), // an approval needs more: app/invoicing
 	"POST /v1/connections/{id}/key":                     need(WriteSetup, Connection).named("id"),
