@@ -18,7 +18,7 @@ type Options struct {
 	BaseURL string
 	// Token is an API token (lb_live_… or lb_test_…); it is sent with every request.
 	Token string
-	// HTTP is the client that sends; nil is one that waits a minute for an answer to begin.
+	// HTTP is the client that sends; nil is one that gives a long upload an hour.
 	HTTP *http.Client
 }
 
@@ -36,9 +36,7 @@ func New(o Options) (*ClientWithResponses, error) {
 		return nil, fault.New(fault.Unauthenticated, "token_missing", "no token was given").Fix("Set LIFTBILL_TOKEN; liftbill token create makes one")
 	}
 	if o.HTTP == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own
-		transport.ResponseHeaderTimeout = time.Minute
-		o.HTTP = &http.Client{Transport: transport}
+		o.HTTP = &http.Client{Timeout: time.Hour}
 	}
 	return NewClientWithResponses(strings.TrimRight(o.BaseURL, "/"), WithHTTPClient(o.HTTP), WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 		r.Header.Set("Authorization", "Bearer "+o.Token)

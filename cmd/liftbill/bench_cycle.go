@@ -97,12 +97,12 @@ func newBenchCycle() *cobra.Command {
 
 func (r cycleReport) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "%d accounts\tseconds\tcycles/s\tevents of a bill\tbytes\truns of the cycle\tevents of the longest\t\n", r.Accounts) //nolint:errcheck // Flush tells
+	fmt.Fprintf(t, "%d accounts\tseconds\tcycles/s\tevents of a bill\tbytes\truns of the cycle\tevents of the longest\t\n", r.Accounts)
 	for _, row := range []struct {
 		name string
 		cycleRound
 	}{{"empty activities", r.Floor}, {"a month", r.Month}, {"the next, killed half way", r.Killed.cycleRound}} {
-		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%d\t%d\t%d\t%d\t\n", row.name, row.Wall.Seconds(), row.PerSecond, row.BillEvents, row.BillBytes, row.CycleRuns, row.CycleEvents) //nolint:errcheck // Flush tells
+		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%d\t%d\t%d\t%d\t\n", row.name, row.Wall.Seconds(), row.PerSecond, row.BillEvents, row.BillBytes, row.CycleRuns, row.CycleEvents)
 	}
 	if err := t.Flush(); err != nil {
 		return err

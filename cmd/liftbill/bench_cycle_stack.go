@@ -141,7 +141,7 @@ func (s *cycleStack) startWorker(ctx context.Context) error {
 			return fmt.Errorf("the worker ended: %s", s.worker.Tail(5))
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond): //nolint:forbidigo // a benchmark waits for the machine
 		}
 	}
 	return errors.New("the worker made no Schedules: " + s.worker.Tail(5))
@@ -200,7 +200,7 @@ func (s *cycleStack) round(ctx context.Context, m period.Month, finished func(co
 		select {
 		case <-ctx.Done():
 			return cycleRound{}, ctx.Err()
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond): //nolint:forbidigo // a benchmark waits for the machine
 		}
 	}
 	r := cycleRound{Wall: monotonic() - began}
