@@ -920,7 +920,10 @@ type Cycle struct {
 	Lift       Money  `json:"lift"`
 	Lines      int    `json:"lines"`
 	NextAction string `json:"next_action,omitempty,omitzero"`
-	Period     string `json:"period"`
+
+	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
+	Payment Payment `json:"payment,omitempty,omitzero"`
+	Period  string  `json:"period"`
 
 	// PeriodEnd Exclusive.
 	PeriodEnd   time.Time `json:"period_end"`
@@ -1101,11 +1104,14 @@ type Invoice struct {
 	Difference Money `json:"difference,omitempty,omitzero"`
 
 	// EngineTotal An exact amount of one currency.
-	EngineTotal     Money  `json:"engine_total"`
-	Number          string `json:"number,omitempty,omitzero"`
-	Period          string `json:"period"`
-	State           string `json:"state"`
-	StripeInvoiceID string `json:"stripe_invoice_id"`
+	EngineTotal Money  `json:"engine_total"`
+	Number      string `json:"number,omitempty,omitzero"`
+
+	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
+	Payment         Payment `json:"payment,omitempty,omitzero"`
+	Period          string  `json:"period"`
+	State           string  `json:"state"`
+	StripeInvoiceID string  `json:"stripe_invoice_id"`
 
 	// StripeTotal An exact amount of one currency.
 	StripeTotal Money `json:"stripe_total,omitempty,omitzero"`
@@ -1425,6 +1431,39 @@ type PayerName struct {
 
 	// Reason Why; it is kept for ever.
 	Reason string `json:"reason"`
+}
+
+// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
+type Payment struct {
+	// AmountDue An exact amount of one currency.
+	AmountDue Money `json:"amount_due,omitempty,omitzero"`
+
+	// AmountPaid An exact amount of one currency.
+	AmountPaid Money `json:"amount_paid,omitempty,omitzero"`
+
+	// AmountRemaining An exact amount of one currency.
+	AmountRemaining Money `json:"amount_remaining,omitempty,omitzero"`
+
+	// Attempts Charges that were tried.
+	Attempts int       `json:"attempts"`
+	DueAt    time.Time `json:"due_at,omitempty,omitzero"`
+
+	// HostedURL The page of Stripe's on which the payer sees and pays it; the link may expire.
+	HostedURL     string    `json:"hosted_url,omitempty,omitzero"`
+	NextAttemptAt time.Time `json:"next_attempt_at,omitempty,omitzero"`
+
+	// OutOfBand An exact amount of one currency.
+	OutOfBand Money     `json:"out_of_band,omitempty,omitzero"`
+	PaidAt    time.Time `json:"paid_at,omitempty,omitzero"`
+	PdfURL    string    `json:"pdf_url,omitempty,omitzero"`
+
+	// SeenAt The time of the event or read that says so; absent when nothing was heard since the invoice was released.
+	SeenAt time.Time `json:"seen_at,omitempty,omitzero"`
+
+	// Status `open`, `paid`, `uncollectible` or `void`.
+	Status          string    `json:"status"`
+	UncollectibleAt time.Time `json:"uncollectible_at,omitempty,omitzero"`
+	VoidedAt        time.Time `json:"voided_at,omitempty,omitzero"`
 }
 
 // Phase defines model for Phase.

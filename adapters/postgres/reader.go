@@ -31,16 +31,17 @@ type summaryRow struct {
 	StripeMinor                                                                       *int64
 	StripeInvoiceID, InvoiceNumber                                                    string
 	Planned                                                                           *int64
+	Paid                                                                              paymentRow `gorm:"embedded"`
 }
 
 const summarySelect = `
 	SELECT c.id, c.account_id, a.name AS account_name, c.environment, c.period, c.period_start, c.period_end, c.state, c.reason, c.workflow_id,
 		c.updated_at, k.terms, coalesce(l.lift, 0) AS lift_minor, coalesce(l.withheld, 0) AS withheld_lines, coalesce(l.billed, 0) AS lines,
 		coalesce(i.total_minor, 0) AS engine_minor, w.stripe_total AS stripe_minor, coalesce(w.invoice_id, '') AS stripe_invoice_id,
-		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned
+		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned, ` + paymentColumns + `
 	FROM cycles c JOIN accounts a ON a.id = c.account_id JOIN contracts k ON k.id = c.contract_id
 	LEFT JOIN invoices i ON i.cycle_id = c.id
-	LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'
+	LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'` + paymentJoin + `
 	LEFT JOIN LATERAL (
 		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0 AND base_minor = 0) AS withheld,
 			count(*) FILTER (WHERE billed_minor > 0) + (SELECT count(*) FROM cycle_charges WHERE cycle_id = c.id AND billed_minor > 0) AS billed
@@ -58,6 +59,7 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 		StripeInvoiceID: r.StripeInvoiceID, InvoiceNumber: r.InvoiceNumber, WorkflowID: r.WorkflowID, UpdatedAt: r.UpdatedAt.UTC(),
 	}
 	v.Environment = environmentOf(r.Environment)
+	v.Payment = r.Paid.payment()
 	v.NextAction = billing.NextAction(v.State, v.Reason)
 	if r.StripeMinor != nil {
 		d := r.EngineMinor - *r.StripeMinor
@@ -206,14 +208,16 @@ func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 
 func tieOutWriteBack(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 	var w struct {
-		ID, HostedURL, PDFURL, StripeStatus string
-		FinalizedAt                         *time.Time
+		ID          string
+		FinalizedAt *time.Time
 	}
-	err := tx.WithContext(ctx).Raw(`SELECT id, hosted_url, pdf_url, stripe_status, finalized_at FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded'`, t.ID).Scan(&w).Error
+	err := tx.WithContext(ctx).Raw(`SELECT id, finalized_at FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded'`, t.ID).Scan(&w).Error
 	if err != nil || w.ID == "" {
 		return err
 	}
-	t.HostedURL, t.PDFURL, t.StripeStatus = w.HostedURL, w.PDFURL, w.StripeStatus
+	if t.Payment != nil {
+		t.StripeStatus, t.HostedURL, t.PDFURL = t.Payment.Status, t.Payment.HostedURL, t.Payment.PDFURL
+	}
 	if w.FinalizedAt != nil {
 		at := w.FinalizedAt.UTC()
 		t.FinalizedAt = &at

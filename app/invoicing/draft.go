@@ -20,6 +20,8 @@ type Service struct {
 	Book   PayerBook
 	Payers Payers
 	Setups Setups
+	// Payments follows what becomes of the invoices.
+	Payments Payments
 }
 
 // Outcome is what a step reports: identifiers, counts and amounts only.

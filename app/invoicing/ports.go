@@ -177,3 +177,10 @@ type SetupWriter interface {
 type Setups interface {
 	OpenSetup(ctx context.Context, p billing.SetupPermission) (SetupWriter, error)
 }
+
+// Payments follows what becomes of finalized invoices.
+type Payments interface {
+	// AskPayments asks for a read of every invoice of ours that may still change and of
+	// which nothing was heard for as long as quiet; it returns how many.
+	AskPayments(ctx context.Context, quiet time.Duration, at time.Time) (int, error)
+}

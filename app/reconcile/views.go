@@ -40,8 +40,10 @@ type CycleSummary struct {
 	DifferenceMinor *int64
 	StripeInvoiceID string
 	InvoiceNumber   string
-	WorkflowID      string
-	UpdatedAt       time.Time
+	// Payment is what has become of the invoice; nil before it is finalized.
+	Payment    *billing.Payment
+	WorkflowID string
+	UpdatedAt  time.Time
 }
 
 // CyclesFilter selects cycles. Empty fields select all; an empty scope selects nothing.

@@ -170,8 +170,9 @@ func (a *app) measure() *measure.Service {
 }
 
 func (a *app) invoicing() *invoicing.Service {
+	ledger := a.db.NewInvoicing()
 	s := &invoicing.Service{
-		Ledger: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock,
+		Ledger: ledger, Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock, Payments: ledger,
 		Book: a.db.NewPayerBook(a.box), Payers: stripeapi.NewPayers(a.stripe),
 	}
 	if a.cfg.StripeLive {

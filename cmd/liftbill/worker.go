@@ -71,6 +71,7 @@ func (a *app) work(ctx context.Context) error {
 	}
 	go a.keepSchedules(ctx, s)
 	go a.ingestEvents(ctx)
+	go a.followPayments(ctx)
 	go a.watch(ctx)
 	a.log.InfoContext(ctx, "working", slog.Bool("stripe_live", a.cfg.StripeLive))
 	select {
@@ -188,6 +189,21 @@ func (a *app) ingestEvents(ctx context.Context) {
 		return err
 	})
 	wg.Wait()
+}
+
+// paymentsEvery is how often it is looked for invoices of ours that nobody speaks of.
+const paymentsEvery = time.Minute
+
+// followPayments asks what became of them, until the context ends.
+func (a *app) followPayments(ctx context.Context) {
+	inv := a.invoicing()
+	every(ctx, paymentsEvery, func() error {
+		_, err := inv.FollowPayments(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "following payments", slog.Any("error", err))
+		}
+		return err
+	})
 }
 
 // every runs fn, again and again with a pause between, until the context ends. fn logs

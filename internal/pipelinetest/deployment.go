@@ -123,8 +123,9 @@ func (d *Deployment) Measure() *measure.Service {
 
 // Invoicing drafts and writes invoices.
 func (d *Deployment) Invoicing() *invoicing.Service {
+	ledger := d.DB.NewInvoicing()
 	return &invoicing.Service{
-		Ledger: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock,
+		Ledger: ledger, Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock, Payments: ledger,
 		Book: d.DB.NewPayerBook(d.Box), Payers: stripeapi.NewPayers(d.stripe), Setups: stripeapi.NewSetups(d.stripe),
 	}
 }
