@@ -79,7 +79,15 @@ func toTieOut(t reconcile.TieOut) TieOut {
 		PooledCaseID: t.PooledCaseID, CaseIds: append([]string{}, t.CaseIDs...),
 		HostedURL: t.HostedURL, PdfURL: t.PDFURL, StripeStatus: t.StripeStatus,
 	}
-	out.FinalizedAt = orZero(t.FinalizedAt)
+	out.FinalizedAt, out.RequiresPerson = orZero(t.FinalizedAt), t.RequiresPerson
+	if t.Tied != nil {
+		out.TieOut = TieOutResult{
+			Kind: string(t.Tied.Kind), At: t.TiedAt, Breaks: t.Tied.Breaks(),
+			Checks: convertAll(t.Tied.Checks, func(c billing.TieOutCheck) TieOutCheck {
+				return TieOutCheck{What: c.What, Ours: c.Ours, Theirs: c.Theirs, Equal: c.Equal}
+			}),
+		}
+	}
 	return out
 }
 

@@ -380,6 +380,19 @@ type Check struct {
 	Value     string `json:"value"`
 }
 
+// ChecklistItem defines model for ChecklistItem.
+type ChecklistItem struct {
+	// Code `events_flow`, `mapping_coverage`, `first_reward_event`, `invoice_matched` or `shadow_cycle_tied_out`.
+	Code string `json:"code"`
+
+	// Detail What is the case.
+	Detail string `json:"detail"`
+	Met    bool   `json:"met"`
+
+	// Next What to do when it does not hold.
+	Next string `json:"next,omitempty,omitzero"`
+}
+
 // Connection defines model for Connection.
 type Connection struct {
 	// Environment Every object belongs to one; nothing crosses.
@@ -1079,6 +1092,28 @@ type Flow struct {
 	Health ConnectionHealth `json:"health"`
 	Totals map[string]int64 `json:"totals"`
 	Types  []TypeCount      `json:"types"`
+}
+
+// GoLiveChange defines model for GoLiveChange.
+type GoLiveChange struct {
+	Open bool `json:"open"`
+
+	// Override Open although an item of the checklist does not hold.
+	Override bool   `json:"override,omitempty,omitzero"`
+	Reason   string `json:"reason"`
+}
+
+// GoLiveStatus defines model for GoLiveStatus.
+type GoLiveStatus struct {
+	AccountID string `json:"account_id"`
+
+	// Basis `checklist`, `override` or `before_switch`; absent when nobody has touched the switch.
+	Basis     string          `json:"basis,omitempty,omitzero"`
+	ChangedAt time.Time       `json:"changed_at,omitempty,omitzero"`
+	ChangedBy string          `json:"changed_by,omitempty,omitzero"`
+	Checklist []ChecklistItem `json:"checklist"`
+	Open      bool            `json:"open"`
+	Reason    string          `json:"reason,omitempty,omitzero"`
 }
 
 // Holdback A part of the performance fees that is invoiced later.
@@ -2146,8 +2181,11 @@ type TieOut struct {
 	PlanHash     string `json:"plan_hash"`
 	PlanID       string `json:"plan_id"`
 	PooledCaseID string `json:"pooled_case_id,omitempty,omitzero"`
-	Share        string `json:"share"`
-	Steps        []Step `json:"steps"`
+
+	// RequiresPerson The invoice may not be approved by a rule: none of the account has cleared reconciliation when it was priced.
+	RequiresPerson bool   `json:"requires_person,omitempty,omitzero"`
+	Share          string `json:"share"`
+	Steps          []Step `json:"steps"`
 
 	// StripeNet An exact amount of one currency.
 	StripeNet    Money  `json:"stripe_net,omitempty,omitzero"`
@@ -2156,9 +2194,32 @@ type TieOut struct {
 	// Terms The terms of the price in plain words.
 	Terms []string `json:"terms"`
 
+	// TieOut What the cycle was compared in after it had ended.
+	TieOut TieOutResult `json:"tie_out,omitempty,omitzero"`
+
 	// Warnings What whoever reads the figures should know: customers that moved, links that contradict each other, a source that is paused.
 	Warnings  []Warning `json:"warnings"`
 	Watermark time.Time `json:"watermark"`
+}
+
+// TieOutCheck defines model for TieOutCheck.
+type TieOutCheck struct {
+	Equal  bool   `json:"equal"`
+	Ours   string `json:"ours"`
+	Theirs string `json:"theirs"`
+	What   string `json:"what"`
+}
+
+// TieOutResult What the cycle was compared in after it had ended.
+type TieOutResult struct {
+	At time.Time `json:"at"`
+
+	// Breaks Checks that are not equal.
+	Breaks int           `json:"breaks"`
+	Checks []TieOutCheck `json:"checks"`
+
+	// Kind `invoice`: its finalized invoice at Stripe; `unwritten`: nothing was written, and its revenue was compared with Stripe's lists.
+	Kind string `json:"kind"`
 }
 
 // Tier defines model for Tier.
@@ -2536,6 +2597,12 @@ type ListCustomerInvoicesParams struct {
 
 // UploadDecisionsParams defines parameters for UploadDecisions.
 type UploadDecisionsParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ChangeGoLiveParams defines parameters for ChangeGoLive.
+type ChangeGoLiveParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -2954,6 +3021,9 @@ type CreateContractJSONRequestBody = ContractCreate
 // AmendContractJSONRequestBody defines body for AmendContract for application/json ContentType.
 type AmendContractJSONRequestBody = ContractAmendment
 
+// ChangeGoLiveJSONRequestBody defines body for ChangeGoLive for application/json ContentType.
+type ChangeGoLiveJSONRequestBody = GoLiveChange
+
 // NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
 type NamePayerJSONRequestBody = PayerName
 
@@ -3058,6 +3128,12 @@ type ServerInterface interface {
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error
+	// GetGoLive Where an account stands on its way to live writing
+	// (GET /v1/accounts/{account}/go-live)
+	GetGoLive(ctx echo.Context, account AccountPath) error
+	// ChangeGoLive Open or close the writing of an account's invoices
+	// (POST /v1/accounts/{account}/go-live)
+	ChangeGoLive(ctx echo.Context, account AccountPath, params ChangeGoLiveParams) error
 	// NamePayer Say who pays for an account
 	// (POST /v1/accounts/{account}/payer)
 	NamePayer(ctx echo.Context, account AccountPath, params NamePayerParams) error
@@ -3692,6 +3768,58 @@ func (w *ServerInterfaceWrapper) UploadDecisions(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UploadDecisions(ctx, account, params)
+	return err
+}
+
+// GetGoLive converts echo context to params.
+func (w *ServerInterfaceWrapper) GetGoLive(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetGoLive(ctx, account)
+	return err
+}
+
+// ChangeGoLive converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeGoLive(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeGoLiveParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeGoLive(ctx, account, params)
 	return err
 }
 
@@ -5620,6 +5748,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/connections/:id/sync", wrapper.UpdateSync, options.OperationMiddlewares["updateSync"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/backfill", wrapper.RequestBackfill, options.OperationMiddlewares["requestBackfill"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/writing", wrapper.SwitchWriting, options.OperationMiddlewares["switchWriting"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/go-live", wrapper.GetGoLive, options.OperationMiddlewares["getGoLive"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/go-live", wrapper.ChangeGoLive, options.OperationMiddlewares["changeGoLive"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/payer", wrapper.NamePayer, options.OperationMiddlewares["namePayer"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/payer/setup-link", wrapper.CreatePayerSetupLink, options.OperationMiddlewares["createPayerSetupLink"]...)
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
@@ -6276,6 +6406,86 @@ type UploadDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UploadDecisionsdefaultApplicationProblemPlusJSONResponse) VisitUploadDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGoLiveRequestObject struct {
+	Account AccountPath `json:"account"`
+}
+
+type GetGoLiveResponseObject interface {
+	VisitGetGoLiveResponse(w http.ResponseWriter) error
+}
+
+type GetGoLive200JSONResponse GoLiveStatus
+
+func (response GetGoLive200JSONResponse) VisitGetGoLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGoLivedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetGoLivedefaultApplicationProblemPlusJSONResponse) VisitGetGoLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeGoLiveRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  ChangeGoLiveParams
+	Body    *ChangeGoLiveJSONRequestBody
+}
+
+type ChangeGoLiveResponseObject interface {
+	VisitChangeGoLiveResponse(w http.ResponseWriter) error
+}
+
+type ChangeGoLive200JSONResponse GoLiveStatus
+
+func (response ChangeGoLive200JSONResponse) VisitChangeGoLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeGoLivedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeGoLivedefaultApplicationProblemPlusJSONResponse) VisitChangeGoLiveResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8670,6 +8880,12 @@ type StrictServerInterface interface {
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
+	// GetGoLive Where an account stands on its way to live writing
+	// (GET /v1/accounts/{account}/go-live)
+	GetGoLive(ctx context.Context, request GetGoLiveRequestObject) (GetGoLiveResponseObject, error)
+	// ChangeGoLive Open or close the writing of an account's invoices
+	// (POST /v1/accounts/{account}/go-live)
+	ChangeGoLive(ctx context.Context, request ChangeGoLiveRequestObject) (ChangeGoLiveResponseObject, error)
 	// NamePayer Say who pays for an account
 	// (POST /v1/accounts/{account}/payer)
 	NamePayer(ctx context.Context, request NamePayerRequestObject) (NamePayerResponseObject, error)
@@ -9276,6 +9492,80 @@ func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath, 
 		return err
 	} else if validResponse, ok := response.(UploadDecisionsResponseObject); ok {
 		return validResponse.VisitUploadDecisionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetGoLive operation middleware
+func (sh *strictHandler) GetGoLive(ctx echo.Context, account AccountPath) error {
+	var request GetGoLiveRequestObject
+
+	request.Account = account
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetGoLive(ctx.Request().Context(), request.(GetGoLiveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetGoLive")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetGoLiveResponseObject); ok {
+		return validResponse.VisitGetGoLiveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeGoLive operation middleware
+func (sh *strictHandler) ChangeGoLive(ctx echo.Context, account AccountPath, params ChangeGoLiveParams) error {
+	var request ChangeGoLiveRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body ChangeGoLiveJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeGoLive(ctx.Request().Context(), request.(ChangeGoLiveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeGoLive")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeGoLiveResponseObject); ok {
+		return validResponse.VisitChangeGoLiveResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/golive"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
@@ -40,6 +41,13 @@ type Onboard interface {
 type Invoicing interface {
 	Resume(ctx context.Context, by access.Principal, in invoicing.Resumption) (invoicing.Outcome, error)
 	SetupLink(ctx context.Context, by access.Principal, in invoicing.SetupRequest) (invoicing.SetupLink, error)
+}
+
+// GoLive opens and closes the writing of accounts; *golive.Service is it.
+type GoLive interface {
+	Status(ctx context.Context, by access.Principal, accountID string) (golive.Status, error)
+	Open(ctx context.Context, by access.Principal, in golive.Opening) (golive.Status, error)
+	Close(ctx context.Context, by access.Principal, accountID, reason string) (golive.Status, error)
 }
 
 // Connections lists the connections of a scope without their keys, in any order.
@@ -91,6 +99,7 @@ type Services struct {
 	Decisions   Decisions
 	Reconcile   Reconcile
 	Invoicing   Invoicing
+	GoLive      GoLive
 	Sources     Sources
 	Connecting  Connecting
 	Mapping     Mapping

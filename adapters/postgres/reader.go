@@ -126,7 +126,7 @@ func (r *Reader) TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, 
 		return reconcile.TieOut{}, err
 	}
 	t := reconcile.TieOut{CycleSummary: summary}
-	for _, load := range []func(context.Context, *gorm.DB, *reconcile.TieOut) error{tieOutHead, tieOutRows, tieOutLines, tieOutWriteBack, tieOutWarnings} {
+	for _, load := range []func(context.Context, *gorm.DB, *reconcile.TieOut) error{tieOutHead, tieOutRows, tieOutLines, tieOutWriteBack, tieOutResult, tieOutWarnings} {
 		if err := load(ctx, r.db.gorm, &t); err != nil {
 			return t, wrap(err)
 		}
@@ -223,6 +223,26 @@ func tieOutWriteBack(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) erro
 		t.FinalizedAt = &at
 	}
 	return tx.WithContext(ctx).Raw(`SELECT at, operation, outcome, request_id FROM writeback_attempts WHERE intent_id = ? ORDER BY id`, w.ID).Scan(&t.Attempts).Error
+}
+
+// tieOutResult is what the cycle was compared in.
+func tieOutResult(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
+	var r struct {
+		Person       bool
+		Kind, Checks string
+		At           *time.Time
+	}
+	err := tx.WithContext(ctx).Raw(`SELECT coalesce(i.requires_person, false) AS person, coalesce(o.kind, '') AS kind, coalesce(o.checks::text, '') AS checks, o.at
+		FROM cycles c LEFT JOIN invoices i ON i.cycle_id = c.id LEFT JOIN cycle_tieouts o ON o.cycle_id = c.id WHERE c.id = ?`, t.ID).Scan(&r).Error
+	if err != nil {
+		return err
+	}
+	t.RequiresPerson = r.Person
+	if r.At == nil {
+		return nil
+	}
+	t.Tied, t.TiedAt = &billing.TieOut{Kind: billing.TieOutKind(r.Kind)}, r.At.UTC()
+	return json.Unmarshal([]byte(r.Checks), &t.Tied.Checks)
 }
 
 // where collects conditions; column names come from this package only.

@@ -84,9 +84,10 @@ func propose(j Judged) (Proposal, error) {
 	var p Proposal
 	var err error
 	settles := j.Period.IsSettlement()
+	p.Closed = j.closed()
 	p.Priced, err = billing.Bill(billing.BillInput{
 		Contract: j.Contract, Period: j.Period.Add(0), Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
-		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes},
+		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes, WritingClosed: p.Closed},
 	})
 	if err != nil {
 		return Proposal{}, err
@@ -101,7 +102,19 @@ func propose(j Judged) (Proposal, error) {
 		return Proposal{}, err
 	}
 	p.Next, p.Reason = next(j, p)
+	if p.Next.Terminal() {
+		p.TieOut = tieUnwritten(j, p.Priced)
+	}
 	return p, nil
+}
+
+// closed reports whether a live cycle is priced as a shadow one. A price that is stored
+// stays what it was, whatever has become of the switch since.
+func (j Judged) closed() bool {
+	if j.Priced {
+		return j.PricedClosed
+	}
+	return j.Account.Environment == account.Live && !j.Writing.Open
 }
 
 // next says where a priced cycle goes; only a complete live set-up goes to writing.

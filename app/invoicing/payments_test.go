@@ -184,4 +184,3 @@ func TestPaymentStatusByRead(t *testing.T) {
 	follow(0) // settled: never asked again
 	require.Zero(t, ownRevenue(t, b))
 }
-

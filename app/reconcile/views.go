@@ -154,6 +154,11 @@ type TieOut struct {
 	CaseIDs        []string
 	Attempts       []Attempt
 	Warnings       []Warning
+	// Tied is what the cycle was compared in after it had ended, at TiedAt; nil before.
+	Tied   *billing.TieOut
+	TiedAt time.Time
+	// RequiresPerson: it may not be approved by a rule.
+	RequiresPerson bool
 }
 
 // Warning is something that whoever reads a cycle's figures should know.

@@ -145,6 +145,8 @@ var rules = map[string]Rule{
 	"POST /v1/connections/{id}/backfill":                need(RunSync, Connection).named("id"),
 	"GET /v1/accounts":                                  need(ReadLedger, Filtered),
 	"POST /v1/accounts":                                 need(WriteSetup, Checked),
+	"GET /v1/accounts/{account}/go-live":                need(ReadLedger, Account).named("account"),
+	"POST /v1/accounts/{account}/go-live":               need(WriteSetup, Account).named("account"),
 	"GET /v1/accounts/{account}/contracts":              need(ReadLedger, Account).named("account"),
 	"POST /v1/accounts/{account}/contracts":             need(WriteContract, Account).named("account"),
 	"POST /v1/accounts/{account}/contracts/versions":    need(WriteContract, Account).named("account"),

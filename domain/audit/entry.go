@@ -49,6 +49,8 @@ const (
 	AccountFilled      Action = "account.filled"
 	PayerNamed         Action = "account.payer_named"
 	PayerSetupLink     Action = "account.payer_setup_link"
+	WritingOpened      Action = "account.live_writing_opened"
+	WritingClosed      Action = "account.live_writing_closed"
 	ContractCreated    Action = "contract.created"
 	ContractAmended    Action = "contract.amended"
 	PlanSealed         Action = "plan.sealed"

@@ -125,7 +125,7 @@ func (b *Bill) client(t testing.TB) *stripeapi.Client {
 	t.Helper()
 	client, err := stripeapi.New(stripeapi.Config{
 		APIBase: b.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: 10 * time.Second,
-		Clock: b.Clock, Logger: slog.New(slog.DiscardHandler), ConnectionKey: b.Ledger.connectionKey,
+		Clock: b.Clock, Logger: slog.New(slog.DiscardHandler), ConnectionKey: b.Ledger.connectionKey, Writing: b.Ledger.DB.NewGoLive().Switch,
 	})
 	require.NoError(t, err)
 	return client

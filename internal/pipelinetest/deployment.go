@@ -25,6 +25,7 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/golive"
 	"github.com/liftbill/liftbill/app/idempotency"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -60,6 +61,7 @@ func NewDeployment(t testing.TB, start time.Time) *Deployment {
 	d.stripe, err = stripeapi.New(stripeapi.Config{
 		APIBase: d.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, Clock: d.Clock,
 		Logger: slog.New(slog.DiscardHandler), ConnectionKey: d.connectionKey,
+		Writing:    d.DB.NewGoLive().Switch,
 		KeyRefused: func(ctx context.Context, id string) { require.NoError(t, d.Onboard().KeyRefused(ctx, id)) },
 	})
 	require.NoError(t, err)
@@ -85,7 +87,7 @@ func (d *Deployment) services() httpapi.Services {
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
 		Reconcile: d.Reconcile(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
-		Sources: d.Sources(), Invoicing: d.Invoicing(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Sources: d.Sources(), GoLive: d.GoLive(), Invoicing: d.Invoicing(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
@@ -128,6 +130,11 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 		Ledger: ledger, Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock, Payments: ledger,
 		Book: d.DB.NewPayerBook(d.Box), Payers: stripeapi.NewPayers(d.stripe), Setups: stripeapi.NewSetups(d.stripe),
 	}
+}
+
+// GoLive opens and closes the writing of accounts.
+func (d *Deployment) GoLive() *golive.Service {
+	return &golive.Service{Ledger: d.DB.NewGoLive(), Source: stripeapi.NewSourceReader(d.stripe), Clock: d.Clock}
 }
 
 // Classifier books what was received.
