@@ -64,16 +64,16 @@ CREATE TRIGGER live_writing_checklist BEFORE INSERT OR UPDATE ON live_writing FO
 CREATE FUNCTION check_writing_open() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND NOT (NEW.state = 'verified' OR (OLD.state = 'superseded' AND NEW.state <> 'superseded')) THEN
-        RETURN NEW;
+        RETURN NULL;
     END IF;
     IF NOT EXISTS (SELECT 1 FROM live_writing w WHERE w.account_id = NEW.account_id AND w.open) THEN
         RAISE EXCEPTION 'live writing is closed for account %', NEW.account_id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'writeback_intents_writing_open', TABLE = 'writeback_intents';
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER writeback_intents_writing_open BEFORE INSERT OR UPDATE OF state ON writeback_intents FOR EACH ROW EXECUTE FUNCTION check_writing_open();
+CREATE TRIGGER writeback_intents_writing_open AFTER INSERT OR UPDATE OF state ON writeback_intents FOR EACH ROW EXECUTE FUNCTION check_writing_open();
 
 -- +goose Down
 DROP TRIGGER writeback_intents_writing_open ON writeback_intents;

@@ -81,7 +81,10 @@ func pricedWhen(tx *gorm.DB, j *invoicing.Judged) (err error) {
 	err = tx.Raw(`SELECT i.writing_closed AS closed, c.paid_minor, c.stripe_net_minor FROM cycles c LEFT JOIN invoices i ON i.cycle_id = c.id WHERE c.id = ?`, j.CycleID).Scan(&r).Error
 	j.Priced, j.PricedClosed = r.Closed != nil, r.Closed != nil && *r.Closed
 	j.PaidMinor, j.StripeNetMinor = r.PaidMinor, r.StripeNetMinor
-	return err
+	if err != nil {
+		return err
+	}
+	return adjustments(tx, j)
 }
 
 // SaveProposal stores the priced cycle and its intent in one transaction.

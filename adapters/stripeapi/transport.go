@@ -79,6 +79,11 @@ var (
 		allow(http.MethodDelete, `/v1/invoices/`+invoiceID),
 	}}
 
+	// creditRole makes credit notes, which reduce what is asked for, and nothing else.
+	creditRole = role{name: "credit", liveOnly: true, strict: true, writes: []rule{
+		allow(http.MethodPost, `/v1/credit_notes`),
+	}}
+
 	// payerRole creates an account's payer, which a person asked for, and nothing else.
 	payerRole = role{name: "payer", liveOnly: true, strict: true, writes: []rule{
 		allow(http.MethodPost, `/v1/customers`),

@@ -22,6 +22,10 @@ type Service struct {
 	Setups Setups
 	// Payments follows what becomes of the invoices.
 	Payments Payments
+	// Corrections and Credits are for what is wrong with a finalized invoice. Credits is nil in
+	// a process that may not write to Stripe.
+	Corrections CorrectionBook
+	Credits     Credits
 }
 
 // Outcome is what a step reports: identifiers, counts and amounts only.
@@ -87,7 +91,7 @@ func propose(j Judged) (Proposal, error) {
 	p.Closed = j.closed()
 	p.Priced, err = billing.Bill(billing.BillInput{
 		Contract: j.Contract, Period: j.Period.Add(0), Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
-		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes, WritingClosed: p.Closed},
+		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes, Adjustments: j.Adjustments, WritingClosed: p.Closed},
 	})
 	if err != nil {
 		return Proposal{}, err

@@ -23,11 +23,12 @@ type Judged struct {
 	Interval        period.Interval
 	Readouts        []lift.Readout // restored from their manifests, which judges them again
 	Names           map[string]string
-	HighWater       map[string]int64 // base consumed in the contract year before this cycle, by snapshot
-	Past            []billing.Past   // the contract's finished cycles before this one, ascending
-	Outcomes        map[string]int64 // outcomes of the contract year up to this cycle, for terms that price them
-	OpenBefore      []string         // earlier cycles that are not finished
-	Finished        int              // finished cycles that the price depends on, to see whether they became more
+	HighWater       map[string]int64     // base consumed in the contract year before this cycle, by snapshot
+	Past            []billing.Past       // the contract's finished cycles before this one, ascending
+	Outcomes        map[string]int64     // outcomes of the contract year up to this cycle, for terms that price them
+	Adjustments     []billing.Adjustment // true-ups of earlier months that are due, or that the stored price holds
+	OpenBefore      []string             // earlier cycles that are not finished
+	Finished        int                  // finished cycles that the price depends on, to see whether they became more
 	IssuerConnected bool
 	IssuerPaused    bool
 	// IssuerKeyGone: it is paused because its key does not work any more.

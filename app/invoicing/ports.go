@@ -28,6 +28,8 @@ type StripeInvoice struct {
 	TotalExcludingTaxMinor *int64
 	HasDiscounts           bool
 	AmountDueMinor         int64
+	AmountPaidMinor        int64
+	AmountRemainingMinor   int64
 	Number                 string
 	HostedURL              string
 	PDFURL                 string

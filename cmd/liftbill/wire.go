@@ -173,11 +173,11 @@ func (a *app) measure() *measure.Service {
 func (a *app) invoicing() *invoicing.Service {
 	ledger := a.db.NewInvoicing()
 	s := &invoicing.Service{
-		Ledger: ledger, Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock, Payments: ledger,
+		Ledger: ledger, Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock, Payments: ledger, Corrections: a.db.NewCorrections(),
 		Book: a.db.NewPayerBook(a.box), Payers: stripeapi.NewPayers(a.stripe),
 	}
 	if a.cfg.StripeLive {
-		s.Setups = stripeapi.NewSetups(a.stripe)
+		s.Setups, s.Credits = stripeapi.NewSetups(a.stripe), stripeapi.NewCredits(a.stripe)
 	}
 	return s
 }

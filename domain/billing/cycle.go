@@ -38,7 +38,8 @@ var cycleMoves = map[CycleState][]CycleState{
 	Proposed:   {Proposed, Writing, Withheld, DryRun, Blocked, NeedsHuman},
 	Writing:    {Writing, Invoiced, NeedsHuman, Blocked},
 	Blocked:    {Blocked, Writing, NeedsHuman},
-	Invoiced:   {Invoiced}, Withheld: {Withheld}, DryRun: {DryRun},
+	// A voided invoice's cycle is a person's again.
+	Invoiced: {Invoiced, NeedsHuman}, Withheld: {Withheld}, DryRun: {DryRun},
 	// Only a person who says why takes a cycle out of it.
 	NeedsHuman: {NeedsHuman, Writing, Blocked},
 }

@@ -109,6 +109,7 @@ func (b *Bill) NewProcess(t testing.TB) *invoicing.Service {
 	t.Helper()
 	client := b.client(t)
 	s := &invoicing.Service{
+		Corrections: b.Ledger.DB.NewCorrections(), Credits: stripeapi.NewCredits(client),
 		Ledger: b.Ledger.DB.NewInvoicing(), Writers: stripeapi.NewWriters(client), Clock: b.Clock,
 		Book: b.Ledger.DB.NewPayerBook(b.Ledger.Box), Payers: stripeapi.NewPayers(client), Setups: stripeapi.NewSetups(client),
 	}

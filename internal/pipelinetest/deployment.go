@@ -127,7 +127,7 @@ func (d *Deployment) Measure() *measure.Service {
 func (d *Deployment) Invoicing() *invoicing.Service {
 	ledger := d.DB.NewInvoicing()
 	return &invoicing.Service{
-		Ledger: ledger, Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock, Payments: ledger,
+		Ledger: ledger, Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock, Payments: ledger, Corrections: d.DB.NewCorrections(), Credits: stripeapi.NewCredits(d.stripe),
 		Book: d.DB.NewPayerBook(d.Box), Payers: stripeapi.NewPayers(d.stripe), Setups: stripeapi.NewSetups(d.stripe),
 	}
 }
