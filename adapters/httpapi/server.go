@@ -43,6 +43,15 @@ type Invoicing interface {
 	SetupLink(ctx context.Context, by access.Principal, in invoicing.SetupRequest) (invoicing.SetupLink, error)
 }
 
+// Corrections are what is wrong with finalized invoices; *invoicing.Service is it.
+type Corrections interface {
+	CorrectionsOf(ctx context.Context, cycleID string) ([]invoicing.Correction, error)
+	ProposeCorrection(ctx context.Context, by access.Principal, w invoicing.Wanted) (invoicing.Correction, error)
+	ApproveCorrection(ctx context.Context, by access.Principal, id string) (invoicing.Correction, error)
+	WithdrawCorrection(ctx context.Context, by access.Principal, id, reason string) (invoicing.Correction, error)
+	RetryCorrection(ctx context.Context, by access.Principal, id, reason string) (invoicing.Correction, error)
+}
+
 // GoLive opens and closes the writing of accounts; *golive.Service is it.
 type GoLive interface {
 	Status(ctx context.Context, by access.Principal, accountID string) (golive.Status, error)
@@ -100,6 +109,7 @@ type Services struct {
 	Reconcile   Reconcile
 	Invoicing   Invoicing
 	GoLive      GoLive
+	Corrections Corrections
 	Sources     Sources
 	Connecting  Connecting
 	Mapping     Mapping

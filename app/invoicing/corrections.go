@@ -157,6 +157,11 @@ func (s *Service) ProposeCorrection(ctx context.Context, by access.Principal, w 
 	return s.Corrections.Propose(ctx, w, kind, note)
 }
 
+// CorrectionsOf lists the corrections of a cycle's invoice in their order.
+func (s *Service) CorrectionsOf(ctx context.Context, cycleID string) ([]Correction, error) {
+	return s.Corrections.Corrections(ctx, cycleID)
+}
+
 func checkWhy(reason *string) error {
 	if *reason = strings.TrimSpace(*reason); *reason == "" || len(*reason) > maxReason {
 		return fault.InvalidField("reason", "reason_missing", "say why, in 1 to %d characters", maxReason).Fix("It is kept for ever")

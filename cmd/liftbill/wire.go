@@ -141,7 +141,7 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
 		Reconcile: a.reconcile(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
 		Sources: a.sources(), Invoicing: a.invoicing(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
-		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), GoLive: a.goLive(), Replays: a.db.NewReplays(),
+		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), GoLive: a.goLive(), Corrections: a.invoicing(), Replays: a.db.NewReplays(),
 	}
 }
 

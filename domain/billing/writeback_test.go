@@ -118,6 +118,7 @@ func TestCycleMoves(t *testing.T) {
 		billing.Writing:    {billing.Invoiced: true, billing.NeedsHuman: true, billing.Blocked: true},
 		billing.Blocked:    {billing.Writing: true, billing.NeedsHuman: true},
 		billing.NeedsHuman: {billing.Writing: true, billing.Blocked: true},
+		billing.Invoiced:   {billing.NeedsHuman: true},
 	}
 	for _, from := range all {
 		for _, to := range all {
