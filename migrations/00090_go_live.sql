@@ -68,15 +68,15 @@ BEGIN
     END IF;
     IF NOT EXISTS (SELECT 1 FROM live_writing w WHERE w.account_id = NEW.account_id AND w.open) THEN
         RAISE EXCEPTION 'live writing is closed for account %', NEW.account_id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'writeback_intents_writing_open', TABLE = 'writeback_intents';
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'writeback_intents_open', TABLE = 'writeback_intents';
     END IF;
     RETURN NULL;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER writeback_intents_writing_open AFTER INSERT OR UPDATE OF state ON writeback_intents FOR EACH ROW EXECUTE FUNCTION check_writing_open();
+CREATE TRIGGER writeback_intents_open AFTER INSERT OR UPDATE OF state ON writeback_intents FOR EACH ROW EXECUTE FUNCTION check_writing_open();
 
 -- +goose Down
-DROP TRIGGER writeback_intents_writing_open ON writeback_intents;
+DROP TRIGGER writeback_intents_open ON writeback_intents;
 DROP FUNCTION check_writing_open();
 DROP TABLE live_writing;
 DROP FUNCTION check_live_writing();

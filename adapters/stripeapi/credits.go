@@ -139,13 +139,18 @@ func decodeCreditNote(raw json.RawMessage) (invoicing.CreditNote, error) {
 		Livemode bool              `json:"livemode"`
 		Status   string            `json:"status"`
 		Amount   *int64            `json:"amount"`
+		NetOfTax *int64            `json:"total_excluding_tax"`
 		Currency string            `json:"currency"`
 		Metadata map[string]string `json:"metadata"`
 	}
 	if err := json.Unmarshal(raw, &r); err != nil || r.Object != "credit_note" || r.ID == "" || r.Amount == nil || r.Status == "" {
 		return invoicing.CreditNote{}, badAnswer("a credit note")
 	}
+	net := *r.Amount
+	if r.NetOfTax != nil {
+		net = *r.NetOfTax
+	}
 	return invoicing.CreditNote{
-		ID: r.ID, Invoice: string(r.Invoice), Livemode: r.Livemode, Status: r.Status, AmountMinor: *r.Amount, Currency: r.Currency, Metadata: r.Metadata,
+		NetMinor: net, ID: r.ID, Invoice: string(r.Invoice), Livemode: r.Livemode, Status: r.Status, AmountMinor: *r.Amount, Currency: r.Currency, Metadata: r.Metadata,
 	}, nil
 }

@@ -104,7 +104,8 @@ type CreditNote struct {
 	Invoice     string
 	Livemode    bool
 	Status      string // issued, void
-	AmountMinor int64
+	AmountMinor int64  // with tax
+	NetMinor    int64  // without tax: what it is over of our lines
 	Currency    string
 	Metadata    map[string]string
 }

@@ -141,7 +141,7 @@ func (s *Service) credited(ctx context.Context, c Correction, notes []CreditNote
 		return false, nil
 	case len(ours) > 1:
 		return true, s.Corrections.Stop(ctx, c.ID, ours[0].ID+" and "+ours[1].ID+" were both issued for it: void one in the Stripe Dashboard")
-	case !ours[0].Livemode || ours[0].Invoice != c.InvoiceID || ours[0].AmountMinor != c.AmountMinor || ours[0].Currency != c.Currency:
+	case !ours[0].Livemode || ours[0].Invoice != c.InvoiceID || ours[0].NetMinor != c.AmountMinor || ours[0].Currency != c.Currency:
 		return true, s.Corrections.Stop(ctx, c.ID, "credit note "+ours[0].ID+" is not what was approved")
 	}
 	return true, s.Corrections.Done(ctx, c.ID, ours[0].ID, s.Clock.Now())
