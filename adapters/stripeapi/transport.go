@@ -74,7 +74,6 @@ var (
 		allow(http.MethodPost, `/v1/invoiceitems`),
 		allow(http.MethodPost, `/v1/invoices/`+invoiceID+`/(finalize|void|send)`),
 		allow(http.MethodPost, `/v1/invoices/`+invoiceID),
-		allow(http.MethodPost, `/v1/credit_notes`),
 		allow(http.MethodDelete, `/v1/invoiceitems/`+itemID),
 		allow(http.MethodDelete, `/v1/invoices/`+invoiceID),
 	}}

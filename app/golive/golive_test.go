@@ -66,7 +66,7 @@ func TestGoLive(t *testing.T) {
 	require.Zero(t, out.Cycle.EngineTotal.Minor)
 	require.Positive(t, out.Lines[0].Fee.Minor, "what it would have cost is shown")
 	require.Empty(t, d.Fake.Requests(stripefake.RequestFilter{Method: "write"}))
-	require.EqualValues(t, "unwritten", out.TieOut.Kind)
+	require.Equal(t, "unwritten", out.TieOut.Kind)
 	require.Zero(t, out.TieOut.Breaks)
 
 	_, err = d.SQL.Exec(t.Context(), `UPDATE reward_events SET amount_minor = amount_minor + 1 WHERE kind = 'revenue_confirmation'`)

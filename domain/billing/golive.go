@@ -114,7 +114,7 @@ func (f GoLiveFacts) Checklist(at time.Time) []ChecklistItem {
 	return []ChecklistItem{f.flowing(at), f.mapped(), f.reward(), f.matched(), f.shadow()}
 }
 
-// Unmet are the codes of the items that do not hold.
+// UnmetItems are the codes of the items that do not hold.
 func UnmetItems(list []ChecklistItem) []string {
 	var out []string
 	for _, i := range list {
