@@ -740,6 +740,19 @@ type Check struct {
 	Value     string `json:"value"`
 }
 
+// ChecklistItem defines model for ChecklistItem.
+type ChecklistItem struct {
+	// Code `events_flow`, `mapping_coverage`, `first_reward_event`, `invoice_matched` or `shadow_cycle_tied_out`.
+	Code string `json:"code"`
+
+	// Detail What is the case.
+	Detail string `json:"detail"`
+	Met    bool   `json:"met"`
+
+	// Next What to do when it does not hold.
+	Next string `json:"next,omitempty,omitzero"`
+}
+
 // ComparedField defines model for ComparedField.
 type ComparedField struct {
 	Equal  bool   `json:"equal"`
@@ -1149,6 +1162,62 @@ type ConversionOutcome struct {
 // ConversionOutcomeState Confirmed by the first cash, failed when it ended or stayed unpaid before any.
 type ConversionOutcomeState string
 
+// Correction defines model for Correction.
+type Correction struct {
+	ApprovedBy   string `json:"approved_by,omitempty,omitzero"`
+	CreditNoteID string `json:"credit_note_id,omitempty,omitzero"`
+	CycleID      string `json:"cycle_id"`
+
+	// Detail Why it needs a person.
+	Detail string `json:"detail,omitempty,omitzero"`
+
+	// Effect What it does
+	Effect string `json:"effect"`
+
+	// Kind `void`, `credit_before_payment`, `credit_after_payment` or `next_cycle`.
+	Kind       string    `json:"kind"`
+	Line       string    `json:"line,omitempty,omitzero"`
+	Number     int       `json:"number"`
+	ProposedAt time.Time `json:"proposed_at"`
+	ProposedBy string    `json:"proposed_by"`
+	Reason     string    `json:"reason"`
+
+	// State `proposed`, `approved`, `done`, `needs_human` or `withdrawn`.
+	State           string `json:"state"`
+	StripeInvoiceID string `json:"stripe_invoice_id"`
+
+	// TooMuch An exact amount of one currency.
+	TooMuch Money `json:"too_much"`
+}
+
+// CorrectionCreate defines model for CorrectionCreate.
+type CorrectionCreate struct {
+	// Line A line of the invoice: the ID of a snapshot, or `fee:…`.
+	Line string `json:"line,omitempty,omitzero"`
+
+	// NextCycle Correct it with the next cycle's invoice instead of a credit note.
+	NextCycle bool `json:"next_cycle,omitempty,omitzero"`
+
+	// Reason It stands on the credit note.
+	Reason string `json:"reason"`
+
+	// TooMuchMinor What was billed too much in minor units; negative for too little.
+	TooMuchMinor int64 `json:"too_much_minor,omitempty,omitzero"`
+
+	// Void Take the whole invoice back, while nothing of it is paid. Otherwise name a line and an amount.
+	Void bool `json:"void,omitempty,omitzero"`
+}
+
+// CorrectionList defines model for CorrectionList.
+type CorrectionList struct {
+	Items []Correction `json:"items"`
+}
+
+// CorrectionReason defines model for CorrectionReason.
+type CorrectionReason struct {
+	Reason string `json:"reason"`
+}
+
 // Coverage defines model for Coverage.
 type Coverage struct {
 	// BySource Mapped facts by where their link comes from.
@@ -1343,7 +1412,10 @@ type Cycle struct {
 	Lift       Money  `json:"lift"`
 	Lines      int    `json:"lines"`
 	NextAction string `json:"next_action,omitempty,omitzero"`
-	Period     string `json:"period"`
+
+	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
+	Payment Payment `json:"payment,omitempty,omitzero"`
+	Period  string  `json:"period"`
 
 	// PeriodEnd Exclusive.
 	PeriodEnd   time.Time `json:"period_end"`
@@ -1549,6 +1621,28 @@ type Flow struct {
 	Types  []TypeCount      `json:"types"`
 }
 
+// GoLiveChange defines model for GoLiveChange.
+type GoLiveChange struct {
+	Open bool `json:"open"`
+
+	// Override Open although an item of the checklist does not hold.
+	Override bool   `json:"override,omitempty,omitzero"`
+	Reason   string `json:"reason"`
+}
+
+// GoLiveStatus defines model for GoLiveStatus.
+type GoLiveStatus struct {
+	AccountID string `json:"account_id"`
+
+	// Basis `checklist`, `override` or `before_switch`; absent when nobody has touched the switch.
+	Basis     string          `json:"basis,omitempty,omitzero"`
+	ChangedAt time.Time       `json:"changed_at,omitempty,omitzero"`
+	ChangedBy string          `json:"changed_by,omitempty,omitzero"`
+	Checklist []ChecklistItem `json:"checklist"`
+	Open      bool            `json:"open"`
+	Reason    string          `json:"reason,omitempty,omitzero"`
+}
+
 // Holdback A part of the performance fees that is invoiced later.
 type Holdback struct {
 	// ReleaseAfterMonths 0 is the close of the contract year.
@@ -1572,11 +1666,14 @@ type Invoice struct {
 	Difference Money `json:"difference,omitempty,omitzero"`
 
 	// EngineTotal An exact amount of one currency.
-	EngineTotal     Money  `json:"engine_total"`
-	Number          string `json:"number,omitempty,omitzero"`
-	Period          string `json:"period"`
-	State           string `json:"state"`
-	StripeInvoiceID string `json:"stripe_invoice_id"`
+	EngineTotal Money  `json:"engine_total"`
+	Number      string `json:"number,omitempty,omitzero"`
+
+	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
+	Payment         Payment `json:"payment,omitempty,omitzero"`
+	Period          string  `json:"period"`
+	State           string  `json:"state"`
+	StripeInvoiceID string  `json:"stripe_invoice_id"`
 
 	// StripeTotal An exact amount of one currency.
 	StripeTotal Money `json:"stripe_total,omitempty,omitzero"`
@@ -1896,6 +1993,39 @@ type PayerName struct {
 
 	// Reason Why; it is kept for ever.
 	Reason string `json:"reason"`
+}
+
+// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
+type Payment struct {
+	// AmountDue An exact amount of one currency.
+	AmountDue Money `json:"amount_due,omitempty,omitzero"`
+
+	// AmountPaid An exact amount of one currency.
+	AmountPaid Money `json:"amount_paid,omitempty,omitzero"`
+
+	// AmountRemaining An exact amount of one currency.
+	AmountRemaining Money `json:"amount_remaining,omitempty,omitzero"`
+
+	// Attempts Charges that were tried.
+	Attempts int       `json:"attempts"`
+	DueAt    time.Time `json:"due_at,omitempty,omitzero"`
+
+	// HostedURL The page of Stripe's on which the payer sees and pays it; the link may expire.
+	HostedURL     string    `json:"hosted_url,omitempty,omitzero"`
+	NextAttemptAt time.Time `json:"next_attempt_at,omitempty,omitzero"`
+
+	// OutOfBand An exact amount of one currency.
+	OutOfBand Money     `json:"out_of_band,omitempty,omitzero"`
+	PaidAt    time.Time `json:"paid_at,omitempty,omitzero"`
+	PdfURL    string    `json:"pdf_url,omitempty,omitzero"`
+
+	// SeenAt The time of the event or read that says so; absent when nothing was heard since the invoice was released.
+	SeenAt time.Time `json:"seen_at,omitempty,omitzero"`
+
+	// Status `open`, `paid`, `uncollectible` or `void`.
+	Status          string    `json:"status"`
+	UncollectibleAt time.Time `json:"uncollectible_at,omitempty,omitzero"`
+	VoidedAt        time.Time `json:"voided_at,omitempty,omitzero"`
 }
 
 // Phase defines model for Phase.
@@ -2725,9 +2855,12 @@ type TieOut struct {
 	PooledCaseID string `json:"pooled_case_id,omitempty,omitzero"`
 
 	// Reminders How often people were reminded in this wait.
-	Reminders int    `json:"reminders,omitempty,omitzero"`
-	Share     string `json:"share"`
-	Steps     []Step `json:"steps"`
+	Reminders int `json:"reminders,omitempty,omitzero"`
+
+	// RequiresPerson The invoice may not be approved by a rule: none of the account has cleared reconciliation when it was priced.
+	RequiresPerson bool   `json:"requires_person,omitempty,omitzero"`
+	Share          string `json:"share"`
+	Steps          []Step `json:"steps"`
 
 	// StripeNet An exact amount of one currency.
 	StripeNet    Money  `json:"stripe_net,omitempty,omitzero"`
@@ -2736,12 +2869,23 @@ type TieOut struct {
 	// Terms The terms of the price in plain words.
 	Terms []string `json:"terms"`
 
+	// TieOut What the cycle was compared in after it had ended.
+	TieOut TieOutResult `json:"tie_out,omitempty,omitzero"`
+
 	// WaitingUntil When the contract's terms decide.
 	WaitingUntil time.Time `json:"waiting_until,omitempty,omitzero"`
 
 	// Warnings What whoever reads the figures should know: customers that moved, links that contradict each other, a source that is paused.
 	Warnings  []Warning `json:"warnings"`
 	Watermark time.Time `json:"watermark"`
+}
+
+// TieOutCheck defines model for TieOutCheck.
+type TieOutCheck struct {
+	Equal  bool   `json:"equal"`
+	Ours   string `json:"ours"`
+	Theirs string `json:"theirs"`
+	What   string `json:"what"`
 }
 
 // TieOutLine One sum that both sides must agree on.
@@ -2775,6 +2919,18 @@ type TieOutLine struct {
 
 // TieOutLineLine defines model for TieOutLine.Line.
 type TieOutLineLine string
+
+// TieOutResult What the cycle was compared in after it had ended.
+type TieOutResult struct {
+	At time.Time `json:"at"`
+
+	// Breaks Checks that are not equal.
+	Breaks int           `json:"breaks"`
+	Checks []TieOutCheck `json:"checks"`
+
+	// Kind `invoice`: its finalized invoice at Stripe; `unwritten`: nothing was written, and its revenue was compared with Stripe's lists.
+	Kind string `json:"kind"`
+}
 
 // Tier defines model for Tier.
 type Tier struct {
@@ -3185,6 +3341,12 @@ type RunCycleParams struct {
 
 // UploadDecisionsParams defines parameters for UploadDecisions.
 type UploadDecisionsParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ChangeGoLiveParams defines parameters for ChangeGoLive.
+type ChangeGoLiveParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3621,6 +3783,30 @@ type ListCyclesParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ProposeCorrectionParams defines parameters for ProposeCorrection.
+type ProposeCorrectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ApproveCorrectionParams defines parameters for ApproveCorrection.
+type ApproveCorrectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RetryCorrectionParams defines parameters for RetryCorrection.
+type RetryCorrectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawCorrectionParams defines parameters for WithdrawCorrection.
+type WithdrawCorrectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // DecideCycleParams defines parameters for DecideCycle.
 type DecideCycleParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -3750,6 +3936,9 @@ type AmendContractJSONRequestBody = ContractAmendment
 // RunCycleJSONRequestBody defines body for RunCycle for application/json ContentType.
 type RunCycleJSONRequestBody = CyclePeriod
 
+// ChangeGoLiveJSONRequestBody defines body for ChangeGoLive for application/json ContentType.
+type ChangeGoLiveJSONRequestBody = GoLiveChange
+
 // NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
 type NamePayerJSONRequestBody = PayerName
 
@@ -3830,6 +4019,15 @@ type SetWebhookSecretJSONRequestBody = WebhookSecretSet
 
 // SwitchWritingJSONRequestBody defines body for SwitchWriting for application/json ContentType.
 type SwitchWritingJSONRequestBody = WritingSwitch
+
+// ProposeCorrectionJSONRequestBody defines body for ProposeCorrection for application/json ContentType.
+type ProposeCorrectionJSONRequestBody = CorrectionCreate
+
+// RetryCorrectionJSONRequestBody defines body for RetryCorrection for application/json ContentType.
+type RetryCorrectionJSONRequestBody = CorrectionReason
+
+// WithdrawCorrectionJSONRequestBody defines body for WithdrawCorrection for application/json ContentType.
+type WithdrawCorrectionJSONRequestBody = CorrectionReason
 
 // DecideCycleJSONRequestBody defines body for DecideCycle for application/json ContentType.
 type DecideCycleJSONRequestBody = CycleDecide
@@ -4085,6 +4283,37 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/decisions (the `UploadDecisions` operationId).
 	UploadDecisionsWithBody(ctx context.Context, account AccountPath, params *UploadDecisionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGoLive Where an account stands on its way to live writing
+	//
+	// The checklist is judged on what the ledger and Stripe say now; Stripe is asked for one
+	// invoice. While the switch is closed cycles are computed and shown as shadow cycles, and
+	// nothing is written.
+	//
+	// Corresponds with GET /v1/accounts/{account}/go-live (the `GetGoLive` operationId).
+	GetGoLive(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeGoLiveWithBody Open or close the writing of an account's invoices
+	//
+	// It opens when every item of the checklist holds; with `override` it opens all the same,
+	// and the audit log says which items did not hold and why it was opened. It closes at any
+	// time: cycles that are proposed wait, and what is finalized stays.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
+	ChangeGoLiveWithBody(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeGoLive Open or close the writing of an account's invoices
+	//
+	// It opens when every item of the checklist holds; with `override` it opens all the same,
+	// and the audit log says which items did not hold and why it was opened. It closes at any
+	// time: cycles that are proposed wait, and what is finalized stays.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
+	ChangeGoLive(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, body ChangeGoLiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// NamePayerWithBody Say who pays for an account
 	//
@@ -4799,6 +5028,77 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/cycles/{id} (the `GetCycle` operationId).
 	GetCycle(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListCorrections The corrections of a cycle's invoice, in their order
+	//
+	// Corresponds with GET /v1/cycles/{id}/corrections (the `ListCorrections` operationId).
+	ListCorrections(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeCorrectionWithBody Say what is wrong with a finalized invoice
+	//
+	// What is done follows from the state of the invoice and is told in the answer: an open
+	// one asks for less, a paid one gives the payer a balance at Stripe, what was too little
+	// becomes a line of the next cycle. Nothing is sent before somebody else has approved it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections (the `ProposeCorrection` operationId).
+	ProposeCorrectionWithBody(ctx context.Context, id string, params *ProposeCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeCorrection Say what is wrong with a finalized invoice
+	//
+	// What is done follows from the state of the invoice and is told in the answer: an open
+	// one asks for less, a paid one gives the payer a balance at Stripe, what was too little
+	// becomes a line of the next cycle. Nothing is sent before somebody else has approved it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections (the `ProposeCorrection` operationId).
+	ProposeCorrection(ctx context.Context, id string, params *ProposeCorrectionParams, body ProposeCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveCorrection Let a correction be carried out
+	//
+	// Whoever proposed it does not approve it. A worker that may write to Stripe carries it out
+	// within seconds.
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/approve (the `ApproveCorrection` operationId).
+	ApproveCorrection(ctx context.Context, id string, number int, params *ApproveCorrectionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetryCorrectionWithBody Try a correction that needs a person once more
+	//
+	// After a lost answer this is refused until Stripe can no longer carry the lost request out.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/retry (the `RetryCorrection` operationId).
+	RetryCorrectionWithBody(ctx context.Context, id string, number int, params *RetryCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetryCorrection Try a correction that needs a person once more
+	//
+	// After a lost answer this is refused until Stripe can no longer carry the lost request out.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/retry (the `RetryCorrection` operationId).
+	RetryCorrection(ctx context.Context, id string, number int, params *RetryCorrectionParams, body RetryCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawCorrectionWithBody Take back a correction that nothing was sent for
+	//
+	// What it took back of the invoice can be corrected again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
+	WithdrawCorrectionWithBody(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawCorrection Take back a correction that nothing was sent for
+	//
+	// What it took back of the invoice can be corrected again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
+	WithdrawCorrection(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, body WithdrawCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DecideCycleWithBody Approve, hold, release, return or skip a cycle
 	//
 	// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
@@ -5299,6 +5599,67 @@ func (c *Client) RunCycle(ctx context.Context, account AccountPath, params *RunC
 // Corresponds with POST /v1/accounts/{account}/decisions (the `UploadDecisions` operationId).
 func (c *Client) UploadDecisionsWithBody(ctx context.Context, account AccountPath, params *UploadDecisionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUploadDecisionsRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGoLive Where an account stands on its way to live writing
+//
+// The checklist is judged on what the ledger and Stripe say now; Stripe is asked for one
+// invoice. While the switch is closed cycles are computed and shown as shadow cycles, and
+// nothing is written.
+//
+// Corresponds with GET /v1/accounts/{account}/go-live (the `GetGoLive` operationId).
+func (c *Client) GetGoLive(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGoLiveRequest(c.Server, account)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeGoLiveWithBody Open or close the writing of an account's invoices
+//
+// It opens when every item of the checklist holds; with `override` it opens all the same,
+// and the audit log says which items did not hold and why it was opened. It closes at any
+// time: cycles that are proposed wait, and what is finalized stays.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
+func (c *Client) ChangeGoLiveWithBody(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeGoLiveRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeGoLive Open or close the writing of an account's invoices
+//
+// It opens when every item of the checklist holds; with `override` it opens all the same,
+// and the audit log says which items did not hold and why it was opened. It closes at any
+// time: cycles that are proposed wait, and what is finalized stays.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
+func (c *Client) ChangeGoLive(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, body ChangeGoLiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeGoLiveRequest(c.Server, account, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6872,6 +7233,157 @@ func (c *Client) GetCycle(ctx context.Context, id string, reqEditors ...RequestE
 	return c.Client.Do(req)
 }
 
+// ListCorrections The corrections of a cycle's invoice, in their order
+//
+// Corresponds with GET /v1/cycles/{id}/corrections (the `ListCorrections` operationId).
+func (c *Client) ListCorrections(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCorrectionsRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeCorrectionWithBody Say what is wrong with a finalized invoice
+//
+// What is done follows from the state of the invoice and is told in the answer: an open
+// one asks for less, a paid one gives the payer a balance at Stripe, what was too little
+// becomes a line of the next cycle. Nothing is sent before somebody else has approved it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cycles/{id}/corrections (the `ProposeCorrection` operationId).
+func (c *Client) ProposeCorrectionWithBody(ctx context.Context, id string, params *ProposeCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeCorrectionRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeCorrection Say what is wrong with a finalized invoice
+//
+// What is done follows from the state of the invoice and is told in the answer: an open
+// one asks for less, a paid one gives the payer a balance at Stripe, what was too little
+// becomes a line of the next cycle. Nothing is sent before somebody else has approved it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cycles/{id}/corrections (the `ProposeCorrection` operationId).
+func (c *Client) ProposeCorrection(ctx context.Context, id string, params *ProposeCorrectionParams, body ProposeCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeCorrectionRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveCorrection Let a correction be carried out
+//
+// Whoever proposed it does not approve it. A worker that may write to Stripe carries it out
+// within seconds.
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/approve (the `ApproveCorrection` operationId).
+func (c *Client) ApproveCorrection(ctx context.Context, id string, number int, params *ApproveCorrectionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveCorrectionRequest(c.Server, id, number, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetryCorrectionWithBody Try a correction that needs a person once more
+//
+// After a lost answer this is refused until Stripe can no longer carry the lost request out.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/retry (the `RetryCorrection` operationId).
+func (c *Client) RetryCorrectionWithBody(ctx context.Context, id string, number int, params *RetryCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetryCorrectionRequestWithBody(c.Server, id, number, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetryCorrection Try a correction that needs a person once more
+//
+// After a lost answer this is refused until Stripe can no longer carry the lost request out.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/retry (the `RetryCorrection` operationId).
+func (c *Client) RetryCorrection(ctx context.Context, id string, number int, params *RetryCorrectionParams, body RetryCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetryCorrectionRequest(c.Server, id, number, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawCorrectionWithBody Take back a correction that nothing was sent for
+//
+// What it took back of the invoice can be corrected again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
+func (c *Client) WithdrawCorrectionWithBody(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawCorrectionRequestWithBody(c.Server, id, number, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawCorrection Take back a correction that nothing was sent for
+//
+// What it took back of the invoice can be corrected again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
+func (c *Client) WithdrawCorrection(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, body WithdrawCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawCorrectionRequest(c.Server, id, number, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // DecideCycleWithBody Approve, hold, release, return or skip a cycle
 //
 // Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
@@ -8061,6 +8573,100 @@ func NewUploadDecisionsRequestWithBody(server string, account AccountPath, param
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/decisions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetGoLiveRequest constructs an http.Request for the GetGoLive method
+func NewGetGoLiveRequest(server string, account AccountPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/go-live", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeGoLiveRequest calls the generic ChangeGoLive builder with application/json body
+func NewChangeGoLiveRequest(server string, account AccountPath, params *ChangeGoLiveParams, body ChangeGoLiveJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeGoLiveRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewChangeGoLiveRequestWithBody constructs an http.Request for the ChangeGoLive method, with any body, and a specified content type
+func NewChangeGoLiveRequestWithBody(server string, account AccountPath, params *ChangeGoLiveParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/go-live", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -11560,6 +12166,288 @@ func NewGetCycleRequest(server string, id string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListCorrectionsRequest constructs an http.Request for the ListCorrections method
+func NewListCorrectionsRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cycles/%s/corrections", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeCorrectionRequest calls the generic ProposeCorrection builder with application/json body
+func NewProposeCorrectionRequest(server string, id string, params *ProposeCorrectionParams, body ProposeCorrectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeCorrectionRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewProposeCorrectionRequestWithBody constructs an http.Request for the ProposeCorrection method, with any body, and a specified content type
+func NewProposeCorrectionRequestWithBody(server string, id string, params *ProposeCorrectionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cycles/%s/corrections", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewApproveCorrectionRequest constructs an http.Request for the ApproveCorrection method
+func NewApproveCorrectionRequest(server string, id string, number int, params *ApproveCorrectionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "number", number, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cycles/%s/corrections/%s/approve", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRetryCorrectionRequest calls the generic RetryCorrection builder with application/json body
+func NewRetryCorrectionRequest(server string, id string, number int, params *RetryCorrectionParams, body RetryCorrectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRetryCorrectionRequestWithBody(server, id, number, params, "application/json", bodyReader)
+}
+
+// NewRetryCorrectionRequestWithBody constructs an http.Request for the RetryCorrection method, with any body, and a specified content type
+func NewRetryCorrectionRequestWithBody(server string, id string, number int, params *RetryCorrectionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "number", number, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cycles/%s/corrections/%s/retry", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewWithdrawCorrectionRequest calls the generic WithdrawCorrection builder with application/json body
+func NewWithdrawCorrectionRequest(server string, id string, number int, params *WithdrawCorrectionParams, body WithdrawCorrectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWithdrawCorrectionRequestWithBody(server, id, number, params, "application/json", bodyReader)
+}
+
+// NewWithdrawCorrectionRequestWithBody constructs an http.Request for the WithdrawCorrection method, with any body, and a specified content type
+func NewWithdrawCorrectionRequestWithBody(server string, id string, number int, params *WithdrawCorrectionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "number", number, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cycles/%s/corrections/%s/withdraw", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewDecideCycleRequest calls the generic DecideCycle builder with application/json body
 func NewDecideCycleRequest(server string, id string, params *DecideCycleParams, body DecideCycleJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -12618,6 +13506,39 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/decisions (the `UploadDecisions` operationId).
 	UploadDecisionsWithBodyWithResponse(ctx context.Context, account AccountPath, params *UploadDecisionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadDecisionsResponse, error)
 
+	// GetGoLiveWithResponse Where an account stands on its way to live writing
+	//
+	// The checklist is judged on what the ledger and Stripe say now; Stripe is asked for one
+	// invoice. While the switch is closed cycles are computed and shown as shadow cycles, and
+	// nothing is written.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/go-live (the `GetGoLive` operationId).
+	GetGoLiveWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetGoLiveResponse, error)
+
+	// ChangeGoLiveWithBodyWithResponse Open or close the writing of an account's invoices
+	//
+	// It opens when every item of the checklist holds; with `override` it opens all the same,
+	// and the audit log says which items did not hold and why it was opened. It closes at any
+	// time: cycles that are proposed wait, and what is finalized stays.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
+	ChangeGoLiveWithBodyWithResponse(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeGoLiveResponse, error)
+
+	// ChangeGoLiveWithResponse Open or close the writing of an account's invoices
+	//
+	// It opens when every item of the checklist holds; with `override` it opens all the same,
+	// and the audit log says which items did not hold and why it was opened. It closes at any
+	// time: cycles that are proposed wait, and what is finalized stays.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
+	ChangeGoLiveWithResponse(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, body ChangeGoLiveJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeGoLiveResponse, error)
+
 	// NamePayerWithBodyWithResponse Say who pays for an account
 	//
 	// Give the ID of a customer of the issuer, or a name and an e-mail address. With the
@@ -13392,6 +14313,81 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/cycles/{id} (the `GetCycle` operationId).
 	GetCycleWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetCycleResponse, error)
+
+	// ListCorrectionsWithResponse The corrections of a cycle's invoice, in their order
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/cycles/{id}/corrections (the `ListCorrections` operationId).
+	ListCorrectionsWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*ListCorrectionsResponse, error)
+
+	// ProposeCorrectionWithBodyWithResponse Say what is wrong with a finalized invoice
+	//
+	// What is done follows from the state of the invoice and is told in the answer: an open
+	// one asks for less, a paid one gives the payer a balance at Stripe, what was too little
+	// becomes a line of the next cycle. Nothing is sent before somebody else has approved it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections (the `ProposeCorrection` operationId).
+	ProposeCorrectionWithBodyWithResponse(ctx context.Context, id string, params *ProposeCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeCorrectionResponse, error)
+
+	// ProposeCorrectionWithResponse Say what is wrong with a finalized invoice
+	//
+	// What is done follows from the state of the invoice and is told in the answer: an open
+	// one asks for less, a paid one gives the payer a balance at Stripe, what was too little
+	// becomes a line of the next cycle. Nothing is sent before somebody else has approved it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections (the `ProposeCorrection` operationId).
+	ProposeCorrectionWithResponse(ctx context.Context, id string, params *ProposeCorrectionParams, body ProposeCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeCorrectionResponse, error)
+
+	// ApproveCorrectionWithResponse Let a correction be carried out
+	//
+	// Whoever proposed it does not approve it. A worker that may write to Stripe carries it out
+	// within seconds.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/approve (the `ApproveCorrection` operationId).
+	ApproveCorrectionWithResponse(ctx context.Context, id string, number int, params *ApproveCorrectionParams, reqEditors ...RequestEditorFn) (*ApproveCorrectionResponse, error)
+
+	// RetryCorrectionWithBodyWithResponse Try a correction that needs a person once more
+	//
+	// After a lost answer this is refused until Stripe can no longer carry the lost request out.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/retry (the `RetryCorrection` operationId).
+	RetryCorrectionWithBodyWithResponse(ctx context.Context, id string, number int, params *RetryCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetryCorrectionResponse, error)
+
+	// RetryCorrectionWithResponse Try a correction that needs a person once more
+	//
+	// After a lost answer this is refused until Stripe can no longer carry the lost request out.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/retry (the `RetryCorrection` operationId).
+	RetryCorrectionWithResponse(ctx context.Context, id string, number int, params *RetryCorrectionParams, body RetryCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*RetryCorrectionResponse, error)
+
+	// WithdrawCorrectionWithBodyWithResponse Take back a correction that nothing was sent for
+	//
+	// What it took back of the invoice can be corrected again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
+	WithdrawCorrectionWithBodyWithResponse(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawCorrectionResponse, error)
+
+	// WithdrawCorrectionWithResponse Take back a correction that nothing was sent for
+	//
+	// What it took back of the invoice can be corrected again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
+	WithdrawCorrectionWithResponse(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, body WithdrawCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawCorrectionResponse, error)
 
 	// DecideCycleWithBodyWithResponse Approve, hold, release, return or skip a cycle
 	//
@@ -14300,6 +15296,102 @@ func (r UploadDecisionsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UploadDecisionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetGoLiveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GoLiveStatus
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetGoLiveResponse) GetJSON200() *GoLiveStatus {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetGoLiveResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGoLiveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGoLiveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGoLiveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGoLiveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ChangeGoLiveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GoLiveStatus
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangeGoLiveResponse) GetJSON200() *GoLiveStatus {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeGoLiveResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeGoLiveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeGoLiveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeGoLiveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeGoLiveResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -17118,6 +18210,246 @@ func (r GetCycleResponse) ContentType() string {
 	return ""
 }
 
+type ListCorrectionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CorrectionList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCorrectionsResponse) GetJSON200() *CorrectionList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCorrectionsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCorrectionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCorrectionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCorrectionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCorrectionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeCorrectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Correction
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeCorrectionResponse) GetJSON201() *Correction {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProposeCorrectionResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeCorrectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeCorrectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeCorrectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeCorrectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveCorrectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Correction
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveCorrectionResponse) GetJSON200() *Correction {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveCorrectionResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveCorrectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveCorrectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveCorrectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveCorrectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RetryCorrectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Correction
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RetryCorrectionResponse) GetJSON200() *Correction {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RetryCorrectionResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RetryCorrectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RetryCorrectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetryCorrectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RetryCorrectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WithdrawCorrectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Correction
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawCorrectionResponse) GetJSON200() *Correction {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawCorrectionResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawCorrectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawCorrectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawCorrectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawCorrectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type DecideCycleResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -18149,6 +19481,57 @@ func (c *ClientWithResponses) UploadDecisionsWithBodyWithResponse(ctx context.Co
 		return nil, err
 	}
 	return ParseUploadDecisionsResponse(rsp)
+}
+
+// GetGoLiveWithResponse Where an account stands on its way to live writing
+//
+// The checklist is judged on what the ledger and Stripe say now; Stripe is asked for one
+// invoice. While the switch is closed cycles are computed and shown as shadow cycles, and
+// nothing is written.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/go-live (the `GetGoLive` operationId).
+func (c *ClientWithResponses) GetGoLiveWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetGoLiveResponse, error) {
+	rsp, err := c.GetGoLive(ctx, account, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGoLiveResponse(rsp)
+}
+
+// ChangeGoLiveWithBodyWithResponse Open or close the writing of an account's invoices
+//
+// It opens when every item of the checklist holds; with `override` it opens all the same,
+// and the audit log says which items did not hold and why it was opened. It closes at any
+// time: cycles that are proposed wait, and what is finalized stays.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
+func (c *ClientWithResponses) ChangeGoLiveWithBodyWithResponse(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeGoLiveResponse, error) {
+	rsp, err := c.ChangeGoLiveWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeGoLiveResponse(rsp)
+}
+
+// ChangeGoLiveWithResponse Open or close the writing of an account's invoices
+//
+// It opens when every item of the checklist holds; with `override` it opens all the same,
+// and the audit log says which items did not hold and why it was opened. It closes at any
+// time: cycles that are proposed wait, and what is finalized stays.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
+func (c *ClientWithResponses) ChangeGoLiveWithResponse(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, body ChangeGoLiveJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeGoLiveResponse, error) {
+	rsp, err := c.ChangeGoLive(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeGoLiveResponse(rsp)
 }
 
 // NamePayerWithBodyWithResponse Say who pays for an account
@@ -19436,6 +20819,129 @@ func (c *ClientWithResponses) GetCycleWithResponse(ctx context.Context, id strin
 	return ParseGetCycleResponse(rsp)
 }
 
+// ListCorrectionsWithResponse The corrections of a cycle's invoice, in their order
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/cycles/{id}/corrections (the `ListCorrections` operationId).
+func (c *ClientWithResponses) ListCorrectionsWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*ListCorrectionsResponse, error) {
+	rsp, err := c.ListCorrections(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCorrectionsResponse(rsp)
+}
+
+// ProposeCorrectionWithBodyWithResponse Say what is wrong with a finalized invoice
+//
+// What is done follows from the state of the invoice and is told in the answer: an open
+// one asks for less, a paid one gives the payer a balance at Stripe, what was too little
+// becomes a line of the next cycle. Nothing is sent before somebody else has approved it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cycles/{id}/corrections (the `ProposeCorrection` operationId).
+func (c *ClientWithResponses) ProposeCorrectionWithBodyWithResponse(ctx context.Context, id string, params *ProposeCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeCorrectionResponse, error) {
+	rsp, err := c.ProposeCorrectionWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeCorrectionResponse(rsp)
+}
+
+// ProposeCorrectionWithResponse Say what is wrong with a finalized invoice
+//
+// What is done follows from the state of the invoice and is told in the answer: an open
+// one asks for less, a paid one gives the payer a balance at Stripe, what was too little
+// becomes a line of the next cycle. Nothing is sent before somebody else has approved it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cycles/{id}/corrections (the `ProposeCorrection` operationId).
+func (c *ClientWithResponses) ProposeCorrectionWithResponse(ctx context.Context, id string, params *ProposeCorrectionParams, body ProposeCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeCorrectionResponse, error) {
+	rsp, err := c.ProposeCorrection(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeCorrectionResponse(rsp)
+}
+
+// ApproveCorrectionWithResponse Let a correction be carried out
+//
+// Whoever proposed it does not approve it. A worker that may write to Stripe carries it out
+// within seconds.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/approve (the `ApproveCorrection` operationId).
+func (c *ClientWithResponses) ApproveCorrectionWithResponse(ctx context.Context, id string, number int, params *ApproveCorrectionParams, reqEditors ...RequestEditorFn) (*ApproveCorrectionResponse, error) {
+	rsp, err := c.ApproveCorrection(ctx, id, number, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveCorrectionResponse(rsp)
+}
+
+// RetryCorrectionWithBodyWithResponse Try a correction that needs a person once more
+//
+// After a lost answer this is refused until Stripe can no longer carry the lost request out.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/retry (the `RetryCorrection` operationId).
+func (c *ClientWithResponses) RetryCorrectionWithBodyWithResponse(ctx context.Context, id string, number int, params *RetryCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetryCorrectionResponse, error) {
+	rsp, err := c.RetryCorrectionWithBody(ctx, id, number, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetryCorrectionResponse(rsp)
+}
+
+// RetryCorrectionWithResponse Try a correction that needs a person once more
+//
+// After a lost answer this is refused until Stripe can no longer carry the lost request out.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/retry (the `RetryCorrection` operationId).
+func (c *ClientWithResponses) RetryCorrectionWithResponse(ctx context.Context, id string, number int, params *RetryCorrectionParams, body RetryCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*RetryCorrectionResponse, error) {
+	rsp, err := c.RetryCorrection(ctx, id, number, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetryCorrectionResponse(rsp)
+}
+
+// WithdrawCorrectionWithBodyWithResponse Take back a correction that nothing was sent for
+//
+// What it took back of the invoice can be corrected again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
+func (c *ClientWithResponses) WithdrawCorrectionWithBodyWithResponse(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawCorrectionResponse, error) {
+	rsp, err := c.WithdrawCorrectionWithBody(ctx, id, number, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawCorrectionResponse(rsp)
+}
+
+// WithdrawCorrectionWithResponse Take back a correction that nothing was sent for
+//
+// What it took back of the invoice can be corrected again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
+func (c *ClientWithResponses) WithdrawCorrectionWithResponse(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, body WithdrawCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawCorrectionResponse, error) {
+	rsp, err := c.WithdrawCorrection(ctx, id, number, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawCorrectionResponse(rsp)
+}
+
 // DecideCycleWithBodyWithResponse Approve, hold, release, return or skip a cycle
 //
 // Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
@@ -20218,6 +21724,72 @@ func ParseUploadDecisionsResponse(rsp *http.Response) (*UploadDecisionsResponse,
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGoLiveResponse parses an HTTP response from a GetGoLiveWithResponse call
+func ParseGetGoLiveResponse(rsp *http.Response) (*GetGoLiveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGoLiveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GoLiveStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeGoLiveResponse parses an HTTP response from a ChangeGoLiveWithResponse call
+func ParseChangeGoLiveResponse(rsp *http.Response) (*ChangeGoLiveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeGoLiveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GoLiveStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest ProblemAnswer
@@ -22156,6 +23728,171 @@ func ParseGetCycleResponse(rsp *http.Response) (*GetCycleResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest TieOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListCorrectionsResponse parses an HTTP response from a ListCorrectionsWithResponse call
+func ParseListCorrectionsResponse(rsp *http.Response) (*ListCorrectionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCorrectionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CorrectionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeCorrectionResponse parses an HTTP response from a ProposeCorrectionWithResponse call
+func ParseProposeCorrectionResponse(rsp *http.Response) (*ProposeCorrectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeCorrectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Correction
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveCorrectionResponse parses an HTTP response from a ApproveCorrectionWithResponse call
+func ParseApproveCorrectionResponse(rsp *http.Response) (*ApproveCorrectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveCorrectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Correction
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRetryCorrectionResponse parses an HTTP response from a RetryCorrectionWithResponse call
+func ParseRetryCorrectionResponse(rsp *http.Response) (*RetryCorrectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetryCorrectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Correction
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawCorrectionResponse parses an HTTP response from a WithdrawCorrectionWithResponse call
+func ParseWithdrawCorrectionResponse(rsp *http.Response) (*WithdrawCorrectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawCorrectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Correction
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"time"
+
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -13,7 +15,7 @@ func toCycle(c reconcile.CycleSummary) Cycle {
 		Lift: toMoney(c.LiftMinor, c.Currency), Lines: c.Lines, WithheldLines: c.WithheldLines,
 		EngineTotal: toMoney(c.EngineMinor, c.Currency), StripeTotal: toOptional(c.StripeMinor, c.Currency),
 		Difference: toOptional(c.DifferenceMinor, c.Currency), StripeInvoiceID: c.StripeInvoiceID,
-		InvoiceNumber: c.InvoiceNumber, WorkflowID: c.WorkflowID, UpdatedAt: c.UpdatedAt,
+		InvoiceNumber: c.InvoiceNumber, Payment: toPayment(c.Payment, c.Currency), WorkflowID: c.WorkflowID, UpdatedAt: c.UpdatedAt,
 	}
 }
 
@@ -22,7 +24,32 @@ func toInvoice(c reconcile.CycleSummary) Invoice {
 		StripeInvoiceID: c.StripeInvoiceID, Number: c.InvoiceNumber, CycleID: c.ID, AccountID: c.AccountID, Period: c.Period,
 		State: string(c.State), EngineTotal: toMoney(c.EngineMinor, c.Currency),
 		StripeTotal: toOptional(c.StripeMinor, c.Currency), Difference: toOptional(c.DifferenceMinor, c.Currency),
+		Payment: toPayment(c.Payment, c.Currency),
 	}
+}
+
+// toPayment leaves out what is not known; an invoice that is not finalized has none.
+func toPayment(p *billing.Payment, currency string) Payment {
+	if p == nil {
+		return Payment{}
+	}
+	out := Payment{
+		Status: p.Status, AmountDue: toOptional(p.DueMinor, currency), AmountPaid: toOptional(p.PaidMinor, currency),
+		AmountRemaining: toOptional(p.RemainingMinor, currency), Attempts: p.Attempts, SeenAt: p.SeenAt, HostedURL: p.HostedURL, PdfURL: p.PDFURL,
+		NextAttemptAt: orZero(p.NextAttemptAt), DueAt: orZero(p.DueAt), PaidAt: orZero(p.PaidAt), VoidedAt: orZero(p.VoidedAt), UncollectibleAt: orZero(p.GivenUpAt),
+	}
+	if p.OutOfBandMinor != 0 {
+		out.OutOfBand = toMoney(p.OutOfBandMinor, currency)
+	}
+	return out
+}
+
+// orZero is the zero time for none, which is left out.
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 func toTieOut(t reconcile.TieOut) TieOut {
@@ -57,8 +84,14 @@ func toTieOut(t reconcile.TieOut) TieOut {
 		PooledCaseID: t.PooledCaseID, CaseIds: append([]string{}, t.CaseIDs...),
 		HostedURL: t.HostedURL, PdfURL: t.PDFURL, StripeStatus: t.StripeStatus,
 	}
-	if t.FinalizedAt != nil {
-		out.FinalizedAt = *t.FinalizedAt
+	out.FinalizedAt, out.RequiresPerson = orZero(t.FinalizedAt), t.RequiresPerson
+	if t.Tied != nil {
+		out.TieOut = TieOutResult{
+			Kind: string(t.Tied.Kind), At: t.TiedAt, Breaks: t.Tied.Breaks(),
+			Checks: convertAll(t.Tied.Checks, func(c billing.TieOutCheck) TieOutCheck {
+				return TieOutCheck{What: c.What, Ours: c.Ours, Theirs: c.Theirs, Equal: c.Equal}
+			}),
+		}
 	}
 	if t.WaitingUntil != nil {
 		out.WaitingUntil = *t.WaitingUntil

@@ -739,6 +739,19 @@ type Check struct {
 	Value     string `json:"value"`
 }
 
+// ChecklistItem defines model for ChecklistItem.
+type ChecklistItem struct {
+	// Code `events_flow`, `mapping_coverage`, `first_reward_event`, `invoice_matched` or `shadow_cycle_tied_out`.
+	Code string `json:"code"`
+
+	// Detail What is the case.
+	Detail string `json:"detail"`
+	Met    bool   `json:"met"`
+
+	// Next What to do when it does not hold.
+	Next string `json:"next,omitempty,omitzero"`
+}
+
 // ComparedField defines model for ComparedField.
 type ComparedField struct {
 	Equal  bool   `json:"equal"`
@@ -1148,6 +1161,62 @@ type ConversionOutcome struct {
 // ConversionOutcomeState Confirmed by the first cash, failed when it ended or stayed unpaid before any.
 type ConversionOutcomeState string
 
+// Correction defines model for Correction.
+type Correction struct {
+	ApprovedBy   string `json:"approved_by,omitempty,omitzero"`
+	CreditNoteID string `json:"credit_note_id,omitempty,omitzero"`
+	CycleID      string `json:"cycle_id"`
+
+	// Detail Why it needs a person.
+	Detail string `json:"detail,omitempty,omitzero"`
+
+	// Effect What it does
+	Effect string `json:"effect"`
+
+	// Kind `void`, `credit_before_payment`, `credit_after_payment` or `next_cycle`.
+	Kind       string    `json:"kind"`
+	Line       string    `json:"line,omitempty,omitzero"`
+	Number     int       `json:"number"`
+	ProposedAt time.Time `json:"proposed_at"`
+	ProposedBy string    `json:"proposed_by"`
+	Reason     string    `json:"reason"`
+
+	// State `proposed`, `approved`, `done`, `needs_human` or `withdrawn`.
+	State           string `json:"state"`
+	StripeInvoiceID string `json:"stripe_invoice_id"`
+
+	// TooMuch An exact amount of one currency.
+	TooMuch Money `json:"too_much"`
+}
+
+// CorrectionCreate defines model for CorrectionCreate.
+type CorrectionCreate struct {
+	// Line A line of the invoice: the ID of a snapshot, or `fee:…`.
+	Line string `json:"line,omitempty,omitzero"`
+
+	// NextCycle Correct it with the next cycle's invoice instead of a credit note.
+	NextCycle bool `json:"next_cycle,omitempty,omitzero"`
+
+	// Reason It stands on the credit note.
+	Reason string `json:"reason"`
+
+	// TooMuchMinor What was billed too much in minor units; negative for too little.
+	TooMuchMinor int64 `json:"too_much_minor,omitempty,omitzero"`
+
+	// Void Take the whole invoice back, while nothing of it is paid. Otherwise name a line and an amount.
+	Void bool `json:"void,omitempty,omitzero"`
+}
+
+// CorrectionList defines model for CorrectionList.
+type CorrectionList struct {
+	Items []Correction `json:"items"`
+}
+
+// CorrectionReason defines model for CorrectionReason.
+type CorrectionReason struct {
+	Reason string `json:"reason"`
+}
+
 // Coverage defines model for Coverage.
 type Coverage struct {
 	// BySource Mapped facts by where their link comes from.
@@ -1342,7 +1411,10 @@ type Cycle struct {
 	Lift       Money  `json:"lift"`
 	Lines      int    `json:"lines"`
 	NextAction string `json:"next_action,omitempty,omitzero"`
-	Period     string `json:"period"`
+
+	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
+	Payment Payment `json:"payment,omitempty,omitzero"`
+	Period  string  `json:"period"`
 
 	// PeriodEnd Exclusive.
 	PeriodEnd   time.Time `json:"period_end"`
@@ -1548,6 +1620,28 @@ type Flow struct {
 	Types  []TypeCount      `json:"types"`
 }
 
+// GoLiveChange defines model for GoLiveChange.
+type GoLiveChange struct {
+	Open bool `json:"open"`
+
+	// Override Open although an item of the checklist does not hold.
+	Override bool   `json:"override,omitempty,omitzero"`
+	Reason   string `json:"reason"`
+}
+
+// GoLiveStatus defines model for GoLiveStatus.
+type GoLiveStatus struct {
+	AccountID string `json:"account_id"`
+
+	// Basis `checklist`, `override` or `before_switch`; absent when nobody has touched the switch.
+	Basis     string          `json:"basis,omitempty,omitzero"`
+	ChangedAt time.Time       `json:"changed_at,omitempty,omitzero"`
+	ChangedBy string          `json:"changed_by,omitempty,omitzero"`
+	Checklist []ChecklistItem `json:"checklist"`
+	Open      bool            `json:"open"`
+	Reason    string          `json:"reason,omitempty,omitzero"`
+}
+
 // Holdback A part of the performance fees that is invoiced later.
 type Holdback struct {
 	// ReleaseAfterMonths 0 is the close of the contract year.
@@ -1571,11 +1665,14 @@ type Invoice struct {
 	Difference Money `json:"difference,omitempty,omitzero"`
 
 	// EngineTotal An exact amount of one currency.
-	EngineTotal     Money  `json:"engine_total"`
-	Number          string `json:"number,omitempty,omitzero"`
-	Period          string `json:"period"`
-	State           string `json:"state"`
-	StripeInvoiceID string `json:"stripe_invoice_id"`
+	EngineTotal Money  `json:"engine_total"`
+	Number      string `json:"number,omitempty,omitzero"`
+
+	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
+	Payment         Payment `json:"payment,omitempty,omitzero"`
+	Period          string  `json:"period"`
+	State           string  `json:"state"`
+	StripeInvoiceID string  `json:"stripe_invoice_id"`
 
 	// StripeTotal An exact amount of one currency.
 	StripeTotal Money `json:"stripe_total,omitempty,omitzero"`
@@ -1895,6 +1992,39 @@ type PayerName struct {
 
 	// Reason Why; it is kept for ever.
 	Reason string `json:"reason"`
+}
+
+// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
+type Payment struct {
+	// AmountDue An exact amount of one currency.
+	AmountDue Money `json:"amount_due,omitempty,omitzero"`
+
+	// AmountPaid An exact amount of one currency.
+	AmountPaid Money `json:"amount_paid,omitempty,omitzero"`
+
+	// AmountRemaining An exact amount of one currency.
+	AmountRemaining Money `json:"amount_remaining,omitempty,omitzero"`
+
+	// Attempts Charges that were tried.
+	Attempts int       `json:"attempts"`
+	DueAt    time.Time `json:"due_at,omitempty,omitzero"`
+
+	// HostedURL The page of Stripe's on which the payer sees and pays it; the link may expire.
+	HostedURL     string    `json:"hosted_url,omitempty,omitzero"`
+	NextAttemptAt time.Time `json:"next_attempt_at,omitempty,omitzero"`
+
+	// OutOfBand An exact amount of one currency.
+	OutOfBand Money     `json:"out_of_band,omitempty,omitzero"`
+	PaidAt    time.Time `json:"paid_at,omitempty,omitzero"`
+	PdfURL    string    `json:"pdf_url,omitempty,omitzero"`
+
+	// SeenAt The time of the event or read that says so; absent when nothing was heard since the invoice was released.
+	SeenAt time.Time `json:"seen_at,omitempty,omitzero"`
+
+	// Status `open`, `paid`, `uncollectible` or `void`.
+	Status          string    `json:"status"`
+	UncollectibleAt time.Time `json:"uncollectible_at,omitempty,omitzero"`
+	VoidedAt        time.Time `json:"voided_at,omitempty,omitzero"`
 }
 
 // Phase defines model for Phase.
@@ -2724,9 +2854,12 @@ type TieOut struct {
 	PooledCaseID string `json:"pooled_case_id,omitempty,omitzero"`
 
 	// Reminders How often people were reminded in this wait.
-	Reminders int    `json:"reminders,omitempty,omitzero"`
-	Share     string `json:"share"`
-	Steps     []Step `json:"steps"`
+	Reminders int `json:"reminders,omitempty,omitzero"`
+
+	// RequiresPerson The invoice may not be approved by a rule: none of the account has cleared reconciliation when it was priced.
+	RequiresPerson bool   `json:"requires_person,omitempty,omitzero"`
+	Share          string `json:"share"`
+	Steps          []Step `json:"steps"`
 
 	// StripeNet An exact amount of one currency.
 	StripeNet    Money  `json:"stripe_net,omitempty,omitzero"`
@@ -2735,12 +2868,23 @@ type TieOut struct {
 	// Terms The terms of the price in plain words.
 	Terms []string `json:"terms"`
 
+	// TieOut What the cycle was compared in after it had ended.
+	TieOut TieOutResult `json:"tie_out,omitempty,omitzero"`
+
 	// WaitingUntil When the contract's terms decide.
 	WaitingUntil time.Time `json:"waiting_until,omitempty,omitzero"`
 
 	// Warnings What whoever reads the figures should know: customers that moved, links that contradict each other, a source that is paused.
 	Warnings  []Warning `json:"warnings"`
 	Watermark time.Time `json:"watermark"`
+}
+
+// TieOutCheck defines model for TieOutCheck.
+type TieOutCheck struct {
+	Equal  bool   `json:"equal"`
+	Ours   string `json:"ours"`
+	Theirs string `json:"theirs"`
+	What   string `json:"what"`
 }
 
 // TieOutLine One sum that both sides must agree on.
@@ -2774,6 +2918,18 @@ type TieOutLine struct {
 
 // TieOutLineLine defines model for TieOutLine.Line.
 type TieOutLineLine string
+
+// TieOutResult What the cycle was compared in after it had ended.
+type TieOutResult struct {
+	At time.Time `json:"at"`
+
+	// Breaks Checks that are not equal.
+	Breaks int           `json:"breaks"`
+	Checks []TieOutCheck `json:"checks"`
+
+	// Kind `invoice`: its finalized invoice at Stripe; `unwritten`: nothing was written, and its revenue was compared with Stripe's lists.
+	Kind string `json:"kind"`
+}
 
 // Tier defines model for Tier.
 type Tier struct {
@@ -3184,6 +3340,12 @@ type RunCycleParams struct {
 
 // UploadDecisionsParams defines parameters for UploadDecisions.
 type UploadDecisionsParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ChangeGoLiveParams defines parameters for ChangeGoLive.
+type ChangeGoLiveParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3620,6 +3782,30 @@ type ListCyclesParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ProposeCorrectionParams defines parameters for ProposeCorrection.
+type ProposeCorrectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ApproveCorrectionParams defines parameters for ApproveCorrection.
+type ApproveCorrectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RetryCorrectionParams defines parameters for RetryCorrection.
+type RetryCorrectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawCorrectionParams defines parameters for WithdrawCorrection.
+type WithdrawCorrectionParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // DecideCycleParams defines parameters for DecideCycle.
 type DecideCycleParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -3749,6 +3935,9 @@ type AmendContractJSONRequestBody = ContractAmendment
 // RunCycleJSONRequestBody defines body for RunCycle for application/json ContentType.
 type RunCycleJSONRequestBody = CyclePeriod
 
+// ChangeGoLiveJSONRequestBody defines body for ChangeGoLive for application/json ContentType.
+type ChangeGoLiveJSONRequestBody = GoLiveChange
+
 // NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
 type NamePayerJSONRequestBody = PayerName
 
@@ -3830,6 +4019,15 @@ type SetWebhookSecretJSONRequestBody = WebhookSecretSet
 // SwitchWritingJSONRequestBody defines body for SwitchWriting for application/json ContentType.
 type SwitchWritingJSONRequestBody = WritingSwitch
 
+// ProposeCorrectionJSONRequestBody defines body for ProposeCorrection for application/json ContentType.
+type ProposeCorrectionJSONRequestBody = CorrectionCreate
+
+// RetryCorrectionJSONRequestBody defines body for RetryCorrection for application/json ContentType.
+type RetryCorrectionJSONRequestBody = CorrectionReason
+
+// WithdrawCorrectionJSONRequestBody defines body for WithdrawCorrection for application/json ContentType.
+type WithdrawCorrectionJSONRequestBody = CorrectionReason
+
 // DecideCycleJSONRequestBody defines body for DecideCycle for application/json ContentType.
 type DecideCycleJSONRequestBody = CycleDecide
 
@@ -3886,6 +4084,12 @@ type ServerInterface interface {
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx echo.Context, account AccountPath, params UploadDecisionsParams) error
+	// GetGoLive Where an account stands on its way to live writing
+	// (GET /v1/accounts/{account}/go-live)
+	GetGoLive(ctx echo.Context, account AccountPath) error
+	// ChangeGoLive Open or close the writing of an account's invoices
+	// (POST /v1/accounts/{account}/go-live)
+	ChangeGoLive(ctx echo.Context, account AccountPath, params ChangeGoLiveParams) error
 	// NamePayer Say who pays for an account
 	// (POST /v1/accounts/{account}/payer)
 	NamePayer(ctx echo.Context, account AccountPath, params NamePayerParams) error
@@ -4060,6 +4264,21 @@ type ServerInterface interface {
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx echo.Context, id string) error
+	// ListCorrections The corrections of a cycle's invoice, in their order
+	// (GET /v1/cycles/{id}/corrections)
+	ListCorrections(ctx echo.Context, id string) error
+	// ProposeCorrection Say what is wrong with a finalized invoice
+	// (POST /v1/cycles/{id}/corrections)
+	ProposeCorrection(ctx echo.Context, id string, params ProposeCorrectionParams) error
+	// ApproveCorrection Let a correction be carried out
+	// (POST /v1/cycles/{id}/corrections/{number}/approve)
+	ApproveCorrection(ctx echo.Context, id string, number int, params ApproveCorrectionParams) error
+	// RetryCorrection Try a correction that needs a person once more
+	// (POST /v1/cycles/{id}/corrections/{number}/retry)
+	RetryCorrection(ctx echo.Context, id string, number int, params RetryCorrectionParams) error
+	// WithdrawCorrection Take back a correction that nothing was sent for
+	// (POST /v1/cycles/{id}/corrections/{number}/withdraw)
+	WithdrawCorrection(ctx echo.Context, id string, number int, params WithdrawCorrectionParams) error
 	// DecideCycle Approve, hold, release, return or skip a cycle
 	// (POST /v1/cycles/{id}/decisions)
 	DecideCycle(ctx echo.Context, id string, params DecideCycleParams) error
@@ -4607,6 +4826,58 @@ func (w *ServerInterfaceWrapper) UploadDecisions(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UploadDecisions(ctx, account, params)
+	return err
+}
+
+// GetGoLive converts echo context to params.
+func (w *ServerInterfaceWrapper) GetGoLive(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetGoLive(ctx, account)
+	return err
+}
+
+// ChangeGoLive converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeGoLive(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeGoLiveParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeGoLive(ctx, account, params)
 	return err
 }
 
@@ -6698,6 +6969,190 @@ func (w *ServerInterfaceWrapper) GetCycle(ctx echo.Context) error {
 	return err
 }
 
+// ListCorrections converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCorrections(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCorrections(ctx, id)
+	return err
+}
+
+// ProposeCorrection converts echo context to params.
+func (w *ServerInterfaceWrapper) ProposeCorrection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProposeCorrectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProposeCorrection(ctx, id, params)
+	return err
+}
+
+// ApproveCorrection converts echo context to params.
+func (w *ServerInterfaceWrapper) ApproveCorrection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "number" -------------
+	var number int
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", ctx.Param("number"), &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter number: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveCorrectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApproveCorrection(ctx, id, number, params)
+	return err
+}
+
+// RetryCorrection converts echo context to params.
+func (w *ServerInterfaceWrapper) RetryCorrection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "number" -------------
+	var number int
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", ctx.Param("number"), &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter number: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetryCorrectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetryCorrection(ctx, id, number, params)
+	return err
+}
+
+// WithdrawCorrection converts echo context to params.
+func (w *ServerInterfaceWrapper) WithdrawCorrection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "number" -------------
+	var number int
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", ctx.Param("number"), &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter number: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawCorrectionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WithdrawCorrection(ctx, id, number, params)
+	return err
+}
+
 // DecideCycle converts echo context to params.
 func (w *ServerInterfaceWrapper) DecideCycle(ctx echo.Context) error {
 	var err error
@@ -7209,6 +7664,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/connections/:id/sync", wrapper.UpdateSync, options.OperationMiddlewares["updateSync"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/backfill", wrapper.RequestBackfill, options.OperationMiddlewares["requestBackfill"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/writing", wrapper.SwitchWriting, options.OperationMiddlewares["switchWriting"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/go-live", wrapper.GetGoLive, options.OperationMiddlewares["getGoLive"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/go-live", wrapper.ChangeGoLive, options.OperationMiddlewares["changeGoLive"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/payer", wrapper.NamePayer, options.OperationMiddlewares["namePayer"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/payer/setup-link", wrapper.CreatePayerSetupLink, options.OperationMiddlewares["createPayerSetupLink"]...)
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
@@ -7236,6 +7693,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/cycles", wrapper.RunCycle, options.OperationMiddlewares["runCycle"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/previews", wrapper.PreviewCycle, options.OperationMiddlewares["previewCycle"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/decisions", wrapper.DecideCycle, options.OperationMiddlewares["decideCycle"]...)
+	router.GET(options.BaseURL+"/v1/cycles/:id/corrections", wrapper.ListCorrections, options.OperationMiddlewares["listCorrections"]...)
+	router.POST(options.BaseURL+"/v1/cycles/:id/corrections", wrapper.ProposeCorrection, options.OperationMiddlewares["proposeCorrection"]...)
+	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/approve", wrapper.ApproveCorrection, options.OperationMiddlewares["approveCorrection"]...)
+	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/withdraw", wrapper.WithdrawCorrection, options.OperationMiddlewares["withdrawCorrection"]...)
+	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/retry", wrapper.RetryCorrection, options.OperationMiddlewares["retryCorrection"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/rotate", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
@@ -7924,6 +8386,86 @@ type UploadDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UploadDecisionsdefaultApplicationProblemPlusJSONResponse) VisitUploadDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGoLiveRequestObject struct {
+	Account AccountPath `json:"account"`
+}
+
+type GetGoLiveResponseObject interface {
+	VisitGetGoLiveResponse(w http.ResponseWriter) error
+}
+
+type GetGoLive200JSONResponse GoLiveStatus
+
+func (response GetGoLive200JSONResponse) VisitGetGoLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGoLivedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetGoLivedefaultApplicationProblemPlusJSONResponse) VisitGetGoLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeGoLiveRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  ChangeGoLiveParams
+	Body    *ChangeGoLiveJSONRequestBody
+}
+
+type ChangeGoLiveResponseObject interface {
+	VisitChangeGoLiveResponse(w http.ResponseWriter) error
+}
+
+type ChangeGoLive200JSONResponse GoLiveStatus
+
+func (response ChangeGoLive200JSONResponse) VisitChangeGoLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeGoLivedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeGoLivedefaultApplicationProblemPlusJSONResponse) VisitChangeGoLiveResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10366,6 +10908,211 @@ func (response GetCycledefaultApplicationProblemPlusJSONResponse) VisitGetCycleR
 	return err
 }
 
+type ListCorrectionsRequestObject struct {
+	ID string `json:"id"`
+}
+
+type ListCorrectionsResponseObject interface {
+	VisitListCorrectionsResponse(w http.ResponseWriter) error
+}
+
+type ListCorrections200JSONResponse CorrectionList
+
+func (response ListCorrections200JSONResponse) VisitListCorrectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCorrectionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCorrectionsdefaultApplicationProblemPlusJSONResponse) VisitListCorrectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrectionRequestObject struct {
+	ID     string `json:"id"`
+	Params ProposeCorrectionParams
+	Body   *ProposeCorrectionJSONRequestBody
+}
+
+type ProposeCorrectionResponseObject interface {
+	VisitProposeCorrectionResponse(w http.ResponseWriter) error
+}
+
+type ProposeCorrection201JSONResponse Correction
+
+func (response ProposeCorrection201JSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCorrectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ProposeCorrectiondefaultApplicationProblemPlusJSONResponse) VisitProposeCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrectionRequestObject struct {
+	ID     string `json:"id"`
+	Number int    `json:"number"`
+	Params ApproveCorrectionParams
+}
+
+type ApproveCorrectionResponseObject interface {
+	VisitApproveCorrectionResponse(w http.ResponseWriter) error
+}
+
+type ApproveCorrection200JSONResponse Correction
+
+func (response ApproveCorrection200JSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCorrectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveCorrectiondefaultApplicationProblemPlusJSONResponse) VisitApproveCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryCorrectionRequestObject struct {
+	ID     string `json:"id"`
+	Number int    `json:"number"`
+	Params RetryCorrectionParams
+	Body   *RetryCorrectionJSONRequestBody
+}
+
+type RetryCorrectionResponseObject interface {
+	VisitRetryCorrectionResponse(w http.ResponseWriter) error
+}
+
+type RetryCorrection200JSONResponse Correction
+
+func (response RetryCorrection200JSONResponse) VisitRetryCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryCorrectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetryCorrectiondefaultApplicationProblemPlusJSONResponse) VisitRetryCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCorrectionRequestObject struct {
+	ID     string `json:"id"`
+	Number int    `json:"number"`
+	Params WithdrawCorrectionParams
+	Body   *WithdrawCorrectionJSONRequestBody
+}
+
+type WithdrawCorrectionResponseObject interface {
+	VisitWithdrawCorrectionResponse(w http.ResponseWriter) error
+}
+
+type WithdrawCorrection200JSONResponse Correction
+
+func (response WithdrawCorrection200JSONResponse) VisitWithdrawCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCorrectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawCorrectiondefaultApplicationProblemPlusJSONResponse) VisitWithdrawCorrectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DecideCycleRequestObject struct {
 	ID     string `json:"id"`
 	Params DecideCycleParams
@@ -11020,6 +11767,12 @@ type StrictServerInterface interface {
 	// UploadDecisions Upload rows of the decision log
 	// (POST /v1/accounts/{account}/decisions)
 	UploadDecisions(ctx context.Context, request UploadDecisionsRequestObject) (UploadDecisionsResponseObject, error)
+	// GetGoLive Where an account stands on its way to live writing
+	// (GET /v1/accounts/{account}/go-live)
+	GetGoLive(ctx context.Context, request GetGoLiveRequestObject) (GetGoLiveResponseObject, error)
+	// ChangeGoLive Open or close the writing of an account's invoices
+	// (POST /v1/accounts/{account}/go-live)
+	ChangeGoLive(ctx context.Context, request ChangeGoLiveRequestObject) (ChangeGoLiveResponseObject, error)
 	// NamePayer Say who pays for an account
 	// (POST /v1/accounts/{account}/payer)
 	NamePayer(ctx context.Context, request NamePayerRequestObject) (NamePayerResponseObject, error)
@@ -11194,6 +11947,21 @@ type StrictServerInterface interface {
 	// GetCycle Explain the total of one cycle
 	// (GET /v1/cycles/{id})
 	GetCycle(ctx context.Context, request GetCycleRequestObject) (GetCycleResponseObject, error)
+	// ListCorrections The corrections of a cycle's invoice, in their order
+	// (GET /v1/cycles/{id}/corrections)
+	ListCorrections(ctx context.Context, request ListCorrectionsRequestObject) (ListCorrectionsResponseObject, error)
+	// ProposeCorrection Say what is wrong with a finalized invoice
+	// (POST /v1/cycles/{id}/corrections)
+	ProposeCorrection(ctx context.Context, request ProposeCorrectionRequestObject) (ProposeCorrectionResponseObject, error)
+	// ApproveCorrection Let a correction be carried out
+	// (POST /v1/cycles/{id}/corrections/{number}/approve)
+	ApproveCorrection(ctx context.Context, request ApproveCorrectionRequestObject) (ApproveCorrectionResponseObject, error)
+	// RetryCorrection Try a correction that needs a person once more
+	// (POST /v1/cycles/{id}/corrections/{number}/retry)
+	RetryCorrection(ctx context.Context, request RetryCorrectionRequestObject) (RetryCorrectionResponseObject, error)
+	// WithdrawCorrection Take back a correction that nothing was sent for
+	// (POST /v1/cycles/{id}/corrections/{number}/withdraw)
+	WithdrawCorrection(ctx context.Context, request WithdrawCorrectionRequestObject) (WithdrawCorrectionResponseObject, error)
 	// DecideCycle Approve, hold, release, return or skip a cycle
 	// (POST /v1/cycles/{id}/decisions)
 	DecideCycle(ctx context.Context, request DecideCycleRequestObject) (DecideCycleResponseObject, error)
@@ -11726,6 +12494,80 @@ func (sh *strictHandler) UploadDecisions(ctx echo.Context, account AccountPath, 
 		return err
 	} else if validResponse, ok := response.(UploadDecisionsResponseObject); ok {
 		return validResponse.VisitUploadDecisionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetGoLive operation middleware
+func (sh *strictHandler) GetGoLive(ctx echo.Context, account AccountPath) error {
+	var request GetGoLiveRequestObject
+
+	request.Account = account
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetGoLive(ctx.Request().Context(), request.(GetGoLiveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetGoLive")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetGoLiveResponseObject); ok {
+		return validResponse.VisitGetGoLiveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeGoLive operation middleware
+func (sh *strictHandler) ChangeGoLive(ctx echo.Context, account AccountPath, params ChangeGoLiveParams) error {
+	var request ChangeGoLiveRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body ChangeGoLiveJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeGoLive(ctx.Request().Context(), request.(ChangeGoLiveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeGoLive")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeGoLiveResponseObject); ok {
+		return validResponse.VisitChangeGoLiveResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -13843,6 +14685,207 @@ func (sh *strictHandler) GetCycle(ctx echo.Context, id string) error {
 		return err
 	} else if validResponse, ok := response.(GetCycleResponseObject); ok {
 		return validResponse.VisitGetCycleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCorrections operation middleware
+func (sh *strictHandler) ListCorrections(ctx echo.Context, id string) error {
+	var request ListCorrectionsRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCorrections(ctx.Request().Context(), request.(ListCorrectionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCorrections")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCorrectionsResponseObject); ok {
+		return validResponse.VisitListCorrectionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProposeCorrection operation middleware
+func (sh *strictHandler) ProposeCorrection(ctx echo.Context, id string, params ProposeCorrectionParams) error {
+	var request ProposeCorrectionRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ProposeCorrectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeCorrection(ctx.Request().Context(), request.(ProposeCorrectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeCorrection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProposeCorrectionResponseObject); ok {
+		return validResponse.VisitProposeCorrectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApproveCorrection operation middleware
+func (sh *strictHandler) ApproveCorrection(ctx echo.Context, id string, number int, params ApproveCorrectionParams) error {
+	var request ApproveCorrectionRequestObject
+
+	request.ID = id
+	request.Number = number
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveCorrection(ctx.Request().Context(), request.(ApproveCorrectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveCorrection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApproveCorrectionResponseObject); ok {
+		return validResponse.VisitApproveCorrectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetryCorrection operation middleware
+func (sh *strictHandler) RetryCorrection(ctx echo.Context, id string, number int, params RetryCorrectionParams) error {
+	var request RetryCorrectionRequestObject
+
+	request.ID = id
+	request.Number = number
+	request.Params = params
+
+	var body RetryCorrectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryCorrection(ctx.Request().Context(), request.(RetryCorrectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryCorrection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetryCorrectionResponseObject); ok {
+		return validResponse.VisitRetryCorrectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WithdrawCorrection operation middleware
+func (sh *strictHandler) WithdrawCorrection(ctx echo.Context, id string, number int, params WithdrawCorrectionParams) error {
+	var request WithdrawCorrectionRequestObject
+
+	request.ID = id
+	request.Number = number
+	request.Params = params
+
+	var body WithdrawCorrectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawCorrection(ctx.Request().Context(), request.(WithdrawCorrectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawCorrection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WithdrawCorrectionResponseObject); ok {
+		return validResponse.VisitWithdrawCorrectionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

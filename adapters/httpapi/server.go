@@ -12,6 +12,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/golive"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
@@ -52,6 +53,22 @@ type Deciding interface {
 // Previews computes what cycles would come to; *preview.Service is it.
 type Previews interface {
 	Run(ctx context.Context, by access.Principal, accountID, month string) (preview.Preview, error)
+}
+
+// Corrections are what is wrong with finalized invoices; *invoicing.Service is it.
+type Corrections interface {
+	CorrectionsOf(ctx context.Context, cycleID string) ([]invoicing.Correction, error)
+	ProposeCorrection(ctx context.Context, by access.Principal, w invoicing.Wanted) (invoicing.Correction, error)
+	ApproveCorrection(ctx context.Context, by access.Principal, id string) (invoicing.Correction, error)
+	WithdrawCorrection(ctx context.Context, by access.Principal, id, reason string) (invoicing.Correction, error)
+	RetryCorrection(ctx context.Context, by access.Principal, id, reason string) (invoicing.Correction, error)
+}
+
+// GoLive opens and closes the writing of accounts; *golive.Service is it.
+type GoLive interface {
+	Status(ctx context.Context, by access.Principal, accountID string) (golive.Status, error)
+	Open(ctx context.Context, by access.Principal, in golive.Opening) (golive.Status, error)
+	Close(ctx context.Context, by access.Principal, accountID, reason string) (golive.Status, error)
 }
 
 // Connections lists the connections of a scope without their keys, in any order.
@@ -106,6 +123,8 @@ type Services struct {
 	Invoicing   Invoicing
 	Deciding    Deciding
 	Previews    Previews
+	GoLive      GoLive
+	Corrections Corrections
 	Sources     Sources
 	Connecting  Connecting
 	Mapping     Mapping

@@ -22,6 +22,7 @@ type intentRow struct {
 	Number, GivenUp                             string
 	StripeTotal                                 *int64
 	VerifiedAt                                  *time.Time
+	Writing                                     switchRow `gorm:"embedded"`
 }
 
 // claimed reports whether a worker that has verified the draft may be finalizing it.
@@ -29,13 +30,13 @@ func (r intentRow) claimed(at time.Time) bool {
 	return r.State == string(billing.IntentVerified) && r.VerifiedAt != nil && at.Sub(*r.VerifiedAt).Abs() < invoicing.ClaimFor
 }
 
-const intentColumns = `w.id, w.cycle_id, w.environment, w.state, w.plan_hash, w.generation, w.finalize_attempt, w.indeterminate, w.invoice_id, w.number, w.stripe_total,
+const intentColumns = `w.id, w.cycle_id, w.environment, w.state, w.plan_hash, w.generation, w.finalize_attempt, w.indeterminate, w.invoice_id, w.number, w.stripe_total, ` + switchColumns + `,
 	coalesce((SELECT string_agg(g.invoice_id, ' ' ORDER BY g.at, g.invoice_id) FROM writeback_given_up g WHERE g.intent_id = w.id), '') AS given_up`
 
 // domain checks that the plan still has its hash and its key.
 func (r intentRow) domain() (invoicing.StoredIntent, error) {
 	out := invoicing.StoredIntent{
-		ID: r.ID, CycleID: r.CycleID, Environment: account.Environment(r.Environment), Indeterminate: r.Indeterminate, Number: r.Number, StripeTotal: r.StripeTotal,
+		ID: r.ID, CycleID: r.CycleID, Environment: account.Environment(r.Environment), Writing: r.Writing.domain(), Indeterminate: r.Indeterminate, Number: r.Number, StripeTotal: r.StripeTotal,
 		Intent:  billing.Intent{PlanHash: r.PlanHash, State: billing.IntentState(r.State), Generation: r.Generation, FinalizeN: r.FinalizeAttempt, InvoiceID: text(r.InvoiceID)},
 		GivenUp: strings.Fields(r.GivenUp),
 	}
@@ -52,7 +53,7 @@ func (r intentRow) domain() (invoicing.StoredIntent, error) {
 func (v *Invoicing) Intent(ctx context.Context, cycleID string) (invoicing.StoredIntent, error) {
 	var r intentRow
 	err := v.db.gorm.WithContext(ctx).Raw(`SELECT `+intentColumns+`, i.plan
-		FROM writeback_intents w JOIN invoices i ON i.cycle_id = w.cycle_id WHERE w.cycle_id = ? AND w.state <> 'superseded'`, cycleID).Scan(&r).Error
+		FROM writeback_intents w JOIN invoices i ON i.cycle_id = w.cycle_id`+switchJoin+` WHERE w.cycle_id = ? AND w.state <> 'superseded'`, cycleID).Scan(&r).Error
 	if err != nil {
 		return invoicing.StoredIntent{}, wrap(err)
 	}
@@ -66,7 +67,7 @@ func (v *Invoicing) Intent(ctx context.Context, cycleID string) (invoicing.Store
 func (v *Invoicing) Superseded(ctx context.Context, cycleID string) ([]invoicing.StoredIntent, error) {
 	var rows []intentRow
 	err := v.db.gorm.WithContext(ctx).Raw(`SELECT `+intentColumns+`, w.superseded_plan AS plan
-		FROM writeback_intents w WHERE w.cycle_id = ? AND w.state = 'superseded' AND w.retired_at IS NULL ORDER BY w.created_at, w.id`, cycleID).Scan(&rows).Error
+		FROM writeback_intents w`+switchJoin+` WHERE w.cycle_id = ? AND w.state = 'superseded' AND w.retired_at IS NULL ORDER BY w.created_at, w.id`, cycleID).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -211,6 +212,22 @@ func (v *Invoicing) SaveInvoice(ctx context.Context, intentID string, state bill
 		return fault.New(fault.Conflict, "not_pinned", "invoice %s is not the pinned one", inv.ID)
 	}
 	return wrap(res.Error)
+}
+
+// SaveTieOut stores what a cycle was compared in.
+func (v *Invoicing) SaveTieOut(ctx context.Context, cycleID string, t billing.TieOut, at time.Time) error {
+	return wrap(saveTieOut(v.db.gorm.WithContext(ctx), cycleID, t, at))
+}
+
+func saveTieOut(tx *gorm.DB, cycleID string, t billing.TieOut, at time.Time) error {
+	checks, err := json.Marshal(t.Checks)
+	if err != nil {
+		return err
+	}
+	return tx.Exec(`INSERT INTO cycle_tieouts (cycle_id, environment, kind, checks, breaks, at)
+		SELECT id, environment, ?, ?::jsonb, ?, ? FROM cycles WHERE id = ?
+		ON CONFLICT (cycle_id) DO UPDATE SET kind = excluded.kind, checks = excluded.checks, breaks = excluded.breaks, at = excluded.at`,
+		string(t.Kind), string(checks), t.Breaks(), at, cycleID).Error
 }
 
 // Escalate stops the automatic path.

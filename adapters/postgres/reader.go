@@ -31,16 +31,17 @@ type summaryRow struct {
 	StripeMinor                                                                       *int64
 	StripeInvoiceID, InvoiceNumber                                                    string
 	Planned                                                                           *int64
+	Paid                                                                              paymentRow `gorm:"embedded"`
 }
 
 const summarySelect = `
 	SELECT c.id, c.account_id, a.name AS account_name, c.environment, c.period, c.period_start, c.period_end, c.state, c.reason, c.workflow_id,
 		c.updated_at, k.terms, coalesce(l.lift, 0) AS lift_minor, coalesce(l.withheld, 0) AS withheld_lines, coalesce(l.billed, 0) AS lines,
 		coalesce(i.total_minor, 0) AS engine_minor, w.stripe_total AS stripe_minor, coalesce(w.invoice_id, '') AS stripe_invoice_id,
-		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned
+		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned, ` + paymentColumns + `
 	FROM cycles c JOIN accounts a ON a.id = c.account_id JOIN contracts k ON k.id = c.contract_id
 	LEFT JOIN invoices i ON i.cycle_id = c.id
-	LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'
+	LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'` + paymentJoin + `
 	LEFT JOIN LATERAL (
 		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0 AND base_minor = 0) AS withheld,
 			count(*) FILTER (WHERE billed_minor > 0) + (SELECT count(*) FROM cycle_charges WHERE cycle_id = c.id AND billed_minor > 0) AS billed
@@ -58,6 +59,7 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 		StripeInvoiceID: r.StripeInvoiceID, InvoiceNumber: r.InvoiceNumber, WorkflowID: r.WorkflowID, UpdatedAt: r.UpdatedAt.UTC(),
 	}
 	v.Environment = environmentOf(r.Environment)
+	v.Payment = r.Paid.payment()
 	v.NextAction = billing.NextAction(v.State, v.Reason)
 	if r.StripeMinor != nil {
 		d := r.EngineMinor - *r.StripeMinor
@@ -124,7 +126,7 @@ func (r *Reader) TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, 
 		return reconcile.TieOut{}, err
 	}
 	t := reconcile.TieOut{CycleSummary: summary}
-	for _, load := range []func(context.Context, *gorm.DB, *reconcile.TieOut) error{tieOutHead, tieOutRows, tieOutLines, tieOutWriteBack, tieOutDecisions, tieOutWarnings} {
+	for _, load := range []func(context.Context, *gorm.DB, *reconcile.TieOut) error{tieOutHead, tieOutRows, tieOutLines, tieOutWriteBack, tieOutDecisions, tieOutResult, tieOutWarnings} {
 		if err := load(ctx, r.db.gorm, &t); err != nil {
 			return t, wrap(err)
 		}
@@ -206,19 +208,41 @@ func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 
 func tieOutWriteBack(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 	var w struct {
-		ID, HostedURL, PDFURL, StripeStatus string
-		FinalizedAt                         *time.Time
+		ID          string
+		FinalizedAt *time.Time
 	}
-	err := tx.WithContext(ctx).Raw(`SELECT id, hosted_url, pdf_url, stripe_status, finalized_at FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded'`, t.ID).Scan(&w).Error
+	err := tx.WithContext(ctx).Raw(`SELECT id, finalized_at FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded'`, t.ID).Scan(&w).Error
 	if err != nil || w.ID == "" {
 		return err
 	}
-	t.HostedURL, t.PDFURL, t.StripeStatus = w.HostedURL, w.PDFURL, w.StripeStatus
+	if t.Payment != nil {
+		t.StripeStatus, t.HostedURL, t.PDFURL = t.Payment.Status, t.Payment.HostedURL, t.Payment.PDFURL
+	}
 	if w.FinalizedAt != nil {
 		at := w.FinalizedAt.UTC()
 		t.FinalizedAt = &at
 	}
 	return tx.WithContext(ctx).Raw(`SELECT at, operation, outcome, request_id FROM writeback_attempts WHERE intent_id = ? ORDER BY id`, w.ID).Scan(&t.Attempts).Error
+}
+
+// tieOutResult is what the cycle was compared in.
+func tieOutResult(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
+	var r struct {
+		Person       bool
+		Kind, Checks string
+		At           *time.Time
+	}
+	err := tx.WithContext(ctx).Raw(`SELECT coalesce(i.requires_person, false) AS person, coalesce(o.kind, '') AS kind, coalesce(o.checks::text, '') AS checks, o.at
+		FROM cycles c LEFT JOIN invoices i ON i.cycle_id = c.id LEFT JOIN cycle_tieouts o ON o.cycle_id = c.id WHERE c.id = ?`, t.ID).Scan(&r).Error
+	if err != nil {
+		return err
+	}
+	t.RequiresPerson = r.Person
+	if r.At == nil {
+		return nil
+	}
+	t.Tied, t.TiedAt = &billing.TieOut{Kind: billing.TieOutKind(r.Kind)}, r.At.UTC()
+	return json.Unmarshal([]byte(r.Checks), &t.Tied.Checks)
 }
 
 // where collects conditions; column names come from this package only.

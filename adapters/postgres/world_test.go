@@ -125,6 +125,10 @@ func (w *world) accountUnder(id string, env account.Environment, change func(*bi
 		}
 		return nil
 	}))
+	if env == account.Live {
+		require.NoError(w.t, w.exec(`INSERT INTO live_writing (account_id, environment, open, basis, reason, checklist, changed_by, changed_at)
+			VALUES ($1, 'live', true, 'override', 'the world of the test', '[]', 'test', $2)`, id, opened))
+	}
 }
 
 // exec runs SQL as an administrator would.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -53,6 +54,9 @@ type Config struct {
 	ConnectionKey ConnectionKey
 	// KeyRefused is told when Stripe does not accept a connection's key; nil for nobody.
 	KeyRefused func(ctx context.Context, connectionID string)
+	// Writing is asked for an account's switch before a writer of its invoices is opened,
+	// whatever was authorised before; nil where nothing keeps switches.
+	Writing func(ctx context.Context, accountID string) (billing.Switch, error)
 }
 
 // Client is the shared ground of the package's ports: addresses, connections

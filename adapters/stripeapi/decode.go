@@ -47,6 +47,8 @@ type rawInvoice struct {
 	Total             *int64            `json:"total"`
 	TotalExcludingTax *int64            `json:"total_excluding_tax"`
 	AmountDue         *int64            `json:"amount_due"`
+	AmountPaid        int64             `json:"amount_paid"`
+	AmountRemaining   int64             `json:"amount_remaining"`
 	Number            string            `json:"number"`
 	HostedURL         string            `json:"hosted_invoice_url"`
 	PDF               string            `json:"invoice_pdf"`
@@ -74,6 +76,7 @@ func decodeInvoice(raw json.RawMessage) (invoicing.StripeInvoice, error) {
 		ID: r.ID, Customer: string(r.Customer), Status: r.Status, Livemode: r.Livemode, Currency: r.Currency,
 		AutoAdvance: r.AutoAdvance, CollectionMethod: r.CollectionMethod, SubtotalMinor: *r.Subtotal, TotalMinor: *r.Total,
 		TotalExcludingTaxMinor: r.TotalExcludingTax, HasDiscounts: r.discounted(), AmountDueMinor: *r.AmountDue,
+		AmountPaidMinor: r.AmountPaid, AmountRemainingMinor: r.AmountRemaining,
 		Number: r.Number, HostedURL: r.HostedURL, PDFURL: r.PDF, Created: time.Unix(r.Created, 0).UTC(), Metadata: r.Metadata,
 	}
 	if at := r.Transitions.FinalizedAt; at != nil {

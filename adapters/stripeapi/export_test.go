@@ -30,7 +30,7 @@ func UnguardedWriter(c *Client, key account.SecretKey, plan billing.InvoicePlan)
 
 // SendAs sends one request in the named role.
 func SendAs(ctx context.Context, c *Client, roleName string, key account.SecretKey, method, path, idempotencyKey string) error {
-	r := map[string]role{"reader": readerRole, "registrar": registrarRole, "writer": writerRole, "payer": payerRole, "setup": setupRole, "witness": witnessRole, "prober": proberRole}[roleName]
+	r := map[string]role{"reader": readerRole, "registrar": registrarRole, "writer": writerRole, "credit": creditRole, "payer": payerRole, "setup": setupRole, "witness": witnessRole, "prober": proberRole}[roleName]
 	r.retries = 0
 	_, err := c.open(r, key, key.Environment(), newLimiter(Unlimited, 0)).call(ctx, request{op: "test", method: method, path: path, key: idempotencyKey})
 	return err

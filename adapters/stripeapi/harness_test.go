@@ -218,7 +218,7 @@ func proven(t *testing.T) account.LiveProof {
 
 func authorized(t *testing.T, p billing.InvoicePlan) billing.WriteBack {
 	t.Helper()
-	wb, err := billing.Authorize(proven(t), account.Live, p)
+	wb, err := billing.Authorize(proven(t), account.Live, p, opened(t, p.AccountID))
 	require.NoError(t, err)
 	return wb
 }
@@ -227,4 +227,12 @@ func requireFault(t *testing.T, err error, kind fault.Kind, code string) {
 	t.Helper()
 	require.Error(t, err)
 	require.Equal(t, string(kind)+"/"+code, string(fault.KindOf(err))+"/"+fault.CodeOf(err), err.Error())
+}
+
+// opened is the permission of an account whose live writing is open.
+func opened(t *testing.T, accountID string) billing.LiveWriting {
+	t.Helper()
+	w, err := billing.Switch{AccountID: accountID, Open: true}.Permit()
+	require.NoError(t, err)
+	return w
 }

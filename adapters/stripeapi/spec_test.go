@@ -3,6 +3,7 @@ package stripeapi_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +14,10 @@ import (
 	"github.com/stripe/stripe-mock/server"
 
 	"github.com/liftbill/liftbill/adapters/stripeapi"
+	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -54,6 +58,7 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, out.DeleteItem(ctx, item.ID))
 	require.NoError(t, out.DeleteDraft(ctx, draft.ID))
+	credited(t, w, p)
 	f := finder(t, w)
 	made, err := f.Create(ctx, 0)
 	require.NoError(t, err)
@@ -112,6 +117,9 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 	require.Greater(t, len(all), 38)
 	calls := map[string]bool{}
 	for _, s := range all {
+		if strings.HasSuffix(s.Path, "/pay") {
+			continue // the payer's
+		}
 		req := httptest.NewRequestWithContext(ctx, s.Method, s.Path, strings.NewReader(s.Body))
 		req.Header = s.Header.Clone()
 		// The mock knows test keys only; what it checks is the request.
@@ -131,6 +139,37 @@ func TestRequestsFollowTheSpecification(t *testing.T) {
 		"POST /v1/customers", "POST /v1/customers/:id", "POST /v1/invoiceitems", "POST /v1/invoices", "POST /v1/invoices/:id", "POST /v1/invoices/:id/finalize",
 		"POST /v1/invoices/:id/send", "POST /v1/invoices/:id/void", "POST /v1/webhook_endpoints",
 	}, writesOf(calls))
+}
+
+// credited makes a credit note on a released invoice, before and after it is paid.
+func credited(t *testing.T, w *world, p billing.InvoicePlan) {
+	t.Helper()
+	ctx := t.Context()
+	p.Key.Customer = w.customer("live")
+	out := openWriter(t, w, p)
+	done := sequence(t, out, p)
+	items, err := out.Items(ctx, done.ID)
+	require.NoError(t, err)
+	item := items[slices.IndexFunc(items, func(i invoicing.StripeItem) bool { return i.Metadata["lb_line"] == "snap-a" })].ID
+	for n, after := range []bool{false, true} {
+		order := billing.CreditOrder{ID: billing.CorrectionID(p.CycleID, n+1), InvoiceID: done.ID, Line: "snap-a", StripeItem: item, AmountMinor: 100, Memo: "counted twice", After: after}
+		permit, err := billing.AuthorizeCredit(proven(t), account.Live, p, opened(t, p.AccountID), order)
+		require.NoError(t, err)
+		credit, err := stripeapi.NewCredits(w.client).OpenCredit(ctx, permit)
+		require.NoError(t, err)
+		if after {
+			w.setup("live", http.MethodPost, "/v1/invoices/"+done.ID+"/pay", url.Values{"paid_out_of_band": {"true"}})
+		}
+		note, err := credit.Create(ctx, 0)
+		require.NoError(t, err)
+		require.Equal(t, []any{int64(100), done.ID, order.ID, true}, []any{note.NetMinor, note.Invoice, note.Metadata["lb_adj"], note.Livemode})
+		again, err := credit.Create(ctx, 0)
+		require.NoError(t, err)
+		require.Equal(t, note.ID, again.ID, "the same key, the same bytes")
+		all, err := credit.CreditNotes(ctx)
+		require.NoError(t, err)
+		require.Len(t, all, n+1)
+	}
 }
 
 // callOf is a path without query and identifiers.

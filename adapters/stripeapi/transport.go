@@ -74,9 +74,13 @@ var (
 		allow(http.MethodPost, `/v1/invoiceitems`),
 		allow(http.MethodPost, `/v1/invoices/`+invoiceID+`/(finalize|void|send)`),
 		allow(http.MethodPost, `/v1/invoices/`+invoiceID),
-		allow(http.MethodPost, `/v1/credit_notes`),
 		allow(http.MethodDelete, `/v1/invoiceitems/`+itemID),
 		allow(http.MethodDelete, `/v1/invoices/`+invoiceID),
+	}}
+
+	// creditRole makes credit notes, which reduce what is asked for, and nothing else.
+	creditRole = role{name: "credit", liveOnly: true, strict: true, writes: []rule{
+		allow(http.MethodPost, `/v1/credit_notes`),
 	}}
 
 	// payerRole creates an account's payer, which a person asked for, and nothing else.

@@ -124,11 +124,27 @@ func (w *Writers) Open(ctx context.Context, wb billing.WriteBack) (invoicing.Wri
 	if err := checkPlan(plan); err != nil {
 		return nil, err
 	}
+	if err := w.c.stillOpen(ctx, plan.AccountID); err != nil {
+		return nil, err
+	}
 	i, proof, err := w.c.readyIssuer(ctx, plan.Key.IssuerConnection)
 	if err != nil {
 		return nil, err
 	}
 	return newWriter(w.c, proof, i.conn, i.key, plan)
+}
+
+// stillOpen asks once more whether the account's invoices may be written.
+func (c *Client) stillOpen(ctx context.Context, accountID string) error {
+	if c.cfg.Writing == nil {
+		return nil
+	}
+	s, err := c.cfg.Writing(ctx, accountID)
+	if err != nil {
+		return err
+	}
+	_, err = s.Permit()
+	return err
 }
 
 // readyIssuer is a connection that is proven live again, is not paused, and may write.

@@ -22,6 +22,12 @@ type Service struct {
 	Setups Setups
 	// Pricing is for previews only.
 	Pricing Pricing
+	// Payments follows what becomes of the invoices.
+	Payments Payments
+	// Corrections and Credits are for what is wrong with a finalized invoice. Credits is nil in
+	// a process that may not write to Stripe.
+	Corrections CorrectionBook
+	Credits     Credits
 }
 
 // Outcome is what a step reports: identifiers, counts and amounts only.
@@ -84,9 +90,10 @@ func propose(j Judged) (Proposal, error) {
 	var p Proposal
 	var err error
 	settles := j.Period.IsSettlement()
+	p.Closed = j.closed()
 	p.Priced, err = billing.Bill(billing.BillInput{
 		Contract: j.Contract, Period: j.Period.Add(0), Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
-		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes},
+		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes, Adjustments: j.Adjustments, WritingClosed: p.Closed},
 	})
 	if err != nil {
 		return Proposal{}, err
@@ -102,7 +109,19 @@ func propose(j Judged) (Proposal, error) {
 	}
 	p.Policy, _ = j.Contract.Terms.Approval.Policy(p.Priced.Total.Minor())
 	p.Next, p.Reason = next(j, p)
+	if p.Next.Terminal() {
+		p.TieOut = tieUnwritten(j, p.Priced)
+	}
 	return p, nil
+}
+
+// closed reports whether a live cycle is priced as a shadow one. A price that is stored
+// stays what it was, whatever has become of the switch since.
+func (j Judged) closed() bool {
+	if j.Priced {
+		return j.PricedClosed
+	}
+	return j.Account.Environment == account.Live && !j.Writing.Open
 }
 
 // next says where a priced cycle goes; only a complete live set-up goes to writing.

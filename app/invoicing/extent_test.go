@@ -67,8 +67,16 @@ func TestLineLimits(t *testing.T) {
 		b := pipelinetest.NewBill(t, l, pipelinetest.Lines(1))
 		pipelinetest.Lines(lines)(b)
 		require.Equal(t, "lines_count", fault.CodeOf(b.Plan.Validate()))
-		_, err := billing.Authorize(b.Proof(t), "live", b.Plan)
+		_, err := billing.Authorize(b.Proof(t), "live", b.Plan, opened(t, b.Plan.AccountID))
 		require.Equal(t, "lines_count", fault.CodeOf(err))
 		require.Empty(t, b.Requests())
 	}
+}
+
+// opened is the permission of an account whose live writing is open.
+func opened(t *testing.T, accountID string) billing.LiveWriting {
+	t.Helper()
+	w, err := billing.Switch{AccountID: accountID, Open: true}.Permit()
+	require.NoError(t, err)
+	return w
 }

@@ -55,6 +55,9 @@ func (s *session) finalize(ctx context.Context) (redo bool, err error) {
 	if err := s.sweep(ctx, all); err != nil {
 		return false, err
 	}
+	if err := s.tieOut(ctx, inv, items); err != nil {
+		return false, err
+	}
 	return false, s.Ledger.SaveInvoice(ctx, s.intent.ID, billing.IntentReleased, inv, s.Clock.Now())
 }
 

@@ -23,17 +23,25 @@ type Judged struct {
 	Interval        period.Interval
 	Readouts        []lift.Readout // restored from their manifests, which judges them again
 	Names           map[string]string
-	HighWater       map[string]int64 // base consumed in the contract year before this cycle, by snapshot
-	Past            []billing.Past   // the contract's finished cycles before this one, ascending
-	Outcomes        map[string]int64 // outcomes of the contract year up to this cycle, for terms that price them
-	OpenBefore      []string         // earlier cycles that are not finished
-	Finished        int              // finished cycles that the price depends on, to see whether they became more
+	HighWater       map[string]int64     // base consumed in the contract year before this cycle, by snapshot
+	Past            []billing.Past       // the contract's finished cycles before this one, ascending
+	Outcomes        map[string]int64     // outcomes of the contract year up to this cycle, for terms that price them
+	Adjustments     []billing.Adjustment // true-ups of earlier months that are due, or that the stored price holds
+	OpenBefore      []string             // earlier cycles that are not finished
+	Finished        int                  // finished cycles that the price depends on, to see whether they became more
 	IssuerConnected bool
 	IssuerPaused    bool
 	// IssuerKeyGone: it is paused because its key does not work any more.
 	IssuerKeyGone bool
 	// WriteBackOff: writing was switched off on the issuer connection.
 	WriteBackOff bool
+	// Writing is the account's switch. Priced: the cycle has a price, made while it was closed
+	// when PricedClosed.
+	Writing              billing.Switch
+	Priced, PricedClosed bool
+	// PaidMinor is the net paid revenue that the readouts rest on, StripeNetMinor the same
+	// from Stripe's lists; nil is not known.
+	PaidMinor, StripeNetMinor *int64
 	// PayerWanted: somebody said how the payer is to be found or created.
 	PayerWanted bool
 }
@@ -46,14 +54,20 @@ type Proposal struct {
 	Reason string
 	// Policy is the term that releases it without a person; empty when one is needed.
 	Policy string
+	// Closed: it was priced as a shadow cycle, because live writing is closed.
+	Closed bool
+	// TieOut is what a cycle that is not written was compared in.
+	TieOut *billing.TieOut
 }
 
 // StoredIntent is the intent row with its cycle's environment.
 type StoredIntent struct {
 	billing.Intent
-	ID            string
-	CycleID       string
-	Environment   account.Environment
+	ID          string
+	CycleID     string
+	Environment account.Environment
+	// Writing is the account's switch as it stands now.
+	Writing       billing.Switch
 	Indeterminate int // creates in a row whose answer was lost
 	Number        string
 	StripeTotal   *int64
@@ -122,6 +136,8 @@ type Intents interface {
 	SaveItems(ctx context.Context, intentID, invoiceID string, items []StripeItem, at time.Time) error
 	// SaveInvoice stores what Stripe says of the pinned invoice and moves the intent on.
 	SaveInvoice(ctx context.Context, intentID string, state billing.IntentState, inv StripeInvoice, at time.Time) error
+	// SaveTieOut stores what the cycle was compared in with its invoice; the newest counts.
+	SaveTieOut(ctx context.Context, cycleID string, t billing.TieOut, at time.Time) error
 	// Escalate marks the intent that counts and its cycle as in need of a person. seen is
 	// the invoice that the caller saw pinned; if it is another by now, the answer is a
 	// MovedOn, and what the caller found may be out of date.

@@ -22,6 +22,8 @@ func (j Judged) unmet(total money.Amount) string {
 		return billing.UnmetIssuerPaused
 	case j.WriteBackOff:
 		return billing.UnmetWriteBackOff
+	case !j.Writing.Open:
+		return billing.UnmetWritingClosed
 	case j.Account.PayerCustomer == "" && j.PayerWanted:
 		return billing.UnmetPayerWanted
 	case j.Account.PayerCustomer == "":

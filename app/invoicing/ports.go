@@ -28,6 +28,8 @@ type StripeInvoice struct {
 	TotalExcludingTaxMinor *int64
 	HasDiscounts           bool
 	AmountDueMinor         int64
+	AmountPaidMinor        int64
+	AmountRemainingMinor   int64
 	Number                 string
 	HostedURL              string
 	PDFURL                 string
@@ -176,4 +178,11 @@ type SetupWriter interface {
 // Setups opens set-up writers, for live issuers only.
 type Setups interface {
 	OpenSetup(ctx context.Context, p billing.SetupPermission) (SetupWriter, error)
+}
+
+// Payments follows what becomes of finalized invoices.
+type Payments interface {
+	// AskPayments asks for a read of every invoice of ours that may still change and of
+	// which nothing was heard for as long as quiet; it returns how many.
+	AskPayments(ctx context.Context, quiet time.Duration, at time.Time) (int, error)
 }

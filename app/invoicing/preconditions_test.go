@@ -37,6 +37,11 @@ func (w *walk) operator(method, path string, form url.Values) map[string]any {
 	return w.d.Operator(w.t, w.c, method, path, form)
 }
 
+func (w *walk) live(change httpapi.GoLiveChange) {
+	w.t.Helper()
+	w.d.Post(w.t, "/v1/accounts/"+w.c.ID+"/go-live", change, nil)
+}
+
 // run takes the cycle as far as it goes, as the workflow does.
 func (w *walk) run() invoicing.Outcome {
 	w.t.Helper()
@@ -118,6 +123,10 @@ func situations() map[string]unmetOne {
 			func(w *walk, _ string) {
 				w.connection("/writing", httpapi.WritingSwitch{On: true, Reason: "walk"})
 			},
+		},
+		billing.UnmetWritingClosed: {
+			func(w *walk, _ string) { w.live(httpapi.GoLiveChange{Reason: "walk"}) },
+			func(w *walk, _ string) { w.live(httpapi.GoLiveChange{Open: true, Override: true, Reason: "walk"}) },
 		},
 		billing.UnmetIssuerKeyRefused: {
 			func(w *walk, _ string) { w.spoil(stripefake.KeySpec{Revoked: true}) },
@@ -213,4 +222,9 @@ func TestEveryUnmetPreconditionPostsNothing(t *testing.T) {
 		s.mend(w, payer)
 	}
 	require.Equal(t, billing.Invoiced, w.run().State)
+	var tie httpapi.TieOut
+	d.Get(t, "/v1/cycles/"+w.c.CycleID(), &tie)
+	require.Equal(t, []any{"invoice", 0}, []any{tie.TieOut.Kind, tie.TieOut.Breaks})
+	require.True(t, tie.RequiresPerson, "the first outcome invoice of the account")
+	require.Equal(t, "open", tie.Cycle.Payment.Status)
 }

@@ -64,7 +64,11 @@ func (s *session) load(ctx context.Context) (err error) {
 
 // writer opens the writer of an intent's plan.
 func (s *Service) writer(ctx context.Context, proof account.LiveProof, intent StoredIntent) (Writer, error) {
-	wb, err := billing.Authorize(proof, intent.Environment, intent.Plan)
+	permit, err := intent.Writing.Permit()
+	if err != nil {
+		return nil, err
+	}
+	wb, err := billing.Authorize(proof, intent.Environment, intent.Plan, permit)
 	if err != nil {
 		return nil, err
 	}

@@ -41,8 +41,10 @@ type CycleSummary struct {
 	DifferenceMinor *int64
 	StripeInvoiceID string
 	InvoiceNumber   string
-	WorkflowID      string
-	UpdatedAt       time.Time
+	// Payment is what has become of the invoice; nil before it is finalized.
+	Payment    *billing.Payment
+	WorkflowID string
+	UpdatedAt  time.Time
 }
 
 // CyclesFilter selects cycles. Empty fields select all; an empty scope selects nothing.
@@ -153,6 +155,11 @@ type TieOut struct {
 	CaseIDs        []string
 	Attempts       []Attempt
 	Warnings       []Warning
+	// Tied is what the cycle was compared in after it had ended, at TiedAt; nil before.
+	Tied   *billing.TieOut
+	TiedAt time.Time
+	// RequiresPerson: it may not be approved by a rule.
+	RequiresPerson bool
 	// InvoiceHash is the digest of the proposed invoice, which an approval names.
 	InvoiceHash string
 	Decisions   []Decision

@@ -50,7 +50,7 @@ func newAccount() *cobra.Command {
 	group := &cobra.Command{Use: "account", Short: "The vendor's customers"}
 	payer := &cobra.Command{Use: "payer", Short: "Who pays for an account"}
 	payer.AddCommand(payerSet(), payerCreate(), payerSetupLink())
-	group.AddCommand(payer)
+	group.AddCommand(payer, newGoLive())
 	return group
 }
 

@@ -170,6 +170,13 @@ func (w *world) agree(ctx context.Context, c *company, source, issuer, payer str
 		return err
 	}
 	base := "/v1/accounts/" + c.id
+	if c.env == account.Live {
+		// The demo shows the first month's invoice, so that there is no shadow month before it.
+		open := httpapi.GoLiveChange{Open: true, Override: true, Reason: "demonstration: the first month is invoiced without a shadow month"}
+		if err := w.post(ctx, c.env, base+"/go-live", open, nil); err != nil {
+			return err
+		}
+	}
 	if err := w.post(ctx, c.env, base+"/contracts", httpapi.ContractCreate{
 		ID: c.id + "-contract", Share: "0.20", Basis: string(c.basis), Currency: string(spec.Currency), TimeZone: "UTC",
 		CollectionMethod: string(billing.SendInvoice), FirstPeriod: first, PoNumber: "PO-" + c.id,

@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/golive"
 	"github.com/liftbill/liftbill/app/idempotency"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -65,7 +66,7 @@ func openApp(ctx context.Context, cfg Config, log *slog.Logger) (*app, error) {
 	}
 	a.stripe, err = stripeapi.New(stripeapi.Config{
 		APIBase: cfg.StripeAPIBase, LiveRate: cfg.StripeRate, TestRate: cfg.StripeRate, Clock: a.clock, Logger: log,
-		ConnectionKey: a.connectionKey, KeyRefused: a.keyRefused,
+		ConnectionKey: a.connectionKey, KeyRefused: a.keyRefused, Writing: a.db.NewGoLive().Switch,
 	})
 	if err != nil {
 		return nil, errors.Join(err, a.db.Close())
@@ -141,7 +142,7 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
 		Reconcile: a.reconcile(), Breaks: a.reconciler(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
 		Sources: a.sources(), Invoicing: a.invoicing(), Deciding: a.deciding(), Previews: a.previews(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
-		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), Replays: a.db.NewReplays(),
+		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), GoLive: a.goLive(), Corrections: a.invoicing(), Replays: a.db.NewReplays(),
 	}
 }
 
@@ -200,14 +201,19 @@ func (a *app) measure() *measure.Service {
 }
 
 func (a *app) invoicing() *invoicing.Service {
+	ledger := a.db.NewInvoicing()
 	s := &invoicing.Service{
-		Ledger: a.db.NewInvoicing(), Pricing: a.db.NewInvoicing(), Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock,
+		Ledger: ledger, Pricing: ledger, Writers: stripeapi.NewWriters(a.stripe), Clock: a.clock, Payments: ledger, Corrections: a.db.NewCorrections(),
 		Book: a.db.NewPayerBook(a.box), Payers: stripeapi.NewPayers(a.stripe),
 	}
 	if a.cfg.StripeLive {
-		s.Setups = stripeapi.NewSetups(a.stripe)
+		s.Setups, s.Credits = stripeapi.NewSetups(a.stripe), stripeapi.NewCredits(a.stripe)
 	}
 	return s
+}
+
+func (a *app) goLive() *golive.Service {
+	return &golive.Service{Ledger: a.db.NewGoLive(), Source: stripeapi.NewSourceReader(a.stripe), Clock: a.clock}
 }
 
 func (a *app) scheduler(ctx context.Context) (*scheduler.Scheduler, error) {

@@ -80,6 +80,10 @@ func (a *app) work(ctx context.Context) error {
 	}
 	go a.keepSchedules(ctx, s)
 	go a.ingestEvents(ctx)
+	go a.followPayments(ctx)
+	if a.cfg.StripeLive {
+		go a.carryCorrections(ctx)
+	}
 	go a.watch(ctx)
 	a.log.InfoContext(ctx, "working", slog.Bool("stripe_live", a.cfg.StripeLive))
 	select {
@@ -208,6 +212,36 @@ func (a *app) ingestEvents(ctx context.Context) {
 		return err
 	})
 	wg.Wait()
+}
+
+// correctionsEvery is how soon an approved correction is carried out.
+const correctionsEvery = 10 * time.Second
+
+// carryCorrections carries out what was approved, until the context ends.
+func (a *app) carryCorrections(ctx context.Context) {
+	inv := a.invoicing()
+	every(ctx, correctionsEvery, func() error {
+		_, err := inv.CarryCorrections(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "carrying corrections out", slog.Any("error", err))
+		}
+		return err
+	})
+}
+
+// paymentsEvery is how often it is looked for invoices of ours that nobody speaks of.
+const paymentsEvery = time.Minute
+
+// followPayments asks what became of them, until the context ends.
+func (a *app) followPayments(ctx context.Context) {
+	inv := a.invoicing()
+	every(ctx, paymentsEvery, func() error {
+		_, err := inv.FollowPayments(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "following payments", slog.Any("error", err))
+		}
+		return err
+	})
 }
 
 // every runs fn, again and again with a pause between, until the context ends. fn logs

@@ -51,8 +51,9 @@ var cycleMoves = map[CycleState][]CycleState{
 	Proposed:   {Proposed, AwaitingApproval, Writing, Withheld, DryRun, Blocked, NeedsHuman},
 	Writing:    {Writing, Invoiced, NeedsHuman, Blocked},
 	// A blocked one that is addressed to another payer needs another approval.
-	Blocked:  {Blocked, AwaitingApproval, Writing, NeedsHuman, Skipped},
-	Invoiced: {Invoiced}, Withheld: {Withheld}, DryRun: {DryRun}, Skipped: {Skipped},
+	Blocked: {Blocked, AwaitingApproval, Writing, NeedsHuman, Skipped},
+	// A voided invoice's cycle is a person's again.
+	Invoiced: {Invoiced, NeedsHuman}, Withheld: {Withheld}, DryRun: {DryRun}, Skipped: {Skipped},
 	AwaitingApproval: {AwaitingApproval, Approved, Held, Returned, Expired, Skipped, Blocked},
 	Approved:         {Approved, Writing, Blocked, AwaitingApproval, Held, Returned},
 	Held:             {Held, AwaitingApproval, Returned, Expired, Skipped},

@@ -75,6 +75,9 @@ type Context struct {
 	Outcomes map[string]int64
 	// Adjustments are the true-ups that are due.
 	Adjustments []Adjustment
+	// WritingClosed: the account is not live yet, so that the cycle is a shadow one whatever
+	// its contract says.
+	WritingClosed bool
 }
 
 // maxMinor keeps every sum of a contract inside 64 bits.

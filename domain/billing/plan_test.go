@@ -198,7 +198,7 @@ func TestPlanKeepsFeesApartFromLifts(t *testing.T) {
 	shadow, err := billing.NewInvoicePlan(planInput(t, 3, func(x *billing.Terms) { x.Phases = []billing.Phase{{Kind: billing.PhaseShadow, Months: 1}} }))
 	require.NoError(t, err)
 	require.Empty(t, shadow.Lines)
-	_, err = billing.Authorize(proof(t, "vendor"), account.Live, shadow)
+	_, err = billing.Authorize(proof(t, "vendor"), account.Live, shadow, opened(t, shadow))
 	require.Equal(t, "lines_count", fault.CodeOf(err), "a shadow month has nothing that could be written")
 }
 

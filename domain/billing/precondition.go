@@ -5,6 +5,7 @@ import "strings"
 // The preconditions of a write-back. Each is the code with which a cycle is blocked;
 // while one is unmet nothing is posted to Stripe.
 const (
+	UnmetWritingClosed    = CodeWritingClosed
 	UnmetMaximum          = "above_maximum_charge"
 	UnmetIssuerMissing    = "issuer_missing"
 	UnmetIssuerPaused     = "issuer_paused"
@@ -48,6 +49,7 @@ func Unmet() []Situation {
 		{UnmetIssuerMissing, "the account has no connection with the issuer role", "Give the account an issuer connection (POST /v1/accounts), then run the cycle again"},
 		{UnmetIssuerPaused, "the issuer connection is paused", "Resume it (liftbill connection resume), then run the cycle again"},
 		{UnmetWriteBackOff, "writing is switched off on the issuer connection", "Switch it on (liftbill connection writing-on), then run the cycle again"},
+		{UnmetWritingClosed, "live writing was closed for the account after the cycle was proposed", "Open it again (liftbill account go-live open), then run the cycle again"},
 		{UnmetIssuerKeyRefused, "Stripe refuses the issuer's key: it was revoked, has expired or was deleted here", "Replace the key (POST /v1/connections/{id}/key), then run the cycle again"},
 		{UnmetIssuerPermission, "the issuer's restricted key lacks a permission", "Grant the key write permission on invoices, invoice items and customers in the Stripe Dashboard, then run the cycle again"},
 		{UnmetPayerMissing, "the account has no payer, and nobody said how to find one", "Name the payer or have it created (liftbill account payer), then run the cycle again"},
@@ -76,6 +78,13 @@ func Stops() []Situation {
 	}
 }
 
+// Unwritten lists why a computed cycle was not written that a person can do something about.
+func Unwritten() []Situation {
+	return []Situation{
+		{string(HeldNotLive), "the account is not live yet: the month was computed, is shown, and was not written", "Look at the checklist (liftbill account go-live status) and open live writing for the months to come"},
+	}
+}
+
 // NextAction is what a person can do about a cycle in the state for the reason, which
 // is a code that may be followed by a colon and details; empty when nobody has to do
 // anything.
@@ -87,6 +96,8 @@ func NextAction(s CycleState, reason string) string {
 		known = Unmet()
 	case NeedsHuman:
 		known = Stops()
+	case Withheld:
+		known = Unwritten()
 	default:
 		return s.NextAction()
 	}

@@ -32,6 +32,8 @@ type HeldReason string
 const (
 	// HeldShadow: a shadow month is shown only.
 	HeldShadow HeldReason = "shadow_phase"
+	// HeldNotLive: the account's live writing is closed, so that the month is a shadow one.
+	HeldNotLive HeldReason = "shadow_not_live"
 	// HeldBelowMinimum: Stripe would not charge the amount; it waits for a later month.
 	HeldBelowMinimum HeldReason = "below_minimum_charge"
 	// HeldCredit: reductions exceed the month's fees; the rest is a credit of the next month.
@@ -76,6 +78,8 @@ type pricer struct {
 	t     Terms
 	time  timeline
 	phase Phase
+	// closed: it is a shadow month only because the account is not live.
+	closed bool
 
 	share, factor decimal.Decimal
 	kept          decimal.Decimal // 1 − the agreed rate of refunds
@@ -106,6 +110,9 @@ func newPricer(in PriceInput) (*pricer, error) {
 		return nil, err
 	}
 	p.phase = t.phaseAt(in.Period.Sub(first))
+	if in.Context.WritingClosed && p.phase.Kind != PhaseShadow {
+		p.phase, p.closed = Phase{Kind: PhaseShadow}, true
+	}
 	switch p.phase.Kind {
 	case PhaseRamp:
 		p.factor, err = decimal.NewFromString(p.phase.Factor)

@@ -337,6 +337,9 @@ func (p *pricer) close() error {
 	switch {
 	case p.phase.Kind == PhaseShadow:
 		p.held = HeldShadow
+		if p.closed {
+			p.held = HeldNotLive
+		}
 		return p.fee(LineShadow, -p.gross, "Shadow month: priced and shown, not invoiced", "−what the month would have cost", minorText(p.gross))
 	case p.gross < 0:
 		p.held = HeldCredit

@@ -165,10 +165,14 @@ func (p InvoicePlan) clone() InvoicePlan {
 // Valid is false for the zero value, which nobody authorised.
 func (w WriteBack) Valid() bool { return w.proof.ConnectionID() != "" }
 
-// Authorize gives the permission to write a plan to the proven live connection.
-func Authorize(proof account.LiveProof, env account.Environment, plan InvoicePlan) (WriteBack, error) {
+// Authorize gives the permission to write a plan to the proven live connection, for an
+// account whose live writing is open.
+func Authorize(proof account.LiveProof, env account.Environment, plan InvoicePlan, writing LiveWriting) (WriteBack, error) {
 	if err := mayWrite(proof, env, plan.AccountID, plan.Key.IssuerConnection); err != nil {
 		return WriteBack{}, err
+	}
+	if writing.accountID == "" || writing.accountID != plan.AccountID {
+		return WriteBack{}, fault.New(fault.Conflict, CodeWritingClosed, "nobody opened live writing for account %s", plan.AccountID)
 	}
 	if err := plan.Validate(); err != nil {
 		return WriteBack{}, err

@@ -48,7 +48,7 @@ func TestAuthorize(t *testing.T) {
 	t.Parallel()
 	plan, err := billing.NewInvoicePlan(planInput(t, 2, nil))
 	require.NoError(t, err)
-	w, err := billing.Authorize(proof(t, "vendor"), account.Live, plan)
+	w, err := billing.Authorize(proof(t, "vendor"), account.Live, plan, opened(t, plan))
 	require.NoError(t, err)
 	require.True(t, w.Valid())
 	require.Equal(t, plan, w.Plan())
@@ -76,7 +76,7 @@ func TestAuthorize(t *testing.T) {
 		"no proof and no connection": {account.LiveProof{}, account.Live, billing.InvoicePlan{}, "mode_violation", fault.Forbidden},
 		"no lines":                   {proof(t, "vendor"), account.Live, empty, "lines_count", fault.Invalid},
 	} {
-		w, err := billing.Authorize(c.proof, c.env, c.plan)
+		w, err := billing.Authorize(c.proof, c.env, c.plan, opened(t, c.plan))
 		require.Equal(t, c.code, fault.CodeOf(err), name)
 		require.True(t, fault.Is(err, c.kind), name)
 		require.False(t, w.Valid(), name)
@@ -118,6 +118,7 @@ func TestCycleMoves(t *testing.T) {
 		billing.Writing:    {billing.Invoiced: true, billing.NeedsHuman: true, billing.Blocked: true},
 		billing.Blocked:    {billing.Writing: true, billing.NeedsHuman: true},
 		billing.NeedsHuman: {billing.Writing: true, billing.Blocked: true},
+		billing.Invoiced:   {billing.NeedsHuman: true},
 	}
 	for _, from := range all {
 		for _, to := range all {

@@ -49,6 +49,7 @@ type memoryIntent struct {
 	final     bool // recorded as finalized once
 	retired   bool
 	lines     map[string]string
+	tied      billing.TieOut
 }
 
 var _ Ledger = (*Memory)(nil)
@@ -84,7 +85,7 @@ func (m *Memory) insert(cy *memoryCycle, plan billing.InvoicePlan) error {
 		}
 	}
 	m.intents[id] = &memoryIntent{StoredIntent: invoicing.StoredIntent{
-		ID: id, CycleID: plan.CycleID, Environment: cy.env, GivenUp: givenUp,
+		ID: id, CycleID: plan.CycleID, Environment: cy.env, GivenUp: givenUp, Writing: billing.Switch{AccountID: plan.AccountID, Open: true, Basis: billing.OnOverride},
 		Intent: billing.Intent{Plan: plan, PlanHash: plan.Hash(), State: billing.IntentPlanned, Generation: generation},
 	}, lines: map[string]string{}}
 	cy.active = id
@@ -301,6 +302,14 @@ func (m *Memory) SaveInvoice(_ context.Context, intentID string, state billing.I
 		if in.State != billing.IntentReleased {
 			in.State = state
 		}
+		return nil
+	})
+}
+
+// SaveTieOut implements invoicing.Intents.
+func (m *Memory) SaveTieOut(_ context.Context, cycleID string, t billing.TieOut, _ time.Time) error {
+	return m.change(m.cycles[cycleID].active, func(in *memoryIntent) error {
+		in.tied = t
 		return nil
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
+	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -106,12 +107,9 @@ func (b *Bill) operator(method, path string, form url.Values) (int, map[string]a
 // it knows is in the database and at Stripe.
 func (b *Bill) NewProcess(t testing.TB) *invoicing.Service {
 	t.Helper()
-	client, err := stripeapi.New(stripeapi.Config{
-		APIBase: b.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: 10 * time.Second,
-		Clock: b.Clock, Logger: slog.New(slog.DiscardHandler), ConnectionKey: b.Ledger.connectionKey,
-	})
-	require.NoError(t, err)
+	client := b.client(t)
 	s := &invoicing.Service{
+		Corrections: b.Ledger.DB.NewCorrections(), Credits: stripeapi.NewCredits(client),
 		Ledger: b.Ledger.DB.NewInvoicing(), Writers: stripeapi.NewWriters(client), Clock: b.Clock,
 		Book: b.Ledger.DB.NewPayerBook(b.Ledger.Box), Payers: stripeapi.NewPayers(client), Setups: stripeapi.NewSetups(client),
 	}
@@ -122,6 +120,23 @@ func (b *Bill) NewProcess(t testing.TB) *invoicing.Service {
 		s.Writers = b.WrapWriters(s.Writers)
 	}
 	return s
+}
+
+func (b *Bill) client(t testing.TB) *stripeapi.Client {
+	t.Helper()
+	client, err := stripeapi.New(stripeapi.Config{
+		APIBase: b.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: 10 * time.Second,
+		Clock: b.Clock, Logger: slog.New(slog.DiscardHandler), ConnectionKey: b.Ledger.connectionKey, Writing: b.Ledger.DB.NewGoLive().Switch,
+	})
+	require.NoError(t, err)
+	return client
+}
+
+// Classifier books what is heard of the bill's issuer.
+func (b *Bill) Classifier(t testing.TB) *ingest.Classifier {
+	t.Helper()
+	db := b.Ledger.DB
+	return &ingest.Classifier{Work: db.Classification(), Source: stripeapi.NewSourceReader(b.client(t)), Reads: db.Reads(), Box: b.Ledger.Box, Clock: b.Clock}
 }
 
 // Requests are those of liftbill's key, in order.

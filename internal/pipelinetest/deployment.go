@@ -25,6 +25,7 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/golive"
 	"github.com/liftbill/liftbill/app/idempotency"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -60,6 +61,7 @@ func NewDeployment(t testing.TB, start time.Time) *Deployment {
 	d.stripe, err = stripeapi.New(stripeapi.Config{
 		APIBase: d.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, Clock: d.Clock,
 		Logger: slog.New(slog.DiscardHandler), ConnectionKey: d.connectionKey,
+		Writing:    d.DB.NewGoLive().Switch,
 		KeyRefused: func(ctx context.Context, id string) { require.NoError(t, d.Onboard().KeyRefused(ctx, id)) },
 	})
 	require.NoError(t, err)
@@ -85,7 +87,7 @@ func (d *Deployment) services() httpapi.Services {
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
 		Reconcile: d.Reconcile(), Breaks: d.Reconciler(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
-		Sources: d.Sources(), Invoicing: d.Invoicing(), Deciding: d.Deciding(), Previews: d.Previews(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Sources: d.Sources(), GoLive: d.GoLive(), Corrections: d.Invoicing(), Invoicing: d.Invoicing(), Deciding: d.Deciding(), Previews: d.Previews(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 	}
 }
 
@@ -129,8 +131,9 @@ func (d *Deployment) Measure() *measure.Service {
 
 // Invoicing drafts and writes invoices.
 func (d *Deployment) Invoicing() *invoicing.Service {
+	ledger := d.DB.NewInvoicing()
 	return &invoicing.Service{
-		Ledger: d.DB.NewInvoicing(), Pricing: d.DB.NewInvoicing(), Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock,
+		Ledger: ledger, Pricing: ledger, Writers: stripeapi.NewWriters(d.stripe), Clock: d.Clock, Payments: ledger, Corrections: d.DB.NewCorrections(), Credits: stripeapi.NewCredits(d.stripe),
 		Book: d.DB.NewPayerBook(d.Box), Payers: stripeapi.NewPayers(d.stripe), Setups: stripeapi.NewSetups(d.stripe),
 	}
 }
@@ -138,6 +141,11 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 // Deciding takes decisions about cycles; no run is told.
 func (d *Deployment) Deciding() *invoicing.Decisions {
 	return &invoicing.Decisions{Work: d.DB.Deciding(), Clock: d.Clock}
+}
+
+// GoLive opens and closes the writing of accounts.
+func (d *Deployment) GoLive() *golive.Service {
+	return &golive.Service{Ledger: d.DB.NewGoLive(), Source: stripeapi.NewSourceReader(d.stripe), Clock: d.Clock}
 }
 
 // Classifier books what was received.

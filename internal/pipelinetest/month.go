@@ -24,6 +24,8 @@ type Company struct {
 	Basis       lift.Basis
 	// VendorIssues: the vendor's own Stripe account issues the invoice.
 	VendorIssues bool
+	// Closed: its live writing is left closed, as that of every new account.
+	Closed bool
 	// StripeID is its Stripe account, IssuerID the one of its invoices, and KeyID the
 	// key with which liftbill reaches StripeID.
 	StripeID, IssuerID, KeyID string
@@ -123,6 +125,22 @@ func ExploringMonth(t testing.TB, change func(*httpapi.ContractCreate, *httpapi.
 	return d, c
 }
 
+// ShadowMonth is the month of one live company whose writing nobody has opened.
+func ShadowMonth(t testing.TB) (*Deployment, *Company) {
+	t.Helper()
+	m, err := period.Parse(Month)
+	require.NoError(t, err)
+	d := NewDeployment(t, m.In(time.UTC).Start)
+	c := &Company{ID: "acme", Environment: account.Live, Basis: lift.BasisMeasured, StripeID: "acct_acme", IssuerID: "acct_acme", Closed: true}
+	d.onboard(t, c, 1, m, "", nil)
+	spec := c.Business.Spec()
+	require.NoError(t, simulator.NewWorld(d.Fake.URL, c.Business).Run(t.Context(), spec.Start(), spec.FreshAt(m), nil))
+	var up httpapi.DecisionUpload
+	d.Post(t, "/v1/accounts/"+c.ID+"/decisions", c.Business.Decisions(m), &up)
+	require.Zero(t, up.Rejected, "%+v", up.Rows)
+	return d, c
+}
+
 func (d *Deployment) onboard(t testing.TB, c *Company, seed int64, m period.Month, vendorKey string, change func(*httpapi.ContractCreate, *httpapi.PlanCreate)) {
 	t.Helper()
 	permissions := map[string]string{"*": "read", "webhook": "write"}
@@ -166,6 +184,9 @@ func (d *Deployment) agree(t testing.TB, c *Company, source, issuer, payer strin
 		ID: c.ID, Environment: httpapi.Environment(c.Environment), Name: c.ID, SourceConnection: source, IssuerConnection: issuer, PayerCustomer: payer,
 	}, nil)
 	base := "/v1/accounts/" + c.ID
+	if c.Environment == account.Live && !c.Closed {
+		d.Post(t, base+"/go-live", httpapi.GoLiveChange{Open: true, Override: true, Reason: "the fixture's first month is invoiced"}, nil)
+	}
 	contract := httpapi.ContractCreate{
 		ID: c.ID + "-contract", Share: "0.20", Basis: string(c.Basis), Currency: "usd", TimeZone: "UTC",
 		CollectionMethod: string(billing.SendInvoice), FirstPeriod: Month, PoNumber: "PO-" + c.ID,

@@ -175,6 +175,8 @@ func flip(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) {
 		`UPDATE cycle_charges SET environment = 'live' WHERE cycle_id = '` + c.CycleID() + `'`,
 		`UPDATE invoices SET environment = 'live' WHERE cycle_id = '` + c.CycleID() + `'`,
 		`UPDATE cycles SET environment = 'live', state = 'writing' WHERE id = '` + c.CycleID() + `'`,
+		`INSERT INTO live_writing (account_id, environment, open, basis, reason, checklist, changed_by, changed_at)
+			VALUES ('` + c.ID + `', 'live', true, 'override', 'flipped', '[]', 'flip', now())`,
 		`SET session_replication_role = DEFAULT`,
 	} {
 		_, err := conn.Exec(t.Context(), sql)

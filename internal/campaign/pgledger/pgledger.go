@@ -63,6 +63,8 @@ func (l *Ledger) BeginWith(ctx context.Context, env account.Environment, plan bi
 			VALUES ($1, $5, true, true, $2, $3, 'rk_live_…', 'user_id', $4)`, []any{plan.Key.IssuerConnection, key.StripeAccount, key.Sealed, at, e}},
 		{`INSERT INTO accounts (id, environment, name, source_connection, issuer_connection, payer_customer, created_at) VALUES ($1, $5, $1, $2, $2, $3, $4)`,
 			[]any{a, plan.Key.IssuerConnection, plan.Key.Customer, at, e}},
+		{`INSERT INTO live_writing (account_id, environment, open, basis, reason, checklist, changed_by, changed_at)
+			SELECT $1, 'live', true, 'override', 'begins at its write-back', '[]', 'campaign', $2 WHERE $3 = 'live'`, []any{a, at, e}},
 		{`INSERT INTO contracts (id, account_id, environment, version, terms, terms_hash, time_zone, close_lag_days, first_period, created_at)
 			VALUES ($1 || '-contract', $1, $4, 1, '{}', '', 'UTC', 3, $2, $3)`, []any{a, plan.Key.Period, at, e}},
 		{`INSERT INTO measurement_plans (id, account_id, environment, version, plan, plan_hash, sealed_at, sealed_salt)
