@@ -116,7 +116,7 @@ func (s *Server) cycle(c echo.Context) error {
 		v.Buckets = append(v.Buckets, row)
 	}
 	return s.render(c, http.StatusOK, "cycle", frame{
-		Title: t.AccountName + ", " + month(t.Period), Active: "cycles", Environment: string(t.Environment), Page: v,
+		Title: t.AccountName + ", " + month(t.Period), Active: "cycles", Environment: string(t.Environment), Shadow: v.Shadow, Page: v,
 	})
 }
 

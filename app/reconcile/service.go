@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"time"
 
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
@@ -19,6 +20,11 @@ type Reader interface {
 	Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error)
 	RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error)
 	Accounts(ctx context.Context, scope access.Scope) ([]Overview, error)
+	// Standings sums a period by environment and currency.
+	Standings(ctx context.Context, scope access.Scope, period string) ([]Standing, error)
+	// Payments counts what happened since a time, by environment and currency.
+	Payments(ctx context.Context, scope access.Scope, since time.Time) ([]Payments, error)
+	Invoices(ctx context.Context, f InvoicesFilter) (Page[InvoiceRow], error)
 }
 
 // Limits of a page.

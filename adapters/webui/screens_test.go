@@ -1,0 +1,100 @@
+//go:build e2e
+
+package webui_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/adapters/webui"
+	app "github.com/liftbill/liftbill/app/access"
+)
+
+// chromium opens a headless browser with a profile of its own.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	profile, err := os.MkdirTemp("", "liftbill-webui-")
+	require.NoError(t, err)
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.DisableGPU, chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true))
+	if os.Geteuid() == 0 {
+		opts = append(opts, chromedp.NoSandbox)
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(func() {
+		cancel()
+		stop()
+		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 10*time.Second, 100*time.Millisecond)
+	})
+	return ctx
+}
+
+// screens are the pages that are looked at.
+var screens = map[string]string{
+	"overview": "/", "board": "/cycles", "tieout": "/cycles/fees.2026-10", "line": "/cycles/acme.2026-10/lines/trial-nudge-7?expected=415", "charge": "/cycles/fees.2026-10/lines/fee:holdback",
+	"shadow": "/cycles/shade.2026-10", "readout": "/readouts/" + caseGood, "invoices": "/invoices", "events": "/events", "connections": "/connections", "replays": "/replays",
+	"customers": "/accounts/acme/customers", "customer": "/accounts/acme/customers/cus_RkA1b2C3d4E5f6", "empty": "/cycles/nothing",
+}
+
+// contrasts finds text below the ratio of WCAG AA against the first opaque background.
+const contrasts = `(() => {
+  const rgb = (c) => { const m = c.match(/[\d.]+/g).map(Number); if (c.startsWith("color(srgb")) return [m[0]*255, m[1]*255, m[2]*255, m[3] ?? 1]; return [m[0], m[1], m[2], m[3] ?? 1]; };
+  const lum = (c) => { const f = c.slice(0, 3).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * f[0] + 0.7152 * f[1] + 0.0722 * f[2]; };
+  const out = [];
+  for (const el of document.querySelectorAll("body *")) {
+    if (![...el.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !el.offsetParent || el.closest("svg, .sr, option, select, .skip")) continue;
+    const style = getComputedStyle(el);
+    let back = null;
+    for (let p = el; p && !back; p = p.parentElement) { const b = rgb(getComputedStyle(p).backgroundColor); if (b[3] === 1) back = b; }
+    if (!back) back = [255, 255, 255, 1];
+    const a = lum(rgb(style.color)), b = lum(back), ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.6 && style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) out.push(el.tagName + "." + el.className + " " + el.textContent.trim().slice(0, 30) + " " + ratio.toFixed(2));
+  }
+  return out;
+})()`
+
+// TestScreens opens every page in a real browser, wide and narrow, light and dark: no page
+// scrolls sideways, text has the contrast that WCAG asks for, and no script fails.
+// LIFTBILL_SHOTS names a folder for pictures of them, for somebody to look at.
+func TestScreens(t *testing.T) {
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: app.Caller{Principal: ada().Principal()}}, webui.Options{}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(chromium(t), 4*time.Minute)
+	defer cancel()
+	for _, look := range []struct {
+		name, scheme  string
+		width, height int64
+	}{{"light", "light", 1400, 900}, {"dark", "dark", 1400, 900}, {"narrow", "light", 390, 844}, {"narrow-dark", "dark", 390, 844}} {
+		require.NoError(t, chromedp.Do(ctx, emulation.SetDeviceMetricsOverride(look.width, look.height, 1, look.width < 500)))
+		require.NoError(t, chromedp.Do(ctx, emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}})))
+		for name, path := range screens {
+			require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+path)))
+			wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))
+			require.NoError(t, err)
+			pale, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](contrasts))
+			require.NoError(t, err)
+			if dir := os.Getenv("LIFTBILL_SHOTS"); dir != "" {
+				png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s.png", name, look.name)), png, 0o600))
+			}
+			if wide > look.width {
+				t.Errorf("%s, %s: the page is %d wide on a screen of %d", name, look.name, wide, look.width)
+			}
+			if len(pale) > 0 {
+				t.Errorf("%s, %s: too little contrast: %s", name, look.name, strings.Join(pale, "; "))
+			}
+		}
+	}
+}
