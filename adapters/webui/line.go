@@ -180,6 +180,9 @@ func exactAmount(text, currency string) *Amount {
 	whole = strings.Repeat("0", max(0, n+1-len(whole))) + whole
 	cut := len(whole) - n
 	digits := whole[:cut]
+	for len(frac) > 0 && frac[len(frac)-1] == '0' {
+		frac = frac[:len(frac)-1] // zeros behind the minor unit say nothing
+	}
 	if tail := whole[cut:] + frac; tail != "" {
 		digits += "." + tail
 	}

@@ -88,11 +88,15 @@ type cellView struct {
 	Amount *Amount
 	Number bool
 	None   bool
+	Long   bool // a sentence, which may wrap
 }
 
+// longText is from how many characters on a cell may wrap.
+const longText = 34
+
 type totalLine struct {
-	Label string
-	Cells []cellView
+	Label, Sub string
+	Cells      []cellView
 }
 
 func (l list) view() listView {
@@ -131,6 +135,7 @@ func viewCell(col column, c cell) cellView {
 	default:
 		v.None = true
 	}
+	v.Long = !c.Mono && len(v.Text) > longText
 	return v
 }
 
@@ -143,17 +148,21 @@ func (l list) totals() []totalLine {
 			currencies = append(currencies, c.Currency)
 		}
 	}
-	if len(currencies) > 1 && slices.Contains(currencies, "") {
-		currencies = slices.DeleteFunc(currencies, func(c string) bool { return c == "" }) // counts stand in the first line
+	// Counts have no currency: beside one currency they share its line, beside several
+	// they have a line of their own.
+	counts := slices.Contains(currencies, "")
+	if counts && len(currencies) == 2 {
+		currencies = slices.DeleteFunc(currencies, func(c string) bool { return c == "" })
 	}
 	if len(currencies) == 0 {
 		currencies = []string{""}
 	}
+	slices.Sort(currencies)
 	var out []totalLine
-	for n, currency := range currencies {
-		t := totalLine{Label: "Total " + strings.ToUpper(currency)}
+	for _, currency := range currencies {
+		t := totalLine{Label: strings.TrimSpace("Total " + strings.ToUpper(currency)), Sub: plural(len(l.Rows), "row")}
 		if l.MoreURL != "" || l.FirstURL != "" {
-			t.Label = "This page " + strings.ToUpper(currency)
+			t.Sub += " on this page"
 		}
 		for i, c := range l.Columns {
 			v := cellView{Number: c.Kind == columnMoney || c.Kind == columnCount}
@@ -162,7 +171,7 @@ func (l list) totals() []totalLine {
 				case total.Column != c.Name:
 				case c.Kind == columnMoney && total.Currency == currency:
 					v.Amount = amountOf(&total.Value, currency)
-				case c.Kind == columnCount && n == 0:
+				case c.Kind == columnCount && (currency == "" || len(currencies) == 1):
 					v.Text = count64(total.Value)
 				}
 			}

@@ -140,7 +140,7 @@ func healthOf(h operate.Health, now time.Time) healthRow {
 	}
 	switch {
 	case h.Paused:
-		row.State, row.Says = StateView{"paused", "✕", "bad"}, h.PausedReason
+		row.State, row.Says = StateView{"paused", "✕", "bad"}, words(h.PausedReason)
 	case h.Endpoint == "disabled" || h.Endpoint == "missing":
 		row.State, row.Says = StateView{"endpoint " + h.Endpoint, "✕", "bad"}, "Stripe delivers nothing to it"
 	case row.Dead > 0:

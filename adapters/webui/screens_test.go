@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/adapters/webui"
-	app "github.com/liftbill/liftbill/app/access"
 )
 
 // chromium opens a headless browser with a profile of its own.
@@ -37,6 +37,14 @@ func chromium(t *testing.T) context.Context {
 		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 10*time.Second, 100*time.Millisecond)
 	})
 	return ctx
+}
+
+// scheme is the colour scheme that the reader's system prefers.
+func scheme(name string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
+		return err
+	})
 }
 
 // screens are the pages that are looked at.
@@ -68,7 +76,7 @@ const contrasts = `(() => {
 // scrolls sideways, text has the contrast that WCAG asks for, and no script fails.
 // LIFTBILL_SHOTS names a folder for pictures of them, for somebody to look at.
 func TestScreens(t *testing.T) {
-	server := httptest.NewServer(newDoor(fixture(), &door{caller: app.Caller{Principal: ada().Principal()}}, webui.Options{}))
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: signedIn()}, webui.Options{}))
 	t.Cleanup(server.Close)
 	ctx, cancel := context.WithTimeout(chromium(t), 4*time.Minute)
 	defer cancel()
@@ -76,8 +84,7 @@ func TestScreens(t *testing.T) {
 		name, scheme  string
 		width, height int64
 	}{{"light", "light", 1400, 900}, {"dark", "dark", 1400, 900}, {"narrow", "light", 390, 844}, {"narrow-dark", "dark", 390, 844}} {
-		require.NoError(t, chromedp.Do(ctx, emulation.SetDeviceMetricsOverride(look.width, look.height, 1, look.width < 500)))
-		require.NoError(t, chromedp.Do(ctx, emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}})))
+		require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(look.width, look.height), scheme(look.scheme)))
 		for name, path := range screens {
 			require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+path)))
 			wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))

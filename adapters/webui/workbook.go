@@ -3,6 +3,7 @@ package webui
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/xuri/excelize/v2"
@@ -56,8 +57,7 @@ func (r report) fill(f *excelize.File) error {
 	if err != nil {
 		return err
 	}
-	moment := "yyyy-mm-dd hh:mm:ss"
-	times, err := f.NewStyle(&excelize.Style{CustomNumFmt: &moment})
+	look, err := newLooks(f)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (r report) fill(f *excelize.File) error {
 		at := 0
 		for k, c := range r.Columns {
 			cells := textCells(c, row[k])
-			if err := fillCell(f, at, i+1, row[k], cells, times); err != nil {
+			if err := fillCell(f, at, i+1, row[k], cells, look); err != nil {
 				return err
 			}
 			at += len(cells)
@@ -90,9 +90,29 @@ func (r report) fill(f *excelize.File) error {
 	return f.SetPanes(dataSheet, &excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"})
 }
 
-func fillCell(f *excelize.File, at, line int, cell any, cells []string, times int) error {
+// looks are the formats of cells: excelize's numbers 3 and 4 group by thousands, without
+// and with two decimals.
+type looks struct{ times, whole, cents int }
+
+func newLooks(f *excelize.File) (looks, error) {
+	moment := "yyyy-mm-dd hh:mm:ss"
+	var l looks
+	for into, style := range map[*int]*excelize.Style{&l.times: {CustomNumFmt: &moment}, &l.whole: {NumFmt: 3}, &l.cents: {NumFmt: 4}} {
+		var err error
+		if *into, err = f.NewStyle(style); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+func fillCell(f *excelize.File, at, line int, cell any, cells []string, look looks) error {
 	switch v := cell.(type) {
-	case cash, int64:
+	case cash:
+		style := look.cents
+		if !strings.Contains(cells[1], ".") {
+			style = look.whole
+		}
 		for n, text := range cells {
 			if text == "" {
 				continue
@@ -101,7 +121,9 @@ func fillCell(f *excelize.File, at, line int, cell any, cells []string, times in
 				return err
 			}
 		}
-		return nil
+		return f.SetCellStyle(dataSheet, cellName(at+1, line), cellName(at+1, line), style)
+	case int64:
+		return f.SetCellDefault(dataSheet, cellName(at, line), cells[0])
 	case time.Time:
 		if v.IsZero() {
 			return nil
@@ -109,7 +131,7 @@ func fillCell(f *excelize.File, at, line int, cell any, cells []string, times in
 		if err := f.SetCellValue(dataSheet, cellName(at, line), v.UTC()); err != nil {
 			return err
 		}
-		return f.SetCellStyle(dataSheet, cellName(at, line), cellName(at, line), times)
+		return f.SetCellStyle(dataSheet, cellName(at, line), cellName(at, line), look.times)
 	default:
 		return f.SetCellStr(dataSheet, cellName(at, line), cells[0])
 	}
