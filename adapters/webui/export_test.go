@@ -135,6 +135,9 @@ func TestExportIsWhatIsShown(t *testing.T) {
 	page := open(t, e, "/cycles?period=2026-10&state=invoiced")
 	require.Contains(t, page.links, "/cycles.csv?period=2026-10&state=invoiced")
 
+	nobody := open(t, newEcho(fixture()), "/cycles?period=2026-10")
+	require.NotContains(t, nobody.html, ".csv", "who may not export is shown no button")
+
 	line := download(t, e, "/cycles/acme.2026-10/lines/trial-nudge-7/export.csv")
 	require.Contains(t, line.column(t, "stored_result"), "412050")
 	require.NotContains(t, line.column(t, "holds"), "false")

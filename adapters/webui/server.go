@@ -188,7 +188,7 @@ type frame struct {
 }
 
 // may says which entries of the navigation lead somewhere.
-type may struct{ Audit, Access bool }
+type may struct{ Audit, Access, Export bool }
 
 func scopeOf(c echo.Context) access.Scope { return app.From(c.Request().Context()).Scope }
 
@@ -196,7 +196,7 @@ func (s *Server) render(c echo.Context, status int, page string, f frame) error 
 	f.AsOf = stamp(s.clock.Now())
 	if caller := app.From(c.Request().Context()); caller.Kind == access.User {
 		f.Who, f.CSRF = caller.Name, caller.CSRF()
-		f.May = may{Audit: caller.Can(access.ReadAudit), Access: caller.Can(access.ManageAccess)}
+		f.May = may{Audit: caller.Can(access.ReadAudit), Access: caller.Can(access.ManageAccess), Export: caller.Can(access.Export)}
 	}
 	f.StyleURL, f.ScriptURL, f.TemporalUI = s.styleURL, s.scriptURL, s.options.TemporalUI
 	var out bytes.Buffer
