@@ -2,6 +2,7 @@ package webui_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -44,6 +45,8 @@ type ledger struct {
 	log      []operate.Event
 	clients  []customers.Summary
 	replays  []replay.Report
+	trend    []reconcile.TrendPoint
+	weights  []reconcile.WeightCount
 
 	invoicesAsked reconcile.InvoicesFilter
 	logAsked      operate.EventsFilter
@@ -111,6 +114,13 @@ func (l *ledger) Health(context.Context, access.Scope, string) ([]operate.Health
 }
 func (l *ledger) Replays(context.Context, access.Scope, string, int) ([]replay.Report, error) {
 	return l.replays, nil
+}
+
+func (l *ledger) Trend(context.Context, reconcile.Readout) ([]reconcile.TrendPoint, error) {
+	return l.trend, nil
+}
+func (l *ledger) Weights(context.Context, reconcile.Readout) ([]reconcile.WeightCount, error) {
+	return l.weights, nil
 }
 
 // more is the next page's cursor: there is one page after the first.
@@ -255,6 +265,13 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 		{ID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", Currency: "usd", Country: "DE", Status: "past_due", PriceIDs: []string{"price_monthly"}, Subscriptions: 1, PaymentMethod: "card", CreatedAt: ptr(now.AddDate(0, -3, 0)), BalanceMinor: ptr[int64](-500), Worth: []customers.Worth{{Currency: "usd", MRR: decimal.RequireFromString("8250.5"), NetMRR: decimal.RequireFromString("8000")}}},
 		{ID: "cus_RkA1b2C3d4E5f8"},
 	}
+	for i, v := range []float64{120_000, 310_000, 290_000, 640_000, 980_000, 1_100_000, 1_420_000, 1_390_000, 1_710_000, 2_060_250.73} {
+		mark := []int64{0, 0, 0, 640_000, 980_000, 1_100_000, 1_420_000, 1_420_000, 1_710_000, 2_060_250}[i]
+		l.trend = append(l.trend, reconcile.TrendPoint{
+			Period: fmt.Sprintf("2026-%02d", i+1), CaseID: caseGood, Verdict: map[bool]string{true: "passed", false: "withheld"}[i > 2], Lift: v, IntervalLow: v - 600_000 - float64(i)*9_000, IntervalHigh: v + 600_000 + float64(i)*9_000, Bound: v - 910_000, MarkMinor: mark,
+		})
+	}
+	l.weights = []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2_900}, {Holdout: true, Weight: 2.5, Units: 94}, {Weight: 2, Units: 2_910}, {Weight: 1.67, Units: 96}}
 	l.replays = []replay.Report{{AccountID: "acme", Environment: account.Live, Period: "2026-12-settlement", CycleID: "acme.2026-10", Events: 9_001, Facts: 8_000, Equal: true, RunBy: "Ada", RunAt: now}, {AccountID: "acme", Period: "2026-10", CycleID: "acme.2026-10", Difference: "fact paid:in_2 differs", RunAt: now}}
 }
 

@@ -51,6 +51,8 @@ type Reconcile interface {
 	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
 	Overview(ctx context.Context, scope access.Scope, now time.Time) (reconcile.Board, error)
 	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
+	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)
+	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
 }
 
 // Services are the use cases behind the pages. All fields are required.
