@@ -161,7 +161,10 @@ func (l list) totals() []totalLine {
 	var out []totalLine
 	for _, currency := range currencies {
 		t := totalLine{Label: strings.TrimSpace("Total " + strings.ToUpper(currency)), Sub: plural(len(l.Rows), "row")}
-		if l.MoreURL != "" || l.FirstURL != "" {
+		switch {
+		case len(out) > 0:
+			t.Sub = "" // the rows are counted once
+		case l.MoreURL != "" || l.FirstURL != "":
 			t.Sub += " on this page"
 		}
 		for i, c := range l.Columns {

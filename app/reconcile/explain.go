@@ -186,6 +186,13 @@ func (e *explainer) money(minor int64) string {
 
 func counted(n int) string { return money.Group(strconv.Itoa(n)) }
 
+func eventsText(n int) string {
+	if n == 1 {
+		return "1 event"
+	}
+	return counted(n) + " events"
+}
+
 // explainLift goes from the paid revenue to the cents of a snapshot's line.
 func explainLift(t TieOut, l *Line, r *Readout) Explanation {
 	e := newExplainer(t, l.SnapshotID)
@@ -256,7 +263,7 @@ func (e *explainer) revenue() []Figure {
 		left -= b.AmountMinor
 	}
 	if others != 0 {
-		out = append(out, Figure{Sign: SignMinus, Label: "Attributed to the other snapshots", Note: fmt.Sprintf("%d of them; every payment belongs to one", n), Minor: minor(others), About: "buckets"})
+		out = append(out, Figure{Sign: SignMinus, Label: "Attributed to the other snapshots", Note: counted(n)+" of them; every payment belongs to one snapshot", Minor: minor(others), About: "buckets"})
 	}
 	attributed := Figure{Sign: SignEquals, Label: "Attributed to this snapshot", Note: counted(events) + " events", Minor: minor(own), About: "buckets"}
 	if left != own {

@@ -79,7 +79,6 @@ func checkWhy(t *testing.T, ctx context.Context, s demoState) {
 	require.Less(t, r.clicks, 6, "from the sign-in to the arithmetic of a line")
 	t.Logf("%d clicks from the sign-in to the arithmetic of a line", r.clicks)
 	require.Contains(t, r.text("main"), "Everything agrees")
-	r.shot("line")
 	fee := r.recomputed()
 
 	// Not 415: the reader types what was expected, and the page says how far off it is.
@@ -88,7 +87,7 @@ func checkWhy(t *testing.T, ctx context.Context, s demoState) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible(`#answer`)))
 	off := new(big.Rat).Sub(fee, big.NewRat(41_500, 1))
 	require.Contains(t, strings.ReplaceAll(r.text("#answer"), ",", ""), new(big.Rat).Quo(off.Abs(off), big.NewRat(100, 1)).FloatString(2))
-	r.shot("line-expected")
+	r.shot("line")
 	r.exported(s, fee)
 }
 
@@ -159,7 +158,7 @@ func (r *reader) exported(s demoState, fee *big.Rat) {
 	r.click(`main a[data-key="e"]`)
 	lines = downloaded(r.t, dir, "liftbill-cycles-*.csv")
 	require.Len(r.t, lines, 1+3, "the month has three accounts")
-	require.NoError(r.t, chromedp.Do(r.ctx, chromedp.Navigate(s.API+"/audit?action=exported")))
+	require.NoError(r.t, chromedp.Do(r.ctx, chromedp.Navigate(s.API+"/audit?action=export.given")))
 	log := r.text("main")
 	require.Contains(r.t, log, "/lines/")
 	require.Contains(r.t, log, "GET /cycles.{format}?", "what was selected is written down")
