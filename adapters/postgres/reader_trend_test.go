@@ -6,6 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // The trend is that of one snapshot in one contract year, up to the month that is looked
@@ -45,4 +47,40 @@ func TestTrend(t *testing.T) {
 	weights, err = svc.Weights(w.ctx, of)
 	require.NoError(t, err)
 	require.Nil(t, weights, "too many to count for a page")
+}
+
+func TestSnapshotList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	svc := &reconcile.Service{Reader: w.db.NewReader()}
+	w.propose("acme", "2026-01", 50_000)
+	w.finish("acme.2026-01")
+	require.NoError(t, w.exec(`INSERT INTO policy_snapshots (account_id, id, environment, name, shipped_at) VALUES ('acme', 'never', 'live', 'Never measured', '2025-01-01Z'), ('acme', 'nor-this', 'live', 'Nor this', '2025-01-01Z')`))
+	var all []string
+	for limit := 1; limit <= 6; limit++ {
+		got := walk(t, limit, func(s reconcile.Snapshot) string { return s.AccountID + "." + s.ID }, func(c string) (reconcile.Page[reconcile.Snapshot], error) {
+			return svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Cursor: c, Limit: limit})
+		})
+		require.True(t, all == nil || len(all) == len(got))
+		all = got
+	}
+	require.Subset(t, all, []string{"acme.never", "acme.nor-this"})
+	one, err := svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Search: "s-a", AccountID: "acme"})
+	require.NoError(t, err)
+	if len(one.Items) == 1 {
+		require.Equal(t, "2026-01", one.Items[0].Period)
+		require.Positive(t, *one.Items[0].BilledMinor)
+	}
+	never, err := svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Search: "Never measured"})
+	require.NoError(t, err)
+	require.Len(t, never.Items, 1)
+	require.Nil(t, never.Items[0].BilledMinor, "not billed is not zero")
+	require.Empty(t, never.Items[0].Verdict)
+	none, err := svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Verdict: "passed", Search: "never"})
+	require.NoError(t, err)
+	require.Empty(t, none.Items)
+	_, err = svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Verdict: "x"})
+	require.Equal(t, "filter_unknown", fault.CodeOf(err))
+	_, err = svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Cursor: "x~y"})
+	require.Equal(t, "cursor_malformed", fault.CodeOf(err))
 }

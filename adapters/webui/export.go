@@ -153,9 +153,10 @@ func major(minor int64, currency string) string {
 	return decimal.New(minor, -exp).StringFixed(exp)
 }
 
-// harmless keeps a spreadsheet from running text that somebody else chose as a formula.
+// harmless keeps a spreadsheet from running text that somebody else chose as a formula, and a
+// row from passing for a line of the head.
 func harmless(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	if s != "" && strings.ContainsRune("=+-@#\t\r", rune(s[0])) {
 		return "'" + s
 	}
 	return s

@@ -53,6 +53,7 @@ type Reconcile interface {
 	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
 	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)
 	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
+	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
 }
 
 // Services are the use cases behind the pages. All fields are required.
@@ -135,6 +136,7 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/cycles.:format", s.cyclesExport)
 	e.GET("/cycles/:id", s.cycle)
 	e.GET("/cycles/:id/export.:format", s.cycleExport)
+	e.GET("/cycles/:id/journal.:format", s.journalExport)
 	e.GET("/cycles/:id/lines/:line", s.line)
 	e.GET("/cycles/:id/lines/:line/export.:format", s.lineExport)
 	e.GET("/readouts/:case", s.readout)
@@ -150,6 +152,8 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/connections.:format", s.connectionsExport)
 	e.GET("/events", s.eventLog)
 	e.GET("/events.:format", s.eventLogExport)
+	e.GET("/snapshots", s.snapshots)
+	e.GET("/snapshots.:format", s.snapshotsExport)
 	e.GET("/replays", s.replayPage)
 	e.GET("/replays.:format", s.replayExport)
 	s.registerAccess(e)

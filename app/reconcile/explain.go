@@ -263,7 +263,7 @@ func (e *explainer) revenue() []Figure {
 		left -= b.AmountMinor
 	}
 	if others != 0 {
-		out = append(out, Figure{Sign: SignMinus, Label: "Attributed to the other snapshots", Note: counted(n)+" of them; every payment belongs to one snapshot", Minor: minor(others), About: "buckets"})
+		out = append(out, Figure{Sign: SignMinus, Label: "Attributed to the other snapshots", Note: counted(n) + " of them; every payment belongs to one snapshot", Minor: minor(others), About: "buckets"})
 	}
 	attributed := Figure{Sign: SignEquals, Label: "Attributed to this snapshot", Note: counted(events) + " events", Minor: minor(own), About: "buckets"}
 	if left != own {

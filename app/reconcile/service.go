@@ -29,6 +29,7 @@ type Reader interface {
 	Trend(ctx context.Context, cycleID, snapshotID string) ([]TrendPoint, error)
 	// Weights counts the frozen users of a cycle's snapshot by arm and weight.
 	Weights(ctx context.Context, cycleID, snapshotID string) ([]WeightCount, error)
+	Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error)
 }
 
 // Limits of a page.

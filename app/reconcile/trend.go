@@ -1,6 +1,13 @@
 package reconcile
 
-import "context"
+import (
+	"context"
+	"time"
+
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/fault"
+)
 
 // TrendPoint is the readout of one period of a contract year. The figures are those of the
 // year to date, in minor units; estimates are not rounded.
@@ -35,4 +42,39 @@ func (s *Service) Weights(ctx context.Context, r Readout) ([]WeightCount, error)
 		return nil, nil
 	}
 	return s.Reader.Weights(ctx, r.CycleID, r.SnapshotID)
+}
+
+// Snapshot is one policy snapshot that was shipped to an account.
+type Snapshot struct {
+	AccountID, AccountName string
+	Environment            account.Environment
+	ID, Name               string
+	ShippedAt              time.Time
+	// Period, CaseID and Verdict are of its newest readout; empty before the first.
+	Period, CaseID, Verdict, Headline string
+	Currency                          string
+	Readouts                          int64
+	// BilledMinor is the base that its contract years have billed, FeeMinor the fees on it.
+	BilledMinor, FeeMinor *int64
+}
+
+// SnapshotsFilter selects snapshots; empty fields select all, an empty scope nothing.
+type SnapshotsFilter struct {
+	Scope              access.Scope
+	AccountID, Verdict string
+	Search             string // a snapshot's ID or name
+	Cursor             string
+	Limit              int
+}
+
+// Snapshots lists policy snapshots, newest first.
+func (s *Service) Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error) {
+	if f.Verdict != "" && f.Verdict != "passed" && f.Verdict != "withheld" {
+		return Page[Snapshot]{}, fault.InvalidField("verdict", "filter_unknown", "%q is not a verdict", f.Verdict).Fix("Use passed or withheld")
+	}
+	var err error
+	if f.Limit, err = limit(f.Limit); err != nil {
+		return Page[Snapshot]{}, err
+	}
+	return s.Reader.Snapshots(ctx, f)
 }
