@@ -55,7 +55,7 @@ func TestSnapshotList(t *testing.T) {
 	svc := &reconcile.Service{Reader: w.db.NewReader()}
 	w.propose("acme", "2026-01", 50_000)
 	w.finish("acme.2026-01")
-	require.NoError(t, w.exec(`INSERT INTO policy_snapshots (account_id, id, environment, name, shipped_at) VALUES ('acme', 'never', 'live', 'Never measured', '2025-01-01Z'), ('acme', 'nor-this', 'live', 'Nor this', '2025-01-01Z')`))
+	require.NoError(t, w.exec(`INSERT INTO policy_snapshots (account_id, id, environment, name, shipped_at) VALUES ('acme', 's-a', 'live', 'A', '2025-01-02Z'), ('acme', 'never', 'live', 'Never measured', '2025-01-01Z'), ('acme', 'nor-this', 'live', 'Nor this', '2025-01-01Z') ON CONFLICT DO NOTHING`))
 	var all []string
 	for limit := 1; limit <= 6; limit++ {
 		got := walk(t, limit, func(s reconcile.Snapshot) string { return s.AccountID + "." + s.ID }, func(c string) (reconcile.Page[reconcile.Snapshot], error) {
@@ -67,10 +67,9 @@ func TestSnapshotList(t *testing.T) {
 	require.Subset(t, all, []string{"acme.never", "acme.nor-this"})
 	one, err := svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Search: "s-a", AccountID: "acme"})
 	require.NoError(t, err)
-	if len(one.Items) == 1 {
-		require.Equal(t, "2026-01", one.Items[0].Period)
-		require.Positive(t, *one.Items[0].BilledMinor)
-	}
+	require.Len(t, one.Items, 1)
+	require.Equal(t, "2026-01", one.Items[0].Period)
+	require.Positive(t, *one.Items[0].BilledMinor)
 	never, err := svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Search: "Never measured"})
 	require.NoError(t, err)
 	require.Len(t, never.Items, 1)

@@ -291,3 +291,41 @@ func TestListFilters(t *testing.T) {
 	require.Equal(t, []string{"failed_payment", "no", "cus_1"}, []string{string(l.clientsAsked.Segment), l.clientsAsked.Mapped, l.clientsAsked.Search})
 	require.Equal(t, http.StatusBadRequest, open(t, e, "/events?from=yesterday").status)
 }
+
+// Our identifiers and Stripe's stand beside each other.
+func TestInvoiceExportNamesBothSides(t *testing.T) {
+	t.Parallel()
+	e := newDoor(fixture(), &door{caller: signedIn()}, webui.Options{})
+	f := download(t, e, "/invoices.csv")
+	require.Equal(t, "acme.2026-10", f.column(t, "cycle")[0])
+	require.Equal(t, "in_1QHk2vG9RKHgCVdKx01", f.column(t, "invoice_id")[0])
+	require.Equal(t, "cus_RkPayer00000001", f.column(t, "payer")[0])
+	lines := download(t, e, "/cycles/acme.2026-10/export.csv")
+	require.Equal(t, "trial-nudge-7", lines.column(t, "line")[0])
+	require.Equal(t, "ii_1QHk2wG9RKHgCVdKz", lines.column(t, "stripe_line")[0])
+}
+
+func TestCustomerPage(t *testing.T) {
+	t.Parallel()
+	p := open(t, newEcho(fixture()), "/accounts/acme/customers/cus_RkA1b2C3d4E5f6")
+	require.Contains(t, p.text, "82.505 USD", "a monthly amount is not rounded")
+	require.Contains(t, p.text, "297.00 USD went back -99.00 USD")
+	require.Equal(t, []string{"2026-08-04 09:30:00 UTC", "2026-08-19 09:30:00 UTC"}, p.row(t, "trialing")[1:3])
+	require.Contains(t, p.row(t, "concluded, not told by an event")[0], "active")
+	require.Equal(t, "now", p.row(t, "a change in between is not known")[2])
+	require.Contains(t, p.links, "/accounts/acme/events?q=cus_RkA1b2C3d4E5f6")
+	require.Equal(t, http.StatusNotFound, open(t, newEcho(fixture()), "/accounts/acme/customers/nobody").status)
+}
+
+func TestReadoutShowsTheYearAndTheWeights(t *testing.T) {
+	t.Parallel()
+	p := open(t, newEcho(fixture()), "/readouts/"+caseGood)
+	require.Contains(t, p.html, "The measured lift of the contract year over 10 periods, from January 2026 to October 2026; the last one is 20,602.50 USD, and 20,602.50 USD of it are billed.", "the drawing is told in words")
+	require.Equal(t, []string{"6,400.00 USD", "6,400.00 USD"}, []string{p.row(t, "April 2026")[2], p.row(t, "April 2026")[6]})
+	require.Equal(t, []string{"2.5", "", "94", "3.1 %"}, p.row(t, "3.1 %"))
+	require.Contains(t, p.links, "/cycles/acme.2026-10/lines/trial-nudge-7")
+	l := fixture()
+	l.trend, l.weights = l.trend[:1], nil
+	p = open(t, newEcho(l), "/readouts/"+caseGood)
+	require.NotContains(t, p.text, "The contract year so far", "one month is no year")
+}

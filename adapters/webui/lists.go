@@ -78,9 +78,9 @@ func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, er
 		Columns: []column{
 			{Name: "account"}, {Name: "period"}, {Name: "state"}, {Name: "stripe_status"}, {Name: "currency"}, {Name: "engine", Kind: columnMoney, Sum: true},
 			{Name: "stripe", Kind: columnMoney, Sum: true}, {Name: "difference", Kind: columnMoney, Sum: true}, {Name: "lines", Kind: columnCount, Sum: true},
-			{Name: "number"}, {Name: "invoice_id"}, {Name: "payer"}, {Name: "finalized_at", Kind: columnTime}, {Name: "attempts", Kind: columnCount, Sum: true},
+			{Name: "number"}, {Name: "invoice_id"}, {Name: "payer"}, {Name: "finalized_at", Kind: columnTime}, {Name: "attempts", Kind: columnCount, Sum: true}, {Name: "cycle"}, {Name: "issuer"}, {Name: "plan_hash"},
 		},
-		Labels: []string{"Account", "Period", "Write-back", "At Stripe", "Currency", "Engine", "Stripe", "Difference", "Lines", "Number", "Invoice", "Payer", "Finalized", "Requests"},
+		Labels: []string{"Account", "Period", "Write-back", "At Stripe", "Currency", "Engine", "Stripe", "Difference", "Lines", "Number", "Invoice", "Payer", "Finalized", "Requests", "Cycle", "Issuer", "Hash of the plan"},
 		Empty:  "No invoice yet", EmptyHint: "An invoice appears when a live cycle has an amount to bill, an issuer and a payer.",
 	}
 	if f.Sort != "" {
@@ -107,7 +107,7 @@ func invoiceRow(i reconcile.InvoiceRow) row {
 		{Value: i.AccountName, URL: "/cycles/" + i.CycleID, Sub: i.AccountID}, {Value: i.Period, Sub: month(i.Period)}, {Value: i.State, State: &state}, {Value: i.StripeStatus}, {Value: strings.ToUpper(i.Currency)},
 		{Value: cashOf(i.EngineMinor, i.Currency), URL: "/cycles/" + i.CycleID + "#lines"}, {Value: cash{i.StripeMinor, i.Currency}, URL: "/cycles/" + i.CycleID + "#stripe"},
 		{Value: cash{i.DifferenceMinor, i.Currency}}, {Value: int64(i.Lines), URL: "/cycles/" + i.CycleID + "#lines"}, {Value: i.Number, URL: i.HostedURL, External: i.HostedURL != ""},
-		{Value: i.InvoiceID, Mono: true}, {Value: i.Payer, Mono: true}, {Value: finalized}, {Value: int64(i.Attempts), URL: "/cycles/" + i.CycleID + "#attempts"},
+		{Value: i.InvoiceID, Mono: true}, {Value: i.Payer, Mono: true}, {Value: finalized}, {Value: int64(i.Attempts), URL: "/cycles/" + i.CycleID + "#attempts"}, {Value: i.CycleID, Mono: true}, {Value: i.Issuer, Mono: true}, {Value: i.PlanHash, Mono: true},
 	}}
 }
 

@@ -182,6 +182,7 @@ func TestTieOut(t *testing.T) {
 	require.Less(t, strings.Index(p.text, "Difference 0.00 USD"), strings.Index(p.text, "Engine total 4,120.50 USD"), "the difference stands first")
 	require.Contains(t, p.text, "Stripe total 4,120.50 USD")
 	require.Contains(t, p.links, "https://invoice.stripe.com/i/acct_x/test")
+	require.Contains(t, p.links, "https://pay.stripe.com/invoice/x/pdf")
 
 	total := p.row(t, "Total USD")
 	require.Equal(t, []string{"10,800", "98,994.00 USD", "19,710.60 USD", "–", "0.00 USD", "20,602.50 USD", "312.10 USD", "4,120.50 USD", "4,120.50 USD", "0.00 USD"}, total[2:])

@@ -72,6 +72,58 @@ const contrasts = `(() => {
   return out;
 })()`
 
+// printed reports what of a page would be on paper.
+const printed = `[...document.querySelectorAll("nav, .filters, .steps, .pager, aside form, table.explain, h1")].filter((e) => e.offsetParent).map((e) => e.tagName + "." + e.className)`
+
+// TestPrint lays pages out for paper: the navigation and what can be pressed stay away, the
+// line with its arithmetic, share and amount is all there.
+func TestPrint(t *testing.T) {
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: signedIn()}, webui.Options{}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(chromium(t), time.Minute)
+	defer cancel()
+	paper := chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+		return err
+	})
+	require.NoError(t, chromedp.Do(ctx, paper, chromedp.Navigate(server.URL+screens["line"])))
+	left, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](printed))
+	require.NoError(t, err)
+	require.Equal(t, []string{"H1.", "TABLE.explain"}, left)
+	text, err := chromedp.Run(ctx, chromedp.Text("main"))
+	require.NoError(t, err)
+	for _, want := range []string{"4,120.50 USD", "Measured lift", "Lower bound", "0.20", "On the invoice"} {
+		require.Contains(t, text, want)
+	}
+}
+
+// TestKeys follows the keyboard: rows, the open row in the address, help, and jumps.
+func TestKeys(t *testing.T) {
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: signedIn()}, webui.Options{}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(chromium(t), time.Minute)
+	defer cancel()
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+"/cycles"), chromedp.KeyEvent("j"), chromedp.KeyEvent("j")))
+	at, err := chromedp.Run(ctx, chromedp.Location())
+	require.NoError(t, err)
+	require.Equal(t, server.URL+"/cycles#row-northwind.2026-10", at)
+	open, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.activeElement.closest("tr").id === "row-northwind.2026-10"`))
+	require.NoError(t, err)
+	require.True(t, open, "the focus is in the row")
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("?")))
+	open, err = chromedp.Run(ctx, chromedp.Evaluate[bool](`document.getElementById("keys").open`))
+	require.NoError(t, err)
+	require.True(t, open)
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("\u001b"), chromedp.KeyEvent("g"), chromedp.KeyEvent("i"), chromedp.WaitVisible(`select[name=status]`)))
+	at, err = chromedp.Run(ctx, chromedp.Location())
+	require.NoError(t, err)
+	require.Equal(t, server.URL+"/invoices", at)
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("/"), chromedp.KeyEvent("j")))
+	typed, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.activeElement.value`))
+	require.NoError(t, err)
+	require.Equal(t, "j", typed, "a key in a field is text")
+}
+
 // TestScreens opens every page in a real browser, wide and narrow, light and dark: no page
 // scrolls sideways, text has the contrast that WCAG asks for, and no script fails.
 // LIFTBILL_SHOTS names a folder for pictures of them, for somebody to look at.

@@ -52,7 +52,7 @@
       case "k": select(at - 1); break;
       case "o": { const r = rows()[at]; if (r) r.querySelector("a[href]").click(); break; }
       case "g": prefix = "g"; setTimeout(() => { prefix = ""; }, 1500); break;
-      case "/": { const s = document.querySelector('main input[type="search"], main .filters input, main .filters select'); if (!s) return; s.focus(); if (s.select) s.select(); break; }
+      case "/": { const s = ['input[type="search"]', ".filters input:not([type=hidden])", ".filters select", ".ask input"].map((f) => document.querySelector("main " + f)).find(Boolean); if (!s) return; s.focus(); if (s.select) s.select(); break; }
       case "?": help(true); break;
       case "Escape": help(false); break;
       default: if (!link) return; link.click();
