@@ -33,14 +33,14 @@ func (e *explainer) revenue() []Figure {
 		case b.Bucket == "snapshot":
 			others, n = others+b.AmountMinor, n+1
 		case b.AmountMinor != 0:
-			out = append(out, Figure{Sign: SignMinus, Label: b.Bucket, Note: counted(b.Events) + " events", Minor: minor(b.AmountMinor), About: "bucket"})
+			out = append(out, Figure{Sign: SignMinus, Label: b.Bucket, Note: eventsText(b.Events), Minor: minor(b.AmountMinor), About: "bucket"})
 		}
 		left -= b.AmountMinor
 	}
 	if others != 0 {
 		out = append(out, Figure{Sign: SignMinus, Label: "Attributed to the other snapshots", Note: counted(n) + " of them; every payment belongs to one snapshot", Minor: minor(others), About: "buckets"})
 	}
-	attributed := Figure{Sign: SignEquals, Label: "Attributed to this snapshot", Note: counted(events) + " events", Minor: minor(own), About: "buckets"}
+	attributed := Figure{Sign: SignEquals, Label: "Attributed to this snapshot", Note: eventsText(events), Minor: minor(own), About: "buckets"}
 	if left != own {
 		attributed.Problem = e.problem("The buckets leave %s, the snapshot has %s", e.money(left), e.money(own))
 	}
