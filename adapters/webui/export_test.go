@@ -146,7 +146,7 @@ func TestExportIsWhatIsShown(t *testing.T) {
 	f = download(t, e, "/invoices.csv?status=open")
 	require.Len(t, f.rows, 4, "an export goes through all pages")
 	require.Equal(t, "open", l.invoicesAsked.Status)
-	require.Equal(t, 2, len(fixture().invoices))
+	require.Len(t, fixture().invoices, 2)
 }
 
 func trim(lines [][]string) [][]string {

@@ -206,10 +206,7 @@ func (l list) parameters() []parameter {
 	for _, f := range l.Filters {
 		out = append(out, parameter{f.Name, f.Value})
 	}
-	for _, p := range l.Keep {
-		out = append(out, p)
-	}
-	return out
+	return append(out, l.Keep...)
 }
 
 // at is the list's address with its filters and one more pair.

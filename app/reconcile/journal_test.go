@@ -20,7 +20,7 @@ func TestJournalBalances(t *testing.T) {
 	require.NoError(t, err)
 	var debit, credit int64
 	for _, e := range entries {
-		require.True(t, (e.DebitMinor > 0) != (e.CreditMinor > 0))
+		require.NotEqual(t, e.DebitMinor > 0, e.CreditMinor > 0, "one side each")
 		require.Equal(t, "2026-10-31", e.Date.Format(time.DateOnly), "the last day of the month where the contract is")
 		debit, credit = debit+e.DebitMinor, credit+e.CreditMinor
 	}
