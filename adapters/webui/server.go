@@ -154,6 +154,7 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/events.:format", s.eventLogExport)
 	e.GET("/snapshots", s.snapshots)
 	e.GET("/snapshots.:format", s.snapshotsExport)
+	e.GET("/audit.:format", s.auditExport)
 	e.GET("/replays", s.replayPage)
 	e.GET("/replays.:format", s.replayExport)
 	s.registerAccess(e)

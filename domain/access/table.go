@@ -228,6 +228,7 @@ var rules = map[string]Rule{
 	"GET /accounts":                                 need(ReadLedger, Filtered).page(),
 	"GET /accounts/{id}/events":                     need(ReadLedger, Account).named("id").page(),
 	"GET /audit":                                    need(ReadAudit, Filtered).page(),
+	"GET /audit.{format}":                           need(Export, Filtered).page().exported(),
 	"GET /access":                                   need(ManageAccess, WholeInstallation).page(),
 	"POST /access/users":                            need(ManageAccess, WholeInstallation).page(),
 	"POST /access/users/{id}":                       need(ManageAccess, WholeInstallation).page(),
