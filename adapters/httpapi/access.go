@@ -70,12 +70,25 @@ func (s *Server) permitted(next echo.HandlerFunc) echo.HandlerFunc {
 			if err != nil {
 				return echo.NewHTTPError(http.StatusNotFound)
 			}
-			if err := s.Access.Authorize(ctx, caller.Principal, route, rule, id); err != nil {
+			asked := route
+			if rule.Export && c.Request().URL.RawQuery != "" {
+				asked += "?" + cut(c.Request().URL.RawQuery) // what was selected is part of what was exported
+			}
+			if err := s.Access.Authorize(ctx, caller.Principal, asked, rule, id); err != nil {
 				return err
 			}
 		}
 		return next(c)
 	}
+}
+
+// cut bounds what a caller can write into the audit log.
+func cut(query string) string {
+	const most = 500
+	if len(query) > most {
+		return query[:most] + "…"
+	}
+	return query
 }
 
 // toSignIn sends a browser to the sign-in, and from there back to what it asked for.

@@ -95,7 +95,11 @@ type eventsView struct {
 	Totals                      []eventTotal
 	Filtered                    bool
 	MoreURL, FirstURL, ResetURL string
+	export                      func(format string) string
 }
+
+// ExportURL is the file of what the filters select.
+func (v eventsView) ExportURL(format string) string { return v.export(format) }
 
 // eventTotal sums one kind in one currency; revenue and refunds are not netted
 // here, so that each sum can be compared with Stripe's list of that object.
@@ -136,6 +140,9 @@ func (s *Server) events(c echo.Context) error {
 		Mapping:  choices("Mapped or not", q.Mapped, []string{"yes", "no"}, func(m string) string { return mapping[m] }),
 		Filtered: q.Kind != "" || q.Period != "" || q.Mapped != "" || q.Search != "" || q.Cursor != "",
 		ResetURL: "/accounts/" + id + "/events",
+	}
+	v.export = func(format string) string {
+		return query(v.ResetURL+"."+format, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search)
 	}
 	at := func(cursor string) string {
 		return query(v.ResetURL, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search, "cursor", cursor)

@@ -1,10 +1,12 @@
 package webui
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ type auditView struct {
 	Rows                                     []auditRow
 	Filtered                                 bool
 	MoreURL, FirstURL, ResetURL              string
+	CSVURL, XLSXURL                          string
 }
 
 // auditRow is an entry with what it changed, name by name.
@@ -56,22 +59,67 @@ func changesOf(before, after string) []factChange {
 	return out
 }
 
-func (s *Server) auditPage(c echo.Context) error {
+// auditFilter is what the address selects.
+func auditFilter(c echo.Context) (audit.Filter, error) {
 	p := func(name string) string { return c.QueryParam(name) }
 	from, err := dayOf("from", p("from"))
 	if err != nil {
-		return err
+		return audit.Filter{}, err
 	}
 	to, err := dayOf("to", p("to"))
 	if err != nil {
-		return err
+		return audit.Filter{}, err
 	}
 	if !to.IsZero() {
 		to = to.AddDate(0, 0, 1) // the day itself is shown
 	}
-	f := audit.Filter{
+	return audit.Filter{
 		Scope: scopeOf(c), ActorID: p("actor"), Action: p("action"), Object: p("object"), ObjectID: p("object_id"), AccountID: p("account"),
 		Environment: p("environment"), Outcome: p("outcome"), From: from, To: to, Cursor: p("cursor"), Limit: 100,
+	}, nil
+}
+
+// auditExport has every entry that the page's filters select, with the hash of its row.
+func (s *Server) auditExport(c echo.Context) error {
+	if err := checkFormat(c); err != nil {
+		return err
+	}
+	f, err := auditFilter(c)
+	if err != nil {
+		return err
+	}
+	all, err := everything(func(cursor string, n int) ([]trail.Row, string, error) {
+		f.Cursor, f.Limit = cursor, n
+		page, err := s.audit.Entries(c.Request().Context(), f)
+		return page.Items, page.NextCursor, err
+	})
+	if err != nil {
+		return err
+	}
+	r := report{
+		Name: "audit", Title: "Audit log", Version: 1,
+		Columns: []column{
+			{Name: "at", Kind: columnTime}, {Name: "chain"}, {Name: "row"}, {Name: "actor_kind"}, {Name: "actor"}, {Name: "actor_name"}, {Name: "action"}, {Name: "outcome"}, {Name: "object"}, {Name: "object_id"},
+			{Name: "environment"}, {Name: "account"}, {Name: "before"}, {Name: "after"}, {Name: "reason"}, {Name: "request"}, {Name: "hash"},
+		},
+	}
+	for _, name := range []string{"environment", "outcome", "action", "actor", "account", "object", "object_id", "from", "to"} {
+		r.Parameters = append(r.Parameters, parameter{name, c.QueryParam(name)})
+	}
+	for _, e := range all {
+		r.Rows = append(r.Rows, []any{
+			e.At, string(e.Chain), strconv.FormatInt(e.Seq, 10), string(e.Actor.Kind), e.Actor.ID, e.Actor.Name, string(e.Action), string(e.Outcome), e.Object, e.ObjectID,
+			string(e.Environment), e.AccountID, e.Before, e.After, e.Reason, e.RequestID, hex.EncodeToString(e.Hash[:]),
+		})
+	}
+	return s.send(c, r)
+}
+
+func (s *Server) auditPage(c echo.Context) error {
+	p := func(name string) string { return c.QueryParam(name) }
+	f, err := auditFilter(c)
+	if err != nil {
+		return err
 	}
 	page, err := s.audit.Entries(c.Request().Context(), f)
 	if err != nil {
@@ -85,10 +133,12 @@ func (s *Server) auditPage(c echo.Context) error {
 	for _, r := range page.Items {
 		v.Rows = append(v.Rows, auditRow{r, changesOf(r.Before, r.After)})
 	}
-	at := func(cursor string) string {
-		return query("/audit", "actor", f.ActorID, "action", f.Action, "object", f.Object, "object_id", f.ObjectID, "account", f.AccountID,
+	address := func(path, cursor string) string {
+		return query(path, "actor", f.ActorID, "action", f.Action, "object", f.Object, "object_id", f.ObjectID, "account", f.AccountID,
 			"environment", f.Environment, "outcome", f.Outcome, "from", v.From, "to", v.To, "cursor", cursor)
 	}
+	at := func(cursor string) string { return address("/audit", cursor) }
+	v.CSVURL, v.XLSXURL = address("/audit.csv", ""), address("/audit.xlsx", "")
 	v.Filtered = at("") != "/audit" || f.Cursor != ""
 	if page.NextCursor != "" {
 		v.MoreURL = at(page.NextCursor)

@@ -33,6 +33,7 @@ type cycleView struct {
 	WorkflowURL  string
 	PeriodStart  string
 	PeriodEnd    string
+	Booked       bool // there is a journal
 }
 
 type lineRow struct {
@@ -85,6 +86,8 @@ func (s *Server) cycle(c echo.Context) error {
 		Sums:       lineSums{Observed: total.observed, Measured: total.measured, HighWater: total.highWater, Base: total.base, Deferred: total.deferred, Fee: total.fee, Billed: total.billed},
 		ChargeSums: chargeSums{Amount: total.charges, Billed: total.chargesBilled, AllAmount: total.fee + total.charges, AllBilled: total.billed + total.chargesBilled},
 	}
+	_, err = reconcile.Journal(t)
+	v.Booked = err == nil
 	v.StripeGap = gap(t.PaidRevenueMinor, t.StripeNetMinor)
 	if total.stripeKnown {
 		all := total.stripe + total.chargesStripe
@@ -116,7 +119,7 @@ func (s *Server) cycle(c echo.Context) error {
 		v.Buckets = append(v.Buckets, row)
 	}
 	return s.render(c, http.StatusOK, "cycle", frame{
-		Title: t.AccountName + ", " + month(t.Period), Active: "cycles", Environment: string(t.Environment), Page: v,
+		Title: t.AccountName + ", " + month(t.Period), Active: "cycles", Environment: string(t.Environment), Shadow: v.Shadow, Page: v,
 	})
 }
 

@@ -24,6 +24,7 @@ type cyclesView struct {
 	Rows                        []cycleRow
 	Totals                      []cycleTotal
 	MoreURL, FirstURL, ResetURL string
+	CSVURL, XLSXURL             string
 }
 
 type cycleRow struct {
@@ -84,6 +85,10 @@ func (s *Server) cycles(c echo.Context) error {
 	at := func(p, cursor string) string {
 		return query("/cycles", "period", p, "state", q.State, "account", q.AccountID, "environment", q.Environment, "cursor", cursor)
 	}
+	export := func(format string) string {
+		return query("/cycles."+format, "period", chosen, "state", q.State, "account", q.AccountID, "environment", q.Environment)
+	}
+	v.CSVURL, v.XLSXURL = export("csv"), export("xlsx")
 	if i := slices.Index(periods, chosen); i >= 0 {
 		if i+1 < len(periods) {
 			v.PreviousURL = at(periods[i+1], "")
@@ -99,12 +104,16 @@ func (s *Server) cycles(c echo.Context) error {
 		v.FirstURL = at(chosen, "")
 	}
 	for _, item := range page.Items {
-		v.Rows = append(v.Rows, cycleRow{
-			CycleSummary: item, State: stateOf(string(item.State)), WorkflowURL: s.workflowURL(item.WorkflowID),
-			TiesOut: item.DifferenceMinor != nil && *item.DifferenceMinor == 0,
-		})
+		v.Rows = append(v.Rows, s.cycleRow(item))
 	}
 	return s.render(c, http.StatusOK, "cycles", frame{Title: v.PeriodName, Active: "cycles", Environment: q.Environment, Page: v})
+}
+
+func (s *Server) cycleRow(item reconcile.CycleSummary) cycleRow {
+	return cycleRow{
+		CycleSummary: item, State: stateOf(string(item.State)), WorkflowURL: s.workflowURL(item.WorkflowID),
+		TiesOut: item.DifferenceMinor != nil && *item.DifferenceMinor == 0,
+	}
 }
 
 // totalsOf sums the shown rows. Amounts of two currencies never meet, and neither

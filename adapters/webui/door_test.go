@@ -120,7 +120,11 @@ func (d *door) Entries(_ context.Context, f audit.Filter) (audit.Page, error) {
 	d.asked = f
 	row, err := trail.Append(trail.Origin(trail.LiveChain), trail.New(access.Operator("root"), now, trail.ContractCreated, "contract", "c<1>").In("acme", account.Live).
 		Changed(d.before, trail.Facts{"hash": "5f0c"}))
-	return audit.Page{Items: []trail.Row{row}, NextCursor: "n"}, err
+	next := "n" // there is one page after the first
+	if f.Cursor == next {
+		next = ""
+	}
+	return audit.Page{Items: []trail.Row{row}, NextCursor: next}, err
 }
 
 func signedIn() app.Caller {

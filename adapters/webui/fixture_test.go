@@ -2,20 +2,26 @@ package webui_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/shopspring/decimal"
 
 	"github.com/liftbill/liftbill/adapters/webui"
 	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/customers"
+	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/projection"
 )
 
 var now = time.Date(2026, 11, 4, 9, 30, 0, 0, time.UTC)
@@ -33,8 +39,20 @@ type ledger struct {
 	next     string
 	err      error
 
-	cyclesAsked reconcile.CyclesFilter
-	eventsAsked reconcile.RewardEventsFilter
+	board    reconcile.Board
+	invoices []reconcile.InvoiceRow
+	health   []operate.Health
+	log      []operate.Event
+	clients  []customers.Summary
+	replays  []replay.Report
+	trend    []reconcile.TrendPoint
+	weights  []reconcile.WeightCount
+
+	invoicesAsked reconcile.InvoicesFilter
+	logAsked      operate.EventsFilter
+	clientsAsked  customers.Filter
+	cyclesAsked   reconcile.CyclesFilter
+	eventsAsked   reconcile.RewardEventsFilter
 }
 
 func (l *ledger) Cycles(_ context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
@@ -48,6 +66,22 @@ func (l *ledger) TieOut(_ context.Context, id string) (reconcile.TieOut, error) 
 		return t, fault.New(fault.NotFound, "cycle_unknown", "there is no cycle %q", id).Fix("Look for it in the list of cycles")
 	}
 	return t, nil
+}
+
+// explaining is the ledger as the use case reads it.
+type explaining struct {
+	reconcile.Reader
+	l *ledger
+}
+
+func (e explaining) TieOut(ctx context.Context, id string) (reconcile.TieOut, error) {
+	return e.l.TieOut(ctx, id)
+}
+func (e explaining) Readout(ctx context.Context, id string) (reconcile.Readout, error) {
+	return e.l.Readout(ctx, id)
+}
+func (l *ledger) Explain(ctx context.Context, id, line string) (reconcile.Explanation, error) {
+	return (&reconcile.Service{Reader: explaining{l: l}}).Explain(ctx, id, line)
 }
 func (l *ledger) Readout(_ context.Context, id string) (reconcile.Readout, error) {
 	r, ok := l.readouts[id]
@@ -64,13 +98,76 @@ func (l *ledger) Accounts(context.Context, access.Scope) ([]reconcile.Overview, 
 	return l.accounts, nil
 }
 
+func (l *ledger) Overview(context.Context, access.Scope, time.Time) (reconcile.Board, error) {
+	return l.board, l.err
+}
+func (l *ledger) Invoices(_ context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error) {
+	l.invoicesAsked = f
+	return reconcile.Page[reconcile.InvoiceRow]{Items: l.invoices, NextCursor: l.more(f.Cursor)}, l.err
+}
+func (l *ledger) Events(_ context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error) {
+	l.logAsked = f
+	return operate.Page[operate.Event]{Items: l.log, NextCursor: l.more(f.Cursor)}, l.err
+}
+func (l *ledger) Health(context.Context, access.Scope, string) ([]operate.Health, error) {
+	return l.health, nil
+}
+func (l *ledger) Replays(context.Context, access.Scope, string, int) ([]replay.Report, error) {
+	return l.replays, nil
+}
+
+func (l *ledger) Trend(context.Context, reconcile.Readout) ([]reconcile.TrendPoint, error) {
+	return l.trend, nil
+}
+func (l *ledger) Weights(context.Context, reconcile.Readout) ([]reconcile.WeightCount, error) {
+	return l.weights, nil
+}
+
+func (l *ledger) Snapshots(_ context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error) {
+	return reconcile.Page[reconcile.Snapshot]{NextCursor: l.more(f.Cursor), Items: []reconcile.Snapshot{
+		{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: "trial-nudge-7", Name: "Trial nudge, version 7", ShippedAt: now.AddDate(0, -9, 0), Period: "2026-12-settlement", CaseID: caseGood, Verdict: "passed", Currency: "usd", Readouts: 10, BilledMinor: ptr[int64](2_060_250), FeeMinor: ptr[int64](412_050)},
+		{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: "fresh-1", Name: "Fresh", ShippedAt: now},
+	}}, l.err
+}
+
+// more is the next page's cursor: there is one page after the first.
+func (l *ledger) more(cursor string) string {
+	if cursor == l.next {
+		return ""
+	}
+	return l.next
+}
+
+// people are the customers of the ledger.
+type people struct{ l *ledger }
+
+func (p people) Customers(_ context.Context, _ string, f customers.Filter) (customers.Page[customers.Summary], error) {
+	p.l.clientsAsked = f
+	return customers.Page[customers.Summary]{Items: p.l.clients, NextCursor: p.l.more(f.Cursor)}, p.l.err
+}
+func (p people) Customer(_ context.Context, _, id string, _ time.Time) (customers.Detail, error) {
+	for _, c := range p.l.clients {
+		if c.ID == id {
+			return customers.Detail{
+				Summary: c, AsOf: now, Revenue: []customers.Revenue{{Currency: "usd", ConfirmedMinor: 29_700, ReturnedMinor: -9_900, Facts: 4}},
+				Subscriptions: []customers.Subscription{{ID: "sub_1QHbbbG9RKHgCVdK", StatusAt: c.Status, Subscription: projection.Subscription{PriceIDs: []string{"price_monthly"}}, Intervals: []projection.Interval{
+					{Status: "trialing", From: now.AddDate(0, -3, 0).Unix(), Until: now.AddDate(0, -2, -16).Unix()},
+					{Status: "active", From: now.AddDate(0, -2, -16).Unix(), Until: now.AddDate(0, 0, -9).Unix(), Inferred: true}, {Status: "past_due", From: now.AddDate(0, 0, -9).Unix(), Gap: true},
+				}}},
+				Invoices: []customers.Invoice{{ID: "in_1QHbbbG9RKHgCVdKbbb", Invoice: projection.Invoice{Status: "open", Currency: "usd", Total: ptr[int64](9_900), AmountPaid: ptr[int64](0), AmountRemains: ptr[int64](9_900)}}},
+			}, nil
+		}
+	}
+	return customers.Detail{}, fault.New(fault.NotFound, "customer_not_found", "there is no customer %q", id)
+}
+
 func newEcho(l *ledger) *echo.Echo {
 	return newDoor(l, &door{}, webui.Options{TemporalUI: "http://127.0.0.1:8233/"})
 }
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
@@ -111,7 +208,7 @@ func fixture() *ledger {
 	sandbox := cycle("sandbox", "Acme sandbox", account.Test, billing.DryRun, 123_456)
 	l := &ledger{
 		cycles: []reconcile.CycleSummary{acme, northwind, contoso, sandbox}, periods: []string{"2026-10", "2026-09"},
-		tieOuts: map[string]reconcile.TieOut{acme.ID: acmeTieOut(acme)}, readouts: map[string]reconcile.Readout{caseGood: goodReadout(), caseNull: nullReadout()},
+		tieOuts: map[string]reconcile.TieOut{acme.ID: acmeTieOut(acme)}, readouts: map[string]reconcile.Readout{caseGood: goodReadout(), caseNull: nullReadout(), caseHarm: harmReadout()},
 	}
 	test := acmeTieOut(sandbox)
 	test.StripeStatus, test.HostedURL, test.PDFURL, test.FinalizedAt, test.Attempts = "", "", "", nil, nil
@@ -132,6 +229,7 @@ func fixture() *ledger {
 		{ID: "contoso", Name: "Contoso Labs", Environment: account.Live, SourceConnection: "contoso", IssuerConnection: "contoso", PayerCustomer: "cus_RkPayer00000003", ContractID: "ct-1", Basis: lift.BasisProven, PlanID: "ct-plan", Snapshots: 2, Decisions: 4_800, StripeEvents: 9_001, LastEventAt: ptr(now.Add(-time.Minute))},
 		{ID: "sandbox", Name: "Acme sandbox", Environment: account.Test, SourceConnection: "sandbox-stripe"},
 	}
+	l.fill(acme, northwind)
 	l.events = []reconcile.RewardEvent{
 		{ConnectionID: "acme-stripe", FactKey: "refund:re_1", Kind: "refund", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", ChargeID: "ch_3QHk2vG9RKHgCVdK0aaa", InvoiceID: "in_1QHaaaG9RKHgCVdKaaa", AmountMinor: ptr[int64](4_900), Currency: "usd", EffectiveAt: now.Add(-time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcd"},
 		{ConnectionID: "acme-stripe", FactKey: "paid:in_2", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f7", UserID: "user-10423", InvoiceID: "in_1QHbbbG9RKHgCVdKbbb", SubscriptionID: "sub_1QHbbbG9RKHgCVdK", AmountMinor: ptr[int64](9_900), Currency: "usd", EffectiveAt: now.Add(-2 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bce"},
@@ -140,6 +238,48 @@ func fixture() *ledger {
 		{ConnectionID: "acme-stripe", FactKey: "trial:sub_4", Kind: "trial_start", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f9", UserID: "user-10424", SubscriptionID: "sub_1QHdddG9RKHgCVdK", EffectiveAt: now.Add(-5 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bch"},
 	}
 	return l
+}
+
+// fill adds what the overview and the lists show.
+func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
+	invoice := func(c reconcile.CycleSummary, state, status string) reconcile.InvoiceRow {
+		return reconcile.InvoiceRow{
+			CycleID: c.ID, AccountID: c.AccountID, AccountName: c.AccountName, Period: c.Period, State: state, StripeStatus: status, InvoiceID: c.StripeInvoiceID, Number: c.InvoiceNumber, Payer: "cus_RkPayer00000001",
+			Currency: c.Currency, EngineMinor: c.EngineMinor, StripeMinor: c.StripeMinor, DifferenceMinor: c.DifferenceMinor, Lines: 1, Attempts: 5, HostedURL: "https://invoice.stripe.com/i/acct_x/test", FinalizedAt: ptr(now.Add(-46 * time.Minute)), CreatedAt: now, UpdatedAt: now,
+		}
+	}
+	l.invoices = []reconcile.InvoiceRow{invoice(acme, "released", "open"), invoice(northwind, "needs_human", "open")}
+	l.board = reconcile.Board{
+		Period: "2026-10",
+		Standings: []reconcile.Standing{
+			{Environment: account.Live, Currency: "usd", Cycles: 2, PaidMinor: 10_812_400, AttributedMinor: 9_899_400, UnmappedMinor: 98_000, UndecidedMinor: 515_000, EngineMinor: 412_050, Invoices: 1, InvoicedMinor: 412_050},
+			{Environment: account.Live, Currency: "eur", Cycles: 1, PaidMinor: 4_100_000, AttributedMinor: 4_100_000, EngineMinor: 98_000, Invoices: 1, InvoicedMinor: 97_500, Settled: 1, SettledMinor: 97_500},
+			{Environment: account.Test, Currency: "usd", Cycles: 1, PaidMinor: 10_812_400, AttributedMinor: 9_899_400, UnmappedMinor: 98_000, UndecidedMinor: 515_000, EngineMinor: 123_456},
+		},
+		Payments: []reconcile.Payments{{Environment: account.Live, Currency: "usd", Paid: 1_204, PaidMinor: 2_418_800, Failed: 61, Recovered: 22}},
+		Waiting:  []reconcile.CycleSummary{northwind}, Unpaid: l.invoices[:1],
+	}
+	l.health = []operate.Health{
+		{ConnectionID: "acme-stripe", Environment: account.Live, Endpoint: "enabled", LastEvent: ptr(now.Add(-time.Minute)), LastReceived: ptr(now.Add(-time.Minute)), Waiting: map[string]int64{"pending": 3, "dead": 1}, LastHour: map[string]int64{"processed": 412, "ignored": 9}, LagP50: ptr(180 * time.Millisecond), LagP95: ptr(2 * time.Second)},
+		{ConnectionID: "northwind-stripe", Environment: account.Live, Endpoint: "enabled", LastEvent: ptr(now.Add(-3 * time.Hour)), Waiting: map[string]int64{}, LastHour: map[string]int64{}},
+		{ConnectionID: "sandbox-stripe", Environment: account.Test, Paused: true, PausedReason: "key_revoked", Waiting: map[string]int64{}, LastHour: map[string]int64{}},
+	}
+	l.log = []operate.Event{
+		{ConnectionID: "acme-stripe", Environment: account.Live, EventID: "evt_1QHk3aG9RKHgCVdK2bcd", Type: "charge.refunded", ObjectID: "ch_3QHk2vG9RKHgCVdK0aaa", Source: "webhook", Created: now.Add(-time.Hour), ReceivedAt: now.Add(-time.Hour), Status: "processed", Attempts: 1, BodySHA256: "8f2c"},
+		{ConnectionID: "acme-stripe", Environment: account.Live, EventID: "evt_1QHk3aG9RKHgCVdK2dea", Type: "customer.subscription.updated", ObjectID: "sub_1QHdddG9RKHgCVdK", Source: "pull", Created: now.Add(-2 * time.Hour), ReceivedAt: now.Add(-time.Hour), Status: "dead", Reason: "status_unknown", Attempts: 3, BodySHA256: "0a11"},
+	}
+	l.clients = []customers.Summary{
+		{ID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", Currency: "usd", Country: "DE", Status: "past_due", PriceIDs: []string{"price_monthly"}, Subscriptions: 1, PaymentMethod: "card", CreatedAt: ptr(now.AddDate(0, -3, 0)), BalanceMinor: ptr[int64](-500), Worth: []customers.Worth{{Currency: "usd", MRR: decimal.RequireFromString("8250.5"), NetMRR: decimal.RequireFromString("8000")}}},
+		{ID: "cus_RkA1b2C3d4E5f8"},
+	}
+	for i, v := range []float64{120_000, 310_000, 290_000, 640_000, 980_000, 1_100_000, 1_420_000, 1_390_000, 1_710_000, 2_060_250.73} {
+		mark := []int64{0, 0, 0, 640_000, 980_000, 1_100_000, 1_420_000, 1_420_000, 1_710_000, 2_060_250}[i]
+		l.trend = append(l.trend, reconcile.TrendPoint{
+			Period: fmt.Sprintf("2026-%02d", i+1), CaseID: caseGood, Verdict: map[bool]string{true: "passed", false: "withheld"}[i > 2], Lift: v, IntervalLow: v - 600_000 - float64(i)*9_000, IntervalHigh: v + 600_000 + float64(i)*9_000, Bound: v - 910_000, MarkMinor: mark,
+		})
+	}
+	l.weights = []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2_900}, {Holdout: true, Weight: 2.5, Units: 94}, {Weight: 2, Units: 2_910}, {Weight: 1.67, Units: 96}}
+	l.replays = []replay.Report{{AccountID: "acme", Environment: account.Live, Period: "2026-12-settlement", CycleID: "acme.2026-10", Events: 9_001, Facts: 8_000, Equal: true, RunBy: "Ada", RunAt: now}, {AccountID: "acme", Period: "2026-10", CycleID: "acme.2026-10", Difference: "fact paid:in_2 differs", RunAt: now}}
 }
 
 func acmeTieOut(c reconcile.CycleSummary) reconcile.TieOut {
@@ -163,10 +303,14 @@ func acmeTieOut(c reconcile.CycleSummary) reconcile.TieOut {
 			{SnapshotID: "discount-3", SnapshotName: "Discount 3", CaseID: caseHarm, Verdict: "withheld", HeadlineCode: "NEGATIVE_LIFT", Explanation: "The policy earned 1,204.00 USD less than the baseline would have.", Units: 2_400, HoldoutUnits: 1_188, ObservedMinor: 1_283_100, MeasuredMinor: -120_400, BoundMinor: -955_310},
 		},
 		Steps: []reconcile.Step{
-			{Number: 1, Name: "net_revenue", Formula: "sum(paid) - sum(refunds)", Inputs: "1,976 events", Result: "10812400"},
-			{Number: 2, Name: "measured_lift", SnapshotID: "trial-nudge-7", Formula: "floor(T)", Inputs: "T = 2060250.73", Result: "2060250"},
-			{Number: 3, Name: "high_water", SnapshotID: "trial-nudge-7", Formula: "max(0, T - mark)", Inputs: "mark = 0", Result: "2060250"},
-			{Number: 4, Name: "fee", SnapshotID: "trial-nudge-7", Formula: "round_down(base * share)", Inputs: "share = 0.20", Result: "412050"},
+			{Number: 1, Name: "measure", SnapshotID: "copy-test-2", Formula: "measured = observed − counterfactual, rounded down", Inputs: "1402000 − 1370790.000000", Result: "31210"},
+			{Number: 2, Name: "guardrail", SnapshotID: "copy-test-2", Formula: "every check passes", Inputs: "LCB_NOT_POSITIVE", Result: "withheld"},
+			{Number: 3, Name: "measure", SnapshotID: "trial-nudge-7", Formula: "measured = observed − counterfactual, rounded down", Inputs: "7214300 − 5154049.270000", Result: "2060250"},
+			{Number: 4, Name: "bound", SnapshotID: "trial-nudge-7", Formula: "bound = measured − z × standard error, rounded down", Inputs: "2060250.730000 − 3.290527 × 284525.100000", Result: "1124013"},
+			{Number: 5, Name: "guardrail", SnapshotID: "trial-nudge-7", Formula: "every check passes", Inputs: "5 checks", Result: "passed"},
+			{Number: 6, Name: "base", SnapshotID: "trial-nudge-7", Formula: "max(0, measured − billed before)", Inputs: "2060250 − 0", Result: "2060250"},
+			{Number: 7, Name: "fee", SnapshotID: "trial-nudge-7", Formula: "round down(base × share)", Inputs: "2060250 × 0.20", Result: "412050"},
+			{Number: 8, Name: "total", Formula: "sum of the lines", Inputs: "412050", Result: "412050"},
 		},
 		HostedURL: "https://invoice.stripe.com/i/acct_x/test", PDFURL: "https://pay.stripe.com/invoice/x/pdf", StripeStatus: "open", FinalizedAt: ptr(now.Add(-46 * time.Minute)),
 		CaseIDs: []string{caseGood, caseNull, caseHarm}, PooledCaseID: caseGood,
@@ -185,6 +329,10 @@ func feesTieOut(c reconcile.CycleSummary) reconcile.TieOut {
 	t.CycleSummary, t.Phase = c, "full"
 	t.Terms = []string{"Share 0.20 of the measured incremental revenue", "Platform fee of 800.00 USD a month"}
 	t.Lines[0].BilledMinor, t.Lines[0].StripeMinor = 250_000, ptr[int64](250_000)
+	t.Steps = append(t.Steps[:7:7],
+		reconcile.Step{Number: 8, Name: "cap", Formula: "−max(0, fees − room of the caps: month)", Inputs: "412050 − (280000 − 0)", Result: "-132050"},
+		reconcile.Step{Number: 9, Name: "platform_fee", Formula: "as agreed", Inputs: "80000", Result: "80000"},
+		reconcile.Step{Number: 10, Name: "holdback", Formula: "−round down(performance fees × holdback)", Inputs: "280000 × 0.12", Result: "-30000"})
 	t.Charges = []reconcile.Charge{
 		{Line: "fee:cap", Kind: "cap", Description: "Fees above the agreed cap (month)", AmountMinor: -132_050},
 		{Line: "fee:platform_fee", Kind: "platform_fee", Description: "Platform fee, October 2026", AmountMinor: 80_000, BilledMinor: 80_000, StripeLineID: "ii_1QHk2wG9RKHgCVdKf1", StripeMinor: ptr[int64](80_000)},
@@ -208,7 +356,7 @@ func goodReadout() reconcile.Readout {
 	return reconcile.Readout{
 		CaseID: caseGood, PreviousCaseID: caseNull, CycleID: "acme.2026-10", AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live,
 		SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", Period: "2026-10", Currency: "usd", Units: 6_000, HoldoutUnits: 2_994,
-		ObservedMinor: 7_214_300, Lift: 2_060_250.73, Counterfactual: 5_154_049.27, SE: 284_518.4, VarianceCR: 7.9e10, VarianceB: 7.1e10, Variance0: 8.0951e10,
+		ObservedMinor: 7_214_300, Lift: 2_060_250.73, Counterfactual: 5_154_049.27, SE: 284_525.1, VarianceCR: 7.9e10, VarianceB: 7.1e10, Variance0: 8.0951e10,
 		IntervalLow: 1_502_604.9, IntervalHigh: 2_617_896.5, Bound: 1_124_013.2, Z: "3.290527", ESS: 2_994, Verdict: "passed",
 		Explanation: "The policy added 20,602.50 USD over 6,000 users; with the scheduled error budget at least 11,240.13 USD of it is certain.",
 		Checks: []reconcile.Check{
@@ -232,5 +380,13 @@ func nullReadout() reconcile.Readout {
 	r.Explanation = "The policy may have had no effect: the lower bound is -8,120.44 USD. 312.10 USD stay deferred within the year."
 	r.Checks = append([]reconcile.Check{}, r.Checks...)
 	r.Checks[4] = reconcile.Check{Code: "LCB_NOT_POSITIVE", Status: "failed", Value: "-8,120.44", Threshold: "0.00", Explain: "The lower bound is not above zero, so the lift is not proven."}
+	return r
+}
+
+func harmReadout() reconcile.Readout {
+	r := nullReadout()
+	r.CaseID, r.SnapshotID, r.SnapshotName, r.HeadlineCode = caseHarm, "discount-3", "Discount 3", "NEGATIVE_LIFT"
+	r.Units, r.HoldoutUnits, r.ObservedMinor, r.Lift, r.Counterfactual, r.Bound = 2_400, 1_188, 1_283_100, -120_400, 1_403_500, -955_310
+	r.Explanation = "The policy earned 1,204.00 USD less than the baseline would have."
 	return r
 }

@@ -18,7 +18,7 @@ import (
 // functions are what the templates may call.
 var functions = template.FuncMap{
 	"amount": amount, "amountOf": amountOf, "count": count, "count64": count64, "stamp": stamp, "stampOf": stampOf,
-	"day": day, "hour": hour, "month": month, "sentence": sentence, "words": words, "stateOf": stateOf, "query": query, "amountIsZero": func(minor *int64) bool { return minor != nil && *minor == 0 }, "code": strings.ToUpper,
+	"day": day, "hour": hour, "month": month, "sentence": sentence, "words": words, "stateOf": stateOf, "query": query, "lineURL": lineURL, "chargeName": chargeName, "amountIsZero": func(minor *int64) bool { return minor != nil && *minor == 0 }, "code": strings.ToUpper,
 }
 
 // Amount is money as a cell shows it: digits and currency apart, so that the

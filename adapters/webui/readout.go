@@ -8,6 +8,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/lift"
 )
 
 // readoutView is one readout with its verdict in words.
@@ -26,6 +27,11 @@ type readoutView struct {
 	Checks                           []checkRow
 	FailedN, PassedN, NotEvaluatedN  int
 	FeeLabel, ManifestURL, EventsURL string
+	LineURL                          string
+	Trend                            *Trend
+	Weights                          []armWeights
+	MaxWeighed                       int
+	MaxWeighed64                     int64
 }
 
 type varianceRow struct {
@@ -57,6 +63,19 @@ func (s *Server) readout(c echo.Context) error {
 		v.ESSRatio = percent(int64(math.Round(r.ESS)), r.HoldoutUnits)
 	}
 	v.Headline, v.FeeLabel = headline(r, v.Test)
+	if r.SnapshotID != lift.SnapshotPooled {
+		v.LineURL = lineURL(r.CycleID, r.SnapshotID)
+	}
+	points, err := s.reconcile.Trend(c.Request().Context(), r)
+	if err != nil {
+		return err
+	}
+	v.Trend = trendOf(points, r.Currency)
+	weights, err := s.reconcile.Weights(c.Request().Context(), r)
+	if err != nil {
+		return err
+	}
+	v.Weights, v.MaxWeighed, v.MaxWeighed64 = weightsOf(weights), reconcile.MaxWeighed, reconcile.MaxWeighed
 	for _, check := range r.Checks {
 		v.Checks = append(v.Checks, checkRow{Check: check, State: stateOf(check.Status)})
 		switch check.Status {

@@ -3,7 +3,8 @@
 // the pages of access: sign-in, one's own account, users and tokens, the audit log.
 //
 // Pages are rendered on the server from the same use cases as the JSON API, load
-// nothing from another host and need no JavaScript. Filters live in the URL. The
+// nothing from another host and need no JavaScript; one small script of our own adds the
+// keyboard. Filters live in the URL. The
 // package owns wording, layout and drawing; it computes no money, except for the
 // sums of what a page shows.
 package webui
@@ -20,6 +21,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -35,14 +37,23 @@ var templateFiles embed.FS
 //go:embed static/style.css
 var styleSheet []byte
 
+//go:embed static/keys.js
+var keyScript []byte
+
 // Reconcile answers the pages' questions; *reconcile.Service is it.
 type Reconcile interface {
 	Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error)
 	Periods(ctx context.Context, scope access.Scope) ([]string, error)
 	TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, error)
+	Explain(ctx context.Context, cycleID, line string) (reconcile.Explanation, error)
 	Readout(ctx context.Context, caseID string) (reconcile.Readout, error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
+	Overview(ctx context.Context, scope access.Scope, now time.Time) (reconcile.Board, error)
+	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
+	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)
+	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
+	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
 }
 
 // Services are the use cases behind the pages. All fields are required.
@@ -50,6 +61,9 @@ type Services struct {
 	Reconcile Reconcile
 	Access    Access
 	Audit     Audit
+	Operate   Operate
+	Customers Customers
+	Replays   Replays
 }
 
 // Options of the pages. The zero value works.
@@ -71,15 +85,19 @@ type Server struct {
 	reconcile Reconcile
 	access    Access
 	audit     Audit
+	operate   Operate
+	customer  Customers
+	replays   Replays
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
 	pages     map[string]*template.Template
 	styleURL  string
+	scriptURL string
 }
 
-// policy lets a page load its own style and nothing else.
-const policy = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// policy lets a page load its own style and its own script, and nothing else.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // New parses the pages. An error is a mistake in a template.
 func New(services Services, options Options, clk clock.Clock, logger *slog.Logger) (*Server, error) {
@@ -87,12 +105,12 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	if options.TemporalNamespace == "" {
 		options.TemporalNamespace = "default"
 	}
-	sum := sha256.Sum256(styleSheet)
 	s := &Server{
-		reconcile: services.Reconcile, access: services.Access, audit: services.Audit, options: options, clock: clk, log: logger,
-		pages: map[string]*template.Template{}, styleURL: "/static/style.css?v=" + hex.EncodeToString(sum[:6]),
+		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, options: options, clock: clk, log: logger,
+		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"cycles", "cycle", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
+	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -113,18 +131,49 @@ func (s *Server) Register(e *echo.Echo) {
 		}
 		s.errorPage(err, c)
 	}
-	e.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusSeeOther, "/cycles") })
+	e.GET("/", s.overview)
 	e.GET("/cycles", s.cycles)
+	e.GET("/cycles.:format", s.cyclesExport)
 	e.GET("/cycles/:id", s.cycle)
+	e.GET("/cycles/:id/export.:format", s.cycleExport)
+	e.GET("/cycles/:id/journal.:format", s.journalExport)
+	e.GET("/cycles/:id/lines/:line", s.line)
+	e.GET("/cycles/:id/lines/:line/export.:format", s.lineExport)
 	e.GET("/readouts/:case", s.readout)
+	e.GET("/invoices", s.invoices)
+	e.GET("/invoices.:format", s.invoicesExport)
 	e.GET("/accounts", s.accounts)
 	e.GET("/accounts/:id/events", s.events)
+	e.GET("/accounts/:id/events.:format", s.rewardsExport)
+	e.GET("/accounts/:id/customers", s.customers)
+	e.GET("/accounts/:id/customers.:format", s.customersExport)
+	e.GET("/accounts/:id/customers/:customer", s.customerPage)
+	e.GET("/connections", s.connections)
+	e.GET("/connections.:format", s.connectionsExport)
+	e.GET("/events", s.eventLog)
+	e.GET("/events.:format", s.eventLogExport)
+	e.GET("/snapshots", s.snapshots)
+	e.GET("/snapshots.:format", s.snapshotsExport)
+	e.GET("/audit.:format", s.auditExport)
+	e.GET("/replays", s.replayPage)
+	e.GET("/replays.:format", s.replayExport)
 	s.registerAccess(e)
-	e.GET("/static/style.css", func(c echo.Context) error {
-		// The address holds the digest of the file, so it never changes.
+	e.GET("/static/style.css", asset("text/css; charset=utf-8", styleSheet))
+	e.GET("/static/keys.js", asset("text/javascript; charset=utf-8", keyScript))
+}
+
+// versioned is an address that holds the digest of its file, so that the file behind it
+// never changes.
+func versioned(path string, file []byte) string {
+	sum := sha256.Sum256(file)
+	return path + "?v=" + hex.EncodeToString(sum[:6])
+}
+
+func asset(kind string, file []byte) echo.HandlerFunc {
+	return func(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderCacheControl, "public, max-age=31536000, immutable")
-		return c.Blob(http.StatusOK, "text/css; charset=utf-8", styleSheet)
-	})
+		return c.Blob(http.StatusOK, kind, file)
+	}
 }
 
 // frame is what every page shows around its content.
@@ -132,8 +181,10 @@ type frame struct {
 	Title       string
 	Active      string // the entry of the navigation
 	Environment string // "live", "test", or "" when the page shows both
+	Shadow      bool   // of a shadow month, whatever the environment
 	AsOf        string
 	StyleURL    string
+	ScriptURL   string
 	TemporalUI  string
 	// Who is signed in; empty on the pages before the sign-in.
 	Who  string
@@ -144,7 +195,7 @@ type frame struct {
 }
 
 // may says which entries of the navigation lead somewhere.
-type may struct{ Audit, Access bool }
+type may struct{ Audit, Access, Export bool }
 
 func scopeOf(c echo.Context) access.Scope { return app.From(c.Request().Context()).Scope }
 
@@ -152,9 +203,9 @@ func (s *Server) render(c echo.Context, status int, page string, f frame) error 
 	f.AsOf = stamp(s.clock.Now())
 	if caller := app.From(c.Request().Context()); caller.Kind == access.User {
 		f.Who, f.CSRF = caller.Name, caller.CSRF()
-		f.May = may{Audit: caller.Can(access.ReadAudit), Access: caller.Can(access.ManageAccess)}
+		f.May = may{Audit: caller.Can(access.ReadAudit), Access: caller.Can(access.ManageAccess), Export: caller.Can(access.Export)}
 	}
-	f.StyleURL, f.TemporalUI = s.styleURL, s.options.TemporalUI
+	f.StyleURL, f.ScriptURL, f.TemporalUI = s.styleURL, s.scriptURL, s.options.TemporalUI
 	var out bytes.Buffer
 	if err := s.pages[page].Execute(&out, f); err != nil {
 		return fmt.Errorf("render page %s: %w", page, err)

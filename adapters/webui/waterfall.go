@@ -158,7 +158,7 @@ func revenueWaterfall(t reconcile.TieOut, s sums) Waterfall {
 	steps := []step{{label: "Paid revenue at Stripe", note: "contract year to date, net of refunds", minor: t.PaidRevenueMinor, total: true, url: eventsURL(t.AccountID, "", "")}}
 	for _, b := range t.Buckets {
 		if b.Bucket != "snapshot" && b.AmountMinor != 0 && b.Paid(t.Currency) {
-			steps = append(steps, step{label: bucketName(b.Bucket), note: count(b.Events) + " events", minor: -b.AmountMinor, url: bucketURL(t.AccountID, b.Bucket)})
+			steps = append(steps, step{label: bucketName(b.Bucket), note: plural(b.Events, "event"), minor: -b.AmountMinor, url: bucketURL(t.AccountID, b.Bucket)})
 		}
 	}
 	if gap := s.buckets - t.PaidRevenueMinor; gap != 0 {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,7 +134,8 @@ func (s *Service) Authorize(ctx context.Context, by access.Principal, route stri
 	place, err := s.decide(ctx, by, rule, id)
 	object, objectID := string(rule.Target), id
 	if rule.Param == "" {
-		object, objectID = "route", route
+		object = "route"
+		objectID, _, _ = strings.Cut(route, "?") // what was selected is the reason's
 	}
 	if err != nil {
 		if !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.NotFound) || place == nil {

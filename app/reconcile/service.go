@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"time"
 
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
@@ -19,6 +20,16 @@ type Reader interface {
 	Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error)
 	RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error)
 	Accounts(ctx context.Context, scope access.Scope) ([]Overview, error)
+	// Standings sums a period by environment and currency.
+	Standings(ctx context.Context, scope access.Scope, period string) ([]Standing, error)
+	// Payments counts what happened since a time, by environment and currency.
+	Payments(ctx context.Context, scope access.Scope, since time.Time) ([]Payments, error)
+	Invoices(ctx context.Context, f InvoicesFilter) (Page[InvoiceRow], error)
+	// Trend lists a snapshot's readouts of a contract year up to a cycle, oldest first.
+	Trend(ctx context.Context, cycleID, snapshotID string) ([]TrendPoint, error)
+	// Weights counts the frozen users of a cycle's snapshot by arm and weight.
+	Weights(ctx context.Context, cycleID, snapshotID string) ([]WeightCount, error)
+	Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error)
 }
 
 // Limits of a page.

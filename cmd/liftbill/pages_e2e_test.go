@@ -78,7 +78,7 @@ func checkPages(t *testing.T, s demoState, output string) {
 	t.Helper()
 	ctx := browser(t)
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(s.API+"/cycles")))
-	within, cancel := context.WithTimeout(ctx, time.Minute)
+	within, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	enter(t, within, s, output)
 	text := func(selector string) string {
@@ -107,6 +107,7 @@ func checkPages(t *testing.T, s demoState, output string) {
 	open(link)
 	require.Contains(t, text("main"), "LCB_NOT_POSITIVE")
 	shot(t, within, "readout")
+	checkWhy(t, within, s)
 	open(s.Console + "/namespaces/default/workflows")
 	require.NoError(t, chromedp.Do(within, chromedp.WaitVisible(`a[href*="account-bill"]`)))
 	require.Contains(t, text("body"), "account-bill/live/acme/")

@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/oidc"
 	"github.com/liftbill/liftbill/adapters/webui"
 	"github.com/liftbill/liftbill/app/access"
+	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -48,7 +49,10 @@ func (a *app) handler() (*echo.Echo, error) {
 	if gate.Provider != nil {
 		options.Provider = a.cfg.OIDCName
 	}
-	pages, err := webui.New(webui.Services{Reconcile: a.reconcile(), Access: gate, Audit: a.audit()}, options, a.clock, a.log)
+	pages, err := webui.New(webui.Services{
+		Reconcile: a.reconcile(), Access: gate, Audit: a.audit(), Operate: a.operate(),
+		Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock}, Replays: a.db.NewReplays(),
+	}, options, a.clock, a.log)
 	if err != nil {
 		return nil, err
 	}

@@ -208,6 +208,9 @@ func positive(lines string) string {
 
 // recompute does with a step's inputs what a person with a pocket calculator would do.
 func recompute(t require.TestingT, terms billing.Terms, s billing.Step) {
+	again, err := s.Recompute()
+	require.NoError(t, err)
+	require.True(t, again.Holds || !again.Arithmetic, "%s: %s: %s is %s, not %s", s.Name, s.Formula, s.Inputs, again.Result, s.Result)
 	switch s.Name {
 	case "measure", "bound", "guardrail", "waive", "defer", "adjustment":
 		return // words, or floats that are rounded before they are shown

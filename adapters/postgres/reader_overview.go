@@ -1,0 +1,113 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/reward"
+)
+
+// Standings sums the cycles of a period; its cost grows with the cycles and their buckets,
+// not with the events.
+func (r *Reader) Standings(ctx context.Context, scope access.Scope, period string) ([]reconcile.Standing, error) {
+	q := where{}
+	q.scoped(scope, "c.environment", "c.account_id")
+	q.add("c.period = ?", period)
+	var out []reconcile.Standing
+	err := r.db.gorm.WithContext(ctx).Raw(`
+		WITH months AS MATERIALIZED (
+			SELECT c.id, c.environment, k.terms::jsonb ->> 'currency' AS currency, coalesce(c.paid_minor, 0) AS paid, coalesce(i.total_minor, 0) AS engine,
+				w.stripe_total, coalesce(w.stripe_status, '') AS stripe_status
+			FROM cycles c JOIN contracts k ON k.id = c.contract_id
+			LEFT JOIN invoices i ON i.cycle_id = c.id
+			LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'`+q.sql()+`),
+		places AS MATERIALIZED (
+			SELECT m.id, sum(b.amount_minor) FILTER (WHERE b.bucket = 'snapshot') AS attributed, sum(b.amount_minor) FILTER (WHERE b.bucket = 'unmapped') AS unmapped,
+				sum(b.amount_minor) FILTER (WHERE b.bucket = 'no_decision') AS undecided
+			FROM months m JOIN cycle_buckets b ON b.cycle_id = m.id AND b.currency = m.currency GROUP BY m.id)
+		SELECT m.environment, m.currency, count(*) AS cycles, sum(m.paid)::bigint AS paid_minor, coalesce(sum(p.attributed), 0)::bigint AS attributed_minor,
+			coalesce(sum(p.unmapped), 0)::bigint AS unmapped_minor, coalesce(sum(p.undecided), 0)::bigint AS undecided_minor, sum(m.engine)::bigint AS engine_minor,
+			count(m.stripe_total) AS invoices, coalesce(sum(m.stripe_total), 0)::bigint AS invoiced_minor,
+			count(*) FILTER (WHERE m.stripe_status = 'paid') AS settled, coalesce(sum(m.stripe_total) FILTER (WHERE m.stripe_status = 'paid'), 0)::bigint AS settled_minor
+		FROM months m LEFT JOIN places p ON p.id = m.id GROUP BY m.environment, m.currency ORDER BY m.environment, m.currency`, q.args...).Scan(&out).Error
+	return out, wrap(err)
+}
+
+// Payments reads the last days of each connection by the index of the newest facts.
+func (r *Reader) Payments(ctx context.Context, scope access.Scope, since time.Time) ([]reconcile.Payments, error) {
+	q := where{}
+	q.scoped(scope, "a.environment", "a.id")
+	var out []reconcile.Payments
+	args := append(append([]any{}, q.args...), since, reward.RevenueConfirmation, reward.RevenueConfirmation, reward.PaymentFailed, reward.PaymentRecovered,
+		[]string{string(reward.RevenueConfirmation), string(reward.PaymentFailed), string(reward.PaymentRecovered)})
+	err := r.db.gorm.WithContext(ctx).Raw(`
+		WITH sources AS MATERIALIZED (SELECT DISTINCT a.source_connection AS id, a.environment FROM accounts a`+q.sql()+`),
+		recent AS MATERIALIZED (
+			SELECT s.environment, e.kind, e.currency, e.amount_minor FROM sources s
+			JOIN reward_events e ON e.connection_id = s.id AND e.effective_at >= ? AND NOT e.historic)
+		SELECT environment, currency, count(*) FILTER (WHERE kind = ? AND amount_minor <> 0) AS paid, coalesce(sum(amount_minor) FILTER (WHERE kind = ?), 0)::bigint AS paid_minor,
+			count(*) FILTER (WHERE kind = ?) AS failed, count(*) FILTER (WHERE kind = ?) AS recovered
+		FROM recent WHERE kind IN ? GROUP BY environment, currency ORDER BY environment, currency`, args...).Scan(&out).Error
+	return out, wrap(err)
+}
+
+const invoiceSelect = `
+	SELECT w.cycle_id, w.account_id, a.name AS account_name, w.period, w.state, w.stripe_status, coalesce(w.invoice_id, '') AS invoice_id, w.number,
+		w.customer AS payer, w.issuer_connection AS issuer, w.currency, w.total_minor AS engine_minor, w.stripe_total AS stripe_minor,
+		w.total_minor - w.stripe_total AS difference_minor, (SELECT count(*) FROM writeback_lines l WHERE l.intent_id = w.id) AS lines,
+		(SELECT count(*) FROM writeback_attempts t WHERE t.intent_id = w.id) AS attempts, w.hosted_url, w.pdf_url, w.plan_hash, w.finalized_at, w.created_at, w.updated_at
+	FROM writeback_intents w JOIN accounts a ON a.id = w.account_id`
+
+// Invoices pages by (period, cycle), or by (amount, cycle).
+func (r *Reader) Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error) {
+	q := where{}
+	q.add("w.state <> 'superseded'")
+	q.scoped(f.Scope, "w.environment", "w.account_id")
+	q.eq("w.period", f.Period)
+	q.eq("w.account_id", f.AccountID)
+	if f.Status == "none" {
+		q.add("w.stripe_status = ''")
+	} else {
+		q.eq("w.stripe_status", f.Status)
+	}
+	if f.Search != "" {
+		q.add("? IN (w.invoice_id, w.number, w.customer, w.cycle_id)", f.Search)
+	}
+	if f.MinMinor != nil {
+		q.add("w.total_minor >= ?", *f.MinMinor)
+	}
+	if f.MaxMinor != nil {
+		q.add("w.total_minor <= ?", *f.MaxMinor)
+	}
+	var page reconcile.Page[reconcile.InvoiceRow]
+	order, after := "w.period DESC, w.cycle_id DESC", "(w.period, w.cycle_id) < (?, ?)"
+	key := func(i reconcile.InvoiceRow) string { return cursor(i.Period, i.CycleID) }
+	if f.Sort == "amount" {
+		order, after = "w.total_minor DESC, w.cycle_id DESC", "(w.total_minor, w.cycle_id) < (?::bigint, ?)"
+		key = func(i reconcile.InvoiceRow) string { return cursor(strconv.FormatInt(i.EngineMinor, 10), i.CycleID) }
+		if f.Cursor != "" {
+			amount, _, err := parseCursor(f.Cursor)
+			if err == nil {
+				_, err = strconv.ParseInt(amount, 10, 64)
+			}
+			if err != nil {
+				return page, badCursor(f.Cursor)
+			}
+		}
+	}
+	if err := q.after(f.Cursor, after); err != nil {
+		return page, err
+	}
+	var rows []reconcile.InvoiceRow
+	err := r.db.gorm.WithContext(ctx).Raw(invoiceSelect+q.sql()+" ORDER BY "+order+" LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
+	if err != nil {
+		return page, wrap(err)
+	}
+	return pageOf(rows, f.Limit, func(i reconcile.InvoiceRow) (reconcile.InvoiceRow, error) {
+		i.CreatedAt, i.UpdatedAt = i.CreatedAt.UTC(), i.UpdatedAt.UTC()
+		return i, nil
+	}, key)
+}

@@ -1,0 +1,85 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// The trend is that of one snapshot in one contract year, up to the month that is looked
+// at, with the mark that each month left.
+func TestTrend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	svc := &reconcile.Service{Reader: w.db.NewReader()}
+	for i, m := range []string{"2026-01", "2026-02", "2026-03"} {
+		w.propose("acme", m, float64(50_000*(i+1)))
+		w.finish("acme." + m)
+	}
+	tie, err := svc.TieOut(w.ctx, "acme.2026-02")
+	require.NoError(t, err)
+	var of reconcile.Readout
+	for _, l := range tie.Lines {
+		if l.SnapshotID == "s-a" {
+			of, err = svc.Readout(w.ctx, l.CaseID)
+			require.NoError(t, err)
+		}
+	}
+	points, err := svc.Trend(w.ctx, of)
+	require.NoError(t, err)
+	require.Len(t, points, 2, "what came later is not shown")
+	require.Equal(t, []string{"2026-01", "2026-02"}, []string{points[0].Period, points[1].Period})
+	require.Equal(t, of.CaseID, points[1].CaseID)
+	require.Less(t, points[0].Lift, points[1].Lift)
+	require.Positive(t, points[0].MarkMinor)
+	require.Greater(t, points[1].MarkMinor, points[0].MarkMinor)
+
+	require.NoError(t, w.exec(`INSERT INTO cycle_units (cycle_id, snapshot_id, bucket, unit_id, holdout, baseline_prob, y_minor, features, first_exposure)
+		SELECT 'acme.2026-02', 's-a', 0, 'u' || n, n <= 3, CASE WHEN n = 3 THEN 0.4 ELSE 0.5 END, 0, '{}', now() FROM generate_series(1, 7) n`))
+	weights, err := svc.Weights(w.ctx, of)
+	require.NoError(t, err)
+	require.Equal(t, []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2}, {Holdout: true, Weight: 2.5, Units: 1}, {Weight: 2, Units: 4}}, weights)
+	of.Units = reconcile.MaxWeighed + 1
+	weights, err = svc.Weights(w.ctx, of)
+	require.NoError(t, err)
+	require.Nil(t, weights, "too many to count for a page")
+}
+
+func TestSnapshotList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	svc := &reconcile.Service{Reader: w.db.NewReader()}
+	w.propose("acme", "2026-01", 50_000)
+	w.finish("acme.2026-01")
+	require.NoError(t, w.exec(`INSERT INTO policy_snapshots (account_id, id, environment, name, shipped_at) VALUES ('acme', 's-a', 'live', 'A', '2025-01-02Z'), ('acme', 'never', 'live', 'Never measured', '2025-01-01Z'), ('acme', 'nor-this', 'live', 'Nor this', '2025-01-01Z') ON CONFLICT DO NOTHING`))
+	var all []string
+	for limit := 1; limit <= 6; limit++ {
+		got := walk(t, limit, func(s reconcile.Snapshot) string { return s.AccountID + "." + s.ID }, func(c string) (reconcile.Page[reconcile.Snapshot], error) {
+			return svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Cursor: c, Limit: limit})
+		})
+		require.True(t, all == nil || len(all) == len(got))
+		all = got
+	}
+	require.Subset(t, all, []string{"acme.never", "acme.nor-this"})
+	one, err := svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Search: "s-a", AccountID: "acme"})
+	require.NoError(t, err)
+	require.Len(t, one.Items, 1)
+	require.Equal(t, "2026-01", one.Items[0].Period)
+	require.Positive(t, *one.Items[0].BilledMinor)
+	never, err := svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Search: "Never measured"})
+	require.NoError(t, err)
+	require.Len(t, never.Items, 1)
+	require.Nil(t, never.Items[0].BilledMinor, "not billed is not zero")
+	require.Empty(t, never.Items[0].Verdict)
+	none, err := svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Verdict: "passed", Search: "never"})
+	require.NoError(t, err)
+	require.Empty(t, none.Items)
+	_, err = svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Verdict: "x"})
+	require.Equal(t, "filter_unknown", fault.CodeOf(err))
+	_, err = svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Cursor: "x~y"})
+	require.Equal(t, "cursor_malformed", fault.CodeOf(err))
+}

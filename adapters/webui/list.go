@@ -1,0 +1,267 @@
+package webui
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// cell is one value of a list, as it is shown and as it is exported. Value is what a
+// report takes: string, int64, cash or time.Time; nil is not known.
+type cell struct {
+	Value    any
+	URL, Sub string
+	State    *StateView
+	Env      string // the badge of an environment beside it
+	Mono     bool   // an identifier
+	External bool   // the address is another site's
+}
+
+// field is one filter of a list.
+type field struct {
+	Name, Label, Value, Type, Hint string
+	Choices                        []Choice
+}
+
+// list is a table with filters: the page shows it, a report exports it.
+type list struct {
+	Name, Heading, Lead string
+	Path                string
+	Crumbs              []crumb
+	Filters             []field
+	Filtered            bool
+	Columns             []column
+	// Labels are the headings of the columns; Sorts are addresses that sort by them.
+	Labels           []string
+	Sorts            map[int]sortLink
+	Rows             []row
+	MoreURL          string
+	FirstURL         string
+	ExportURL        string // without the format; empty when the caller may not export
+	Empty, EmptyHint string
+	Active           string
+	Environment      string
+	Notes            []string
+	// Keep are parameters that the filter form passes on.
+	Keep []parameter
+}
+
+type crumb struct{ Label, URL string }
+
+type sortLink struct {
+	URL    string
+	Active bool
+}
+
+// row is one line; its key is the fragment that opens it.
+type row struct {
+	Key   string
+	Cells []cell
+}
+
+// listView is what the template shows.
+type listView struct {
+	list
+	Heads  []headView
+	Lines  []lineCells
+	Totals []totalLine
+}
+
+type headView struct {
+	Label  string
+	Number bool
+	Sort   *sortLink
+}
+
+type lineCells struct {
+	Key   string
+	Cells []cellView
+}
+
+type cellView struct {
+	cell
+	Text   string
+	Amount *Amount
+	Number bool
+	None   bool
+	Long   bool // a sentence, which may wrap
+}
+
+// longText is from how many characters on a cell may wrap.
+const longText = 34
+
+type totalLine struct {
+	Label, Sub string
+	Cells      []cellView
+}
+
+func (l list) view() listView {
+	v := listView{list: l}
+	for i, c := range l.Columns {
+		h := headView{Label: l.Labels[i], Number: c.Kind == columnMoney || c.Kind == columnCount}
+		if s, ok := l.Sorts[i]; ok {
+			h.Sort = &s
+		}
+		v.Heads = append(v.Heads, h)
+	}
+	for _, r := range l.Rows {
+		line := lineCells{Key: r.Key}
+		for i, c := range r.Cells {
+			line.Cells = append(line.Cells, viewCell(l.Columns[i], c))
+		}
+		v.Lines = append(v.Lines, line)
+	}
+	v.Totals = l.totals()
+	return v
+}
+
+func viewCell(col column, c cell) cellView {
+	v := cellView{cell: c, Number: col.Kind == columnMoney || col.Kind == columnCount}
+	switch x := c.Value.(type) {
+	case cash:
+		if v.Amount = amountOf(x.Minor, x.Currency); x.Minor == nil {
+			v.None = true
+		}
+	case int64:
+		v.Text = count64(x)
+	case time.Time:
+		v.Text, v.None = stamp(x), x.IsZero()
+	case string:
+		v.Text, v.None = x, x == ""
+	default:
+		v.None = true
+	}
+	v.Long = !c.Mono && len(v.Text) > longText
+	return v
+}
+
+// totals has one line per currency, and one for what has none.
+func (l list) totals() []totalLine {
+	controls := l.report(nil).controls()
+	var currencies []string
+	for _, c := range controls {
+		if !slices.Contains(currencies, c.Currency) {
+			currencies = append(currencies, c.Currency)
+		}
+	}
+	// Counts have no currency: beside one currency they share its line, beside several
+	// they have a line of their own.
+	counts := slices.Contains(currencies, "")
+	if counts && len(currencies) == 2 {
+		currencies = slices.DeleteFunc(currencies, func(c string) bool { return c == "" })
+	}
+	if len(currencies) == 0 {
+		currencies = []string{""}
+	}
+	slices.Sort(currencies)
+	var out []totalLine
+	for _, currency := range currencies {
+		t := totalLine{Label: strings.TrimSpace("Total " + strings.ToUpper(currency)), Sub: plural(len(l.Rows), "row")}
+		switch {
+		case len(out) > 0:
+			t.Sub = "" // the rows are counted once
+		case l.MoreURL != "" || l.FirstURL != "":
+			t.Sub += " on this page"
+		}
+		for i, c := range l.Columns {
+			v := cellView{Number: c.Kind == columnMoney || c.Kind == columnCount}
+			for _, total := range controls {
+				switch {
+				case total.Column != c.Name:
+				case c.Kind == columnMoney && total.Currency == currency:
+					v.Amount = amountOf(&total.Value, currency)
+				case c.Kind == columnCount && (currency == "" || len(currencies) == 1):
+					v.Text = count64(total.Value)
+				}
+			}
+			if i > 0 {
+				t.Cells = append(t.Cells, v)
+			}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// report is the list as a file.
+func (l list) report(parameters []parameter) report {
+	r := report{Name: l.Name, Title: l.Heading, Version: 1, Columns: l.Columns, Parameters: parameters}
+	for _, line := range l.Rows {
+		values := make([]any, len(line.Cells))
+		for i, c := range line.Cells {
+			values[i] = c.Value
+		}
+		r.Rows = append(r.Rows, values)
+	}
+	return r
+}
+
+// parameters are the filters as an export prints them.
+func (l list) parameters() []parameter {
+	var out []parameter
+	for _, f := range l.Filters {
+		out = append(out, parameter{f.Name, f.Value})
+	}
+	return append(out, l.Keep...)
+}
+
+// at is the list's address with its filters and one more pair.
+func (l list) at(path string, more ...string) string {
+	var pairs []string
+	for _, p := range l.parameters() {
+		pairs = append(pairs, p.Name, p.Value)
+	}
+	return query(path, append(pairs, more...)...)
+}
+
+// show renders a page of a list. next and cursor are the keys of the next page and of
+// this one.
+func (s *Server) show(c echo.Context, l list, cursor, next string) error {
+	if next != "" {
+		l.MoreURL = l.at(l.Path, "cursor", next)
+	}
+	if cursor != "" {
+		l.FirstURL = l.at(l.Path)
+	}
+	for _, f := range l.Filters {
+		l.Filtered = l.Filtered || f.Value != ""
+	}
+	l.Filtered = l.Filtered || cursor != ""
+	l.ExportURL = l.at(l.Path + ".csv")
+	return s.render(c, http.StatusOK, "list", frame{Title: l.Heading, Active: l.Active, Environment: l.Environment, Page: l.view()})
+}
+
+// XLSXURL is the same export as a workbook.
+func (l list) XLSXURL() string { return l.at(l.Path + ".xlsx") }
+
+// ResetURL is the list without filters.
+func (l list) ResetURL() string {
+	var pairs []string
+	for _, p := range l.Keep {
+		pairs = append(pairs, p.Name, p.Value)
+	}
+	return query(l.Path, pairs...)
+}
+
+// parseMinor reads an amount filter of a currency; nil where nothing was typed.
+func parseMinor(name, text, currency string) (*int64, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // no bound is no error
+	}
+	minor, err := amountField(name, text, currency)
+	return &minor, err
+}
+
+func rowKey(parts ...any) string {
+	text := fmt.Sprint(parts...)
+	return "row-" + strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '-'
+	}, text)
+}

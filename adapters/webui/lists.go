@@ -1,0 +1,326 @@
+package webui
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/liftbill/liftbill/app/customers"
+	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// Operate shows events and how they flow; *operate.Service is it.
+type Operate interface {
+	Events(ctx context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error)
+	Health(ctx context.Context, scope access.Scope, connectionID string) ([]operate.Health, error)
+}
+
+// Customers answers who the customers are; *customers.Service is it.
+type Customers interface {
+	Customers(ctx context.Context, accountID string, f customers.Filter) (customers.Page[customers.Summary], error)
+	Customer(ctx context.Context, accountID, customerID string, asOf time.Time) (customers.Detail, error)
+}
+
+// Replays lists the reports of months that were derived again.
+type Replays interface {
+	Replays(ctx context.Context, scope access.Scope, accountID string, limit int) ([]replay.Report, error)
+}
+
+func amountField(name, text, currency string) (int64, error) {
+	minor, err := reconcile.ParseAmount(text, currency)
+	if err != nil {
+		told := viewOf(err)
+		return 0, fault.InvalidField(name, "amount_malformed", "%s", told.Detail).Fix("%s", told.Remedy)
+	}
+	return minor, nil
+}
+
+// listLimit is a page of a list.
+const listLimit = 100
+
+// invoiceList selects and shows invoices; the export takes all pages of the same selection.
+func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, error) {
+	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
+	ctx, scope := c.Request().Context(), scopeOf(c)
+	f := reconcile.InvoicesFilter{Scope: scope, Period: p("period"), AccountID: p("account"), Status: p("status"), Search: p("q"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
+	periods, err := s.reconcile.Periods(ctx, scope)
+	if err != nil {
+		return list{}, f, err
+	}
+	accounts, err := s.reconcile.Accounts(ctx, scope)
+	if err != nil {
+		return list{}, f, err
+	}
+	// Amounts are compared as minor units; cents are the unit of what people type here.
+	if f.MinMinor, err = parseMinor("from", p("from"), "usd"); err != nil {
+		return list{}, f, err
+	}
+	if f.MaxMinor, err = parseMinor("to", p("to"), "usd"); err != nil {
+		return list{}, f, err
+	}
+	l := list{
+		Name: "invoices", Heading: "Invoices", Lead: "What was written to Stripe, or is being written: one row per payer and period.", Path: "/invoices", Active: "invoices", Environment: "live",
+		Filters: []field{
+			{Name: "period", Label: "Period", Value: f.Period, Choices: choices("Every period", f.Period, periods, month)},
+			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
+			{Name: "status", Label: "Status at Stripe", Value: f.Status, Choices: choices("Every status", f.Status, reconcile.InvoiceStatuses(), words)},
+			{Name: "from", Label: "Amount from", Value: p("from"), Hint: "0.00"}, {Name: "to", Label: "to", Value: p("to"), Hint: "1000.00"},
+			{Name: "q", Label: "Invoice, number or payer", Value: f.Search, Type: "search", Hint: "in_…"},
+		},
+		Columns: []column{
+			{Name: "account"}, {Name: "period"}, {Name: "state"}, {Name: "stripe_status"}, {Name: "currency"}, {Name: "engine", Kind: columnMoney, Sum: true},
+			{Name: "stripe", Kind: columnMoney, Sum: true}, {Name: "difference", Kind: columnMoney, Sum: true}, {Name: "lines", Kind: columnCount, Sum: true},
+			{Name: "number"}, {Name: "invoice_id"}, {Name: "payer"}, {Name: "finalized_at", Kind: columnTime}, {Name: "attempts", Kind: columnCount, Sum: true}, {Name: "cycle"}, {Name: "issuer"}, {Name: "plan_hash"},
+		},
+		Labels: []string{"Account", "Period", "Write-back", "At Stripe", "Currency", "Engine", "Stripe", "Difference", "Lines", "Number", "Invoice", "Payer", "Finalized", "Requests", "Cycle", "Issuer", "Hash of the plan"},
+		Empty:  "No invoice yet", EmptyHint: "An invoice appears when a live cycle has an amount to bill, an issuer and a payer.",
+	}
+	if f.Sort != "" {
+		l.Keep = []parameter{{"sort", f.Sort}}
+	}
+	unsorted := l
+	unsorted.Keep = nil
+	l.Sorts = map[int]sortLink{
+		1: {URL: unsorted.at("/invoices"), Active: f.Sort == ""}, 5: {URL: unsorted.at("/invoices", "sort", "amount"), Active: f.Sort == "amount"},
+	}
+	return l, f, nil
+}
+
+func invoiceRow(i reconcile.InvoiceRow) row {
+	finalized := time.Time{}
+	if i.FinalizedAt != nil {
+		finalized = *i.FinalizedAt
+	}
+	state := stateOf(i.State)
+	if i.State == "released" || i.State == "finalized" {
+		state.Icon, state.Tone = "✓", "good"
+	}
+	return row{Key: rowKey(i.CycleID), Cells: []cell{
+		{Value: i.AccountName, URL: "/cycles/" + i.CycleID, Sub: i.AccountID}, {Value: i.Period, Sub: month(i.Period)}, {Value: i.State, State: &state}, {Value: i.StripeStatus}, {Value: strings.ToUpper(i.Currency)},
+		{Value: cashOf(i.EngineMinor, i.Currency), URL: "/cycles/" + i.CycleID + "#lines"}, {Value: cash{i.StripeMinor, i.Currency}, URL: "/cycles/" + i.CycleID + "#stripe"},
+		{Value: cash{i.DifferenceMinor, i.Currency}}, {Value: int64(i.Lines), URL: "/cycles/" + i.CycleID + "#lines"}, {Value: i.Number, URL: i.HostedURL, External: i.HostedURL != ""},
+		{Value: i.InvoiceID, Mono: true}, {Value: i.Payer, Mono: true}, {Value: finalized}, {Value: int64(i.Attempts), URL: "/cycles/" + i.CycleID + "#attempts"}, {Value: i.CycleID, Mono: true}, {Value: i.Issuer, Mono: true}, {Value: i.PlanHash, Mono: true},
+	}}
+}
+
+func (s *Server) invoices(c echo.Context) error {
+	l, f, err := s.invoiceList(c)
+	if err != nil {
+		return err
+	}
+	page, err := s.reconcile.Invoices(c.Request().Context(), f)
+	if err != nil {
+		return err
+	}
+	for _, i := range page.Items {
+		l.Rows = append(l.Rows, invoiceRow(i))
+	}
+	return s.show(c, l, f.Cursor, page.NextCursor)
+}
+
+func (s *Server) invoicesExport(c echo.Context) error {
+	if err := checkFormat(c); err != nil {
+		return err
+	}
+	l, f, err := s.invoiceList(c)
+	if err != nil {
+		return err
+	}
+	all, err := everything(func(cursor string, n int) ([]reconcile.InvoiceRow, string, error) {
+		f.Cursor, f.Limit = cursor, n
+		page, err := s.reconcile.Invoices(c.Request().Context(), f)
+		return page.Items, page.NextCursor, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, i := range all {
+		l.Rows = append(l.Rows, invoiceRow(i))
+	}
+	return s.send(c, l.report(l.parameters()))
+}
+
+// eventStatuses are what the log can be filtered by.
+var eventStatuses = []string{"pending", "processed", "ignored", "quarantined", "dead"}
+
+func (s *Server) eventList(c echo.Context) (list, operate.EventsFilter, error) {
+	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
+	f := operate.EventsFilter{
+		Selection: operate.Selection{Scope: scopeOf(c), ConnectionID: p("connection"), Type: p("type"), Status: p("status"), Customer: p("customer")},
+		Attention: p("attention") == "yes", Cursor: p("cursor"), Limit: listLimit,
+	}
+	var err error
+	if f.From, err = dayOf("from", p("from")); err != nil {
+		return list{}, f, err
+	}
+	if f.To, err = dayOf("to", p("to")); err != nil {
+		return list{}, f, err
+	}
+	if !f.To.IsZero() {
+		f.To = f.To.AddDate(0, 0, 1) // the day itself is shown
+	}
+	switch q := p("q"); {
+	case strings.HasPrefix(q, "evt_"):
+		f.EventID = q
+	case strings.HasPrefix(q, "cus_"):
+		f.Customer = q
+	default:
+		f.Object = q
+	}
+	health, err := s.operate.Health(c.Request().Context(), f.Scope, "")
+	if err != nil {
+		return list{}, f, err
+	}
+	var connections []string
+	for _, h := range health {
+		connections = append(connections, h.ConnectionID)
+	}
+	only := map[string]string{"yes": "Set aside only"}
+	return list{
+		Name: "events", Heading: "Event log", Lead: "Every event that Stripe sent or that was fetched, once each, newest first. Its body stays sealed.", Path: "/events", Active: "events",
+		Filters: []field{
+			{Name: "connection", Label: "Connection", Value: f.ConnectionID, Choices: choices("Every connection", f.ConnectionID, connections, func(s string) string { return s })},
+			{Name: "status", Label: "Status", Value: f.Status, Choices: choices("Every status", f.Status, eventStatuses, words)},
+			{Name: "attention", Label: "Attention", Value: p("attention"), Choices: choices("Everything", p("attention"), []string{"yes"}, func(v string) string { return only[v] })},
+			{Name: "type", Label: "Type", Value: f.Type, Hint: "invoice.paid"},
+			{Name: "from", Label: "From", Value: p("from"), Type: "date"}, {Name: "to", Label: "To", Value: p("to"), Type: "date"},
+			{Name: "q", Label: "Stripe ID", Value: p("q"), Type: "search", Hint: "evt_…, cus_…, in_…"},
+		},
+		Columns: []column{
+			{Name: "created_at", Kind: columnTime}, {Name: "type"}, {Name: "status"}, {Name: "reason"}, {Name: "next_action"}, {Name: "connection"}, {Name: "environment"},
+			{Name: "event_id"}, {Name: "object_id"}, {Name: "source"}, {Name: "received_at", Kind: columnTime}, {Name: "attempts", Kind: columnCount, Sum: true}, {Name: "body_sha256"},
+		},
+		Labels: []string{"Created at Stripe", "Type", "Status", "Why", "What to do", "Connection", "Environment", "Event", "Object", "Came by", "Received", "Tries", "Digest of the body"},
+		Empty:  "No event yet", EmptyHint: "Events appear when a webhook endpoint is registered, or when the source is fetched.",
+	}, f, nil
+}
+
+func eventRow(e operate.Event) row {
+	state := stateOf(e.Status)
+	switch e.Status {
+	case "processed":
+		state.Icon, state.Tone = "✓", "good"
+	case "ignored":
+		state.Icon, state.Tone = "–", "calm"
+	case "dead", "quarantined":
+		state.Icon, state.Tone = "✕", "bad"
+	}
+	means, do := "", ""
+	if e.Status == "dead" || e.Status == "quarantined" {
+		a := operate.ActionOf(e.Reason)
+		means, do = e.Reason+": "+a.Means, a.Do
+	}
+	return row{Key: rowKey(e.ConnectionID, "-", e.EventID), Cells: []cell{
+		{Value: e.Created.UTC()}, {Value: e.Type, URL: query("/events", "type", e.Type)}, {Value: e.Status, State: &state}, {Value: means}, {Value: do}, {Value: e.ConnectionID, URL: query("/events", "connection", e.ConnectionID)},
+		{Value: string(e.Environment)}, {Value: e.EventID, Mono: true}, {Value: e.ObjectID, Mono: true, URL: objectURL(e.ObjectID)}, {Value: e.Source}, {Value: e.ReceivedAt.UTC()}, {Value: int64(e.Attempts)}, {Value: e.BodySHA256, Mono: true},
+	}}
+}
+
+func objectURL(id string) string {
+	if id == "" {
+		return ""
+	}
+	return query("/events", "q", id)
+}
+
+func (s *Server) eventLog(c echo.Context) error {
+	l, f, err := s.eventList(c)
+	if err != nil {
+		return err
+	}
+	page, err := s.operate.Events(c.Request().Context(), f)
+	if err != nil {
+		return err
+	}
+	for _, e := range page.Items {
+		l.Rows = append(l.Rows, eventRow(e))
+	}
+	return s.show(c, l, f.Cursor, page.NextCursor)
+}
+
+func (s *Server) eventLogExport(c echo.Context) error {
+	if err := checkFormat(c); err != nil {
+		return err
+	}
+	l, f, err := s.eventList(c)
+	if err != nil {
+		return err
+	}
+	all, err := everything(func(cursor string, n int) ([]operate.Event, string, error) {
+		f.Cursor, f.Limit = cursor, n
+		page, err := s.operate.Events(c.Request().Context(), f)
+		return page.Items, page.NextCursor, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		l.Rows = append(l.Rows, eventRow(e))
+	}
+	return s.send(c, l.report(l.parameters()))
+}
+
+// replayLimit is how many reports are shown; a replay is run by hand.
+const replayLimit = 200
+
+func (s *Server) replayPage(c echo.Context) error {
+	ctx, scope := c.Request().Context(), scopeOf(c)
+	accounts, err := s.reconcile.Accounts(ctx, scope)
+	if err != nil {
+		return err
+	}
+	account := c.QueryParam("account")
+	all, err := s.replays.Replays(ctx, scope, account, replayLimit)
+	if err != nil {
+		return err
+	}
+	l := list{
+		Name: "replays", Heading: "Replays", Lead: "Months that were derived again from the stored events, and compared hash by hash. Run one with: liftbill replay.", Path: "/replays", Active: "replays",
+		Filters: []field{{Name: "account", Label: "Account", Value: account, Choices: choices("Every account", account, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })}},
+		Columns: []column{{Name: "run_at", Kind: columnTime}, {Name: "account"}, {Name: "period"}, {Name: "result"}, {Name: "events", Kind: columnCount, Sum: true}, {Name: "facts_equal", Kind: columnCount, Sum: true}, {Name: "difference"}, {Name: "run_by"}, {Name: "cycle"}},
+		Labels:  []string{"Run at", "Account", "Period", "Result", "Events", "Facts equal", "First difference", "Run by", "Cycle"},
+		Empty:   "No replay yet", EmptyHint: "A replay derives a frozen month again and compares every hash.",
+	}
+	for _, r := range all {
+		state := StateView{"equal", "✓", "good"}
+		if !r.Equal {
+			state = StateView{"differs", "✕", "bad"}
+		}
+		l.Rows = append(l.Rows, row{Key: rowKey(r.AccountID, r.Period, r.RunAt.Unix()), Cells: []cell{
+			{Value: r.RunAt.UTC()}, {Value: nameOf(accounts, r.AccountID), URL: query("/cycles", "period", r.Period, "account", r.AccountID)}, {Value: r.Period, Sub: month(r.Period)},
+			{Value: state.Name, State: &state}, {Value: r.Events}, {Value: r.Facts}, {Value: r.Difference}, {Value: r.RunBy}, {Value: r.CycleID, URL: "/cycles/" + r.CycleID, Mono: true},
+		}})
+	}
+	if c.Param("format") != "" {
+		return s.send(c, l.report(l.parameters()))
+	}
+	return s.show(c, l, "", "")
+}
+
+func (s *Server) replayExport(c echo.Context) error {
+	if err := checkFormat(c); err != nil {
+		return err
+	}
+	return s.replayPage(c)
+}
+
+// accountOf finds an account of the caller's scope.
+func (s *Server) accountOf(c echo.Context) (reconcile.Overview, error) {
+	all, err := s.reconcile.Accounts(c.Request().Context(), scopeOf(c))
+	if err != nil {
+		return reconcile.Overview{}, err
+	}
+	i := slices.IndexFunc(all, func(o reconcile.Overview) bool { return o.ID == c.Param("id") })
+	if i < 0 {
+		return reconcile.Overview{}, echo.NewHTTPError(http.StatusNotFound)
+	}
+	return all[i], nil
+}

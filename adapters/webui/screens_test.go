@@ -1,0 +1,164 @@
+//go:build e2e
+
+package webui_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/adapters/webui"
+)
+
+// chromium opens a headless browser with a profile of its own.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	profile, err := os.MkdirTemp("", "liftbill-webui-")
+	require.NoError(t, err)
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.DisableGPU, chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true))
+	if os.Geteuid() == 0 {
+		opts = append(opts, chromedp.NoSandbox)
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(func() {
+		cancel()
+		stop()
+		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 10*time.Second, 100*time.Millisecond)
+	})
+	return ctx
+}
+
+// scheme is the colour scheme that the reader's system prefers.
+func scheme(name string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
+		return err
+	})
+}
+
+// screens are the pages that are looked at.
+var screens = map[string]string{
+	"overview": "/", "board": "/cycles", "tieout": "/cycles/fees.2026-10", "line": "/cycles/acme.2026-10/lines/trial-nudge-7?expected=415", "charge": "/cycles/fees.2026-10/lines/fee:holdback",
+	"shadow": "/cycles/shade.2026-10", "readout": "/readouts/" + caseGood, "invoices": "/invoices", "events": "/events", "connections": "/connections", "replays": "/replays", "snapshots": "/snapshots",
+	"customers": "/accounts/acme/customers", "customer": "/accounts/acme/customers/cus_RkA1b2C3d4E5f6", "empty": "/cycles/nothing",
+}
+
+// contrasts finds text below the ratio of WCAG AA against the first opaque background.
+const contrasts = `(() => {
+  const rgb = (c) => { const m = c.match(/[\d.]+/g).map(Number); if (c.startsWith("color(srgb")) return [m[0]*255, m[1]*255, m[2]*255, m[3] ?? 1]; return [m[0], m[1], m[2], m[3] ?? 1]; };
+  const lum = (c) => { const f = c.slice(0, 3).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * f[0] + 0.7152 * f[1] + 0.0722 * f[2]; };
+  const out = [];
+  for (const el of document.querySelectorAll("body *")) {
+    if (![...el.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !el.offsetParent || el.closest("svg, .sr, option, select, .skip")) continue;
+    const style = getComputedStyle(el);
+    let back = null;
+    for (let p = el; p && !back; p = p.parentElement) { const b = rgb(getComputedStyle(p).backgroundColor); if (b[3] === 1) back = b; }
+    if (!back) back = [255, 255, 255, 1];
+    const a = lum(rgb(style.color)), b = lum(back), ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.6 && style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) out.push(el.tagName + "." + el.className + " " + el.textContent.trim().slice(0, 30) + " " + ratio.toFixed(2));
+  }
+  return out;
+})()`
+
+// printed reports what of a page would be on paper.
+const printed = `[...document.querySelectorAll("nav, .filters, .steps, .pager, aside form, table.explain, h1")].filter((e) => e.offsetParent).map((e) => e.tagName + "." + e.className)`
+
+// TestPrint lays pages out for paper: the navigation and what can be pressed stay away, the
+// line with its arithmetic, share and amount is all there.
+func TestPrint(t *testing.T) {
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: signedIn()}, webui.Options{}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(chromium(t), time.Minute)
+	defer cancel()
+	paper := chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+		return err
+	})
+	require.NoError(t, chromedp.Do(ctx, paper, chromedp.Navigate(server.URL+screens["line"])))
+	left, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](printed))
+	require.NoError(t, err)
+	require.Equal(t, []string{"H1.", "TABLE.explain"}, left)
+	text, err := chromedp.Run(ctx, chromedp.Text("main"))
+	require.NoError(t, err)
+	for _, want := range []string{"4,120.50 USD", "Measured lift", "Lower bound", "0.20", "On the invoice"} {
+		require.Contains(t, text, want)
+	}
+}
+
+// TestKeys follows the keyboard: rows, the open row in the address, help, and jumps.
+func TestKeys(t *testing.T) {
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: signedIn()}, webui.Options{}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(chromium(t), time.Minute)
+	defer cancel()
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+"/cycles"), chromedp.KeyEvent("j"), chromedp.KeyEvent("j")))
+	at, err := chromedp.Run(ctx, chromedp.Location())
+	require.NoError(t, err)
+	require.Equal(t, server.URL+"/cycles#row-northwind.2026-10", at)
+	open, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.activeElement.closest("tr").id === "row-northwind.2026-10"`))
+	require.NoError(t, err)
+	require.True(t, open, "the focus is in the row")
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("?")))
+	open, err = chromedp.Run(ctx, chromedp.Evaluate[bool](`document.getElementById("keys").open`))
+	require.NoError(t, err)
+	require.True(t, open)
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("\u001b"), chromedp.KeyEvent("g"), chromedp.KeyEvent("i"), chromedp.WaitVisible(`select[name=status]`)))
+	at, err = chromedp.Run(ctx, chromedp.Location())
+	require.NoError(t, err)
+	require.Equal(t, server.URL+"/invoices", at)
+	// The driver sends a key and its letter apart; a browser keeps the letter back when the
+	// key was taken.
+	passed, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "/", bubbles: true, cancelable: true }))`))
+	require.NoError(t, err)
+	require.False(t, passed, "the letter does not go into the field")
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("j")))
+	typed, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.activeElement.value`))
+	require.NoError(t, err)
+	require.Equal(t, "j", typed, "a key in a field is text")
+}
+
+// TestScreens opens every page in a real browser, wide and narrow, light and dark: no page
+// scrolls sideways, text has the contrast that WCAG asks for, and no script fails.
+// LIFTBILL_SHOTS names a folder for pictures of them, for somebody to look at.
+func TestScreens(t *testing.T) {
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: signedIn()}, webui.Options{}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(chromium(t), 4*time.Minute)
+	defer cancel()
+	for _, look := range []struct {
+		name, scheme  string
+		width, height int64
+	}{{"light", "light", 1400, 900}, {"dark", "dark", 1400, 900}, {"narrow", "light", 390, 844}, {"narrow-dark", "dark", 390, 844}} {
+		require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(look.width, look.height), scheme(look.scheme)))
+		for name, path := range screens {
+			require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+path)))
+			wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))
+			require.NoError(t, err)
+			pale, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](contrasts))
+			require.NoError(t, err)
+			if dir := os.Getenv("LIFTBILL_SHOTS"); dir != "" {
+				png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s.png", name, look.name)), png, 0o600))
+			}
+			if wide > look.width {
+				t.Errorf("%s, %s: the page is %d wide on a screen of %d", name, look.name, wide, look.width)
+			}
+			if len(pale) > 0 {
+				t.Errorf("%s, %s: too little contrast: %s", name, look.name, strings.Join(pale, "; "))
+			}
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package webui
+
+import (
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/liftbill/liftbill/app/reconcile"
+)
+
+func (s *Server) snapshotList(c echo.Context) (list, reconcile.SnapshotsFilter, error) {
+	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
+	f := reconcile.SnapshotsFilter{Scope: scopeOf(c), AccountID: p("account"), Verdict: p("verdict"), Search: p("q"), Cursor: p("cursor"), Limit: listLimit}
+	accounts, err := s.reconcile.Accounts(c.Request().Context(), f.Scope)
+	if err != nil {
+		return list{}, f, err
+	}
+	return list{
+		Name: "snapshots", Heading: "Policy snapshots", Lead: "What was shipped to whom, and what was measured of it. A snapshot never changes; the newest readout is its latest word.", Path: "/snapshots", Active: "snapshots",
+		Filters: []field{
+			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
+			{Name: "verdict", Label: "Newest readout", Value: f.Verdict, Choices: choices("Every verdict", f.Verdict, []string{"passed", "withheld"}, words)},
+			{Name: "q", Label: "Snapshot", Value: f.Search, Type: "search", Hint: "ID or name"},
+		},
+		Columns: []column{
+			{Name: "name"}, {Name: "snapshot"}, {Name: "account"}, {Name: "environment"}, {Name: "shipped_at", Kind: columnTime}, {Name: "period"}, {Name: "verdict"}, {Name: "reason"}, {Name: "readouts", Kind: columnCount, Sum: true},
+			{Name: "currency"}, {Name: "base_billed", Kind: columnMoney, Sum: true}, {Name: "fees", Kind: columnMoney, Sum: true}, {Name: "case_id"},
+		},
+		Labels: []string{"Name", "Snapshot", "Account", "Environment", "Shipped", "Newest period", "Verdict", "Reason", "Readouts", "Currency", "Lift billed", "Fees", "Case"},
+		Empty:  "No snapshot yet", EmptyHint: "Ship one: POST /v1/accounts/…/snapshots.",
+	}, f, nil
+}
+
+func snapshotRow(i reconcile.Snapshot) row {
+	verdict, readout := cell{Value: i.Verdict}, ""
+	if i.Verdict != "" {
+		state := stateOf(i.Verdict)
+		verdict.State, readout = &state, "/readouts/"+i.CaseID
+	}
+	return row{Key: rowKey(i.AccountID, "-", i.ID), Cells: []cell{
+		{Value: i.Name, URL: readout}, {Value: i.ID, Mono: true}, {Value: i.AccountName, URL: query("/cycles", "period", "all", "account", i.AccountID)}, {Value: string(i.Environment)}, {Value: i.ShippedAt},
+		{Value: i.Period, Sub: month(i.Period)}, verdict, {Value: i.Headline, Mono: true}, {Value: i.Readouts}, {Value: strings.ToUpper(i.Currency)},
+		{Value: cash{i.BilledMinor, i.Currency}, URL: readout}, {Value: cash{i.FeeMinor, i.Currency}, URL: readout}, {Value: i.CaseID, Mono: true, URL: readout},
+	}}
+}
+
+func (s *Server) snapshots(c echo.Context) error {
+	l, f, err := s.snapshotList(c)
+	if err != nil {
+		return err
+	}
+	page, err := s.reconcile.Snapshots(c.Request().Context(), f)
+	if err != nil {
+		return err
+	}
+	for _, i := range page.Items {
+		l.Rows = append(l.Rows, snapshotRow(i))
+	}
+	return s.show(c, l, f.Cursor, page.NextCursor)
+}
+
+func (s *Server) snapshotsExport(c echo.Context) error {
+	if err := checkFormat(c); err != nil {
+		return err
+	}
+	l, f, err := s.snapshotList(c)
+	if err != nil {
+		return err
+	}
+	all, err := everything(func(cursor string, n int) ([]reconcile.Snapshot, string, error) {
+		f.Cursor, f.Limit = cursor, n
+		page, err := s.reconcile.Snapshots(c.Request().Context(), f)
+		return page.Items, page.NextCursor, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, i := range all {
+		l.Rows = append(l.Rows, snapshotRow(i))
+	}
+	return s.send(c, l.report(l.parameters()))
+}
+
+// journalExport is what a general ledger takes: the receivable against the lines.
+func (s *Server) journalExport(c echo.Context) error {
+	if err := checkFormat(c); err != nil {
+		return err
+	}
+	t, err := s.reconcile.TieOut(c.Request().Context(), c.Param("id"))
+	if err != nil {
+		return err
+	}
+	entries, err := reconcile.Journal(t)
+	if err != nil {
+		return err
+	}
+	r := report{
+		Name: "journal-" + t.ID, Title: "Journal of " + t.AccountName + ", " + month(t.Period), Version: 1,
+		Parameters: []parameter{{"cycle", t.ID}, {"state", string(t.State)}, {"contract_hash", t.ContractHash}},
+		Columns: []column{
+			{Name: "date"}, {Name: "account"}, {Name: "line"}, {Name: "description"}, {Name: "debit", Kind: columnMoney, Sum: true}, {Name: "credit", Kind: columnMoney, Sum: true}, {Name: "currency"}, {Name: "reference"},
+		},
+	}
+	for _, e := range entries {
+		r.Rows = append(r.Rows, []any{e.Date.Format("2006-01-02"), e.Account, e.Line, e.Description, cashOf(e.DebitMinor, e.Currency), cashOf(e.CreditMinor, e.Currency), e.Currency, e.Reference})
+	}
+	return s.send(c, r)
+}

@@ -1,0 +1,140 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// PaymentWindow is how far back the overview counts the payments of a vendor's customers.
+const PaymentWindow = 7 * 24 * time.Hour
+
+// Standing is where the revenue and the invoices of a period stand, for one environment
+// and one currency. All amounts are minor units.
+type Standing struct {
+	Environment account.Environment
+	Currency    string
+	Cycles      int
+	// PaidMinor is the paid revenue of the contract years to date as the period froze it,
+	// and the three after it are where it went: to snapshots, to customers without a user,
+	// to users without a decision. What is left is in the other buckets.
+	PaidMinor, AttributedMinor, UnmappedMinor, UndecidedMinor int64
+	// EngineMinor is what the period comes to; Invoices of them stand at Stripe with
+	// InvoicedMinor, and Settled of those are paid.
+	EngineMinor   int64
+	Invoices      int
+	InvoicedMinor int64
+	Settled       int
+	SettledMinor  int64
+}
+
+// Payments are the payments of a vendor's customers within PaymentWindow, as their events
+// tell them.
+type Payments struct {
+	Environment account.Environment
+	Currency    string
+	Paid        int64
+	PaidMinor   int64
+	// Failed counts attempts that failed, Recovered the invoices that were paid after one.
+	Failed, Recovered int64
+}
+
+// Board is the overview of a scope.
+type Board struct {
+	Period    string // the newest one with cycles; empty without any
+	Standings []Standing
+	Payments  []Payments
+	// Waiting are the cycles that go on only when a person acts, oldest first, and Unpaid
+	// the finalized invoices that are not settled.
+	Waiting []CycleSummary
+	Unpaid  []InvoiceRow
+	// MoreWaiting and MoreUnpaid: there are more than are listed.
+	MoreWaiting, MoreUnpaid bool
+}
+
+// waitingLimit bounds what the overview lists.
+const waitingLimit = 10
+
+// Overview tells what a person of finance looks at first.
+func (s *Service) Overview(ctx context.Context, scope access.Scope, now time.Time) (Board, error) {
+	var b Board
+	periods, err := s.Reader.Periods(ctx, scope)
+	if err != nil {
+		return b, err
+	}
+	if len(periods) > 0 {
+		b.Period = periods[0]
+		if b.Standings, err = s.Reader.Standings(ctx, scope, b.Period); err != nil {
+			return b, err
+		}
+	}
+	if b.Payments, err = s.Reader.Payments(ctx, scope, now.Add(-PaymentWindow)); err != nil {
+		return b, err
+	}
+	for _, state := range []billing.CycleState{billing.NeedsHuman, billing.Blocked} {
+		page, err := s.Reader.Cycles(ctx, CyclesFilter{Scope: scope, State: string(state), Limit: waitingLimit})
+		if err != nil {
+			return b, err
+		}
+		b.Waiting, b.MoreWaiting = append(b.Waiting, page.Items...), b.MoreWaiting || page.NextCursor != ""
+	}
+	slices.SortStableFunc(b.Waiting, func(x, y CycleSummary) int { return x.UpdatedAt.Compare(y.UpdatedAt) })
+	unpaid, err := s.Reader.Invoices(ctx, InvoicesFilter{Scope: scope, Status: "open", Limit: waitingLimit})
+	b.Unpaid, b.MoreUnpaid = unpaid.Items, unpaid.NextCursor != ""
+	return b, err
+}
+
+// InvoiceRow is one invoice that we write at Stripe, or began to.
+type InvoiceRow struct {
+	CycleID, AccountID, AccountName, Period string
+	// State is that of the write-back: planned, pinned, verified, finalized, released or needs_human.
+	State, StripeStatus, InvoiceID, Number, Payer, Issuer string
+	Currency                                              string
+	EngineMinor                                           int64
+	StripeMinor, DifferenceMinor                          *int64
+	Lines, Attempts                                       int
+	HostedURL, PDFURL, PlanHash                           string
+	FinalizedAt                                           *time.Time
+	CreatedAt, UpdatedAt                                  time.Time
+}
+
+// InvoicesFilter selects invoices. Empty fields select all; an empty scope selects nothing.
+type InvoicesFilter struct {
+	Scope             access.Scope
+	Period, AccountID string
+	Status            string // Stripe's status: draft, open, paid, void, uncollectible; or "none"
+	Search            string // an invoice's ID or number, or a payer
+	// MinMinor and MaxMinor bound the engine's total, both inclusive; nil is open.
+	MinMinor, MaxMinor *int64
+	Sort               string // "" is newest first; "amount" the largest first
+	Cursor             string
+	Limit              int
+}
+
+// InvoiceStatuses are what an invoice can be filtered by.
+func InvoiceStatuses() []string {
+	return []string{"draft", "open", "paid", "void", "uncollectible", "none"}
+}
+
+// Invoices lists invoices, newest period first.
+func (s *Service) Invoices(ctx context.Context, f InvoicesFilter) (Page[InvoiceRow], error) {
+	if err := checkPeriod(f.Period); err != nil {
+		return Page[InvoiceRow]{}, err
+	}
+	if f.Status != "" && !slices.Contains(InvoiceStatuses(), f.Status) {
+		return Page[InvoiceRow]{}, fault.InvalidField("status", "filter_unknown", "%q is not a status of an invoice", f.Status).Fix("Use draft, open, paid, void, uncollectible or none")
+	}
+	if f.Sort != "" && f.Sort != "amount" {
+		return Page[InvoiceRow]{}, fault.InvalidField("sort", "sort_unknown", "%q is no order of this list", f.Sort).Fix("Use amount, or leave it out")
+	}
+	var err error
+	if f.Limit, err = limit(f.Limit); err != nil {
+		return Page[InvoiceRow]{}, err
+	}
+	return s.Reader.Invoices(ctx, f)
+}
