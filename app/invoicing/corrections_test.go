@@ -163,7 +163,7 @@ func TestCreditLimits(t *testing.T) {
 func TestCreditFaults(t *testing.T) {
 	t.Parallel()
 	l := pipelinetest.NewLedger(t)
-	for i := range 4 {
+	for i := range 5 { // the payer, the notes, the invoice, its lines, the note
 		for _, kind := range campaign.Kinds() {
 			t.Run(fmt.Sprintf("%d %s", i, kind), func(t *testing.T) {
 				t.Parallel()
