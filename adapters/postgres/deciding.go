@@ -39,11 +39,12 @@ func (d desk) Standing(ctx context.Context, cycleID string) (invoicing.Standing,
 		WaitingSince, WaitingUntil                                                               *time.Time
 		TotalMinor                                                                               int64
 		Reminders, Decisions                                                                     int
-		Begun                                                                                    bool
+		Begun, Person                                                                            bool
 	}
 	err := tx.Raw(`
 		SELECT c.id, c.account_id, c.environment, c.period, c.state, c.reason, c.waiting_since, c.waiting_until, c.reminders, k.terms,
 			coalesce(i.plan_hash, '') AS plan_hash, coalesce(i.currency, '') AS currency, coalesce(i.total_minor, 0) AS total_minor,
+			coalesce(i.requires_person, false) AS person,
 			(SELECT count(*) FROM cycle_decisions x WHERE x.cycle_id = c.id) AS decisions,
 			coalesce((SELECT x.id FROM cycle_decisions x WHERE x.cycle_id = c.id ORDER BY x.number DESC LIMIT 1), '') AS decision_id, `+begun+` AS begun
 		FROM cycles c JOIN contracts k ON k.id = c.contract_id LEFT JOIN invoices i ON i.cycle_id = c.id WHERE c.id = ?`, cycleID).Scan(&r).Error
@@ -60,7 +61,7 @@ func (d desk) Standing(ctx context.Context, cycleID string) (invoicing.Standing,
 	out := invoicing.Standing{
 		CycleID: r.ID, AccountID: r.AccountID, Environment: account.Environment(r.Environment), Period: r.Period, State: billing.CycleState(r.State), Reason: r.Reason,
 		Approval: terms.Approval, PlanHash: r.PlanHash, TotalMinor: r.TotalMinor, Currency: r.Currency, Reminders: r.Reminders, Decisions: r.Decisions,
-		DecisionID: r.DecisionID, Begun: r.Begun,
+		DecisionID: r.DecisionID, Begun: r.Begun, RequiresPerson: r.Person,
 	}
 	if r.WaitingSince != nil {
 		out.Since = r.WaitingSince.UTC()

@@ -94,10 +94,18 @@ func pricedWhen(tx *gorm.DB, j *invoicing.Judged) (err error) {
 	}
 	var r struct {
 		Closed                    *bool
+		Person                    bool
 		PaidMinor, StripeNetMinor *int64
 	}
-	err = tx.Raw(`SELECT i.writing_closed AS closed, c.paid_minor, c.stripe_net_minor FROM cycles c LEFT JOIN invoices i ON i.cycle_id = c.id WHERE c.id = ?`, j.CycleID).Scan(&r).Error
+	err = tx.Raw(`SELECT i.writing_closed AS closed, coalesce(i.requires_person, false) AS person, c.paid_minor, c.stripe_net_minor FROM cycles c LEFT JOIN invoices i ON i.cycle_id = c.id WHERE c.id = ?`, j.CycleID).Scan(&r).Error
 	j.Priced, j.PricedClosed = r.Closed != nil, r.Closed != nil && *r.Closed
+	if j.RequiresPerson = r.Person; !j.Priced && j.Account.Environment == account.Live {
+		cleared, countErr := clearedInvoices(tx, j.Account.ID)
+		if countErr != nil {
+			return countErr
+		}
+		j.RequiresPerson = billing.RequiresPerson(cleared, j.Writing.Basis)
+	}
 	j.PaidMinor, j.StripeNetMinor = r.PaidMinor, r.StripeNetMinor
 	if err != nil {
 		return err
@@ -257,11 +265,7 @@ func insertProposal(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at ti
 	if err != nil {
 		return err
 	}
-	cleared, err := clearedInvoices(tx, j.Account.ID)
-	if err != nil {
-		return err
-	}
-	person := j.Account.Environment == account.Live && p.Priced.Total.IsPositive() && billing.RequiresPerson(cleared)
+	person := j.RequiresPerson && p.Priced.Total.IsPositive()
 	return tx.Exec(`INSERT INTO invoices (cycle_id, environment, currency, phase, total_minor, plan, plan_hash, writing_closed, requires_person, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		j.CycleID, env, string(j.Contract.Terms.Currency), string(p.Priced.Phase), p.Priced.Total.Minor(), string(plan), p.Plan.Hash(), p.Closed, person, at).Error

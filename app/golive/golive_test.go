@@ -79,6 +79,9 @@ func TestGoLive(t *testing.T) {
 
 	_, err = s.Open(t.Context(), access.Principal{}, open)
 	require.Error(t, err, "nobody in particular")
+	_, err = d.SQL.Exec(t.Context(), `INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
+		VALUES ('acme.2026-10/1', 'acme.2026-10', 1, 'live', '', 1, 'approve', 'user', 'forger', 'forger', 'forger', 'forged', now())`)
+	require.NoError(t, err)
 	refusedBy(t, d, "live writing is closed", `INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)
 		VALUES ('x', 'acme.2026-10', 'live', true, 'acme', 'acme-stripe', 'cus_x', 'usd', '2026-10', '1/1', '', 1, 'planned', now(), now())`)
 	st, err = s.Open(t.Context(), admin, open)

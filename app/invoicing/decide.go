@@ -52,6 +52,8 @@ type Standing struct {
 	Reason      string
 	Contracts   []string // the versions of the account's contract
 	Approval    *billing.Approval
+	// RequiresPerson: the terms may let it expire, and not approve it.
+	RequiresPerson bool
 	// PlanHash is the digest of the proposed invoice, empty before there is one.
 	PlanHash   string
 	TotalMinor int64
@@ -221,7 +223,11 @@ func (s *Decisions) Review(ctx context.Context, cycleID string) (Standing, error
 		now := s.Clock.Now()
 		if !out.Until.IsZero() && !now.Before(out.Until) {
 			policy := access.Principal{Kind: access.System, ID: billing.PolicyTimeout, Name: billing.PolicyTimeout}
-			return s.store(ctx, st, &out, out.Approval.AtDeadline(out.State), policy, "nobody decided in time")
+			action := out.Approval.AtDeadline(out.State)
+			if out.RequiresPerson {
+				action = billing.ActExpire
+			}
+			return s.store(ctx, st, &out, action, policy, "nobody decided in time")
 		}
 		every := 24 * time.Hour
 		if out.Approval != nil {
@@ -233,7 +239,9 @@ func (s *Decisions) Review(ctx context.Context, cycleID string) (Standing, error
 				return err
 			}
 		}
-		out.Wait = min(out.Until.Sub(now), out.Since.Add(time.Duration(out.Reminders+1)*every).Sub(now))
+		if out.Wait = out.Since.Add(time.Duration(out.Reminders+1) * every).Sub(now); !out.Until.IsZero() {
+			out.Wait = min(out.Wait, out.Until.Sub(now))
+		}
 		return nil
 	})
 	return out, err

@@ -107,7 +107,9 @@ func propose(j Judged) (Proposal, error) {
 	}); err != nil {
 		return Proposal{}, err
 	}
-	p.Policy, _ = j.Contract.Terms.Approval.Policy(p.Priced.Total.Minor())
+	if !j.RequiresPerson {
+		p.Policy, _ = j.Contract.Terms.Approval.Policy(p.Priced.Total.Minor())
+	}
 	p.Next, p.Reason = next(j, p)
 	if p.Next.Terminal() {
 		p.TieOut = tieUnwritten(j, p.Priced)

@@ -35,6 +35,8 @@ type Judged struct {
 	IssuerKeyGone bool
 	// WriteBackOff: writing was switched off on the issuer connection.
 	WriteBackOff bool
+	// RequiresPerson: no rule releases it.
+	RequiresPerson bool
 	// Writing is the account's switch. Priced: the cycle has a price, made while it was closed
 	// when PricedClosed.
 	Writing              billing.Switch

@@ -189,8 +189,10 @@ func (a *Approval) Deadline(s CycleState, at time.Time) time.Time {
 	switch {
 	case s == Held:
 		return at.Add(MaxHold)
-	case s == AwaitingApproval && a != nil:
+	case s == AwaitingApproval && a != nil && a.WaitDays > 0:
 		return at.AddDate(0, 0, a.WaitDays)
+	case s == AwaitingApproval: // the terms ask nobody, and the account's first invoice needs somebody
+		return at.AddDate(0, 0, defaultWaitDays)
 	}
 	return time.Time{}
 }

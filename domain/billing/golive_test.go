@@ -88,6 +88,7 @@ func TestChecklist(t *testing.T) {
 			}
 		})
 	}
-	require.True(t, billing.RequiresPerson(0))
-	require.False(t, billing.RequiresPerson(1))
+	require.True(t, billing.RequiresPerson(0, billing.OnChecklist))
+	require.False(t, billing.RequiresPerson(1, billing.OnChecklist))
+	require.False(t, billing.RequiresPerson(0, billing.OnOverride), "a person has answered for it")
 }
