@@ -34,6 +34,9 @@ type cycleView struct {
 	PeriodStart  string
 	PeriodEnd    string
 	Booked       bool // there is a journal
+	Choices      []choice
+	Problem      string // why a decision was refused
+	Until        string // when the contract's terms decide
 }
 
 type lineRow struct {
@@ -71,8 +74,10 @@ type bucketRow struct {
 	Share       string
 }
 
-func (s *Server) cycle(c echo.Context) error {
-	t, err := s.reconcile.TieOut(c.Request().Context(), c.Param("id"))
+func (s *Server) cycle(c echo.Context) error { return s.showCycle(c, http.StatusOK, c.Param("id"), "") }
+
+func (s *Server) showCycle(c echo.Context, status int, id, problem string) error {
+	t, err := s.reconcile.TieOut(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
@@ -85,6 +90,10 @@ func (s *Server) cycle(c echo.Context) error {
 		WorkflowURL: s.workflowURL(t.WorkflowID), PeriodStart: stamp(t.CycleSummary.PeriodStart), PeriodEnd: stamp(t.CycleSummary.PeriodEnd),
 		Sums:       lineSums{Observed: total.observed, Measured: total.measured, HighWater: total.highWater, Base: total.base, Deferred: total.deferred, Fee: total.fee, Billed: total.billed},
 		ChargeSums: chargeSums{Amount: total.charges, Billed: total.chargesBilled, AllAmount: total.fee + total.charges, AllBilled: total.billed + total.chargesBilled},
+	}
+	v.Choices, v.Problem = choicesFor(c, t), problem
+	if t.WaitingUntil != nil {
+		v.Until = stamp(*t.WaitingUntil)
 	}
 	_, err = reconcile.Journal(t)
 	v.Booked = err == nil
@@ -118,7 +127,7 @@ func (s *Server) cycle(c echo.Context) error {
 		}
 		v.Buckets = append(v.Buckets, row)
 	}
-	return s.render(c, http.StatusOK, "cycle", frame{
+	return s.render(c, status, "cycle", frame{
 		Title: t.AccountName + ", " + month(t.Period), Active: "cycles", Environment: string(t.Environment), Shadow: v.Shadow, Page: v,
 	})
 }

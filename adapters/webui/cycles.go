@@ -151,6 +151,7 @@ func stateNames() []string {
 	for _, s := range []billing.CycleState{
 		billing.Collecting, billing.Computing, billing.Proposed, billing.Writing, billing.Invoiced,
 		billing.Withheld, billing.DryRun, billing.Blocked, billing.NeedsHuman,
+		billing.AwaitingApproval, billing.Approved, billing.Held, billing.Returned, billing.Expired, billing.Skipped,
 	} {
 		out = append(out, string(s))
 	}

@@ -13,6 +13,7 @@ import (
 	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
+	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
@@ -48,6 +49,8 @@ type ledger struct {
 	trend    []reconcile.TrendPoint
 	weights  []reconcile.WeightCount
 
+	wish          invoicing.Wish
+	refusal       error
 	invoicesAsked reconcile.InvoicesFilter
 	logAsked      operate.EventsFilter
 	clientsAsked  customers.Filter
@@ -58,6 +61,10 @@ type ledger struct {
 func (l *ledger) Cycles(_ context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
 	l.cyclesAsked = f
 	return reconcile.Page[reconcile.CycleSummary]{Items: l.cycles, NextCursor: l.next}, l.err
+}
+func (l *ledger) Decide(_ context.Context, _ access.Principal, w invoicing.Wish) (invoicing.Standing, error) {
+	l.wish = w
+	return invoicing.Standing{CycleID: w.CycleID}, l.refusal
 }
 func (l *ledger) Periods(context.Context, access.Scope) ([]string, error) { return l.periods, nil }
 func (l *ledger) TieOut(_ context.Context, id string) (reconcile.TieOut, error) {
@@ -167,7 +174,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}

@@ -157,11 +157,15 @@ func stateOf(name string) StateView {
 	switch name {
 	case "invoiced", "passed", "billed", "ok":
 		v.Icon, v.Tone = "✓", "good"
-	case "withheld", "not_evaluated":
+	case "withheld", "not_evaluated", "skipped":
 		v.Icon, v.Tone = "–", "calm"
 	case "dry_run", "shadow", "free":
 		v.Icon, v.Tone = "◇", "calm"
-	case "failed", "blocked":
+	case "awaiting_approval":
+		v.Icon, v.Tone = "?", "busy"
+	case "held", "returned":
+		v.Icon, v.Tone = "‖", "busy"
+	case "failed", "blocked", "expired":
 		v.Icon, v.Tone = "✕", "bad"
 	case "needs_human":
 		v.Icon, v.Tone = "!", "bad"

@@ -64,6 +64,7 @@ type Services struct {
 	Operate   Operate
 	Customers Customers
 	Replays   Replays
+	Deciding  Deciding
 }
 
 // Options of the pages. The zero value works.
@@ -88,6 +89,7 @@ type Server struct {
 	operate   Operate
 	customer  Customers
 	replays   Replays
+	deciding  Deciding
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -107,7 +109,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
 	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
@@ -135,6 +137,7 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/cycles", s.cycles)
 	e.GET("/cycles.:format", s.cyclesExport)
 	e.GET("/cycles/:id", s.cycle)
+	e.POST("/cycles/:id/decide", s.decide)
 	e.GET("/cycles/:id/export.:format", s.cycleExport)
 	e.GET("/cycles/:id/journal.:format", s.journalExport)
 	e.GET("/cycles/:id/lines/:line", s.line)

@@ -260,6 +260,7 @@ var rules = map[string]Rule{
 	"GET /audit":                                    need(ReadAudit, Filtered).page(),
 	"GET /audit.{format}":                           need(Export, Filtered).page().exported(),
 	"GET /access":                                   need(ManageAccess, WholeInstallation).page(),
+	"POST /cycles/{id}/decide":                      need(DecideCycle, Cycle).named("id").page(),
 	"POST /access/users":                            need(ManageAccess, WholeInstallation).page(),
 	"POST /access/users/{id}":                       need(ManageAccess, WholeInstallation).page(),
 	"POST /access/users/{id}/link":                  need(ManageAccess, WholeInstallation).page(),
