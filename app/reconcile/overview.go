@@ -76,7 +76,7 @@ func (s *Service) Overview(ctx context.Context, scope access.Scope, now time.Tim
 	if b.Payments, err = s.Reader.Payments(ctx, scope, now.Add(-PaymentWindow)); err != nil {
 		return b, err
 	}
-	for _, state := range []billing.CycleState{billing.NeedsHuman, billing.Blocked} {
+	for _, state := range []billing.CycleState{billing.NeedsHuman, billing.Blocked, billing.AwaitingApproval, billing.Held, billing.Returned, billing.Expired} {
 		page, err := s.Reader.Cycles(ctx, CyclesFilter{Scope: scope, State: string(state), Limit: waitingLimit})
 		if err != nil {
 			return b, err
