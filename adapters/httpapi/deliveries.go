@@ -59,8 +59,17 @@ func (d *deliveries) read(ctx context.Context, w http.ResponseWriter, r *http.Re
 		return b, &http.MaxBytesError{Limit: ingest.MaxBody}
 	}
 	// A body that does not come ends with the context and not when its sender likes.
-	stop := context.AfterFunc(ctx, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	// When it has ended, the request is not left before the deadline is set: w is used again.
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+	})
+	defer func() {
+		if !stop() {
+			<-ended
+		}
+	}()
 	in := http.MaxBytesReader(w, r.Body, ingest.MaxBody)
 	if !d.grow(b, firstBodyBytes) {
 		return b, busy()
