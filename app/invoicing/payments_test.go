@@ -47,15 +47,19 @@ func told(t *testing.T, b *pipelinetest.Bill) []sourcesync.StoredEvent {
 	return out
 }
 
-// hear delivers events one by one and classifies each.
+// hear delivers events one by one and classifies each. Another test beside this one may
+// have taken the event: then it is waited for.
 func hear(t *testing.T, b *pipelinetest.Bill, events []sourcesync.StoredEvent) {
 	t.Helper()
 	conn := sourcesync.Connection{Connection: account.Connection{ID: b.Plan.Key.IssuerConnection, Environment: account.Live}}
 	for _, e := range events {
 		_, err := b.Ledger.DB.NewSources().AppendBatch(t.Context(), conn, sourcesync.FromPull, []sourcesync.StoredEvent{e}, time.Time{}, b.Clock.Now())
 		require.NoError(t, err)
-		_, err = b.Classifier(t).Drain(t.Context())
-		require.NoError(t, err)
+		for pending := 1; pending > 0; {
+			_, err := b.Classifier(t).Drain(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, b.Ledger.SQL.QueryRow(t.Context(), `SELECT count(*) FROM event_processing WHERE connection_id = $1 AND status = 'pending'`, conn.ID).Scan(&pending))
+		}
 	}
 }
 
