@@ -150,7 +150,9 @@ func startTemporal(ctx context.Context, opts TemporalOptions, binary string) (_ 
 			t.group.Add(t.proc.Stop)
 			return t, nil
 		}
-		if attempt == attempts || !strings.Contains(err.Error(), "is taken") {
+		// Somebody may take the port after it was picked, before the server or while it starts.
+		lost := strings.Contains(err.Error(), "is taken") || strings.Contains(err.Error(), "address already in use")
+		if attempt == attempts || !lost {
 			return nil, err
 		}
 	}

@@ -19,6 +19,7 @@ func runTool(t *testing.T, out any, args ...string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command(filepath.Join(binaries(t), "liftbill"), args...)
+	cmd.Dir = filepath.Join("..", "..")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	require.NoError(t, cmd.Run(), "%s\n%s", stdout.String(), stderr.String())
 	require.NoError(t, json.Unmarshal(stdout.Bytes(), out))
