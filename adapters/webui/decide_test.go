@@ -40,6 +40,7 @@ func TestDecisionsOnThePage(t *testing.T) {
 		}
 		require.Contains(t, p.text, "the log of week 3")
 	}
+	d.caller.Roles = access.Roles{access.Approver}
 	p := open(t, e, "/cycles/"+id)
 	require.Contains(t, p.html, `name="invoice_hash" value="9f2c4e"`)
 	require.Contains(t, p.html, `name="csrf" value="`+d.caller.CSRF()+`"`)
