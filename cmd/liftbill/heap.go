@@ -6,7 +6,7 @@ import (
 )
 
 // heapFloor is the size below which collecting garbage is not worth its while.
-const heapFloor = 64 << 20
+const heapFloor = 128 << 20
 
 // quietHeap holds an allocation that is never touched, and so takes no memory, until
 // release is called. It counts for the collector's pace: a process that lives on a few
