@@ -2,12 +2,10 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -29,7 +27,7 @@ const (
 func (s *Scheduler) EnsureReconcile(ctx context.Context, env account.Environment) (bool, error) {
 	id := wire.ReconScheduleID(env)
 	want := client.ScheduleSpec{Calendars: []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: reconHour}}, Comment: "every night, UTC"}}, Jitter: reconSpread}
-	_, err := s.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+	return s.ensure(ctx, client.ScheduleOptions{
 		ID: id, Spec: want, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: reconCatchup,
 		Action: &client.ScheduleWorkflowAction{
 			ID: wire.ReconNightWorkflowID(env), Workflow: wire.WorkflowReconNight, TaskQueue: wire.QueueWorkflows,
@@ -38,52 +36,22 @@ func (s *Scheduler) EnsureReconcile(ctx context.Context, env account.Environment
 			StaticSummary:         fmt.Sprintf("Compare the months that are due with Stripe (%s)", env),
 		},
 		Note: "liftbill: nightly reconciliation",
+	}, func(have *client.ScheduleSpec) bool {
+		return have != nil && len(have.Calendars) == 1 && len(have.Calendars[0].Hour) == 1 && have.Calendars[0].Hour[0].Start == reconHour && have.Jitter == reconSpread && len(have.Intervals) == 0
 	})
-	switch {
-	case err == nil:
-		return true, nil
-	case !errors.Is(err, temporal.ErrScheduleAlreadyRunning):
-		return false, unavailable(err)
-	}
-	wrote := false
-	err = s.client.ScheduleClient().GetHandle(ctx, id).Update(ctx, client.ScheduleUpdateOptions{
-		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-			have := in.Description.Schedule.Spec
-			if have != nil && len(have.Calendars) == 1 && len(have.Calendars[0].Hour) == 1 && have.Calendars[0].Hour[0].Start == reconHour && have.Jitter == reconSpread && len(have.Intervals) == 0 {
-				return nil, temporal.ErrSkipScheduleUpdate
-			}
-			wrote = true
-			sched := in.Description.Schedule
-			sched.Spec = &want
-			return &client.ScheduleUpdate{Schedule: &sched}, nil
-		},
-	})
-	return wrote, unavailable(err)
 }
 
 // TriggerReconcile runs the night of an environment now.
 func (s *Scheduler) TriggerReconcile(ctx context.Context, env account.Environment) error {
-	err := s.client.ScheduleClient().GetHandle(ctx, wire.ReconScheduleID(env)).Trigger(ctx, client.ScheduleTriggerOptions{
-		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE,
-	})
-	return unavailable(err)
+	return s.trigger(ctx, wire.ReconScheduleID(env))
 }
 
 // StartReconcile starts the comparison of one month; one that is open is reported.
 func (s *Scheduler) StartReconcile(ctx context.Context, in wire.ReconMonthInput) (wire.StartCycleResult, error) {
-	id := wire.ReconMonthWorkflowID(in.Environment, in.AccountID, in.Period)
-	_, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: wire.QueueWorkflows, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary: fmt.Sprintf("Compare %s of %s with Stripe (%s), asked for by %s", in.Period, in.AccountID, in.Environment, in.By),
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrAccount).ValueSet(in.AccountID),
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrPeriod).ValueSet(in.Period),
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrMode).ValueSet(in.Environment.String())),
-	}, wire.WorkflowReconMonth, in)
-	var already *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &already) {
-		return wire.StartCycleResult{WorkflowID: id, Already: true}, nil
-	}
-	return wire.StartCycleResult{WorkflowID: id}, unavailable(err)
+	return s.start(ctx, run{
+		id:       wire.ReconMonthWorkflowID(in.Environment, in.AccountID, in.Period),
+		summary:  fmt.Sprintf("Compare %s of %s with Stripe (%s), asked for by %s", in.Period, in.AccountID, in.Environment, in.By),
+		workflow: wire.WorkflowReconMonth, in: in,
+		attributes: []temporal.SearchAttributeUpdate{keyword(wire.AttrAccount, in.AccountID), keyword(wire.AttrPeriod, in.Period), keyword(wire.AttrMode, in.Environment.String())},
+	})
 }

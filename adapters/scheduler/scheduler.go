@@ -91,10 +91,17 @@ func (s *Scheduler) Ensure(ctx context.Context, env account.Environment, cal bil
 			temporal.NewSearchAttributeKeyKeyword(wire.AttrCalendar).ValueSet(wire.CalendarID(cal))),
 		StaticSummary: fmt.Sprintf("Which months of %s (%s) are due", wire.CalendarID(cal), env),
 	}
-	_, err := s.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID: id, Spec: spec(cal), Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL, CatchupWindow: catchupWindow,
+	want := spec(cal)
+	return s.ensure(ctx, client.ScheduleOptions{
+		ID: id, Spec: want, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL, CatchupWindow: catchupWindow,
 		Note: "liftbill: monthly billing of calendar " + wire.CalendarID(cal),
-	})
+	}, func(have *client.ScheduleSpec) bool { return sameSpec(have, want) })
+}
+
+// ensure creates a Schedule, or gives the one that is there the wanted times unless it has
+// them; nothing else of it is touched. The result says whether it wrote anything.
+func (s *Scheduler) ensure(ctx context.Context, o client.ScheduleOptions, same func(have *client.ScheduleSpec) bool) (bool, error) {
+	_, err := s.client.ScheduleClient().Create(ctx, o)
 	switch {
 	case err == nil:
 		return true, nil
@@ -102,19 +109,51 @@ func (s *Scheduler) Ensure(ctx context.Context, env account.Environment, cal bil
 		return false, unavailable(err)
 	}
 	wrote := false
-	err = s.client.ScheduleClient().GetHandle(ctx, id).Update(ctx, client.ScheduleUpdateOptions{
+	err = s.client.ScheduleClient().GetHandle(ctx, o.ID).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-			want := spec(cal)
-			if sameSpec(in.Description.Schedule.Spec, want) {
+			if same(in.Description.Schedule.Spec) {
 				return nil, temporal.ErrSkipScheduleUpdate
 			}
 			wrote = true
 			sched := in.Description.Schedule
-			sched.Spec = &want
+			sched.Spec = &o.Spec
 			return &client.ScheduleUpdate{Schedule: &sched}, nil
 		},
 	})
 	return wrote, unavailable(err)
+}
+
+// trigger runs a Schedule's action now, after one that runs.
+func (s *Scheduler) trigger(ctx context.Context, id string) error {
+	return unavailable(s.client.ScheduleClient().GetHandle(ctx, id).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}))
+}
+
+// run is a workflow that is started by its ID.
+type run struct {
+	id, summary, workflow string
+	in                    any
+	attributes            []temporal.SearchAttributeUpdate
+}
+
+// start starts a run. One of that ID that is open is reported as already there. A closed
+// one does not keep the work from being looked at again: what is finished in the ledger
+// is found finished.
+func (s *Scheduler) start(ctx context.Context, r run) (wire.StartCycleResult, error) {
+	_, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: r.id, TaskQueue: wire.QueueWorkflows, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary: r.summary, TypedSearchAttributes: temporal.NewSearchAttributes(r.attributes...),
+	}, r.workflow, r.in)
+	var already *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &already) {
+		return wire.StartCycleResult{WorkflowID: r.id, Already: true}, nil
+	}
+	return wire.StartCycleResult{WorkflowID: r.id}, unavailable(err)
+}
+
+// keyword is a search attribute of a run.
+func keyword(name, value string) temporal.SearchAttributeUpdate {
+	return temporal.NewSearchAttributeKeyKeyword(name).ValueSet(value)
 }
 
 func sameSpec(have *client.ScheduleSpec, want client.ScheduleSpec) bool {
@@ -139,49 +178,25 @@ func (s *Scheduler) Backfill(ctx context.Context, env account.Environment, cal b
 	return unavailable(err)
 }
 
-// StartCycle starts the run of a period. A run of that ID that is open or has
-// succeeded is reported as already there; the ledger knows what it did.
+// StartCycle starts the run of a period.
 func (s *Scheduler) StartCycle(ctx context.Context, in wire.CycleInput) (wire.StartCycleResult, error) {
 	cal := wire.CalendarID(in.Calendar)
-	id := wire.CycleWorkflowID(in.Environment, cal, in.Period)
-	_, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: wire.QueueWorkflows,
-		// A closed run does not keep a month from being looked at again: what is
-		// finished in the ledger is found finished.
-		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("Bill %s, calendar %s (%s)", in.Period, cal, in.Environment),
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrMode).ValueSet(in.Environment.String()),
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrPeriod).ValueSet(in.Period),
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrCalendar).ValueSet(cal)),
-	}, wire.WorkflowBillingCycle, in)
-	var already *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &already) {
-		return wire.StartCycleResult{WorkflowID: id, Already: true}, nil
-	}
-	return wire.StartCycleResult{WorkflowID: id}, unavailable(err)
+	return s.start(ctx, run{
+		id: wire.CycleWorkflowID(in.Environment, cal, in.Period), summary: fmt.Sprintf("Bill %s, calendar %s (%s)", in.Period, cal, in.Environment),
+		workflow: wire.WorkflowBillingCycle, in: in,
+		attributes: []temporal.SearchAttributeUpdate{keyword(wire.AttrMode, in.Environment.String()), keyword(wire.AttrPeriod, in.Period), keyword(wire.AttrCalendar, cal)},
+	})
 }
 
 // StartBill starts one account's bill by hand; one that is open is reported.
 func (s *Scheduler) StartBill(ctx context.Context, in wire.BillInput) (wire.StartCycleResult, error) {
-	id := wire.BillWorkflowID(in.Environment, in.AccountID, in.Period)
-	_, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: wire.QueueWorkflows, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary: fmt.Sprintf("%s %s (%s), started by hand", in.AccountID, in.Period, in.Environment),
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrAccount).ValueSet(in.AccountID),
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrPeriod).ValueSet(in.Period),
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrMode).ValueSet(in.Environment.String()),
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrOutcome).ValueSet("running")),
-	}, wire.WorkflowAccountBill, in)
-	var already *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &already) {
-		return wire.StartCycleResult{WorkflowID: id, Already: true}, nil
-	}
-	return wire.StartCycleResult{WorkflowID: id}, unavailable(err)
+	return s.start(ctx, run{
+		id: wire.BillWorkflowID(in.Environment, in.AccountID, in.Period), summary: fmt.Sprintf("%s %s (%s), started by hand", in.AccountID, in.Period, in.Environment),
+		workflow: wire.WorkflowAccountBill, in: in,
+		attributes: []temporal.SearchAttributeUpdate{
+			keyword(wire.AttrAccount, in.AccountID), keyword(wire.AttrPeriod, in.Period), keyword(wire.AttrMode, in.Environment.String()), keyword(wire.AttrOutcome, "running"),
+		},
+	})
 }
 
 // WaitCycle waits until the period's run has closed and returns its result.

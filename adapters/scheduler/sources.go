@@ -2,12 +2,10 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -28,7 +26,7 @@ const (
 func (s *Scheduler) EnsureSources(ctx context.Context, env account.Environment) (bool, error) {
 	id := wire.SourceScheduleID(env)
 	want := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: sourceEvery}}}
-	_, err := s.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+	return s.ensure(ctx, client.ScheduleOptions{
 		ID: id, Spec: want, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: sourceCatchup,
 		Action: &client.ScheduleWorkflowAction{
 			ID: wire.SourceTickWorkflowID(env), Workflow: wire.WorkflowSourceTick, TaskQueue: wire.QueueWorkflows,
@@ -37,27 +35,9 @@ func (s *Scheduler) EnsureSources(ctx context.Context, env account.Environment) 
 			StaticSummary:         fmt.Sprintf("Fetch and check the sources that are due (%s)", env),
 		},
 		Note: "liftbill: events and histories of source accounts",
+	}, func(have *client.ScheduleSpec) bool {
+		return have != nil && len(have.Intervals) == 1 && have.Intervals[0] == want.Intervals[0] && len(have.Calendars) == 0
 	})
-	switch {
-	case err == nil:
-		return true, nil
-	case !errors.Is(err, temporal.ErrScheduleAlreadyRunning):
-		return false, unavailable(err)
-	}
-	wrote := false
-	err = s.client.ScheduleClient().GetHandle(ctx, id).Update(ctx, client.ScheduleUpdateOptions{
-		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-			have := in.Description.Schedule.Spec
-			if have != nil && len(have.Intervals) == 1 && have.Intervals[0] == want.Intervals[0] && len(have.Calendars) == 0 {
-				return nil, temporal.ErrSkipScheduleUpdate
-			}
-			wrote = true
-			sched := in.Description.Schedule
-			sched.Spec = &want
-			return &client.ScheduleUpdate{Schedule: &sched}, nil
-		},
-	})
-	return wrote, unavailable(err)
 }
 
 // PauseSources keeps the Schedule that looks after the sources from starting anything.
@@ -67,27 +47,15 @@ func (s *Scheduler) PauseSources(ctx context.Context, env account.Environment, n
 
 // TriggerSources runs the tick of an environment now.
 func (s *Scheduler) TriggerSources(ctx context.Context, env account.Environment) error {
-	err := s.client.ScheduleClient().GetHandle(ctx, wire.SourceScheduleID(env)).Trigger(ctx, client.ScheduleTriggerOptions{
-		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE,
-	})
-	return unavailable(err)
+	return s.trigger(ctx, wire.SourceScheduleID(env))
 }
 
 // StartBackfill starts the run that reads a connection's history. One that is open is
 // reported as already there; the ledger knows how far it got.
 func (s *Scheduler) StartBackfill(ctx context.Context, in wire.BackfillInput) (wire.StartCycleResult, error) {
-	id := wire.BackfillWorkflowID(in.Environment, in.ConnectionID)
-	_, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: wire.QueueWorkflows, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary: fmt.Sprintf("Read the history of %s (%s)", in.ConnectionID, in.Environment),
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrMode).ValueSet(in.Environment.String()),
-			temporal.NewSearchAttributeKeyKeyword(wire.AttrSource).ValueSet(in.ConnectionID)),
-	}, wire.WorkflowSourceBackfill, in)
-	var already *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &already) {
-		return wire.StartCycleResult{WorkflowID: id, Already: true}, nil
-	}
-	return wire.StartCycleResult{WorkflowID: id}, unavailable(err)
+	return s.start(ctx, run{
+		id: wire.BackfillWorkflowID(in.Environment, in.ConnectionID), summary: fmt.Sprintf("Read the history of %s (%s)", in.ConnectionID, in.Environment),
+		workflow: wire.WorkflowSourceBackfill, in: in,
+		attributes: []temporal.SearchAttributeUpdate{keyword(wire.AttrMode, in.Environment.String()), keyword(wire.AttrSource, in.ConnectionID)},
+	})
 }
