@@ -69,6 +69,7 @@ func importPlants() []plant {
 	add("workflow-definitions", "workflows/zzdefinition", "workflow.go", "net/http", "os", "log/slog", "math/rand/v2", "crypto/rand", temporal, self+"app/clock", workflows+"wferr")
 	add("workflow-activities", "workflows/zzactivities", "activities.go", self+"adapters/system", gorm, workflows+"billingtick")
 	add("workflow-activities", "workflows/zzactivities", "worker.go", self+"adapters/system")
+	add("workflow-heartbeat", "workflows/heartbeat/zzplanted", "planted.go", self+"app/clock", "go.temporal.io/sdk/workflow")
 	add("workflow-errors", "workflows/wferr/zzplanted", "planted.go", self+"app/clock", temporal)
 	add("workflow-wire", "workflows/wire/zzplanted", "planted.go", "go.temporal.io/sdk/workflow", self+"app/clock")
 

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"go.temporal.io/sdk/activity"
 
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/domain/period"
+	"github.com/liftbill/liftbill/workflows/heartbeat"
 	"github.com/liftbill/liftbill/workflows/wferr"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
@@ -131,9 +131,6 @@ func (a *StripeActivities) FinalizeInvoice(ctx context.Context, in wire.StepInpu
 	return a.stripe(ctx, in, a.Writing.Finalize)
 }
 
-// beat is the pace of heartbeats; the SDK throttles what is too much.
-const beat = 5 * time.Second
-
 // stripe runs a step under a heartbeat.
 func (a *StripeActivities) stripe(ctx context.Context, in wire.StepInput, step func(context.Context, string) (invoicing.Outcome, error)) (wire.BillStep, error) {
 	ctx, _, stop := beating(ctx)
@@ -145,25 +142,13 @@ func (a *StripeActivities) stripe(ctx context.Context, in wire.StepInput, step f
 // beating tells the server that the worker lives until stop is called, however long a
 // step is silent, and how far the step said it was; a cancelled activity cancels the context.
 func beating(ctx context.Context) (context.Context, measure.Progress, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
 	var last atomic.Value
 	last.Store("begun")
-	go func() {
-		t := time.NewTicker(beat)
-		defer t.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-				activity.RecordHeartbeat(ctx, last.Load())
-			}
-		}
-	}()
+	ctx, stop := heartbeat.Beat(ctx, heartbeat.Pace, func() []any { return []any{last.Load()} })
 	return ctx, func(done, total int, what string) {
 		last.Store(fmt.Sprintf("%d/%d %s", done, total, what))
 		activity.RecordHeartbeat(ctx, last.Load())
-	}, cancel
+	}, stop
 }
 
 func measured(s measure.Summary) wire.BillStep {

@@ -4,10 +4,9 @@ import (
 	"context"
 	"time"
 
-	"go.temporal.io/sdk/activity"
-
 	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/workflows/heartbeat"
 	"github.com/liftbill/liftbill/workflows/wferr"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
@@ -25,20 +24,8 @@ const beat = 10 * time.Second
 
 // ReplayMonth replays a frozen month. The list of replays keeps what it found.
 func (a *Activities) ReplayMonth(ctx context.Context, in wire.ReplayInput) (wire.ReplayResult, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		t := time.NewTicker(beat)
-		defer t.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-				activity.RecordHeartbeat(ctx)
-			}
-		}
-	}()
+	ctx, stop := heartbeat.Beat(ctx, beat, func() []any { return nil })
+	defer stop()
 	r, err := a.Replays.Run(ctx, access.Machine("replay"), in.AccountID, in.Period)
 	out := wire.ReplayResult{
 		CycleID: r.CycleID, Environment: r.Environment.String(), Watermark: r.Watermark, Events: r.Events, Facts: r.Facts, Equal: r.Equal, Difference: r.Difference,

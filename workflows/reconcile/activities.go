@@ -3,14 +3,12 @@ package reconcile
 import (
 	"context"
 	"sync/atomic"
-	"time"
-
-	"go.temporal.io/sdk/activity"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/workflows/heartbeat"
 	"github.com/liftbill/liftbill/workflows/wferr"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
@@ -60,26 +58,11 @@ func (a *Activities) ReconcileMonth(ctx context.Context, in wire.ReconMonthInput
 	return out, nil
 }
 
-// beat is the pace of heartbeats; the SDK throttles what is too much.
-const beat = 5 * time.Second
-
 // beating tells the server that the worker lives until stop is called, and what it does;
 // a cancelled activity cancels the context.
 func beating(ctx context.Context) (context.Context, func(doing string), context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
 	var last atomic.Value
 	last.Store("begun")
-	go func() {
-		t := time.NewTicker(beat)
-		defer t.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-				activity.RecordHeartbeat(ctx, last.Load())
-			}
-		}
-	}()
-	return ctx, func(doing string) { last.Store(doing) }, cancel
+	ctx, stop := heartbeat.Beat(ctx, heartbeat.Pace, func() []any { return []any{last.Load()} })
+	return ctx, func(doing string) { last.Store(doing) }, stop
 }

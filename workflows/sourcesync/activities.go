@@ -9,6 +9,7 @@ import (
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/source"
+	"github.com/liftbill/liftbill/workflows/heartbeat"
 	"github.com/liftbill/liftbill/workflows/wferr"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
@@ -90,24 +91,7 @@ func (a *SourceActivities) AbandonBackfill(ctx context.Context, in wire.AbandonI
 	}))
 }
 
-// beat is the pace of heartbeats; the SDK throttles what is too much.
-const beat = 5 * time.Second
-
-// beating tells the server that the worker lives until stop is called; a cancelled
-// activity cancels the context.
+// beating beats with one word until stop is called.
 func beating(ctx context.Context, what string) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		t := time.NewTicker(beat)
-		defer t.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-				activity.RecordHeartbeat(ctx, what)
-			}
-		}
-	}()
-	return ctx, cancel
+	return heartbeat.Beat(ctx, heartbeat.Pace, func() []any { return []any{what} })
 }
