@@ -9,33 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/liftbill/liftbill/adapters/postgres"
-	"github.com/liftbill/liftbill/app/clock"
-	"github.com/liftbill/liftbill/app/ingest"
-	"github.com/liftbill/liftbill/app/measure"
-	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/internal/assembly"
 )
 
-// replays wires the classifier and the measurement to the tables of a stage. Neither can
-// reach Stripe: no reader is given to them.
+// replays derives frozen months once more; it cannot reach Stripe.
 func (a *app) replays() *replay.Service[*postgres.Scratch] {
-	return &replay.Service[*postgres.Scratch]{
-		Ledger: a.db.NewReplays(), Prepare: a.db.Stage, Clock: a.clock,
-		Classify: func(ctx context.Context, stage *postgres.Scratch, f replay.Frozen) error {
-			c := &ingest.Classifier{Work: stage.Classification(), Reads: stage.Reads(), Box: a.box, Clock: clock.Fixed(f.Watermark)}
-			_, err := c.Drain(ctx)
-			return err
-		},
-		Rebuild: func(ctx context.Context, stage *postgres.Scratch, f replay.Frozen) (replay.Rebuilt, error) {
-			m := &measure.Service{Ledger: stage.NewCycles(), Box: a.box, Clock: clock.Fixed(f.Watermark), SaltContext: onboard.SaltContext}
-			got, err := m.Rebuild(ctx, f.CycleID)
-			out := replay.Rebuilt{InputDigest: got.InputDigest, Units: got.Units, Cases: got.Cases, Links: map[string]string{}}
-			for key, l := range got.Links {
-				out.Links[key] = l.UserID
-			}
-			return out, err
-		},
-	}
+	return assembly.Replays(a.db, a.clock, a.box)
 }
 
 func newReplay() *cobra.Command {

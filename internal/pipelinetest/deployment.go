@@ -22,7 +22,6 @@ import (
 	"github.com/liftbill/liftbill/adapters/system"
 	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/audit"
-	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/golive"
@@ -37,6 +36,7 @@ import (
 	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	domain "github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/internal/assembly"
 )
 
 // Deployment is the whole program in one process: the real use cases on the real
@@ -227,23 +227,7 @@ func (d *Deployment) call(t testing.TB, token, method, path string, body io.Read
 	}
 }
 
-// Replays derive a frozen month once more from its raw events.
+// Replays derive a frozen month once more from its raw events, wired as in the program.
 func (d *Deployment) Replays() *replay.Service[*postgres.Scratch] {
-	return &replay.Service[*postgres.Scratch]{
-		Ledger: d.DB.NewReplays(), Prepare: d.DB.Stage, Clock: d.Clock,
-		Classify: func(ctx context.Context, stage *postgres.Scratch, f replay.Frozen) error {
-			c := &ingest.Classifier{Work: stage.Classification(), Reads: stage.Reads(), Box: d.Box, Clock: clock.Fixed(f.Watermark)}
-			_, err := c.Drain(ctx)
-			return err
-		},
-		Rebuild: func(ctx context.Context, stage *postgres.Scratch, f replay.Frozen) (replay.Rebuilt, error) {
-			m := &measure.Service{Ledger: stage.NewCycles(), Box: d.Box, Clock: clock.Fixed(f.Watermark), SaltContext: onboard.SaltContext}
-			got, err := m.Rebuild(ctx, f.CycleID)
-			out := replay.Rebuilt{InputDigest: got.InputDigest, Units: got.Units, Cases: got.Cases, Links: map[string]string{}}
-			for key, l := range got.Links {
-				out.Links[key] = l.UserID
-			}
-			return out, err
-		},
-	}
+	return assembly.Replays(d.DB, d.Clock, d.Box)
 }

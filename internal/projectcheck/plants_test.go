@@ -89,6 +89,7 @@ func importPlants() []plant {
 	siblings("simulator", "adapters/simulator", self+"app/clock", self+"adapters/system")
 	siblings("localstack", "adapters/localstack", self+"domain/fault", self+"adapters/system")
 	siblings("system", "adapters/system", pgx, self+"adapters/localstack")
+	siblings("assembly", "internal/assembly", self+"adapters/stripeapi", pgx)
 	siblings("campaign", "internal/campaign", self+"adapters/postgres", self+"app/measure", pgx)
 	siblings("campaign-audit", "internal/campaign/audit", self+"domain/billing", self+"app/invoicing")
 	siblings("campaign-pgledger", "internal/campaign/pgledger", self+"adapters/stripeapi", self+"app/measure")
