@@ -147,9 +147,9 @@ func (k *killer) kill(victim string) error {
 	k.log("killing the " + victim)
 	switch victim {
 	case victimServe:
-		kill(k.stack.serve)
+		Sigkill(k.stack.serve)
 	case victimWorker:
-		kill(k.stack.worker)
+		Sigkill(k.stack.worker)
 	default:
 		return k.stack.pg.Crash()
 	}

@@ -250,11 +250,8 @@ func (s *Stack) Stop() error {
 	return errors.Join(errs...)
 }
 
-// Sigkill is kill for other loads.
-func Sigkill(p *localstack.Process) { kill(p) }
-
-// kill ends a process as the system does when memory runs out.
-func kill(p *localstack.Process) {
+// Sigkill ends a process as the system does when memory runs out.
+func Sigkill(p *localstack.Process) {
 	_ = syscall.Kill(p.Pid(), syscall.SIGKILL) // it may have ended already
 	<-p.Done()
 }
