@@ -183,6 +183,7 @@ func (s *cycleStack) round(ctx context.Context, m period.Month, finished func(co
 	if err != nil {
 		return cycleRound{}, err
 	}
+	said := 0
 	for {
 		n, err := finished(ctx)
 		if err != nil {
@@ -190,6 +191,10 @@ func (s *cycleStack) round(ctx context.Context, m period.Month, finished func(co
 		}
 		if n >= len(s.accounts) {
 			break
+		}
+		if tenth := 10 * n / len(s.accounts); tenth > said {
+			said = tenth
+			s.log(fmt.Sprintf("  %d of %d after %s", n, len(s.accounts), (monotonic() - began).Round(time.Second)))
 		}
 		if half != nil && 2*n >= len(s.accounts) {
 			if err := half(n); err != nil {
