@@ -98,11 +98,15 @@ func (q *queue) bookObserved(ctx context.Context, tx *gorm.DB, rows []factRow, a
 	if err != nil {
 		return observed{}, err
 	}
+	beyond := told - len(rows)
+	if rows, err = othersOnly(ctx, tx, rows); err != nil {
+		return observed{}, err
+	}
 	fresh, err := q.bookFacts(ctx, tx, rows, at)
 	if err != nil {
 		return observed{}, err
 	}
-	return observed{facts: len(fresh), duplicates: len(rows) - len(fresh), beyond: told - len(rows)}, nil
+	return observed{facts: len(fresh), duplicates: len(rows) - len(fresh), beyond: beyond}, nil
 }
 
 type ownerRow struct {
@@ -122,7 +126,7 @@ func bookOwners(ctx context.Context, tx *gorm.DB, connectionID string, owners []
 	}
 	return wrap(tx.WithContext(ctx).Exec(`
 		INSERT INTO charge_owners (connection_id, charge_id, customer_id, invoice_id, own_invoice)
-		SELECT ?, charge_id, customer_id, invoice_id, own_invoice
+		SELECT ?, charge_id, customer_id, invoice_id, own_invoice OR EXISTS (SELECT 1 FROM writeback_intents w WHERE w.invoice_id = o.invoice_id)
 		FROM jsonb_to_recordset(?::jsonb) AS o(charge_id text, customer_id text, invoice_id text, own_invoice boolean)
 		ON CONFLICT (connection_id, charge_id) DO NOTHING`, connectionID, string(doc)).Error)
 }

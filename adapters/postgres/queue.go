@@ -99,6 +99,9 @@ func (q queueTx) Book(ctx context.Context, outcomes []ingest.Outcome, at time.Ti
 		return booked, err
 	}
 	booked.Beyond = told - len(rows)
+	if rows, err = othersOnly(ctx, q.tx, rows); err != nil {
+		return booked, err
+	}
 	fresh, err := q.bookFacts(ctx, q.tx, rows, at)
 	if err != nil {
 		return booked, err

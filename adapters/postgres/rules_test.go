@@ -209,12 +209,18 @@ func TestNothingSecretIsStoredInPlain(t *testing.T) {
 	w := newWorld(t)
 	w.deliver("evt_plain", "customer.created", day(1), obj{"id": "cus_1", "object": "customer", "created": day(1).Unix(),
 		"email": "person@example.com", "metadata": obj{"user_id": "user-a"}}, nil)
+	paid := w.invoice("in_card", "cus_1", 2000, day(2))
+	paid["description"] = "card 4242424242424242"
+	w.deliver("evt_card", "invoice.paid", day(2), paid, nil)
+	w.deliver("evt_charge", "charge.failed", day(2), obj{"id": "ch_card", "object": "charge", "customer": "cus_1", "created": day(2).Unix(), "invoice": "in_card",
+		"payment_method_details": obj{"type": "card", "card": obj{"number": "4242424242424242", "cvc": "737", "last4": "4242"}}}, nil)
 	w.drain()
 	w.propose("acme", "2026-01", 100_000)
 	all := w.dump()
+	require.Contains(t, all, "in_card")
 	require.Contains(t, all, "evt_plain", "the dump does read the tables")
 	require.Contains(t, all, "rk_live_…unit")
-	for _, secret := range []string{"4f8d2c1b9a7e6053", "person@example.com", "a secret of 32 bytes"} {
+	for _, secret := range []string{"4f8d2c1b9a7e6053", "person@example.com", "a secret of 32 bytes", "4242424242424242", `"737"`, "last4"} {
 		require.NotContains(t, all, secret)
 		require.NotContains(t, all, id("%x", secret))
 	}

@@ -57,6 +57,9 @@ type Config struct {
 	// Writing is asked for an account's switch before a writer of its invoices is opened,
 	// whatever was authorised before; nil where nothing keeps switches.
 	Writing func(ctx context.Context, accountID string) (billing.Switch, error)
+	// OwnInvoices are the IDs of our outcome invoices in the Stripe account of a connection.
+	// An invoice is ours by its metadata too; nil where nothing keeps the IDs.
+	OwnInvoices func(ctx context.Context, connectionID string) (map[string]bool, error)
 }
 
 // Client is the shared ground of the package's ports: addresses, connections
@@ -70,6 +73,15 @@ type Client struct {
 	limiters map[string]*limiter
 	seen     map[[32]byte]observed
 	reads    map[string]*atomic.Int64
+}
+
+// ours are the IDs of our own invoices, which are nobody's revenue, whatever became of
+// their metadata.
+func (c *Client) ours(ctx context.Context, connectionID string) (map[string]bool, error) {
+	if c.cfg.OwnInvoices == nil {
+		return nil, nil
+	}
+	return c.cfg.OwnInvoices(ctx, connectionID)
 }
 
 // New checks the configuration and makes a client. It sends nothing.

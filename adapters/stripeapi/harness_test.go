@@ -85,6 +85,7 @@ type world struct {
 	logs   *syncBuffer
 	conns  map[string]account.Connection
 	keys   map[string]account.SecretKey
+	own    map[string]bool // our invoices, by their IDs
 }
 
 type syncBuffer struct {
@@ -149,7 +150,8 @@ func newClient(t *testing.T, w *world, base string, refused ...func(context.Cont
 			}
 			return conn, w.keys[id], nil
 		},
-		KeyRefused: refused[0],
+		KeyRefused:  refused[0],
+		OwnInvoices: func(context.Context, string) (map[string]bool, error) { return w.own, nil },
 	})
 	require.NoError(t, err)
 	return client

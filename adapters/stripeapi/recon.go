@@ -39,6 +39,12 @@ func (r *SourceReader) ReconPage(ctx context.Context, connectionID string, kind 
 	if err != nil {
 		return reconcile.ObjectPage{}, err
 	}
+	ours := map[string]bool{}
+	if kind == recon.Payment {
+		if ours, err = r.c.ours(ctx, connectionID); err != nil {
+			return reconcile.ObjectPage{}, err
+		}
+	}
 	out := reconcile.ObjectPage{Next: page.next, Objects: make([]recon.Object, 0, len(page.data))}
 	for _, raw := range page.data {
 		o, ok, err := decode(raw, kind)
@@ -46,6 +52,7 @@ func (r *SourceReader) ReconPage(ctx context.Context, connectionID string, kind 
 			return reconcile.ObjectPage{}, err
 		}
 		if ok {
+			o.Own = o.Own || ours[o.ID]
 			out.Objects = append(out.Objects, o)
 		}
 	}

@@ -58,8 +58,13 @@ func (r *SourceReader) PaidInvoices(ctx context.Context, connectionID string, fr
 		Status:       stripe.String("paid"),
 		CreatedRange: createdIn(from.AddDate(0, 0, -invoiceAge), to),
 	}
+	ours, err := r.c.ours(ctx, connectionID)
+	if err != nil {
+		return err
+	}
 	return s.list(ctx, "invoice.list", "/v1/invoices", params, func(raw json.RawMessage) (bool, error) {
 		inv, paid, err := decodePaid(raw)
+		inv.OwnInvoice = inv.OwnInvoice || ours[inv.ID]
 		if err != nil || !paid || inv.PaidAt.Before(from) || !inv.PaidAt.Before(to) {
 			return true, err
 		}

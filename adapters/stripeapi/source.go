@@ -86,6 +86,11 @@ func (r *SourceReader) Charge(ctx context.Context, connectionID, chargeID string
 	if err != nil || got.Owner == nil {
 		return reward.Owner{}, badAnswer("a charge with its invoice")
 	}
+	ours, err := r.c.ours(ctx, connectionID)
+	if err != nil {
+		return reward.Owner{}, err
+	}
+	got.Owner.OwnInvoice = got.Owner.OwnInvoice || ours[got.Owner.Invoice]
 	return *got.Owner, nil
 }
 

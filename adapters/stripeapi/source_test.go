@@ -17,6 +17,8 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
+	"github.com/liftbill/liftbill/domain/recon"
 	"github.com/liftbill/liftbill/domain/reward"
 )
 
@@ -290,6 +292,9 @@ func TestPaidInvoicesByTimeOfPayment(t *testing.T) {
 	}, got))
 	query, err := url.ParseRequestURI(w.tap.take()[0].Path)
 	require.NoError(t, err)
+	net, err := r.NetPaid(t.Context(), "issuer", period.Interval{Start: from, End: to})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{"usd": 5000 - 100 - 900}, net)
 	require.Equal(t, strconv.FormatInt(from.AddDate(0, 0, -400).Unix(), 10), query.Query().Get("created[gte]"))
 
 	refunds, err := r.Refunds(t.Context(), "issuer", from, to)
@@ -305,6 +310,30 @@ func TestPaidInvoicesByTimeOfPayment(t *testing.T) {
 	stop := errors.New("enough")
 	err = r.PaidInvoices(t.Context(), "issuer", from, to, func(stripeapi.PaidInvoice) error { return stop })
 	require.ErrorIs(t, err, stop)
+}
+
+// Our own invoices are told by their IDs when their metadata is gone.
+func TestOwnInvoicesWithoutMetadata(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, everything())
+	cus := w.subscriber("live")
+	w.paid("live", cus, 5000, nil)
+	own, charge := w.paid("live", cus, 700, nil)
+	w.own = map[string]bool{own: true}
+	r := stripeapi.NewSourceReader(w.client)
+	owner, err := r.Charge(t.Context(), "issuer", charge)
+	require.NoError(t, err)
+	require.True(t, owner.OwnInvoice)
+	w.setup("live", http.MethodPost, "/v1/refunds", url.Values{"charge": {charge}, "amount": {"100"}})
+	net, err := r.NetPaid(t.Context(), "issuer", period.Interval{Start: start, End: start.Add(time.Hour)})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{"usd": 5000}, net)
+	page, err := r.ReconPage(t.Context(), "issuer", recon.Payment, start, start.Add(time.Hour), "")
+	require.NoError(t, err)
+	require.Len(t, page.Objects, 2)
+	for _, o := range page.Objects {
+		require.Equal(t, o.ID == own, o.Own)
+	}
 }
 
 func TestCashNet(t *testing.T) {

@@ -67,6 +67,7 @@ func openApp(ctx context.Context, cfg Config, log *slog.Logger) (*app, error) {
 	a.stripe, err = stripeapi.New(stripeapi.Config{
 		APIBase: cfg.StripeAPIBase, LiveRate: cfg.StripeRate, TestRate: cfg.StripeRate, Clock: a.clock, Logger: log,
 		ConnectionKey: a.connectionKey, KeyRefused: a.keyRefused, Writing: a.db.NewGoLive().Switch,
+		OwnInvoices: a.db.OwnInvoices,
 	})
 	if err != nil {
 		return nil, errors.Join(err, a.db.Close())

@@ -61,8 +61,9 @@ func NewDeployment(t testing.TB, start time.Time) *Deployment {
 	d.stripe, err = stripeapi.New(stripeapi.Config{
 		APIBase: d.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, Clock: d.Clock,
 		Logger: slog.New(slog.DiscardHandler), ConnectionKey: d.connectionKey,
-		Writing:    d.DB.NewGoLive().Switch,
-		KeyRefused: func(ctx context.Context, id string) { require.NoError(t, d.Onboard().KeyRefused(ctx, id)) },
+		Writing:     d.DB.NewGoLive().Switch,
+		OwnInvoices: d.DB.OwnInvoices,
+		KeyRefused:  func(ctx context.Context, id string) { require.NoError(t, d.Onboard().KeyRefused(ctx, id)) },
 	})
 	require.NoError(t, err)
 	e := echo.New()
