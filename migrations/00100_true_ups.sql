@@ -28,7 +28,7 @@ CREATE TABLE true_up_facts (
     unit_id      text NOT NULL,
     snapshot_id  text NOT NULL,
     cause        text NOT NULL CHECK (cause IN ('refund', 'dispute', 'late_event')),
-    origin       text NOT NULL CHECK (origin ~ '^\d{4}-\d{2}$'),
+    origin       text NOT NULL CHECK (origin ~ '^\d{4}-\d{2}(-settlement)?$'),
     happened_at  timestamptz NOT NULL,
     amount_minor bigint NOT NULL CHECK (amount_minor <> 0), -- what it changes; negative once more when it went to a later year
     PRIMARY KEY (true_up_id, fact_key)
