@@ -48,7 +48,7 @@ CREATE TABLE true_up_lines (
     origin_cycle  text NOT NULL REFERENCES cycles (id),
     snapshot_id   text NOT NULL,
     cause         text NOT NULL CHECK (cause IN ('refund', 'dispute', 'late_event')),
-    facts         integer NOT NULL CHECK (facts >= 1),
+    facts         integer NOT NULL CHECK (facts >= 0), -- 0 where a line gives back what another one's facts undid
     happened_at   timestamptz NOT NULL,
     revenue_minor bigint NOT NULL,
     lift_minor    bigint NOT NULL,

@@ -51,12 +51,25 @@ func (s *Service) price(ctx context.Context, l *Look) error {
 	if l.TrueUpResult, err = billing.TrueUpYear(in); err != nil {
 		return err
 	}
+	for _, c := range l.Cells[len(l.Lines):] {
+		l.Lines = append(l.Lines, Line{TrueUpCell: c, HappenedAt: lastOf(l.Facts)})
+	}
 	for i := range l.Lines {
 		if l.Lines[i].AmountMinor = l.Amounts[i]; l.Amounts[i] != 0 {
 			l.Lines[i].AdjustmentID = billing.AdjustmentID(l.ID, l.Lines[i].TrueUpCell)
 		}
 	}
 	return nil
+}
+
+// lastOf is when the last of some facts happened.
+func lastOf(facts []Fact) (at time.Time) {
+	for _, f := range facts {
+		if f.At.After(at) {
+			at = f.At
+		}
+	}
+	return at
 }
 
 // measure measures every table that changed. The lift of a cell is what the estimate moves

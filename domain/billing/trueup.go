@@ -119,8 +119,11 @@ type TrueUpResult struct {
 	// SettledMinor is what the settlement comes to, of the lines that a measurement can
 	// move; MeasuredMinor is the same with what came since.
 	SettledMinor, MeasuredMinor int64
-	// DueMinor is the sum of Amounts, which are those of the cells in their order.
+	// DueMinor is the sum of Amounts, which are those of Cells in their order: the cells of
+	// the input, and behind them lines that give something back although nothing came of
+	// them, because their settlement billed what all lines together do not carry any more.
 	DueMinor int64
+	Cells    []TrueUpCell
 	Amounts  []int64
 }
 
@@ -150,7 +153,7 @@ func TrueUpYear(in TrueUpInput) (TrueUpResult, error) {
 	if err != nil {
 		return TrueUpResult{}, err
 	}
-	out := TrueUpResult{SettledMinor: was, MeasuredMinor: now, Amounts: make([]int64, len(in.Cells))}
+	out := TrueUpResult{SettledMinor: was, MeasuredMinor: now, Cells: in.Cells, Amounts: make([]int64, len(in.Cells))}
 	position := now - was
 	if in.Settled.Contract.Terms.AfterSettlement().Direction == TrueUpDown {
 		position = min(position, 0)
@@ -159,7 +162,7 @@ func TrueUpYear(in TrueUpInput) (TrueUpResult, error) {
 	if due == 0 || len(in.Cells) == 0 {
 		return out, nil
 	}
-	if err := in.split(due, out.Amounts); err != nil {
+	if err := in.split(due, &out); err != nil {
 		return TrueUpResult{}, err
 	}
 	for _, a := range out.Amounts {
@@ -195,7 +198,7 @@ func (in TrueUpInput) fees(readouts []lift.Readout) (int64, error) {
 }
 
 // split gives each cell its part of what is due.
-func (in TrueUpInput) split(due int64, amounts []int64) error {
+func (in TrueUpInput) split(due int64, out *TrueUpResult) error {
 	step, sign := in.Settled.Contract.Terms.Currency.Step(), int64(1)
 	if due < 0 {
 		sign = -1
@@ -206,7 +209,10 @@ func (in TrueUpInput) split(due int64, amounts []int64) error {
 	}
 	rest := sign * due / step
 	for rest > 0 {
-		weights := in.weights(sign, left)
+		weights, some := in.weights(sign, left)
+		if !some {
+			return in.others(rest, step, left, out)
+		}
 		parts, err := money.Allocate(rest, weights)
 		if err != nil {
 			return err
@@ -218,12 +224,38 @@ func (in TrueUpInput) split(due int64, amounts []int64) error {
 				part = min(part, left[in.Cells[i].SnapshotID])
 			}
 			left[in.Cells[i].SnapshotID] += sign * part
-			amounts[i] += sign * part * step
+			out.Amounts[i] += sign * part * step
 			taken += part
 		}
-		if rest -= taken; taken == 0 {
-			break // what no line can give back was not billed for one
+		rest -= taken
+	}
+	return nil
+}
+
+// others gives back the rest of what is due on the lines that nothing came of, in proportion
+// to what they have left. What no line has left was not billed for one.
+func (in TrueUpInput) others(rest, step int64, left map[string]int64, out *TrueUpResult) error {
+	names, weights, sum := make([]string, 0, len(left)), []int64{}, int64(0)
+	for name, steps := range left {
+		if steps > 0 {
+			names = append(names, name)
 		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		weights, sum = append(weights, left[name]), sum+left[name]
+	}
+	if sum == 0 {
+		return nil
+	}
+	parts, err := money.Allocate(min(rest, sum), weights)
+	if err != nil {
+		return err
+	}
+	out.Cells = slices.Clone(in.Cells)
+	for i, name := range names {
+		out.Cells = append(out.Cells, TrueUpCell{Origin: in.Settled.Period.Settlement(), SnapshotID: name, Cause: in.Cells[in.order()[0]].Cause})
+		out.Amounts = append(out.Amounts, -parts[i]*step)
 	}
 	return nil
 }
@@ -243,26 +275,26 @@ func (in TrueUpInput) order() []int {
 
 // weights are the lift of the cells that moved it in the direction of what is due; where
 // none did, their lift in any direction, and then their revenue. A snapshot that has nothing
-// left to give back has no weight.
-func (in TrueUpInput) weights(sign int64, left map[string]int64) []int64 {
+// left to give back has no weight; some is false where all have none.
+func (in TrueUpInput) weights(sign int64, left map[string]int64) (weights []int64, some bool) {
 	for _, weigh := range []func(TrueUpCell) int64{
 		func(c TrueUpCell) int64 { return max(0, sign*c.LiftMinor) },
 		func(c TrueUpCell) int64 { return max(c.LiftMinor, -c.LiftMinor) },
 		func(c TrueUpCell) int64 { return max(c.RevenueMinor, -c.RevenueMinor) },
 		func(TrueUpCell) int64 { return 1 },
 	} {
-		weights, any := make([]int64, len(in.Cells)), false
+		weights = make([]int64, len(in.Cells))
 		for i, c := range in.Cells {
 			if sign > 0 || left[c.SnapshotID] > 0 {
 				weights[i] = weigh(c)
-				any = any || weights[i] > 0
+				some = some || weights[i] > 0
 			}
 		}
-		if any {
-			return weights
+		if some {
+			break
 		}
 	}
-	return make([]int64, len(in.Cells))
+	return weights, some
 }
 
 // capacity is what each snapshot's year can give back, in steps of the currency: its part of
