@@ -931,7 +931,10 @@ type Contract struct {
 	Terms    []string `json:"terms"`
 	Tiers    *Tiers   `json:"tiers"`
 	TimeZone string   `json:"time_zone"`
-	Version  int      `json:"version"`
+
+	// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+	TrueUp  TrueUp `json:"true_up"`
+	Version int    `json:"version"`
 }
 
 // ContractAmendment The whole terms of a new version.
@@ -1000,6 +1003,9 @@ type ContractAmendment struct {
 
 	// Tiers Shares that depend on the base that the window has billed.
 	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+
+	// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+	TrueUp TrueUp `json:"true_up,omitempty,omitzero"`
 }
 
 // ContractCreate A contract as it is agreed on.
@@ -1072,6 +1078,9 @@ type ContractCreate struct {
 
 	// TimeZone For the contract's life: IANA name; its midnights bound a period.
 	TimeZone string `json:"time_zone,omitempty,omitzero"`
+
+	// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+	TrueUp TrueUp `json:"true_up,omitempty,omitzero"`
 }
 
 // ContractTerms The terms that a version may change. Amounts are minor units of the contract's currency, shares and factors decimal strings.
@@ -1134,6 +1143,9 @@ type ContractTerms struct {
 
 	// Tiers Shares that depend on the base that the window has billed.
 	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+
+	// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+	TrueUp TrueUp `json:"true_up,omitempty,omitzero"`
 }
 
 // ContractVersions defines model for ContractVersions.
@@ -3023,6 +3035,15 @@ type ToleranceRequest struct {
 	Reason string `json:"reason"`
 }
 
+// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+type TrueUp struct {
+	// Direction `down`: never above what the settlement came to; `both`: up as well, within the guardrail and the caps.
+	Direction string `json:"direction,omitempty,omitzero"`
+
+	// LimitMonths For how long after the run-off of the year, 1 to 36.
+	LimitMonths int `json:"limit_months,omitempty,omitzero"`
+}
+
 // TypeCount defines model for TypeCount.
 type TypeCount struct {
 	Events int64            `json:"events"`
@@ -4181,7 +4202,7 @@ type ClientInterface interface {
 	// the version before. Currency, time zone and first period last for the contract's
 	// life. The first month must lie ahead; terms that the year's measurement rests on
 	// (basis, portfolio cap, whole tiers over several months, a quarter's or year's
-	// commitment, netting) change with a contract year only.
+	// commitment, netting, true-ups) change with a contract year only.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4194,7 +4215,7 @@ type ClientInterface interface {
 	// the version before. Currency, time zone and first period last for the contract's
 	// life. The first month must lie ahead; terms that the year's measurement rests on
 	// (basis, portfolio cap, whole tiers over several months, a quarter's or year's
-	// commitment, netting) change with a contract year only.
+	// commitment, netting, true-ups) change with a contract year only.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5406,7 +5427,7 @@ func (c *Client) EffectiveContract(ctx context.Context, account AccountPath, par
 // the version before. Currency, time zone and first period last for the contract's
 // life. The first month must lie ahead; terms that the year's measurement rests on
 // (basis, portfolio cap, whole tiers over several months, a quarter's or year's
-// commitment, netting) change with a contract year only.
+// commitment, netting, true-ups) change with a contract year only.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5429,7 +5450,7 @@ func (c *Client) AmendContractWithBody(ctx context.Context, account AccountPath,
 // the version before. Currency, time zone and first period last for the contract's
 // life. The first month must lie ahead; terms that the year's measurement rests on
 // (basis, portfolio cap, whole tiers over several months, a quarter's or year's
-// commitment, netting) change with a contract year only.
+// commitment, netting, true-ups) change with a contract year only.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13393,7 +13414,7 @@ type ClientWithResponsesInterface interface {
 	// the version before. Currency, time zone and first period last for the contract's
 	// life. The first month must lie ahead; terms that the year's measurement rests on
 	// (basis, portfolio cap, whole tiers over several months, a quarter's or year's
-	// commitment, netting) change with a contract year only.
+	// commitment, netting, true-ups) change with a contract year only.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13406,7 +13427,7 @@ type ClientWithResponsesInterface interface {
 	// the version before. Currency, time zone and first period last for the contract's
 	// life. The first month must lie ahead; terms that the year's measurement rests on
 	// (basis, portfolio cap, whole tiers over several months, a quarter's or year's
-	// commitment, netting) change with a contract year only.
+	// commitment, netting, true-ups) change with a contract year only.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19310,7 +19331,7 @@ func (c *ClientWithResponses) EffectiveContractWithResponse(ctx context.Context,
 // the version before. Currency, time zone and first period last for the contract's
 // life. The first month must lie ahead; terms that the year's measurement rests on
 // (basis, portfolio cap, whole tiers over several months, a quarter's or year's
-// commitment, netting) change with a contract year only.
+// commitment, netting, true-ups) change with a contract year only.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -19329,7 +19350,7 @@ func (c *ClientWithResponses) AmendContractWithBodyWithResponse(ctx context.Cont
 // the version before. Currency, time zone and first period last for the contract's
 // life. The first month must lie ahead; terms that the year's measurement rests on
 // (basis, portfolio cap, whole tiers over several months, a quarter's or year's
-// commitment, netting) change with a contract year only.
+// commitment, netting, true-ups) change with a contract year only.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

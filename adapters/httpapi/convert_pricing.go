@@ -36,6 +36,9 @@ func pricingOf(t billing.Terms, in ContractCreate) billing.Terms {
 	if n := in.Netting; n != (Netting{}) {
 		t.Netting = &billing.Netting{Mode: billing.NettingMode(n.Mode), Rate: n.Rate, LookbackDays: n.LookbackDays}
 	}
+	if u := in.TrueUp; u != (TrueUp{}) {
+		t.TrueUp = &billing.TrueUp{Direction: billing.TrueUpDirection(u.Direction), LimitMonths: u.LimitMonths}
+	}
 	if a := in.Approval; a != (Approval{}) {
 		t.Approval = &billing.Approval{
 			Mode: billing.ApprovalMode(a.Mode), AutoBelowMinor: a.AutoBelowMinor, WaitDays: a.WaitDays, RemindDays: a.RemindDays, OnTimeout: billing.ApprovalTimeout(a.OnTimeout),
@@ -96,6 +99,8 @@ func toContract(c billing.Contract) (Contract, error) {
 	if t.Holdback != nil {
 		out.Holdback = &Holdback{Share: t.Holdback.Share, ReleaseAfterMonths: t.Holdback.ReleaseAfterMonths}
 	}
+	after := t.AfterSettlement()
+	out.TrueUp = TrueUp{Direction: string(after.Direction), LimitMonths: after.LimitMonths}
 	if t.Netting != nil {
 		out.Netting = Netting{Mode: string(t.Netting.Mode), Rate: t.Netting.Rate, LookbackDays: t.Netting.LookbackDays}
 	}

@@ -930,7 +930,10 @@ type Contract struct {
 	Terms    []string `json:"terms"`
 	Tiers    *Tiers   `json:"tiers"`
 	TimeZone string   `json:"time_zone"`
-	Version  int      `json:"version"`
+
+	// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+	TrueUp  TrueUp `json:"true_up"`
+	Version int    `json:"version"`
 }
 
 // ContractAmendment The whole terms of a new version.
@@ -999,6 +1002,9 @@ type ContractAmendment struct {
 
 	// Tiers Shares that depend on the base that the window has billed.
 	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+
+	// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+	TrueUp TrueUp `json:"true_up,omitempty,omitzero"`
 }
 
 // ContractCreate A contract as it is agreed on.
@@ -1071,6 +1077,9 @@ type ContractCreate struct {
 
 	// TimeZone For the contract's life: IANA name; its midnights bound a period.
 	TimeZone string `json:"time_zone,omitempty,omitzero"`
+
+	// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+	TrueUp TrueUp `json:"true_up,omitempty,omitzero"`
 }
 
 // ContractTerms The terms that a version may change. Amounts are minor units of the contract's currency, shares and factors decimal strings.
@@ -1133,6 +1142,9 @@ type ContractTerms struct {
 
 	// Tiers Shares that depend on the base that the window has billed.
 	Tiers Tiers `json:"tiers,omitempty,omitzero"`
+
+	// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+	TrueUp TrueUp `json:"true_up,omitempty,omitzero"`
 }
 
 // ContractVersions defines model for ContractVersions.
@@ -3020,6 +3032,15 @@ type ToleranceRequest struct {
 
 	// Reason The term of the contract.
 	Reason string `json:"reason"`
+}
+
+// TrueUp What comes after the settlement of a contract year, of refunds, disputes and late events.
+type TrueUp struct {
+	// Direction `down`: never above what the settlement came to; `both`: up as well, within the guardrail and the caps.
+	Direction string `json:"direction,omitempty,omitzero"`
+
+	// LimitMonths For how long after the run-off of the year, 1 to 36.
+	LimitMonths int `json:"limit_months,omitempty,omitzero"`
 }
 
 // TypeCount defines model for TypeCount.

@@ -28,6 +28,11 @@ type desk struct{ tx *gorm.DB }
 const begun = `EXISTS (SELECT 1 FROM writeback_intents w WHERE w.cycle_id = c.id AND w.retired_at IS NULL AND (w.invoice_id IS NOT NULL OR w.lost_since IS NOT NULL
 		OR EXISTS (SELECT 1 FROM writeback_given_up g WHERE g.intent_id = w.id)))`
 
+// voided is the condition of a cycle c whose one invoice was seen to be void; what was given
+// up before it may still count.
+var voided = `(c.state = 'needs_human' AND split_part(c.reason, ':', 1) = '` + billing.HumanInvoiceVoided + `'
+		AND NOT EXISTS (SELECT 1 FROM writeback_intents w JOIN writeback_given_up g ON g.intent_id = w.id WHERE w.cycle_id = c.id AND w.retired_at IS NULL))`
+
 // Standing locks the cycle and says where it stands.
 func (d desk) Standing(ctx context.Context, cycleID string) (invoicing.Standing, error) {
 	tx := d.tx.WithContext(ctx)
@@ -39,14 +44,14 @@ func (d desk) Standing(ctx context.Context, cycleID string) (invoicing.Standing,
 		WaitingSince, WaitingUntil                                                               *time.Time
 		TotalMinor                                                                               int64
 		Reminders, Decisions                                                                     int
-		Begun, Person                                                                            bool
+		Begun, Voided, Person                                                                    bool
 	}
 	err := tx.Raw(`
 		SELECT c.id, c.account_id, c.environment, c.period, c.state, c.reason, c.waiting_since, c.waiting_until, c.reminders, k.terms,
 			coalesce(i.plan_hash, '') AS plan_hash, coalesce(i.currency, '') AS currency, coalesce(i.total_minor, 0) AS total_minor,
 			coalesce(i.requires_person, false) AS person,
 			(SELECT count(*) FROM cycle_decisions x WHERE x.cycle_id = c.id) AS decisions,
-			coalesce((SELECT x.id FROM cycle_decisions x WHERE x.cycle_id = c.id ORDER BY x.number DESC LIMIT 1), '') AS decision_id, `+begun+` AS begun
+			coalesce((SELECT x.id FROM cycle_decisions x WHERE x.cycle_id = c.id ORDER BY x.number DESC LIMIT 1), '') AS decision_id, `+begun+` AS begun, `+voided+` AS voided
 		FROM cycles c JOIN contracts k ON k.id = c.contract_id LEFT JOIN invoices i ON i.cycle_id = c.id WHERE c.id = ?`, cycleID).Scan(&r).Error
 	switch {
 	case err != nil:
@@ -61,7 +66,7 @@ func (d desk) Standing(ctx context.Context, cycleID string) (invoicing.Standing,
 	out := invoicing.Standing{
 		CycleID: r.ID, AccountID: r.AccountID, Environment: account.Environment(r.Environment), Period: r.Period, State: billing.CycleState(r.State), Reason: r.Reason,
 		Approval: terms.Approval, PlanHash: r.PlanHash, TotalMinor: r.TotalMinor, Currency: r.Currency, Reminders: r.Reminders, Decisions: r.Decisions,
-		DecisionID: r.DecisionID, Begun: r.Begun, RequiresPerson: r.Person,
+		DecisionID: r.DecisionID, Begun: r.Begun, Voided: r.Voided, RequiresPerson: r.Person,
 	}
 	if r.WaitingSince != nil {
 		out.Since = r.WaitingSince.UTC()

@@ -54,7 +54,7 @@ func work(t *testing.T, s *scheduler.Scheduler, d *pipelinetest.Deployment, writ
 	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: cycles})
 	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: d.Deciding()})
 	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{DisableWorkflowWorker: true})
-	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure})
+	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure, TrueUps: d.TrueUps()})
 	billingreplay.RegisterWorkflow(ledger)
 	billingreplay.RegisterCompute(compute, &billingreplay.Activities{Replays: d.Replays()})
 	live := worker.New(s.Client(), wire.QueueStripeLive, worker.Options{DisableWorkflowWorker: true})

@@ -237,3 +237,44 @@ func TestVoidAndReissue(t *testing.T) {
 	require.Equal(t, invoicing.CorrectionHuman, stands(t, paid, c.ID).State)
 	require.Equal(t, []string{invoice}, ourInvoices(t, paid, "paid"))
 }
+
+// TestAVoidedInvoiceMayBeLeftAtThat: a cycle whose invoice was voided ends as skipped when a
+// person says so, its payer is free for the next month, and nothing but the void invoice is at
+// Stripe. While anything may still count there the cycle is not skipped.
+func TestAVoidedInvoiceMayBeLeftAtThat(t *testing.T) {
+	t.Parallel()
+	b, in := released(t, pipelinetest.NewLedger(t))
+	desk := &invoicing.Decisions{Work: b.Ledger.DB.Deciding(), Clock: b.Clock}
+	skip := func() (invoicing.Standing, error) {
+		return desk.Decide(t.Context(), finance, invoicing.Wish{CycleID: b.Plan.CycleID, Action: billing.ActSkip, Reason: "agreed with the payer"})
+	}
+	_, err := skip()
+	require.Equal(t, "cycle_state", fault.CodeOf(err), "an invoice that counts")
+	c, err := b.NewProcess(t).ProposeCorrection(t.Context(), finance, invoicing.Wanted{CycleID: b.Plan.CycleID, Reason: "not owed", Void: true})
+	require.NoError(t, err)
+	approve(t, b, c.ID)
+	_, err = b.NewProcess(t).CarryCorrections(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "needs_human", b.Books(t).Cycle)
+
+	_, err = b.Ledger.SQL.Exec(t.Context(), `INSERT INTO writeback_given_up (intent_id, invoice_id, at) SELECT id, 'in_other', now() FROM writeback_intents WHERE cycle_id = $1`, b.Plan.CycleID)
+	require.NoError(t, err)
+	_, err = skip()
+	require.Equal(t, "writing_begun", fault.CodeOf(err), "another one may still count")
+	_, err = b.Ledger.SQL.Exec(t.Context(), `DELETE FROM writeback_given_up`)
+	require.NoError(t, err)
+	out, err := skip()
+	require.NoError(t, err)
+	require.Equal(t, billing.Skipped, out.State)
+	require.Equal(t, []string{in}, ourInvoices(t, b, "void"))
+	require.Empty(t, ourInvoices(t, b, "open", "paid", "draft"))
+	var state string
+	require.NoError(t, b.Ledger.SQL.QueryRow(t.Context(), `SELECT state FROM cycles WHERE id = $1`, b.Plan.CycleID).Scan(&state))
+	require.Equal(t, "skipped", state)
+
+	next := b.NextMonth(t)
+	billed, err := next.Drive(t, nil)
+	require.NoError(t, err)
+	require.NotEqual(t, in, billed.InvoiceID)
+	next.RequireBilled(t)
+}

@@ -64,8 +64,9 @@ type Standing struct {
 	Decisions  int
 	// DecisionID is the last decision, LastReason what it said.
 	DecisionID string
-	// Begun: something of the invoice is, or may be, at Stripe.
-	Begun bool
+	// Begun: something of the invoice is, or may be, at Stripe. Voided: all of it is void,
+	// which no invoice at Stripe ever ceases to be.
+	Begun, Voided bool
 	// Wait is how long the run sleeps before it looks again.
 	Wait time.Duration
 	// Delivered: the cycle's run knows of the decision. Otherwise its next one does.
@@ -171,7 +172,7 @@ func (s *Decisions) mayDecide(ctx context.Context, st DeskStores, by access.Prin
 		return fault.InvalidField("plan_hash", "plan_hash_missing", "an approval names the digest of the invoice that was seen").Fix("Read the cycle and send its invoice_hash")
 	case w.PlanHash != "" && w.PlanHash != now.PlanHash:
 		return fault.New(fault.Conflict, "plan_changed", "the invoice of cycle %s is not the one that was seen", w.CycleID).On("plan_hash").Fix("Look at it again: its digest is %s", now.PlanHash)
-	case w.Action == billing.ActSkip && now.Begun:
+	case w.Action == billing.ActSkip && now.Begun && !now.Voided:
 		return fault.New(fault.Conflict, "writing_begun", "the invoice of cycle %s may exist at Stripe", w.CycleID).Fix("Meet the named precondition and let it be finished, or void it at Stripe afterwards")
 	case w.Action != billing.ActApprove:
 		return nil

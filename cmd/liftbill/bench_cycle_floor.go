@@ -8,6 +8,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/period"
@@ -56,6 +57,10 @@ func (*emptyLedger) Estimate(_ context.Context, cycleID string, _ measure.Progre
 	return measure.Summary{CycleID: cycleID, Environment: account.Live, State: billing.Computing}, nil
 }
 
+func (*emptyLedger) Book(_ context.Context, cycleID string, _ trueups.Progress) (trueups.Summary, error) {
+	return trueups.Summary{CycleID: cycleID}, nil
+}
+
 func (e *emptyLedger) Draft(_ context.Context, cycleID string) (invoicing.Outcome, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -70,7 +75,7 @@ func (s *cycleStack) floor(ctx context.Context) (cycleRound, error) {
 	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: empty})
 	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: empty, Drafting: empty})
 	compute := worker.New(s.temporal.Client(), wire.QueueCompute, worker.Options{DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: computeActivities})
-	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: empty})
+	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: empty, TrueUps: empty})
 	for _, w := range []worker.Worker{ledger, compute} {
 		if err := w.Start(); err != nil {
 			return cycleRound{}, err

@@ -18,7 +18,7 @@ import (
 
 // previews computes what cycles would come to.
 func (a *app) previews() *preview.Service {
-	return assembly.Previews(a.db, a.clock, a.measure(), a.invoicing(), a.reconcile())
+	return assembly.Previews(a.db, a.clock, a.measure(), a.invoicing(), a.trueUps(), a.reconcile())
 }
 
 // cyclePreview says what a cycle would come to now.

@@ -30,6 +30,7 @@ import (
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/source"
@@ -211,6 +212,10 @@ func (a *app) invoicing() *invoicing.Service {
 		s.Setups, s.Credits = stripeapi.NewSetups(a.stripe), stripeapi.NewCredits(a.stripe)
 	}
 	return s
+}
+
+func (a *app) trueUps() *trueups.Service {
+	return &trueups.Service{Ledger: a.db.NewTrueUps(), Clock: a.clock}
 }
 
 func (a *app) goLive() *golive.Service {

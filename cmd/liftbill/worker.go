@@ -103,7 +103,7 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{
 		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: computeActivities,
 	})
-	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure})
+	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure, TrueUps: a.trueUps()})
 	billingreplay.RegisterWorkflow(ledger)
 	billingreplay.RegisterCompute(compute, &billingreplay.Activities{Replays: a.replays()})
 	sources := a.sources()

@@ -143,7 +143,7 @@ var decisions = map[DecisionAction]struct {
 	ActHold:    {Held, []CycleState{AwaitingApproval, Approved}},
 	ActRelease: {AwaitingApproval, []CycleState{Held, Returned, Expired}},
 	ActReturn:  {Returned, []CycleState{AwaitingApproval, Approved, Held}},
-	ActSkip:    {Skipped, []CycleState{Blocked, AwaitingApproval, Held, Returned, Expired}},
+	ActSkip:    {Skipped, []CycleState{Blocked, NeedsHuman, AwaitingApproval, Held, Returned, Expired}},
 	ActExpire:  {Expired, []CycleState{AwaitingApproval, Held}},
 }
 

@@ -16,6 +16,8 @@ type BillInput struct {
 	// HighWater is what the contract year consumed before, base and waived, by snapshot.
 	HighWater map[string]int64
 	Context   Context
+	// Barred snapshots are not billed, whatever their readouts permit.
+	Barred map[string]bool
 }
 
 // Bill settles the readouts by the terms and prices the result. It is the one way from
@@ -30,7 +32,7 @@ func Bill(in BillInput) (Priced, error) {
 			continue
 		}
 		line := lift.SettleLine{SnapshotID: r.SnapshotID, Verdict: r.Verdict, HighWaterMinor: in.HighWater[r.SnapshotID]}
-		if b, ok := r.Billable(); ok {
+		if b, ok := r.Billable(); ok && !in.Barred[r.SnapshotID] {
 			line.Billable = b
 		}
 		readouts = append(readouts, r)

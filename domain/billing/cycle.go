@@ -60,7 +60,7 @@ var cycleMoves = map[CycleState][]CycleState{
 	Returned:         {Returned, AwaitingApproval, Skipped},
 	Expired:          {Expired, AwaitingApproval, Skipped},
 	// Only a person who says why takes a cycle out of it.
-	NeedsHuman: {NeedsHuman, Writing, Blocked},
+	NeedsHuman: {NeedsHuman, Writing, Blocked, Skipped},
 }
 
 // Known reports whether the state is one of a cycle's.

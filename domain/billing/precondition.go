@@ -69,7 +69,7 @@ func Stops() []Situation {
 		{HumanPayerDeleted, "the payer was deleted at Stripe", "Name a new payer (liftbill account payer set)" + then},
 		{HumanTwoInvoices, "two finalized invoices carry the key of this cycle", "Void the wrong one at Stripe" + then},
 		{HumanForeignItem, "an item on our draft is not ours", "Move or delete that item at Stripe" + then},
-		{HumanInvoiceVoided, "the invoice was voided at Stripe", "Find out why; to bill again resume with --reissue"},
+		{HumanInvoiceVoided, "the invoice was voided at Stripe", "Find out why; to bill again resume with --reissue, to leave it at that skip the cycle (liftbill cycle skip): later months of the contract year bill its lift"},
 		{HumanInvoiceGone, "the finalized invoice is not at Stripe any more", "Find out why; to bill again resume with --reissue"},
 		{HumanInvoiceDiffers, "the invoice at Stripe is not the planned one and may have reached the payer", "Void it at Stripe, then resume with --reissue"},
 		{HumanTotalDiffers, "the invoice's total at Stripe is not the engine's", "Compare both; void it at Stripe, then resume with --reissue"},

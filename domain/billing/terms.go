@@ -78,6 +78,9 @@ type Terms struct {
 	DisputeDays int `json:"dispute_days,omitempty"`
 	// Approval says who releases an invoice. Nil means the contract itself.
 	Approval *Approval `json:"approval,omitempty"`
+	// TrueUp says what comes after the settlement of a contract year. Nil means down only,
+	// for TrueUpMonths.
+	TrueUp *TrueUp `json:"true_up,omitempty"`
 }
 
 // DefaultTerms is the proposal that an integrator starts from.

@@ -30,7 +30,7 @@ func (t Terms) normalisePricing() (Terms, error) {
 	}
 	for _, part := range []func(*Terms) error{
 		(*Terms).checkShares, (*Terms).checkCaps, (*Terms).checkFixed, (*Terms).checkMinimum, (*Terms).checkOutcomes,
-		(*Terms).checkPhases, (*Terms).checkHoldback, (*Terms).checkNetting, (*Terms).checkApproval,
+		(*Terms).checkPhases, (*Terms).checkHoldback, (*Terms).checkNetting, (*Terms).checkTrueUp, (*Terms).checkApproval,
 	} {
 		if err := part(&t); err != nil {
 			return t, err

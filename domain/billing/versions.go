@@ -105,6 +105,7 @@ func yearTerm(a, b Terms) (field, why string) {
 		{"tiers", (a.Tiers.rePrices() || b.Tiers.rePrices()) && (!equal(a.Tiers, b.Tiers) || a.Share != b.Share), "whole tiers price the year's earlier base anew, and would price it by terms that did not hold then"},
 		{"minimum_commitment", a.Minimum.spans() != b.Minimum.spans() || (a.Minimum.spans() && !equal(a.Minimum, b.Minimum)), "a commitment over several months is one promise"},
 		{"netting", !equal(a.Netting, b.Netting), "the settlement of the year nets all of it in one way"},
+		{"true_up", !equal(a.TrueUp, b.TrueUp), "what comes after the settlement of the year is one promise about all of its months"},
 	} {
 		if t.differ {
 			return t.field, t.why

@@ -32,6 +32,13 @@ func (t Terms) Words() []string {
 	} else if n != nil {
 		add("Refunds and chargebacks are netted up to %d days after their month", n.LookbackDays)
 	}
+	if u := t.TrueUp; u != nil {
+		how := "down only"
+		if u.Direction == TrueUpBoth {
+			how = "up and down"
+		}
+		add("A settled contract year is trued up %s, for %d months after its run-off", how, u.LimitMonths)
+	}
 	t.tierWords(add, amount)
 	for _, o := range t.Outcomes {
 		add("%s minor units per %s, counted and not measured; %d a month included", o.PriceMinor, strings.ReplaceAll(o.Kind, "_", " "), o.Included)

@@ -10,6 +10,7 @@ import (
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -17,7 +18,7 @@ import (
 )
 
 // Previews wires the steps of a cycle to what stores nothing.
-func Previews(db *postgres.DB, clk clock.Clock, measuring *measure.Service, pricing *invoicing.Service, ledger *reconcile.Service) *preview.Service {
+func Previews(db *postgres.DB, clk clock.Clock, measuring *measure.Service, pricing *invoicing.Service, looking *trueups.Service, ledger *reconcile.Service) *preview.Service {
 	return &preview.Service{
 		Clock: clk,
 		Environment: func(ctx context.Context, accountID string) (account.Environment, error) {
@@ -36,7 +37,11 @@ func Previews(db *postgres.DB, clk clock.Clock, measuring *measure.Service, pric
 			return out, err
 		},
 		Price: func(ctx context.Context, accountID string, m period.Month, asOf time.Time, readouts []lift.Readout) (preview.Priced, error) {
-			j, p, err := pricing.Preview(ctx, accountID, m, asOf, readouts)
+			due, err := looking.Preview(ctx, accountID, m, asOf)
+			if err != nil {
+				return preview.Priced{}, err
+			}
+			j, p, err := pricing.Preview(ctx, accountID, m, asOf, readouts, due)
 			if err != nil {
 				return preview.Priced{}, err
 			}

@@ -35,6 +35,7 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/app/trueups"
 	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/internal/assembly"
 )
@@ -128,6 +129,11 @@ func (d *Deployment) Measure() *measure.Service {
 		Ledger: d.DB.NewCycles(), Planner: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
 		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"},
 	}
+}
+
+// TrueUps looks again at settled years.
+func (d *Deployment) TrueUps() *trueups.Service {
+	return &trueups.Service{Ledger: d.DB.NewTrueUps(), Clock: d.Clock}
 }
 
 // Invoicing drafts and writes invoices.

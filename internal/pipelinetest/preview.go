@@ -7,5 +7,5 @@ import (
 
 // Previews computes what cycles would come to, wired as in the program.
 func (d *Deployment) Previews() *preview.Service {
-	return assembly.Previews(d.DB, d.Clock, d.Measure(), d.Invoicing(), d.Reconcile())
+	return assembly.Previews(d.DB, d.Clock, d.Measure(), d.Invoicing(), d.TrueUps(), d.Reconcile())
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/app/trueups"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/workflows/heartbeat"
 	"github.com/liftbill/liftbill/workflows/wferr"
@@ -81,8 +83,16 @@ func (a *LedgerActivities) ApplyDecision(ctx context.Context, in wire.ApplyInput
 	return standing(s), wferr.From(err)
 }
 
+// TrueUps looks again at the contract years that were settled before a cycle.
+type TrueUps interface {
+	Book(ctx context.Context, cycleID string, progress trueups.Progress) (trueups.Summary, error)
+}
+
 // ComputeActivities run on the compute queue: long, with heartbeats.
-type ComputeActivities struct{ Measure Measure }
+type ComputeActivities struct {
+	Measure Measure
+	TrueUps TrueUps
+}
 
 // CollectRewards gathers, reconciles and freezes the inputs.
 func (a *ComputeActivities) CollectRewards(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
@@ -106,6 +116,14 @@ func (a *ComputeActivities) ComputeReadouts(ctx context.Context, in wire.StepInp
 	defer stop()
 	s, err := a.Measure.Estimate(ctx, in.CycleID, progress)
 	return measured(s), wferr.From(err)
+}
+
+// BookTrueUps writes down what is due of settled years, for the price to take up.
+func (a *ComputeActivities) BookTrueUps(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	ctx, progress, stop := beating(ctx)
+	defer stop()
+	s, err := a.TrueUps.Book(ctx, in.CycleID, trueups.Progress(progress))
+	return wire.BillStep{CycleID: s.CycleID, Environment: s.Environment, State: billing.Computing}, wferr.From(err)
 }
 
 // StripeActivities run on the live Stripe queue only.

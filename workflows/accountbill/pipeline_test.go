@@ -42,7 +42,7 @@ func registered(d *pipelinetest.Deployment) *testsuite.TestWorkflowEnvironment {
 	env := newEnvironment()
 	measure, inv := d.Measure(), d.Invoicing()
 	accountbill.RegisterLedger(env, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: d.Deciding()})
-	accountbill.RegisterCompute(env, &accountbill.ComputeActivities{Measure: measure})
+	accountbill.RegisterCompute(env, &accountbill.ComputeActivities{Measure: measure, TrueUps: d.TrueUps()})
 	accountbill.RegisterStripeLive(env, &accountbill.StripeActivities{Writing: inv})
 	return env
 }

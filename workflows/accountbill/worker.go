@@ -22,6 +22,7 @@ func RegisterCompute(r worker.Registry, a *ComputeActivities) {
 	r.RegisterActivityWithOptions(a.CollectRewards, activity.RegisterOptions{Name: wire.ActivityCollectRewards})
 	r.RegisterActivityWithOptions(a.AccumulateMoments, activity.RegisterOptions{Name: wire.ActivityAccumulate})
 	r.RegisterActivityWithOptions(a.ComputeReadouts, activity.RegisterOptions{Name: wire.ActivityComputeReadouts})
+	r.RegisterActivityWithOptions(a.BookTrueUps, activity.RegisterOptions{Name: wire.ActivityTrueUps})
 }
 
 // RegisterStripeLive registers the activities that write to Stripe. Only a worker

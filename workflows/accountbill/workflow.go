@@ -81,6 +81,9 @@ func (b *bill) run(ctx workflow.Context) error {
 	if err := b.do(ctx, compute, wire.ActivityComputeReadouts, "computing readouts"); err != nil {
 		return err
 	}
+	if err := b.trueUp(ctx); err != nil {
+		return err
+	}
 	propose := ledgerOptions(ctx, "Settle, price and store the proposal")
 	if err := b.do(ctx, propose, wire.ActivityPropose, "proposing the invoice"); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -79,6 +80,11 @@ func (d *desk) Estimate(context.Context, string, measure.Progress) (measure.Summ
 	return measure.Summary{CycleID: d.opened.CycleID, State: billing.Computing, Cases: []string{"case"}, Passed: 1}, nil
 }
 
+func (d *desk) Book(_ context.Context, cycleID string, _ trueups.Progress) (trueups.Summary, error) {
+	d.note("true up")
+	return trueups.Summary{CycleID: cycleID}, nil
+}
+
 func (d *desk) Draft(context.Context, string) (invoicing.Outcome, error) {
 	n := d.note("draft")
 	if len(d.drafts) > 0 {
@@ -140,7 +146,7 @@ func run(t *testing.T, d *desk, env account.Environment) ran {
 	e := newEnvironment()
 	var outcomes []string
 	accountbill.RegisterLedger(e, &accountbill.LedgerActivities{Measure: d, Drafting: d})
-	accountbill.RegisterCompute(e, &accountbill.ComputeActivities{Measure: d})
+	accountbill.RegisterCompute(e, &accountbill.ComputeActivities{Measure: d, TrueUps: d})
 	accountbill.RegisterStripeLive(e, &accountbill.StripeActivities{Writing: d})
 	e.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(sa temporal.SearchAttributes) bool {
 		v, _ := sa.GetKeyword(temporal.NewSearchAttributeKeyKeyword(wire.AttrOutcome))
@@ -186,7 +192,7 @@ func TestBillOfALiveAccount(t *testing.T) {
 	}
 	got := run(t, d, account.Live)
 	require.NoError(t, got.err)
-	require.Equal(t, []string{"open acme 2026-10 default-test-workflow-id", "collect", "estimate", "draft", "draft at Stripe", "lines", "finalize"}, d.calls)
+	require.Equal(t, []string{"open acme 2026-10 default-test-workflow-id", "collect", "estimate", "true up", "draft", "draft at Stripe", "lines", "finalize"}, d.calls)
 	require.Equal(t, billing.Invoiced, got.step.State)
 	require.Equal(t, "invoiced", got.outcome)
 	// What an early step learnt is not forgotten by a later one.
@@ -224,7 +230,7 @@ func TestBillStopsBeforeStripe(t *testing.T) {
 			d := &desk{opened: c.opened, drafted: proposed(c.next)}
 			got := run(t, d, c.started)
 			require.NoError(t, got.err)
-			require.Equal(t, []string{"open acme 2026-10 default-test-workflow-id", "collect", "estimate", "draft"}, d.calls)
+			require.Equal(t, []string{"open acme 2026-10 default-test-workflow-id", "collect", "estimate", "true up", "draft"}, d.calls)
 			require.Equal(t, c.next, got.step.State)
 			require.Equal(t, string(c.next), got.outcome)
 		})
@@ -286,7 +292,7 @@ func TestStripeStepsAreOnTheLiveQueue(t *testing.T) {
 
 	e := newEnvironment()
 	accountbill.RegisterLedger(e, &accountbill.LedgerActivities{Measure: d, Drafting: d})
-	accountbill.RegisterCompute(e, &accountbill.ComputeActivities{Measure: d})
+	accountbill.RegisterCompute(e, &accountbill.ComputeActivities{Measure: d, TrueUps: d})
 	e.ExecuteWorkflow(wire.WorkflowAccountBill, wire.BillInput{Environment: account.Live, AccountID: "acme", Period: "2026-10"})
 	require.ErrorContains(t, e.GetWorkflowError(), "unable to find activityType=EnsureDraft")
 }

@@ -48,6 +48,7 @@ const (
 	ActivityCollectRewards  = "CollectRewards"
 	ActivityAccumulate      = "AccumulateMoments"
 	ActivityComputeReadouts = "ComputeReadouts"
+	ActivityTrueUps         = "BookTrueUps"
 	ActivityPropose         = "Propose"
 	ActivityEnsurePayer     = "EnsurePayer"
 	ActivityEnsureDraft     = "EnsureDraft"
