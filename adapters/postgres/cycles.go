@@ -109,10 +109,18 @@ func (c *Cycles) Planned(ctx context.Context, accountID string, m period.Month) 
 	if err != nil {
 		return measure.Cycle{}, settled, wrap(err)
 	}
-	if err := tx.WithContext(ctx).Raw(`SELECT coalesce(max(revision), 1) FROM cycles WHERE id = ?`, r.ID).Scan(&r.Revision).Error; err != nil {
+	r.Revision = 1
+	var stored cycleRow
+	if err := tx.WithContext(ctx).Raw(`SELECT * FROM cycles WHERE id = ?`, r.ID).Scan(&stored).Error; err != nil {
 		return measure.Cycle{}, settled, wrap(err)
 	}
 	out, err := r.load(ctx, tx)
+	if stored.ID != "" {
+		out.Revision = stored.Revision
+		if !billing.CycleState(stored.State).Terminal() {
+			out.Replaces = r.ID
+		}
+	}
 	return out, settled, wrap(err)
 }
 

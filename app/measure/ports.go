@@ -34,7 +34,10 @@ type Cycle struct {
 	// Revision counts how often the cycle was computed, from 1.
 	Revision int
 	// Leftover: a superseded intent of the cycle may have something at Stripe.
-	Leftover     bool
+	Leftover bool
+	// Replaces is the cycle itself where a look goes beyond what its own revision froze: a
+	// fact that it attributed may be attributed anew.
+	Replaces     string
 	Watermark    time.Time // zero before collection
 	SnapshotName map[string]string
 }

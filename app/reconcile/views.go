@@ -173,11 +173,22 @@ type TieOut struct {
 	AtStripe AtStripe
 }
 
-// AtStripe is how far a cycle's invoice has come at Stripe, as the ledger knows.
+// AtStripe is how far a cycle's invoice has come at Stripe, as the ledger knows, and whether
+// another cycle rests on it.
 type AtStripe struct {
 	// Begun: an invoice is being carried out. Final: it was finalized. Leftover: something of
 	// one that was taken back may still be there.
 	Begun, Final, Leftover bool
+	// Later: a later cycle of the account was measured.
+	Later bool
+}
+
+// Facts are what decides about what a person can do, with what Temporal says of the run.
+func (t TieOut) Facts(run billing.RunState) billing.CycleFacts {
+	return billing.CycleFacts{
+		State: t.State, Reason: t.Reason, Run: run, Priced: t.InvoiceHash != "", Begun: t.AtStripe.Begun, Final: t.AtStripe.Final,
+		Leftover: t.AtStripe.Leftover, Later: t.AtStripe.Later,
+	}
 }
 
 // Decision is what was decided about the invoice before it was written, oldest first.
