@@ -1448,19 +1448,19 @@ type Cycle struct {
 
 // CycleDecide defines model for CycleDecide.
 type CycleDecide struct {
-	// Action `approve`, `hold`, `release`, `return` or `skip`.
+	// Action `approve`, `hold`, `release`, `return`, `skip`, `recompute` or `void_draft`.
 	Action string `json:"action"`
 
 	// InvoiceHash The digest of the invoice that was seen; required to approve.
 	InvoiceHash string `json:"invoice_hash,omitempty,omitzero"`
 
-	// Reason Why; required to hold, return and skip. It is kept for ever.
+	// Reason Why; required for all but approve and release. It is kept for ever.
 	Reason string `json:"reason,omitempty,omitzero"`
 }
 
 // CycleDecision One decision about the invoice before it was written; the actor of what the terms decided begins with `policy:`.
 type CycleDecision struct {
-	// Action `approve`, `hold`, `release`, `return`, `skip` or `expire`.
+	// Action `approve`, `hold`, `release`, `return`, `skip`, `recompute`, `void_draft` or `expire`.
 	Action string `json:"action"`
 	Actor  string `json:"actor"`
 
@@ -2127,7 +2127,7 @@ type Preview struct {
 	AsOf    time.Time `json:"as_of"`
 	Buckets []Bucket  `json:"buckets"`
 
-	// Compared What changed since the cycle's inputs were frozen.
+	// Compared What changed since the cycle's inputs were frozen, or since the revision before.
 	Compared PreviewComparison `json:"compared,omitempty,omitzero"`
 	CycleID  string            `json:"cycle_id"`
 
@@ -2179,7 +2179,7 @@ type PreviewChange struct {
 	What string `json:"what"`
 }
 
-// PreviewComparison What changed since the cycle's inputs were frozen.
+// PreviewComparison What changed since the cycle's inputs were frozen, or since the revision before.
 type PreviewComparison struct {
 	Changes     []PreviewChange `json:"changes"`
 	Equal       bool            `json:"equal"`
@@ -2296,9 +2296,18 @@ type Readout struct {
 	Period         string `json:"period"`
 	PlanHash       string `json:"plan_hash"`
 	PreviousCaseID string `json:"previous_case_id,omitempty,omitzero"`
-	SnapshotID     string `json:"snapshot_id"`
-	SnapshotName   string `json:"snapshot_name"`
-	Units          int64  `json:"units"`
+
+	// Revision The revision of the cycle that it belongs to.
+	Revision int `json:"revision,omitempty,omitzero"`
+
+	// Revisions How often the month was computed, and why; only with one readout.
+	Revisions    []Revision `json:"revisions,omitempty,omitzero"`
+	SnapshotID   string     `json:"snapshot_id"`
+	SnapshotName string     `json:"snapshot_name"`
+
+	// Superseded Another revision took its place: it bills nothing.
+	Superseded bool  `json:"superseded,omitempty,omitzero"`
+	Units      int64 `json:"units"`
 
 	// Verdict `passed` or `withheld`.
 	Verdict string `json:"verdict"`
@@ -2450,6 +2459,43 @@ type RevenueShare struct {
 
 	// Total An exact amount of one currency.
 	Total Money `json:"total"`
+}
+
+// Revision One computation of a cycle.
+type Revision struct {
+	// Actor Who had it computed.
+	Actor string `json:"actor,omitempty,omitzero"`
+
+	// BegunAt Absent for the first.
+	BegunAt time.Time `json:"begun_at,omitempty,omitzero"`
+	CaseIds []string  `json:"case_ids,omitempty,omitzero"`
+
+	// Compared What changed since the cycle's inputs were frozen, or since the revision before.
+	Compared    PreviewComparison `json:"compared,omitempty,omitzero"`
+	InputDigest string            `json:"input_digest,omitempty,omitzero"`
+	InvoiceHash string            `json:"invoice_hash,omitempty,omitzero"`
+
+	// Number Counts from 1.
+	Number int    `json:"number"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// State Where it stands, or stood when the next one was begun.
+	State       string `json:"state"`
+	StateReason string `json:"state_reason,omitempty,omitzero"`
+
+	// Superseded Another revision took its place.
+	Superseded bool `json:"superseded"`
+
+	// Total An exact amount of one currency.
+	Total Money `json:"total"`
+
+	// Watermark Inputs up to here; absent before they were frozen.
+	Watermark time.Time `json:"watermark,omitempty,omitzero"`
+}
+
+// RevisionList defines model for RevisionList.
+type RevisionList struct {
+	Items []Revision `json:"items"`
 }
 
 // RewardEvent defines model for RewardEvent.
@@ -2847,14 +2893,20 @@ type TieOut struct {
 	Cycle        Cycle    `json:"cycle"`
 
 	// Decisions What was decided before the invoice was written, oldest first.
-	Decisions   []CycleDecision `json:"decisions"`
-	FinalizedAt time.Time       `json:"finalized_at,omitempty,omitzero"`
-	HostedURL   string          `json:"hosted_url,omitempty,omitzero"`
-	InputDigest string          `json:"input_digest"`
+	Decisions []CycleDecision `json:"decisions"`
+
+	// DraftLeft Something of an invoice that was taken back may still be at Stripe; the cycle's run deletes it.
+	DraftLeft   bool      `json:"draft_left,omitempty,omitzero"`
+	FinalizedAt time.Time `json:"finalized_at,omitempty,omitzero"`
+	HostedURL   string    `json:"hosted_url,omitempty,omitzero"`
+	InputDigest string    `json:"input_digest"`
 
 	// InvoiceHash Digest of the proposed invoice; an approval names it.
 	InvoiceHash string `json:"invoice_hash,omitempty,omitzero"`
 	Lines       []Line `json:"lines"`
+
+	// NextSteps Everything that a person can do now, the most likely first: the decisions of `actions`, `retry` (POST /v1/accounts/{account}/cycles), `resume` and `reissue` (POST /v1/cycles/{id}/resume), `correct` (POST /v1/cycles/{id}/corrections).
+	NextSteps []string `json:"next_steps,omitempty,omitzero"`
 
 	// PaidRevenue An exact amount of one currency.
 	PaidRevenue Money  `json:"paid_revenue"`
@@ -2870,9 +2922,18 @@ type TieOut struct {
 	Reminders int `json:"reminders,omitempty,omitzero"`
 
 	// RequiresPerson The invoice may not be approved by a rule: none of the account has cleared reconciliation when it was priced.
-	RequiresPerson bool   `json:"requires_person,omitempty,omitzero"`
-	Share          string `json:"share"`
-	Steps          []Step `json:"steps"`
+	RequiresPerson bool `json:"requires_person,omitempty,omitzero"`
+
+	// Revision How often the cycle was computed.
+	Revision int `json:"revision,omitempty,omitzero"`
+
+	// Revisions When and why, oldest first; GET /v1/cycles/{id}/revisions says what changed.
+	Revisions []Revision `json:"revisions,omitempty,omitzero"`
+
+	// Run What Temporal says of the newest run of a cycle that its run should take further: `running`, `completed`, `failed`, `terminated`, `timed_out`, `canceled` or `none`; absent when it was not asked or does not answer.
+	Run   string `json:"run,omitempty,omitzero"`
+	Share string `json:"share"`
+	Steps []Step `json:"steps"`
 
 	// StripeNet An exact amount of one currency.
 	StripeNet    Money  `json:"stripe_net,omitempty,omitzero"`
@@ -5120,30 +5181,42 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
 	WithdrawCorrection(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, body WithdrawCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DecideCycleWithBody Approve, hold, release, return or skip a cycle
+	// DecideCycleWithBody Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 	//
-	// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+	// Decides about an invoice that is not finalized at Stripe. `approve` needs the digest
 	// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
 	// neither changed the contract nor started the cycle. `hold` stops the clock of the
 	// approval and `release` starts it again, also for what was returned or has expired.
 	// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
 	// consumed, and what was measured stays billable in later months of the contract year.
-	// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+	// `recompute` computes the month again, as another revision of the cycle with what is known
+	// now; it is refused with `nothing_changed` when that comes to the same, and when the
+	// invoice is finalized, or a later month was measured from this one. What it came to before
+	// is kept, a draft of it is deleted at Stripe first, a person who had no hand in it
+	// approves it, and a lift whose bound was not above zero waits for its next look.
+	// `void_draft` takes an invoice back that was begun: its draft is deleted, items first, and
+	// the cycle is returned. The decision is kept for ever; the cycle's run is told, or finds it at its next start.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
 	DecideCycleWithBody(ctx context.Context, id string, params *DecideCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DecideCycle Approve, hold, release, return or skip a cycle
+	// DecideCycle Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 	//
-	// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+	// Decides about an invoice that is not finalized at Stripe. `approve` needs the digest
 	// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
 	// neither changed the contract nor started the cycle. `hold` stops the clock of the
 	// approval and `release` starts it again, also for what was returned or has expired.
 	// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
 	// consumed, and what was measured stays billable in later months of the contract year.
-	// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+	// `recompute` computes the month again, as another revision of the cycle with what is known
+	// now; it is refused with `nothing_changed` when that comes to the same, and when the
+	// invoice is finalized, or a later month was measured from this one. What it came to before
+	// is kept, a draft of it is deleted at Stripe first, a person who had no hand in it
+	// approves it, and a lift whose bound was not above zero waits for its next look.
+	// `void_draft` takes an invoice back that was begun: its draft is deleted, items first, and
+	// the cycle is returned. The decision is kept for ever; the cycle's run is told, or finds it at its next start.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5173,6 +5246,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/cycles/{id}/resume (the `ResumeCycle` operationId).
 	ResumeCycle(ctx context.Context, id string, params *ResumeCycleParams, body ResumeCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRevisions How often a cycle was computed, why, and what changed
+	//
+	// The computations of the cycle, oldest first. The last one counts; those before it are
+	// kept as they were, and their readouts stay readable under their case IDs. Each says what
+	// differs in it from the one before, by bucket, snapshot and total.
+	//
+	// Corresponds with GET /v1/cycles/{id}/revisions (the `ListRevisions` operationId).
+	ListRevisions(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDeadLetters List events that went nowhere, each with its next action
 	//
@@ -7405,15 +7487,21 @@ func (c *Client) WithdrawCorrection(ctx context.Context, id string, number int, 
 	return c.Client.Do(req)
 }
 
-// DecideCycleWithBody Approve, hold, release, return or skip a cycle
+// DecideCycleWithBody Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 //
-// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+// Decides about an invoice that is not finalized at Stripe. `approve` needs the digest
 // of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
 // neither changed the contract nor started the cycle. `hold` stops the clock of the
 // approval and `release` starts it again, also for what was returned or has expired.
 // `return` sends the invoice back, `skip` ends the period without one: nothing of it is
 // consumed, and what was measured stays billable in later months of the contract year.
-// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+// `recompute` computes the month again, as another revision of the cycle with what is known
+// now; it is refused with `nothing_changed` when that comes to the same, and when the
+// invoice is finalized, or a later month was measured from this one. What it came to before
+// is kept, a draft of it is deleted at Stripe first, a person who had no hand in it
+// approves it, and a lift whose bound was not above zero waits for its next look.
+// `void_draft` takes an invoice back that was begun: its draft is deleted, items first, and
+// the cycle is returned. The decision is kept for ever; the cycle's run is told, or finds it at its next start.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7430,15 +7518,21 @@ func (c *Client) DecideCycleWithBody(ctx context.Context, id string, params *Dec
 	return c.Client.Do(req)
 }
 
-// DecideCycle Approve, hold, release, return or skip a cycle
+// DecideCycle Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 //
-// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+// Decides about an invoice that is not finalized at Stripe. `approve` needs the digest
 // of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
 // neither changed the contract nor started the cycle. `hold` stops the clock of the
 // approval and `release` starts it again, also for what was returned or has expired.
 // `return` sends the invoice back, `skip` ends the period without one: nothing of it is
 // consumed, and what was measured stays billable in later months of the contract year.
-// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+// `recompute` computes the month again, as another revision of the cycle with what is known
+// now; it is refused with `nothing_changed` when that comes to the same, and when the
+// invoice is finalized, or a later month was measured from this one. What it came to before
+// is kept, a draft of it is deleted at Stripe first, a person who had no hand in it
+// approves it, and a lift whose bound was not above zero waits for its next look.
+// `void_draft` takes an invoice back that was begun: its draft is deleted, items first, and
+// the cycle is returned. The decision is kept for ever; the cycle's run is told, or finds it at its next start.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7489,6 +7583,25 @@ func (c *Client) ResumeCycleWithBody(ctx context.Context, id string, params *Res
 // Corresponds with POST /v1/cycles/{id}/resume (the `ResumeCycle` operationId).
 func (c *Client) ResumeCycle(ctx context.Context, id string, params *ResumeCycleParams, body ResumeCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResumeCycleRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRevisions How often a cycle was computed, why, and what changed
+//
+// The computations of the cycle, oldest first. The last one counts; those before it are
+// kept as they were, and their readouts stay readable under their case IDs. Each says what
+// differs in it from the one before, by bucket, snapshot and total.
+//
+// Corresponds with GET /v1/cycles/{id}/revisions (the `ListRevisions` operationId).
+func (c *Client) ListRevisions(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRevisionsRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -12589,6 +12702,40 @@ func NewResumeCycleRequestWithBody(server string, id string, params *ResumeCycle
 	return req, nil
 }
 
+// NewListRevisionsRequest constructs an http.Request for the ListRevisions method
+func NewListRevisionsRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cycles/%s/revisions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListDeadLettersRequest constructs an http.Request for the ListDeadLetters method
 func NewListDeadLettersRequest(server string, params *ListDeadLettersParams) (*http.Request, error) {
 	var err error
@@ -14410,30 +14557,42 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/cycles/{id}/corrections/{number}/withdraw (the `WithdrawCorrection` operationId).
 	WithdrawCorrectionWithResponse(ctx context.Context, id string, number int, params *WithdrawCorrectionParams, body WithdrawCorrectionJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawCorrectionResponse, error)
 
-	// DecideCycleWithBodyWithResponse Approve, hold, release, return or skip a cycle
+	// DecideCycleWithBodyWithResponse Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 	//
-	// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+	// Decides about an invoice that is not finalized at Stripe. `approve` needs the digest
 	// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
 	// neither changed the contract nor started the cycle. `hold` stops the clock of the
 	// approval and `release` starts it again, also for what was returned or has expired.
 	// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
 	// consumed, and what was measured stays billable in later months of the contract year.
-	// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+	// `recompute` computes the month again, as another revision of the cycle with what is known
+	// now; it is refused with `nothing_changed` when that comes to the same, and when the
+	// invoice is finalized, or a later month was measured from this one. What it came to before
+	// is kept, a draft of it is deleted at Stripe first, a person who had no hand in it
+	// approves it, and a lift whose bound was not above zero waits for its next look.
+	// `void_draft` takes an invoice back that was begun: its draft is deleted, items first, and
+	// the cycle is returned. The decision is kept for ever; the cycle's run is told, or finds it at its next start.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/cycles/{id}/decisions (the `DecideCycle` operationId).
 	DecideCycleWithBodyWithResponse(ctx context.Context, id string, params *DecideCycleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DecideCycleResponse, error)
 
-	// DecideCycleWithResponse Approve, hold, release, return or skip a cycle
+	// DecideCycleWithResponse Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 	//
-	// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+	// Decides about an invoice that is not finalized at Stripe. `approve` needs the digest
 	// of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
 	// neither changed the contract nor started the cycle. `hold` stops the clock of the
 	// approval and `release` starts it again, also for what was returned or has expired.
 	// `return` sends the invoice back, `skip` ends the period without one: nothing of it is
 	// consumed, and what was measured stays billable in later months of the contract year.
-	// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+	// `recompute` computes the month again, as another revision of the cycle with what is known
+	// now; it is refused with `nothing_changed` when that comes to the same, and when the
+	// invoice is finalized, or a later month was measured from this one. What it came to before
+	// is kept, a draft of it is deleted at Stripe first, a person who had no hand in it
+	// approves it, and a lift whose bound was not above zero waits for its next look.
+	// `void_draft` takes an invoice back that was begun: its draft is deleted, items first, and
+	// the cycle is returned. The decision is kept for ever; the cycle's run is told, or finds it at its next start.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14463,6 +14622,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/cycles/{id}/resume (the `ResumeCycle` operationId).
 	ResumeCycleWithResponse(ctx context.Context, id string, params *ResumeCycleParams, body ResumeCycleJSONRequestBody, reqEditors ...RequestEditorFn) (*ResumeCycleResponse, error)
+
+	// ListRevisionsWithResponse How often a cycle was computed, why, and what changed
+	//
+	// The computations of the cycle, oldest first. The last one counts; those before it are
+	// kept as they were, and their readouts stay readable under their case IDs. Each says what
+	// differs in it from the one before, by bucket, snapshot and total.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/cycles/{id}/revisions (the `ListRevisions` operationId).
+	ListRevisionsWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*ListRevisionsResponse, error)
 
 	// ListDeadLettersWithResponse List events that went nowhere, each with its next action
 	//
@@ -18567,6 +18737,54 @@ func (r ResumeCycleResponse) ContentType() string {
 	return ""
 }
 
+type ListRevisionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RevisionList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRevisionsResponse) GetJSON200() *RevisionList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListRevisionsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRevisionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRevisionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRevisionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRevisionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListDeadLettersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -20963,15 +21181,21 @@ func (c *ClientWithResponses) WithdrawCorrectionWithResponse(ctx context.Context
 	return ParseWithdrawCorrectionResponse(rsp)
 }
 
-// DecideCycleWithBodyWithResponse Approve, hold, release, return or skip a cycle
+// DecideCycleWithBodyWithResponse Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 //
-// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+// Decides about an invoice that is not finalized at Stripe. `approve` needs the digest
 // of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
 // neither changed the contract nor started the cycle. `hold` stops the clock of the
 // approval and `release` starts it again, also for what was returned or has expired.
 // `return` sends the invoice back, `skip` ends the period without one: nothing of it is
 // consumed, and what was measured stays billable in later months of the contract year.
-// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+// `recompute` computes the month again, as another revision of the cycle with what is known
+// now; it is refused with `nothing_changed` when that comes to the same, and when the
+// invoice is finalized, or a later month was measured from this one. What it came to before
+// is kept, a draft of it is deleted at Stripe first, a person who had no hand in it
+// approves it, and a lift whose bound was not above zero waits for its next look.
+// `void_draft` takes an invoice back that was begun: its draft is deleted, items first, and
+// the cycle is returned. The decision is kept for ever; the cycle's run is told, or finds it at its next start.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -20984,15 +21208,21 @@ func (c *ClientWithResponses) DecideCycleWithBodyWithResponse(ctx context.Contex
 	return ParseDecideCycleResponse(rsp)
 }
 
-// DecideCycleWithResponse Approve, hold, release, return or skip a cycle
+// DecideCycleWithResponse Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 //
-// Decides about an invoice of which nothing is at Stripe yet. `approve` needs the digest
+// Decides about an invoice that is not finalized at Stripe. `approve` needs the digest
 // of the invoice that was seen (`invoice_hash` of the cycle) and a signed-in person who
 // neither changed the contract nor started the cycle. `hold` stops the clock of the
 // approval and `release` starts it again, also for what was returned or has expired.
 // `return` sends the invoice back, `skip` ends the period without one: nothing of it is
 // consumed, and what was measured stays billable in later months of the contract year.
-// The decision is kept for ever; the cycle's run is told, or finds it at its next start.
+// `recompute` computes the month again, as another revision of the cycle with what is known
+// now; it is refused with `nothing_changed` when that comes to the same, and when the
+// invoice is finalized, or a later month was measured from this one. What it came to before
+// is kept, a draft of it is deleted at Stripe first, a person who had no hand in it
+// approves it, and a lift whose bound was not above zero waits for its next look.
+// `void_draft` takes an invoice back that was begun: its draft is deleted, items first, and
+// the cycle is returned. The decision is kept for ever; the cycle's run is told, or finds it at its next start.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -21039,6 +21269,23 @@ func (c *ClientWithResponses) ResumeCycleWithResponse(ctx context.Context, id st
 		return nil, err
 	}
 	return ParseResumeCycleResponse(rsp)
+}
+
+// ListRevisionsWithResponse How often a cycle was computed, why, and what changed
+//
+// The computations of the cycle, oldest first. The last one counts; those before it are
+// kept as they were, and their readouts stay readable under their case IDs. Each says what
+// differs in it from the one before, by bucket, snapshot and total.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/cycles/{id}/revisions (the `ListRevisions` operationId).
+func (c *ClientWithResponses) ListRevisionsWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*ListRevisionsResponse, error) {
+	rsp, err := c.ListRevisions(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRevisionsResponse(rsp)
 }
 
 // ListDeadLettersWithResponse List events that went nowhere, each with its next action
@@ -23980,6 +24227,39 @@ func ParseResumeCycleResponse(rsp *http.Response) (*ResumeCycleResponse, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest CycleStand
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRevisionsResponse parses an HTTP response from a ListRevisionsWithResponse call
+func ParseListRevisionsResponse(rsp *http.Response) (*ListRevisionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRevisionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RevisionList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -96,6 +96,7 @@ func toReadout(r reconcile.Readout) Readout {
 		},
 		Verdict: r.Verdict, HeadlineCode: r.HeadlineCode, Explanation: r.Explanation, Checks: convertAll(r.Checks, toCheck),
 		PlanHash: r.PlanHash, Estimator: r.Estimator, InputDigest: r.InputDigest, Watermark: r.Watermark,
+		Revision: r.Revision, Superseded: r.Superseded, Revisions: convertAll(r.Revisions, toRevision),
 		Billed: r.Billed, Base: toMoney(r.BaseMinor, r.Currency), Fee: toMoney(r.FeeMinor, r.Currency),
 	}
 }

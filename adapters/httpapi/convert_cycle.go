@@ -52,7 +52,9 @@ func orZero(t *time.Time) time.Time {
 	return *t
 }
 
-func toTieOut(t reconcile.TieOut) TieOut {
+func toTieOut(t reconcile.TieOut, run billing.RunState) TieOut {
+	facts := t.Facts(run)
+	t.NextAction = billing.NextActionOf(facts)
 	out := TieOut{
 		Cycle: toCycle(t.CycleSummary), ContractID: t.ContractID, ContractHash: t.ContractHash, Share: t.Share, Terms: append([]string{}, t.Terms...), Phase: t.Phase,
 		PlanID: t.PlanID, PlanHash: t.PlanHash, Watermark: t.Watermark, InputDigest: t.InputDigest,
@@ -80,7 +82,8 @@ func toTieOut(t reconcile.TieOut) TieOut {
 		Decisions: convertAll(t.Decisions, func(d reconcile.Decision) CycleDecision {
 			return CycleDecision{ID: d.ID, Action: d.Action, InvoiceHash: d.InvoiceHash, Amount: toMoney(d.AmountMinor, t.Currency), Actor: d.Actor, Reason: d.Reason, At: d.At}
 		}),
-		Actions:      convertAll(t.State.Actions(), func(a billing.DecisionAction) string { return string(a) }),
+		Actions: decisionsAmong(billing.NextSteps(facts)), NextSteps: convertAll(billing.NextSteps(facts), func(s billing.NextStep) string { return string(s) }), Run: string(run),
+		Revision: t.Revision, Revisions: convertAll(t.Revisions, toRevision), DraftLeft: t.AtStripe.Leftover,
 		PooledCaseID: t.PooledCaseID, CaseIds: append([]string{}, t.CaseIDs...),
 		HostedURL: t.HostedURL, PdfURL: t.PDFURL, StripeStatus: t.StripeStatus,
 	}
@@ -95,6 +98,16 @@ func toTieOut(t reconcile.TieOut) TieOut {
 	}
 	if t.WaitingUntil != nil {
 		out.WaitingUntil = *t.WaitingUntil
+	}
+	return out
+}
+
+func decisionsAmong(steps []billing.NextStep) []string {
+	out := []string{}
+	for _, s := range steps {
+		if a, ok := s.Decision(); ok {
+			out = append(out, string(a))
+		}
 	}
 	return out
 }

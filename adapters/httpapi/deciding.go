@@ -7,6 +7,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/preview"
+	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/billing"
 )
 
@@ -100,14 +101,26 @@ func toPreview(p preview.Preview) Preview {
 		}),
 	}
 	if c := p.Compared; c != nil {
-		out.Compared = PreviewComparison{
-			Equal: c.Equal, SameInputs: c.SameInputs, SameCases: c.SameCases, SameInvoice: c.SameInvoice,
-			Changes: convertAll(c.Changes, func(x preview.Change) PreviewChange {
-				return PreviewChange{
-					What: x.What, Name: x.Name, CountBefore: x.CountBefore, CountAfter: x.CountAfter, Before: toMoney(x.MinorBefore, x.Currency), After: toMoney(x.MinorAfter, x.Currency),
-				}
-			}),
-		}
+		out.Compared = toComparison(*c)
 	}
 	return out
+}
+
+func toComparison(c preview.Comparison) PreviewComparison {
+	return PreviewComparison{
+		Equal: c.Equal, SameInputs: c.SameInputs, SameCases: c.SameCases, SameInvoice: c.SameInvoice,
+		Changes: convertAll(c.Changes, func(x preview.Change) PreviewChange {
+			return PreviewChange{
+				What: x.What, Name: x.Name, CountBefore: x.CountBefore, CountAfter: x.CountAfter, Before: toMoney(x.MinorBefore, x.Currency), After: toMoney(x.MinorAfter, x.Currency),
+			}
+		}),
+	}
+}
+
+// toRevision is a revision without what changed in it.
+func toRevision(r reconcile.Revision) Revision {
+	return Revision{
+		Number: r.Number, Superseded: r.Superseded, BegunAt: r.BegunAt, Actor: r.Actor, Reason: r.Reason, State: string(r.State), StateReason: r.StateReason,
+		Watermark: r.Watermark, InputDigest: r.InputDigest, InvoiceHash: r.InvoiceHash, Total: toMoney(r.TotalMinor, r.Currency),
+	}
 }

@@ -78,6 +78,37 @@ func (*board) Run(_ context.Context, _ domain.Principal, accountID, month string
 	}, nil
 }
 
+func (b *board) RunOf(context.Context, account.Environment, string, string) billing.RunState {
+	return billing.RunTerminated
+}
+
+func (b *board) History(context.Context, string) ([]preview.Revision, error) {
+	changed := preview.Comparison{Changes: []preview.Change{{What: "total", Name: "invoice", Currency: "usd", MinorBefore: 500, MinorAfter: 600}}}
+	return []preview.Revision{
+		{Number: 1, Superseded: true, State: billing.Returned, Stored: preview.Preview{Currency: "usd", TotalMinor: 500, Lines: []preview.Line{{CaseID: "case-1"}}}},
+		{Number: 2, Actor: "kim", Reason: "the mapping was wrong", State: billing.AwaitingApproval, Stored: preview.Preview{Currency: "usd", TotalMinor: 600}, Compared: &changed},
+	}, nil
+}
+
+// TestACycleWhoseRunEndedSaysSo: a cycle that its run should take further, and that has none
+// any more, is shown with what can be done.
+func TestACycleWhoseRunEndedSaysSo(t *testing.T) {
+	t.Parallel()
+	b := &board{}
+	e := newServer(t, &fakes{deciding: b, previews: b, tieOut: func(id string) (reconcile.TieOut, error) {
+		return reconcile.TieOut{CycleSummary: reconcile.CycleSummary{ID: id, State: billing.Collecting, Currency: "usd"}, Revision: 1}, nil
+	}})
+	w, body := serve(t, e, request(http.MethodGet, "/v1/cycles/acme.2026-10", ""))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Equal(t, []any{"terminated", []any{"retry"}, []any{}}, []any{body["run"], body["next_steps"], body["actions"]})
+	require.Contains(t, body["cycle"].(map[string]any)["next_action"], "terminated")
+	w, body = serve(t, e, request(http.MethodGet, "/v1/cycles/acme.2026-10/revisions", ""))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	second := body["items"].([]any)[1].(map[string]any)
+	require.Equal(t, "the mapping was wrong", second["reason"])
+	require.Equal(t, "6.00 USD", second["compared"].(map[string]any)["changes"].([]any)[0].(map[string]any)["after"].(map[string]any)["formatted"])
+}
+
 func TestCyclesAreDecidedStartedAndPreviewedThroughTheAPI(t *testing.T) {
 	t.Parallel()
 	b := &board{}

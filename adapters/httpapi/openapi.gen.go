@@ -1447,19 +1447,19 @@ type Cycle struct {
 
 // CycleDecide defines model for CycleDecide.
 type CycleDecide struct {
-	// Action `approve`, `hold`, `release`, `return` or `skip`.
+	// Action `approve`, `hold`, `release`, `return`, `skip`, `recompute` or `void_draft`.
 	Action string `json:"action"`
 
 	// InvoiceHash The digest of the invoice that was seen; required to approve.
 	InvoiceHash string `json:"invoice_hash,omitempty,omitzero"`
 
-	// Reason Why; required to hold, return and skip. It is kept for ever.
+	// Reason Why; required for all but approve and release. It is kept for ever.
 	Reason string `json:"reason,omitempty,omitzero"`
 }
 
 // CycleDecision One decision about the invoice before it was written; the actor of what the terms decided begins with `policy:`.
 type CycleDecision struct {
-	// Action `approve`, `hold`, `release`, `return`, `skip` or `expire`.
+	// Action `approve`, `hold`, `release`, `return`, `skip`, `recompute`, `void_draft` or `expire`.
 	Action string `json:"action"`
 	Actor  string `json:"actor"`
 
@@ -2126,7 +2126,7 @@ type Preview struct {
 	AsOf    time.Time `json:"as_of"`
 	Buckets []Bucket  `json:"buckets"`
 
-	// Compared What changed since the cycle's inputs were frozen.
+	// Compared What changed since the cycle's inputs were frozen, or since the revision before.
 	Compared PreviewComparison `json:"compared,omitempty,omitzero"`
 	CycleID  string            `json:"cycle_id"`
 
@@ -2178,7 +2178,7 @@ type PreviewChange struct {
 	What string `json:"what"`
 }
 
-// PreviewComparison What changed since the cycle's inputs were frozen.
+// PreviewComparison What changed since the cycle's inputs were frozen, or since the revision before.
 type PreviewComparison struct {
 	Changes     []PreviewChange `json:"changes"`
 	Equal       bool            `json:"equal"`
@@ -2295,9 +2295,18 @@ type Readout struct {
 	Period         string `json:"period"`
 	PlanHash       string `json:"plan_hash"`
 	PreviousCaseID string `json:"previous_case_id,omitempty,omitzero"`
-	SnapshotID     string `json:"snapshot_id"`
-	SnapshotName   string `json:"snapshot_name"`
-	Units          int64  `json:"units"`
+
+	// Revision The revision of the cycle that it belongs to.
+	Revision int `json:"revision,omitempty,omitzero"`
+
+	// Revisions How often the month was computed, and why; only with one readout.
+	Revisions    []Revision `json:"revisions,omitempty,omitzero"`
+	SnapshotID   string     `json:"snapshot_id"`
+	SnapshotName string     `json:"snapshot_name"`
+
+	// Superseded Another revision took its place: it bills nothing.
+	Superseded bool  `json:"superseded,omitempty,omitzero"`
+	Units      int64 `json:"units"`
 
 	// Verdict `passed` or `withheld`.
 	Verdict string `json:"verdict"`
@@ -2449,6 +2458,43 @@ type RevenueShare struct {
 
 	// Total An exact amount of one currency.
 	Total Money `json:"total"`
+}
+
+// Revision One computation of a cycle.
+type Revision struct {
+	// Actor Who had it computed.
+	Actor string `json:"actor,omitempty,omitzero"`
+
+	// BegunAt Absent for the first.
+	BegunAt time.Time `json:"begun_at,omitempty,omitzero"`
+	CaseIds []string  `json:"case_ids,omitempty,omitzero"`
+
+	// Compared What changed since the cycle's inputs were frozen, or since the revision before.
+	Compared    PreviewComparison `json:"compared,omitempty,omitzero"`
+	InputDigest string            `json:"input_digest,omitempty,omitzero"`
+	InvoiceHash string            `json:"invoice_hash,omitempty,omitzero"`
+
+	// Number Counts from 1.
+	Number int    `json:"number"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// State Where it stands, or stood when the next one was begun.
+	State       string `json:"state"`
+	StateReason string `json:"state_reason,omitempty,omitzero"`
+
+	// Superseded Another revision took its place.
+	Superseded bool `json:"superseded"`
+
+	// Total An exact amount of one currency.
+	Total Money `json:"total"`
+
+	// Watermark Inputs up to here; absent before they were frozen.
+	Watermark time.Time `json:"watermark,omitempty,omitzero"`
+}
+
+// RevisionList defines model for RevisionList.
+type RevisionList struct {
+	Items []Revision `json:"items"`
 }
 
 // RewardEvent defines model for RewardEvent.
@@ -2846,14 +2892,20 @@ type TieOut struct {
 	Cycle        Cycle    `json:"cycle"`
 
 	// Decisions What was decided before the invoice was written, oldest first.
-	Decisions   []CycleDecision `json:"decisions"`
-	FinalizedAt time.Time       `json:"finalized_at,omitempty,omitzero"`
-	HostedURL   string          `json:"hosted_url,omitempty,omitzero"`
-	InputDigest string          `json:"input_digest"`
+	Decisions []CycleDecision `json:"decisions"`
+
+	// DraftLeft Something of an invoice that was taken back may still be at Stripe; the cycle's run deletes it.
+	DraftLeft   bool      `json:"draft_left,omitempty,omitzero"`
+	FinalizedAt time.Time `json:"finalized_at,omitempty,omitzero"`
+	HostedURL   string    `json:"hosted_url,omitempty,omitzero"`
+	InputDigest string    `json:"input_digest"`
 
 	// InvoiceHash Digest of the proposed invoice; an approval names it.
 	InvoiceHash string `json:"invoice_hash,omitempty,omitzero"`
 	Lines       []Line `json:"lines"`
+
+	// NextSteps Everything that a person can do now, the most likely first: the decisions of `actions`, `retry` (POST /v1/accounts/{account}/cycles), `resume` and `reissue` (POST /v1/cycles/{id}/resume), `correct` (POST /v1/cycles/{id}/corrections).
+	NextSteps []string `json:"next_steps,omitempty,omitzero"`
 
 	// PaidRevenue An exact amount of one currency.
 	PaidRevenue Money  `json:"paid_revenue"`
@@ -2869,9 +2921,18 @@ type TieOut struct {
 	Reminders int `json:"reminders,omitempty,omitzero"`
 
 	// RequiresPerson The invoice may not be approved by a rule: none of the account has cleared reconciliation when it was priced.
-	RequiresPerson bool   `json:"requires_person,omitempty,omitzero"`
-	Share          string `json:"share"`
-	Steps          []Step `json:"steps"`
+	RequiresPerson bool `json:"requires_person,omitempty,omitzero"`
+
+	// Revision How often the cycle was computed.
+	Revision int `json:"revision,omitempty,omitzero"`
+
+	// Revisions When and why, oldest first; GET /v1/cycles/{id}/revisions says what changed.
+	Revisions []Revision `json:"revisions,omitempty,omitzero"`
+
+	// Run What Temporal says of the newest run of a cycle that its run should take further: `running`, `completed`, `failed`, `terminated`, `timed_out`, `canceled` or `none`; absent when it was not asked or does not answer.
+	Run   string `json:"run,omitempty,omitzero"`
+	Share string `json:"share"`
+	Steps []Step `json:"steps"`
 
 	// StripeNet An exact amount of one currency.
 	StripeNet    Money  `json:"stripe_net,omitempty,omitzero"`
@@ -4300,12 +4361,15 @@ type ServerInterface interface {
 	// WithdrawCorrection Take back a correction that nothing was sent for
 	// (POST /v1/cycles/{id}/corrections/{number}/withdraw)
 	WithdrawCorrection(ctx echo.Context, id string, number int, params WithdrawCorrectionParams) error
-	// DecideCycle Approve, hold, release, return or skip a cycle
+	// DecideCycle Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 	// (POST /v1/cycles/{id}/decisions)
 	DecideCycle(ctx echo.Context, id string, params DecideCycleParams) error
 	// ResumeCycle Take a cycle out of needs_human
 	// (POST /v1/cycles/{id}/resume)
 	ResumeCycle(ctx echo.Context, id string, params ResumeCycleParams) error
+	// ListRevisions How often a cycle was computed, why, and what changed
+	// (GET /v1/cycles/{id}/revisions)
+	ListRevisions(ctx echo.Context, id string) error
 	// ListDeadLetters List events that went nowhere, each with its next action
 	// (GET /v1/dead-letters)
 	ListDeadLetters(ctx echo.Context, params ListDeadLettersParams) error
@@ -7246,6 +7310,22 @@ func (w *ServerInterfaceWrapper) ResumeCycle(ctx echo.Context) error {
 	return err
 }
 
+// ListRevisions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRevisions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRevisions(ctx, id)
+	return err
+}
+
 // ListDeadLetters converts echo context to params.
 func (w *ServerInterfaceWrapper) ListDeadLetters(ctx echo.Context) error {
 	var err error
@@ -7714,6 +7794,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/cycles", wrapper.RunCycle, options.OperationMiddlewares["runCycle"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/previews", wrapper.PreviewCycle, options.OperationMiddlewares["previewCycle"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/decisions", wrapper.DecideCycle, options.OperationMiddlewares["decideCycle"]...)
+	router.GET(options.BaseURL+"/v1/cycles/:id/revisions", wrapper.ListRevisions, options.OperationMiddlewares["listRevisions"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id/corrections", wrapper.ListCorrections, options.OperationMiddlewares["listCorrections"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/corrections", wrapper.ProposeCorrection, options.OperationMiddlewares["proposeCorrection"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/approve", wrapper.ApproveCorrection, options.OperationMiddlewares["approveCorrection"]...)
@@ -11216,6 +11297,45 @@ func (response ResumeCycledefaultApplicationProblemPlusJSONResponse) VisitResume
 	return err
 }
 
+type ListRevisionsRequestObject struct {
+	ID string `json:"id"`
+}
+
+type ListRevisionsResponseObject interface {
+	VisitListRevisionsResponse(w http.ResponseWriter) error
+}
+
+type ListRevisions200JSONResponse RevisionList
+
+func (response ListRevisions200JSONResponse) VisitListRevisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRevisionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRevisionsdefaultApplicationProblemPlusJSONResponse) VisitListRevisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDeadLettersRequestObject struct {
 	Params ListDeadLettersParams
 }
@@ -11983,12 +12103,15 @@ type StrictServerInterface interface {
 	// WithdrawCorrection Take back a correction that nothing was sent for
 	// (POST /v1/cycles/{id}/corrections/{number}/withdraw)
 	WithdrawCorrection(ctx context.Context, request WithdrawCorrectionRequestObject) (WithdrawCorrectionResponseObject, error)
-	// DecideCycle Approve, hold, release, return or skip a cycle
+	// DecideCycle Approve, hold, release, return, skip or compute a cycle again, or take its draft back
 	// (POST /v1/cycles/{id}/decisions)
 	DecideCycle(ctx context.Context, request DecideCycleRequestObject) (DecideCycleResponseObject, error)
 	// ResumeCycle Take a cycle out of needs_human
 	// (POST /v1/cycles/{id}/resume)
 	ResumeCycle(ctx context.Context, request ResumeCycleRequestObject) (ResumeCycleResponseObject, error)
+	// ListRevisions How often a cycle was computed, why, and what changed
+	// (GET /v1/cycles/{id}/revisions)
+	ListRevisions(ctx context.Context, request ListRevisionsRequestObject) (ListRevisionsResponseObject, error)
 	// ListDeadLetters List events that went nowhere, each with its next action
 	// (GET /v1/dead-letters)
 	ListDeadLetters(ctx context.Context, request ListDeadLettersRequestObject) (ListDeadLettersResponseObject, error)
@@ -15005,6 +15128,31 @@ func (sh *strictHandler) ResumeCycle(ctx echo.Context, id string, params ResumeC
 		return err
 	} else if validResponse, ok := response.(ResumeCycleResponseObject); ok {
 		return validResponse.VisitResumeCycleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRevisions operation middleware
+func (sh *strictHandler) ListRevisions(ctx echo.Context, id string) error {
+	var request ListRevisionsRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRevisions(ctx.Request().Context(), request.(ListRevisionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRevisions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRevisionsResponseObject); ok {
+		return validResponse.VisitListRevisionsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/liftbill/liftbill/app/access"
+	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/billing"
 )
 
 // ListRewardEvents lists the facts of an account.
@@ -91,7 +93,30 @@ func (s *Server) GetCycle(ctx context.Context, r GetCycleRequestObject) (GetCycl
 	if err != nil {
 		return nil, err
 	}
-	return GetCycle200JSONResponse(toTieOut(t)), nil
+	run := billing.RunUnknown
+	if t.State.Moving() {
+		run = s.Deciding.RunOf(ctx, t.Environment, t.AccountID, t.Period)
+	}
+	return GetCycle200JSONResponse(toTieOut(t, run)), nil
+}
+
+// ListRevisions lists how often a cycle was computed, and what changed.
+func (s *Server) ListRevisions(ctx context.Context, r ListRevisionsRequestObject) (ListRevisionsResponseObject, error) {
+	all, err := s.Previews.History(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return ListRevisions200JSONResponse{Items: convertAll(all, func(v preview.Revision) Revision {
+		out := Revision{
+			Number: v.Number, Superseded: v.Superseded, BegunAt: v.BegunAt, Actor: v.Actor, Reason: v.Reason, State: string(v.State), StateReason: v.StateReason,
+			Watermark: v.Stored.AsOf, InputDigest: v.Stored.InputDigest, InvoiceHash: v.Stored.InvoiceHash, Total: toMoney(v.Stored.TotalMinor, v.Stored.Currency),
+			CaseIds: convertAll(v.Stored.Lines, func(l preview.Line) string { return l.CaseID }),
+		}
+		if v.Compared != nil {
+			out.Compared = toComparison(*v.Compared)
+		}
+		return out
+	})}, nil
 }
 
 // ListInvoices lists the cycles that have an invoice at Stripe.

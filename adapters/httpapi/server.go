@@ -48,11 +48,13 @@ type Invoicing interface {
 type Deciding interface {
 	Decide(ctx context.Context, by access.Principal, w invoicing.Wish) (invoicing.Standing, error)
 	Start(ctx context.Context, by access.Principal, accountID, month string) (invoicing.Started, error)
+	RunOf(ctx context.Context, env account.Environment, accountID, period string) billing.RunState
 }
 
 // Previews computes what cycles would come to; *preview.Service is it.
 type Previews interface {
 	Run(ctx context.Context, by access.Principal, accountID, month string) (preview.Preview, error)
+	History(ctx context.Context, cycleID string) ([]preview.Revision, error)
 }
 
 // Corrections are what is wrong with finalized invoices; *invoicing.Service is it.

@@ -153,12 +153,20 @@ func (c *Cycles) NewestEvent(ctx context.Context, connectionID string) (string, 
 
 // SaveCollection freezes everything in one transaction. Whoever comes second finds
 // the watermark set and changes nothing.
-func (c *Cycles) SaveCollection(ctx context.Context, cycleID string, col measure.Collection, at time.Time) error {
+func (c *Cycles) SaveCollection(ctx context.Context, cy measure.Cycle, col measure.Collection, at time.Time) error {
 	return c.db.nativeTx(ctx, func(tx pgx.Tx) error {
 		var frozen bool
-		if err := tx.QueryRow(ctx, "SELECT watermark IS NOT NULL FROM cycles WHERE id = $1 FOR UPDATE", cycleID).Scan(&frozen); err != nil || frozen {
+		var revision int
+		err := tx.QueryRow(ctx, "SELECT watermark IS NOT NULL, revision FROM cycles WHERE id = $1 FOR UPDATE", cy.ID).Scan(&frozen, &revision)
+		switch {
+		case err != nil:
 			return err
+		case revision != cy.Revision:
+			return revised(cy, revision)
+		case frozen:
+			return nil
 		}
+		cycleID := cy.ID
 		for _, b := range col.Buckets {
 			_, err := tx.Exec(ctx, `INSERT INTO cycle_buckets (cycle_id, bucket, snapshot_id, currency, amount_minor, events) VALUES ($1, $2, $3, $4, $5, $6)`,
 				cycleID, b.Name, b.SnapshotID, b.Currency, b.SumMinor, b.Events)
@@ -167,27 +175,54 @@ func (c *Cycles) SaveCollection(ctx context.Context, cycleID string, col measure
 			}
 		}
 		for _, t := range col.Tables {
-			if err := saveTable(ctx, tx, cycleID, t); err != nil {
+			if err := saveTable(ctx, tx, cy, t); err != nil {
 				return err
 			}
 		}
 		if err := keepLinks(ctx, tx, cycleID, col.Links); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE cycles SET watermark = $1, source_watermark = $2, input_digest = $3, paid_minor = $4, stripe_net_minor = $5, state = 'computing', updated_at = $6
+		_, err = tx.Exec(ctx, `UPDATE cycles SET watermark = $1, source_watermark = $2, input_digest = $3, paid_minor = $4, stripe_net_minor = $5, state = 'computing', updated_at = $6
 			WHERE id = $7`, col.Watermark, col.SourceWatermark, col.InputDigest, col.PaidMinor, col.StripeNetMinor, at, cycleID)
 		return err
 	})
 }
 
-// PreviousCase is the case that a new readout is chained to: that of an earlier month. A
-// settlement ends its year's chain; the months after it are chained past it, because it may
-// come after them.
-func (c *Cycles) PreviousCase(ctx context.Context, accountID, snapshotID, beforePeriod string) (string, error) {
+// revised is what somebody is told who computed a revision that another one took the place of.
+func revised(cy measure.Cycle, present int) error {
+	return fault.New(fault.Conflict, "revised", "cycle %s is at revision %d by now; what revision %d came to is not stored", cy.ID, present, cy.Revision).
+		Fix("Run the cycle again")
+}
+
+// PreviousCase is the case that a new readout is chained to: that of the revision before, or
+// of an earlier month. A settlement ends its year's chain; the months after it are chained
+// past it, because it may come after them.
+func (c *Cycles) PreviousCase(ctx context.Context, cy measure.Cycle, snapshotID string) (string, error) {
 	var id string
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT case_id FROM readouts WHERE account_id = ? AND snapshot_id = ? AND period < ? AND length(period) = 7 ORDER BY period DESC LIMIT 1`,
-		accountID, snapshotID, beforePeriod).Scan(&id).Error
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT case_id FROM all_readouts WHERE cycle_id = ? AND snapshot_id = ? AND revision < ? ORDER BY revision DESC LIMIT 1`,
+		cy.ID, snapshotID, cy.Revision).Scan(&id).Error
+	if err != nil || id != "" {
+		return id, wrap(err)
+	}
+	err = c.db.gorm.WithContext(ctx).Raw(`SELECT case_id FROM readouts WHERE account_id = ? AND snapshot_id = ? AND period < ? AND length(period) = 7 ORDER BY period DESC LIMIT 1`,
+		cy.Account.ID, snapshotID, cy.Period.String()).Scan(&id).Error
 	return id, wrap(err)
+}
+
+// LooksSpent reads the checks of the superseded readouts.
+func (c *Cycles) LooksSpent(ctx context.Context, cy measure.Cycle) (map[string]bool, error) {
+	out := map[string]bool{}
+	if cy.Revision <= 1 {
+		return out, nil
+	}
+	var ids []string
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT snapshot_id FROM all_readouts WHERE cycle_id = ? AND revision < ?
+		AND checks @> jsonb_build_array(jsonb_build_object('code', ?::text, 'status', ?::text))`,
+		cy.ID, cy.Revision, string(lift.CodeLCBNotPositive), string(lift.Failed)).Scan(&ids).Error
+	for _, id := range ids {
+		out[id] = true
+	}
+	return out, wrap(err)
 }
 
 // SaveReadouts appends the readouts; a case that is there must be the same one.
@@ -197,12 +232,19 @@ func (c *Cycles) SaveReadouts(ctx context.Context, cy measure.Cycle, readouts []
 		return err
 	}
 	err = c.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		var present int
+		if err := tx.Raw(`SELECT revision FROM cycles WHERE id = ? FOR UPDATE`, cy.ID).Scan(&present).Error; err != nil {
+			return err
+		}
+		if present != cy.Revision {
+			return revised(cy, present)
+		}
 		for _, r := range readouts {
 			if err := saveReadout(tx, cy, r, string(buildDoc), at); err != nil {
 				return err
 			}
 		}
-		if err := tx.Exec(`DELETE FROM cycle_moments WHERE cycle_id = ?`, cy.ID).Error; err != nil {
+		if err := tx.Exec(`DELETE FROM cycle_moments WHERE cycle_id = ? AND revision = ?`, cy.ID, cy.Revision).Error; err != nil {
 			return err
 		}
 		return tx.Exec(`UPDATE cycles SET updated_at = ? WHERE id = ? AND state = 'computing'`, at, cy.ID).Error

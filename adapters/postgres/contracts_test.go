@@ -326,7 +326,7 @@ func TestEarlierYearsMustBeFinished(t *testing.T) {
 		VALUES ('old.2025-11', 'old', 'live', '2025-11', '2025-11-01', '2025-12-01', 'old-c1', 'old-p2', 'blocked', now(), now())`))
 	cycles := w.db.NewCycles()
 	cy := w.open("old", "2026-01")
-	require.NoError(t, cycles.SaveCollection(w.ctx, cy.ID, measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "inputs"}, now))
+	require.NoError(t, cycles.SaveCollection(w.ctx, cy, measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "inputs"}, now))
 	cy, err := cycles.Cycle(w.ctx, cy.ID)
 	require.NoError(t, err)
 	require.NoError(t, cycles.SaveReadouts(w.ctx, cy, w.readouts(cy, 100_000), nil, now))

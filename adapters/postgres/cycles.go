@@ -31,6 +31,7 @@ type cycleRow struct {
 	ContractID      string
 	PlanID          string
 	State           string
+	Revision        int
 	Reason          string
 	WorkflowID      string
 	Watermark       *time.Time
@@ -108,7 +109,18 @@ func (c *Cycles) Planned(ctx context.Context, accountID string, m period.Month) 
 	if err != nil {
 		return measure.Cycle{}, settled, wrap(err)
 	}
+	r.Revision = 1
+	var stored cycleRow
+	if err := tx.WithContext(ctx).Raw(`SELECT * FROM cycles WHERE id = ?`, r.ID).Scan(&stored).Error; err != nil {
+		return measure.Cycle{}, settled, wrap(err)
+	}
 	out, err := r.load(ctx, tx)
+	if stored.ID != "" {
+		out.Revision = stored.Revision
+		if !billing.CycleState(stored.State).Terminal() {
+			out.Replaces = r.ID
+		}
+	}
 	return out, settled, wrap(err)
 }
 
@@ -127,13 +139,16 @@ func loadCycle(ctx context.Context, tx *gorm.DB, id string) (measure.Cycle, erro
 
 func (r cycleRow) load(ctx context.Context, tx *gorm.DB) (measure.Cycle, error) {
 	out := measure.Cycle{
-		ID: r.ID, PlanID: r.PlanID, State: billing.CycleState(r.State),
+		ID: r.ID, PlanID: r.PlanID, State: billing.CycleState(r.State), Revision: r.Revision,
 		Interval: period.Interval{Start: r.PeriodStart.UTC(), End: r.PeriodEnd.UTC()}, SnapshotName: map[string]string{},
 	}
 	if r.Watermark != nil {
 		out.Watermark = r.Watermark.UTC()
 	}
-	var err error
+	err := tx.WithContext(ctx).Raw(`SELECT EXISTS (SELECT 1 FROM writeback_intents w WHERE w.cycle_id = ? AND w.state = 'superseded' AND w.retired_at IS NULL)`, r.ID).Scan(&out.Leftover).Error
+	if err != nil {
+		return out, wrap(err)
+	}
 	if out.Period, err = period.Parse(r.Period); err != nil {
 		return out, err
 	}

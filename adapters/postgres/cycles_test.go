@@ -115,10 +115,10 @@ func TestCollectionsAreFrozen(t *testing.T) {
 	col := measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "d", PaidMinor: 7, Tables: []measure.Table{{
 		UnitTable: table, Layout: layout, Inputs: lift.Inputs{Watermark: now, UnitDigest: table.Digest(), Units: 2}, Evidence: lift.Evidence{Environment: account.Live, Look: lift.LookMonth},
 	}}}
-	require.NoError(t, cycles.SaveCollection(w.ctx, cy.ID, col, now))
+	require.NoError(t, cycles.SaveCollection(w.ctx, cy, col, now))
 	other := col
 	other.InputDigest, other.Tables = "other", nil
-	require.NoError(t, cycles.SaveCollection(w.ctx, cy.ID, other, now))
+	require.NoError(t, cycles.SaveCollection(w.ctx, cy, other, now))
 	require.Equal(t, "d", one[string](w, "SELECT input_digest FROM cycles"))
 	cy, err = cycles.Cycle(w.ctx, cy.ID)
 	require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestCollectionsAreFrozen(t *testing.T) {
 	require.NoError(t, err)
 	frozen := col.Tables[0]
 	require.Empty(t, cmp.Diff([]measure.Head{{SnapshotID: "s-a", Layout: layout, Inputs: frozen.Inputs, Evidence: frozen.Evidence}}, heads))
-	back, err := lift.NewUnitTable("s-a", table.Features, w.frozenUnits(cy.ID, "s-a", 0, ope.Buckets))
+	back, err := lift.NewUnitTable("s-a", table.Features, w.frozenUnits(cy, "s-a", 0, ope.Buckets))
 	require.NoError(t, err)
 	require.Equal(t, table.Digest(), back.Digest())
 	w.requireMomentsAreKept(cycles, cy, heads[0], table)
@@ -138,7 +138,7 @@ func TestCollectionsAreFrozen(t *testing.T) {
 	require.NoError(t, cycles.SaveReadouts(w.ctx, cy, first, nil, now), "the same cases again")
 	err = cycles.SaveReadouts(w.ctx, cy, w.readouts(cy, 100_001), nil, now)
 	require.Equal(t, "readout_differs", fault.CodeOf(err))
-	previous, err := cycles.PreviousCase(w.ctx, "acme", "s-a", "2026-02")
+	previous, err := cycles.PreviousCase(w.ctx, w.later(cy), "s-a")
 	require.NoError(t, err)
 	require.Equal(t, first[0].CaseID, previous)
 	judged, err := w.db.NewInvoicing().Judged(w.ctx, cy.ID)
@@ -207,11 +207,16 @@ func TestDuePeriods(t *testing.T) {
 	require.Equal(t, map[billing.CycleState]int{billing.DryRun: 1}, states)
 }
 
+// later is a cycle's account a month later.
+func (w *world) later(cy measure.Cycle) measure.Cycle {
+	return measure.Cycle{ID: billing.CycleID(cy.Account.ID, cy.Period.Add(1)), Account: cy.Account, Period: cy.Period.Add(1), Revision: 1}
+}
+
 // frozenUnits reads units as the estimator does, each copied out of the stream.
-func (w *world) frozenUnits(cycleID, snapshotID string, from, to int) []lift.UnitRow {
+func (w *world) frozenUnits(cy measure.Cycle, snapshotID string, from, to int) []lift.UnitRow {
 	w.t.Helper()
 	var out []lift.UnitRow
-	for u, err := range w.db.NewCycles().Units(w.ctx, cycleID, snapshotID)(from, to) {
+	for u, err := range w.db.NewCycles().Units(w.ctx, cy, snapshotID)(from, to) {
 		require.NoError(w.t, err)
 		require.Equal(w.t, int(ope.BucketOf(u.Row.UnitID)), u.Bucket)
 		row := *u.Row
@@ -225,7 +230,7 @@ func (w *world) frozenUnits(cycleID, snapshotID string, from, to int) []lift.Uni
 // whole only when every bucket was read, and a reader may stop in the middle.
 func (w *world) requireMomentsAreKept(cycles *postgres.Cycles, cy measure.Cycle, h measure.Head, table lift.UnitTable) {
 	w.t.Helper()
-	src := cycles.Units(w.ctx, cy.ID, h.SnapshotID)
+	src := cycles.Units(w.ctx, cy, h.SnapshotID)
 	want, err := lift.MomentsOf(h.Layout, table.Stream(), 0, ope.Buckets, "")
 	require.ErrorContains(w.t, err, "beyond 2^53", "the table of this test is refused, so only its empty part is kept")
 	require.Empty(w.t, want)
@@ -234,22 +239,22 @@ func (w *world) requireMomentsAreKept(cycles *postgres.Cycles, cy measure.Cycle,
 		break
 	}
 	filled := int(ope.BucketOf(table.Rows[0].UnitID))
-	none, whole, err := cycles.Moments(w.ctx, cy.ID, h, 0, filled)
+	none, whole, err := cycles.Moments(w.ctx, cy, h, 0, filled)
 	require.NoError(w.t, err)
 	require.Empty(w.t, none)
 	require.False(w.t, whole)
 	m, err := lift.MomentsOf(h.Layout, src, filled, filled+1, "")
 	require.NoError(w.t, err)
 	for range 2 {
-		require.NoError(w.t, cycles.SaveMoments(w.ctx, cy.ID, h.SnapshotID, filled, filled+2, m))
+		require.NoError(w.t, cycles.SaveMoments(w.ctx, cy, h.SnapshotID, filled, filled+2, m))
 	}
-	kept, whole, err := cycles.Moments(w.ctx, cy.ID, h, filled, filled+2)
+	kept, whole, err := cycles.Moments(w.ctx, cy, h, filled, filled+2)
 	require.NoError(w.t, err)
 	require.True(w.t, whole)
 	require.Len(w.t, kept, 1)
 	require.Equal(w.t, m[0].Partial.Bytes(), kept[0].Partial.Bytes())
 	require.Equal(w.t, m[0].Leaf, kept[0].Leaf)
-	_, whole, err = cycles.Moments(w.ctx, cy.ID, h, filled, filled+3)
+	_, whole, err = cycles.Moments(w.ctx, cy, h, filled, filled+3)
 	require.NoError(w.t, err)
 	require.False(w.t, whole)
 }

@@ -45,9 +45,10 @@ func (d desk) Standing(ctx context.Context, cycleID string) (invoicing.Standing,
 		TotalMinor                                                                               int64
 		Reminders, Decisions                                                                     int
 		Begun, Voided, Person                                                                    bool
+		Revision                                                                                 int
 	}
 	err := tx.Raw(`
-		SELECT c.id, c.account_id, c.environment, c.period, c.state, c.reason, c.waiting_since, c.waiting_until, c.reminders, k.terms,
+		SELECT c.id, c.revision, c.account_id, c.environment, c.period, c.state, c.reason, c.waiting_since, c.waiting_until, c.reminders, k.terms,
 			coalesce(i.plan_hash, '') AS plan_hash, coalesce(i.currency, '') AS currency, coalesce(i.total_minor, 0) AS total_minor,
 			coalesce(i.requires_person, false) AS person,
 			(SELECT count(*) FROM cycle_decisions x WHERE x.cycle_id = c.id) AS decisions,
@@ -74,6 +75,10 @@ func (d desk) Standing(ctx context.Context, cycleID string) (invoicing.Standing,
 	if r.WaitingUntil != nil {
 		out.Until = r.WaitingUntil.UTC()
 	}
+	out.Revision = r.Revision
+	if err := d.revisable(ctx, &out); err != nil {
+		return out, wrap(err)
+	}
 	return out, wrap(tx.Raw(`SELECT id FROM contracts WHERE account_id = ? ORDER BY version`, r.AccountID).Scan(&out.Contracts).Error)
 }
 
@@ -88,16 +93,16 @@ func (d desk) Decide(ctx context.Context, in invoicing.CycleDecision, to billing
 	if err := insertDecision(tx, env, in); err != nil {
 		return wrap(err)
 	}
-	if to == billing.Skipped {
-		var ids []string
-		if err := tx.Raw(`SELECT id FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded' FOR UPDATE`, in.CycleID).Scan(&ids).Error; err != nil {
+	if to == billing.Skipped || in.Action.Revises() {
+		if err := supersedeAll(tx, in.CycleID, in.At); err != nil {
 			return wrap(err)
 		}
-		for _, id := range ids {
-			if err := supersede(tx, id, in.At); err != nil {
-				return wrap(err)
-			}
+	}
+	if in.Action == billing.ActRecompute {
+		if err := d.keepRevision(ctx, in); err != nil {
+			return wrap(err)
 		}
+		return wrap(d.nextRevision(ctx, in))
 	}
 	if err := wait(tx, in.CycleID, in.At, until); err != nil {
 		return wrap(err)

@@ -144,7 +144,7 @@ func outcomes(tx *gorm.DB, cy measure.Cycle) (map[string]int64, error) {
 		N    int64
 	}
 	err := tx.Raw(`
-		WITH exposed AS MATERIALIZED (
+		WITH `+otherLinks+`, exposed AS MATERIALIZED (
 			SELECT user_id, min(ts) AS first FROM decisions
 			WHERE account_id = ? AND arm = 'policy' AND ts >= ? AND ts < ? AND recorded_at <= ? GROUP BY user_id),
 		again AS MATERIALIZED (
@@ -161,7 +161,7 @@ func outcomes(tx *gorm.DB, cy measure.Cycle) (map[string]int64, error) {
 			SELECT 1 FROM reward_events p WHERE p.connection_id = o.connection_id AND p.customer_id = o.customer_id AND p.subscription_id = o.subscription_id
 				AND p.kind = 'revenue_confirmation' AND p.amount_minor > 0 AND p.effective_at < ? AND p.recorded_at <= ?))
 		GROUP BY o.kind`,
-		cy.Account.ID, cy.Exposed.Start, cy.Exposed.End, cy.Watermark,
+		cy.Replaces, cy.Account.ID, cy.Exposed.Start, cy.Exposed.End, cy.Watermark,
 		cy.Account.ID, cy.Exposed.End, cy.YearToDate.End, cy.Watermark,
 		cy.Account.SourceConnection, billing.OutcomeKinds(), cy.YearToDate.Start, cy.YearToDate.End, cy.Watermark,
 		cy.Plan.Plan().AttributionDays, cy.YearToDate.End, cy.Watermark).Scan(&rows).Error

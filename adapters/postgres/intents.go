@@ -90,14 +90,15 @@ func (v *Invoicing) Known(ctx context.Context, intentIDs []string) (map[string]i
 	var rows []struct {
 		ID, State string
 		InvoiceID *string
+		Retired   bool
 	}
-	err := v.db.gorm.WithContext(ctx).Raw(`SELECT id, state, invoice_id FROM writeback_intents WHERE id IN ?`, intentIDs).Scan(&rows).Error
+	err := v.db.gorm.WithContext(ctx).Raw(`SELECT id, state, invoice_id, retired_at IS NOT NULL AS retired FROM writeback_intents WHERE id IN ?`, intentIDs).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap(err)
 	}
 	out := map[string]invoicing.Known{}
 	for _, r := range rows {
-		out[r.ID] = invoicing.Known{State: billing.IntentState(r.State), InvoiceID: text(r.InvoiceID)}
+		out[r.ID] = invoicing.Known{State: billing.IntentState(r.State), InvoiceID: text(r.InvoiceID), Retired: r.Retired}
 	}
 	return out, nil
 }
@@ -235,13 +236,19 @@ func (v *Invoicing) Escalate(ctx context.Context, cycleID, seen, reason string, 
 	err := v.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Exec(`UPDATE writeback_intents SET state = 'needs_human', updated_at = ? WHERE cycle_id = ? AND state <> 'superseded' AND coalesce(invoice_id, '') = ?`,
 			at, cycleID, seen)
-		if res.Error == nil && res.RowsAffected == 0 {
-			return invoicing.MovedOn(cycleID)
-		}
 		if res.Error != nil {
 			return res.Error
 		}
-		return tx.Exec(`UPDATE cycles SET state = 'needs_human', reason = ?, updated_at = ? WHERE id = ? AND state IN ('proposed', 'writing', 'blocked')`, reason, at, cycleID).Error
+		if res.RowsAffected == 0 {
+			var counts int64
+			if err := tx.Raw(`SELECT count(*) FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded'`, cycleID).Scan(&counts).Error; err != nil {
+				return err
+			}
+			if counts > 0 || seen != "" {
+				return invoicing.MovedOn(cycleID)
+			}
+		}
+		return tx.Exec(`UPDATE cycles SET state = 'needs_human', reason = ?, updated_at = ? WHERE id = ? AND state IN ('proposed', 'writing', 'blocked', 'returned', 'collecting')`, reason, at, cycleID).Error
 	})
 	return wrap(err)
 }

@@ -186,7 +186,7 @@ func TestFrozenFactsKeepTheirLinks(t *testing.T) {
 		}
 	}
 	require.Len(t, col.Links, 1)
-	require.NoError(t, w.db.NewCycles().SaveCollection(w.ctx, cy.ID, col, now))
+	require.NoError(t, w.db.NewCycles().SaveCollection(w.ctx, cy, col, now))
 
 	w.link("cus_1", "u-9", day(2))
 	w.link("cus_2", "u-2", time.Time{})

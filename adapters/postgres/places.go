@@ -17,7 +17,7 @@ var locate = map[access.What]string{
 	access.Account: "SELECT environment, ARRAY[id] AS accounts FROM accounts WHERE id = ?",
 	access.Cycle:   "SELECT environment, ARRAY[account_id] AS accounts FROM cycles WHERE id = ?",
 	access.Break:   "SELECT environment, ARRAY[account_id] AS accounts FROM recon_breaks WHERE id = ?",
-	access.Readout: "SELECT environment, ARRAY[account_id] AS accounts FROM readouts WHERE case_id = ?",
+	access.Readout: "SELECT environment, ARRAY[account_id] AS accounts FROM all_readouts WHERE case_id = ?",
 	// A connection belongs to every account that is read or billed through it.
 	access.Connection: `SELECT environment, ARRAY(SELECT a.id FROM accounts a WHERE c.id IN (a.source_connection, a.issuer_connection) ORDER BY a.id) AS accounts
 		FROM connections c WHERE id = ?`,

@@ -51,7 +51,7 @@ func (v *Invoicing) Previewed(ctx context.Context, accountID string, m period.Mo
 // judged adds to readouts what their price depends on.
 func (v *Invoicing) judged(ctx context.Context, cy measure.Cycle, readouts []lift.Readout) (j invoicing.Judged, err error) {
 	j = invoicing.Judged{
-		CycleID: cy.ID, State: cy.State, Account: cy.Account, Contract: cy.Contract, Plan: cy.Plan, Period: cy.Period,
+		CycleID: cy.ID, State: cy.State, Revision: cy.Revision, Account: cy.Account, Contract: cy.Contract, Plan: cy.Plan, Period: cy.Period,
 		Interval: cy.Interval, Names: cy.SnapshotName, Readouts: readouts,
 	}
 	tx := v.db.gorm.WithContext(ctx)
@@ -104,7 +104,8 @@ func pricedWhen(tx *gorm.DB, j *invoicing.Judged) (err error) {
 		if countErr != nil {
 			return countErr
 		}
-		j.RequiresPerson = billing.RequiresPerson(cleared, j.Writing.Basis)
+		// What is computed again is never released by a rule alone.
+		j.RequiresPerson = billing.RequiresPerson(cleared, j.Writing.Basis) || j.Revision > 1
 	}
 	j.PaidMinor, j.StripeNetMinor = r.PaidMinor, r.StripeNetMinor
 	if err != nil {
@@ -121,6 +122,9 @@ func (v *Invoicing) SaveProposal(ctx context.Context, j invoicing.Judged, p invo
 		var cy cycleRow
 		if err := tx.Raw("SELECT * FROM cycles WHERE id = ? FOR UPDATE", j.CycleID).Scan(&cy).Error; err != nil {
 			return err
+		}
+		if cy.Revision != j.Revision {
+			return fault.New(fault.Conflict, "revised", "cycle %s is at revision %d by now, not %d", j.CycleID, cy.Revision, j.Revision).Fix("Run the cycle again")
 		}
 		state, reason = billing.CycleState(cy.State), cy.Reason
 		isNew, readdressed, err := sameInvoice(tx, state, j, p, at)

@@ -126,7 +126,7 @@ func (r *Reader) TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, 
 		return reconcile.TieOut{}, err
 	}
 	t := reconcile.TieOut{CycleSummary: summary}
-	for _, load := range []func(context.Context, *gorm.DB, *reconcile.TieOut) error{tieOutHead, tieOutRows, tieOutLines, tieOutWriteBack, tieOutDecisions, tieOutResult, tieOutWarnings} {
+	for _, load := range []func(context.Context, *gorm.DB, *reconcile.TieOut) error{tieOutHead, tieOutRows, tieOutLines, tieOutWriteBack, tieOutDecisions, tieOutRevisions, tieOutResult, tieOutWarnings} {
 		if err := load(ctx, r.db.gorm, &t); err != nil {
 			return t, wrap(err)
 		}

@@ -24,20 +24,25 @@ type readoutRow struct {
 	Z, Verdict, Headline, Explanation, Checks, PlanHash, Estimator, InputDigest, Manifest                            string
 	Watermark                                                                                                        time.Time
 	BaseMinor, FeeMinor                                                                                              int64
-	Billed                                                                                                           bool
+	Billed, Superseded                                                                                               bool
+	Revision                                                                                                         int
 }
 
+// readoutSelect selects readouts of every revision: a case ID that somebody was given leads to
+// its readout for ever, and the readout says that another one took its place.
 const readoutSelect = `
 	SELECT r.case_id, r.previous_case_id, r.cycle_id, r.account_id, a.name AS account_name, r.environment, r.snapshot_id,
 		coalesce(s.name, 'All snapshots together') AS snapshot_name, r.period, r.currency, r.units, r.holdout_units, r.observed_minor,
 		r.lift, r.counterfactual, r.se, r.variance_cr AS variance_cr, r.variance_b AS variance_b, r.variance_0 AS variance0,
 		r.interval_low, r.interval_high, r.bound, r.ess, r.z, r.verdict, r.headline, r.explanation, r.checks::text AS checks, r.plan_hash,
-		r.estimator, r.manifest, c.input_digest, c.watermark, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.fee_minor, 0) AS fee_minor,
+		r.estimator, r.manifest, coalesce(v.previous_input_digest, c.input_digest) AS input_digest, coalesce(v.previous_watermark, c.watermark) AS watermark,
+		r.revision, r.revision <> c.revision AS superseded, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.fee_minor, 0) AS fee_minor,
 		coalesce(l.fee_minor > 0 AND i.phase <> 'shadow', false) AS billed
-	FROM readouts r JOIN accounts a ON a.id = r.account_id JOIN cycles c ON c.id = r.cycle_id
+	FROM all_readouts r JOIN accounts a ON a.id = r.account_id JOIN cycles c ON c.id = r.cycle_id
+	LEFT JOIN cycle_revisions v ON v.cycle_id = r.cycle_id AND v.revision = r.revision + 1
 	LEFT JOIN policy_snapshots s ON s.account_id = r.account_id AND s.id = r.snapshot_id
-	LEFT JOIN cycle_lines l ON l.cycle_id = r.cycle_id AND l.snapshot_id = r.snapshot_id
-	LEFT JOIN invoices i ON i.cycle_id = r.cycle_id`
+	LEFT JOIN all_cycle_lines l ON l.cycle_id = r.cycle_id AND l.revision = r.revision AND l.snapshot_id = r.snapshot_id
+	LEFT JOIN all_invoices i ON i.cycle_id = r.cycle_id AND i.revision = r.revision`
 
 func (r readoutRow) view() (reconcile.Readout, error) {
 	v := reconcile.Readout{
@@ -47,7 +52,7 @@ func (r readoutRow) view() (reconcile.Readout, error) {
 		VarianceCR: r.VarianceCR, VarianceB: r.VarianceB, Variance0: r.Variance0, IntervalLow: r.IntervalLow, IntervalHigh: r.IntervalHigh,
 		Bound: r.Bound, Z: r.Z, ESS: r.ESS, Verdict: r.Verdict, HeadlineCode: r.Headline, Explanation: r.Explanation, PlanHash: r.PlanHash,
 		Estimator: r.Estimator, InputDigest: r.InputDigest, Watermark: r.Watermark.UTC(), Manifest: r.Manifest,
-		Billed: r.Billed, BaseMinor: r.BaseMinor, FeeMinor: r.FeeMinor,
+		Billed: r.Billed && !r.Superseded, BaseMinor: r.BaseMinor, FeeMinor: r.FeeMinor, Revision: r.Revision, Superseded: r.Superseded,
 	}
 	var checks []lift.Check
 	if err := json.Unmarshal([]byte(r.Checks), &checks); err != nil {
@@ -68,7 +73,12 @@ func (r *Reader) Readout(ctx context.Context, caseID string) (reconcile.Readout,
 	if row.CaseID == "" {
 		return reconcile.Readout{}, fault.New(fault.NotFound, "readout_not_found", "there is no readout with the case ID %q", caseID)
 	}
-	return row.view()
+	v, err := row.view()
+	if err != nil {
+		return v, err
+	}
+	v.Revisions, err = revisionsOf(r.db.gorm.WithContext(ctx), v.CycleID)
+	return v, wrap(err)
 }
 
 // Readouts pages by (period, snapshot), newest period first.
@@ -78,6 +88,7 @@ func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.Cyc
 	}
 	q := where{}
 	q.add("r.account_id = ?", accountID) // the cursor's key is unique within an account only
+	q.add("r.revision = c.revision")
 	q.eq("r.period", f.Period)
 	var page reconcile.Page[reconcile.Readout]
 	if err := q.after(f.Cursor, "(r.period, r.snapshot_id) < (?, ?)"); err != nil {

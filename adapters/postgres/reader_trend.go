@@ -23,11 +23,11 @@ func (r *Reader) Trend(ctx context.Context, cycleID, snapshotID string) ([]recon
 
 // Weights counts the frozen users by arm and weight. baseline_prob is the probability of the
 // holdout.
-func (r *Reader) Weights(ctx context.Context, cycleID, snapshotID string) ([]reconcile.WeightCount, error) {
+func (r *Reader) Weights(ctx context.Context, cycleID, snapshotID string, revision int) ([]reconcile.WeightCount, error) {
 	var out []reconcile.WeightCount
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		SELECT holdout, round((1 / CASE WHEN holdout THEN baseline_prob ELSE 1 - baseline_prob END)::numeric, 2)::float8 AS weight, count(*) AS units
-		FROM cycle_units WHERE cycle_id = ? AND snapshot_id = ? GROUP BY 1, 2 ORDER BY 1 DESC, 2`, cycleID, snapshotID).Scan(&out).Error
+		FROM cycle_units WHERE cycle_id = ? AND snapshot_id = ? AND revision = ? GROUP BY 1, 2 ORDER BY 1 DESC, 2`, cycleID, snapshotID, revision).Scan(&out).Error
 	return out, wrap(err)
 }
 

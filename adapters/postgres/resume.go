@@ -48,7 +48,16 @@ func (v *Invoicing) Resume(ctx context.Context, in invoicing.Resumption, note au
 			return err
 		}
 		action := "resume"
+		var counts int64
+		if err := tx.Raw(`SELECT count(*) FROM writeback_intents WHERE cycle_id = ? AND state <> 'superseded'`, in.CycleID).Scan(&counts).Error; err != nil {
+			return err
+		}
 		switch {
+		case counts == 0 && !readdressed: // it stopped while a draft that was taken back was deleted
+			state, reason = billing.Returned, invoicing.ReasonDraftVoided
+			if cy.Watermark == nil {
+				state, reason = billing.Collecting, ""
+			}
 		case readdressed:
 			state, reason = billing.Blocked, billing.UnmetPayerChanged
 		case in.Reissue:

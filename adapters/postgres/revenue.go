@@ -48,6 +48,10 @@ const (
 	ownerState = `CASE WHEN coalesce(k.user_id, b.user_id) IS NOT NULL THEN 'linked' ELSE coalesce(s.state, c.state, '') END`
 )
 
+// otherLinks stands before ownerJoins and leaves the links out that the cycle itself gave,
+// where they are to be given anew.
+const otherLinks = `fact_links AS NOT MATERIALIZED (SELECT * FROM fact_links WHERE cycle_id <> ?)`
+
 // Revenue lists the money facts with the unit behind their customer. The link that was
 // valid at the fact's time counts; a customer that was mapped only later brings its
 // earlier facts along. Refunds and disputes find their customer by the charge. The parts
@@ -72,7 +76,7 @@ func (c *Cycles) Revenue(ctx context.Context, cy measure.Cycle, watermark time.T
 
 func revenueRows(tx *gorm.DB, cy measure.Cycle, watermark time.Time) ([]measure.RevenueRow, error) {
 	rows, err := tx.Raw(`
-		WITH facts AS MATERIALIZED (
+		WITH `+otherLinks+`, facts AS MATERIALIZED (
 			SELECT `+factColumns+`, r.amount_minor, r.currency, r.effective_at FROM reward_events r`+factJoins+`
 			WHERE r.connection_id = ? AND r.kind IN ? AND r.amount_minor <> 0 AND NOT r.historic
 				AND r.effective_at >= ? AND r.effective_at < ? AND r.recorded_at <= ?),
@@ -87,7 +91,7 @@ func revenueRows(tx *gorm.DB, cy measure.Cycle, watermark time.Time) ([]measure.
 			CASE WHEN f.user_id = '' THEN '' ELSE coalesce(u.unit_id, 'user:' || f.user_id) END AS unit_id, f.user_id, f.link_id, f.source, f.kept
 		FROM owned f LEFT JOIN units u ON u.user_id = f.user_id
 		ORDER BY f.effective_at, f.fact_key`,
-		cy.Account.SourceConnection, moneyKinds(), cy.YearToDate.Start, cy.YearToDate.End, watermark, cy.Account.ID, watermark).Rows()
+		cy.Replaces, cy.Account.SourceConnection, moneyKinds(), cy.YearToDate.Start, cy.YearToDate.End, watermark, cy.Account.ID, watermark).Rows()
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,11 @@ func TestEvidenceIsAppendOnly(t *testing.T) {
 		require.Positive(t, one[int](w, "SELECT count(*) FROM "+c.table), c.table)
 		w.refused(restrict, "UPDATE "+c.table+" SET "+c.set)
 		w.refused(restrict, "DELETE FROM "+c.table)
-		w.refused(restrict, "TRUNCATE "+c.table+" CASCADE")
+		rows := c.table
+		if rows == "readouts" || rows == "invoices" { // the views of the present revision
+			rows = "all_" + rows
+		}
+		w.refused(restrict, "TRUNCATE "+rows+" CASCADE")
 	}
 	require.Equal(t, 1, one[int](w, "SELECT count(*) FROM invoices WHERE cycle_id = $1", cy.ID))
 }

@@ -18,7 +18,7 @@ import (
 // stage's own, so that whatever a classifier writes can reach nothing else.
 var scratchReads = map[string]bool{
 	"accounts": true, "contracts": true, "measurement_plans": true, "policy_snapshots": true, "decision_keys": true, "decisions": true,
-	"decision_refusals": true, "cycles": true, "cycle_units": true, "cycle_inputs": true, "readouts": true, "stripe_events": true, "webhook_endpoints": true,
+	"decision_refusals": true, "cycles": true, "cycle_units": true, "all_cycle_inputs": true, "all_readouts": true, "stripe_events": true, "webhook_endpoints": true,
 	"source_syncs": true, "source_gaps": true,
 }
 

@@ -37,7 +37,7 @@ func (w *world) estimated(accountID, month string, point float64) measure.Cycle 
 	w.t.Helper()
 	cycles := w.db.NewCycles()
 	cy := w.open(accountID, month)
-	require.NoError(w.t, cycles.SaveCollection(w.ctx, cy.ID, measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "inputs"}, now))
+	require.NoError(w.t, cycles.SaveCollection(w.ctx, cy, measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "inputs"}, now))
 	cy, err := cycles.Cycle(w.ctx, cy.ID)
 	require.NoError(w.t, err)
 	require.NoError(w.t, cycles.SaveReadouts(w.ctx, cy, w.readouts(cy, point), map[string]string{"go": "x"}, now))
@@ -118,7 +118,7 @@ func TestContractYear(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(2_000), out.TotalMinor, "a fifth of 40,000, less the credit of the year before")
 	require.Zero(t, one[int64](w, "SELECT high_water_from FROM cycle_lines WHERE cycle_id = $1 AND snapshot_id = 's-a'", january.ID))
-	previous, err := w.db.NewCycles().PreviousCase(w.ctx, "acme", "s-a", "2027-01")
+	previous, err := w.db.NewCycles().PreviousCase(w.ctx, january, "s-a")
 	require.NoError(t, err)
 	require.Equal(t, one[string](w, "SELECT case_id FROM readouts WHERE cycle_id = $1 AND snapshot_id = 's-a'", december.ID), previous,
 		"a month is chained to a month, whether the settlement came before it or not")

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"gorm.io/gorm"
@@ -285,9 +286,19 @@ func measuredUntil(tx *gorm.DB, cy measure.Cycle) (time.Time, error) {
 	return m.Add(lift.PeriodsPerYear - 1).In(zone).End, nil
 }
 
-// Units streams the frozen units of a cycle's snapshot.
+// Units streams the frozen units of a cycle's snapshot, of its present revision.
 func (u *TrueUps) Units(ctx context.Context, cycleID, snapshotID string) lift.Source {
-	return (&Cycles{u.db}).Units(ctx, cycleID, snapshotID)
+	cycles := &Cycles{u.db}
+	return func(from, to int) iter.Seq2[lift.PlacedUnit, error] {
+		return func(yield func(lift.PlacedUnit, error) bool) {
+			cy, err := cycles.Cycle(ctx, cycleID)
+			if err != nil {
+				yield(lift.PlacedUnit{}, err)
+				return
+			}
+			cycles.Units(ctx, cy, snapshotID)(from, to)(yield)
+		}
+	}
 }
 
 // Save stores a look. The account's row makes those who look at its years wait for each

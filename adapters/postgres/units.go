@@ -18,10 +18,10 @@ import (
 )
 
 // unitColumns are the columns of a frozen unit in the order of COPY and of the stream.
-var unitColumns = []string{"cycle_id", "snapshot_id", "bucket", "unit_id", "holdout", "baseline_prob", "y_minor", "features", "first_exposure"}
+var unitColumns = []string{"cycle_id", "snapshot_id", "bucket", "unit_id", "holdout", "baseline_prob", "y_minor", "features", "first_exposure", "revision"}
 
 // saveTable freezes one unit table with its inputs, in the caller's transaction.
-func saveTable(ctx context.Context, tx pgx.Tx, cycleID string, t measure.Table) error {
+func saveTable(ctx context.Context, tx pgx.Tx, cy measure.Cycle, t measure.Table) error {
 	inputs, err := json.Marshal(t.Inputs)
 	if err != nil {
 		return err
@@ -35,15 +35,15 @@ func saveTable(ctx context.Context, tx pgx.Tx, cycleID string, t measure.Table) 
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO cycle_inputs (cycle_id, snapshot_id, inputs, evidence, layout) VALUES ($1, $2, $3, $4, $5)`,
-		cycleID, t.SnapshotID, string(inputs), string(evidence), string(layout))
+		cy.ID, t.SnapshotID, string(inputs), string(evidence), string(layout))
 	if err != nil {
 		return err
 	}
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"cycle_units"}, unitColumns, pgx.CopyFromSlice(len(t.Rows), func(i int) ([]any, error) {
 		r := &t.Rows[i]
 		return []any{
-			cycleID, t.SnapshotID, int16(ope.BucketOf(r.UnitID)), r.UnitID, r.Arm == lift.ArmHoldout, r.BaselineProb,
-			r.YMinor, r.Features, r.FirstExposure.UTC(),
+			cy.ID, t.SnapshotID, int16(ope.BucketOf(r.UnitID)), r.UnitID, r.Arm == lift.ArmHoldout, r.BaselineProb,
+			r.YMinor, r.Features, r.FirstExposure.UTC(), cy.Revision,
 		}, nil
 	}))
 	return err
@@ -52,8 +52,8 @@ func saveTable(ctx context.Context, tx pgx.Tx, cycleID string, t measure.Table) 
 // Heads lists the frozen unit tables in the order of their snapshots, pooled last.
 func (c *Cycles) Heads(ctx context.Context, cy measure.Cycle) ([]measure.Head, error) {
 	var rows []struct{ SnapshotID, Inputs, Evidence, Layout string }
-	err := c.db.gorm.WithContext(ctx).Raw(`SELECT snapshot_id, inputs, evidence, layout FROM cycle_inputs WHERE cycle_id = ? ORDER BY snapshot_id = ?, snapshot_id`,
-		cy.ID, lift.SnapshotPooled).Scan(&rows).Error
+	err := c.db.gorm.WithContext(ctx).Raw(`SELECT snapshot_id, inputs, evidence, layout FROM all_cycle_inputs WHERE cycle_id = ? AND revision = ? ORDER BY snapshot_id = ?, snapshot_id`,
+		cy.ID, cy.Revision, lift.SnapshotPooled).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -75,13 +75,13 @@ func (c *Cycles) Heads(ctx context.Context, cy measure.Cycle) ([]measure.Head, e
 
 // Units streams frozen units in the order of the primary key, which is the canonical
 // one. One row is decoded into the same memory after another.
-func (c *Cycles) Units(ctx context.Context, cycleID, snapshotID string) lift.Source {
+func (c *Cycles) Units(ctx context.Context, cy measure.Cycle, snapshotID string) lift.Source {
 	return func(from, to int) iter.Seq2[lift.PlacedUnit, error] {
 		return func(yield func(lift.PlacedUnit, error) bool) {
 			stopped := errors.New("the reader has had enough")
 			err := c.db.native(ctx, func(conn *pgx.Conn) error {
 				rows, err := conn.Query(ctx, `SELECT bucket, unit_id, holdout, baseline_prob, y_minor, features FROM cycle_units
-					WHERE cycle_id = $1 AND snapshot_id = $2 AND bucket >= $3 AND bucket < $4 ORDER BY bucket, unit_id`, cycleID, snapshotID, from, to)
+					WHERE cycle_id = $1 AND revision = $5 AND snapshot_id = $2 AND bucket >= $3 AND bucket < $4 ORDER BY bucket, unit_id`, cy.ID, snapshotID, from, to, cy.Revision)
 				if err != nil {
 					return err
 				}
@@ -146,7 +146,7 @@ func decodeFloats(raw []byte, out []float64) ([]float64, error) {
 }
 
 // SaveMoments keeps the moments of a range; buckets without units are kept as empty ones.
-func (c *Cycles) SaveMoments(ctx context.Context, cycleID, snapshotID string, from, to int, m []lift.BucketMoments) error {
+func (c *Cycles) SaveMoments(ctx context.Context, cy measure.Cycle, snapshotID string, from, to int, m []lift.BucketMoments) error {
 	kept := make(map[int]lift.BucketMoments, len(m))
 	for _, b := range m {
 		kept[b.Bucket] = b
@@ -158,21 +158,21 @@ func (c *Cycles) SaveMoments(ctx context.Context, cycleID, snapshotID string, fr
 			if k, ok := kept[b]; ok {
 				raw, leaf = k.Partial.Bytes(), k.Leaf[:]
 			}
-			batch.Queue(`INSERT INTO cycle_moments (cycle_id, snapshot_id, bucket, leaf, moments) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
-				cycleID, snapshotID, b, leaf, raw)
+			batch.Queue(`INSERT INTO cycle_moments (cycle_id, snapshot_id, bucket, leaf, moments, revision) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+				cy.ID, snapshotID, b, leaf, raw, cy.Revision)
 		}
 		return tx.SendBatch(ctx, batch).Close()
 	})
 }
 
 // Moments reads what SaveMoments kept.
-func (c *Cycles) Moments(ctx context.Context, cycleID string, h measure.Head, from, to int) ([]lift.BucketMoments, bool, error) {
+func (c *Cycles) Moments(ctx context.Context, cy measure.Cycle, h measure.Head, from, to int) ([]lift.BucketMoments, bool, error) {
 	var rows []struct {
 		Bucket        int
 		Leaf, Moments []byte
 	}
 	err := c.db.gorm.WithContext(ctx).Raw(`SELECT bucket, leaf, moments FROM cycle_moments
-		WHERE cycle_id = ? AND snapshot_id = ? AND bucket >= ? AND bucket < ? ORDER BY bucket`, cycleID, h.SnapshotID, from, to).Scan(&rows).Error
+		WHERE cycle_id = ? AND revision = ? AND snapshot_id = ? AND bucket >= ? AND bucket < ? ORDER BY bucket`, cy.ID, cy.Revision, h.SnapshotID, from, to).Scan(&rows).Error
 	if err != nil || len(rows) < to-from {
 		return nil, false, wrap(err)
 	}

@@ -47,7 +47,7 @@ func TestCyclesWarnOfMappings(t *testing.T) {
 	require.Contains(t, got[reconcile.WarnMoved].Message, "cus_1, from u-1 to u-2 on 2026-01-10")
 	require.Contains(t, got[reconcile.WarnConflict].Message, "cus_2")
 
-	require.NoError(t, w.db.NewCycles().SaveCollection(w.ctx, cy.ID, measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "x", PaidMinor: 1100,
+	require.NoError(t, w.db.NewCycles().SaveCollection(w.ctx, cy, measure.Collection{Watermark: now, SourceWatermark: now, InputDigest: "x", PaidMinor: 1100,
 		Buckets: []measure.Bucket{{Name: "unmapped", Currency: "usd", SumMinor: 1100, Events: 2}}}, now))
 	before, err := w.db.NewReader().TieOut(w.ctx, cy.ID)
 	require.NoError(t, err)

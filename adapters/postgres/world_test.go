@@ -250,7 +250,7 @@ func (w *world) propose(accountID, month string, point float64) measure.Cycle {
 	w.t.Helper()
 	cycles := w.db.NewCycles()
 	cy := w.open(accountID, month)
-	require.NoError(w.t, cycles.SaveCollection(w.ctx, cy.ID, measure.Collection{
+	require.NoError(w.t, cycles.SaveCollection(w.ctx, cy, measure.Collection{
 		Watermark: now, SourceWatermark: now, InputDigest: "inputs", PaidMinor: 9_000_100, StripeNetMinor: ptr(int64(9_000_100)),
 		Buckets: []measure.Bucket{{Name: "snapshot", SnapshotID: "s-a", Currency: "usd", SumMinor: 9_000_000, Events: 900}, {Name: "unmapped", Currency: "usd", SumMinor: 100, Events: 1}},
 	}, now))

@@ -190,8 +190,12 @@ func (s *Scheduler) StartCycle(ctx context.Context, in wire.CycleInput) (wire.St
 
 // StartBill starts one account's bill by hand; one that is open is reported.
 func (s *Scheduler) StartBill(ctx context.Context, in wire.BillInput) (wire.StartCycleResult, error) {
+	summary := fmt.Sprintf("%s %s (%s), started by hand", in.AccountID, in.Period, in.Environment)
+	if in.Revision > 1 {
+		summary += fmt.Sprintf(", revision %d", in.Revision)
+	}
 	return s.start(ctx, run{
-		id: wire.BillWorkflowID(in.Environment, in.AccountID, in.Period), summary: fmt.Sprintf("%s %s (%s), started by hand", in.AccountID, in.Period, in.Environment),
+		id: wire.BillWorkflowID(in.Environment, in.AccountID, in.Period), summary: summary,
 		workflow: wire.WorkflowAccountBill, in: in,
 		attributes: []temporal.SearchAttributeUpdate{
 			keyword(wire.AttrAccount, in.AccountID), keyword(wire.AttrPeriod, in.Period), keyword(wire.AttrMode, in.Environment.String()), keyword(wire.AttrOutcome, "running"),

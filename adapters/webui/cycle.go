@@ -5,7 +5,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -35,7 +37,13 @@ type cycleView struct {
 	PeriodEnd    string
 	Booked       bool // there is a journal
 	Choices      []choice
-	Problem      string // why a decision was refused
+	Commands     []string // what can be done elsewhere
+	Problem      string   // why a decision was refused
+	Run          string   // what Temporal says of a run that ended early
+	Revised      []revisionRow
+	Looked, Same bool // somebody looked at the present data, and it comes to the same
+	Changes      []changeRow
+	MayLook      bool
 	Until        string // when the contract's terms decide
 }
 
@@ -74,9 +82,11 @@ type bucketRow struct {
 	Share       string
 }
 
-func (s *Server) cycle(c echo.Context) error { return s.showCycle(c, http.StatusOK, c.Param("id"), "") }
+func (s *Server) cycle(c echo.Context) error {
+	return s.showCycle(c, http.StatusOK, c.Param("id"), looked{})
+}
 
-func (s *Server) showCycle(c echo.Context, status int, id, problem string) error {
+func (s *Server) showCycle(c echo.Context, status int, id string, at looked) error {
 	t, err := s.reconcile.TieOut(c.Request().Context(), id)
 	if err != nil {
 		return err
@@ -91,7 +101,9 @@ func (s *Server) showCycle(c echo.Context, status int, id, problem string) error
 		Sums:       lineSums{Observed: total.observed, Measured: total.measured, HighWater: total.highWater, Base: total.base, Deferred: total.deferred, Fee: total.fee, Billed: total.billed},
 		ChargeSums: chargeSums{Amount: total.charges, Billed: total.chargesBilled, AllAmount: total.fee + total.charges, AllBilled: total.billed + total.chargesBilled},
 	}
-	v.Choices, v.Problem = choicesFor(c, t), problem
+	if err := s.addSteps(c, &v, at); err != nil {
+		return err
+	}
 	if t.WaitingUntil != nil {
 		v.Until = stamp(*t.WaitingUntil)
 	}
@@ -130,6 +142,30 @@ func (s *Server) showCycle(c echo.Context, status int, id, problem string) error
 	return s.render(c, status, "cycle", frame{
 		Title: t.AccountName + ", " + month(t.Period), Active: "cycles", Environment: string(t.Environment), Shadow: v.Shadow, Page: v,
 	})
+}
+
+// addSteps adds what can be done about the cycle, how often it was computed, and what a look
+// at the present data found.
+func (s *Server) addSteps(c echo.Context, v *cycleView, at looked) (err error) {
+	ctx, t := c.Request().Context(), v.TieOut
+	run := billing.RunUnknown
+	if t.CycleSummary.State.Moving() {
+		run = s.deciding.RunOf(ctx, t.Environment, t.AccountID, t.Period)
+	}
+	facts := t.Facts(run)
+	v.NextAction = billing.NextActionOf(facts)
+	v.Choices, v.Commands = choicesFor(c, facts)
+	v.Problem = at.problem
+	if run.Stopped() && t.CycleSummary.State.Moving() {
+		v.Run = string(run)
+	}
+	if at.changes != nil {
+		v.Looked, v.Same, v.Changes = true, at.changes.Equal, changeRows(at.changes)
+	}
+	caller := app.From(ctx)
+	v.MayLook = caller.Kind == access.User && caller.Can(access.RunCycle) && !t.Watermark.IsZero()
+	v.Revised, err = s.revisionRows(ctx, t)
+	return err
 }
 
 // gap is what an amount differs from Stripe's by; nil where Stripe has none.

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
 	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -19,57 +22,144 @@ import (
 // Deciding takes what people decide about cycles; *invoicing.Decisions is it.
 type Deciding interface {
 	Decide(ctx context.Context, by access.Principal, w invoicing.Wish) (invoicing.Standing, error)
+	Start(ctx context.Context, by access.Principal, accountID, month string) (invoicing.Started, error)
+	RunOf(ctx context.Context, env account.Environment, accountID, period string) billing.RunState
+}
+
+// Previews say what changed; *preview.Service is it.
+type Previews interface {
+	Run(ctx context.Context, by access.Principal, accountID, month string) (preview.Preview, error)
+	History(ctx context.Context, cycleID string) ([]preview.Revision, error)
 }
 
 // choice is one decision that can be taken now.
 type choice struct {
-	Action  billing.DecisionAction
+	Action  billing.NextStep
 	Label   string
 	Primary bool
 }
 
 // labels say what a button does.
-var labels = map[billing.DecisionAction]string{
-	billing.ActApprove: "Approve this invoice", billing.ActHold: "Hold", billing.ActRelease: "Ask for approval again",
-	billing.ActReturn: "Return", billing.ActSkip: "Skip the month",
+var labels = map[billing.NextStep]string{
+	billing.NextStep(billing.ActApprove): "Approve this invoice", billing.NextStep(billing.ActHold): "Hold", billing.NextStep(billing.ActRelease): "Ask for approval again",
+	billing.NextStep(billing.ActReturn): "Return", billing.NextStep(billing.ActSkip): "Skip the month", billing.NextStep(billing.ActRecompute): "Compute again",
+	billing.NextStep(billing.ActVoidDraft): "Take the draft back", billing.StepRetry: "Run again",
 }
 
-// choicesFor are the decisions that the caller may take about a cycle now.
-func choicesFor(c echo.Context, t reconcile.TieOut) []choice {
+// elsewhere are the steps that no button takes, with the command that does.
+var elsewhere = map[billing.NextStep]string{
+	billing.StepResume: "liftbill cycle resume", billing.StepReissue: "liftbill cycle resume --reissue", billing.StepCorrect: "POST /v1/cycles/{id}/corrections",
+}
+
+// choicesFor are the steps that the caller may take about a cycle now, and the commands for
+// those that are taken elsewhere.
+func choicesFor(c echo.Context, facts billing.CycleFacts) (out []choice, commands []string) {
 	caller := app.From(c.Request().Context())
-	if caller.Kind != access.User || t.InvoiceHash == "" {
-		return nil
-	}
-	var out []choice
-	for _, a := range t.State.Actions() {
+	for _, step := range billing.NextSteps(facts) {
+		if command, ok := elsewhere[step]; ok {
+			commands = append(commands, command)
+			continue
+		}
+		a, decides := step.Decision()
 		need := access.DecideCycle
-		if a == billing.ActApprove {
+		switch {
+		case a == billing.ActApprove:
 			need = access.ApproveCycle
+		case !decides || a.Revises():
+			need = access.RunCycle
 		}
-		if caller.Can(need) {
-			out = append(out, choice{a, labels[a], a == billing.ActApprove})
+		if caller.Kind == access.User && caller.Can(need) && caller.Can(access.DecideCycle) && (!decides || facts.Priced) {
+			out = append(out, choice{step, labels[step], a == billing.ActApprove})
 		}
 	}
-	return out
+	return out, commands
 }
 
 // decide takes the decision of a form. What was approved is what the page showed: the form
 // carries the digest of its invoice. A refusal is shown on the page.
 func (s *Server) decide(c echo.Context) error {
 	id, form := c.Param("id"), posted(c)
-	_, err := s.deciding.Decide(c.Request().Context(), app.From(c.Request().Context()).Principal, invoicing.Wish{
-		CycleID: id, Action: billing.DecisionAction(form.Get("action")), PlanHash: form.Get("invoice_hash"), Reason: form.Get("reason"),
-	})
+	ctx, by := c.Request().Context(), app.From(c.Request().Context()).Principal
+	var err error
+	if form.Get("action") == string(billing.StepRetry) {
+		var t reconcile.TieOut
+		if t, err = s.reconcile.TieOut(ctx, id); err == nil {
+			_, err = s.deciding.Start(ctx, by, t.AccountID, t.Period)
+		}
+	} else {
+		_, err = s.deciding.Decide(ctx, by, invoicing.Wish{
+			CycleID: id, Action: billing.DecisionAction(form.Get("action")), PlanHash: form.Get("invoice_hash"), Reason: form.Get("reason"),
+		})
+	}
 	var refused *fault.Error
-	if errors.As(err, &refused) && (refused.Kind == fault.Invalid || refused.Kind == fault.Conflict || refused.Kind == fault.Forbidden) {
+	if errors.As(err, &refused) && (refused.Kind == fault.Invalid || refused.Kind == fault.Conflict || refused.Kind == fault.Forbidden || refused.Kind == fault.Unavailable) {
 		text := sentence(refused.Msg)
 		if refused.Remedy != "" {
 			text += " " + sentence(refused.Remedy)
 		}
-		return s.showCycle(c, http.StatusUnprocessableEntity, id, text)
+		return s.showCycle(c, http.StatusUnprocessableEntity, id, looked{problem: text})
 	}
 	if err != nil {
 		return err
 	}
 	return c.Redirect(http.StatusSeeOther, "/cycles/"+url.PathEscape(id)+"#decisions")
+}
+
+// looked is what a form of the page of a cycle came to.
+type looked struct {
+	problem string // why a decision was refused
+	// changes are what a look at the present data found; nil when nobody looked.
+	changes *preview.Comparison
+}
+
+// previewCycle compares a cycle with what it would come to now. It stores nothing.
+func (s *Server) previewCycle(c echo.Context) error {
+	ctx, id := c.Request().Context(), c.Param("id")
+	t, err := s.reconcile.TieOut(ctx, id)
+	if err != nil {
+		return err
+	}
+	p, err := s.previews.Run(ctx, app.From(ctx).Principal, t.AccountID, t.Period)
+	if err != nil {
+		return err
+	}
+	return s.showCycle(c, http.StatusOK, id, looked{changes: p.Compared})
+}
+
+// changeRow is one thing that differs.
+type changeRow struct {
+	What, Name              string
+	CountBefore, CountAfter int64
+	MinorBefore, MinorAfter int64
+	Currency                string
+}
+
+func changeRows(c *preview.Comparison) []changeRow {
+	if c == nil {
+		return nil
+	}
+	var out []changeRow
+	for _, x := range c.Changes {
+		out = append(out, changeRow{x.What, x.Name, x.CountBefore, x.CountAfter, x.MinorBefore, x.MinorAfter, x.Currency})
+	}
+	return out
+}
+
+// revisionRow is one revision with what changed in it.
+type revisionRow struct {
+	preview.Revision
+	Changes []changeRow
+}
+
+// revisionRows lists the revisions of a cycle that was computed more than once, newest first.
+func (s *Server) revisionRows(ctx context.Context, t reconcile.TieOut) ([]revisionRow, error) {
+	if t.Revision <= 1 {
+		return nil, nil
+	}
+	all, err := s.previews.History(ctx, t.ID)
+	var out []revisionRow
+	for _, r := range slices.Backward(all) {
+		out = append(out, revisionRow{r, changeRows(r.Compared)})
+	}
+	return out, err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/domain/access"
@@ -50,6 +51,10 @@ type ledger struct {
 	weights  []reconcile.WeightCount
 
 	wish          invoicing.Wish
+	started       string
+	run           billing.RunState
+	changed       *preview.Comparison
+	history       []preview.Revision
 	refusal       error
 	invoicesAsked reconcile.InvoicesFilter
 	logAsked      operate.EventsFilter
@@ -65,6 +70,23 @@ func (l *ledger) Cycles(_ context.Context, f reconcile.CyclesFilter) (reconcile.
 func (l *ledger) Decide(_ context.Context, _ access.Principal, w invoicing.Wish) (invoicing.Standing, error) {
 	l.wish = w
 	return invoicing.Standing{CycleID: w.CycleID}, l.refusal
+}
+func (l *ledger) Start(_ context.Context, _ access.Principal, accountID, month string) (invoicing.Started, error) {
+	l.started = accountID + "." + month
+	return invoicing.Started{CycleID: l.started}, l.refusal
+}
+func (l *ledger) RunOf(context.Context, account.Environment, string, string) billing.RunState {
+	return l.run
+}
+
+// looks is the previews of the ledger.
+type looks struct{ l *ledger }
+
+func (p looks) Run(context.Context, access.Principal, string, string) (preview.Preview, error) {
+	return preview.Preview{Compared: p.l.changed}, p.l.err
+}
+func (p looks) History(context.Context, string) ([]preview.Revision, error) {
+	return p.l.history, p.l.err
 }
 func (l *ledger) Periods(context.Context, access.Scope) ([]string, error) { return l.periods, nil }
 func (l *ledger) TieOut(_ context.Context, id string) (reconcile.TieOut, error) {
@@ -174,7 +196,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Previews: looks{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}

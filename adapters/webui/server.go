@@ -65,6 +65,7 @@ type Services struct {
 	Customers Customers
 	Replays   Replays
 	Deciding  Deciding
+	Previews  Previews
 }
 
 // Options of the pages. The zero value works.
@@ -90,6 +91,7 @@ type Server struct {
 	customer  Customers
 	replays   Replays
 	deciding  Deciding
+	previews  Previews
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -109,7 +111,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, previews: services.Previews, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
 	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
@@ -138,6 +140,7 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/cycles.:format", s.cyclesExport)
 	e.GET("/cycles/:id", s.cycle)
 	e.POST("/cycles/:id/decide", s.decide)
+	e.POST("/cycles/:id/preview", s.previewCycle)
 	e.GET("/cycles/:id/export.:format", s.cycleExport)
 	e.GET("/cycles/:id/journal.:format", s.journalExport)
 	e.GET("/cycles/:id/lines/:line", s.line)

@@ -67,6 +67,7 @@ type Standing struct {
 	// Begun: something of the invoice is, or may be, at Stripe. Voided: all of it is void,
 	// which no invoice at Stripe ever ceases to be.
 	Begun, Voided bool
+	Revisable
 	// Wait is how long the run sleeps before it looks again.
 	Wait time.Duration
 	// Delivered: the cycle's run knows of the decision. Otherwise its next one does.
@@ -74,13 +75,15 @@ type Standing struct {
 }
 
 // NextAction is what a person can do now.
-func (s Standing) NextAction() string { return billing.NextAction(s.State, s.Reason) }
+func (s Standing) NextAction() string { return billing.NextActionOf(s.Facts()) }
 
 // Desk is the ledger's side of decisions within a unit of work.
 type Desk interface {
 	// Standing locks the cycle until the unit of work ends.
 	Standing(ctx context.Context, cycleID string) (Standing, error)
-	// Decide stores the decision and moves the cycle; an intent that is not begun is put out of force.
+	// Decide stores the decision and moves the cycle. The intent of one that is skipped, whose
+	// draft is voided or that is computed again is put out of force; the latter also begins
+	// the cycle's next revision, and what the present one came to is kept.
 	Decide(ctx context.Context, d CycleDecision, to billing.CycleState, reason string, until time.Time) error
 	// Remind counts a reminder.
 	Remind(ctx context.Context, cycleID string, n int) error
@@ -100,6 +103,8 @@ type DeskStores struct {
 type Runs interface {
 	// Decided wakes the run, or starts one when none is open and again asks for it.
 	Decided(ctx context.Context, s Standing, again bool) error
+	// Look is what Temporal says of the newest run of a bill.
+	Look(ctx context.Context, env account.Environment, accountID, period string) (billing.RunState, error)
 	// Start starts the run of a bill, or finds the open one.
 	Start(ctx context.Context, env account.Environment, accountID, period string) (Started, error)
 }
@@ -118,12 +123,17 @@ type Decisions struct {
 	Clock clock.Clock
 	// Runs may be nil: then the next run of the cycle finds the decision.
 	Runs Runs
+	// Changes may be nil: then nothing is computed again.
+	Changes Changes
 }
 
 // permitted refuses who may not take the decision.
 func permitted(by access.Principal, a billing.DecisionAction, accountID string, env account.Environment) error {
-	if a == billing.ActApprove {
+	switch {
+	case a == billing.ActApprove:
 		return access.Require(by, access.ApproveCycle, accountID, env)
+	case a.Revises():
+		return access.Require(by, access.RunCycle, accountID, env)
 	}
 	return access.Require(by, access.DecideCycle, accountID, env)
 }
@@ -135,11 +145,15 @@ func (s *Decisions) Decide(ctx context.Context, by access.Principal, w Wish) (St
 	if _, err := billing.ParseDecisionAction(string(w.Action)); err != nil {
 		return Standing{}, err
 	}
-	if len(w.Reason) > maxReason || (w.Reason == "" && w.Action != billing.ActApprove && w.Action != billing.ActRelease) {
+	if len(w.Reason) > maxReason || (w.Reason == "" && w.Action.NeedsReason()) {
 		return Standing{}, fault.InvalidField("reason", "reason_missing", "say why, in 1 to %d characters", maxReason).Fix("It is kept for ever")
 	}
+	seen, err := s.lookFirst(ctx, by, w)
+	if err != nil {
+		return Standing{}, err
+	}
 	var out Standing
-	err := s.Work.Do(ctx, func(ctx context.Context, st DeskStores) error {
+	err = s.Work.Do(ctx, func(ctx context.Context, st DeskStores) error {
 		var err error
 		if out, err = st.Desk.Standing(ctx, w.CycleID); err != nil {
 			return err
@@ -150,13 +164,17 @@ func (s *Decisions) Decide(ctx context.Context, by access.Principal, w Wish) (St
 		if err := s.mayDecide(ctx, st, by, w, out); err != nil {
 			return err
 		}
+		if seen != 0 && out.Revision != seen {
+			return fault.New(fault.Conflict, "revised", "somebody else had cycle %s computed again meanwhile", w.CycleID).Fix("Look at it again")
+		}
 		return s.store(ctx, st, &out, w.Action, by, w.Reason)
 	})
 	if err != nil {
 		return Standing{}, err
 	}
 	if s.Runs != nil {
-		again := out.State == billing.Approved || w.Action == billing.ActRelease
+		again := out.State == billing.Approved || w.Action == billing.ActRelease || w.Action.Revises()
+		out.Revised = w.Action.Revises()
 		out.Delivered = s.Runs.Decided(ctx, out, again) == nil
 	}
 	return out, nil
@@ -172,12 +190,16 @@ func (s *Decisions) mayDecide(ctx context.Context, st DeskStores, by access.Prin
 		return fault.InvalidField("plan_hash", "plan_hash_missing", "an approval names the digest of the invoice that was seen").Fix("Read the cycle and send its invoice_hash")
 	case w.PlanHash != "" && w.PlanHash != now.PlanHash:
 		return fault.New(fault.Conflict, "plan_changed", "the invoice of cycle %s is not the one that was seen", w.CycleID).On("plan_hash").Fix("Look at it again: its digest is %s", now.PlanHash)
+	case w.Action == billing.ActSkip && now.Leftover && !now.Intent && now.State != billing.Blocked:
+		return leftover(now)
+	case w.Action.Revises():
+		return mayRevise(w.Action, now, s.Clock.Now())
 	case w.Action == billing.ActSkip && now.Begun && !now.Voided:
 		return fault.New(fault.Conflict, "writing_begun", "the invoice of cycle %s may exist at Stripe", w.CycleID).Fix("Meet the named precondition and let it be finished, or void it at Stripe afterwards")
 	case w.Action != billing.ActApprove:
 		return nil
 	}
-	made, err := st.Audit.Actors(ctx, "cycle", w.CycleID, domain.CycleStarted, domain.CycleResumed)
+	made, err := st.Audit.Actors(ctx, "cycle", w.CycleID, domain.CycleStarted, domain.CycleResumed, domain.CycleRecomputed)
 	if err != nil {
 		return err
 	}
@@ -203,12 +225,24 @@ func (s *Decisions) store(ctx context.Context, st DeskStores, now *Standing, a b
 	}
 	before := domain.Facts{"state": string(now.State), "reason": now.Reason}
 	now.Until, now.Since, now.Reminders = now.Approval.Deadline(to, d.At), d.At, 0
+	was := now.Revision
+	action := domain.CycleDecided
+	switch a {
+	case billing.ActRecompute:
+		action, reason, now.Revision = domain.CycleRecomputed, "", now.Revision+1
+	case billing.ActVoidDraft:
+		reason = ReasonDraftVoided + ": " + reason
+	}
 	now.State, now.Reason, now.Decisions, now.DecisionID = to, reason, d.Number, d.ID
 	if err := st.Desk.Decide(ctx, d, to, reason, now.Until); err != nil {
 		return err
 	}
-	note := domain.New(by, d.At, domain.CycleDecided, "cycle", now.CycleID).In(now.AccountID, now.Environment).Because(reason)
-	return st.Audit.Append(ctx, note.Changed(before, domain.Facts{"state": string(to), "decision": d.ID, "action": string(a), "plan_hash": d.PlanHash}))
+	note := domain.New(by, d.At, action, "cycle", now.CycleID).In(now.AccountID, now.Environment).Because(d.Reason)
+	after := domain.Facts{"state": string(to), "decision": d.ID, "action": string(a), "plan_hash": d.PlanHash}
+	if now.Revision != was {
+		before["revision"], after["revision"] = strconv.Itoa(was), strconv.Itoa(now.Revision)
+	}
+	return st.Audit.Append(ctx, note.Changed(before, after))
 }
 
 // Review looks at a cycle that waits for a decision: it lets the terms decide when the

@@ -44,6 +44,8 @@ type Outcome struct {
 	Number     string
 	// Redo asks for the draft to be made again: the last one was given up.
 	Redo bool
+	// Revision counts how often the cycle was computed; 0 where the step does not say.
+	Revision int
 }
 
 // Reasons with which a cycle ends, besides those of billing.HeldReason; those with which
@@ -75,7 +77,7 @@ func (s *Service) Draft(ctx context.Context, cycleID string) (Outcome, error) {
 	}
 	out := Outcome{
 		CycleID: cycleID, State: state, Reason: reason, Currency: string(j.Contract.Terms.Currency),
-		TotalMinor: p.Priced.Total.Minor(), Lines: len(p.Plan.Lines), PlanHash: p.Plan.Hash(),
+		TotalMinor: p.Priced.Total.Minor(), Lines: len(p.Plan.Lines), PlanHash: p.Plan.Hash(), Revision: j.Revision,
 	}
 	for _, r := range p.Priced.Rows {
 		if r.DeltaMinor == 0 {
@@ -103,7 +105,7 @@ func propose(j Judged) (Proposal, error) {
 		byID[r.SnapshotID] = r
 	}
 	if p.Plan, err = billing.NewInvoicePlan(billing.PlanInput{
-		Account: j.Account, Contract: j.Contract, Period: j.Period, Interval: j.Interval, Priced: p.Priced, Names: j.Names, Readouts: byID,
+		Account: j.Account, Contract: j.Contract, Period: j.Period, Revision: j.Revision, Interval: j.Interval, Priced: p.Priced, Names: j.Names, Readouts: byID,
 	}); err != nil {
 		return Proposal{}, err
 	}

@@ -13,7 +13,7 @@ import (
 // be repeated at any point.
 func (s *Service) Finalize(ctx context.Context, cycleID string) (Outcome, error) {
 	out, err := s.step(ctx, cycleID, byProof, (*session).finalize)
-	if err != nil || out.Redo || out.State == billing.Blocked {
+	if err != nil || out.Redo || out.State != billing.Writing {
 		return out, err
 	}
 	return s.recorded(ctx, cycleID)

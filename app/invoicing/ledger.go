@@ -14,8 +14,10 @@ import (
 
 // Judged is everything that a cycle's price depends on, as it is stored.
 type Judged struct {
-	CycleID         string
-	State           billing.CycleState
+	CycleID string
+	State   billing.CycleState
+	// Revision counts how often the cycle was computed.
+	Revision        int
 	Account         account.Account
 	Contract        billing.Contract
 	Plan            lift.SealedPlan
@@ -82,6 +84,8 @@ type StoredIntent struct {
 type Known struct {
 	State     billing.IntentState
 	InvoiceID string
+	// Retired: it is superseded, and what was at Stripe was cleared away.
+	Retired bool
 }
 
 // Ledger stores proposals and intents.
@@ -108,6 +112,8 @@ type Proposals interface {
 type Intents interface {
 	// Whose is the account that a cycle bills; a cycle that is not there is cycle_not_found.
 	Whose(ctx context.Context, cycleID string) (accountID string, env account.Environment, err error)
+	// Stands is where a cycle stands, and why.
+	Stands(ctx context.Context, cycleID string) (billing.CycleState, string, error)
 	// Intent is the cycle's intent that counts.
 	Intent(ctx context.Context, cycleID string) (StoredIntent, error)
 	// Superseded are the cycle's intents that another one took the place of and of which
@@ -142,11 +148,13 @@ type Intents interface {
 	SaveTieOut(ctx context.Context, cycleID string, t billing.TieOut, at time.Time) error
 	// Escalate marks the intent that counts and its cycle as in need of a person. seen is
 	// the invoice that the caller saw pinned; if it is another by now, the answer is a
-	// MovedOn, and what the caller found may be out of date.
+	// MovedOn, and what the caller found may be out of date. Without an intent that counts the
+	// cycle alone is marked.
 	Escalate(ctx context.Context, cycleID, seen, reason string, at time.Time) error
 	// Resume takes a cycle out of needs_human as the audit entry says who decided, and
 	// returns where it stands: writing, or blocked when a new payer was named meanwhile
-	// (the old intent is superseded). With Reissue the pinned invoice is given up.
+	// (the old intent is superseded). With Reissue the pinned invoice is given up. A cycle
+	// without an intent goes back to where it was: returned, or collecting.
 	Resume(ctx context.Context, in Resumption, note audit.Entry) (billing.CycleState, string, error)
 	// Move sets the cycle's state, checking the transition.
 	Move(ctx context.Context, cycleID string, to billing.CycleState, reason string, at time.Time) error

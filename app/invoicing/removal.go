@@ -136,7 +136,8 @@ func (s *session) sweepLate(ctx context.Context) (Swept, error) {
 }
 
 // sweepFinished removes drafts and pending items whose key is that of an intent that
-// the ledger knows as released and that are not its invoice. A draft that holds
+// the ledger knows as released and that are not its invoice, or as superseded and cleared
+// away. A draft that holds
 // somebody else's item stays.
 func (s *Service) sweepFinished(ctx context.Context, w Writer, all []StripeInvoice, pending []StripeItem) (Swept, error) {
 	var ids []string
@@ -165,7 +166,7 @@ func (s *Service) sweepFinished(ctx context.Context, w Writer, all []StripeInvoi
 	finished := func(metadata map[string]string) (Known, bool) {
 		id, _ := billing.IntentOf(metadata["lb_key"])
 		k := known[id]
-		return k, k.State == billing.IntentReleased
+		return k, k.State == billing.IntentReleased || (k.State == billing.IntentSuperseded && k.Retired)
 	}
 	var out Swept
 	for _, inv := range all {
@@ -226,8 +227,20 @@ func (s *session) settle(ctx context.Context, w Writer, invoiceID string) error 
 	return s.escalate(ctx, billing.HumanOldInvoice, "invoice %s was given up and is %s", invoiceID, inv.Status)
 }
 
-// retireOthers clears away what is left at Stripe of the cycle's superseded intents,
-// which were addressed to another payer.
+// Discard deletes what is left at Stripe of invoices of the cycle that were taken back: of a
+// draft that was voided, or of an earlier revision. Items go first. It is repeated until
+// nothing is left, and changes nothing then.
+func (s *Service) Discard(ctx context.Context, cycleID string) (Outcome, error) {
+	ses := &session{Service: s, cycleID: cycleID}
+	if err := ses.retireOthers(ctx); err != nil {
+		return Outcome{CycleID: cycleID}, err
+	}
+	state, reason, err := s.Ledger.Stands(ctx, cycleID)
+	return Outcome{CycleID: cycleID, State: state, Reason: reason}, err
+}
+
+// retireOthers clears away what is left at Stripe of the cycle's superseded intents, which
+// were addressed to another payer, voided, or an earlier revision's.
 func (s *session) retireOthers(ctx context.Context) error {
 	old, err := s.Ledger.Superseded(ctx, s.cycleID)
 	if err != nil {

@@ -80,6 +80,9 @@ func (s *Service) writer(ctx context.Context, proof account.LiveProof, intent St
 func (s *Service) step(ctx context.Context, cycleID string, prove proving, do func(*session, context.Context) (redo bool, err error)) (Outcome, error) {
 	ses, done, err := s.open(ctx, cycleID, prove)
 	redo := false
+	if fault.CodeOf(err) == codeNoIntent {
+		return s.overtaken(ctx, cycleID, err)
+	}
 	if err == nil && !done {
 		redo, err = do(ses, ctx)
 	}
@@ -94,6 +97,22 @@ func (s *Service) step(ctx context.Context, cycleID string, prove proving, do fu
 	}
 	out.Redo = redo
 	return out, err
+}
+
+// codeNoIntent is the ledger's NotFound for a cycle without an intent that counts.
+const codeNoIntent = "intent_not_found"
+
+// overtaken ends a step whose intent was taken back by a person, who voided the draft or had
+// the month computed again.
+func (s *Service) overtaken(ctx context.Context, cycleID string, cause error) (Outcome, error) {
+	state, reason, err := s.Ledger.Stands(ctx, cycleID)
+	switch {
+	case err != nil:
+		return Outcome{}, err
+	case state == billing.Writing:
+		return Outcome{}, cause // a defect: what is being written has an intent
+	}
+	return Outcome{CycleID: cycleID, State: state, Reason: reason}, nil
 }
 
 // close writes the attempt log; it never hides the step's own error.

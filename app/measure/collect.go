@@ -48,6 +48,13 @@ type Summary struct {
 	Withheld    int
 	// Partitions is into how many parts the units are worth cutting, at least 1.
 	Partitions int
+	// Revision counts how often the cycle was computed; Leftover: an earlier draft may be at Stripe.
+	Revision int
+	Leftover bool
+}
+
+func (c Cycle) summary() Summary {
+	return Summary{CycleID: c.ID, Environment: c.Account.Environment, State: c.State, Revision: c.Revision, Leftover: c.Leftover}
 }
 
 // Open makes the cycle's row, or finds it.
@@ -56,7 +63,7 @@ func (s *Service) Open(ctx context.Context, accountID string, m period.Month, wo
 	if err != nil {
 		return Summary{}, err
 	}
-	return Summary{CycleID: c.ID, Environment: c.Account.Environment, State: c.State}, nil
+	return c.summary(), nil
 }
 
 // Collect drains what was received, compares it with Stripe's own lists, freezes
@@ -66,7 +73,7 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 	if err != nil {
 		return Summary{}, err
 	}
-	sum := Summary{CycleID: c.ID, Environment: c.Account.Environment, State: c.State}
+	sum := c.summary()
 	if !c.Watermark.IsZero() {
 		return s.frozen(ctx, c, sum)
 	}
@@ -88,7 +95,7 @@ func (s *Service) Collect(ctx context.Context, cycleID string, progress Progress
 		return sum, err
 	}
 	progress(3, 4, "freezing the unit tables")
-	if err := s.Ledger.SaveCollection(ctx, c.ID, col, o.watermark); err != nil {
+	if err := s.Ledger.SaveCollection(ctx, c, col, o.watermark); err != nil {
 		return sum, err
 	}
 	sum.State, sum.InputDigest = billing.Computing, col.InputDigest
@@ -144,6 +151,8 @@ type observed struct {
 	stripeNet             map[string]int64
 	// mark is what the year billed of a snapshot before, nil when that is not settled.
 	mark func(snapshotID string) *int64
+	// spent are the snapshots on which an earlier revision used the period's look in vain.
+	spent map[string]bool
 }
 
 // observe looks at what stands beside the facts: Stripe's own books, up to when the source
@@ -153,6 +162,9 @@ func (s *Service) observe(ctx context.Context, c Cycle) (o observed, err error) 
 		return o, err
 	}
 	if o.sourceMark, err = s.sourceWatermark(ctx, c.Account.SourceConnection); err != nil {
+		return o, err
+	}
+	if o.spent, err = s.Ledger.LooksSpent(ctx, c); err != nil {
 		return o, err
 	}
 	marks, settled, err := s.Ledger.Marks(ctx, c)
@@ -184,7 +196,7 @@ func (s *Service) build(ctx context.Context, c Cycle, o observed) (Collection, e
 	if err != nil {
 		return Collection{}, err
 	}
-	evidence, err := s.evidence(ctx, c, joined, exposures, evidenceInput{o.watermark, o.sourceMark, paid, o.stripeNet})
+	evidence, err := s.evidence(ctx, c, joined, exposures, evidenceInput{o.watermark, o.sourceMark, paid, o.stripeNet, o.spent})
 	if err != nil {
 		return Collection{}, err
 	}

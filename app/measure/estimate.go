@@ -45,7 +45,8 @@ func (s *Service) Estimate(ctx context.Context, cycleID string, progress Progres
 	if err != nil {
 		return Summary{}, err
 	}
-	sum := Summary{CycleID: c.ID, Environment: c.Account.Environment, State: billing.Computing}
+	sum := c.summary()
+	sum.State = billing.Computing
 	readouts := make([]lift.Readout, 0, len(heads))
 	for i, h := range heads {
 		est, err := s.measure(ctx, c, h, func(done, total int, what string) {
@@ -107,7 +108,7 @@ func (s *Service) heads(ctx context.Context, cycleID string) (Cycle, []Head, err
 }
 
 func (s *Service) readout(ctx context.Context, c Cycle, h Head, est lift.Estimate) (lift.Readout, error) {
-	previous, err := s.Ledger.PreviousCase(ctx, c.Account.ID, h.SnapshotID, c.Period.String())
+	previous, err := s.Ledger.PreviousCase(ctx, c, h.SnapshotID)
 	if err != nil {
 		return lift.Readout{}, err
 	}
@@ -132,7 +133,7 @@ func (s *Service) measure(ctx context.Context, c Cycle, h Head, progress Progres
 	if m.Digest != h.Inputs.UnitDigest {
 		return lift.Estimate{}, fault.New(fault.Conflict, "unit_table_changed", "the frozen unit table of %s in cycle %s does not have its digest any more", h.SnapshotID, c.ID)
 	}
-	src, width := s.Ledger.Units(ctx, c.ID, h.SnapshotID), s.rangeWidth(h.Inputs.Units)
+	src, width := s.Ledger.Units(ctx, c, h.SnapshotID), s.rangeWidth(h.Inputs.Units)
 	var top ope.Top
 	for at := 0; at < ope.Buckets && !m.Estimate.Refused(); at += width {
 		progress(ope.Buckets+at, 2*ope.Buckets, "looking for the most favourable unit of")
@@ -151,7 +152,7 @@ func (s *Service) measure(ctx context.Context, c Cycle, h Head, progress Progres
 // moments reads the buckets from up to to, a range at a time, and with keep leaves each
 // range's moments where a retry or the merging step finds them.
 func (s *Service) moments(ctx context.Context, c Cycle, h Head, from, to int, keep bool, progress Progress) ([]lift.BucketMoments, error) {
-	src, width := s.Ledger.Units(ctx, c.ID, h.SnapshotID), s.rangeWidth(h.Inputs.Units)
+	src, width := s.Ledger.Units(ctx, c, h.SnapshotID), s.rangeWidth(h.Inputs.Units)
 	var out []lift.BucketMoments
 	for at := from; at < to; at += width {
 		end := min(at+width, to)
@@ -169,12 +170,12 @@ func (s *Service) rangeMoments(ctx context.Context, c Cycle, h Head, src lift.So
 	if !keep {
 		return lift.MomentsOf(h.Layout, src, from, to, "")
 	}
-	m, whole, err := s.Ledger.Moments(ctx, c.ID, h, from, to)
+	m, whole, err := s.Ledger.Moments(ctx, c, h, from, to)
 	if err != nil || whole {
 		return m, err
 	}
 	if m, err = lift.MomentsOf(h.Layout, src, from, to, ""); err != nil {
 		return nil, err
 	}
-	return m, s.Ledger.SaveMoments(ctx, c.ID, h.SnapshotID, from, to, m)
+	return m, s.Ledger.SaveMoments(ctx, c, h.SnapshotID, from, to, m)
 }

@@ -14,6 +14,7 @@ import (
 type evidenceInput struct {
 	watermark, sourceMark time.Time
 	paid, stripeNet       map[string]int64 // by currency
+	spent                 map[string]bool
 }
 
 // evidenceSet makes the evidence of each table: the cycle's, what the join knows of
@@ -26,6 +27,7 @@ type evidenceSet struct {
 	perDecision bool
 	// refused decisions never came whole.
 	refused int
+	spent   map[string]bool
 	// saltHex is the revealed salt, empty while it is secret.
 	saltHex string
 }
@@ -46,7 +48,10 @@ func (s *Service) evidence(ctx context.Context, c Cycle, j lift.Joined, exposure
 			Environment: c.Account.Environment, Look: look, PeriodStart: c.Interval.Start, PeriodEnd: c.Interval.End, PlanDue: &due,
 			SourceWatermark: &in.sourceMark, Books: booksOf(string(c.Contract.Terms.Currency), in.paid, in.stripeNet),
 		},
-		joined: j, badUnits: map[string]bool{}, mismatched: map[string]bool{}, perDecision: c.Plan.Plan().PerDecision(),
+		joined: j, badUnits: map[string]bool{}, mismatched: map[string]bool{}, perDecision: c.Plan.Plan().PerDecision(), spent: in.spent,
+	}
+	if c.Revision > 1 {
+		set.base.Revision = c.Revision
 	}
 	gaps, numbered, err := s.Ledger.DecisionGaps(ctx, c, in.watermark)
 	if err != nil {
@@ -148,6 +153,7 @@ func (s evidenceSet) forTable(t lift.UnitTable) lift.Evidence {
 		}
 	}
 	e := s.joined.Fill(s.base, t)
+	e.LookSpent = s.spent[t.SnapshotID]
 	// Stricter than the join, which leaves decisions without their vector out: a unit
 	// that has one counts, whatever else it has.
 	decisions, missing := *e.Decisions+s.refused, *e.DecisionsWithoutPropensity+s.refused

@@ -19,18 +19,25 @@ import (
 
 // Cycle is one account's billing of one period with the agreements that apply.
 type Cycle struct {
-	ID           string
-	Account      account.Account
-	Contract     billing.Contract
-	PlanID       string
-	Plan         lift.SealedPlan
-	SealedSalt   []byte
-	Period       period.Month
-	YearStart    period.Month
-	Interval     period.Interval // the period
-	YearToDate   period.Interval // from the contract year's start to the period's end
-	Exposed      period.Interval // when decisions expose units: a settlement's run-off exposes nobody
-	State        billing.CycleState
+	ID         string
+	Account    account.Account
+	Contract   billing.Contract
+	PlanID     string
+	Plan       lift.SealedPlan
+	SealedSalt []byte
+	Period     period.Month
+	YearStart  period.Month
+	Interval   period.Interval // the period
+	YearToDate period.Interval // from the contract year's start to the period's end
+	Exposed    period.Interval // when decisions expose units: a settlement's run-off exposes nobody
+	State      billing.CycleState
+	// Revision counts how often the cycle was computed, from 1.
+	Revision int
+	// Leftover: a superseded intent of the cycle may have something at Stripe.
+	Leftover bool
+	// Replaces is the cycle itself where a look goes beyond what its own revision froze: a
+	// fact that it attributed may be attributed anew.
+	Replaces     string
 	Watermark    time.Time // zero before collection
 	SnapshotName map[string]string
 }
@@ -134,21 +141,26 @@ type Ledger interface {
 	NewestEvent(ctx context.Context, connectionID string) (id string, created time.Time, err error)
 	// HasEvent reports whether the very event is stored.
 	HasEvent(ctx context.Context, connectionID, eventID string, created time.Time) (bool, error)
-	// SaveCollection freezes the inputs and moves the cycle on, in one transaction.
-	// A cycle that has a watermark keeps what it has.
-	SaveCollection(ctx context.Context, cycleID string, c Collection, at time.Time) error
+	// LooksSpent are the snapshots of which an earlier revision of the cycle had a bound that
+	// was not above zero.
+	LooksSpent(ctx context.Context, c Cycle) (map[string]bool, error)
+	// SaveCollection freezes the inputs of the cycle's revision and moves the cycle on, in one
+	// transaction. A cycle that has a watermark keeps what it has; one that has come to
+	// another revision meanwhile is a Conflict.
+	SaveCollection(ctx context.Context, c Cycle, col Collection, at time.Time) error
 	// Heads lists the frozen unit tables in the order of their snapshots, pooled last.
 	Heads(ctx context.Context, c Cycle) ([]Head, error)
 	// Units streams the frozen units of a snapshot; it holds a connection while it is read.
-	Units(ctx context.Context, cycleID, snapshotID string) lift.Source
+	Units(ctx context.Context, c Cycle, snapshotID string) lift.Source
 	// SaveMoments keeps what a pass over the buckets from up to to left; buckets without
 	// units are kept as such. Again is no change.
-	SaveMoments(ctx context.Context, cycleID, snapshotID string, from, to int, m []lift.BucketMoments) error
+	SaveMoments(ctx context.Context, c Cycle, snapshotID string, from, to int, m []lift.BucketMoments) error
 	// Moments are the kept moments of the buckets from up to to; whole is false when any of
 	// these buckets was not kept.
-	Moments(ctx context.Context, cycleID string, h Head, from, to int) (m []lift.BucketMoments, whole bool, err error)
-	// PreviousCase is the case ID of the snapshot's latest readout before the period, empty for the first.
-	PreviousCase(ctx context.Context, accountID, snapshotID, beforePeriod string) (string, error)
+	Moments(ctx context.Context, c Cycle, h Head, from, to int) (m []lift.BucketMoments, whole bool, err error)
+	// PreviousCase is the case ID of the snapshot's readout in the revision before this one,
+	// or else of its latest readout before the period; empty for the first.
+	PreviousCase(ctx context.Context, c Cycle, snapshotID string) (string, error)
 	// SaveReadouts stores readouts under their case IDs, moves the cycle on and drops the
 	// kept moments. The same case again is no change; another case for the same snapshot is
 	// a Conflict.

@@ -53,9 +53,10 @@ func (s *Service) Rebuild(ctx context.Context, cycleID string) (Rebuilt, error) 
 // that was hashed is finer than a column of the database. Stripe's books and the watermarks
 // are the cycle's, so that every table says the same of them.
 func frozenOf(heads []Head) observed {
-	o, marks := observed{stripeNet: map[string]int64{}}, map[string]*int64{}
+	o, marks := observed{stripeNet: map[string]int64{}, spent: map[string]bool{}}, map[string]*int64{}
 	for _, h := range heads {
 		o.watermark, marks[h.SnapshotID] = h.Inputs.Watermark, h.Inputs.PreviousHighWaterMinor
+		o.spent[h.SnapshotID] = h.Evidence.LookSpent
 		if h.Evidence.SourceWatermark != nil {
 			o.sourceMark = *h.Evidence.SourceWatermark
 		}

@@ -105,7 +105,9 @@ type Service struct {
 	Price       func(ctx context.Context, accountID string, m period.Month, asOf time.Time, readouts []lift.Readout) (Priced, error)
 	// Stored is the cycle as it stands; ok is false before its inputs were frozen.
 	Stored func(ctx context.Context, cycleID string) (p Preview, ok bool, err error)
-	Clock  clock.Clock
+	// Revisions are the computations of a cycle, oldest first, not compared yet.
+	Revisions func(ctx context.Context, cycleID string) ([]Revision, error)
+	Clock     clock.Clock
 }
 
 // Run previews an account's period, and compares it with the cycle when there is one.

@@ -28,7 +28,9 @@ type Reader interface {
 	// Trend lists a snapshot's readouts of a contract year up to a cycle, oldest first.
 	Trend(ctx context.Context, cycleID, snapshotID string) ([]TrendPoint, error)
 	// Weights counts the frozen users of a cycle's snapshot by arm and weight.
-	Weights(ctx context.Context, cycleID, snapshotID string) ([]WeightCount, error)
+	Weights(ctx context.Context, cycleID, snapshotID string, revision int) ([]WeightCount, error)
+	// Revisions lists the revisions of a cycle with their lines and buckets, oldest first.
+	Revisions(ctx context.Context, cycleID string) ([]Revision, error)
 	Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error)
 	Adjustments(ctx context.Context, f AdjustmentsFilter) (Page[Adjustment], error)
 }

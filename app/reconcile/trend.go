@@ -41,7 +41,7 @@ func (s *Service) Weights(ctx context.Context, r Readout) ([]WeightCount, error)
 	if r.Units > MaxWeighed {
 		return nil, nil
 	}
-	return s.Reader.Weights(ctx, r.CycleID, r.SnapshotID)
+	return s.Reader.Weights(ctx, r.CycleID, r.SnapshotID, r.Revision)
 }
 
 // Snapshot is one policy snapshot that was shipped to an account.

@@ -166,6 +166,29 @@ type TieOut struct {
 	// WaitingUntil is when the contract's terms decide; nil when nothing waits.
 	WaitingUntil *time.Time
 	Reminders    int
+	// Revision is how often the cycle was computed, Revisions when and why, oldest first.
+	Revision  int
+	Revisions []Revision
+	// AtStripe is how far its invoice has come there.
+	AtStripe AtStripe
+}
+
+// AtStripe is how far a cycle's invoice has come at Stripe, as the ledger knows, and whether
+// another cycle rests on it.
+type AtStripe struct {
+	// Begun: an invoice is being carried out. Final: it was finalized. Leftover: something of
+	// one that was taken back may still be there.
+	Begun, Final, Leftover bool
+	// Later: a later cycle of the account was measured.
+	Later bool
+}
+
+// Facts are what decides about what a person can do, with what Temporal says of the run.
+func (t TieOut) Facts(run billing.RunState) billing.CycleFacts {
+	return billing.CycleFacts{
+		State: t.State, Reason: t.Reason, Run: run, Priced: t.InvoiceHash != "", Begun: t.AtStripe.Begun, Final: t.AtStripe.Final,
+		Leftover: t.AtStripe.Leftover, Later: t.AtStripe.Later,
+	}
 }
 
 // Decision is what was decided about the invoice before it was written, oldest first.
@@ -220,16 +243,21 @@ type Readout struct {
 	CaseID         string
 	PreviousCaseID string
 	CycleID        string
-	AccountID      string
-	AccountName    string
-	Environment    account.Environment
-	SnapshotID     string
-	SnapshotName   string
-	Period         string
-	Currency       string
-	Units          int64
-	HoldoutUnits   int64
-	ObservedMinor  int64
+	// Revision is the revision of the cycle that the readout belongs to, Superseded that another
+	// one took its place. Revisions is how often the month was computed, and why.
+	Revision      int
+	Superseded    bool
+	Revisions     []Revision
+	AccountID     string
+	AccountName   string
+	Environment   account.Environment
+	SnapshotID    string
+	SnapshotName  string
+	Period        string
+	Currency      string
+	Units         int64
+	HoldoutUnits  int64
+	ObservedMinor int64
 	// Lift, its standard errors and bounds, in minor units, as estimated (not rounded).
 	Lift           float64
 	Counterfactual float64

@@ -142,7 +142,7 @@ func (b *benchDatabase) freeze(ctx context.Context, units, features int) (measur
 		UnitTable: table, Layout: layout, Evidence: lift.Evidence{Environment: account.Test, Look: lift.LookMonth, PeriodStart: c.Interval.Start, PeriodEnd: c.Interval.End},
 		Inputs: lift.Inputs{Watermark: benchNow, UnitDigest: table.Digest(), Units: len(table.Rows), SumMinor: table.SumMinor()},
 	}}}
-	if err := cycles.SaveCollection(ctx, c.ID, col, benchNow); err != nil {
+	if err := cycles.SaveCollection(ctx, c, col, benchNow); err != nil {
 		return c, err
 	}
 	for _, sql := range []string{"VACUUM (ANALYZE) cycle_units", "CHECKPOINT"} { // as a database at rest would be
@@ -198,7 +198,7 @@ func (b *benchDatabase) lift(ctx context.Context, units, features, runs int) (*l
 		return nil, err
 	}
 	snapshot := heads[0].SnapshotID
-	src := cycles.Units(ctx, c.ID, snapshot)
+	src := cycles.Units(ctx, c, snapshot)
 	service := &measure.Service{Ledger: cycles, Clock: clock.Fixed(benchNow), Build: map[string]string{"go": runtime.Version()}}
 	var peak uint64
 	steps := []func() error{

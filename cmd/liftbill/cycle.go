@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ import (
 
 func newCycle() *cobra.Command {
 	group := &cobra.Command{Use: "cycle", Short: "One account's billing of one period"}
-	group.AddCommand(cycleStatus(), cyclePreview(), cycleRun(), cycleWhatIf(), cycleReplay(), cycleResume(), cycleSweep())
+	group.AddCommand(cycleStatus(), cyclePreview(), cycleRun(), cycleWhatIf(), cycleReplay(), cycleResume(), cycleSweep(), cycleRevisions())
 	group.AddCommand(decisionCommands()...)
 	return group
 }
@@ -61,20 +62,40 @@ func cycleStatus() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if f.asJSON {
-					return printJSON(cmd.OutOrStdout(), t)
+				run := billing.RunUnknown
+				if t.State.Moving() {
+					run = a.deciding().RunOf(ctx, t.Environment, t.AccountID, t.Period)
 				}
-				return printTieOut(cmd, t)
+				facts := t.Facts(run)
+				t.NextAction = billing.NextActionOf(facts)
+				if f.asJSON {
+					return printJSON(cmd.OutOrStdout(), cycleStanding{t, run, billing.NextSteps(facts)})
+				}
+				return printTieOut(cmd, t, billing.NextSteps(facts))
 			})
 		},
 	})
 }
 
-func printTieOut(cmd *cobra.Command, t reconcile.TieOut) error {
+// cycleStanding is where a cycle stands, with what Temporal says of its run and what can be done.
+type cycleStanding struct {
+	reconcile.TieOut
+	Run       billing.RunState
+	NextSteps []billing.NextStep
+}
+
+func printTieOut(cmd *cobra.Command, t reconcile.TieOut, steps []billing.NextStep) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 	fmt.Fprintf(w, "%s\t%s\t%s %s\n", t.ID, t.Environment, t.State, t.Reason)
 	if t.NextAction != "" {
 		fmt.Fprintf(w, "  next\t%s\n", t.NextAction)
+	}
+	if len(steps) > 0 {
+		fmt.Fprintf(w, "  can be done\t%s\n", strings.Join(convert(steps), ", "))
+	}
+	if t.Revision > 1 {
+		last := t.Revisions[t.Revision-1]
+		fmt.Fprintf(w, "  revision\t%d\tby %s: %s\n", t.Revision, last.Actor, last.Reason)
 	}
 	for _, l := range t.Lines {
 		verdict := "billed"

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 )
 
-// decisionCommands are the decisions that can be taken before an invoice is begun.
+// decisionCommands are the decisions about an invoice that is not finalized.
 func decisionCommands() []*cobra.Command {
 	var out []*cobra.Command
 	for _, d := range []struct {
@@ -22,6 +23,8 @@ func decisionCommands() []*cobra.Command {
 		{billing.ActRelease, "Ask for the approval of what was held, returned or has expired again"},
 		{billing.ActReturn, "Send an invoice that waits for approval back"},
 		{billing.ActSkip, "End a period without an invoice; what was measured stays billable in later months of the contract year"},
+		{billing.ActRecompute, "Compute a month again as another revision, with what is known now; refused when that comes to the same"},
+		{billing.ActVoidDraft, "Take an invoice back that was begun: its draft is deleted at Stripe, items first, and the cycle returned"},
 	} {
 		out = append(out, cycleDecide(d.action, d.short))
 	}
@@ -32,7 +35,7 @@ func cycleDecide(action billing.DecisionAction, short string) *cobra.Command {
 	var f cycleFlags
 	var reason, hash string
 	cmd := f.bind(&cobra.Command{
-		Use: string(action), Short: short, Args: cobra.NoArgs,
+		Use: strings.ReplaceAll(string(action), "_", "-"), Short: short, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
 				id, err := f.cycleID()
@@ -45,7 +48,7 @@ func cycleDecide(action billing.DecisionAction, short string) *cobra.Command {
 				}
 				if f.asJSON {
 					return printJSON(cmd.OutOrStdout(), map[string]any{
-						"cycle_id": id, "state": out.State, "reason": out.Reason, "decision_id": out.DecisionID, "delivered": out.Delivered, "next_action": out.NextAction(),
+						"cycle_id": id, "state": out.State, "reason": out.Reason, "decision_id": out.DecisionID, "delivered": out.Delivered, "next_action": out.NextAction(), "revision": out.Revision,
 					})
 				}
 				told := "its run was told"

@@ -9,6 +9,8 @@ import (
 	"github.com/liftbill/liftbill/adapters/scheduler"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/internal/assembly"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
 
@@ -46,16 +48,30 @@ func (r *runs) Start(ctx context.Context, env account.Environment, accountID, pe
 	return invoicing.Started{WorkflowID: res.WorkflowID, Already: res.Already}, err
 }
 
+// lookTime bounds how long a page waits for what Temporal says of a run.
+const lookTime = 2 * time.Second
+
+// Look asks for the newest run of a bill.
+func (r *runs) Look(ctx context.Context, env account.Environment, accountID, period string) (billing.RunState, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	s, err := r.connect(ctx)
+	if err != nil {
+		return billing.RunUnknown, err
+	}
+	return s.Look(ctx, env, accountID, period)
+}
+
 func (r *runs) tell(ctx context.Context, st invoicing.Standing, again bool) error {
 	s, err := r.connect(ctx)
 	if err != nil {
 		return err
 	}
-	told, err := s.Decided(ctx, st.Environment, st.AccountID, st.Period, wire.DecideInput{DecisionID: st.DecisionID, PlanHash: st.PlanHash})
+	told, err := s.Decided(ctx, st.Environment, st.AccountID, st.Period, wire.DecideInput{DecisionID: st.DecisionID, PlanHash: st.PlanHash, Revises: st.Revised})
 	if err != nil || told || !again {
 		return err
 	}
-	_, err = s.StartBill(ctx, wire.BillInput{Environment: st.Environment, AccountID: st.AccountID, Period: st.Period})
+	_, err = s.StartBill(ctx, wire.BillInput{Environment: st.Environment, AccountID: st.AccountID, Period: st.Period, Revision: st.Revision})
 	return err
 }
 
@@ -74,5 +90,5 @@ func (r *runs) connect(ctx context.Context) (*scheduler.Scheduler, error) {
 
 // deciding takes decisions about cycles and tells their runs.
 func (a *app) deciding() *invoicing.Decisions {
-	return &invoicing.Decisions{Work: a.db.Deciding(), Clock: a.clock, Runs: &runs{a: a}}
+	return &invoicing.Decisions{Work: a.db.Deciding(), Clock: a.clock, Runs: &runs{a: a}, Changes: assembly.Changes(a.previews())}
 }

@@ -27,7 +27,8 @@ const (
 	RunSync Permission = "sync.run"
 	// RunCycle: start, resume, preview and replay a cycle.
 	RunCycle Permission = "cycle.run"
-	// DecideCycle: hold, release, return or skip a cycle before it is written.
+	// DecideCycle: hold, release, return or skip a cycle before it is written. To have it
+	// computed again, or to take its draft back, needs RunCycle as well.
 	DecideCycle Permission = "cycle.decide"
 	// ApproveCycle: approve a cycle, under the four-eyes rule.
 	ApproveCycle Permission = "cycle.approve"
@@ -159,6 +160,7 @@ var rules = map[string]Rule{
 	"POST /v1/accounts/{account}/plans":                  need(WriteSetup, Account).named("account"),
 	"POST /v1/accounts/{account}/snapshots":              need(WriteSetup, Account).named("account"),
 	"POST /v1/accounts/{account}/decisions":              need(UploadDecisions, Account).named("account"),
+	"GET /v1/cycles/{id}/revisions":                      need(ReadLedger, Cycle).named("id"),
 	"GET /v1/cycles/{id}/corrections":                    need(ReadLedger, Cycle).named("id"),
 	"POST /v1/cycles/{id}/corrections":                   need(RunCycle, Cycle).named("id"),
 	"POST /v1/cycles/{id}/corrections/{number}/approve":  need(ApproveCycle, Cycle).named("id"),
@@ -261,6 +263,7 @@ var rules = map[string]Rule{
 	"GET /audit.{format}":                           need(Export, Filtered).page().exported(),
 	"GET /access":                                   need(ManageAccess, WholeInstallation).page(),
 	"POST /cycles/{id}/decide":                      need(DecideCycle, Cycle).named("id").page(),
+	"POST /cycles/{id}/preview":                     need(RunCycle, Cycle).named("id").page(),
 	"POST /access/users":                            need(ManageAccess, WholeInstallation).page(),
 	"POST /access/users/{id}":                       need(ManageAccess, WholeInstallation).page(),
 	"POST /access/users/{id}/link":                  need(ManageAccess, WholeInstallation).page(),

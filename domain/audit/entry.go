@@ -69,6 +69,7 @@ const (
 	MonthReconciled     Action = "account.month_reconciled"
 	ToleranceStated     Action = "account.tolerance_stated"
 	CycleDecided        Action = "cycle.decided"
+	CycleRecomputed     Action = "cycle.recomputed"
 	SchedulesEnsured    Action = "schedules.ensured"
 	SchemaMigrated      Action = "schema.migrated"
 	WritingOpened       Action = "account.live_writing_opened"

@@ -130,6 +130,10 @@ const (
 	ActRelease DecisionAction = "release"
 	ActReturn  DecisionAction = "return"
 	ActSkip    DecisionAction = "skip"
+	// ActRecompute computes the period again, as another revision of the cycle.
+	ActRecompute DecisionAction = "recompute"
+	// ActVoidDraft takes back an invoice that was begun and is not finalized.
+	ActVoidDraft DecisionAction = "void_draft"
 	// ActExpire is decided by the terms alone.
 	ActExpire DecisionAction = "expire"
 )
@@ -145,11 +149,20 @@ var decisions = map[DecisionAction]struct {
 	ActReturn:  {Returned, []CycleState{AwaitingApproval, Approved, Held}},
 	ActSkip:    {Skipped, []CycleState{Blocked, NeedsHuman, AwaitingApproval, Held, Returned, Expired}},
 	ActExpire:  {Expired, []CycleState{AwaitingApproval, Held}},
+
+	ActRecompute: {Collecting, []CycleState{Writing, Blocked, NeedsHuman, AwaitingApproval, Approved, Held, Returned, Expired}},
+	ActVoidDraft: {Returned, []CycleState{Writing, Blocked, NeedsHuman}},
 }
+
+// NeedsReason reports whether somebody who takes the decision has to say why.
+func (a DecisionAction) NeedsReason() bool { return a != ActApprove && a != ActRelease }
+
+// Revises reports whether the decision takes the cycle away from what its run is doing.
+func (a DecisionAction) Revises() bool { return a == ActRecompute || a == ActVoidDraft }
 
 // PeoplesActions are the actions that a person can ask for.
 func PeoplesActions() []DecisionAction {
-	return []DecisionAction{ActApprove, ActHold, ActRelease, ActReturn, ActSkip}
+	return []DecisionAction{ActApprove, ActHold, ActRelease, ActReturn, ActSkip, ActRecompute, ActVoidDraft}
 }
 
 // ParseDecisionAction reads an action that a person can ask for.

@@ -46,21 +46,24 @@ const (
 )
 
 var cycleMoves = map[CycleState][]CycleState{
-	Collecting: {Collecting, Computing},
+	Collecting: {Collecting, Computing, NeedsHuman},
 	Computing:  {Computing, Proposed},
 	Proposed:   {Proposed, AwaitingApproval, Writing, Withheld, DryRun, Blocked, NeedsHuman},
-	Writing:    {Writing, Invoiced, NeedsHuman, Blocked},
+	// Until the invoice is finalized it can be taken back (returned), and the month computed
+	// again (collecting).
+	Writing: {Writing, Invoiced, NeedsHuman, Blocked, Returned, Collecting},
 	// A blocked one that is addressed to another payer needs another approval.
-	Blocked: {Blocked, AwaitingApproval, Writing, NeedsHuman, Skipped},
+	Blocked: {Blocked, AwaitingApproval, Writing, NeedsHuman, Skipped, Returned, Collecting},
 	// A voided invoice's cycle is a person's again.
 	Invoiced: {Invoiced, NeedsHuman}, Withheld: {Withheld}, DryRun: {DryRun}, Skipped: {Skipped},
-	AwaitingApproval: {AwaitingApproval, Approved, Held, Returned, Expired, Skipped, Blocked},
-	Approved:         {Approved, Writing, Blocked, AwaitingApproval, Held, Returned},
-	Held:             {Held, AwaitingApproval, Returned, Expired, Skipped},
-	Returned:         {Returned, AwaitingApproval, Skipped},
-	Expired:          {Expired, AwaitingApproval, Skipped},
+	AwaitingApproval: {AwaitingApproval, Approved, Held, Returned, Expired, Skipped, Blocked, Collecting},
+	Approved:         {Approved, Writing, Blocked, AwaitingApproval, Held, Returned, Collecting},
+	Held:             {Held, AwaitingApproval, Returned, Expired, Skipped, Collecting},
+	// What is deleted of a draft that was taken back may turn out to be somebody else's.
+	Returned: {Returned, AwaitingApproval, Skipped, Collecting, NeedsHuman},
+	Expired:  {Expired, AwaitingApproval, Skipped, Collecting},
 	// Only a person who says why takes a cycle out of it.
-	NeedsHuman: {NeedsHuman, Writing, Blocked, Skipped},
+	NeedsHuman: {NeedsHuman, Writing, Blocked, Skipped, Returned, Collecting},
 }
 
 // Known reports whether the state is one of a cycle's.
@@ -75,6 +78,16 @@ func (s CycleState) Terminal() bool {
 func (s CycleState) Waits() bool {
 	switch s {
 	case Blocked, NeedsHuman, AwaitingApproval, Held, Returned, Expired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Moving reports whether the cycle's run takes it further by itself, as long as there is one.
+func (s CycleState) Moving() bool {
+	switch s {
+	case Collecting, Computing, Proposed, Approved, Writing:
 		return true
 	default:
 		return false
@@ -114,11 +127,11 @@ func (s CycleState) NextAction() string {
 	case Approved:
 		return "Nothing; if it does not go on by itself, run the cycle again"
 	case Held:
-		return "Release it, return it or skip it; a held invoice expires after 60 days"
+		return "Release it, return it, compute it again or skip it; a held invoice expires after 60 days"
 	case Returned:
-		return "See to what it was returned for, then ask for approval again (release), or skip it"
+		return "See to what it was returned for, then ask for approval again (release), compute it again (recompute), or skip it"
 	case Expired:
-		return "Ask for approval again (release), or skip it"
+		return "Ask for approval again (release), compute it again (recompute), or skip it"
 	default:
 		return ""
 	}

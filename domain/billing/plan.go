@@ -26,10 +26,21 @@ type PlanInput struct {
 	Account  account.Account
 	Contract Contract
 	Period   period.Month
+	// Revision counts how often the period was computed; 0 is the first time.
+	Revision int
 	Interval period.Interval
 	Priced   Priced
 	Names    map[string]string       // snapshot ID to name
 	Readouts map[string]lift.Readout // snapshot ID to readout
+}
+
+// partOf is the part of an invoice's key. Each revision has keys of its own at Stripe, so that
+// what is left of one is never taken for another's.
+func partOf(revision int) string {
+	if revision <= 1 {
+		return "1/1"
+	}
+	return "1/1-r" + strconv.Itoa(revision)
 }
 
 // NewInvoicePlan writes down everything that Stripe will be sent: the lines of the
@@ -38,7 +49,7 @@ type PlanInput struct {
 func NewInvoicePlan(in PlanInput) (InvoicePlan, error) {
 	t := in.Contract.Terms
 	p := InvoicePlan{
-		Key:     IntentKey{IssuerConnection: in.Account.IssuerConnection, Customer: in.Account.PayerCustomer, Currency: string(t.Currency), Period: in.Period.String(), Part: "1/1"},
+		Key:     IntentKey{IssuerConnection: in.Account.IssuerConnection, Customer: in.Account.PayerCustomer, Currency: string(t.Currency), Period: in.Period.String(), Part: partOf(in.Revision)},
 		CycleID: CycleID(in.Account.ID, in.Period), AccountID: in.Account.ID,
 		CollectionMethod: t.CollectionMethod, DaysUntilDue: t.DaysUntilDue, PONumber: t.PONumber,
 		PeriodStart: in.Interval.Start.Unix(), PeriodEnd: in.Interval.End.Unix(),

@@ -71,8 +71,7 @@ func (j *judge) liftChecks(v Verdict) {
 			"The lift is %s, and its lower bound at the scheduled error budget (z = %s) is %s.", j.cash(r.T), v.Z, j.cash(v.LCB))
 	}
 	j.put(CodePortfolioCapped, NotEvaluated, "", "", "Applied when the invoice is settled; it scales and does not fail.")
-	look := j.ev.Look == LookMonth || j.ev.Look == LookSettlement
-	j.is(CodeNoLook, look, string(j.ev.Look), "scheduled look", "The look of this period is %q; month 12 makes none, the settlement of the year follows.", string(j.ev.Look))
+	j.look()
 	env := "test"
 	if j.ev.Environment == account.Live {
 		env = "live"
@@ -80,6 +79,17 @@ func (j *judge) liftChecks(v Verdict) {
 	j.put(CodeTestMode, Passed, env, "", "Computed on %s data; only live data is ever written to Stripe.", env)
 	edge := strconv.FormatBool(v.RoundingEdge)
 	j.put(CodeRoundingEdge, Passed, edge, "", "Whether an amount lies within a millionth of a minor unit of a rounding step: %s.", edge)
+}
+
+// look: the error budget is spent by look, so that a period has one look however often it is
+// computed. Where an earlier revision used it in vain the lift waits for the next look.
+func (j *judge) look() {
+	if j.ev.LookSpent {
+		j.put(CodeNoLook, Failed, "spent", "scheduled look", "Revision %d of this period has no look of its own: an earlier revision used it, and the bound was not above zero. The next look of the contract year measures this lift again.", j.ev.Revision)
+		return
+	}
+	look := j.ev.Look == LookMonth || j.ev.Look == LookSettlement
+	j.is(CodeNoLook, look, string(j.ev.Look), "scheduled look", "The look of this period is %q; month 12 makes none, the settlement of the year follows.", string(j.ev.Look))
 }
 
 // concentration: one customer must not carry an invoice.

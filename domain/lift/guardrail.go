@@ -104,6 +104,11 @@ type Evidence struct {
 	// UnmappedMinor and NetMinor are year to date.
 	UnmappedMinor *int64 `json:"unmapped_minor,omitempty"`
 	NetMinor      *int64 `json:"net_minor,omitempty"`
+	// Revision counts how often the period was computed, from the second time on; LookSpent:
+	// an earlier revision used the period's look on the same snapshot, and its bound was
+	// not above zero.
+	Revision  int  `json:"revision,omitempty"`
+	LookSpent bool `json:"look_spent,omitempty"`
 }
 
 // Books is net paid revenue of one currency on both sides, our own invoices aside.

@@ -11,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/trueups"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -57,19 +58,50 @@ func Previews(db *postgres.DB, clk clock.Clock, measuring *measure.Service, pric
 			}
 			return storedPreview(t), true, err
 		},
+		Revisions: func(ctx context.Context, cycleID string) ([]preview.Revision, error) {
+			all, err := ledger.Revisions(ctx, cycleID)
+			out := make([]preview.Revision, len(all))
+			for i, r := range all {
+				out[i] = preview.Revision{
+					Number: r.Number, Superseded: r.Superseded, BegunAt: r.BegunAt, Actor: r.Actor, Reason: r.Reason, State: r.State, StateReason: r.StateReason,
+					Stored: stored(cycleID, r.Lines, r.Buckets),
+				}
+				p := &out[i].Stored
+				p.InputDigest, p.InvoiceHash, p.Currency, p.TotalMinor, p.State, p.AsOf = r.InputDigest, r.InvoiceHash, r.Currency, r.TotalMinor, r.State, r.Watermark
+			}
+			return out, err
+		},
 	}
+}
+
+// Changes asks previews whether a cycle would come to something else now.
+func Changes(previews *preview.Service) invoicing.Changes { return changes{previews} }
+
+type changes struct{ previews *preview.Service }
+
+// Since implements invoicing.Changes.
+func (c changes) Since(ctx context.Context, by access.Principal, accountID, month string) (bool, error) {
+	p, err := c.previews.Run(ctx, by, accountID, month)
+	return err == nil && (p.Compared == nil || !p.Compared.Equal), err
 }
 
 // storedPreview is a cycle as it stands, in the form of a preview.
 func storedPreview(t reconcile.TieOut) preview.Preview {
-	out := preview.Preview{CycleID: t.ID, InputDigest: t.InputDigest, InvoiceHash: t.InvoiceHash, Currency: t.Currency, TotalMinor: t.EngineMinor, State: t.State, AsOf: t.Watermark}
-	for _, l := range t.Lines {
+	out := stored(t.ID, t.Lines, t.Buckets)
+	out.InputDigest, out.InvoiceHash, out.Currency, out.TotalMinor, out.State, out.AsOf = t.InputDigest, t.InvoiceHash, t.Currency, t.EngineMinor, t.State, t.Watermark
+	return out
+}
+
+// stored are the lines and buckets of a cycle in the form of a preview's.
+func stored(cycleID string, lines []reconcile.Line, buckets []reconcile.BucketSum) preview.Preview {
+	out := preview.Preview{CycleID: cycleID, Lines: []preview.Line{}, Buckets: []preview.Bucket{}}
+	for _, l := range lines {
 		out.Lines = append(out.Lines, preview.Line{
 			SnapshotID: l.SnapshotID, CaseID: l.CaseID, Verdict: l.Verdict, HeadlineCode: l.HeadlineCode, Units: l.Units, ObservedMinor: l.ObservedMinor,
 			MeasuredMinor: l.MeasuredMinor, BaseMinor: l.BaseMinor, FeeMinor: l.FeeMinor,
 		})
 	}
-	for _, b := range t.Buckets {
+	for _, b := range buckets {
 		out.Buckets = append(out.Buckets, preview.Bucket{Bucket: b.Bucket, SnapshotID: b.SnapshotID, Currency: b.Currency, AmountMinor: b.AmountMinor, Events: b.Events})
 	}
 	return out

@@ -186,7 +186,7 @@ func (m *Memory) Known(_ context.Context, ids []string) (map[string]invoicing.Kn
 	out := map[string]invoicing.Known{}
 	for _, id := range ids {
 		if in := m.intents[id]; in != nil {
-			out[id] = invoicing.Known{State: in.State, InvoiceID: in.InvoiceID}
+			out[id] = invoicing.Known{State: in.State, InvoiceID: in.InvoiceID, Retired: in.retired}
 		}
 	}
 	return out, nil

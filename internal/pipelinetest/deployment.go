@@ -147,7 +147,7 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 
 // Deciding takes decisions about cycles; no run is told.
 func (d *Deployment) Deciding() *invoicing.Decisions {
-	return &invoicing.Decisions{Work: d.DB.Deciding(), Clock: d.Clock}
+	return &invoicing.Decisions{Work: d.DB.Deciding(), Clock: d.Clock, Changes: assembly.Changes(d.Previews())}
 }
 
 // GoLive opens and closes the writing of accounts.

@@ -42,6 +42,7 @@ type Writing interface {
 	EnsureDraft(ctx context.Context, cycleID string) (invoicing.Outcome, error)
 	EnsureLines(ctx context.Context, cycleID string) (invoicing.Outcome, error)
 	Finalize(ctx context.Context, cycleID string) (invoicing.Outcome, error)
+	Discard(ctx context.Context, cycleID string) (invoicing.Outcome, error)
 }
 
 // LedgerActivities run on the workflow queue: short, one transaction each.
@@ -149,6 +150,11 @@ func (a *StripeActivities) FinalizeInvoice(ctx context.Context, in wire.StepInpu
 	return a.stripe(ctx, in, a.Writing.Finalize)
 }
 
+// DiscardDraft deletes what is left of invoices that were taken back, items first.
+func (a *StripeActivities) DiscardDraft(ctx context.Context, in wire.StepInput) (wire.BillStep, error) {
+	return a.stripe(ctx, in, a.Writing.Discard)
+}
+
 // stripe runs a step under a heartbeat.
 func (a *StripeActivities) stripe(ctx context.Context, in wire.StepInput, step func(context.Context, string) (invoicing.Outcome, error)) (wire.BillStep, error) {
 	ctx, _, stop := beating(ctx)
@@ -173,13 +179,14 @@ func measured(s measure.Summary) wire.BillStep {
 	return wire.BillStep{
 		CycleID: s.CycleID, Environment: s.Environment, State: s.State, InputDigest: s.InputDigest, Cases: s.Cases,
 		Units: s.Units, Decisions: s.Decisions, Revenue: s.Revenue, Partitions: s.Partitions, Passed: s.Passed, Withheld: s.Withheld,
+		Revision: s.Revision, Leftover: s.Leftover,
 	}
 }
 
 func invoiced(o invoicing.Outcome) wire.BillStep {
 	return wire.BillStep{
 		CycleID: o.CycleID, State: o.State, Reason: o.Reason, Currency: o.Currency, TotalMinor: o.TotalMinor, Lines: o.Lines, Withheld: o.Withheld,
-		PlanHash: o.PlanHash, InvoiceID: o.InvoiceID, Number: o.Number, Redo: o.Redo,
+		PlanHash: o.PlanHash, InvoiceID: o.InvoiceID, Number: o.Number, Redo: o.Redo, Revision: o.Revision,
 	}
 }
 
@@ -187,5 +194,6 @@ func standing(s invoicing.Standing) wire.BillStep {
 	return wire.BillStep{
 		CycleID: s.CycleID, Environment: s.Environment, State: s.State, Reason: s.Reason, Currency: s.Currency, TotalMinor: s.TotalMinor, PlanHash: s.PlanHash,
 		DecisionID: s.DecisionID, WaitUntil: s.Until, Wait: s.Wait, Reminders: s.Reminders,
+		Revision: s.Revision, Leftover: s.Leftover,
 	}
 }

@@ -1,6 +1,7 @@
 package accountbill
 
 import (
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -17,9 +18,26 @@ const retryHint = "When its cause is gone, run the cycle again (liftbill cycle r
 func (b *bill) standing() wire.BillStep {
 	s := b.step
 	if s.Next == "" {
-		s.Next = billing.NextAction(s.State, s.Reason)
+		s.Next = billing.NextActionOf(b.facts())
 	}
 	return s
+}
+
+// facts are what the run knows of what can be done about its cycle.
+func (b *bill) facts() billing.CycleFacts {
+	return billing.CycleFacts{
+		State: b.step.State, Reason: b.step.Reason, Run: b.ended, Priced: b.step.PlanHash != "", Begun: b.step.State == billing.Writing || b.step.InvoiceID != "",
+		Leftover: b.step.Leftover,
+	}
+}
+
+// steps names what a person can do, as the API and the pages do.
+func (b *bill) steps() string {
+	var out []string
+	for _, s := range billing.NextSteps(b.facts()) {
+		out = append(out, string(s))
+	}
+	return strings.Join(out, ", ")
 }
 
 // listen takes decisions. The decision itself is in the ledger before it is sent here,
@@ -36,6 +54,8 @@ func (b *bill) mayDecide(_ workflow.Context, in wire.DecideInput) error {
 	switch {
 	case in.DecisionID == "":
 		return temporal.NewApplicationError("decision_missing: an update names a decision of the ledger", "InvalidInput")
+	case in.Revises:
+		return nil // whatever the run is doing: the ledger has gone another way
 	case !b.step.State.Undecided():
 		return temporal.NewApplicationError("not_waiting: the cycle is "+string(b.step.State)+" and waits for no decision", "NotWaiting")
 	case in.PlanHash != b.step.PlanHash:
@@ -49,6 +69,9 @@ func (b *bill) decide(ctx workflow.Context, in wire.DecideInput) (wire.BillStep,
 		return b.step, err
 	}
 	defer b.deciding.Unlock()
+	if in.Revises {
+		return b.revise(ctx, in)
+	}
 	if !b.step.State.Undecided() {
 		return b.standing(), nil // another decision passed the validator beside this one, and the ledger knows both
 	}
@@ -60,6 +83,34 @@ func (b *bill) decide(ctx workflow.Context, in wire.DecideInput) (wire.BillStep,
 	b.step = merge(b.step, step)
 	b.decided++
 	return b.standing(), nil
+}
+
+// revise makes the run begin anew from where the ledger stands, when it has found the
+// decision there and has ended the step that it is at.
+func (b *bill) revise(ctx workflow.Context, in wire.DecideInput) (wire.BillStep, error) {
+	var step wire.BillStep
+	opts := ledgerOptions(ctx, "Follow decision "+in.DecisionID)
+	if err := workflow.ExecuteActivity(opts, wire.ActivityApplyDecision, wire.ApplyInput{CycleID: b.in.AccountID + "." + b.in.Period, DecisionID: in.DecisionID}).Get(ctx, &step); err != nil {
+		return b.step, err
+	}
+	b.revised = true
+	if b.step.State.Undecided() { // the run is waiting, and looks up
+		b.step = merge(b.step, step)
+	}
+	b.decided++
+	return b.standing(), nil
+}
+
+// discard deletes at Stripe what is left of an invoice that was taken back.
+func (b *bill) discard(ctx workflow.Context) error {
+	if !b.live() || !b.step.Leftover || b.step.State == billing.Writing || b.step.State == billing.Blocked || b.step.State == billing.NeedsHuman {
+		return nil // nothing is left, or the write-back clears it away itself, or a person looks first
+	}
+	err := b.do(ctx, stripeOptions(ctx, "Stripe: delete the draft that was taken back"), wire.ActivityDiscardDraft, "deleting the draft that was taken back")
+	if err == nil {
+		b.step.Leftover = false
+	}
+	return err
 }
 
 // await waits until somebody, or the terms, decided about the invoice, and proposes it

@@ -31,5 +31,6 @@ func RegisterStripeLive(r worker.Registry, a *StripeActivities) {
 	r.RegisterActivityWithOptions(a.EnsurePayer, activity.RegisterOptions{Name: wire.ActivityEnsurePayer})
 	r.RegisterActivityWithOptions(a.EnsureDraft, activity.RegisterOptions{Name: wire.ActivityEnsureDraft})
 	r.RegisterActivityWithOptions(a.EnsureLines, activity.RegisterOptions{Name: wire.ActivityEnsureLines})
+	r.RegisterActivityWithOptions(a.DiscardDraft, activity.RegisterOptions{Name: wire.ActivityDiscardDraft})
 	r.RegisterActivityWithOptions(a.FinalizeInvoice, activity.RegisterOptions{Name: wire.ActivityFinalizeInvoice})
 }

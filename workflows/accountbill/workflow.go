@@ -30,12 +30,16 @@ type bill struct {
 	// decided counts what was applied.
 	deciding workflow.Mutex
 	decided  int
+	// revised: a person had the month computed again, or took its draft back.
+	revised bool
+	// ended is running, and failed for a run that is about to fail.
+	ended billing.RunState
 }
 
 // Workflow bills one account's period. Every step is an activity that first looks
 // whether it has happened; the result of the run is where the cycle stands.
 func Workflow(ctx workflow.Context, in wire.BillInput) (wire.BillStep, error) {
-	b := &bill{in: in, deciding: workflow.NewMutex(ctx)}
+	b := &bill{in: in, deciding: workflow.NewMutex(ctx), ended: billing.RunRunning}
 	err := workflow.SetQueryHandlerWithOptions(ctx, wire.QueryStatus, func() (wire.BillStep, error) { return b.standing(), nil },
 		workflow.QueryHandlerOptions{Description: "Where the account's cycle stands: state, reason, digests, totals, what a person can do"})
 	if err != nil {
@@ -44,17 +48,30 @@ func Workflow(ctx workflow.Context, in wire.BillInput) (wire.BillStep, error) {
 	if err := b.listen(ctx); err != nil {
 		return b.step, err
 	}
-	err = b.run(ctx)
-	b.release(ctx)
-	if err == nil {
-		err = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
-	}
+	err = b.runs(ctx)
 	if err != nil {
-		b.step.Next = retryHint
+		b.step.Next, b.ended = retryHint, billing.RunFailed
 		b.describe(ctx, "failed: "+firstLine(err.Error()))
 		b.outcome(ctx, "failed")
 	}
 	return b.step, err
+}
+
+// runs goes through the bill, and again when a person took it back meanwhile.
+func (b *bill) runs(ctx workflow.Context) error {
+	for {
+		err := b.run(ctx)
+		b.release(ctx)
+		if err == nil || (b.revised && !temporal.IsCanceledError(err)) {
+			if waitErr := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); waitErr != nil {
+				return waitErr
+			}
+		}
+		if !b.revised || temporal.IsCanceledError(err) {
+			return err
+		}
+		b.revised, b.step = false, wire.BillStep{CycleID: b.step.CycleID}
+	}
 }
 
 func (b *bill) run(ctx workflow.Context) error {
@@ -69,6 +86,9 @@ func (b *bill) run(ctx workflow.Context) error {
 		b.describe(ctx, "finished before")
 		b.outcome(ctx, string(b.step.State))
 		return nil
+	}
+	if err := b.discard(ctx); err != nil {
+		return err
 	}
 	collect := computeOptions(ctx, "Collect and reconcile the rewards, freeze the inputs")
 	if err := b.do(ctx, collect, wire.ActivityCollectRewards, "collecting rewards"); err != nil {
@@ -102,6 +122,12 @@ func (b *bill) run(ctx workflow.Context) error {
 		if err := b.write(ctx); err != nil {
 			return err
 		}
+	}
+	if b.revised {
+		return nil
+	}
+	if err := b.discard(ctx); err != nil {
+		return err
 	}
 	b.describe(ctx, string(b.step.State))
 	b.outcome(ctx, string(b.step.State))
@@ -158,8 +184,8 @@ func (b *bill) write(ctx workflow.Context) error {
 			if err := b.do(ctx, stripeOptions(ctx, "Stripe: "+s.doing), s.activity, s.doing); err != nil {
 				return err
 			}
-			if b.step.State == billing.Blocked {
-				return nil
+			if b.step.State != billing.Writing {
+				return nil // invoiced, blocked, or taken back by a person
 			}
 			if redo = b.step.Redo; redo {
 				break
@@ -211,6 +237,9 @@ func merge(old, step wire.BillStep) wire.BillStep {
 	if step.Environment == "" {
 		step.Environment = old.Environment
 	}
+	if step.Revision == 0 {
+		step.Revision, step.Leftover = old.Revision, old.Leftover
+	}
 	return step
 }
 
@@ -219,7 +248,7 @@ func (b *bill) describe(ctx workflow.Context, doing string) {
 	s := b.standing()
 	rows := [][2]string{
 		{"account", b.in.AccountID + " (" + b.in.Environment.String() + ")"}, {"period", b.in.Period}, {"now", doing},
-		{"state", string(s.State)}, {"reason", s.Reason}, {"next", s.Next}, {"decide until", moment(s.WaitUntil)}, {"reminders", count(s.Reminders)}, {"units", count(s.Units)}, {"decisions", count(s.Decisions)}, {"revenue events", count(s.Revenue)},
+		{"revision", revision(s.Revision)}, {"state", string(s.State)}, {"reason", s.Reason}, {"next", s.Next}, {"can be done", b.steps()}, {"decide until", moment(s.WaitUntil)}, {"reminders", count(s.Reminders)}, {"units", count(s.Units)}, {"decisions", count(s.Decisions)}, {"revenue events", count(s.Revenue)},
 		{"lines billed", count(s.Lines)}, {"lines withheld", count(s.Withheld)}, {"total (minor units)", total(s)},
 		{"invoice", s.InvoiceID}, {"number", s.Number}, {"cases", strings.Join(s.Cases, " ")}, {"input digest", s.InputDigest},
 		{"invoice digest", s.PlanHash},
@@ -232,6 +261,14 @@ func (b *bill) describe(ctx workflow.Context, doing string) {
 		}
 	}
 	workflow.SetCurrentDetails(ctx, md.String())
+}
+
+// revision is shown from the second one on.
+func revision(n int) string {
+	if n <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d; the earlier ones are on the page of the cycle", n)
 }
 
 func total(s wire.BillStep) string {

@@ -120,6 +120,10 @@ func (d *desk) Finalize(ctx context.Context, _ string) (invoicing.Outcome, error
 	return d.stripe(ctx, "finalize")
 }
 
+func (d *desk) Discard(ctx context.Context, _ string) (invoicing.Outcome, error) {
+	return d.stripe(ctx, "discard")
+}
+
 func live(state billing.CycleState) measure.Summary {
 	return measure.Summary{CycleID: "acme.2026-10", Environment: account.Live, State: state}
 }

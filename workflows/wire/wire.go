@@ -54,6 +54,7 @@ const (
 	ActivityEnsureDraft     = "EnsureDraft"
 	ActivityEnsureLines     = "EnsureLines"
 	ActivityFinalizeInvoice = "FinalizeInvoice"
+	ActivityDiscardDraft    = "DiscardDraft"
 	ActivityReviewApproval  = "ReviewApproval"
 	ActivityApplyDecision   = "ApplyDecision"
 
@@ -211,6 +212,8 @@ type BillInput struct {
 	Period      string
 	// CycleWorkflowID gets the slot back by signal; empty when started by hand.
 	CycleWorkflowID string
+	// Revision is the cycle's when a person started the run, for its summary; 0 is not known.
+	Revision int `json:",omitempty"`
 }
 
 // BillStep is the result of every step of a bill: identifiers, counts, digests and amounts.
@@ -243,12 +246,19 @@ type BillStep struct {
 	Reminders  int           `json:",omitempty"`
 	// Next is what a person can do now.
 	Next string `json:",omitempty"`
+	// Revision counts how often the cycle was computed. Leftover: something of an invoice that
+	// was taken back may be at Stripe.
+	Revision int  `json:",omitempty"`
+	Leftover bool `json:",omitempty"`
 }
 
 // DecideInput tells a bill that the ledger holds a decision about the invoice of a plan.
 type DecideInput struct {
 	DecisionID string
 	PlanHash   string
+	// Revises: the decision takes the cycle away from what the run is doing. It is followed at
+	// any time, from the ledger.
+	Revises bool `json:",omitempty"`
 }
 
 // ApplyInput names the decision that a bill is to follow.
