@@ -27,24 +27,26 @@ const demoDatabase = "liftbill_demo"
 
 // stack is everything that runs for a demo.
 type stack struct {
-	flags   demoFlags
-	months  []period.Month
-	group   localstack.Group
-	lock    *localstack.Lock
-	clock   *system.FileClock
-	env     []string
-	binary  string
-	logs    string
-	api     string
-	stripe  string
-	db      *localstack.Postgres
-	tmprl   *localstack.Temporal
-	serve   *localstack.Process
-	worker  *localstack.Process
-	fake    *localstack.Process
-	cfg     Config
-	failing *localstack.Process
-	keys    demoKeys
+	flags  demoFlags
+	months []period.Month
+	group  localstack.Group
+	lock   *localstack.Lock
+	clock  *system.FileClock
+	env    []string
+	binary string
+	logs   string
+	api    string
+	stripe string
+	db     *localstack.Postgres
+	tmprl  *localstack.Temporal
+	serve  *localstack.Process
+	worker *localstack.Process
+	fake   *localstack.Process
+	// finance and approver are the people who release first invoices.
+	finance, approver *demoPerson
+	cfg               Config
+	failing           *localstack.Process
+	keys              demoKeys
 }
 
 // stateFile tells other programs (and tests) where everything is.

@@ -36,6 +36,7 @@ import (
 	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	domain "github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/internal/assembly"
 )
 
@@ -101,6 +102,16 @@ func (d *Deployment) Onboard() *onboard.Service {
 
 // SecondPerson is the token of an approver, who is nobody else.
 const SecondPerson = "second-person"
+
+// Approve lets the second person approve the invoice of a cycle that waits for that.
+func (d *Deployment) Approve(t testing.TB, cycleID string) {
+	t.Helper()
+	var tie httpapi.TieOut
+	d.Get(t, "/v1/cycles/"+cycleID, &tie)
+	if tie.Cycle.State == string(billing.AwaitingApproval) {
+		d.PostAs(t, SecondPerson, "/v1/cycles/"+cycleID+"/decisions", httpapi.CycleDecide{Action: string(billing.ActApprove), InvoiceHash: tie.InvoiceHash}, nil)
+	}
+}
 
 // openDoor takes every other token for an operator's, of both environments: what callers may
 // do is tested elsewhere.
