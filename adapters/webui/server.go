@@ -65,6 +65,7 @@ type Services struct {
 	Customers Customers
 	Replays   Replays
 	Deciding  Deciding
+	Notices   Notices
 }
 
 // Options of the pages. The zero value works.
@@ -90,6 +91,7 @@ type Server struct {
 	customer  Customers
 	replays   Replays
 	deciding  Deciding
+	notices   Notices
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -109,7 +111,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
 	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {

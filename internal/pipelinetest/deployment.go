@@ -30,6 +30,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/app/notify"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
@@ -89,6 +90,7 @@ func (d *Deployment) services() httpapi.Services {
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
 		Reconcile: d.Reconcile(), Breaks: d.Reconciler(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
 		Sources: d.Sources(), GoLive: d.GoLive(), Corrections: d.Invoicing(), Invoicing: d.Invoicing(), Deciding: d.Deciding(), Previews: d.Previews(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Notices: d.Notices(),
 	}
 }
 
@@ -152,6 +154,11 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 // Deciding takes decisions about cycles; no run is told.
 func (d *Deployment) Deciding() *invoicing.Decisions {
 	return &invoicing.Decisions{Work: d.DB.Deciding(), Clock: d.Clock}
+}
+
+// Notices tells people what waits, through the given channels.
+func (d *Deployment) Notices(channels ...notify.Channel) *notify.Service {
+	return &notify.Service{Ledger: d.DB.NewNotices(), Channels: channels, Clock: d.Clock, Log: slog.New(slog.DiscardHandler)}
 }
 
 // GoLive opens and closes the writing of accounts.
