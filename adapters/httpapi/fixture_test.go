@@ -19,6 +19,7 @@ import (
 	"github.com/liftbill/liftbill/app/decisions"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/notify"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
@@ -50,6 +51,7 @@ type fakes struct {
 	mapping     httpapi.Mapping
 	operate     httpapi.Operate
 	replays     []replay.Report
+	notices     func(notify.Filter) (notify.Page, error)
 	customers   httpapi.Customers
 	deciding    httpapi.Deciding
 	previews    httpapi.Previews
@@ -82,6 +84,10 @@ func (f *fakes) RequestBackfill(_ context.Context, _ domain.Principal, _ string,
 
 func (f *fakes) Replays(context.Context, domain.Scope, string, int) ([]replay.Report, error) {
 	return f.replays, nil
+}
+
+func (f *fakes) Notices(_ context.Context, in notify.Filter) (notify.Page, error) {
+	return f.notices(in)
 }
 
 func (f *fakes) Connect(_ context.Context, _ domain.Principal, in onboard.ConnectionInput) (account.Connection, bool, error) {
@@ -161,7 +167,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	httpapi.New(httpapi.Services{
 		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Invoicing: f, Connecting: f.connecting,
 		Deciding: f.deciding, Previews: f.previews,
-		Mapping: f.mapping, Operate: f.operate, Replays: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
+		Mapping: f.mapping, Operate: f.operate, Replays: f, Notices: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e
 }

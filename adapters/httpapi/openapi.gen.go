@@ -1964,6 +1964,61 @@ type NewToken struct {
 	Token  Token  `json:"token"`
 }
 
+// Notification Something that waits for people of a role.
+type Notification struct {
+	AccountID   string                 `json:"account_id"`
+	AccountName string                 `json:"account_name"`
+	CycleID     string                 `json:"cycle_id,omitempty,omitzero"`
+	Deliveries  []NotificationDelivery `json:"deliveries"`
+	Detail      string                 `json:"detail"`
+
+	// DueAt When the contract's terms decide.
+	DueAt time.Time `json:"due_at,omitempty,omitzero"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// Episode How often it was opened.
+	Episode int `json:"episode"`
+
+	// ID The same in every delivery of the episode.
+	ID string `json:"id"`
+
+	// Kind `approval_waiting`, `first_invoice`, `approval_reminder`, `approval_expiring`, `approval_expired`, `cycle_returned`, `cycle_blocked`, `cycle_needs_human` or `break_blocks_close`.
+	Kind       string    `json:"kind"`
+	NextAction string    `json:"next_action"`
+	OpenedAt   time.Time `json:"opened_at"`
+
+	// Path The page that shows it.
+	Path   string `json:"path"`
+	Period string `json:"period"`
+
+	// Role `approver` or `finance`.
+	Role string `json:"role"`
+
+	// SettledAt Since when nobody needs to act.
+	SettledAt time.Time `json:"settled_at,omitempty,omitzero"`
+	Title     string    `json:"title"`
+}
+
+// NotificationDelivery defines model for NotificationDelivery.
+type NotificationDelivery struct {
+	Attempts int `json:"attempts"`
+
+	// Channel `webhook` or `mail`.
+	Channel     string    `json:"channel"`
+	DeliveredAt time.Time `json:"delivered_at,omitempty,omitzero"`
+
+	// Error Why the last attempt failed.
+	Error string `json:"error,omitempty,omitzero"`
+}
+
+// NotificationList defines model for NotificationList.
+type NotificationList struct {
+	Items      []Notification `json:"items"`
+	NextCursor string         `json:"next_cursor,omitempty,omitzero"`
+}
+
 // OutcomePrice defines model for OutcomePrice.
 type OutcomePrice struct {
 	// Included Free outcomes of each month.
@@ -3957,6 +4012,24 @@ type ListInvoicesParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListNotificationsParams defines parameters for ListNotifications.
+type ListNotificationsParams struct {
+	// Account Only of this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Role Only for this role.
+	Role string `form:"role,omitempty" json:"role,omitempty,omitzero"`
+
+	// State `open` (default) or `all`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // GetManifestParams defines parameters for GetManifest.
 type GetManifestParams struct {
 	// IfNoneMatch The ETag of a copy that the caller holds.
@@ -4385,6 +4458,9 @@ type ServerInterface interface {
 	// GetMe Who the caller is and what it may do
 	// (GET /v1/me)
 	GetMe(ctx echo.Context) error
+	// ListNotifications List what people were told, newest first
+	// (GET /v1/notifications)
+	ListNotifications(ctx echo.Context, params ListNotificationsParams) error
 	// GetReadout Read one readout by its case ID
 	// (GET /v1/readouts/{caseID})
 	GetReadout(ctx echo.Context, caseID CaseIDPath) error
@@ -7489,6 +7565,52 @@ func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 	return err
 }
 
+// ListNotifications converts echo context to params.
+func (w *ServerInterfaceWrapper) ListNotifications(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNotificationsParams
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", ctx.QueryParams(), &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListNotifications(ctx, params)
+	return err
+}
+
 // GetReadout converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReadout(ctx echo.Context) error {
 	var err error
@@ -7844,6 +7966,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/tolerance", wrapper.StateTolerance, options.OperationMiddlewares["stateTolerance"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/compare", wrapper.CompareWithStripe, options.OperationMiddlewares["compareWithStripe"]...)
 	router.GET(options.BaseURL+"/v1/replays", wrapper.ListReplays, options.OperationMiddlewares["listReplays"]...)
+	router.GET(options.BaseURL+"/v1/notifications", wrapper.ListNotifications, options.OperationMiddlewares["listNotifications"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.GET(options.BaseURL+"/v1/tokens", wrapper.ListTokens, options.OperationMiddlewares["listTokens"]...)
 	router.POST(options.BaseURL+"/v1/tokens", wrapper.CreateToken, options.OperationMiddlewares["createToken"]...)
@@ -11529,6 +11652,45 @@ func (response GetMedefaultApplicationProblemPlusJSONResponse) VisitGetMeRespons
 	return err
 }
 
+type ListNotificationsRequestObject struct {
+	Params ListNotificationsParams
+}
+
+type ListNotificationsResponseObject interface {
+	VisitListNotificationsResponse(w http.ResponseWriter) error
+}
+
+type ListNotifications200JSONResponse NotificationList
+
+func (response ListNotifications200JSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotificationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListNotificationsdefaultApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadoutRequestObject struct {
 	CaseID CaseIDPath `json:"caseID"`
 }
@@ -12127,6 +12289,9 @@ type StrictServerInterface interface {
 	// GetMe Who the caller is and what it may do
 	// (GET /v1/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
+	// ListNotifications List what people were told, newest first
+	// (GET /v1/notifications)
+	ListNotifications(ctx context.Context, request ListNotificationsRequestObject) (ListNotificationsResponseObject, error)
 	// GetReadout Read one readout by its case ID
 	// (GET /v1/readouts/{caseID})
 	GetReadout(ctx context.Context, request GetReadoutRequestObject) (GetReadoutResponseObject, error)
@@ -15274,6 +15439,31 @@ func (sh *strictHandler) GetMe(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetMeResponseObject); ok {
 		return validResponse.VisitGetMeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListNotifications operation middleware
+func (sh *strictHandler) ListNotifications(ctx echo.Context, params ListNotificationsParams) error {
+	var request ListNotificationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNotifications(ctx.Request().Context(), request.(ListNotificationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNotifications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListNotificationsResponseObject); ok {
+		return validResponse.VisitListNotificationsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -133,6 +133,7 @@ type Services struct {
 	Operate     Operate
 	Replays     Replays
 	Customers   Customers
+	Notices     Notices
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).
 	ParseDecisions func(io.Reader) iter.Seq[decisions.Row]
 	// Ready fails when a dependency of the process does not answer.

@@ -50,7 +50,7 @@ func (d desk) Standing(ctx context.Context, cycleID string) (invoicing.Standing,
 	err := tx.Raw(`
 		SELECT c.id, c.revision, c.account_id, c.environment, c.period, c.state, c.reason, c.waiting_since, c.waiting_until, c.reminders, k.terms,
 			coalesce(i.plan_hash, '') AS plan_hash, coalesce(i.currency, '') AS currency, coalesce(i.total_minor, 0) AS total_minor,
-			coalesce(i.requires_person, false) AS person,
+			coalesce(i.requires_person, false) OR (c.environment = 'live' AND cleared_invoices(c.account_id) = 0) AS person,
 			(SELECT count(*) FROM cycle_decisions x WHERE x.cycle_id = c.id) AS decisions,
 			coalesce((SELECT x.id FROM cycle_decisions x WHERE x.cycle_id = c.id ORDER BY x.number DESC LIMIT 1), '') AS decision_id, `+begun+` AS begun, `+voided+` AS voided
 		FROM cycles c JOIN contracts k ON k.id = c.contract_id LEFT JOIN invoices i ON i.cycle_id = c.id WHERE c.id = ?`, cycleID).Scan(&r).Error

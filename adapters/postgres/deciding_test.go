@@ -46,7 +46,7 @@ func TestASkippedMonthConsumesNothing(t *testing.T) {
 	require.Equal(t, []any{int64(0), one[int64](w, "SELECT measured_minor FROM cycle_lines WHERE cycle_id = $1 AND snapshot_id = 's-a'", second.ID)},
 		[]any{one[int64](w, "SELECT high_water_from FROM cycle_lines WHERE cycle_id = $1 AND snapshot_id = 's-a'", second.ID), one[int64](w, "SELECT base_minor FROM cycle_lines WHERE cycle_id = $1 AND snapshot_id = 's-a'", second.ID)},
 		"the year's lift up to the second month, all of it")
-	require.Equal(t, "policy:contract", one[string](w, "SELECT actor_id FROM cycle_decisions WHERE cycle_id = $1", second.ID), "what the contract releases is written down as its decision")
+	require.Equal(t, "usr_ada", one[string](w, "SELECT actor_id FROM cycle_decisions WHERE cycle_id = $1", second.ID), "the skipped month was no first invoice")
 	due, err := w.db.NewCycles().DuePeriods(w.ctx, account.Live, billing.DefaultTerms().CalendarOf(), now.AddDate(0, 1, 0))
 	require.NoError(t, err)
 	require.NotContains(t, due, first.Period, "a skipped month is not due again")

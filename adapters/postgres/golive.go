@@ -45,8 +45,7 @@ func switchOf(tx *gorm.DB, accountID string) (billing.Switch, error) {
 // clearedInvoices counts the outcome invoices of an account that tied out with Stripe and
 // were not voided since.
 func clearedInvoices(tx *gorm.DB, accountID string) (n int, err error) {
-	err = tx.Raw(`SELECT count(*) FROM cycles c JOIN cycle_tieouts t ON t.cycle_id = c.id JOIN writeback_intents w ON w.cycle_id = c.id AND w.state = 'released'`+paymentJoin+`
-		WHERE c.account_id = ? AND c.state = 'invoiced' AND t.kind = 'invoice' AND t.breaks = 0 AND coalesce(p.status, '') <> 'void'`, accountID).Scan(&n).Error
+	err = tx.Raw(`SELECT cleared_invoices(?)`, accountID).Scan(&n).Error
 	return n, err
 }
 

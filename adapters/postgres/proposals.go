@@ -99,19 +99,27 @@ func pricedWhen(tx *gorm.DB, j *invoicing.Judged) (err error) {
 	}
 	err = tx.Raw(`SELECT i.writing_closed AS closed, coalesce(i.requires_person, false) AS person, c.paid_minor, c.stripe_net_minor FROM cycles c LEFT JOIN invoices i ON i.cycle_id = c.id WHERE c.id = ?`, j.CycleID).Scan(&r).Error
 	j.Priced, j.PricedClosed = r.Closed != nil, r.Closed != nil && *r.Closed
-	if j.RequiresPerson = r.Person; !j.Priced && j.Account.Environment == account.Live {
-		cleared, countErr := clearedInvoices(tx, j.Account.ID)
-		if countErr != nil {
-			return countErr
-		}
-		// What is computed again is never released by a rule alone.
-		j.RequiresPerson = billing.RequiresPerson(cleared, j.Writing.Basis) || j.Revision > 1
-	}
-	j.PaidMinor, j.StripeNetMinor = r.PaidMinor, r.StripeNetMinor
 	if err != nil {
 		return err
 	}
+	j.PaidMinor, j.StripeNetMinor = r.PaidMinor, r.StripeNetMinor
+	// What is computed again is never released by a rule alone.
+	if j.RequiresPerson = r.Person || (j.Revision > 1 && j.Account.Environment == account.Live); !j.RequiresPerson {
+		if j.RequiresPerson, err = requiresPerson(tx, j.Account); err != nil {
+			return err
+		}
+	}
 	return adjustments(tx, j)
+}
+
+// requiresPerson reports whether no rule may approve an account's invoices now. What was
+// stored with an invoice stays so, even when another one has cleared since.
+func requiresPerson(tx *gorm.DB, acc account.Account) (bool, error) {
+	if acc.Environment != account.Live {
+		return false, nil
+	}
+	cleared, err := clearedInvoices(tx, acc.ID)
+	return billing.RequiresPerson(cleared), err
 }
 
 // SaveProposal stores the priced cycle and its intent in one transaction.
@@ -170,6 +178,14 @@ func proceed(tx *gorm.DB, j invoicing.Judged, p invoicing.Proposal, at time.Time
 	approved, err := approvedPlan(tx, j.CycleID)
 	if err != nil {
 		return "", "", err
+	}
+	// The one invoice that had cleared may have been voided since the price was read.
+	person, err := requiresPerson(tx, j.Account)
+	if err != nil {
+		return "", "", err
+	}
+	if person {
+		p.Policy = ""
 	}
 	if p.Policy == "" && approved != p.Plan.Hash() {
 		until := j.Contract.Terms.Approval.Deadline(billing.AwaitingApproval, at)

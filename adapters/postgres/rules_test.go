@@ -54,7 +54,7 @@ func TestEvidenceIsAppendOnly(t *testing.T) {
 }
 
 const insertDecision = `INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
-	VALUES ($1 || '/1', $1, 1, $2, $3, 100, 'approve', 'system', 'policy:contract', 'policy:contract', '', '', $4)`
+	VALUES ($1 || '/1', $1, 1, $2, $3, 100, 'approve', 'user', 'u', 'Kim', 'u', '', $4)`
 
 const insertIntent = `INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part,
 	plan_hash, total_minor, state, created_at, updated_at) VALUES ('i', $1, $2, $3, $4, $5, 'cus_1', 'usd', '2026-01', '1/1', 'h', 100, 'planned', now(), now())`

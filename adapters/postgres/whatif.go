@@ -28,10 +28,12 @@ func (v *WhatIf) Months(ctx context.Context, accountID string) ([]whatif.Month, 
 			return err
 		}
 		var rows []struct {
-			ID         string
-			TotalMinor int64
+			ID                      string
+			TotalMinor, ShadowMinor int64
+			WritingClosed           bool
 		}
-		err := tx.Raw(`SELECT c.id, i.total_minor FROM cycles c JOIN invoices i ON i.cycle_id = c.id WHERE c.account_id = ? ORDER BY c.period`, accountID).Scan(&rows).Error
+		err := tx.Raw(`SELECT c.id, i.total_minor, i.writing_closed, coalesce((SELECT -sum(x.amount_minor)::bigint FROM cycle_charges x WHERE x.cycle_id = c.id AND x.kind = 'shadow'), 0) AS shadow_minor
+			FROM cycles c JOIN invoices i ON i.cycle_id = c.id WHERE c.account_id = ? ORDER BY c.period`, accountID).Scan(&rows).Error
 		if err != nil {
 			return err
 		}
@@ -40,7 +42,7 @@ func (v *WhatIf) Months(ctx context.Context, accountID string) ([]whatif.Month, 
 			if err != nil {
 				return err
 			}
-			m.TotalMinor = r.TotalMinor
+			m.TotalMinor, m.ShadowMinor, m.WritingClosed = r.TotalMinor, r.ShadowMinor, r.WritingClosed
 			out = append(out, m)
 		}
 		return nil

@@ -61,6 +61,20 @@ func TestWhatIfReadsOnly(t *testing.T) {
 	require.Equal(t, "nothing_priced", fault.CodeOf(err))
 }
 
+// A month that was priced while live writing was closed is read as what it is.
+func TestWhatIfKnowsClosedMonths(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.exec(`UPDATE live_writing SET open = false WHERE account_id = 'acme'`))
+	require.Equal(t, billing.Withheld, w.propose("acme", "2026-01", 100_000).State)
+	a, err := (&whatif.Service{Ledger: w.db.NewWhatIf()}).Price(w.ctx, "acme", 12, []byte(`{"share":"0.10"}`))
+	require.NoError(t, err)
+	require.Len(t, a.Months, 1)
+	m := a.Months[0]
+	require.Equal(t, []any{true, true, int64(0), int64(0), int64(20_000), int64(10_000)}, []any{m.Shadow, m.WritingClosed, m.OldMinor, m.NewMinor, m.OldShadowMinor, m.NewShadowMinor})
+	require.Zero(t, a.NewMinor)
+}
+
 // readOnly makes every session of a database URL refuse writes.
 func readOnly(url string) string {
 	sep := "?"

@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -245,8 +246,39 @@ func (w *world) readouts(cy measure.Cycle, point float64) []lift.Readout {
 	return out
 }
 
-// propose takes a cycle up to its stored proposal.
+// ada is an approver who did nothing else.
+var ada = access.Principal{Kind: access.User, ID: "usr_ada", Name: "Ada", Person: "ada", Roles: access.Roles{access.Approver}, Scope: access.Everything()}
+
+// propose takes a cycle up to its stored proposal. A first invoice that waits for a person
+// only because it is one is approved.
 func (w *world) propose(accountID, month string, point float64) measure.Cycle {
+	w.t.Helper()
+	cy := w.proposed(accountID, month, point)
+	if cy.State != billing.AwaitingApproval {
+		return cy
+	}
+	if _, free := cy.Contract.Terms.Approval.Policy(one[int64](w, "SELECT total_minor FROM invoices WHERE cycle_id = $1", cy.ID)); !free {
+		return cy
+	}
+	w.approve(cy.ID)
+	_, err := w.draft(cy.ID)
+	require.NoError(w.t, err)
+	cy, err = w.db.NewCycles().Cycle(w.ctx, cy.ID)
+	require.NoError(w.t, err)
+	return cy
+}
+
+// approve lets ada approve what waits.
+func (w *world) approve(cycleID string) {
+	w.t.Helper()
+	_, err := (&invoicing.Decisions{Work: w.db.Deciding(), Clock: clock.Fixed(now)}).Decide(w.ctx, ada, invoicing.Wish{
+		CycleID: cycleID, Action: billing.ActApprove, PlanHash: one[string](w, "SELECT plan_hash FROM invoices WHERE cycle_id = $1", cycleID),
+	})
+	require.NoError(w.t, err)
+}
+
+// proposed takes a cycle up to its stored proposal.
+func (w *world) proposed(accountID, month string, point float64) measure.Cycle {
 	w.t.Helper()
 	cycles := w.db.NewCycles()
 	cy := w.open(accountID, month)

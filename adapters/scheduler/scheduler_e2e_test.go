@@ -17,6 +17,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/scheduler"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -110,6 +111,7 @@ func TestMonthOnTheRealServer(t *testing.T) {
 	first := &dying{Writing: d.Invoicing(), reached: make(chan struct{}), gone: make(chan struct{})}
 	stop := work(t, s, d, first)
 	backfill()
+	approveFirst(t, s, d, companies)
 	select {
 	case <-first.reached:
 	case <-time.After(patience):
@@ -167,6 +169,29 @@ func TestMonthOnTheRealServer(t *testing.T) {
 	}
 	require.Empty(t, d.Fake.Requests(stripefake.RequestFilter{Method: "write"}))
 	requireBilled(t, d, companies)
+}
+
+// approveFirst waits until the live companies' first invoices ask for a person, and lets
+// one approve them.
+func approveFirst(t *testing.T, s *scheduler.Scheduler, d *pipelinetest.Deployment, companies []*pipelinetest.Company) {
+	t.Helper()
+	desk := &invoicing.Decisions{Work: d.DB.Deciding(), Clock: d.Clock, Runs: &teller{s: s}}
+	ada := access.Principal{Kind: access.User, ID: "ada", Name: "Ada", Person: "ada", Roles: access.Roles{access.Approver}, Scope: access.Everything()}
+	for _, c := range companies {
+		if c.Environment != account.Live {
+			continue
+		}
+		var tie httpapi.TieOut
+		require.Eventually(t, func() bool {
+			var list httpapi.CycleList
+			d.Get(t, "/v1/cycles?period="+pipelinetest.Month+"&account="+c.ID, &list)
+			return len(list.Items) == 1 && list.Items[0].State == string(billing.AwaitingApproval)
+		}, patience, 100*time.Millisecond, c.ID)
+		d.Get(t, "/v1/cycles/"+c.CycleID(), &tie)
+		require.True(t, tie.RequiresPerson)
+		_, err := desk.Decide(t.Context(), ada, invoicing.Wish{CycleID: c.CycleID(), Action: billing.ActApprove, PlanHash: tie.InvoiceHash})
+		require.NoError(t, err)
+	}
 }
 
 // requireBilled waits until every company's month is finished and ties it out.

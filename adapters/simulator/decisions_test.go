@@ -105,7 +105,7 @@ func TestTheLogIsWhatTheProductReads(t *testing.T) {
 	}
 	require.Len(t, next, 2)
 	require.Len(t, actions, 3)
-	require.Len(t, snapshotOf, 2*(600+240+240))
+	require.Len(t, snapshotOf, 2*(360+215+215))
 	again := 0
 	for _, n := range twice {
 		again += n - 1

@@ -77,9 +77,9 @@ func DefaultSpec(label string, seed int64, months ...period.Month) Spec {
 		Seed: seed, Account: label, Months: months, Zone: time.UTC, Currency: "usd",
 		HoldoutProbability: "0.5", Salt: saltOf(seed),
 		Snapshots: []SnapshotSpec{
-			{ID: "trial-offer-v3", Name: "Trial offer v3", Units: 6000, BaselineConversion: 0.12, PolicyConversion: 0.20},
-			{ID: "paywall-copy-v2", Name: "Paywall copy v2", Units: 2400, BaselineConversion: 0.12, PolicyConversion: 0.12},
-			{ID: "upsell-timing-v1", Name: "Upsell timing v1", Units: 2400, BaselineConversion: 0.12, PolicyConversion: 0.115},
+			{ID: "trial-offer-v3", Name: "Trial offer v3", Units: 3600, BaselineConversion: 0.12, PolicyConversion: 0.22},
+			{ID: "paywall-copy-v2", Name: "Paywall copy v2", Units: 2150, BaselineConversion: 0.14, PolicyConversion: 0.14},
+			{ID: "upsell-timing-v1", Name: "Upsell timing v1", Units: 2150, BaselineConversion: 0.14, PolicyConversion: 0.135},
 		},
 		Prices: []int64{2900, 5900, 9900}, Unmapped: 5, Outside: 1, Tail: 12, Dispute: true,
 		AttributionDays: lift.DefaultAttributionDays, CloseLag: 72 * time.Hour,

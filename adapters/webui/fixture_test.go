@@ -47,6 +47,7 @@ type ledger struct {
 	log      []operate.Event
 	clients  []customers.Summary
 	replays  []replay.Report
+	told     // of the notices
 	trend    []reconcile.TrendPoint
 	weights  []reconcile.WeightCount
 
@@ -196,7 +197,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Previews: looks{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}

@@ -24,6 +24,7 @@ type overviewView struct {
 	Health     []healthRow
 	Troubled   int // connections that need somebody
 	WaitingN   int
+	Told       told
 	Nothing    bool // no account yet
 	CyclesURL  string
 }
@@ -72,6 +73,9 @@ func (s *Server) overview(c echo.Context) error {
 		return err
 	}
 	v := overviewView{Board: b, PeriodName: month(b.Period), Nothing: len(accounts) == 0, Unpaid: b.Unpaid, CyclesURL: query("/cycles", "period", b.Period)}
+	if v.Told, err = s.told(c); err != nil {
+		return err
+	}
 	v.Standings = standingsOf(b)
 	for _, w := range b.Waiting {
 		v.Waiting = append(v.Waiting, s.cycleRow(w))

@@ -66,6 +66,7 @@ type Services struct {
 	Replays   Replays
 	Deciding  Deciding
 	Previews  Previews
+	Notices   Notices
 }
 
 // Options of the pages. The zero value works.
@@ -92,6 +93,7 @@ type Server struct {
 	replays   Replays
 	deciding  Deciding
 	previews  Previews
+	notices   Notices
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -111,7 +113,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, previews: services.Previews, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
 	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {

@@ -56,6 +56,11 @@ func (w *walk) run() invoicing.Outcome {
 		out, err = s.Draft(w.t.Context(), w.c.CycleID())
 		require.NoError(w.t, err)
 	}
+	if out.State == billing.AwaitingApproval { // whatever else was missing is met
+		w.d.Approve(w.t, w.c.CycleID())
+		out, err = s.Draft(w.t.Context(), w.c.CycleID())
+		require.NoError(w.t, err)
+	}
 	for _, step := range []func(context.Context, string) (invoicing.Outcome, error){s.EnsureDraft, s.EnsureLines, s.Finalize} {
 		if out.State != billing.Writing {
 			return out
@@ -154,7 +159,7 @@ func situations() map[string]unmetOne {
 				w.sql(`INSERT INTO cycles (id, account_id, environment, period, period_start, period_end, contract_id, plan_id, state, opened_at, updated_at)
 					SELECT 'borealis.2026-10', 'borealis', 'live', period, period_start, period_end, (SELECT id FROM contracts WHERE account_id = 'borealis'), (SELECT id FROM measurement_plans WHERE account_id = 'borealis'), 'writing', opened_at, updated_at FROM cycles WHERE id = $1`, w.c.CycleID())
 				w.sql(`INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
-					VALUES ('rival', 'borealis.2026-10', 1, 'live', '', 1, 'approve', 'system', 'policy:contract', 'policy:contract', '', '', now())`)
+					VALUES ('rival', 'borealis.2026-10', 1, 'live', '', 1, 'approve', 'user', 'usr_ada', 'Ada', 'ada', '', now())`)
 				w.sql(`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, created_at, updated_at)
 					VALUES ('rival', 'borealis.2026-10', 'live', true, 'borealis', $1, $2, 'eur', '2026-10', '1/1', '', 1, 'planned', now(), now())`, w.c.ID+"-stripe", payer)
 			},
@@ -225,6 +230,6 @@ func TestEveryUnmetPreconditionPostsNothing(t *testing.T) {
 	var tie httpapi.TieOut
 	d.Get(t, "/v1/cycles/"+w.c.CycleID(), &tie)
 	require.Equal(t, []any{"invoice", 0}, []any{tie.TieOut.Kind, tie.TieOut.Breaks})
-	require.False(t, tie.RequiresPerson, "the switch was opened by an override")
+	require.True(t, tie.RequiresPerson, "the switch was opened by an override, and it is the first")
 	require.Equal(t, "open", tie.Cycle.Payment.Status)
 }

@@ -29,8 +29,11 @@ type Month struct {
 	Readouts []lift.Readout
 	// Outcomes are those of the contract year up to the cycle's watermark, of every kind.
 	Outcomes map[string]int64
-	// TotalMinor is what the cycle came to.
-	TotalMinor int64
+	// TotalMinor is what the cycle came to, and ShadowMinor what a shadow month would have.
+	TotalMinor, ShadowMinor int64
+	// WritingClosed: the cycle was priced while the account was not live yet, and is a
+	// shadow one whatever its terms say.
+	WritingClosed bool
 }
 
 // Ledger reads. It has no other method, and must not get one.
@@ -51,10 +54,17 @@ type Compared struct {
 	OldMinor int64              `json:"old_minor"`
 	NewMinor int64              `json:"new_minor"`
 	// DifferenceMinor is new less old.
-	DifferenceMinor int64              `json:"difference_minor"`
-	Phase           billing.PhaseKind  `json:"phase"`
-	Held            billing.HeldReason `json:"held,omitempty"`
-	Lines           []Line             `json:"lines"`
+	DifferenceMinor int64             `json:"difference_minor"`
+	Phase           billing.PhaseKind `json:"phase"`
+	// Shadow is set for a month that is shown and never invoiced: by the other terms'
+	// phase, or because live writing was closed (WritingClosed). Then the amounts above are
+	// zero, and these say what the month would have come to. They are in no total.
+	Shadow         bool               `json:"shadow"`
+	WritingClosed  bool               `json:"writing_closed"`
+	OldShadowMinor int64              `json:"old_shadow_minor,omitempty"`
+	NewShadowMinor int64              `json:"new_shadow_minor,omitempty"`
+	Held           billing.HeldReason `json:"held,omitempty"`
+	Lines          []Line             `json:"lines"`
 }
 
 // Line is one line under the other terms.
@@ -77,6 +87,8 @@ type Answer struct {
 	OldMinor        int64      `json:"old_minor"`
 	NewMinor        int64      `json:"new_minor"`
 	DifferenceMinor int64      `json:"difference_minor"`
+	// ShadowMonths are how many of Months are shadow ones, which the totals leave out.
+	ShadowMonths int `json:"shadow_months"`
 	// HeldBackMinor and BalanceMinor are what the other terms would leave to be invoiced
 	// after the last month: holdbacks, and amounts carried (a credit when negative).
 	HeldBackMinor int64 `json:"held_back_minor"`
@@ -117,6 +129,9 @@ func (s *Service) Price(ctx context.Context, accountID string, n int, changes []
 		out.Months = append(out.Months, c)
 		out.OldMinor += c.OldMinor
 		out.NewMinor += c.NewMinor
+		if c.Shadow {
+			out.ShadowMonths++
+		}
 	}
 	out.DifferenceMinor = out.NewMinor - out.OldMinor
 	for _, p := range w.past {
@@ -151,7 +166,7 @@ func (w *world) price(m Month, changes []byte) (billing.Priced, billing.Contract
 	}
 	priced, err := billing.Bill(billing.BillInput{
 		Contract: other, Period: m.Period.Add(0), Snapshots: m.Snapshots, Readouts: m.Readouts, HighWater: w.marks,
-		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: w.past, Outcomes: m.Outcomes},
+		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: w.past, Outcomes: m.Outcomes, WritingClosed: m.WritingClosed},
 	})
 	if err != nil {
 		return billing.Priced{}, billing.Contract{}, err
@@ -167,8 +182,12 @@ func compare(m Month, p billing.Priced) Compared {
 	c := Compared{
 		Period: m.Period.String(), State: m.State, Version: m.Contract.Version, OldMinor: m.TotalMinor, NewMinor: p.Total.Minor(),
 		DifferenceMinor: p.Total.Minor() - m.TotalMinor, Phase: p.Phase, Held: p.Held, Lines: []Line{},
+		Shadow: p.Phase == billing.PhaseShadow, WritingClosed: m.WritingClosed, OldShadowMinor: m.ShadowMinor,
 	}
 	for _, l := range p.Lines {
+		if l.Kind == billing.LineShadow {
+			c.NewShadowMinor = -l.AmountMinor
+		}
 		c.Lines = append(c.Lines, Line{Kind: l.Kind, Line: l.Key, Description: l.Text, AmountMinor: l.AmountMinor})
 	}
 	return c

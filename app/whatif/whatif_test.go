@@ -109,6 +109,21 @@ func TestNothingChangedComesToTheSame(t *testing.T) {
 	require.Positive(t, a.HeldBackMinor)
 }
 
+// A month that was a shadow one because the account was not live stays one: what it would
+// have cost stands beside it, in no total, and its lift is consumed.
+func TestShadowMonthsAreInNoTotal(t *testing.T) {
+	t.Parallel()
+	l := months(t, func(*billing.Terms) {}, 100_000, 150_000)
+	l.months[0].WritingClosed, l.months[0].ShadowMinor, l.months[0].TotalMinor = true, 20_000, 0
+	a := price(t, l, 12, `{"share":"0.10"}`)
+	old, other := amounts(a)
+	require.Equal(t, [][]int64{{0, 10_000}, {0, 5_000}}, [][]int64{old, other})
+	first := a.Months[0]
+	require.Equal(t, []any{true, true, billing.PhaseShadow, int64(20_000), int64(10_000)}, []any{first.Shadow, first.WritingClosed, first.Phase, first.OldShadowMinor, first.NewShadowMinor})
+	require.False(t, a.Months[1].Shadow)
+	require.Equal(t, []int64{10_000, 5_000, -5_000, 1}, []int64{a.OldMinor, a.NewMinor, a.DifferenceMinor, int64(a.ShadowMonths)})
+}
+
 // The other terms hold from the first month on, and the last n months are compared.
 func TestOtherTerms(t *testing.T) {
 	t.Parallel()

@@ -54,6 +54,14 @@ type Config struct {
 	ClockFile string `env:"LIFTBILL_CLOCK_FILE"`
 	// TemporalUI is the base address of Temporal's web console, for links on the pages.
 	TemporalUI string `env:"LIFTBILL_TEMPORAL_UI"`
+	// NotifyURL takes signed notices of what waits for people; empty is none.
+	NotifyURL string `env:"LIFTBILL_NOTIFY_URL"`
+	// NotifySecret signs them.
+	NotifySecret string `env:"LIFTBILL_NOTIFY_SECRET"`
+	// SMTPURL is the mail server that carries notices, smtp:// or smtps://; empty is none.
+	SMTPURL string `env:"LIFTBILL_SMTP_URL"`
+	// SMTPFrom is the sender's address.
+	SMTPFrom string `env:"LIFTBILL_SMTP_FROM"`
 	// StripeLive lets this worker poll the queue that writes to Stripe; off it computes and shows only.
 	StripeLive bool `env:"LIFTBILL_STRIPE_LIVE" envDefault:"true"`
 	// LogLevel is debug, info, warn or error.

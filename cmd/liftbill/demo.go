@@ -33,16 +33,18 @@ func newDemo() *cobra.Command {
 	var f demoFlags
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Boot the whole stack and bill a month of a simulated business",
+		Short: "Boot the whole stack and bill two months of a simulated business",
 		Long: "demo starts PostgreSQL, the Temporal server with its web console, a Stripe stand-in, the API, the pages and\n" +
-			"a worker on this machine, lets three simulated companies live through a month, runs the monthly cycles through\n" +
-			"their Temporal Schedules, and prints what was billed beside the lift that the simulation knows to be true.",
+			"a worker on this machine, lets three simulated companies live through two months, runs the monthly cycles through\n" +
+			"their Temporal Schedules, and prints what was billed beside the lift that the simulation knows to be true.\n" +
+			"An account's first invoice always needs a person: two fictitious people compare and approve those of the first\n" +
+			"month. They clear reconciliation, so that the contract's terms release the second month's.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), cmd, f) },
 	}
 	cmd.Flags().BoolVar(&f.once, "once", false, "exit after the report instead of serving the pages")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as one JSON document; progress goes to stderr")
-	cmd.Flags().IntVar(&f.months, "months", 1, "how many months to bill, the last ones whose close lag is over")
+	cmd.Flags().IntVar(&f.months, "months", 2, "how many months to bill, the last ones whose close lag is over")
 	cmd.Flags().Int64Var(&f.seed, "seed", 1, "seed of the simulated businesses")
 	cmd.Flags().Float64Var(&f.scale, "scale", 1, "size of the businesses; below 1 the first month may prove nothing")
 	cmd.Flags().StringVar(&f.data, "data", defaultData(), "folder for databases, histories and logs")

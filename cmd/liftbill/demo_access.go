@@ -31,9 +31,10 @@ func (s *stack) withDemoApp(ctx context.Context, fn func(a *app) error) error {
 	return fn(a)
 }
 
-// letIn makes the demo's administrator and a token for each environment.
+// letIn makes the demo's administrator, a token for each environment, and the two people
+// who release first invoices.
 func (s *stack) letIn(ctx context.Context, p *progress) error {
-	p.step("an administrator and two tokens")
+	p.step("an administrator, two tokens and two people")
 	err := s.withDemoApp(ctx, func(a *app) error {
 		gate, by := a.access(), operator()
 		password, err := domain.NewSecret(a.access().Entropy.Bytes(domain.SecretBytes))
@@ -58,10 +59,10 @@ func (s *stack) letIn(ctx context.Context, p *progress) error {
 			}
 			s.keys.tokens[env] = text.Reveal()
 		}
-		return nil
+		return s.hire(ctx, gate)
 	})
 	if err == nil {
-		p.done("%s", demoEmail)
+		p.done("%s; %s (%s) and %s (%s), who are fictitious", demoEmail, s.finance.name, s.finance.role, s.approver.name, s.approver.role)
 	}
 	return err
 }

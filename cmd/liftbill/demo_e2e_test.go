@@ -47,7 +47,7 @@ func startDemo(t *testing.T, bin, data string, args ...string) *demo {
 	out, err := os.Create(filepath.Join(t.TempDir(), "demo.out"))
 	require.NoError(t, err)
 	d := &demo{t: t, data: data, out: out, done: make(chan error, 1)}
-	d.cmd = exec.Command(filepath.Join(bin, "liftbill"), append([]string{"demo", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
+	d.cmd = exec.Command(filepath.Join(bin, "liftbill"), append([]string{"demo", "--months", "1", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
 	d.cmd.Dir = filepath.Join("..", "..")
 	d.cmd.Stdout, d.cmd.Stderr = out, out
 	require.NoError(t, d.cmd.Start())

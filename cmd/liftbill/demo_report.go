@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
@@ -59,7 +60,18 @@ type monthReport struct {
 	PaidMinor   int64        `json:"paid_revenue_minor"`
 	StripeNet   int64        `json:"stripe_net_minor"`
 	Lines       []lineReport `json:"lines"`
-	URL         string       `json:"url"`
+	// RequiresPerson: no rule may approve it, because none of the account had cleared.
+	RequiresPerson bool             `json:"requires_person"`
+	Decisions      []decisionReport `json:"decisions"`
+	URL            string           `json:"url"`
+}
+
+// decisionReport is what was decided about an invoice before it was written. By begins
+// with "policy:" when the contract's terms decided.
+type decisionReport struct {
+	Action string `json:"action"`
+	By     string `json:"by"`
+	Reason string `json:"reason,omitempty"`
 }
 
 type lineReport struct {
@@ -120,6 +132,10 @@ func (w *world) month(ctx context.Context, c *company, cycle string) (monthRepor
 	if t.Cycle.StripeInvoiceID != "" {
 		total := t.Cycle.StripeTotal.Minor
 		m.StripeMinor = &total
+	}
+	m.RequiresPerson, m.Decisions = t.RequiresPerson, []decisionReport{}
+	for _, d := range t.Decisions {
+		m.Decisions = append(m.Decisions, decisionReport{Action: d.Action, By: d.Actor, Reason: d.Reason})
 	}
 	for _, l := range t.Lines {
 		m.Lines = append(m.Lines, lineReport{
@@ -183,6 +199,9 @@ func (r *report) verdict() error {
 			}
 			if m.EngineMinor > 0 && a.Environment == account.Live.String() {
 				billed++
+				if last := m.lastDecision(); m.RequiresPerson && strings.HasPrefix(last.By, "policy:") {
+					errs = append(errs, fmt.Errorf("%s: a first invoice was approved by %s", m.Cycle, last.By))
+				}
 				if m.StripeMinor == nil || *m.StripeMinor != m.EngineMinor {
 					errs = append(errs, fmt.Errorf("%s: the engine's total is not Stripe's", m.Cycle))
 				}
@@ -198,6 +217,13 @@ func (r *report) verdict() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (m monthReport) lastDecision() decisionReport {
+	if n := len(m.Decisions); n > 0 {
+		return m.Decisions[n-1]
+	}
+	return decisionReport{}
 }
 
 func amount(minor int64, currency string) string {
@@ -272,9 +298,24 @@ func printOutcome(out io.Writer, a accountReport, m monthReport) {
 	case m.StripeMinor != nil:
 		fmt.Fprintf(out, "  invoice %s (%s): engine %s, Stripe %s, difference %s\n", m.Number, m.Invoice, amount(m.EngineMinor, m.Currency),
 			amount(*m.StripeMinor, m.Currency), amount(m.EngineMinor-*m.StripeMinor, m.Currency))
+		printRelease(out, m)
 	case a.Environment == account.Test.String():
 		fmt.Fprintf(out, "  would be invoiced: %s. Test mode: nothing was written to Stripe\n", amount(m.EngineMinor, m.Currency))
 	default:
 		fmt.Fprintf(out, "  no invoice: %s %s\n", m.State, m.Reason)
 	}
+}
+
+// printRelease says who let the invoice go: people, or the contract's terms after one of
+// the account had cleared reconciliation.
+func printRelease(out io.Writer, m monthReport) {
+	var acts []string
+	for _, d := range m.Decisions {
+		acts = append(acts, d.Action+" by "+d.By)
+	}
+	why := "unattended, because an earlier invoice of the account has cleared reconciliation"
+	if m.RequiresPerson {
+		why = "a first invoice always needs a person; these are fictitious"
+	}
+	fmt.Fprintf(out, "  released: %s (%s)\n", strings.Join(acts, ", "), why)
 }

@@ -27,24 +27,26 @@ const demoDatabase = "liftbill_demo"
 
 // stack is everything that runs for a demo.
 type stack struct {
-	flags   demoFlags
-	months  []period.Month
-	group   localstack.Group
-	lock    *localstack.Lock
-	clock   *system.FileClock
-	env     []string
-	binary  string
-	logs    string
-	api     string
-	stripe  string
-	db      *localstack.Postgres
-	tmprl   *localstack.Temporal
-	serve   *localstack.Process
-	worker  *localstack.Process
-	fake    *localstack.Process
-	cfg     Config
-	failing *localstack.Process
-	keys    demoKeys
+	flags  demoFlags
+	months []period.Month
+	group  localstack.Group
+	lock   *localstack.Lock
+	clock  *system.FileClock
+	env    []string
+	binary string
+	logs   string
+	api    string
+	stripe string
+	db     *localstack.Postgres
+	tmprl  *localstack.Temporal
+	serve  *localstack.Process
+	worker *localstack.Process
+	fake   *localstack.Process
+	// finance and approver are the people who release first invoices.
+	finance, approver *demoPerson
+	cfg               Config
+	failing           *localstack.Process
+	keys              demoKeys
 }
 
 // stateFile tells other programs (and tests) where everything is.
@@ -221,7 +223,7 @@ func (s *stack) startServe(ctx context.Context, p *progress) error {
 		"LIFTBILL_STRIPE_API_BASE="+s.stripe, "LIFTBILL_STRIPE_RATE=-1", "LIFTBILL_CLOCK_FILE="+filepath.Join(s.flags.data, "clock.json"),
 		"TEMPORAL_ADDRESS="+s.tmprl.Address, "TEMPORAL_NAMESPACE="+s.tmprl.Namespace, "LIFTBILL_TEMPORAL_UI="+s.tmprl.UIURL,
 		// What the user's own deployment is set up with is not the demo's.
-		"LIFTBILL_TLS_CERT=", "LIFTBILL_TLS_KEY=", "LIFTBILL_TLS_PROXY=false", "LIFTBILL_OIDC_ISSUER=", "LIFTBILL_API_RATE=0")
+		"LIFTBILL_TLS_CERT=", "LIFTBILL_TLS_KEY=", "LIFTBILL_TLS_PROXY=false", "LIFTBILL_OIDC_ISSUER=", "LIFTBILL_API_RATE=0", "LIFTBILL_NOTIFY_URL=", "LIFTBILL_NOTIFY_SECRET=", "LIFTBILL_SMTP_URL=", "LIFTBILL_SMTP_FROM=")
 	s.cfg = Config{
 		DatabaseURL: s.db.URL(demoDatabase), EncryptionKey: key, Listen: listen, PublicURL: s.api, StripeAPIBase: s.stripe, StripeRate: -1,
 		ClockFile: filepath.Join(s.flags.data, "clock.json"), LogLevel: "warn", TemporalUI: s.tmprl.UIURL,

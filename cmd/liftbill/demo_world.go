@@ -310,6 +310,7 @@ func (w *world) close(ctx context.Context, m period.Month, p *progress) error {
 	defer cancel()
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
+	released := map[string]bool{}
 	for {
 		if err := w.stack.keepWorker(p); err != nil {
 			return err
@@ -317,6 +318,15 @@ func (w *world) close(ctx context.Context, m period.Month, p *progress) error {
 		states, err := w.states(ctx, m)
 		if err != nil {
 			return err
+		}
+		if waiting := waitingFirst(w.companies, m, states, released); len(waiting) > 0 {
+			if err := w.release(ctx, waiting, p); err != nil {
+				return err
+			}
+			for _, id := range waiting {
+				released[id] = true
+			}
+			continue
 		}
 		done := 0
 		for _, st := range states {
@@ -336,6 +346,16 @@ func (w *world) close(ctx context.Context, m period.Month, p *progress) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// waitingFirst are the cycles of a month that wait for a person and that nobody saw yet.
+func waitingFirst(companies []*company, m period.Month, states map[string]billing.CycleState, seen map[string]bool) (ids []string) {
+	for _, c := range companies {
+		if id := billing.CycleID(c.id, m); states[c.id] == billing.AwaitingApproval && !seen[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func (w *world) states(ctx context.Context, m period.Month) (map[string]billing.CycleState, error) {

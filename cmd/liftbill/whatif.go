@@ -99,11 +99,17 @@ func printWhatIf(out io.Writer, a whatif.Answer) error {
 		if m.Held != "" {
 			lines = append(lines, "("+string(m.Held)+")")
 		}
+		if m.Shadow || m.OldShadowMinor != 0 {
+			lines = append(lines, fmt.Sprintf("(shadow, in no total: would have been %s, now %s)", amount(m.OldShadowMinor), amount(m.NewShadowMinor)))
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t\n", m.Period, m.State, amount(m.OldMinor), amount(m.NewMinor), amount(m.DifferenceMinor), strings.Join(lines, ", "))
 	}
 	fmt.Fprintf(w, "total\t\t%s\t%s\t%s\t\t\n", amount(a.OldMinor), amount(a.NewMinor), amount(a.DifferenceMinor))
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	if a.ShadowMonths > 0 {
+		fmt.Fprintf(out, "\n%d of the months are shadow ones: priced and shown, never invoiced, and in no total.\n", a.ShadowMonths)
 	}
 	if len(a.Months) < a.Asked {
 		fmt.Fprintf(out, "\nOnly %d of the %d months that were asked for are priced.\n", len(a.Months), a.Asked)

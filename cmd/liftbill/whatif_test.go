@@ -17,10 +17,11 @@ func TestWhatIfPrintsOldAndNew(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	require.NoError(t, printWhatIf(&out, whatif.Answer{
-		AccountID: "acme", Currency: "usd", Asked: 3, OldMinor: 30_000, NewMinor: 16_000, DifferenceMinor: -14_000, HeldBackMinor: 1_500, BalanceMinor: -30,
+		AccountID: "acme", Currency: "usd", Asked: 4, ShadowMonths: 1, OldMinor: 30_000, NewMinor: 16_000, DifferenceMinor: -14_000, HeldBackMinor: 1_500, BalanceMinor: -30,
 		Months: []whatif.Compared{
 			{Period: "2026-10", State: "invoiced", OldMinor: 30_000, NewMinor: 16_000, DifferenceMinor: -14_000, Lines: []whatif.Line{{Line: "a", AmountMinor: 15_500}, {Line: "fee:platform_fee", AmountMinor: 500}}},
 			{Period: "2026-11", State: "withheld", Held: "credit_carried"},
+			{Period: "2026-12", State: "withheld", Phase: "shadow", Shadow: true, WritingClosed: true, OldShadowMinor: 2_000, NewShadowMinor: 1_000},
 		},
 		Terms: []string{"Share 0.10 of the measured incremental revenue"},
 	}))
@@ -28,7 +29,9 @@ func TestWhatIfPrintsOldAndNew(t *testing.T) {
 	require.Regexp(t, `2026-10 +invoiced +300\.00 USD +160\.00 USD +-140\.00 USD +a 15500, platform_fee 500`, text)
 	require.Regexp(t, `2026-11 +withheld +0\.00 USD +0\.00 USD +0\.00 USD +\(credit_carried\)`, text)
 	require.Regexp(t, `total +300\.00 USD +160\.00 USD +-140\.00 USD`, text)
-	require.Contains(t, text, "Only 2 of the 3 months")
+	require.Regexp(t, `2026-12 +withheld +0\.00 USD +0\.00 USD +0\.00 USD +\(shadow, in no total: would have been 20\.00 USD, now 10\.00 USD\)`, text)
+	require.Contains(t, text, "1 of the months are shadow ones")
+	require.Contains(t, text, "Only 3 of the 4 months")
 	require.Contains(t, text, "15.00 USD held back, -0.30 USD carried forward")
 	require.Contains(t, text, "  Share 0.10 of the measured incremental revenue\n")
 }

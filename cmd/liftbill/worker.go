@@ -56,6 +56,10 @@ const (
 
 // work runs the workers of the process and the classifier until the context ends.
 func (a *app) work(ctx context.Context) error {
+	channels, err := a.cfg.channels(a)
+	if err != nil {
+		return err
+	}
 	s, err := a.scheduler(ctx)
 	if err != nil {
 		return err
@@ -81,6 +85,7 @@ func (a *app) work(ctx context.Context) error {
 	go a.keepSchedules(ctx, s)
 	go a.ingestEvents(ctx)
 	go a.followPayments(ctx)
+	go a.notifyPeople(ctx, channels)
 	if a.cfg.StripeLive {
 		go a.carryCorrections(ctx)
 	}

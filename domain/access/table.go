@@ -196,6 +196,7 @@ var rules = map[string]Rule{
 	"GET /v1/ingest/health":                   need(ReadLedger, Filtered),
 	"GET /v1/connections/{id}/flow":           need(ReadLedger, Connection).named("id"),
 	"GET /v1/replays":                         need(ReadLedger, Filtered),
+	"GET /v1/notifications":                   need(ReadLedger, Filtered),
 	"GET /metrics":                            need(ReadLedger, Filtered),
 
 	// Measurement and billing.

@@ -188,9 +188,6 @@ func (f GoLiveFacts) shadow() ChecklistItem {
 }
 
 // RequiresPerson reports whether an outcome invoice may not be approved by a rule: the
-// first ones of an account that went live by the checklist, until one of them has cleared
-// reconciliation. Whoever opened the switch without the checklist has answered for the
-// first invoice too, with a reason in the audit log.
-func RequiresPerson(cleared int, basis SwitchBasis) bool {
-	return cleared <= 0 && basis == OnChecklist
-}
+// first ones of an account, until one of them has cleared reconciliation. It holds however
+// the account went live.
+func RequiresPerson(cleared int) bool { return cleared <= 0 }

@@ -88,7 +88,6 @@ func TestChecklist(t *testing.T) {
 			}
 		})
 	}
-	require.True(t, billing.RequiresPerson(0, billing.OnChecklist))
-	require.False(t, billing.RequiresPerson(1, billing.OnChecklist))
-	require.False(t, billing.RequiresPerson(0, billing.OnOverride), "a person has answered for it")
+	require.True(t, billing.RequiresPerson(0))
+	require.False(t, billing.RequiresPerson(1))
 }

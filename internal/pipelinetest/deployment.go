@@ -30,6 +30,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/measure"
+	"github.com/liftbill/liftbill/app/notify"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
@@ -37,6 +38,7 @@ import (
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/app/trueups"
 	domain "github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/internal/assembly"
 )
 
@@ -90,6 +92,7 @@ func (d *Deployment) services() httpapi.Services {
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
 		Reconcile: d.Reconcile(), Breaks: d.Reconciler(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
 		Sources: d.Sources(), GoLive: d.GoLive(), Corrections: d.Invoicing(), Invoicing: d.Invoicing(), Deciding: d.Deciding(), Previews: d.Previews(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Notices: d.Notices(),
 	}
 }
 
@@ -103,6 +106,16 @@ func (d *Deployment) Onboard() *onboard.Service {
 
 // SecondPerson is the token of an approver, who is nobody else.
 const SecondPerson = "second-person"
+
+// Approve lets the second person approve the invoice of a cycle that waits for that.
+func (d *Deployment) Approve(t testing.TB, cycleID string) {
+	t.Helper()
+	var tie httpapi.TieOut
+	d.Get(t, "/v1/cycles/"+cycleID, &tie)
+	if tie.Cycle.State == string(billing.AwaitingApproval) {
+		d.PostAs(t, SecondPerson, "/v1/cycles/"+cycleID+"/decisions", httpapi.CycleDecide{Action: string(billing.ActApprove), InvoiceHash: tie.InvoiceHash}, nil)
+	}
+}
 
 // openDoor takes every other token for an operator's, of both environments: what callers may
 // do is tested elsewhere.
@@ -148,6 +161,11 @@ func (d *Deployment) Invoicing() *invoicing.Service {
 // Deciding takes decisions about cycles; no run is told.
 func (d *Deployment) Deciding() *invoicing.Decisions {
 	return &invoicing.Decisions{Work: d.DB.Deciding(), Clock: d.Clock, Changes: assembly.Changes(d.Previews())}
+}
+
+// Notices tells people what waits, through the given channels.
+func (d *Deployment) Notices(channels ...notify.Channel) *notify.Service {
+	return &notify.Service{Ledger: d.DB.NewNotices(), Channels: channels, Clock: d.Clock, Log: slog.New(slog.DiscardHandler)}
 }
 
 // GoLive opens and closes the writing of accounts.

@@ -32,7 +32,7 @@ func (d *Deployment) fetch(ctx context.Context, connectionID string) error {
 }
 
 // BillMonth takes the company's month from its facts to its invoice, step by step and
-// without a workflow.
+// without a workflow. What waits for a person is approved.
 func (d *Deployment) BillMonth(t testing.TB, c *Company) {
 	t.Helper()
 	m, err := period.Parse(Month)
@@ -50,7 +50,8 @@ func (d *Deployment) BillMonth(t testing.TB, c *Company) {
 	if c.Environment != account.Live {
 		return
 	}
-	for _, step := range []func(context.Context, string) (invoicing.Outcome, error){inv.EnsureDraft, inv.EnsureLines, inv.Finalize} {
+	d.Approve(t, c.CycleID())
+	for _, step := range []func(context.Context, string) (invoicing.Outcome, error){inv.Draft, inv.EnsureDraft, inv.EnsureLines, inv.Finalize} {
 		_, err := step(t.Context(), c.CycleID())
 		require.NoError(t, err)
 	}

@@ -73,7 +73,8 @@ func TestReadmeShowsTheTwoCommands(t *testing.T) {
 var envPattern = regexp.MustCompile("env:\"([A-Z_]+)\"")
 
 // TestEveryVariableIsDocumented wants each field of the configuration in the table of
-// the front page or in that of docs/access.md, which the front page leads to.
+// the front page or in those of docs/access.md and docs/operations.md, which the front
+// page leads to.
 func TestEveryVariableIsDocumented(t *testing.T) {
 	t.Parallel()
 	root := moduleRoot(t)
@@ -83,9 +84,11 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 	require.NoError(t, err)
 	access, err := os.ReadFile(filepath.Join(root, "docs", "access.md"))
 	require.NoError(t, err)
+	operations, err := os.ReadFile(filepath.Join(root, "docs", "operations.md"))
+	require.NoError(t, err)
 	names := envPattern.FindAllStringSubmatch(string(config), -1)
 	require.NotEmpty(t, names)
 	for _, m := range names {
-		require.Contains(t, string(readme)+string(access), "| `"+m[1]+"`", "neither README.md nor docs/access.md documents %s", m[1])
+		require.Contains(t, string(readme)+string(access)+string(operations), "| `"+m[1]+"`", "neither README.md nor docs/access.md nor docs/operations.md documents %s", m[1])
 	}
 }

@@ -50,6 +50,7 @@ func importPlants() []plant {
 	add("domain-reward", "domain/reward/zzplanted", "planted.go", self+"domain/lift")
 	add("domain-source", "domain/source/zzplanted", "planted.go", self+"domain/account")
 	add("domain-mapping", "domain/mapping/zzplanted", "planted.go", self+"domain/reward", decimal)
+	add("domain-notice", "domain/notice/zzplanted", "planted.go", self+"domain/lift", decimal)
 	add("domain-recon", "domain/recon/zzplanted", "planted.go", self+"domain/lift", decimal)
 	add("domain-projection", "domain/projection/zzplanted", "planted.go", self+"domain/lift", decimal)
 	add("domain-lift", "domain/lift/zzplanted", "planted.go", self+"domain/billing")
@@ -61,7 +62,7 @@ func importPlants() []plant {
 	add("app-ports", "app/uow/zzplanted", "planted.go", self+"app/clock")
 	add("app-ports", "app/secret/zzplanted", "planted.go", self+"app/clock")
 	for use, other := range map[string]string{
-		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "sourcesync": "ingest", "whatif": "invoicing", "access": "onboard", "idempotency": "access", "mapping": "ingest", "operate": "ingest", "replay": "measure", "golive": "onboard", "preview": "measure", "customers": "reconcile",
+		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "sourcesync": "ingest", "whatif": "invoicing", "access": "onboard", "idempotency": "access", "mapping": "ingest", "operate": "ingest", "replay": "measure", "golive": "onboard", "preview": "measure", "customers": "reconcile", "notify": "invoicing",
 	} {
 		add("app-"+use, "app/"+use+"/zzplanted", "planted.go", self+"app/"+other)
 	}
@@ -80,6 +81,8 @@ func importPlants() []plant {
 	siblings("stripefake", "adapters/stripeapi/stripefake", self+"domain/money", stripe, decimal)
 	siblings("httpapi", "adapters/httpapi", self+"adapters/postgres", self+"adapters/webui")
 	siblings("webui", "adapters/webui", self+"adapters/httpapi")
+	siblings("notifyhttp", "adapters/notifyhttp", self+"adapters/notifymail", echo)
+	siblings("notifymail", "adapters/notifymail", self+"adapters/notifyhttp", echo)
 	siblings("oidc", "adapters/oidc", self+"adapters/system", echo)
 	siblings("scheduler", "adapters/scheduler", workflows+"billingcycle", self+"adapters/system")
 	siblings("apiclient", "adapters/apiclient", self+"adapters/httpapi", self+"domain/billing")
@@ -104,6 +107,7 @@ func importPlants() []plant {
 	anywhere("echo-only-in-http", echo)
 	anywhere("oidc-only-in-oidc", "github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2")
 	anywhere("temporal-only-in-workflows", temporal)
+	anywhere("mail-only-in-notifymail", "github.com/wneessen/go-mail")
 	anywhere("prometheus-only-in-metrics", "github.com/prometheus/client_golang/prometheus")
 	anywhere("test-libraries", "testing", testify, "pgregory.net/rapid", "github.com/google/go-cmp/cmp", self+"internal/pipelinetest")
 	anywhere("sharedpg-only-in-tests", self+"adapters/localstack/sharedpg")

@@ -47,7 +47,8 @@ func registered(d *pipelinetest.Deployment) *testsuite.TestWorkflowEnvironment {
 	return env
 }
 
-// runBill runs the workflow of an account with the real activities.
+// runBill runs the workflow of an account with the real activities. Somebody approves what
+// waits for it: a first invoice always does.
 func runBill(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) wire.BillStep {
 	t.Helper()
 	out, err := runBillErr(t, d, c)
@@ -58,6 +59,7 @@ func runBill(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) 
 func runBillErr(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company) (out wire.BillStep, err error) {
 	t.Helper()
 	env := registered(d)
+	env.RegisterDelayedCallback(func() { d.Approve(t, c.CycleID()) }, time.Minute)
 	env.ExecuteWorkflow(wire.WorkflowAccountBill, wire.BillInput{Environment: c.Environment, AccountID: c.ID, Period: pipelinetest.Month})
 	require.True(t, env.IsWorkflowCompleted())
 	if err := env.GetWorkflowError(); err != nil {

@@ -18,6 +18,7 @@ import (
 func runPeriod(t *testing.T, d *pipelinetest.Deployment, c *pipelinetest.Company, m period.Month) wire.BillStep {
 	t.Helper()
 	env := registered(d)
+	env.RegisterDelayedCallback(func() { d.Approve(t, billing.CycleID(c.ID, m)) }, time.Minute)
 	env.ExecuteWorkflow(wire.WorkflowAccountBill, wire.BillInput{Environment: c.Environment, AccountID: c.ID, Period: m.String()})
 	require.True(t, env.IsWorkflowCompleted())
 	require.NoError(t, env.GetWorkflowError(), m)

@@ -37,10 +37,11 @@ func (l *Ledger) Begin(ctx context.Context, env account.Environment, plan billin
 	return l.BeginWith(ctx, env, plan, Key{Sealed: []byte{}}, at)
 }
 
-// ApprovedSQL is the decision of the terms that an intent rests on: cycle, environment,
-// plan hash, total, time.
+// ApprovedSQL is the approval that an intent rests on, a person's, because it may be of a
+// first invoice: cycle, environment, plan hash, total, time. Another plan's is another row.
 const ApprovedSQL = `INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
-	VALUES ($1 || '/1', $1, 1, $2, $3, $4, 'approve', 'system', 'policy:contract', 'policy:contract', '', '', $5)`
+	SELECT $1 || '/' || n, $1, n, $2, $3, $4, 'approve', 'user', 'usr_approver', 'Approver', 'approver', '', $5
+	FROM (SELECT count(*) + 1 AS n FROM cycle_decisions WHERE cycle_id = $1) d`
 
 // BeginWith writes a cycle that stands at its write-back, as if it had been measured and
 // proposed: what the measurement says is of no interest here.
@@ -102,8 +103,11 @@ func (l *Ledger) Readdress(ctx context.Context, plan billing.InvoicePlan, at tim
 	if err != nil {
 		return err
 	}
+	if _, err := l.sql.Exec(ctx, ApprovedSQL, plan.CycleID, account.Live.String(), plan.Hash(), plan.TotalMinor(), at); err != nil {
+		return err
+	}
 	judged := invoicing.Judged{CycleID: plan.CycleID, Account: account.Account{ID: plan.AccountID, Environment: account.Live}}
-	_, _, err = l.SaveProposal(ctx, judged, invoicing.Proposal{Plan: plan, Priced: billing.Priced{Total: total}, Next: billing.Writing, Policy: "policy:contract"}, at)
+	_, _, err = l.SaveProposal(ctx, judged, invoicing.Proposal{Plan: plan, Priced: billing.Priced{Total: total}, Next: billing.AwaitingApproval}, at)
 	return err
 }
 

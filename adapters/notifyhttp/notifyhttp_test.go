@@ -1,0 +1,97 @@
+package notifyhttp_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/adapters/notifyhttp"
+	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/notify"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/notice"
+)
+
+const secret = "whsec_0123456789abcdef"
+
+var now = time.Date(2026, 11, 4, 6, 0, 0, 0, time.UTC)
+
+func delivery() notify.Delivery {
+	return notify.Delivery{Notice: notice.Notice{ID: "k|acme.2026-10||approver", Kind: notice.FirstInvoice, Environment: account.Live, AccountID: "acme", Period: "2026-10", CycleID: "acme.2026-10",
+		Role: access.Approver, Title: "Acme, 2026-10: the first invoice needs a person", Detail: "123.45 USD.", Next: "look", Path: "/cycles/acme.2026-10", Due: now.AddDate(0, 0, 5)},
+		AccountName: "Acme", Episode: 1, OpenedAt: now}
+}
+
+// The body is signed as documented, and names what waits and where; a repetition has the
+// same ID.
+func TestSignedNotice(t *testing.T) {
+	t.Parallel()
+	var got []notifyhttp.Body
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte("1793772000." + string(raw)))
+		require.Equal(t, "t=1793772000,v1="+hex.EncodeToString(mac.Sum(nil)), r.Header.Get(notifyhttp.SignatureHeader))
+		require.NotContains(t, string(raw), secret)
+		var b notifyhttp.Body
+		require.NoError(t, json.Unmarshal(raw, &b))
+		require.Equal(t, b.ID, r.Header.Get(notifyhttp.IDHeader))
+		got = append(got, b)
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(srv.Close)
+	c, err := notifyhttp.New(srv.URL+"/hook", secret, "https://billing.example.com", clock.Fixed(now))
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, c.Send(t.Context(), delivery()))
+	}
+	require.Equal(t, got[0], got[1])
+	require.Equal(t, []string{"first_invoice", "live", "acme.2026-10", "approver", "https://billing.example.com/cycles/acme.2026-10"},
+		[]string{got[0].Type, got[0].Environment, got[0].CycleID, got[0].Role, got[0].URL})
+	again := delivery()
+	again.Episode = 2
+	require.NotEqual(t, got[0].ID, again.Key())
+}
+
+// What is refused is said without the address, which may be a secret of its own.
+func TestFailuresNameNoAddress(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[int]string{http.StatusInternalServerError: "the address answers 500", http.StatusFound: "the address answers 302", http.StatusGone: "the address answers 410"} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://elsewhere.example.com")
+			w.WriteHeader(answer)
+		}))
+		c, err := notifyhttp.New(srv.URL+"/T0KEN", secret, "", clock.Fixed(now))
+		require.NoError(t, err)
+		err = c.Send(t.Context(), delivery())
+		require.ErrorContains(t, err, want)
+		srv.Close()
+		err = c.Send(t.Context(), delivery())
+		require.Equal(t, "notify_unreachable", fault.CodeOf(err))
+		require.NotContains(t, err.Error(), "T0KEN")
+	}
+}
+
+func TestBadConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ url, secret, code string }{
+		{"", secret, "notify_url_malformed"},
+		{"ftp://example.com", secret, "notify_url_malformed"},
+		{"http://example.com/hook", secret, "notify_url_plain"},
+		{"https://example.com/hook", "short", "notify_secret_short"},
+	} {
+		_, err := notifyhttp.New(c.url, c.secret, "", clock.Fixed(now))
+		require.Equal(t, c.code, fault.CodeOf(err), c.url)
+	}
+}
