@@ -1666,17 +1666,31 @@ type Invoice struct {
 	Difference Money `json:"difference,omitempty,omitzero"`
 
 	// EngineTotal An exact amount of one currency.
-	EngineTotal Money  `json:"engine_total"`
-	Number      string `json:"number,omitempty,omitzero"`
+	EngineTotal      Money     `json:"engine_total"`
+	FinalizedAt      time.Time `json:"finalized_at,omitempty,omitzero"`
+	IssuerConnection string    `json:"issuer_connection,omitempty,omitzero"`
+	Lines            int       `json:"lines,omitempty,omitzero"`
+	Number           string    `json:"number,omitempty,omitzero"`
+
+	// Payer The customer at the issuer.
+	Payer string `json:"payer,omitempty,omitzero"`
 
 	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
-	Payment         Payment `json:"payment,omitempty,omitzero"`
-	Period          string  `json:"period"`
-	State           string  `json:"state"`
-	StripeInvoiceID string  `json:"stripe_invoice_id"`
+	Payment Payment `json:"payment,omitempty,omitzero"`
+	Period  string  `json:"period"`
+
+	// PlanHash The hash of the plan that the invoice was written from.
+	PlanHash string `json:"plan_hash,omitempty,omitzero"`
+
+	// State That of the cycle.
+	State           string `json:"state"`
+	StripeInvoiceID string `json:"stripe_invoice_id"`
 
 	// StripeTotal An exact amount of one currency.
 	StripeTotal Money `json:"stripe_total,omitempty,omitzero"`
+
+	// WritebackState `pinned`, `verified`, `finalized`, `released` or `needs_human`.
+	WritebackState string `json:"writeback_state,omitempty,omitzero"`
 }
 
 // InvoiceList defines model for InvoiceList.
@@ -3869,6 +3883,24 @@ type ListInvoicesParams struct {
 	// Account Only this account.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
 
+	// Status Only this status at Stripe: `draft`, `open`, `paid`, `void`, `uncollectible`, or `none` before it is finalized.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency Only this currency, for example `usd`.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// MinMinor Only with at least this total, in minor units of the invoice's currency.
+	MinMinor int64 `form:"min_minor,omitempty" json:"min_minor,omitempty,omitzero"`
+
+	// MaxMinor Only with at most this total, in minor units of the invoice's currency.
+	MaxMinor int64 `form:"max_minor,omitempty" json:"max_minor,omitempty,omitzero"`
+
+	// Q An invoice, its number, its payer or its cycle.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort Another order: `amount`, `finalized` or `number`, the greatest first; with `_asc`, as `period_asc` too, the smallest.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
@@ -5173,8 +5205,6 @@ type ClientInterface interface {
 	GetIngestHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListInvoices List the invoices that exist at Stripe, newest period first
-	//
-	// A page may hold fewer rows than `limit`, because cycles without an invoice are left out.
 	//
 	// Corresponds with GET /v1/invoices (the `ListInvoices` operationId).
 	ListInvoices(ctx context.Context, params *ListInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7528,8 +7558,6 @@ func (c *Client) GetIngestHealth(ctx context.Context, reqEditors ...RequestEdito
 }
 
 // ListInvoices List the invoices that exist at Stripe, newest period first
-//
-// A page may hold fewer rows than `limit`, because cycles without an invoice are left out.
 //
 // Corresponds with GET /v1/invoices (the `ListInvoices` operationId).
 func (c *Client) ListInvoices(ctx context.Context, params *ListInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -12819,6 +12847,54 @@ func NewListInvoicesRequest(server string, params *ListInvoicesParams) (*http.Re
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "currency", params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_minor", params.MinMinor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_minor", params.MaxMinor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 			return nil, err
 		} else {
@@ -14469,8 +14545,6 @@ type ClientWithResponsesInterface interface {
 	GetIngestHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetIngestHealthResponse, error)
 
 	// ListInvoicesWithResponse List the invoices that exist at Stripe, newest period first
-	//
-	// A page may hold fewer rows than `limit`, because cycles without an invoice are left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -21064,8 +21138,6 @@ func (c *ClientWithResponses) GetIngestHealthWithResponse(ctx context.Context, r
 }
 
 // ListInvoicesWithResponse List the invoices that exist at Stripe, newest period first
-//
-// A page may hold fewer rows than `limit`, because cycles without an invoice are left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //

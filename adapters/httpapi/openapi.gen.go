@@ -1665,17 +1665,31 @@ type Invoice struct {
 	Difference Money `json:"difference,omitempty,omitzero"`
 
 	// EngineTotal An exact amount of one currency.
-	EngineTotal Money  `json:"engine_total"`
-	Number      string `json:"number,omitempty,omitzero"`
+	EngineTotal      Money     `json:"engine_total"`
+	FinalizedAt      time.Time `json:"finalized_at,omitempty,omitzero"`
+	IssuerConnection string    `json:"issuer_connection,omitempty,omitzero"`
+	Lines            int       `json:"lines,omitempty,omitzero"`
+	Number           string    `json:"number,omitempty,omitzero"`
+
+	// Payer The customer at the issuer.
+	Payer string `json:"payer,omitempty,omitzero"`
 
 	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
-	Payment         Payment `json:"payment,omitempty,omitzero"`
-	Period          string  `json:"period"`
-	State           string  `json:"state"`
-	StripeInvoiceID string  `json:"stripe_invoice_id"`
+	Payment Payment `json:"payment,omitempty,omitzero"`
+	Period  string  `json:"period"`
+
+	// PlanHash The hash of the plan that the invoice was written from.
+	PlanHash string `json:"plan_hash,omitempty,omitzero"`
+
+	// State That of the cycle.
+	State           string `json:"state"`
+	StripeInvoiceID string `json:"stripe_invoice_id"`
 
 	// StripeTotal An exact amount of one currency.
 	StripeTotal Money `json:"stripe_total,omitempty,omitzero"`
+
+	// WritebackState `pinned`, `verified`, `finalized`, `released` or `needs_human`.
+	WritebackState string `json:"writeback_state,omitempty,omitzero"`
 }
 
 // InvoiceList defines model for InvoiceList.
@@ -3867,6 +3881,24 @@ type ListInvoicesParams struct {
 
 	// Account Only this account.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Status Only this status at Stripe: `draft`, `open`, `paid`, `void`, `uncollectible`, or `none` before it is finalized.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency Only this currency, for example `usd`.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// MinMinor Only with at least this total, in minor units of the invoice's currency.
+	MinMinor int64 `form:"min_minor,omitempty" json:"min_minor,omitempty,omitzero"`
+
+	// MaxMinor Only with at most this total, in minor units of the invoice's currency.
+	MaxMinor int64 `form:"max_minor,omitempty" json:"max_minor,omitempty,omitzero"`
+
+	// Q An invoice, its number, its payer or its cycle.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort Another order: `amount`, `finalized` or `number`, the greatest first; with `_asc`, as `period_asc` too, the smallest.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
 
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
@@ -7358,6 +7390,48 @@ func (w *ServerInterfaceWrapper) ListInvoices(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "currency" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "currency", ctx.QueryParams(), &params.Currency, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter currency: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_minor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_minor", ctx.QueryParams(), &params.MinMinor, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_minor: %s", err))
+	}
+
+	// ------------- Optional query parameter "max_minor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_minor", ctx.QueryParams(), &params.MaxMinor, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter max_minor: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------

@@ -94,19 +94,23 @@ func (s *Server) GetCycle(ctx context.Context, r GetCycleRequestObject) (GetCycl
 	return GetCycle200JSONResponse(toTieOut(t)), nil
 }
 
-// ListInvoices lists the cycles that have an invoice at Stripe.
+// ListInvoices lists the invoices that exist at Stripe.
 func (s *Server) ListInvoices(ctx context.Context, r ListInvoicesRequestObject) (ListInvoicesResponseObject, error) {
-	page, err := s.Reconcile.Cycles(ctx, reconcile.CyclesFilter{
-		Scope: access.From(ctx).Scope, Period: r.Params.Period, AccountID: r.Params.Account, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+	p := r.Params
+	page, err := s.Reconcile.Invoices(ctx, reconcile.InvoicesFilter{
+		Scope: access.From(ctx).Scope, Period: p.Period, AccountID: p.Account, Status: p.Status, Search: p.Q, Currency: p.Currency,
+		MinMinor: boundOf(p.MinMinor), MaxMinor: boundOf(p.MaxMinor), AtStripe: true, Sort: p.Sort, Cursor: p.Cursor, Limit: p.Limit,
 	})
 	if err != nil {
 		return nil, err
 	}
-	items := []Invoice{}
-	for _, c := range page.Items {
-		if c.StripeInvoiceID != "" {
-			items = append(items, toInvoice(c))
-		}
+	return ListInvoices200JSONResponse{Items: convertAll(page.Items, toInvoice), NextCursor: page.NextCursor}, nil
+}
+
+// boundOf is no bound for what was left out; no invoice comes to nothing.
+func boundOf(minor int64) *int64 {
+	if minor == 0 {
+		return nil
 	}
-	return ListInvoices200JSONResponse{Items: items, NextCursor: page.NextCursor}, nil
+	return &minor
 }

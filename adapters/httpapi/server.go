@@ -94,6 +94,7 @@ type Reconcile interface {
 	Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
+	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
 }
 
 // Sources keeps connections in step; *sourcesync.Service is it.

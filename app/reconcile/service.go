@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/access"
@@ -115,6 +117,14 @@ func checkChoices(f CyclesFilter) error {
 		return fault.InvalidField("state", "filter_unknown", "%q is not a state of a cycle", f.State).Fix("Use one of the states of the API reference, for example invoiced")
 	}
 	return nil
+}
+
+// checkSort refuses an order that a list does not have; the empty one is the list's own.
+func checkSort(sort string, all []string) error {
+	if sort == "" || slices.Contains(all, sort) {
+		return nil
+	}
+	return fault.InvalidField("sort", "sort_unknown", "%q is no order of this list", sort).Fix("Use %s, or leave it out", strings.Join(all, ", "))
 }
 
 func checkPeriod(p string) error {
