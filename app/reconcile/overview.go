@@ -103,10 +103,10 @@ type InvoiceRow struct {
 	Lines, Attempts                                       int
 	HostedURL, PDFURL, PlanHash                           string
 	// CycleState is that of the cycle, and Payment what has become of a finalized invoice.
-	CycleState  billing.CycleState
-	Payment     *billing.Payment
-	FinalizedAt                                           *time.Time
-	CreatedAt, UpdatedAt                                  time.Time
+	CycleState           billing.CycleState
+	Payment              *billing.Payment
+	FinalizedAt          *time.Time
+	CreatedAt, UpdatedAt time.Time
 }
 
 // InvoicesFilter selects invoices. Empty fields select all; an empty scope selects nothing.

@@ -21,7 +21,13 @@ type Reader interface {
 	Readout(ctx context.Context, caseID string) (Readout, error)
 	Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error)
 	RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error)
+	// Accounts lists every account of the scope by ID with its wiring, and nothing that is
+	// counted or looked for.
 	Accounts(ctx context.Context, scope access.Scope) ([]Overview, error)
+	// AccountList pages the accounts with all of an overview.
+	AccountList(ctx context.Context, f AccountsFilter) (Page[Overview], error)
+	// AccountCounts counts the decisions and the stored Stripe events of an account.
+	AccountCounts(ctx context.Context, accountID string) (decisions, events int64, err error)
 	// Standings sums a period by environment and currency.
 	Standings(ctx context.Context, scope access.Scope, period string) ([]Standing, error)
 	// Payments counts what happened since a time, by environment and currency.
@@ -51,6 +57,9 @@ func (s *Service) Cycles(ctx context.Context, f CyclesFilter) (Page[CycleSummary
 	if err := checkChoices(f); err != nil {
 		return Page[CycleSummary]{}, err
 	}
+	if err := checkSort(f.Sort, CycleSorts()); err != nil {
+		return Page[CycleSummary]{}, err
+	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {
 		return Page[CycleSummary]{}, err
@@ -78,6 +87,9 @@ func (s *Service) Readouts(ctx context.Context, accountID string, f CyclesFilter
 	if err := checkPeriod(f.Period); err != nil {
 		return Page[Readout]{}, err
 	}
+	if err := checkSort(f.Sort, ReadoutSorts()); err != nil {
+		return Page[Readout]{}, err
+	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {
 		return Page[Readout]{}, err
@@ -93,6 +105,9 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 	if f.Mapped != "" && f.Mapped != "yes" && f.Mapped != "no" {
 		return Page[RewardEvent]{}, fault.InvalidField("mapped", "filter_unknown", "%q is not a choice", f.Mapped).Fix("Use yes or no, or leave it out")
 	}
+	if err := checkSort(f.Sort, RewardEventSorts()); err != nil {
+		return Page[RewardEvent]{}, err
+	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {
 		return Page[RewardEvent]{}, err
@@ -100,9 +115,40 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 	return s.Reader.RewardEvents(ctx, f)
 }
 
-// Accounts lists every account of the scope with what it is wired to.
+// Accounts lists every account of the scope with its wiring only: for a choice.
 func (s *Service) Accounts(ctx context.Context, scope access.Scope) ([]Overview, error) {
 	return s.Reader.Accounts(ctx, scope)
+}
+
+// AccountList lists accounts with what they are wired to and what flows through them.
+func (s *Service) AccountList(ctx context.Context, f AccountsFilter) (Page[Overview], error) {
+	if f.Environment != "" {
+		if _, err := account.ParseEnvironment(f.Environment); err != nil {
+			return Page[Overview]{}, err
+		}
+	}
+	if err := checkSort(f.Sort, AccountSorts()); err != nil {
+		return Page[Overview]{}, err
+	}
+	var err error
+	if f.Limit, err = limit(f.Limit); err != nil {
+		return Page[Overview]{}, err
+	}
+	return s.Reader.AccountList(ctx, f)
+}
+
+// Account is one account of the scope; NotFound when there is none.
+func (s *Service) Account(ctx context.Context, scope access.Scope, id string) (AccountDetail, error) {
+	page, err := s.Reader.AccountList(ctx, AccountsFilter{Scope: scope, ID: id, Limit: 1})
+	if err != nil {
+		return AccountDetail{}, err
+	}
+	if len(page.Items) == 0 {
+		return AccountDetail{}, fault.New(fault.NotFound, "account_not_found", "there is no account %q", id)
+	}
+	out := AccountDetail{Overview: page.Items[0]}
+	out.Decisions, out.StripeEvents, err = s.Reader.AccountCounts(ctx, id)
+	return out, err
 }
 
 // checkChoices refuses a filter that can select nothing, because a typo must not look
@@ -118,6 +164,19 @@ func checkChoices(f CyclesFilter) error {
 	}
 	return nil
 }
+
+// CycleSorts are the orders of the list of cycles.
+func CycleSorts() []string {
+	return []string{"period_asc", "updated", "updated_asc", "account", "account_asc", "state", "state_asc"}
+}
+
+// ReadoutSorts are the orders of the readouts of an account.
+func ReadoutSorts() []string {
+	return []string{"period_asc", "lift", "lift_asc", "bound", "bound_asc", "users", "users_asc", "ess", "ess_asc"}
+}
+
+// RewardEventSorts are the orders of the reward events of an account.
+func RewardEventSorts() []string { return []string{"effective_asc"} }
 
 // checkSort refuses an order that a list does not have; the empty one is the list's own.
 func checkSort(sort string, all []string) error {
