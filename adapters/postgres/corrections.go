@@ -280,7 +280,7 @@ func adjustments(tx *gorm.DB, j *invoicing.Judged) error {
 	err := tx.Raw(`
 		SELECT a.id, o.period AS origin_period, a.line, a.reason, a.happened_at, a.amount_minor, EXISTS (SELECT 1 FROM cycle_lines l WHERE l.cycle_id = o.id AND l.snapshot_id = a.line) AS lift
 		FROM adjustments a JOIN cycles o ON o.id = a.origin_cycle
-		LEFT JOIN LATERAL (SELECT f.cycle_id FROM cycle_charges f JOIN cycles c ON c.id = f.cycle_id WHERE c.account_id = a.account_id AND f.line = 'fee:adjustment:' || a.id) u ON true
+		LEFT JOIN LATERAL (`+adjustmentUse+` AND c.account_id = a.account_id AND f.line = 'fee:adjustment:' || a.id) u ON true
 		WHERE a.account_id = @account AND o.id <> @cycle AND CASE WHEN @priced THEN u.cycle_id = @cycle ELSE u.cycle_id IS NULL AND left(o.period, 7) <= left(@period, 7) END
 		ORDER BY a.id`, map[string]any{"account": j.Account.ID, "cycle": j.CycleID, "priced": j.Priced, "period": j.Period.String()}).Scan(&rows).Error
 	if err != nil {

@@ -38,6 +38,7 @@ type Reader interface {
 	// Weights counts the frozen users of a cycle's snapshot by arm and weight.
 	Weights(ctx context.Context, cycleID, snapshotID string) ([]WeightCount, error)
 	Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error)
+	Adjustments(ctx context.Context, f AdjustmentsFilter) (Page[Adjustment], error)
 }
 
 // Limits of a page.
