@@ -15,7 +15,7 @@ import (
 func (s *Server) ListRewardEvents(ctx context.Context, r ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error) {
 	page, err := s.Reconcile.RewardEvents(ctx, reconcile.RewardEventsFilter{
 		AccountID: r.Account, Kind: r.Params.Kind, Period: r.Params.Period, Mapped: r.Params.Mapped,
-		Search: r.Params.Q, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		Search: r.Params.Q, Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func (s *Server) ListRewardEvents(ctx context.Context, r ListRewardEventsRequest
 // ListReadouts lists the readouts of an account.
 func (s *Server) ListReadouts(ctx context.Context, r ListReadoutsRequestObject) (ListReadoutsResponseObject, error) {
 	page, err := s.Reconcile.Readouts(ctx, r.Account, reconcile.CyclesFilter{
-		Period: r.Params.Period, AccountID: r.Account, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		Period: r.Params.Period, AccountID: r.Account, Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (m manifestBytes) VisitGetManifestResponse(w http.ResponseWriter) error {
 func (s *Server) ListCycles(ctx context.Context, r ListCyclesRequestObject) (ListCyclesResponseObject, error) {
 	page, err := s.Reconcile.Cycles(ctx, reconcile.CyclesFilter{
 		Scope: access.From(ctx).Scope, Period: r.Params.Period, State: r.Params.State, AccountID: r.Params.Account, Environment: r.Params.Environment,
-		Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (s *Server) ListInvoices(ctx context.Context, r ListInvoicesRequestObject) 
 	p := r.Params
 	page, err := s.Reconcile.Invoices(ctx, reconcile.InvoicesFilter{
 		Scope: access.From(ctx).Scope, Period: p.Period, AccountID: p.Account, Status: p.Status, Search: p.Q, Currency: p.Currency,
-		MinMinor: boundOf(p.MinMinor), MaxMinor: boundOf(p.MaxMinor), AtStripe: true, Sort: p.Sort, Cursor: p.Cursor, Limit: p.Limit,
+		MinMinor: boundOf(p.MinMinor), MaxMinor: boundOf(p.MaxMinor), AtStripe: true, Sort: string(p.Sort), Cursor: p.Cursor, Limit: p.Limit,
 	})
 	if err != nil {
 		return nil, err

@@ -46,9 +46,10 @@ func (r *Reader) Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (re
 	q := where{}
 	q.scoped(f.Scope, "p.environment", "p.account_id")
 	q.eq("p.account_id", f.AccountID)
+	q.eq("p.id", f.ID)
 	q.eq("r.verdict", f.Verdict)
 	if f.Search != "" {
-		q.add("? IN (p.id, p.name)", f.Search)
+		q.add("(p.id = ? OR p.name = ?)", f.Search, f.Search)
 	}
 	order, key, err := snapshotOrders.page(&q, f.Sort, f.Cursor)
 	if err != nil {

@@ -15,15 +15,15 @@ import (
 
 // accountsView is what is wired to what.
 type accountsView struct {
-	Rows                            []accountRow
-	Environments                    []Choice
-	Search                          string
-	Snapshots                       int
-	Pending, Dead                   int64
-	LiveN, TestN, Incomplete        int
-	Filtered                        bool
-	MoreURL, FirstURL, IDSortURL    string
-	Descending                      bool
+	Rows                         []accountRow
+	Environments                 []Choice
+	Search                       string
+	Snapshots                    int
+	Pending, Dead                int64
+	LiveN, TestN, Incomplete     int
+	Filtered                     bool
+	MoreURL, FirstURL, IDSortURL string
+	Descending                   bool
 	// Risks are those of the rules that the contracts have.
 	Risks []lift.Risk
 }

@@ -139,7 +139,7 @@ func (s *Server) eventList(c echo.Context) (list, operate.EventsFilter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
 	f := operate.EventsFilter{
 		Selection: operate.Selection{Scope: scopeOf(c), ConnectionID: p("connection"), Type: p("type"), Status: p("status"), Customer: p("customer")},
-		Attention: p("attention") == "yes", Cursor: p("cursor"), Limit: listLimit,
+		Attention: p("attention") == "yes", Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit,
 	}
 	var err error
 	if f.From, err = dayOf("from", p("from")); err != nil {
@@ -159,16 +159,13 @@ func (s *Server) eventList(c echo.Context) (list, operate.EventsFilter, error) {
 	default:
 		f.Object = q
 	}
-	health, err := s.operate.Health(c.Request().Context(), f.Scope, "")
+	accounts, err := s.reconcile.Accounts(c.Request().Context(), f.Scope)
 	if err != nil {
 		return list{}, f, err
 	}
-	var connections []string
-	for _, h := range health {
-		connections = append(connections, h.ConnectionID)
-	}
+	connections := connectionsOf(accounts)
 	only := map[string]string{"yes": "Set aside only"}
-	return list{
+	l := list{
 		Name: "events", Heading: "Event log", Lead: "Every event that Stripe sent or that was fetched, once each, newest first. Its body stays sealed.", Path: "/events", Active: "events",
 		Filters: []field{
 			{Name: "connection", Label: "Connection", Value: f.ConnectionID, Choices: choices("Every connection", f.ConnectionID, connections, func(s string) string { return s })},
@@ -184,7 +181,22 @@ func (s *Server) eventList(c echo.Context) (list, operate.EventsFilter, error) {
 		},
 		Labels: []string{"Created at Stripe", "Type", "Status", "Why", "What to do", "Connection", "Environment", "Event", "Object", "Came by", "Received", "Tries", "Digest of the body"},
 		Empty:  "No event yet", EmptyHint: "Events appear when a webhook endpoint is registered, or when the source is fetched.",
-	}, f, nil
+	}
+	l.sorted(f.Sort, map[int]string{0: "created"}, "created")
+	return l, f, nil
+}
+
+// connectionsOf are the connections that accounts are wired to, in order.
+func connectionsOf(accounts []reconcile.Overview) []string {
+	var out []string
+	for _, a := range accounts {
+		out = append(out, a.SourceConnection)
+		if a.IssuerConnection != "" {
+			out = append(out, a.IssuerConnection)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func eventRow(e operate.Event) row {

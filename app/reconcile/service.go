@@ -38,6 +38,8 @@ type Reader interface {
 	// Weights counts the frozen users of a cycle's snapshot by arm and weight.
 	Weights(ctx context.Context, cycleID, snapshotID string) ([]WeightCount, error)
 	Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error)
+	// Approvals lists what waits for a person and what was decided, newest first.
+	Approvals(ctx context.Context, f ApprovalsFilter) (Page[Approval], error)
 	Adjustments(ctx context.Context, f AdjustmentsFilter) (Page[Adjustment], error)
 }
 

@@ -62,6 +62,7 @@ type Snapshot struct {
 type SnapshotsFilter struct {
 	Scope              access.Scope
 	AccountID, Verdict string
+	ID                 string // one snapshot of the account
 	Search             string // a snapshot's ID or name
 	Sort               string // one of SnapshotSorts; "" is the newest first
 	Cursor             string
