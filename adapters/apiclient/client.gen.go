@@ -321,7 +321,448 @@ func (e TieOutLineLine) Valid() bool {
 	}
 }
 
-// Account defines model for Account.
+// Defines values for ExportFormat.
+const (
+	ExportFormatCsv  ExportFormat = "csv"
+	ExportFormatXlsx ExportFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportFormat enum.
+func (e ExportFormat) Valid() bool {
+	switch e {
+	case ExportFormatCsv:
+		return true
+	case ExportFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAccountsParamsSort.
+const (
+	IDDesc ListAccountsParamsSort = "id_desc"
+)
+
+// Valid indicates whether the value is a known member of the ListAccountsParamsSort enum.
+func (e ListAccountsParamsSort) Valid() bool {
+	switch e {
+	case IDDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListCustomersParamsSort.
+const (
+	ListCustomersParamsSortCreatedAsc ListCustomersParamsSort = "created_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListCustomersParamsSort enum.
+func (e ListCustomersParamsSort) Valid() bool {
+	switch e {
+	case ListCustomersParamsSortCreatedAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReadoutsParamsSort.
+const (
+	ListReadoutsParamsSortBound     ListReadoutsParamsSort = "bound"
+	ListReadoutsParamsSortBoundAsc  ListReadoutsParamsSort = "bound_asc"
+	ListReadoutsParamsSortEss       ListReadoutsParamsSort = "ess"
+	ListReadoutsParamsSortEssAsc    ListReadoutsParamsSort = "ess_asc"
+	ListReadoutsParamsSortLift      ListReadoutsParamsSort = "lift"
+	ListReadoutsParamsSortLiftAsc   ListReadoutsParamsSort = "lift_asc"
+	ListReadoutsParamsSortPeriodAsc ListReadoutsParamsSort = "period_asc"
+	ListReadoutsParamsSortUsers     ListReadoutsParamsSort = "users"
+	ListReadoutsParamsSortUsersAsc  ListReadoutsParamsSort = "users_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListReadoutsParamsSort enum.
+func (e ListReadoutsParamsSort) Valid() bool {
+	switch e {
+	case ListReadoutsParamsSortBound:
+		return true
+	case ListReadoutsParamsSortBoundAsc:
+		return true
+	case ListReadoutsParamsSortEss:
+		return true
+	case ListReadoutsParamsSortEssAsc:
+		return true
+	case ListReadoutsParamsSortLift:
+		return true
+	case ListReadoutsParamsSortLiftAsc:
+		return true
+	case ListReadoutsParamsSortPeriodAsc:
+		return true
+	case ListReadoutsParamsSortUsers:
+		return true
+	case ListReadoutsParamsSortUsersAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsSort.
+const (
+	EffectiveAsc ListRewardEventsParamsSort = "effective_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsSort enum.
+func (e ListRewardEventsParamsSort) Valid() bool {
+	switch e {
+	case EffectiveAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAuditParamsSort.
+const (
+	AtAsc ListAuditParamsSort = "at_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditParamsSort enum.
+func (e ListAuditParamsSort) Valid() bool {
+	switch e {
+	case AtAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListCyclesParamsSort.
+const (
+	ListCyclesParamsSortAccount    ListCyclesParamsSort = "account"
+	ListCyclesParamsSortAccountAsc ListCyclesParamsSort = "account_asc"
+	ListCyclesParamsSortPeriodAsc  ListCyclesParamsSort = "period_asc"
+	ListCyclesParamsSortState      ListCyclesParamsSort = "state"
+	ListCyclesParamsSortStateAsc   ListCyclesParamsSort = "state_asc"
+	ListCyclesParamsSortUpdated    ListCyclesParamsSort = "updated"
+	ListCyclesParamsSortUpdatedAsc ListCyclesParamsSort = "updated_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListCyclesParamsSort enum.
+func (e ListCyclesParamsSort) Valid() bool {
+	switch e {
+	case ListCyclesParamsSortAccount:
+		return true
+	case ListCyclesParamsSortAccountAsc:
+		return true
+	case ListCyclesParamsSortPeriodAsc:
+		return true
+	case ListCyclesParamsSortState:
+		return true
+	case ListCyclesParamsSortStateAsc:
+		return true
+	case ListCyclesParamsSortUpdated:
+		return true
+	case ListCyclesParamsSortUpdatedAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListEventsParamsSort.
+const (
+	ListEventsParamsSortCreatedAsc ListEventsParamsSort = "created_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListEventsParamsSort enum.
+func (e ListEventsParamsSort) Valid() bool {
+	switch e {
+	case ListEventsParamsSortCreatedAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportCustomersParamsFormat.
+const (
+	ExportCustomersParamsFormatCsv  ExportCustomersParamsFormat = "csv"
+	ExportCustomersParamsFormatXlsx ExportCustomersParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportCustomersParamsFormat enum.
+func (e ExportCustomersParamsFormat) Valid() bool {
+	switch e {
+	case ExportCustomersParamsFormatCsv:
+		return true
+	case ExportCustomersParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportRewardEventsParamsFormat.
+const (
+	ExportRewardEventsParamsFormatCsv  ExportRewardEventsParamsFormat = "csv"
+	ExportRewardEventsParamsFormatXlsx ExportRewardEventsParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportRewardEventsParamsFormat enum.
+func (e ExportRewardEventsParamsFormat) Valid() bool {
+	switch e {
+	case ExportRewardEventsParamsFormatCsv:
+		return true
+	case ExportRewardEventsParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportAuditParamsFormat.
+const (
+	ExportAuditParamsFormatCsv  ExportAuditParamsFormat = "csv"
+	ExportAuditParamsFormatXlsx ExportAuditParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportAuditParamsFormat enum.
+func (e ExportAuditParamsFormat) Valid() bool {
+	switch e {
+	case ExportAuditParamsFormatCsv:
+		return true
+	case ExportAuditParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportConnectionsParamsFormat.
+const (
+	ExportConnectionsParamsFormatCsv  ExportConnectionsParamsFormat = "csv"
+	ExportConnectionsParamsFormatXlsx ExportConnectionsParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportConnectionsParamsFormat enum.
+func (e ExportConnectionsParamsFormat) Valid() bool {
+	switch e {
+	case ExportConnectionsParamsFormatCsv:
+		return true
+	case ExportConnectionsParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportCyclesParamsFormat.
+const (
+	ExportCyclesParamsFormatCsv  ExportCyclesParamsFormat = "csv"
+	ExportCyclesParamsFormatXlsx ExportCyclesParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportCyclesParamsFormat enum.
+func (e ExportCyclesParamsFormat) Valid() bool {
+	switch e {
+	case ExportCyclesParamsFormatCsv:
+		return true
+	case ExportCyclesParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportCycleLinesParamsFormat.
+const (
+	ExportCycleLinesParamsFormatCsv  ExportCycleLinesParamsFormat = "csv"
+	ExportCycleLinesParamsFormatXlsx ExportCycleLinesParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportCycleLinesParamsFormat enum.
+func (e ExportCycleLinesParamsFormat) Valid() bool {
+	switch e {
+	case ExportCycleLinesParamsFormatCsv:
+		return true
+	case ExportCycleLinesParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportJournalParamsFormat.
+const (
+	ExportJournalParamsFormatCsv  ExportJournalParamsFormat = "csv"
+	ExportJournalParamsFormatXlsx ExportJournalParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportJournalParamsFormat enum.
+func (e ExportJournalParamsFormat) Valid() bool {
+	switch e {
+	case ExportJournalParamsFormatCsv:
+		return true
+	case ExportJournalParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportLineParamsFormat.
+const (
+	ExportLineParamsFormatCsv  ExportLineParamsFormat = "csv"
+	ExportLineParamsFormatXlsx ExportLineParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportLineParamsFormat enum.
+func (e ExportLineParamsFormat) Valid() bool {
+	switch e {
+	case ExportLineParamsFormatCsv:
+		return true
+	case ExportLineParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportEventsParamsFormat.
+const (
+	ExportEventsParamsFormatCsv  ExportEventsParamsFormat = "csv"
+	ExportEventsParamsFormatXlsx ExportEventsParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportEventsParamsFormat enum.
+func (e ExportEventsParamsFormat) Valid() bool {
+	switch e {
+	case ExportEventsParamsFormatCsv:
+		return true
+	case ExportEventsParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportInvoicesParamsFormat.
+const (
+	ExportInvoicesParamsFormatCsv  ExportInvoicesParamsFormat = "csv"
+	ExportInvoicesParamsFormatXlsx ExportInvoicesParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportInvoicesParamsFormat enum.
+func (e ExportInvoicesParamsFormat) Valid() bool {
+	switch e {
+	case ExportInvoicesParamsFormatCsv:
+		return true
+	case ExportInvoicesParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportReplaysParamsFormat.
+const (
+	ExportReplaysParamsFormatCsv  ExportReplaysParamsFormat = "csv"
+	ExportReplaysParamsFormatXlsx ExportReplaysParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportReplaysParamsFormat enum.
+func (e ExportReplaysParamsFormat) Valid() bool {
+	switch e {
+	case ExportReplaysParamsFormatCsv:
+		return true
+	case ExportReplaysParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportSnapshotsParamsFormat.
+const (
+	ExportSnapshotsParamsFormatCsv  ExportSnapshotsParamsFormat = "csv"
+	ExportSnapshotsParamsFormatXlsx ExportSnapshotsParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportSnapshotsParamsFormat enum.
+func (e ExportSnapshotsParamsFormat) Valid() bool {
+	switch e {
+	case ExportSnapshotsParamsFormatCsv:
+		return true
+	case ExportSnapshotsParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListInvoicesParamsSort.
+const (
+	ListInvoicesParamsSortAmount       ListInvoicesParamsSort = "amount"
+	ListInvoicesParamsSortAmountAsc    ListInvoicesParamsSort = "amount_asc"
+	ListInvoicesParamsSortFinalized    ListInvoicesParamsSort = "finalized"
+	ListInvoicesParamsSortFinalizedAsc ListInvoicesParamsSort = "finalized_asc"
+	ListInvoicesParamsSortNumber       ListInvoicesParamsSort = "number"
+	ListInvoicesParamsSortNumberAsc    ListInvoicesParamsSort = "number_asc"
+	ListInvoicesParamsSortPeriodAsc    ListInvoicesParamsSort = "period_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListInvoicesParamsSort enum.
+func (e ListInvoicesParamsSort) Valid() bool {
+	switch e {
+	case ListInvoicesParamsSortAmount:
+		return true
+	case ListInvoicesParamsSortAmountAsc:
+		return true
+	case ListInvoicesParamsSortFinalized:
+		return true
+	case ListInvoicesParamsSortFinalizedAsc:
+		return true
+	case ListInvoicesParamsSortNumber:
+		return true
+	case ListInvoicesParamsSortNumberAsc:
+		return true
+	case ListInvoicesParamsSortPeriodAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListSnapshotsParamsSort.
+const (
+	ListSnapshotsParamsSortAccount    ListSnapshotsParamsSort = "account"
+	ListSnapshotsParamsSortAccountAsc ListSnapshotsParamsSort = "account_asc"
+	ListSnapshotsParamsSortName       ListSnapshotsParamsSort = "name"
+	ListSnapshotsParamsSortNameAsc    ListSnapshotsParamsSort = "name_asc"
+	ListSnapshotsParamsSortShippedAsc ListSnapshotsParamsSort = "shipped_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListSnapshotsParamsSort enum.
+func (e ListSnapshotsParamsSort) Valid() bool {
+	switch e {
+	case ListSnapshotsParamsSortAccount:
+		return true
+	case ListSnapshotsParamsSortAccountAsc:
+		return true
+	case ListSnapshotsParamsSortName:
+		return true
+	case ListSnapshotsParamsSortNameAsc:
+		return true
+	case ListSnapshotsParamsSortShippedAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Account Example: {"environment":"live","id":"acme","issuer_connection":"acme-stripe","name":"Acme Inc.","payer_customer":"cus_Payer1","source_connection":"acme-stripe"}
 type Account struct {
 	// Environment Every object belongs to one; nothing crosses.
 	Environment      Environment `json:"environment"`
@@ -351,6 +792,17 @@ type AccountCreate struct {
 	SourceConnection string `json:"source_connection"`
 }
 
+// AccountDetail Example: {"account":{"basis":"measured","contract_id":"acme-2026","dead_events":1,"environment":"live","has_decisions":false,"has_events":false,"id":"acme","issuer_connection":"acme-stripe","known_risk":{"billed_fresh":0.5,"billed_sticky":0.5,"null_fresh":0.5,"null_sticky":0.5,"over_fresh":0.5,"over_sticky":0.5,"statement":"Known overbilling risk: see the figures."},"name":"Acme Inc.","payer_customer":"cus_Payer1","pending_events":1,"plan_id":"acme-plan-2026","settlement":"proven_lift","snapshots":1,"source_connection":"acme-stripe"},"decisions":1,"stripe_events":1}
+type AccountDetail struct {
+	Account AccountOverview `json:"account"`
+
+	// Decisions Decisions that are stored.
+	Decisions int64 `json:"decisions"`
+
+	// StripeEvents Events of the source that are stored.
+	StripeEvents int64 `json:"stripe_events"`
+}
+
 // AccountList defines model for AccountList.
 type AccountList struct {
 	Items      []AccountOverview `json:"items"`
@@ -365,12 +817,17 @@ type AccountOverview struct {
 
 	// DeadEvents Stored and not understood.
 	DeadEvents int64 `json:"dead_events"`
-	Decisions  int64 `json:"decisions"`
 
 	// Environment Every object belongs to one; nothing crosses.
-	Environment      Environment `json:"environment"`
-	ID               string      `json:"id"`
-	IssuerConnection string      `json:"issuer_connection,omitempty,omitzero"`
+	Environment Environment `json:"environment"`
+
+	// HasDecisions Whether a decision was ever uploaded.
+	HasDecisions bool `json:"has_decisions"`
+
+	// HasEvents Whether a Stripe event was ever stored.
+	HasEvents        bool   `json:"has_events"`
+	ID               string `json:"id"`
+	IssuerConnection string `json:"issuer_connection,omitempty,omitzero"`
 
 	// KnownRisk What is known of the rule's overbilling before anything was measured: simulated
 	// contract years with one billable snapshot, in percent (docs/validation.md). `sticky`
@@ -388,7 +845,6 @@ type AccountOverview struct {
 	Settlement       string `json:"settlement,omitempty,omitzero"`
 	Snapshots        int    `json:"snapshots"`
 	SourceConnection string `json:"source_connection,omitempty,omitzero"`
-	StripeEvents     int64  `json:"stripe_events"`
 }
 
 // Actor defines model for Actor.
@@ -401,6 +857,58 @@ type Actor struct {
 
 	// Person The signed-in user behind it: the user, or the one who made the token.
 	Person string `json:"person,omitempty,omitzero"`
+}
+
+// Adjustment What a finished month's line was found to be wrong by. A negative amount is in the payer's favour.
+type Adjustment struct {
+	AccountID string `json:"account_id"`
+
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount"`
+
+	// Applied An exact amount of one currency.
+	Applied Money `json:"applied,omitempty,omitzero"`
+
+	// AppliedCycleID The cycle that has it as a line.
+	AppliedCycleID string `json:"applied_cycle_id,omitempty,omitzero"`
+	AppliedPeriod  string `json:"applied_period,omitempty,omitzero"`
+
+	// Carry An exact amount of one currency.
+	Carry Money `json:"carry,omitempty,omitzero"`
+
+	// Cause `refund`, `dispute`, `late_event` or `correction`.
+	Cause string `json:"cause"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// Facts How many facts came since; absent for a correction.
+	Facts      int       `json:"facts,omitempty,omitzero"`
+	HappenedAt time.Time `json:"happened_at"`
+	Key        string    `json:"key"`
+
+	// Lift An exact amount of one currency.
+	Lift Money `json:"lift,omitempty,omitzero"`
+
+	// Line The line of that cycle: a snapshot or a fee.
+	Line string `json:"line"`
+
+	// OriginCycleID The cycle that it stems from.
+	OriginCycleID string    `json:"origin_cycle_id"`
+	OriginPeriod  string    `json:"origin_period"`
+	RecordedAt    time.Time `json:"recorded_at"`
+
+	// Revenue An exact amount of one currency.
+	Revenue Money `json:"revenue,omitempty,omitzero"`
+
+	// State `due`, `applied`, `left_out`, `nothing_due` or `proposed`.
+	State string `json:"state"`
+}
+
+// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"cause":"refund","environment":"live","happened_at":"2026-10-09T08:00:00Z","key":"acme.2026-09/trial-nudge-7/refund","line":"trial-nudge-7","origin_cycle_id":"acme.2026-09","origin_period":"2026-09","recorded_at":"2026-10-09T08:00:00Z","state":"due"}]}
+type AdjustmentList struct {
+	Items      []Adjustment `json:"items"`
+	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Approval Who releases an invoice before it is written. Left out, the contract does.
@@ -419,6 +927,44 @@ type Approval struct {
 
 	// WaitDays How long people have, 1 to 60; 5 unless stated.
 	WaitDays int `json:"wait_days,omitempty,omitzero"`
+}
+
+// ApprovalItem Something that waits for a person, or what was decided about it.
+type ApprovalItem struct {
+	AccountID string `json:"account_id"`
+
+	// Action What is asked or what was decided: `approve`, `hold`, `release`, `return`, `skip`, `expire`, `withdraw`, `force`, `decline`.
+	Action string `json:"action"`
+
+	// Actor Who decided, or who asked; `policy:…` for a rule of the contract.
+	Actor string `json:"actor,omitempty,omitzero"`
+
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// At Since when it waits
+	At time.Time `json:"at"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	ID          string      `json:"id"`
+	Period      string      `json:"period"`
+	Reason      string      `json:"reason,omitempty,omitzero"`
+
+	// State `waiting` or `decided`.
+	State string `json:"state"`
+
+	// Subject `cycle`, `correction` or `break`.
+	Subject string `json:"subject"`
+
+	// SubjectID The cycle; the cycle and the correction''s number; or the break.
+	SubjectID string `json:"subject_id"`
+}
+
+// ApprovalList Example: {"items":[{"account_id":"acme","action":"approve","at":"2026-10-09T08:00:00Z","environment":"live","id":"a~acme.2026-10","period":"2026-10","state":"waiting","subject":"cycle","subject_id":"acme.2026-10"}]}
+type ApprovalList struct {
+	Items      []ApprovalItem `json:"items"`
+	NextCursor string         `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Attempt defines model for Attempt.
@@ -469,7 +1015,7 @@ type AuditEntryList struct {
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Backfill defines model for Backfill.
+// Backfill Example: {"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"}
 type Backfill struct {
 	ConnectionID string    `json:"connection_id"`
 	DoneAt       time.Time `json:"done_at,omitempty,omitzero"`
@@ -517,6 +1063,8 @@ type BackfillRequest struct {
 }
 
 // Break A difference that a reconciliation found.
+//
+// Example: {"account_id":"acme","account_name":"Acme Inc.","age":"0-1","at_stake":{"currency":"usd","formatted":"1.00 USD","minor":100},"blocks":false,"customer_id":"cus_Q1","detail":"The amounts differ by 1.00 USD.","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"effect":"blocks","environment":"live","first_seen":"2026-10-09T08:00:00Z","forced_by":"","history":[{"action":"assigned","actor":"user_4kqzp3n6v2ab7dxe","at":"2026-10-09T08:00:00Z","from_state":"open","to_state":"assigned"}],"id":"mfzwizltoq2dqnbrgmydcmrtgq","invariant":"I1","last_seen":"2026-10-09T08:00:00Z","left":{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"counted":1,"id":"in_1Q","source":"ledger"},"line":"revenue","next_action":"Nothing to do","owner":"omar","pending":false,"period":"2026-10","reason":"","requested_by":"user:ada","right":{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"counted":1,"id":"in_1Q","source":"ledger"},"severity":"info","state":"open","subject":"in_1Q","title":"The amounts differ","type":"amount_differs"}
 type Break struct {
 	AccountID   string `json:"account_id"`
 	AccountName string `json:"account_name"`
@@ -636,7 +1184,7 @@ type BreakForce struct {
 	Text  string `json:"text"`
 }
 
-// BreakList defines model for BreakList.
+// BreakList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","age":"0-1","at_stake":{"currency":"usd","formatted":"1.00 USD","minor":100},"blocks":false,"customer_id":"cus_Q1","detail":"The amounts differ by 1.00 USD.","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"effect":"blocks","environment":"live","first_seen":"2026-10-09T08:00:00Z","forced_by":"","id":"mfzwizltoq2dqnbrgmydcmrtgq","invariant":"I1","last_seen":"2026-10-09T08:00:00Z","left":{"counted":1,"id":"in_1Q","source":"ledger"},"line":"revenue","next_action":"Nothing to do","owner":"omar","pending":false,"period":"2026-10","reason":"","requested_by":"user:ada","right":{"counted":1,"id":"in_1Q","source":"ledger"},"severity":"info","state":"open","subject":"in_1Q","title":"The amounts differ","type":"amount_differs"}]}
 type BreakList struct {
 	Items      []Break `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
@@ -761,7 +1309,7 @@ type ComparedField struct {
 	Stripe string `json:"stripe"`
 }
 
-// Comparison defines model for Comparison.
+// Comparison Example: {"at":"2026-10-09T08:00:00Z","at_stripe":true,"connection_id":"acme-stripe","fields":[{"equal":true,"ledger":"4900","name":"Trial nudge, version 7","stripe":"5000"}],"in_ledger":true,"object":"invoice","object_id":"in_1Q"}
 type Comparison struct {
 	At           time.Time       `json:"at"`
 	AtStripe     bool            `json:"at_stripe"`
@@ -783,7 +1331,7 @@ type ComparisonRequest struct {
 // ComparisonRequestObject defines model for ComparisonRequest.Object.
 type ComparisonRequestObject string
 
-// Connection defines model for Connection.
+// Connection Example: {"environment":"live","id":"acme-stripe","key_mask":"rk_live_…9f3a","paused":false,"publishable_key":"pk_live_example","roles":["source"],"stripe_account_id":"acct_1Nv0FGQ9RKHgCVdK","user_id_key":"user_id"}
 type Connection struct {
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
@@ -865,7 +1413,7 @@ type ConnectionList struct {
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
-// ConnectionLog defines model for ConnectionLog.
+// ConnectionLog Example: {"items":[{"action":"approve","at":"2026-10-09T08:00:00Z","who":"user:ada"}]}
 type ConnectionLog struct {
 	Items []ConnectionLogEntry `json:"items"`
 }
@@ -879,6 +1427,8 @@ type ConnectionLogEntry struct {
 }
 
 // Contract One version of a contract with every term, those of the price in words as well.
+//
+// Example: {"account_id":"acme","approval":{"auto_below_minor":1,"mode":"automatic","on_timeout":"expire","remind_days":1,"wait_days":1},"basis":"measured","caps":{"excess":"waived","month_minor":1,"total_minor":1,"year_minor":1},"case_ids_in_metadata":false,"close_lag_days":3,"collection_method":"send_invoice","created_at":"2026-10-09T08:00:00Z","currency":"usd","days_until_due":30,"dispute_days":1,"effective_from":"2026-10","effective_until":"2027-04","environment":"live","first_period":"2026-10","floor_minor":1,"hash":"5f0c8e1d","holdback":{"release_after_months":1,"share":"0.20"},"id":"acme-2026","known_risk":{"billed_fresh":0.5,"billed_sticky":0.5,"null_fresh":0.5,"null_sticky":0.5,"over_fresh":0.5,"over_sticky":0.5,"statement":"Known overbilling risk: see the figures."},"minimum_commitment":{"amount_minor":1,"counts":["calendar"],"every":"month"},"netting":{"lookback_days":1,"mode":"automatic"},"outcomes":[{"kind":"credit_after_payment","price_minor":"99"}],"phases":[{"kind":"credit_after_payment","months":1}],"platform_fee_minor":1,"po_number":"","portfolio_cap":false,"rounding":"down","settlement":"proven_lift","share":"0.20","terms":["Share 0.20 of the measured incremental revenue"],"tiers":{"above":[{"from_minor":1,"share":"0.20"}],"mode":"automatic","reset":"year"},"time_zone":"Europe/Berlin","version":1}
 type Contract struct {
 	AccountID string `json:"account_id"`
 
@@ -1148,7 +1698,7 @@ type ContractTerms struct {
 	TrueUp TrueUp `json:"true_up,omitempty,omitzero"`
 }
 
-// ContractVersions defines model for ContractVersions.
+// ContractVersions Example: {"items":[{"account_id":"acme","approval":{},"basis":"measured","caps":{},"case_ids_in_metadata":false,"close_lag_days":3,"collection_method":"send_invoice","created_at":"2026-10-09T08:00:00Z","currency":"usd","days_until_due":30,"dispute_days":1,"effective_from":"2026-10","environment":"live","first_period":"2026-10","floor_minor":1,"hash":"5f0c8e1d","holdback":{"share":"0.20"},"id":"acme-2026","known_risk":{"billed_fresh":0.5,"billed_sticky":0.5,"null_fresh":0.5,"null_sticky":0.5,"over_fresh":0.5,"over_sticky":0.5,"statement":"Known overbilling risk: see the figures."},"minimum_commitment":{"amount_minor":1},"netting":{},"outcomes":[{"kind":"credit_after_payment","price_minor":"99"}],"phases":[{"kind":"credit_after_payment","months":1}],"platform_fee_minor":1,"po_number":"","portfolio_cap":false,"rounding":"down","settlement":"proven_lift","share":"0.20","terms":["Share 0.20 of the measured incremental revenue"],"tiers":{"above":[{"from_minor":1,"share":"0.20"}]},"time_zone":"Europe/Berlin","version":1}]}
 type ContractVersions struct {
 	Items []Contract `json:"items"`
 }
@@ -1174,7 +1724,7 @@ type ConversionOutcome struct {
 // ConversionOutcomeState Confirmed by the first cash, failed when it ended or stayed unpaid before any.
 type ConversionOutcomeState string
 
-// Correction defines model for Correction.
+// Correction Example: {"approved_by":"user:omar","credit_note_id":"cn_1Q","cycle_id":"acme.2026-10","detail":"The amounts differ by 1.00 USD.","effect":"A credit note takes the amount back.","kind":"credit_after_payment","line":"trial-nudge-7","number":1,"proposed_at":"2026-10-09T08:00:00Z","proposed_by":"user:ada","reason":"agreed with finance","state":"proposed","stripe_invoice_id":"in_1Q","too_much":{"currency":"usd","formatted":"40.00 USD","minor":4000}}
 type Correction struct {
 	ApprovedBy   string `json:"approved_by,omitempty,omitzero"`
 	CreditNoteID string `json:"credit_note_id,omitempty,omitzero"`
@@ -1220,7 +1770,7 @@ type CorrectionCreate struct {
 	Void bool `json:"void,omitempty,omitzero"`
 }
 
-// CorrectionList defines model for CorrectionList.
+// CorrectionList Example: {"items":[{"cycle_id":"acme.2026-10","effect":"A credit note takes the amount back.","kind":"credit_after_payment","number":1,"proposed_at":"2026-10-09T08:00:00Z","proposed_by":"user:ada","reason":"agreed with finance","state":"proposed","stripe_invoice_id":"in_1Q","too_much":{"currency":"usd","formatted":"40.00 USD","minor":4000}}]}
 type CorrectionList struct {
 	Items []Correction `json:"items"`
 }
@@ -1230,7 +1780,7 @@ type CorrectionReason struct {
 	Reason string `json:"reason"`
 }
 
-// Coverage defines model for Coverage.
+// Coverage Example: {"by_source":{"processed":1},"connection_id":"acme-stripe","customers":{"mapped":1,"total":1},"facts":{"mapped":1,"total":1},"period":"2026-10","period_end":"2026-10-09T08:00:00Z","period_start":"2026-10-09T08:00:00Z","revenue":[{"mapped":{"currency":"usd","formatted":"49.00 USD","minor":4900},"total":{"currency":"usd","formatted":"49.00 USD","minor":4900}}]}
 type Coverage struct {
 	// BySource Mapped facts by where their link comes from.
 	BySource     map[string]int64 `json:"by_source"`
@@ -1302,13 +1852,13 @@ type CustomerCharge struct {
 	Status   string `json:"status"`
 }
 
-// CustomerChargeList defines model for CustomerChargeList.
+// CustomerChargeList Example: {"items":[{"disputed":false,"id":"ch_1Q","refunded":false,"status":"succeeded"}]}
 type CustomerChargeList struct {
 	Items      []CustomerCharge `json:"items"`
 	NextCursor string           `json:"next_cursor,omitempty,omitzero"`
 }
 
-// CustomerDetail defines model for CustomerDetail.
+// CustomerDetail Example: {"as_of":"2026-10-09T08:00:00Z","cash_balance":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"charges":[{"disputed":false,"id":"ch_1Q","refunded":false,"status":"succeeded"}],"customer":{"balance":{"currency":"usd","formatted":"49.00 USD","minor":4900},"country":"US","created_at":"2026-10-09T08:00:00Z","currency":"usd","delinquent":false,"has_payment_method":true,"id":"cus_Q1","payment_method":"card","price_ids":["price_pro"],"seen":true,"status":"active","subscriptions":1,"trial_end":"2026-10-09T08:00:00Z","user_id":"u-17","worth":[{"arr":"58800","currency":"usd","mrr":"4900","net_arr":"47040","net_mrr":"3920","undiscounted":1,"unknown":1}]},"disputes":[{"id":"dp_1Q","status":"needs_response"}],"invoices":[{"attempts":1,"id":"in_1Q","own":false,"paid":true,"status":"paid"}],"revenue":[{"confirmed":{"currency":"usd","formatted":"297.00 USD","minor":29700},"facts":1,"net":{"currency":"usd","formatted":"198.00 USD","minor":19800},"returned":{"currency":"usd","formatted":"-99.00 USD","minor":-9900}}],"subscriptions":[{"cancel_at_period_end":false,"discounts":[{}],"has_payment_method":true,"id":"acme","is_trial":false,"items":[{"id":"si_1Q","metered":false,"price_id":"price_pro","quantity":"1"}],"product_names":["Pro"],"status":"active","timeline":[{"from":"2026-10-09T08:00:00Z","gap":false,"inferred":false,"status":"active"}],"undecided":false}]}
 type CustomerDetail struct {
 	AsOf        time.Time `json:"as_of"`
 	CashBalance []Money   `json:"cash_balance"`
@@ -1338,7 +1888,7 @@ type CustomerDispute struct {
 	Status        string    `json:"status"`
 }
 
-// CustomerDisputeList defines model for CustomerDisputeList.
+// CustomerDisputeList Example: {"items":[{"id":"dp_1Q","status":"needs_response"}]}
 type CustomerDisputeList struct {
 	Items      []CustomerDispute `json:"items"`
 	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
@@ -1390,7 +1940,7 @@ type CustomerInvoice struct {
 	VoidedAt          time.Time `json:"voided_at,omitempty,omitzero"`
 }
 
-// CustomerInvoiceList defines model for CustomerInvoiceList.
+// CustomerInvoiceList Example: {"items":[{"attempts":1,"id":"in_1Q","own":false,"paid":true,"status":"paid"}]}
 type CustomerInvoiceList struct {
 	Items      []CustomerInvoice `json:"items"`
 	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
@@ -1472,7 +2022,7 @@ type CycleDecision struct {
 	Reason      string    `json:"reason"`
 }
 
-// CycleList defines model for CycleList.
+// CycleList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","basis":"measured","currency":"usd","engine_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"environment":"live","id":"acme.2026-10","lift":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"lines":1,"period":"2026-10","period_end":"2026-10-09T08:00:00Z","period_start":"2026-10-09T08:00:00Z","state":"invoiced","time_zone":"Europe/Berlin","updated_at":"2026-10-09T08:00:00Z","withheld_lines":1,"workflow_id":"account-bill/live/acme/2026-10"}]}
 type CycleList struct {
 	Items      []Cycle `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
@@ -1517,7 +2067,7 @@ type CycleStarted struct {
 	WorkflowID string `json:"workflow_id"`
 }
 
-// Decision defines model for Decision.
+// Decision Example: {"reason":"agreed with finance"}
 type Decision struct {
 	// Reason Why.
 	Reason string `json:"reason"`
@@ -1596,7 +2146,7 @@ type EventAction struct {
 	Means string `json:"means"`
 }
 
-// EventDetail defines model for EventDetail.
+// EventDetail Example: {"event":{"action":{"code":"amount_differs","do":"Send it again from Stripe","means":"The body could not be read"},"api_version":"2026-06-24","attempts":1,"body_erased":false,"body_sha256":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","connection_id":"acme-stripe","created":"2026-10-09T08:00:00Z","environment":"live","event_id":"evt_1Q","object_id":"in_1Q","reason":"agreed with finance","received_at":"2026-10-09T08:00:00Z","source":"metadata","status":"processed","type":"invoice.paid"},"facts":[{"booked_by":"evt_1Q","effective_at":"2026-10-09T08:00:00Z","fact_key":"revenue_confirmation:in_1Q","is_reward":true,"kind":"revenue_confirmation","recorded_at":"2026-10-09T08:00:00Z"}]}
 type EventDetail struct {
 	Event Event       `json:"event"`
 	Facts []EventFact `json:"facts"`
@@ -1620,13 +2170,13 @@ type EventFact struct {
 	SubscriptionID string    `json:"subscription_id,omitempty,omitzero"`
 }
 
-// EventList defines model for EventList.
+// EventList Example: {"items":[{"attempts":1,"body_erased":false,"body_sha256":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","connection_id":"acme-stripe","created":"2026-10-09T08:00:00Z","environment":"live","event_id":"evt_1Q","received_at":"2026-10-09T08:00:00Z","source":"metadata","status":"processed","type":"invoice.paid"}]}
 type EventList struct {
 	Items      []Event `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Flow defines model for Flow.
+// Flow Example: {"health":{"connection_id":"acme-stripe","endpoint_status":"enabled","environment":"live","lag_p50_seconds":0.5,"lag_p95_seconds":0.5,"last_hour":{"processed":1},"oldest_pending_seconds":0.5,"open_reads":1,"paused":false,"waiting":{"processed":1}},"totals":{"processed":1},"types":[{"events":1,"facts":{"processed":1},"type":"invoice.paid"}]}
 type Flow struct {
 	Health ConnectionHealth `json:"health"`
 	Totals map[string]int64 `json:"totals"`
@@ -1642,7 +2192,7 @@ type GoLiveChange struct {
 	Reason   string `json:"reason"`
 }
 
-// GoLiveStatus defines model for GoLiveStatus.
+// GoLiveStatus Example: {"account_id":"acme","basis":"measured","changed_by":"user:ada","checklist":[{"code":"amount_differs","detail":"The amounts differ by 1.00 USD.","met":false}],"open":true,"reason":"agreed with finance"}
 type GoLiveStatus struct {
 	AccountID string `json:"account_id"`
 
@@ -1664,7 +2214,7 @@ type Holdback struct {
 	Share string `json:"share"`
 }
 
-// IngestHealth defines model for IngestHealth.
+// IngestHealth Example: {"items":[{"connection_id":"acme-stripe","environment":"live","lag_p50_seconds":0.5,"lag_p95_seconds":0.5,"last_hour":{"processed":1},"oldest_pending_seconds":0.5,"open_reads":1,"paused":false,"waiting":{"processed":1}}]}
 type IngestHealth struct {
 	Items []ConnectionHealth `json:"items"`
 }
@@ -1678,17 +2228,31 @@ type Invoice struct {
 	Difference Money `json:"difference,omitempty,omitzero"`
 
 	// EngineTotal An exact amount of one currency.
-	EngineTotal Money  `json:"engine_total"`
-	Number      string `json:"number,omitempty,omitzero"`
+	EngineTotal      Money     `json:"engine_total"`
+	FinalizedAt      time.Time `json:"finalized_at,omitempty,omitzero"`
+	IssuerConnection string    `json:"issuer_connection,omitempty,omitzero"`
+	Lines            int       `json:"lines,omitempty,omitzero"`
+	Number           string    `json:"number,omitempty,omitzero"`
+
+	// Payer The customer at the issuer.
+	Payer string `json:"payer,omitempty,omitzero"`
 
 	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
-	Payment         Payment `json:"payment,omitempty,omitzero"`
-	Period          string  `json:"period"`
-	State           string  `json:"state"`
-	StripeInvoiceID string  `json:"stripe_invoice_id"`
+	Payment Payment `json:"payment,omitempty,omitzero"`
+	Period  string  `json:"period"`
+
+	// PlanHash The hash of the plan that the invoice was written from.
+	PlanHash string `json:"plan_hash,omitempty,omitzero"`
+
+	// State That of the cycle.
+	State           string `json:"state"`
+	StripeInvoiceID string `json:"stripe_invoice_id"`
 
 	// StripeTotal An exact amount of one currency.
 	StripeTotal Money `json:"stripe_total,omitempty,omitzero"`
+
+	// WritebackState `pinned`, `verified`, `finalized`, `released` or `needs_human`.
+	WritebackState string `json:"writeback_state,omitempty,omitzero"`
 }
 
 // InvoiceList defines model for InvoiceList.
@@ -1713,13 +2277,13 @@ type KeyFinding struct {
 	Slug string `json:"slug,omitempty,omitzero"`
 }
 
-// KeyReplace defines model for KeyReplace.
+// KeyReplace Example: {"secret_key":"rk_live_example"}
 type KeyReplace struct {
 	// SecretKey A restricted (rk_…) or secret (sk_…) key of the same Stripe account.
 	SecretKey string `json:"secret_key,omitempty,omitzero"`
 }
 
-// KeyReport defines model for KeyReport.
+// KeyReport Example: {"checked_at":"2026-10-09T08:00:00Z","checked_by":"user:ada","connection_id":"acme-stripe","environment":"live","findings":[{"message":"It holds.","permission":"invoices: write","severity":"error"}],"key_mask":"rk_live_…9f3a","ok":false}
 type KeyReport struct {
 	CheckedAt    time.Time `json:"checked_at"`
 	CheckedBy    string    `json:"checked_by"`
@@ -1801,7 +2365,7 @@ type Line struct {
 	Waived Money `json:"waived"`
 }
 
-// Link defines model for Link.
+// Link Example: {"connection_id":"acme-stripe","decided_by":"user:ada","event_id":"evt_1Q","id":"acme","reason":"agreed with finance","source":"metadata","state":"linked","subject_id":"acme.2026-10","user_id":"u-17","valid_from":"2026-10-09T08:00:00Z","valid_to":"2026-10-09T08:00:00Z"}
 type Link struct {
 	ConnectionID string `json:"connection_id"`
 	DecidedBy    string `json:"decided_by,omitempty,omitzero"`
@@ -1830,7 +2394,7 @@ type Link struct {
 	ValidTo time.Time `json:"valid_to,omitempty,omitzero"`
 }
 
-// LinkCreate defines model for LinkCreate.
+// LinkCreate Example: {"customer_id":"cus_Q1","reason":"told by the customer","user_id":"u-17","valid_from":"2026-10-09T08:00:00Z"}
 type LinkCreate struct {
 	// CustomerID A customer (cus_…), or a subscription (sub_…).
 	CustomerID string `json:"customer_id"`
@@ -1845,13 +2409,13 @@ type LinkCreate struct {
 	ValidFrom time.Time `json:"valid_from,omitempty,omitzero"`
 }
 
-// LinkList defines model for LinkList.
+// LinkList Example: {"items":[{"connection_id":"acme-stripe","state":"linked","subject_id":"acme.2026-10"}]}
 type LinkList struct {
 	Items      []Link `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
-// MappingChange defines model for MappingChange.
+// MappingChange Example: {"reason":"agreed with finance","user_id_key":"user_id"}
 type MappingChange struct {
 	ByDomain          *bool `json:"by_domain,omitempty"`
 	ByEmail           *bool `json:"by_email,omitempty"`
@@ -1863,16 +2427,18 @@ type MappingChange struct {
 	UserIDKey string `json:"user_id_key,omitempty,omitzero"`
 }
 
-// MappingChanged defines model for MappingChanged.
+// MappingChanged Example: {"changed":false,"events":1,"settings":{"by_domain":false,"by_email":false,"by_subscription":false,"leave_out_suggested":false,"user_id_key":"user_id"}}
 type MappingChanged struct {
 	Changed bool `json:"changed"`
 
 	// Events Stored events that are classified again.
-	Events   int64           `json:"events"`
+	Events int64 `json:"events"`
+
+	// Settings Example: {"by_domain":false,"by_email":false,"by_subscription":false,"leave_out_suggested":false,"user_id_key":"user_id"}
 	Settings MappingSettings `json:"settings"`
 }
 
-// MappingSettings defines model for MappingSettings.
+// MappingSettings Example: {"by_domain":false,"by_email":false,"by_subscription":false,"leave_out_suggested":false,"user_id_key":"user_id"}
 type MappingSettings struct {
 	// ByDomain Suggest users by the hash of the company's domain; never by a public mail domain.
 	ByDomain bool `json:"by_domain"`
@@ -1958,11 +2524,13 @@ type Netting struct {
 	Rate string `json:"rate"`
 }
 
-// NewToken defines model for NewToken.
+// NewToken Example: {"secret":"whsec_example","token":{"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}}
 type NewToken struct {
 	// Secret What to send as `Authorization: Bearer`. It is shown this once.
 	Secret string `json:"secret"`
-	Token  Token  `json:"token"`
+
+	// Token Example: {"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}
+	Token Token `json:"token"`
 }
 
 // Notification Something that waits for people of a role.
@@ -2032,7 +2600,7 @@ type OutcomePrice struct {
 	PriceMinor string `json:"price_minor"`
 }
 
-// PauseRequest defines model for PauseRequest.
+// PauseRequest Example: {"reason":"agreed with finance"}
 type PauseRequest struct {
 	// Reason Why.
 	Reason string `json:"reason"`
@@ -2108,7 +2676,7 @@ type Phase struct {
 	WaiveFixedFees bool `json:"waive_fixed_fees"`
 }
 
-// Plan defines model for Plan.
+// Plan Example: {"account_id":"acme","environment":"live","hash":"5f0c8e1d","id":"acme-plan-2026","plan":{"version":1},"sealed_at":"2026-10-09T08:00:00Z"}
 type Plan struct {
 	AccountID string `json:"account_id"`
 
@@ -2174,6 +2742,12 @@ type PlanCreate struct {
 	// Unit What was randomised: `user` or `account`. With `account`, units that share a Stripe customer at their first exposure are one.
 	Unit    string `json:"unit"`
 	Version int    `json:"version,omitempty,omitzero"`
+}
+
+// PlanList Example: {"items":[{"account_id":"acme","environment":"live","hash":"5f0c8e1d","id":"acme-plan-2026","plan":{"version":1},"sealed_at":"2026-10-09T08:00:00Z"}]}
+type PlanList struct {
+	Items      []Plan `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Preview defines model for Preview.
@@ -2292,7 +2866,7 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
-// Quarantine defines model for Quarantine.
+// Quarantine Example: {"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"customers":[{"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"facts":1,"reason":"agreed with finance"}],"facts":1,"reasons":[{"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"facts":1,"reason":"agreed with finance"}],"summary":"12 facts, 1,230.00 USD unmapped"}
 type Quarantine struct {
 	Amounts    []Money    `json:"amounts"`
 	Customers  []Unmapped `json:"customers"`
@@ -2315,7 +2889,7 @@ type ReadAllowance struct {
 	Used int `json:"used"`
 }
 
-// Readout defines model for Readout.
+// Readout Example: {"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"49.00 USD","minor":4900},"billed":false,"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","checks":[{"code":"amount_differs","explain":"The bound lies above zero.","status":"active","threshold":"2","value":"3.1"}],"currency":"usd","cycle_id":"acme.2026-10","environment":"live","estimate":{"bound":0.5,"counterfactual":0.5,"effective_sample_size":0.5,"interval_high":0.5,"interval_low":0.5,"lift":0.5,"standard_error":0.5,"variance_baseline":0.5,"variance_cluster_robust":0.5,"variance_no_effect":0.5,"z":"1.96"},"estimator":"dr","explanation":"The measured lift is above zero.","fee":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"holdout_units":2000,"input_digest":"9f86d081","observed":{"currency":"usd","formatted":"49.00 USD","minor":4900},"period":"2026-10","plan_hash":"5f0c8e1d","snapshot_id":"trial-nudge-7","snapshot_name":"Trial nudge, version 7","units":10000,"verdict":"passed","watermark":"2026-10-09T08:00:00Z"}
 type Readout struct {
 	AccountID   string `json:"account_id"`
 	AccountName string `json:"account_name"`
@@ -2371,29 +2945,33 @@ type Readout struct {
 	Watermark time.Time `json:"watermark"`
 }
 
-// ReadoutList defines model for ReadoutList.
+// ReadoutList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"49.00 USD","minor":4900},"billed":false,"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","checks":[{"code":"amount_differs","explain":"The bound lies above zero.","status":"active","threshold":"2","value":"3.1"}],"currency":"usd","cycle_id":"acme.2026-10","environment":"live","estimate":{"bound":0.5,"counterfactual":0.5,"effective_sample_size":0.5,"interval_high":0.5,"interval_low":0.5,"lift":0.5,"standard_error":0.5,"variance_baseline":0.5,"variance_cluster_robust":0.5,"variance_no_effect":0.5,"z":"1.96"},"estimator":"dr","explanation":"The measured lift is above zero.","fee":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"holdout_units":2000,"input_digest":"9f86d081","observed":{"currency":"usd","formatted":"49.00 USD","minor":4900},"period":"2026-10","plan_hash":"5f0c8e1d","snapshot_id":"trial-nudge-7","snapshot_name":"Trial nudge, version 7","units":10000,"verdict":"passed","watermark":"2026-10-09T08:00:00Z"}]}
 type ReadoutList struct {
 	Items      []Readout `json:"items"`
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Reconciliation defines model for Reconciliation.
+// Reconciliation Example: {"account_id":"acme","blocking":1,"complete":{"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"},"counts":[{"age":"0-1","at_stake":{"currency":"usd","formatted":"1.00 USD","minor":100},"count":1,"state":"done","type":"invoice.paid"}],"lines":[{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"49.00 USD","minor":4900},"ledger":{"currency":"usd","formatted":"49.00 USD","minor":4900},"ledger_objects":1,"line":"revenue","open":{"currency":"usd","formatted":"49.00 USD","minor":4900},"remaining":{"currency":"usd","formatted":"49.00 USD","minor":4900},"stripe":{"currency":"usd","formatted":"49.00 USD","minor":4900},"stripe_objects":1,"unfound":{"currency":"usd","formatted":"49.00 USD","minor":4900}}],"newest":{"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"},"period":"2026-10","ties":true}
 type Reconciliation struct {
 	AccountID string `json:"account_id"`
 
 	// Blocking Pending breaks that keep the month from being closed.
-	Blocking int               `json:"blocking"`
+	Blocking int `json:"blocking"`
+
+	// Complete Example: {"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"}
 	Complete ReconciliationRun `json:"complete,omitempty,omitzero"`
 	Counts   []BreakCount      `json:"counts"`
 	Lines    []TieOutLine      `json:"lines"`
-	Newest   ReconciliationRun `json:"newest,omitempty,omitzero"`
-	Period   string            `json:"period"`
+
+	// Newest Example: {"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"}
+	Newest ReconciliationRun `json:"newest,omitempty,omitzero"`
+	Period string            `json:"period"`
 
 	// Ties Nothing remains on any line; false while no run is complete.
 	Ties bool `json:"ties"`
 }
 
-// ReconciliationRun defines model for ReconciliationRun.
+// ReconciliationRun Example: {"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"}
 type ReconciliationRun struct {
 	AccountID string `json:"account_id"`
 
@@ -2463,12 +3041,12 @@ type ReplayCheck struct {
 	Stored   string `json:"stored"`
 }
 
-// ReplayList defines model for ReplayList.
+// ReplayList Example: {"items":[{"account_id":"acme","checks":[{"equal":true,"name":"Trial nudge, version 7","replayed":"5f0c8e1d","stored":"5f0c8e1d"}],"cycle_id":"acme.2026-10","environment":"live","equal":true,"events":1,"facts_equal":1,"facts_taken":1,"period":"2026-10","run_at":"2026-10-09T08:00:00Z","run_by":"user:ada","watermark":"2026-10-09T08:00:00Z"}]}
 type ReplayList struct {
 	Items []Replay `json:"items"`
 }
 
-// ReprocessRequest defines model for ReprocessRequest.
+// ReprocessRequest Example: {"customer_id":"cus_Q1","event_id":"evt_1Q","from":"2026-10-09T08:00:00Z","object_id":"in_1Q","reason":"agreed with finance","status":"active","to":"2026-10-09T08:00:00Z","type":"invoice.paid"}
 type ReprocessRequest struct {
 	CustomerID string    `json:"customer_id,omitempty,omitzero"`
 	DryRun     bool      `json:"dry_run,omitempty,omitzero"`
@@ -2483,7 +3061,7 @@ type ReprocessRequest struct {
 	Type   string    `json:"type,omitempty,omitzero"`
 }
 
-// Reprocessed defines model for Reprocessed.
+// Reprocessed Example: {"dry_run":false,"events":1,"left":1}
 type Reprocessed struct {
 	DryRun bool  `json:"dry_run"`
 	Events int64 `json:"events"`
@@ -2616,7 +3194,7 @@ type Segments struct {
 	Segments []SegmentCount `json:"segments"`
 }
 
-// SetupLink defines model for SetupLink.
+// SetupLink Example: {"account_id":"acme","customer":"cus_Q1","expires_at":"2026-10-09T08:00:00Z","url":"https://checkout.stripe.com/c/pay/cs_1"}
 type SetupLink struct {
 	AccountID string    `json:"account_id"`
 	Customer  string    `json:"customer"`
@@ -2641,7 +3219,7 @@ type Share struct {
 	Total  int64 `json:"total"`
 }
 
-// Snapshot defines model for Snapshot.
+// Snapshot Example: {"account_id":"acme","environment":"live","id":"trial-nudge-7","name":"Trial nudge, version 7","shipped_at":"2026-10-09T08:00:00Z"}
 type Snapshot struct {
 	AccountID string `json:"account_id"`
 
@@ -2661,8 +3239,45 @@ type SnapshotCreate struct {
 	ShippedAt time.Time `json:"shipped_at,omitempty,omitzero"`
 }
 
-// SourceSync defines model for SourceSync.
+// SnapshotList Example: {"items":[{"account_id":"acme","environment":"live","id":"trial-nudge-7","name":"Trial nudge, version 7","readouts":1,"shipped_at":"2026-10-09T08:00:00Z"}]}
+type SnapshotList struct {
+	Items      []SnapshotOverview `json:"items"`
+	NextCursor string             `json:"next_cursor,omitempty,omitzero"`
+}
+
+// SnapshotOverview Example: {"account_id":"acme","billed":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","environment":"live","fees":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"id":"trial-nudge-7","name":"Trial nudge, version 7","period":"2026-10","readouts":1,"shipped_at":"2026-10-09T08:00:00Z","verdict":"passed"}
+type SnapshotOverview struct {
+	AccountID string `json:"account_id"`
+
+	// Billed An exact amount of one currency.
+	Billed Money  `json:"billed,omitempty,omitzero"`
+	CaseID string `json:"case_id,omitempty,omitzero"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// Fees An exact amount of one currency.
+	Fees Money `json:"fees,omitempty,omitzero"`
+
+	// HeadlineCode Why it was withheld.
+	HeadlineCode string `json:"headline_code,omitempty,omitzero"`
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+
+	// Period The month of the newest readout; absent before the first.
+	Period string `json:"period,omitempty,omitzero"`
+
+	// Readouts How many months have measured it.
+	Readouts  int64     `json:"readouts"`
+	ShippedAt time.Time `json:"shipped_at"`
+
+	// Verdict `passed` or `withheld`.
+	Verdict string `json:"verdict,omitempty,omitzero"`
+}
+
+// SourceSync Example: {"backfill":{"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"},"connected_at":"2026-10-09T08:00:00Z","connection_id":"acme-stripe","enabled":false,"environment":"live","events_horizon":"2026-10-09T08:00:00Z","failed_reads":1,"gaps":[{"from":"2026-10-09T08:00:00Z","listed":false,"to":"2026-10-09T08:00:00Z"}],"high_water":"2026-10-09T08:00:00Z","interval_seconds":900,"lag_seconds":1,"last_check":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"last_pull":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"missed":{"last_day":1,"newest":[{"created":"2026-10-09T08:00:00Z","event_id":"evt_1Q","found_at":"2026-10-09T08:00:00Z","type":"invoice.paid"}],"total":1},"pending_events":1,"pending_reads":1,"pull":"auto","pulling":false,"reads":{"days":1,"limit":50,"used":1},"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"state":"ok","sync_start":"2026-10-09T08:00:00Z"}
 type SourceSync struct {
+	// Backfill Example: {"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"}
 	Backfill     Backfill  `json:"backfill,omitempty,omitzero"`
 	ConnectedAt  time.Time `json:"connected_at"`
 	ConnectionID string    `json:"connection_id"`
@@ -2838,7 +3453,7 @@ type SubscriptionItem struct {
 	UnitAmount string `json:"unit_amount,omitempty,omitzero"`
 }
 
-// Suggestion defines model for Suggestion.
+// Suggestion Example: {"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"by":"email","connection_id":"acme-stripe","customer_id":"cus_Q1","decided_by":"user:ada","facts":1,"id":"nfzwizltoq2dqnbrgmydcmrtga","reason":"agreed with finance","state":"open","user_id":"u-17"}
 type Suggestion struct {
 	Amounts []Money `json:"amounts"`
 
@@ -2857,7 +3472,7 @@ type Suggestion struct {
 	UserID string `json:"user_id"`
 }
 
-// SuggestionList defines model for SuggestionList.
+// SuggestionList Example: {"items":[{"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"by":"email","connection_id":"acme-stripe","customer_id":"cus_Q1","facts":1,"id":"nfzwizltoq2dqnbrgmydcmrtga","state":"open","user_id":"u-17"}]}
 type SuggestionList struct {
 	Items      []Suggestion `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
@@ -2931,7 +3546,7 @@ type Thresholds struct {
 	UnmappedShare          string `json:"unmapped_share,omitempty,omitzero"`
 }
 
-// TieOut defines model for TieOut.
+// TieOut Example: {"actions":["approve"],"attempts":[{"at":"2026-10-09T08:00:00Z","operation":"create_invoice","outcome":"ok"}],"buckets":[{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"bucket":"snapshot","events":1}],"case_ids":["mfzwizltoq2dqnbrgmydcmrtgq"],"charges":[{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"description":"Trial nudge, version 7","invoiced":{"currency":"usd","formatted":"49.00 USD","minor":4900},"kind":"credit_after_payment","line":"trial-nudge-7"}],"contract_hash":"5f0c8e1d","contract_id":"acme-2026","cycle":{"account_id":"acme","account_name":"Acme Inc.","basis":"measured","currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"engine_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"environment":"live","id":"acme.2026-10","invoice_number":"ACME-0001","lift":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"lines":1,"next_action":"Nothing to do","payment":{"attempts":1,"status":"paid"},"period":"2026-10","period_end":"2026-10-09T08:00:00Z","period_start":"2026-10-09T08:00:00Z","state":"invoiced","stripe_invoice_id":"in_1Q","stripe_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"time_zone":"Europe/Berlin","updated_at":"2026-10-09T08:00:00Z","withheld_lines":1,"workflow_id":"account-bill/live/acme/2026-10"},"decisions":[{"action":"approve","actor":"user_4kqzp3n6v2ab7dxe","amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"at":"2026-10-09T08:00:00Z","id":"acme","invoice_hash":"5f0c8e1d","reason":"agreed with finance"}],"finalized_at":"2026-10-09T08:00:00Z","hosted_url":"https://invoice.stripe.com/i/acct_1/test","input_digest":"9f86d081","invoice_hash":"5f0c8e1d","lines":[{"base":{"currency":"usd","formatted":"49.00 USD","minor":4900},"billed":false,"bound":{"currency":"usd","formatted":"49.00 USD","minor":4900},"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","deferred":{"currency":"usd","formatted":"49.00 USD","minor":4900},"explanation":"The measured lift is above zero.","fee":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"high_water_from":{"currency":"usd","formatted":"49.00 USD","minor":4900},"high_water_to":{"currency":"usd","formatted":"49.00 USD","minor":4900},"holdout_units":2000,"invoiced":{"currency":"usd","formatted":"49.00 USD","minor":4900},"measured":{"currency":"usd","formatted":"49.00 USD","minor":4900},"observed":{"currency":"usd","formatted":"49.00 USD","minor":4900},"snapshot_id":"trial-nudge-7","snapshot_name":"Trial nudge, version 7","units":10000,"verdict":"passed","waived":{"currency":"usd","formatted":"49.00 USD","minor":4900}}],"paid_revenue":{"currency":"usd","formatted":"98,994.00 USD","minor":9899400},"pdf_url":"https://pay.stripe.com/invoice/acct_1/pdf","phase":"full","plan_hash":"5f0c8e1d","plan_id":"acme-plan-2026","pooled_case_id":"nfzwizltoq2dqnbrgmydcmrtga","reminders":1,"share":"0.20","steps":[{"formula":"round down (base × share)","inputs":"2060250 × 0.20","name":"Trial nudge, version 7","number":1,"result":"412050"}],"stripe_net":{"currency":"usd","formatted":"98,994.00 USD","minor":9899400},"stripe_status":"open","terms":["Share 0.20 of the measured incremental revenue"],"tie_out":{"at":"2026-10-09T08:00:00Z","breaks":1,"checks":[{"equal":true,"ours":"4900","theirs":"5000","what":"The invoice has the total of the ledger"}],"kind":"credit_after_payment"},"waiting_until":"2026-10-09T08:00:00Z","warnings":[{"code":"amount_differs","count":1,"message":"It holds."}],"watermark":"2026-10-09T08:00:00Z"}
 type TieOut struct {
 	// Actions What a person can decide now (POST /v1/cycles/{id}/decisions).
 	Actions  []string  `json:"actions"`
@@ -3081,7 +3696,7 @@ type Tiers struct {
 	Reset string `json:"reset,omitempty,omitzero"`
 }
 
-// Token defines model for Token.
+// Token Example: {"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}
 type Token struct {
 	// Accounts Empty for every account of the environment.
 	Accounts  []string  `json:"accounts"`
@@ -3123,13 +3738,13 @@ type TokenCreate struct {
 	Roles []string `json:"roles"`
 }
 
-// TokenList defines model for TokenList.
+// TokenList Example: {"items":[{"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}]}
 type TokenList struct {
 	Items      []Token `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Tolerance defines model for Tolerance.
+// Tolerance Example: {"cut_off_minutes":1,"per_object_minor":1,"per_period_minor":1}
 type Tolerance struct {
 	// CutOffMinutes How far apart the times of one payment may be.
 	CutOffMinutes int `json:"cut_off_minutes"`
@@ -3218,12 +3833,12 @@ type UserAid struct {
 	UserID      string `json:"user_id"`
 }
 
-// UserAidsUpload defines model for UserAidsUpload.
+// UserAidsUpload Example: {"users":[{"user_id":"u-17"}]}
 type UserAidsUpload struct {
 	Users []UserAid `json:"users"`
 }
 
-// UserAidsUploaded defines model for UserAidsUploaded.
+// UserAidsUploaded Example: {"forgotten":1,"rejected":[{"code":"amount_differs","message":"It holds.","row":1}],"stored":1}
 type UserAidsUploaded struct {
 	// Forgotten Users without any aid now.
 	Forgotten int           `json:"forgotten"`
@@ -3231,7 +3846,7 @@ type UserAidsUploaded struct {
 	Stored    int           `json:"stored"`
 }
 
-// UserList defines model for UserList.
+// UserList Example: {"items":[{"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","disabled":false,"email":"ada@example.com","environments":["live"],"has_password":false,"id":"user_4kqzp3n6v2ab7dxe","name":"Ada Byron","roles":["finance"]}]}
 type UserList struct {
 	Items      []User `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
@@ -3244,7 +3859,7 @@ type Warning struct {
 	Message string `json:"message"`
 }
 
-// WebhookEndpoint defines model for WebhookEndpoint.
+// WebhookEndpoint Example: {"api_version":"2026-06-24","connection_id":"acme-stripe","created_at":"2026-10-09T08:00:00Z","enabled_events":["invoice.paid"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-10-09T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Q","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
 type WebhookEndpoint struct {
 	APIVersion   string    `json:"api_version,omitempty,omitzero"`
 	CheckedAt    time.Time `json:"checked_at,omitempty,omitzero"`
@@ -3286,14 +3901,15 @@ type WebhookGap struct {
 	Means string `json:"means"`
 }
 
-// WebhookSecretSet defines model for WebhookSecretSet.
+// WebhookSecretSet Example: {"secret":"whsec_example"}
 type WebhookSecretSet struct {
 	// Secret The signing secret (whsec_…) from the Stripe Dashboard.
 	Secret string `json:"secret,omitempty,omitzero"`
 }
 
-// WebhookView defines model for WebhookView.
+// WebhookView Example: {"endpoint":{"api_version":"2026-06-24","connection_id":"acme-stripe","created_at":"2026-10-09T08:00:00Z","enabled_events":["invoice.paid"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-10-09T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Q","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"},"gaps":[{"certain":false,"events":["evt_1Q"],"means":"The body could not be read"}],"received":{"processed":1},"url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
 type WebhookView struct {
+	// Endpoint Example: {"api_version":"2026-06-24","connection_id":"acme-stripe","created_at":"2026-10-09T08:00:00Z","enabled_events":["invoice.paid"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-10-09T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Q","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
 	Endpoint WebhookEndpoint `json:"endpoint,omitempty,omitzero"`
 	Gaps     []WebhookGap    `json:"gaps"`
 
@@ -3354,6 +3970,9 @@ type Cursor = string
 // CustomerPath defines model for CustomerPath.
 type CustomerPath = string
 
+// ExportFormat defines model for ExportFormat.
+type ExportFormat string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -3373,12 +3992,24 @@ type ProblemAnswer = Problem
 
 // ListAccountsParams defines parameters for ListAccounts.
 type ListAccountsParams struct {
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Q Only accounts whose ID, name or payer begins with this.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort Another order.
+	Sort ListAccountsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListAccountsParamsSort defines parameters for ListAccounts.
+type ListAccountsParamsSort string
 
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
@@ -3430,12 +4061,18 @@ type ListCustomersParams struct {
 	// AsOf The moment to look at (RFC 3339), not in the future; now when left out.
 	AsOf AsOf `form:"as_of,omitempty" json:"as_of,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListCustomersParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListCustomersParamsSort defines parameters for ListCustomers.
+type ListCustomersParamsSort string
 
 // GetCustomerParams defines parameters for GetCustomer.
 type GetCustomerParams struct {
@@ -3500,6 +4137,15 @@ type CreatePayerSetupLinkParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// ListPlansParams defines parameters for ListPlans.
+type ListPlansParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // SealPlanParams defines parameters for SealPlan.
 type SealPlanParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -3517,12 +4163,18 @@ type ListReadoutsParams struct {
 	// Period Only this month (YYYY-MM).
 	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListReadoutsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListReadoutsParamsSort defines parameters for ListReadouts.
+type ListReadoutsParamsSort string
 
 // RunReconciliationParams defines parameters for RunReconciliation.
 type RunReconciliationParams struct {
@@ -3544,12 +4196,18 @@ type ListRewardEventsParams struct {
 	// Q A Stripe ID or a user ID.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListRewardEventsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListRewardEventsParamsSort defines parameters for ListRewardEvents.
+type ListRewardEventsParamsSort string
 
 // GetSegmentsParams defines parameters for GetSegments.
 type GetSegmentsParams struct {
@@ -3567,6 +4225,57 @@ type ShipSnapshotParams struct {
 type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListAdjustmentsParams defines parameters for ListAdjustments.
+type ListAdjustmentsParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// OriginPeriod Only what stems from this month (YYYY-MM).
+	OriginPeriod string `form:"origin_period,omitempty" json:"origin_period,omitempty,omitzero"`
+
+	// AppliedPeriod Only what is a line of this month (YYYY-MM).
+	AppliedPeriod string `form:"applied_period,omitempty" json:"applied_period,omitempty,omitzero"`
+
+	// Cause Only `refund`, `dispute`, `late_event` or `correction`.
+	Cause string `form:"cause,omitempty" json:"cause,omitempty,omitzero"`
+
+	// State Only `due`, `applied`, `left_out`, `nothing_due` or `proposed`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListApprovalsParams defines parameters for ListApprovals.
+type ListApprovalsParams struct {
+	// State Only `waiting` or `decided`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Subject Only `cycle`, `correction` or `break`.
+	Subject string `form:"subject,omitempty" json:"subject,omitempty,omitzero"`
+
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Period Only this month (YYYY-MM).
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // ListAuditParams defines parameters for ListAudit.
@@ -3598,12 +4307,18 @@ type ListAuditParams struct {
 	// To Only before this time.
 	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListAuditParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListAuditParamsSort defines parameters for ListAudit.
+type ListAuditParamsSort string
 
 // ListBreaksParams defines parameters for ListBreaks.
 type ListBreaksParams struct {
@@ -3913,12 +4628,18 @@ type ListCyclesParams struct {
 	// Environment Only `live` or `test`.
 	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListCyclesParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListCyclesParamsSort defines parameters for ListCycles.
+type ListCyclesParamsSort string
 
 // ProposeCorrectionParams defines parameters for ProposeCorrection.
 type ProposeCorrectionParams struct {
@@ -3991,12 +4712,213 @@ type ListEventsParams struct {
 	// To Only events that Stripe created before.
 	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListEventsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListEventsParamsSort defines parameters for ListEvents.
+type ListEventsParamsSort string
+
+// ExportCustomersParams defines parameters for ExportCustomers.
+type ExportCustomersParams struct {
+	// Segment As on the page: the filter or the order of the same name.
+	Segment string `form:"segment,omitempty" json:"segment,omitempty,omitzero"`
+
+	// Status As on the page: the filter or the order of the same name.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency As on the page: the filter or the order of the same name.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// Mapped As on the page: the filter or the order of the same name.
+	Mapped string `form:"mapped,omitempty" json:"mapped,omitempty,omitzero"`
+
+	// Q As on the page: the filter or the order of the same name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+}
+
+// ExportCustomersParamsFormat defines parameters for ExportCustomers.
+type ExportCustomersParamsFormat string
+
+// ExportRewardEventsParams defines parameters for ExportRewardEvents.
+type ExportRewardEventsParams struct {
+	// Kind As on the page: the filter or the order of the same name.
+	Kind string `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// Period As on the page: the filter or the order of the same name.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Mapped As on the page: the filter or the order of the same name.
+	Mapped string `form:"mapped,omitempty" json:"mapped,omitempty,omitzero"`
+
+	// Q As on the page: the filter or the order of the same name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+}
+
+// ExportRewardEventsParamsFormat defines parameters for ExportRewardEvents.
+type ExportRewardEventsParamsFormat string
+
+// ExportAuditParams defines parameters for ExportAudit.
+type ExportAuditParams struct {
+	// Actor As on the page: the filter or the order of the same name.
+	Actor string `form:"actor,omitempty" json:"actor,omitempty,omitzero"`
+
+	// Action As on the page: the filter or the order of the same name.
+	Action string `form:"action,omitempty" json:"action,omitempty,omitzero"`
+
+	// Object As on the page: the filter or the order of the same name.
+	Object string `form:"object,omitempty" json:"object,omitempty,omitzero"`
+
+	// ObjectID As on the page: the filter or the order of the same name.
+	ObjectID string `form:"object_id,omitempty" json:"object_id,omitempty,omitzero"`
+
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment As on the page: the filter or the order of the same name.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Outcome As on the page: the filter or the order of the same name.
+	Outcome string `form:"outcome,omitempty" json:"outcome,omitempty,omitzero"`
+
+	// From As on the page: the filter or the order of the same name.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To As on the page: the filter or the order of the same name.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+}
+
+// ExportAuditParamsFormat defines parameters for ExportAudit.
+type ExportAuditParamsFormat string
+
+// ExportConnectionsParamsFormat defines parameters for ExportConnections.
+type ExportConnectionsParamsFormat string
+
+// ExportCyclesParams defines parameters for ExportCycles.
+type ExportCyclesParams struct {
+	// Period As on the page: the filter or the order of the same name.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// State As on the page: the filter or the order of the same name.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment As on the page: the filter or the order of the same name.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+}
+
+// ExportCyclesParamsFormat defines parameters for ExportCycles.
+type ExportCyclesParamsFormat string
+
+// ExportCycleLinesParamsFormat defines parameters for ExportCycleLines.
+type ExportCycleLinesParamsFormat string
+
+// ExportJournalParamsFormat defines parameters for ExportJournal.
+type ExportJournalParamsFormat string
+
+// ExportLineParamsFormat defines parameters for ExportLine.
+type ExportLineParamsFormat string
+
+// ExportEventsParams defines parameters for ExportEvents.
+type ExportEventsParams struct {
+	// Connection As on the page: the filter or the order of the same name.
+	Connection string `form:"connection,omitempty" json:"connection,omitempty,omitzero"`
+
+	// Type As on the page: the filter or the order of the same name.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Status As on the page: the filter or the order of the same name.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Customer As on the page: the filter or the order of the same name.
+	Customer string `form:"customer,omitempty" json:"customer,omitempty,omitzero"`
+
+	// Attention As on the page: the filter or the order of the same name.
+	Attention string `form:"attention,omitempty" json:"attention,omitempty,omitzero"`
+
+	// From As on the page: the filter or the order of the same name.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To As on the page: the filter or the order of the same name.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Q As on the page: the filter or the order of the same name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+}
+
+// ExportEventsParamsFormat defines parameters for ExportEvents.
+type ExportEventsParamsFormat string
+
+// ExportInvoicesParams defines parameters for ExportInvoices.
+type ExportInvoicesParams struct {
+	// Period As on the page: the filter or the order of the same name.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Status As on the page: the filter or the order of the same name.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency As on the page: the filter or the order of the same name.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// From As on the page: the filter or the order of the same name.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To As on the page: the filter or the order of the same name.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Q As on the page: the filter or the order of the same name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+}
+
+// ExportInvoicesParamsFormat defines parameters for ExportInvoices.
+type ExportInvoicesParamsFormat string
+
+// ExportReplaysParams defines parameters for ExportReplays.
+type ExportReplaysParams struct {
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+}
+
+// ExportReplaysParamsFormat defines parameters for ExportReplays.
+type ExportReplaysParamsFormat string
+
+// ExportSnapshotsParams defines parameters for ExportSnapshots.
+type ExportSnapshotsParams struct {
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Verdict As on the page: the filter or the order of the same name.
+	Verdict string `form:"verdict,omitempty" json:"verdict,omitempty,omitzero"`
+
+	// Q As on the page: the filter or the order of the same name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+}
+
+// ExportSnapshotsParamsFormat defines parameters for ExportSnapshots.
+type ExportSnapshotsParamsFormat string
 
 // ListInvoicesParams defines parameters for ListInvoices.
 type ListInvoicesParams struct {
@@ -4006,12 +4928,33 @@ type ListInvoicesParams struct {
 	// Account Only this account.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
 
+	// Status Only this status at Stripe: `draft`, `open`, `paid`, `void`, `uncollectible`, or `none` before it is finalized.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency Only this currency, for example `usd`.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// MinMinor Only with at least this total, in minor units of the invoice's currency.
+	MinMinor int64 `form:"min_minor,omitempty" json:"min_minor,omitempty,omitzero"`
+
+	// MaxMinor Only with at most this total, in minor units of the invoice's currency.
+	MaxMinor int64 `form:"max_minor,omitempty" json:"max_minor,omitempty,omitzero"`
+
+	// Q An invoice, its number, its payer or its cycle.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListInvoicesParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListInvoicesParamsSort defines parameters for ListInvoices.
+type ListInvoicesParamsSort string
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
@@ -4042,6 +4985,30 @@ type ListReplaysParams struct {
 	// Account Only this account.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
 }
+
+// ListSnapshotsParams defines parameters for ListSnapshots.
+type ListSnapshotsParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Verdict Only with this verdict of the newest readout: `passed` or `withheld`.
+	Verdict string `form:"verdict,omitempty" json:"verdict,omitempty,omitzero"`
+
+	// Q A snapshot's ID or name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListSnapshotsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListSnapshotsParamsSort defines parameters for ListSnapshots.
+type ListSnapshotsParamsSort string
 
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
@@ -4279,6 +5246,9 @@ type ClientInterface interface {
 
 	// ListAccounts List the accounts with what they are wired to
 	//
+	// Decisions and events are not counted in a list: whether there are any is told, and
+	// reading one account counts them.
+	//
 	// Corresponds with GET /v1/accounts (the `ListAccounts` operationId).
 	ListAccounts(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -4299,6 +5269,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts (the `CreateAccount` operationId).
 	CreateAccount(ctx context.Context, params *CreateAccountParams, body CreateAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAccount Read one account and count its rows
+	//
+	// Counting reads an index from end to end, which takes a moment for an account with millions of events.
+	//
+	// Corresponds with GET /v1/accounts/{account} (the `GetAccount` operationId).
+	GetAccount(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListContractVersions List the versions of an account's contract
 	//
@@ -4522,6 +5499,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/payer/setup-link (the `CreatePayerSetupLink` operationId).
 	CreatePayerSetupLink(ctx context.Context, account AccountPath, params *CreatePayerSetupLinkParams, body CreatePayerSetupLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListPlans List the sealed plans of an account
+	//
+	// One for each contract year, ascending by ID.
+	//
+	// Corresponds with GET /v1/accounts/{account}/plans (the `ListPlans` operationId).
+	ListPlans(ctx context.Context, account AccountPath, params *ListPlansParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SealPlanWithBody Seal a measurement plan
 	//
 	// Validates, hashes and stores the plan. A sealed plan can't be changed, and it must
@@ -4620,6 +5604,11 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/snapshots (the `ShipSnapshot` operationId).
 	ShipSnapshot(ctx context.Context, account AccountPath, params *ShipSnapshotParams, body ShipSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetSnapshot Read one policy snapshot
+	//
+	// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
+	GetSnapshot(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetTolerance Read what may differ between the ledger and Stripe
 	//
 	// Corresponds with GET /v1/accounts/{account}/tolerance (the `GetTolerance` operationId).
@@ -4642,6 +5631,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 	StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAdjustments List what finished months were found to be wrong by, newest first
+	//
+	// Corresponds with GET /v1/adjustments (the `ListAdjustments` operationId).
+	ListAdjustments(ctx context.Context, params *ListAdjustmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListApprovals List what waits for a person and what was decided, newest first
+	//
+	// Cycles whose invoice has to be approved, corrections, and breaks whose resolution asks
+	// for a second person. They are decided where they are: at the cycle, the correction or
+	// the break.
+	//
+	// Corresponds with GET /v1/approvals (the `ListApprovals` operationId).
+	ListApprovals(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAudit List the audit log, newest first
 	//
@@ -4787,6 +5790,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/connections (the `CreateConnection` operationId).
 	CreateConnection(ctx context.Context, params *CreateConnectionParams, body CreateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetConnection Read one connection
+	//
+	// Corresponds with GET /v1/connections/{id} (the `GetConnection` operationId).
+	GetConnection(ctx context.Context, id ConnectionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RequestBackfillWithBody Read the history of a source
 	//
@@ -5341,6 +6349,66 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExportCustomers Export the customers of an account
+	//
+	// Corresponds with GET /v1/exports/accounts/{id}/customers.{format} (the `ExportCustomers` operationId).
+	ExportCustomers(ctx context.Context, id string, format ExportCustomersParamsFormat, params *ExportCustomersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportRewardEvents Export the reward events of an account
+	//
+	// Corresponds with GET /v1/exports/accounts/{id}/events.{format} (the `ExportRewardEvents` operationId).
+	ExportRewardEvents(ctx context.Context, id string, format ExportRewardEventsParamsFormat, params *ExportRewardEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportAudit Export the audit log
+	//
+	// Corresponds with GET /v1/exports/audit.{format} (the `ExportAudit` operationId).
+	ExportAudit(ctx context.Context, format ExportAuditParamsFormat, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportConnections Export the connections
+	//
+	// Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
+	ExportConnections(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportCycles Export the close board
+	//
+	// Corresponds with GET /v1/exports/cycles.{format} (the `ExportCycles` operationId).
+	ExportCycles(ctx context.Context, format ExportCyclesParamsFormat, params *ExportCyclesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportCycleLines Export the lines of a cycle
+	//
+	// Corresponds with GET /v1/exports/cycles/{id}/export.{format} (the `ExportCycleLines` operationId).
+	ExportCycleLines(ctx context.Context, id string, format ExportCycleLinesParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportJournal Export the journal of a cycle
+	//
+	// Corresponds with GET /v1/exports/cycles/{id}/journal.{format} (the `ExportJournal` operationId).
+	ExportJournal(ctx context.Context, id string, format ExportJournalParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportLine Export the arithmetic of a line
+	//
+	// Corresponds with GET /v1/exports/cycles/{id}/lines/{line}/export.{format} (the `ExportLine` operationId).
+	ExportLine(ctx context.Context, id string, line string, format ExportLineParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportEvents Export the event log
+	//
+	// Corresponds with GET /v1/exports/events.{format} (the `ExportEvents` operationId).
+	ExportEvents(ctx context.Context, format ExportEventsParamsFormat, params *ExportEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportInvoices Export the invoices
+	//
+	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
+	ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportReplays Export the replays
+	//
+	// Corresponds with GET /v1/exports/replays.{format} (the `ExportReplays` operationId).
+	ExportReplays(ctx context.Context, format ExportReplaysParamsFormat, params *ExportReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportSnapshots Export the policy snapshots
+	//
+	// Corresponds with GET /v1/exports/snapshots.{format} (the `ExportSnapshots` operationId).
+	ExportSnapshots(ctx context.Context, format ExportSnapshotsParamsFormat, params *ExportSnapshotsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetIngestHealth Show lag and gaps of every connection
 	//
 	// The same figures are at `/metrics` for Prometheus.
@@ -5349,8 +6417,6 @@ type ClientInterface interface {
 	GetIngestHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListInvoices List the invoices that exist at Stripe, newest period first
-	//
-	// A page may hold fewer rows than `limit`, because cycles without an invoice are left out.
 	//
 	// Corresponds with GET /v1/invoices (the `ListInvoices` operationId).
 	ListInvoices(ctx context.Context, params *ListInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5384,6 +6450,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/replays (the `ListReplays` operationId).
 	ListReplays(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSnapshots List the policy snapshots, newest first
+	//
+	// Corresponds with GET /v1/snapshots (the `ListSnapshots` operationId).
+	ListSnapshots(ctx context.Context, params *ListSnapshotsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTokens List the tokens in the caller's scope
 	//
@@ -5462,6 +6533,9 @@ func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 
 // ListAccounts List the accounts with what they are wired to
 //
+// Decisions and events are not counted in a list: whether there are any is told, and
+// reading one account counts them.
+//
 // Corresponds with GET /v1/accounts (the `ListAccounts` operationId).
 func (c *Client) ListAccounts(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAccountsRequest(c.Server, params)
@@ -5503,6 +6577,23 @@ func (c *Client) CreateAccountWithBody(ctx context.Context, params *CreateAccoun
 // Corresponds with POST /v1/accounts (the `CreateAccount` operationId).
 func (c *Client) CreateAccount(ctx context.Context, params *CreateAccountParams, body CreateAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateAccountRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAccount Read one account and count its rows
+//
+// Counting reads an index from end to end, which takes a moment for an account with millions of events.
+//
+// Corresponds with GET /v1/accounts/{account} (the `GetAccount` operationId).
+func (c *Client) GetAccount(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountRequest(c.Server, account)
 	if err != nil {
 		return nil, err
 	}
@@ -5945,6 +7036,23 @@ func (c *Client) CreatePayerSetupLink(ctx context.Context, account AccountPath, 
 	return c.Client.Do(req)
 }
 
+// ListPlans List the sealed plans of an account
+//
+// One for each contract year, ascending by ID.
+//
+// Corresponds with GET /v1/accounts/{account}/plans (the `ListPlans` operationId).
+func (c *Client) ListPlans(ctx context.Context, account AccountPath, params *ListPlansParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPlansRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SealPlanWithBody Seal a measurement plan
 //
 // Validates, hashes and stores the plan. A sealed plan can't be changed, and it must
@@ -6163,6 +7271,21 @@ func (c *Client) ShipSnapshot(ctx context.Context, account AccountPath, params *
 	return c.Client.Do(req)
 }
 
+// GetSnapshot Read one policy snapshot
+//
+// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
+func (c *Client) GetSnapshot(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSnapshotRequest(c.Server, account, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetTolerance Read what may differ between the ledger and Stripe
 //
 // Corresponds with GET /v1/accounts/{account}/tolerance (the `GetTolerance` operationId).
@@ -6206,6 +7329,40 @@ func (c *Client) StateToleranceWithBody(ctx context.Context, account AccountPath
 // Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 func (c *Client) StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStateToleranceRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAdjustments List what finished months were found to be wrong by, newest first
+//
+// Corresponds with GET /v1/adjustments (the `ListAdjustments` operationId).
+func (c *Client) ListAdjustments(ctx context.Context, params *ListAdjustmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAdjustmentsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListApprovals List what waits for a person and what was decided, newest first
+//
+// Cycles whose invoice has to be approved, corrections, and breaks whose resolution asks
+// for a second person. They are decided where they are: at the cycle, the correction or
+// the break.
+//
+// Corresponds with GET /v1/approvals (the `ListApprovals` operationId).
+func (c *Client) ListApprovals(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListApprovalsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6541,6 +7698,21 @@ func (c *Client) CreateConnectionWithBody(ctx context.Context, params *CreateCon
 // Corresponds with POST /v1/connections (the `CreateConnection` operationId).
 func (c *Client) CreateConnection(ctx context.Context, params *CreateConnectionParams, body CreateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateConnectionRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetConnection Read one connection
+//
+// Corresponds with GET /v1/connections/{id} (the `GetConnection` operationId).
+func (c *Client) GetConnection(ctx context.Context, id ConnectionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetConnectionRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -7724,6 +8896,186 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 	return c.Client.Do(req)
 }
 
+// ExportCustomers Export the customers of an account
+//
+// Corresponds with GET /v1/exports/accounts/{id}/customers.{format} (the `ExportCustomers` operationId).
+func (c *Client) ExportCustomers(ctx context.Context, id string, format ExportCustomersParamsFormat, params *ExportCustomersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportCustomersRequest(c.Server, id, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportRewardEvents Export the reward events of an account
+//
+// Corresponds with GET /v1/exports/accounts/{id}/events.{format} (the `ExportRewardEvents` operationId).
+func (c *Client) ExportRewardEvents(ctx context.Context, id string, format ExportRewardEventsParamsFormat, params *ExportRewardEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportRewardEventsRequest(c.Server, id, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportAudit Export the audit log
+//
+// Corresponds with GET /v1/exports/audit.{format} (the `ExportAudit` operationId).
+func (c *Client) ExportAudit(ctx context.Context, format ExportAuditParamsFormat, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportAuditRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportConnections Export the connections
+//
+// Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
+func (c *Client) ExportConnections(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportConnectionsRequest(c.Server, format)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportCycles Export the close board
+//
+// Corresponds with GET /v1/exports/cycles.{format} (the `ExportCycles` operationId).
+func (c *Client) ExportCycles(ctx context.Context, format ExportCyclesParamsFormat, params *ExportCyclesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportCyclesRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportCycleLines Export the lines of a cycle
+//
+// Corresponds with GET /v1/exports/cycles/{id}/export.{format} (the `ExportCycleLines` operationId).
+func (c *Client) ExportCycleLines(ctx context.Context, id string, format ExportCycleLinesParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportCycleLinesRequest(c.Server, id, format)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportJournal Export the journal of a cycle
+//
+// Corresponds with GET /v1/exports/cycles/{id}/journal.{format} (the `ExportJournal` operationId).
+func (c *Client) ExportJournal(ctx context.Context, id string, format ExportJournalParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportJournalRequest(c.Server, id, format)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportLine Export the arithmetic of a line
+//
+// Corresponds with GET /v1/exports/cycles/{id}/lines/{line}/export.{format} (the `ExportLine` operationId).
+func (c *Client) ExportLine(ctx context.Context, id string, line string, format ExportLineParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportLineRequest(c.Server, id, line, format)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportEvents Export the event log
+//
+// Corresponds with GET /v1/exports/events.{format} (the `ExportEvents` operationId).
+func (c *Client) ExportEvents(ctx context.Context, format ExportEventsParamsFormat, params *ExportEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportEventsRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportInvoices Export the invoices
+//
+// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
+func (c *Client) ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportInvoicesRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportReplays Export the replays
+//
+// Corresponds with GET /v1/exports/replays.{format} (the `ExportReplays` operationId).
+func (c *Client) ExportReplays(ctx context.Context, format ExportReplaysParamsFormat, params *ExportReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportReplaysRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportSnapshots Export the policy snapshots
+//
+// Corresponds with GET /v1/exports/snapshots.{format} (the `ExportSnapshots` operationId).
+func (c *Client) ExportSnapshots(ctx context.Context, format ExportSnapshotsParamsFormat, params *ExportSnapshotsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportSnapshotsRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetIngestHealth Show lag and gaps of every connection
 //
 // The same figures are at `/metrics` for Prometheus.
@@ -7742,8 +9094,6 @@ func (c *Client) GetIngestHealth(ctx context.Context, reqEditors ...RequestEdito
 }
 
 // ListInvoices List the invoices that exist at Stripe, newest period first
-//
-// A page may hold fewer rows than `limit`, because cycles without an invoice are left out.
 //
 // Corresponds with GET /v1/invoices (the `ListInvoices` operationId).
 func (c *Client) ListInvoices(ctx context.Context, params *ListInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7828,6 +9178,21 @@ func (c *Client) GetManifest(ctx context.Context, caseID CaseIDPath, params *Get
 // Corresponds with GET /v1/replays (the `ListReplays` operationId).
 func (c *Client) ListReplays(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListReplaysRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSnapshots List the policy snapshots, newest first
+//
+// Corresponds with GET /v1/snapshots (the `ListSnapshots` operationId).
+func (c *Client) ListSnapshots(ctx context.Context, params *ListSnapshotsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSnapshotsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8024,6 +9389,30 @@ func NewListAccountsRequest(server string, params *ListAccountsParams) (*http.Re
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 			return nil, err
 		} else {
@@ -8102,6 +9491,40 @@ func NewCreateAccountRequestWithBody(server string, params *CreateAccountParams,
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewGetAccountRequest constructs an http.Request for the GetAccount method
+func NewGetAccountRequest(server string, account AccountPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -8410,6 +9833,14 @@ func NewListCustomersRequest(server string, account AccountPath, params *ListCus
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "as_of", params.AsOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -9050,6 +10481,71 @@ func NewCreatePayerSetupLinkRequestWithBody(server string, account AccountPath, 
 	return req, nil
 }
 
+// NewListPlansRequest constructs an http.Request for the ListPlans method
+func NewListPlansRequest(server string, account AccountPath, params *ListPlansParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/plans", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSealPlanRequest calls the generic SealPlan builder with application/json body
 func NewSealPlanRequest(server string, account AccountPath, params *SealPlanParams, body SealPlanJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -9206,6 +10702,14 @@ func NewListReadoutsRequest(server string, account AccountPath, params *ListRead
 		var rawQueryFragments []string
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -9446,6 +10950,14 @@ func NewListRewardEventsRequest(server string, account AccountPath, params *List
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 			return nil, err
 		} else {
@@ -9593,6 +11105,47 @@ func NewShipSnapshotRequestWithBody(server string, account AccountPath, params *
 	return req, nil
 }
 
+// NewGetSnapshotRequest constructs an http.Request for the GetSnapshot method
+func NewGetSnapshotRequest(server string, account AccountPath, snapshot string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "snapshot", snapshot, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/snapshots/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetToleranceRequest constructs an http.Request for the GetTolerance method
 func NewGetToleranceRequest(server string, account AccountPath) (*http.Request, error) {
 	var err error
@@ -9682,6 +11235,210 @@ func NewStateToleranceRequestWithBody(server string, account AccountPath, params
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewListAdjustmentsRequest constructs an http.Request for the ListAdjustments method
+func NewListAdjustmentsRequest(server string, params *ListAdjustmentsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/adjustments")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "origin_period", params.OriginPeriod, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "applied_period", params.AppliedPeriod, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cause", params.Cause, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListApprovalsRequest constructs an http.Request for the ListApprovals method
+func NewListApprovalsRequest(server string, params *ListApprovalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/approvals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "subject", params.Subject, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -9780,6 +11537,14 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -10593,6 +12358,40 @@ func NewCreateConnectionRequestWithBody(server string, params *CreateConnectionP
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewGetConnectionRequest constructs an http.Request for the GetConnection method
+func NewGetConnectionRequest(server string, id ConnectionIDPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -12333,6 +14132,14 @@ func NewListCyclesRequest(server string, params *ListCyclesParams) (*http.Reques
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 			return nil, err
 		} else {
@@ -12983,6 +14790,14 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 			return nil, err
 		} else {
@@ -12992,6 +14807,936 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportCustomersRequest constructs an http.Request for the ExportCustomers method
+func NewExportCustomersRequest(server string, id string, format ExportCustomersParamsFormat, params *ExportCustomersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/accounts/%s/customers.%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "segment", params.Segment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "currency", params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "mapped", params.Mapped, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportRewardEventsRequest constructs an http.Request for the ExportRewardEvents method
+func NewExportRewardEventsRequest(server string, id string, format ExportRewardEventsParamsFormat, params *ExportRewardEventsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/accounts/%s/events.%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "mapped", params.Mapped, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportAuditRequest constructs an http.Request for the ExportAudit method
+func NewExportAuditRequest(server string, format ExportAuditParamsFormat, params *ExportAuditParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/audit.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object", params.Object, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object_id", params.ObjectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "outcome", params.Outcome, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportConnectionsRequest constructs an http.Request for the ExportConnections method
+func NewExportConnectionsRequest(server string, format ExportConnectionsParamsFormat) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/connections.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportCyclesRequest constructs an http.Request for the ExportCycles method
+func NewExportCyclesRequest(server string, format ExportCyclesParamsFormat, params *ExportCyclesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/cycles.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportCycleLinesRequest constructs an http.Request for the ExportCycleLines method
+func NewExportCycleLinesRequest(server string, id string, format ExportCycleLinesParamsFormat) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/cycles/%s/export.%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportJournalRequest constructs an http.Request for the ExportJournal method
+func NewExportJournalRequest(server string, id string, format ExportJournalParamsFormat) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/cycles/%s/journal.%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportLineRequest constructs an http.Request for the ExportLine method
+func NewExportLineRequest(server string, id string, line string, format ExportLineParamsFormat) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "line", line, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/cycles/%s/lines/%s/export.%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportEventsRequest constructs an http.Request for the ExportEvents method
+func NewExportEventsRequest(server string, format ExportEventsParamsFormat, params *ExportEventsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/events.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "connection", params.Connection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer", params.Customer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "attention", params.Attention, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportInvoicesRequest constructs an http.Request for the ExportInvoices method
+func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, params *ExportInvoicesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/invoices.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "currency", params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportReplaysRequest constructs an http.Request for the ExportReplays method
+func NewExportReplaysRequest(server string, format ExportReplaysParamsFormat, params *ExportReplaysParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/replays.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportSnapshotsRequest constructs an http.Request for the ExportSnapshots method
+func NewExportSnapshotsRequest(server string, format ExportSnapshotsParamsFormat, params *ExportSnapshotsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/snapshots.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verdict", params.Verdict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -13077,6 +15822,54 @@ func NewListInvoicesRequest(server string, params *ListInvoicesParams) (*http.Re
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "currency", params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_minor", params.MinMinor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_minor", params.MaxMinor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -13333,6 +16126,96 @@ func NewListReplaysRequest(server string, params *ListReplaysParams) (*http.Requ
 		var rawQueryFragments []string
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSnapshotsRequest constructs an http.Request for the ListSnapshots method
+func NewListSnapshotsRequest(server string, params *ListSnapshotsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/snapshots")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verdict", params.Verdict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -13677,6 +16560,9 @@ type ClientWithResponsesInterface interface {
 
 	// ListAccountsWithResponse List the accounts with what they are wired to
 	//
+	// Decisions and events are not counted in a list: whether there are any is told, and
+	// reading one account counts them.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/accounts (the `ListAccounts` operationId).
@@ -13699,6 +16585,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/accounts (the `CreateAccount` operationId).
 	CreateAccountWithResponse(ctx context.Context, params *CreateAccountParams, body CreateAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAccountResponse, error)
+
+	// GetAccountWithResponse Read one account and count its rows
+	//
+	// Counting reads an index from end to end, which takes a moment for an account with millions of events.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account} (the `GetAccount` operationId).
+	GetAccountWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetAccountResponse, error)
 
 	// ListContractVersionsWithResponse List the versions of an account's contract
 	//
@@ -13938,6 +16833,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/payer/setup-link (the `CreatePayerSetupLink` operationId).
 	CreatePayerSetupLinkWithResponse(ctx context.Context, account AccountPath, params *CreatePayerSetupLinkParams, body CreatePayerSetupLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePayerSetupLinkResponse, error)
 
+	// ListPlansWithResponse List the sealed plans of an account
+	//
+	// One for each contract year, ascending by ID.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/plans (the `ListPlans` operationId).
+	ListPlansWithResponse(ctx context.Context, account AccountPath, params *ListPlansParams, reqEditors ...RequestEditorFn) (*ListPlansResponse, error)
+
 	// SealPlanWithBodyWithResponse Seal a measurement plan
 	//
 	// Validates, hashes and stores the plan. A sealed plan can't be changed, and it must
@@ -14048,6 +16952,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/snapshots (the `ShipSnapshot` operationId).
 	ShipSnapshotWithResponse(ctx context.Context, account AccountPath, params *ShipSnapshotParams, body ShipSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*ShipSnapshotResponse, error)
 
+	// GetSnapshotWithResponse Read one policy snapshot
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
+	GetSnapshotWithResponse(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*GetSnapshotResponse, error)
+
 	// GetToleranceWithResponse Read what may differ between the ledger and Stripe
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -14072,6 +16983,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 	StateToleranceWithResponse(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*StateToleranceResponse, error)
+
+	// ListAdjustmentsWithResponse List what finished months were found to be wrong by, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/adjustments (the `ListAdjustments` operationId).
+	ListAdjustmentsWithResponse(ctx context.Context, params *ListAdjustmentsParams, reqEditors ...RequestEditorFn) (*ListAdjustmentsResponse, error)
+
+	// ListApprovalsWithResponse List what waits for a person and what was decided, newest first
+	//
+	// Cycles whose invoice has to be approved, corrections, and breaks whose resolution asks
+	// for a second person. They are decided where they are: at the cycle, the correction or
+	// the break.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/approvals (the `ListApprovals` operationId).
+	ListApprovalsWithResponse(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*ListApprovalsResponse, error)
 
 	// ListAuditWithResponse List the audit log, newest first
 	//
@@ -14227,6 +17156,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/connections (the `CreateConnection` operationId).
 	CreateConnectionWithResponse(ctx context.Context, params *CreateConnectionParams, body CreateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateConnectionResponse, error)
+
+	// GetConnectionWithResponse Read one connection
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/connections/{id} (the `GetConnection` operationId).
+	GetConnectionWithResponse(ctx context.Context, id ConnectionIDPath, reqEditors ...RequestEditorFn) (*GetConnectionResponse, error)
 
 	// RequestBackfillWithBodyWithResponse Read the history of a source
 	//
@@ -14829,6 +17765,90 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
 
+	// ExportCustomersWithResponse Export the customers of an account
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/accounts/{id}/customers.{format} (the `ExportCustomers` operationId).
+	ExportCustomersWithResponse(ctx context.Context, id string, format ExportCustomersParamsFormat, params *ExportCustomersParams, reqEditors ...RequestEditorFn) (*ExportCustomersResponse, error)
+
+	// ExportRewardEventsWithResponse Export the reward events of an account
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/accounts/{id}/events.{format} (the `ExportRewardEvents` operationId).
+	ExportRewardEventsWithResponse(ctx context.Context, id string, format ExportRewardEventsParamsFormat, params *ExportRewardEventsParams, reqEditors ...RequestEditorFn) (*ExportRewardEventsResponse, error)
+
+	// ExportAuditWithResponse Export the audit log
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/audit.{format} (the `ExportAudit` operationId).
+	ExportAuditWithResponse(ctx context.Context, format ExportAuditParamsFormat, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*ExportAuditResponse, error)
+
+	// ExportConnectionsWithResponse Export the connections
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
+	ExportConnectionsWithResponse(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*ExportConnectionsResponse, error)
+
+	// ExportCyclesWithResponse Export the close board
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/cycles.{format} (the `ExportCycles` operationId).
+	ExportCyclesWithResponse(ctx context.Context, format ExportCyclesParamsFormat, params *ExportCyclesParams, reqEditors ...RequestEditorFn) (*ExportCyclesResponse, error)
+
+	// ExportCycleLinesWithResponse Export the lines of a cycle
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/cycles/{id}/export.{format} (the `ExportCycleLines` operationId).
+	ExportCycleLinesWithResponse(ctx context.Context, id string, format ExportCycleLinesParamsFormat, reqEditors ...RequestEditorFn) (*ExportCycleLinesResponse, error)
+
+	// ExportJournalWithResponse Export the journal of a cycle
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/cycles/{id}/journal.{format} (the `ExportJournal` operationId).
+	ExportJournalWithResponse(ctx context.Context, id string, format ExportJournalParamsFormat, reqEditors ...RequestEditorFn) (*ExportJournalResponse, error)
+
+	// ExportLineWithResponse Export the arithmetic of a line
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/cycles/{id}/lines/{line}/export.{format} (the `ExportLine` operationId).
+	ExportLineWithResponse(ctx context.Context, id string, line string, format ExportLineParamsFormat, reqEditors ...RequestEditorFn) (*ExportLineResponse, error)
+
+	// ExportEventsWithResponse Export the event log
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/events.{format} (the `ExportEvents` operationId).
+	ExportEventsWithResponse(ctx context.Context, format ExportEventsParamsFormat, params *ExportEventsParams, reqEditors ...RequestEditorFn) (*ExportEventsResponse, error)
+
+	// ExportInvoicesWithResponse Export the invoices
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
+	ExportInvoicesWithResponse(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*ExportInvoicesResponse, error)
+
+	// ExportReplaysWithResponse Export the replays
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/replays.{format} (the `ExportReplays` operationId).
+	ExportReplaysWithResponse(ctx context.Context, format ExportReplaysParamsFormat, params *ExportReplaysParams, reqEditors ...RequestEditorFn) (*ExportReplaysResponse, error)
+
+	// ExportSnapshotsWithResponse Export the policy snapshots
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/snapshots.{format} (the `ExportSnapshots` operationId).
+	ExportSnapshotsWithResponse(ctx context.Context, format ExportSnapshotsParamsFormat, params *ExportSnapshotsParams, reqEditors ...RequestEditorFn) (*ExportSnapshotsResponse, error)
+
 	// GetIngestHealthWithResponse Show lag and gaps of every connection
 	//
 	// The same figures are at `/metrics` for Prometheus.
@@ -14839,8 +17859,6 @@ type ClientWithResponsesInterface interface {
 	GetIngestHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetIngestHealthResponse, error)
 
 	// ListInvoicesWithResponse List the invoices that exist at Stripe, newest period first
-	//
-	// A page may hold fewer rows than `limit`, because cycles without an invoice are left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14886,6 +17904,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/replays (the `ListReplays` operationId).
 	ListReplaysWithResponse(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*ListReplaysResponse, error)
+
+	// ListSnapshotsWithResponse List the policy snapshots, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/snapshots (the `ListSnapshots` operationId).
+	ListSnapshotsWithResponse(ctx context.Context, params *ListSnapshotsParams, reqEditors ...RequestEditorFn) (*ListSnapshotsResponse, error)
 
 	// ListTokensWithResponse List the tokens in the caller's scope
 	//
@@ -15126,6 +18151,54 @@ func (r CreateAccountResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CreateAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccountDetail
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAccountResponse) GetJSON200() *AccountDetail {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetAccountResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAccountResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -15873,6 +18946,54 @@ func (r CreatePayerSetupLinkResponse) ContentType() string {
 	return ""
 }
 
+type ListPlansResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PlanList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPlansResponse) GetJSON200() *PlanList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPlansResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPlansResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPlansResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPlansResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPlansResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type SealPlanResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -16312,6 +19433,54 @@ func (r ShipSnapshotResponse) ContentType() string {
 	return ""
 }
 
+type GetSnapshotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SnapshotOverview
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSnapshotResponse) GetJSON200() *SnapshotOverview {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetSnapshotResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSnapshotResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSnapshotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSnapshotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSnapshotResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetToleranceResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -16402,6 +19571,102 @@ func (r StateToleranceResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StateToleranceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAdjustmentsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AdjustmentList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAdjustmentsResponse) GetJSON200() *AdjustmentList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAdjustmentsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAdjustmentsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAdjustmentsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAdjustmentsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAdjustmentsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListApprovalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApprovalList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListApprovalsResponse) GetJSON200() *ApprovalList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListApprovalsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListApprovalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListApprovalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListApprovalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListApprovalsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -16978,6 +20243,54 @@ func (r CreateConnectionResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CreateConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Connection
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetConnectionResponse) GetJSON200() *Connection {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetConnectionResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetConnectionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19069,6 +22382,582 @@ func (r ListEventsResponse) ContentType() string {
 	return ""
 }
 
+// ExportCustomersResponse200Headers the declared response headers of an HTTP 200 response for ExportCustomers
+type ExportCustomersResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportCustomersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportCustomersResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportCustomersResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportCustomersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportCustomersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportCustomersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportCustomersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportRewardEventsResponse200Headers the declared response headers of an HTTP 200 response for ExportRewardEvents
+type ExportRewardEventsResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportRewardEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportRewardEventsResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportRewardEventsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportRewardEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportRewardEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportRewardEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportRewardEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportAuditResponse200Headers the declared response headers of an HTTP 200 response for ExportAudit
+type ExportAuditResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportAuditResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportAuditResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportAuditResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportAuditResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportAuditResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportAuditResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportAuditResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportConnectionsResponse200Headers the declared response headers of an HTTP 200 response for ExportConnections
+type ExportConnectionsResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportConnectionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportConnectionsResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportConnectionsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportConnectionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportConnectionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportConnectionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportConnectionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportCyclesResponse200Headers the declared response headers of an HTTP 200 response for ExportCycles
+type ExportCyclesResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportCyclesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportCyclesResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportCyclesResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportCyclesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportCyclesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportCyclesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportCyclesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportCycleLinesResponse200Headers the declared response headers of an HTTP 200 response for ExportCycleLines
+type ExportCycleLinesResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportCycleLinesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportCycleLinesResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportCycleLinesResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportCycleLinesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportCycleLinesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportCycleLinesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportCycleLinesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportJournalResponse200Headers the declared response headers of an HTTP 200 response for ExportJournal
+type ExportJournalResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportJournalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportJournalResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportJournalResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportJournalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportJournalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportJournalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportJournalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportLineResponse200Headers the declared response headers of an HTTP 200 response for ExportLine
+type ExportLineResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportLineResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportLineResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportLineResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportLineResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportLineResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportLineResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportLineResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportEventsResponse200Headers the declared response headers of an HTTP 200 response for ExportEvents
+type ExportEventsResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportEventsResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportEventsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportInvoicesResponse200Headers the declared response headers of an HTTP 200 response for ExportInvoices
+type ExportInvoicesResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportInvoicesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportInvoicesResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportInvoicesResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportInvoicesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportInvoicesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportInvoicesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportInvoicesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportReplaysResponse200Headers the declared response headers of an HTTP 200 response for ExportReplays
+type ExportReplaysResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportReplaysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportReplaysResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportReplaysResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportReplaysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportReplaysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportReplaysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportReplaysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportSnapshotsResponse200Headers the declared response headers of an HTTP 200 response for ExportSnapshots
+type ExportSnapshotsResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportSnapshotsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportSnapshotsResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportSnapshotsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportSnapshotsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportSnapshotsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportSnapshotsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportSnapshotsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetIngestHealthResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -19412,6 +23301,54 @@ func (r ListReplaysResponse) ContentType() string {
 	return ""
 }
 
+type ListSnapshotsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SnapshotList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSnapshotsResponse) GetJSON200() *SnapshotList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSnapshotsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSnapshotsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSnapshotsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSnapshotsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSnapshotsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTokensResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -19680,6 +23617,9 @@ func (c *ClientWithResponses) ReadyzWithResponse(ctx context.Context, reqEditors
 
 // ListAccountsWithResponse List the accounts with what they are wired to
 //
+// Decisions and events are not counted in a list: whether there are any is told, and
+// reading one account counts them.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/accounts (the `ListAccounts` operationId).
@@ -19719,6 +23659,21 @@ func (c *ClientWithResponses) CreateAccountWithResponse(ctx context.Context, par
 		return nil, err
 	}
 	return ParseCreateAccountResponse(rsp)
+}
+
+// GetAccountWithResponse Read one account and count its rows
+//
+// Counting reads an index from end to end, which takes a moment for an account with millions of events.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account} (the `GetAccount` operationId).
+func (c *ClientWithResponses) GetAccountWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetAccountResponse, error) {
+	rsp, err := c.GetAccount(ctx, account, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAccountResponse(rsp)
 }
 
 // ListContractVersionsWithResponse List the versions of an account's contract
@@ -20085,6 +24040,21 @@ func (c *ClientWithResponses) CreatePayerSetupLinkWithResponse(ctx context.Conte
 	return ParseCreatePayerSetupLinkResponse(rsp)
 }
 
+// ListPlansWithResponse List the sealed plans of an account
+//
+// One for each contract year, ascending by ID.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/plans (the `ListPlans` operationId).
+func (c *ClientWithResponses) ListPlansWithResponse(ctx context.Context, account AccountPath, params *ListPlansParams, reqEditors ...RequestEditorFn) (*ListPlansResponse, error) {
+	rsp, err := c.ListPlans(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPlansResponse(rsp)
+}
+
 // SealPlanWithBodyWithResponse Seal a measurement plan
 //
 // Validates, hashes and stores the plan. A sealed plan can't be changed, and it must
@@ -20267,6 +24237,19 @@ func (c *ClientWithResponses) ShipSnapshotWithResponse(ctx context.Context, acco
 	return ParseShipSnapshotResponse(rsp)
 }
 
+// GetSnapshotWithResponse Read one policy snapshot
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
+func (c *ClientWithResponses) GetSnapshotWithResponse(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*GetSnapshotResponse, error) {
+	rsp, err := c.GetSnapshot(ctx, account, snapshot, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSnapshotResponse(rsp)
+}
+
 // GetToleranceWithResponse Read what may differ between the ledger and Stripe
 //
 // Returns a wrapper object for the known response body format(s).
@@ -20308,6 +24291,36 @@ func (c *ClientWithResponses) StateToleranceWithResponse(ctx context.Context, ac
 		return nil, err
 	}
 	return ParseStateToleranceResponse(rsp)
+}
+
+// ListAdjustmentsWithResponse List what finished months were found to be wrong by, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/adjustments (the `ListAdjustments` operationId).
+func (c *ClientWithResponses) ListAdjustmentsWithResponse(ctx context.Context, params *ListAdjustmentsParams, reqEditors ...RequestEditorFn) (*ListAdjustmentsResponse, error) {
+	rsp, err := c.ListAdjustments(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAdjustmentsResponse(rsp)
+}
+
+// ListApprovalsWithResponse List what waits for a person and what was decided, newest first
+//
+// Cycles whose invoice has to be approved, corrections, and breaks whose resolution asks
+// for a second person. They are decided where they are: at the cycle, the correction or
+// the break.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/approvals (the `ListApprovals` operationId).
+func (c *ClientWithResponses) ListApprovalsWithResponse(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*ListApprovalsResponse, error) {
+	rsp, err := c.ListApprovals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListApprovalsResponse(rsp)
 }
 
 // ListAuditWithResponse List the audit log, newest first
@@ -20577,6 +24590,19 @@ func (c *ClientWithResponses) CreateConnectionWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseCreateConnectionResponse(rsp)
+}
+
+// GetConnectionWithResponse Read one connection
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/connections/{id} (the `GetConnection` operationId).
+func (c *ClientWithResponses) GetConnectionWithResponse(ctx context.Context, id ConnectionIDPath, reqEditors ...RequestEditorFn) (*GetConnectionResponse, error) {
+	rsp, err := c.GetConnection(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetConnectionResponse(rsp)
 }
 
 // RequestBackfillWithBodyWithResponse Read the history of a source
@@ -21552,6 +25578,162 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 	return ParseListEventsResponse(rsp)
 }
 
+// ExportCustomersWithResponse Export the customers of an account
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/accounts/{id}/customers.{format} (the `ExportCustomers` operationId).
+func (c *ClientWithResponses) ExportCustomersWithResponse(ctx context.Context, id string, format ExportCustomersParamsFormat, params *ExportCustomersParams, reqEditors ...RequestEditorFn) (*ExportCustomersResponse, error) {
+	rsp, err := c.ExportCustomers(ctx, id, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportCustomersResponse(rsp)
+}
+
+// ExportRewardEventsWithResponse Export the reward events of an account
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/accounts/{id}/events.{format} (the `ExportRewardEvents` operationId).
+func (c *ClientWithResponses) ExportRewardEventsWithResponse(ctx context.Context, id string, format ExportRewardEventsParamsFormat, params *ExportRewardEventsParams, reqEditors ...RequestEditorFn) (*ExportRewardEventsResponse, error) {
+	rsp, err := c.ExportRewardEvents(ctx, id, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportRewardEventsResponse(rsp)
+}
+
+// ExportAuditWithResponse Export the audit log
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/audit.{format} (the `ExportAudit` operationId).
+func (c *ClientWithResponses) ExportAuditWithResponse(ctx context.Context, format ExportAuditParamsFormat, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*ExportAuditResponse, error) {
+	rsp, err := c.ExportAudit(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportAuditResponse(rsp)
+}
+
+// ExportConnectionsWithResponse Export the connections
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
+func (c *ClientWithResponses) ExportConnectionsWithResponse(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*ExportConnectionsResponse, error) {
+	rsp, err := c.ExportConnections(ctx, format, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportConnectionsResponse(rsp)
+}
+
+// ExportCyclesWithResponse Export the close board
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/cycles.{format} (the `ExportCycles` operationId).
+func (c *ClientWithResponses) ExportCyclesWithResponse(ctx context.Context, format ExportCyclesParamsFormat, params *ExportCyclesParams, reqEditors ...RequestEditorFn) (*ExportCyclesResponse, error) {
+	rsp, err := c.ExportCycles(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportCyclesResponse(rsp)
+}
+
+// ExportCycleLinesWithResponse Export the lines of a cycle
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/cycles/{id}/export.{format} (the `ExportCycleLines` operationId).
+func (c *ClientWithResponses) ExportCycleLinesWithResponse(ctx context.Context, id string, format ExportCycleLinesParamsFormat, reqEditors ...RequestEditorFn) (*ExportCycleLinesResponse, error) {
+	rsp, err := c.ExportCycleLines(ctx, id, format, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportCycleLinesResponse(rsp)
+}
+
+// ExportJournalWithResponse Export the journal of a cycle
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/cycles/{id}/journal.{format} (the `ExportJournal` operationId).
+func (c *ClientWithResponses) ExportJournalWithResponse(ctx context.Context, id string, format ExportJournalParamsFormat, reqEditors ...RequestEditorFn) (*ExportJournalResponse, error) {
+	rsp, err := c.ExportJournal(ctx, id, format, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportJournalResponse(rsp)
+}
+
+// ExportLineWithResponse Export the arithmetic of a line
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/cycles/{id}/lines/{line}/export.{format} (the `ExportLine` operationId).
+func (c *ClientWithResponses) ExportLineWithResponse(ctx context.Context, id string, line string, format ExportLineParamsFormat, reqEditors ...RequestEditorFn) (*ExportLineResponse, error) {
+	rsp, err := c.ExportLine(ctx, id, line, format, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportLineResponse(rsp)
+}
+
+// ExportEventsWithResponse Export the event log
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/events.{format} (the `ExportEvents` operationId).
+func (c *ClientWithResponses) ExportEventsWithResponse(ctx context.Context, format ExportEventsParamsFormat, params *ExportEventsParams, reqEditors ...RequestEditorFn) (*ExportEventsResponse, error) {
+	rsp, err := c.ExportEvents(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportEventsResponse(rsp)
+}
+
+// ExportInvoicesWithResponse Export the invoices
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
+func (c *ClientWithResponses) ExportInvoicesWithResponse(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*ExportInvoicesResponse, error) {
+	rsp, err := c.ExportInvoices(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportInvoicesResponse(rsp)
+}
+
+// ExportReplaysWithResponse Export the replays
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/replays.{format} (the `ExportReplays` operationId).
+func (c *ClientWithResponses) ExportReplaysWithResponse(ctx context.Context, format ExportReplaysParamsFormat, params *ExportReplaysParams, reqEditors ...RequestEditorFn) (*ExportReplaysResponse, error) {
+	rsp, err := c.ExportReplays(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportReplaysResponse(rsp)
+}
+
+// ExportSnapshotsWithResponse Export the policy snapshots
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/snapshots.{format} (the `ExportSnapshots` operationId).
+func (c *ClientWithResponses) ExportSnapshotsWithResponse(ctx context.Context, format ExportSnapshotsParamsFormat, params *ExportSnapshotsParams, reqEditors ...RequestEditorFn) (*ExportSnapshotsResponse, error) {
+	rsp, err := c.ExportSnapshots(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportSnapshotsResponse(rsp)
+}
+
 // GetIngestHealthWithResponse Show lag and gaps of every connection
 //
 // The same figures are at `/metrics` for Prometheus.
@@ -21568,8 +25750,6 @@ func (c *ClientWithResponses) GetIngestHealthWithResponse(ctx context.Context, r
 }
 
 // ListInvoicesWithResponse List the invoices that exist at Stripe, newest period first
-//
-// A page may hold fewer rows than `limit`, because cycles without an invoice are left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -21650,6 +25830,19 @@ func (c *ClientWithResponses) ListReplaysWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseListReplaysResponse(rsp)
+}
+
+// ListSnapshotsWithResponse List the policy snapshots, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/snapshots (the `ListSnapshots` operationId).
+func (c *ClientWithResponses) ListSnapshotsWithResponse(ctx context.Context, params *ListSnapshotsParams, reqEditors ...RequestEditorFn) (*ListSnapshotsResponse, error) {
+	rsp, err := c.ListSnapshots(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSnapshotsResponse(rsp)
 }
 
 // ListTokensWithResponse List the tokens in the caller's scope
@@ -21859,6 +26052,39 @@ func ParseCreateAccountResponse(rsp *http.Response) (*CreateAccountResponse, err
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetAccountResponse parses an HTTP response from a GetAccountWithResponse call
+func ParseGetAccountResponse(rsp *http.Response) (*GetAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccountDetail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest ProblemAnswer
@@ -22388,6 +26614,39 @@ func ParseCreatePayerSetupLinkResponse(rsp *http.Response) (*CreatePayerSetupLin
 	return response, nil
 }
 
+// ParseListPlansResponse parses an HTTP response from a ListPlansWithResponse call
+func ParseListPlansResponse(rsp *http.Response) (*ListPlansResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPlansResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PlanList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSealPlanResponse parses an HTTP response from a SealPlanWithResponse call
 func ParseSealPlanResponse(rsp *http.Response) (*SealPlanResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -22692,6 +26951,39 @@ func ParseShipSnapshotResponse(rsp *http.Response) (*ShipSnapshotResponse, error
 	return response, nil
 }
 
+// ParseGetSnapshotResponse parses an HTTP response from a GetSnapshotWithResponse call
+func ParseGetSnapshotResponse(rsp *http.Response) (*GetSnapshotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSnapshotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SnapshotOverview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetToleranceResponse parses an HTTP response from a GetToleranceWithResponse call
 func ParseGetToleranceResponse(rsp *http.Response) (*GetToleranceResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -22741,6 +27033,72 @@ func ParseStateToleranceResponse(rsp *http.Response) (*StateToleranceResponse, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Tolerance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAdjustmentsResponse parses an HTTP response from a ListAdjustmentsWithResponse call
+func ParseListAdjustmentsResponse(rsp *http.Response) (*ListAdjustmentsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAdjustmentsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AdjustmentList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListApprovalsResponse parses an HTTP response from a ListApprovalsWithResponse call
+func ParseListApprovalsResponse(rsp *http.Response) (*ListApprovalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListApprovalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApprovalList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -23141,6 +27499,39 @@ func ParseCreateConnectionResponse(rsp *http.Response) (*CreateConnectionRespons
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetConnectionResponse parses an HTTP response from a GetConnectionWithResponse call
+func ParseGetConnectionResponse(rsp *http.Response) (*GetConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Connection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest ProblemAnswer
@@ -24594,6 +28985,474 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	return response, nil
 }
 
+// ParseExportCustomersResponse parses an HTTP response from a ExportCustomersWithResponse call
+func ParseExportCustomersResponse(rsp *http.Response) (*ExportCustomersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportCustomersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportCustomersResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportRewardEventsResponse parses an HTTP response from a ExportRewardEventsWithResponse call
+func ParseExportRewardEventsResponse(rsp *http.Response) (*ExportRewardEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportRewardEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportRewardEventsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportAuditResponse parses an HTTP response from a ExportAuditWithResponse call
+func ParseExportAuditResponse(rsp *http.Response) (*ExportAuditResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportAuditResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportAuditResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportConnectionsResponse parses an HTTP response from a ExportConnectionsWithResponse call
+func ParseExportConnectionsResponse(rsp *http.Response) (*ExportConnectionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportConnectionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportConnectionsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportCyclesResponse parses an HTTP response from a ExportCyclesWithResponse call
+func ParseExportCyclesResponse(rsp *http.Response) (*ExportCyclesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportCyclesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportCyclesResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportCycleLinesResponse parses an HTTP response from a ExportCycleLinesWithResponse call
+func ParseExportCycleLinesResponse(rsp *http.Response) (*ExportCycleLinesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportCycleLinesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportCycleLinesResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportJournalResponse parses an HTTP response from a ExportJournalWithResponse call
+func ParseExportJournalResponse(rsp *http.Response) (*ExportJournalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportJournalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportJournalResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportLineResponse parses an HTTP response from a ExportLineWithResponse call
+func ParseExportLineResponse(rsp *http.Response) (*ExportLineResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportLineResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportLineResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportEventsResponse parses an HTTP response from a ExportEventsWithResponse call
+func ParseExportEventsResponse(rsp *http.Response) (*ExportEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportEventsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportInvoicesResponse parses an HTTP response from a ExportInvoicesWithResponse call
+func ParseExportInvoicesResponse(rsp *http.Response) (*ExportInvoicesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportInvoicesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportInvoicesResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportReplaysResponse parses an HTTP response from a ExportReplaysWithResponse call
+func ParseExportReplaysResponse(rsp *http.Response) (*ExportReplaysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportReplaysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportReplaysResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportSnapshotsResponse parses an HTTP response from a ExportSnapshotsWithResponse call
+func ParseExportSnapshotsResponse(rsp *http.Response) (*ExportSnapshotsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportSnapshotsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportSnapshotsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetIngestHealthResponse parses an HTTP response from a GetIngestHealthWithResponse call
 func ParseGetIngestHealthResponse(rsp *http.Response) (*GetIngestHealthResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -24824,6 +29683,39 @@ func ParseListReplaysResponse(rsp *http.Response) (*ListReplaysResponse, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest ReplayList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSnapshotsResponse parses an HTTP response from a ListSnapshotsWithResponse call
+func ParseListSnapshotsResponse(rsp *http.Response) (*ListSnapshotsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSnapshotsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SnapshotList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -50,8 +50,8 @@ func toOverview(o reconcile.Overview) AccountOverview {
 	out := AccountOverview{
 		ID: o.ID, Environment: Environment(o.Environment), Name: o.Name,
 		SourceConnection: o.SourceConnection, IssuerConnection: o.IssuerConnection, PayerCustomer: o.PayerCustomer,
-		ContractID: o.ContractID, PlanID: o.PlanID, Snapshots: o.Snapshots, Decisions: o.Decisions,
-		StripeEvents: o.StripeEvents, PendingEvents: o.PendingEvents, DeadEvents: o.DeadEvents,
+		ContractID: o.ContractID, PlanID: o.PlanID, Snapshots: o.Snapshots, HasDecisions: o.HasDecisions,
+		HasEvents: o.HasEvents, PendingEvents: o.PendingEvents, DeadEvents: o.DeadEvents,
 	}
 	if o.LastEventAt != nil {
 		out.LastEventAt = *o.LastEventAt

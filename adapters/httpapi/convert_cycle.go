@@ -19,12 +19,12 @@ func toCycle(c reconcile.CycleSummary) Cycle {
 	}
 }
 
-func toInvoice(c reconcile.CycleSummary) Invoice {
+func toInvoice(i reconcile.InvoiceRow) Invoice {
 	return Invoice{
-		StripeInvoiceID: c.StripeInvoiceID, Number: c.InvoiceNumber, CycleID: c.ID, AccountID: c.AccountID, Period: c.Period,
-		State: string(c.State), EngineTotal: toMoney(c.EngineMinor, c.Currency),
-		StripeTotal: toOptional(c.StripeMinor, c.Currency), Difference: toOptional(c.DifferenceMinor, c.Currency),
-		Payment: toPayment(c.Payment, c.Currency),
+		StripeInvoiceID: i.InvoiceID, Number: i.Number, CycleID: i.CycleID, AccountID: i.AccountID, Period: i.Period,
+		State: string(i.CycleState), WritebackState: i.State, IssuerConnection: i.Issuer, Payer: i.Payer, PlanHash: i.PlanHash, FinalizedAt: orZero(i.FinalizedAt),
+		Lines: i.Lines, EngineTotal: toMoney(i.EngineMinor, i.Currency), StripeTotal: toOptional(i.StripeMinor, i.Currency),
+		Difference: toOptional(i.DifferenceMinor, i.Currency), Payment: toPayment(i.Payment, i.Currency),
 	}
 }
 

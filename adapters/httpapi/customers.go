@@ -28,7 +28,7 @@ func (s *Server) ListCustomers(ctx context.Context, r ListCustomersRequestObject
 	p := r.Params
 	page, err := s.Customers.Customers(ctx, r.Account, customers.Filter{
 		Segment: customers.Segment(p.Segment), Plan: p.Plan, Status: p.Status, Currency: p.Currency, Country: p.Country,
-		Mapped: p.Mapped, Search: p.Q, AsOf: p.AsOf, Cursor: p.Cursor, Limit: p.Limit,
+		Mapped: p.Mapped, Search: p.Q, AsOf: p.AsOf, Sort: string(p.Sort), Cursor: p.Cursor, Limit: p.Limit,
 	})
 	if err != nil {
 		return nil, err

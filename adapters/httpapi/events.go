@@ -46,7 +46,7 @@ func (s *Server) ListEvents(ctx context.Context, r ListEventsRequestObject) (Lis
 		Selection: operate.Selection{
 			Scope: access.From(ctx).Scope, ConnectionID: r.Params.Connection, Type: r.Params.Type, Status: r.Params.Status, Object: r.Params.Object, Customer: r.Params.Customer,
 			From: r.Params.From, To: r.Params.To,
-		}, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		}, Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err

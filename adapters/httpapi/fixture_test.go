@@ -45,6 +45,7 @@ type fakes struct {
 	tieOut      func(string) (reconcile.TieOut, error)
 	readout     func(string) (reconcile.Readout, error)
 	events      func(reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
+	invoices    func(reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
 	accounts    []reconcile.Overview
 	connections []account.Connection
 	connecting  httpapi.Connecting
@@ -136,6 +137,9 @@ func (f *fakes) Readouts(context.Context, string, reconcile.CyclesFilter) (recon
 }
 func (f *fakes) RewardEvents(_ context.Context, q reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
 	return f.events(q)
+}
+func (f *fakes) Invoices(_ context.Context, q reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error) {
+	return f.invoices(q)
 }
 func (f *fakes) Accounts(context.Context, domain.Scope) ([]reconcile.Overview, error) {
 	return f.accounts, nil

@@ -56,16 +56,22 @@ func (s *Server) RegisterWebhookEndpoint(ctx context.Context, r RegisterWebhookE
 
 // ListAccounts lists accounts by ID.
 func (s *Server) ListAccounts(ctx context.Context, r ListAccountsRequestObject) (ListAccountsResponseObject, error) {
-	all, err := s.Reconcile.Accounts(ctx, access.From(ctx).Scope)
+	page, err := s.Reconcile.AccountList(ctx, reconcile.AccountsFilter{
+		Scope: access.From(ctx).Scope, Environment: r.Params.Environment, Search: r.Params.Q, Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+	})
 	if err != nil {
 		return nil, err
 	}
-	all = slices.SortedFunc(slices.Values(all), func(a, b reconcile.Overview) int { return strings.Compare(a.ID, b.ID) })
-	rows, next, err := pageOf(all, func(o reconcile.Overview) string { return o.ID }, r.Params.Cursor, r.Params.Limit)
+	return ListAccounts200JSONResponse{Items: convertAll(page.Items, toOverview), NextCursor: page.NextCursor}, nil
+}
+
+// GetAccount reads one account and counts its rows.
+func (s *Server) GetAccount(ctx context.Context, r GetAccountRequestObject) (GetAccountResponseObject, error) {
+	a, err := s.Reconcile.Account(ctx, access.From(ctx).Scope, r.Account)
 	if err != nil {
 		return nil, err
 	}
-	return ListAccounts200JSONResponse{Items: convertAll(rows, toOverview), NextCursor: next}, nil
+	return GetAccount200JSONResponse{Account: toOverview(a.Overview), Decisions: a.Decisions, StripeEvents: a.StripeEvents}, nil
 }
 
 // CreateAccount creates an account with its wiring.

@@ -320,7 +320,214 @@ func (e TieOutLineLine) Valid() bool {
 	}
 }
 
-// Account defines model for Account.
+// Defines values for ListAccountsParamsSort.
+const (
+	IDDesc ListAccountsParamsSort = "id_desc"
+)
+
+// Valid indicates whether the value is a known member of the ListAccountsParamsSort enum.
+func (e ListAccountsParamsSort) Valid() bool {
+	switch e {
+	case IDDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListCustomersParamsSort.
+const (
+	ListCustomersParamsSortCreatedAsc ListCustomersParamsSort = "created_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListCustomersParamsSort enum.
+func (e ListCustomersParamsSort) Valid() bool {
+	switch e {
+	case ListCustomersParamsSortCreatedAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReadoutsParamsSort.
+const (
+	ListReadoutsParamsSortBound     ListReadoutsParamsSort = "bound"
+	ListReadoutsParamsSortBoundAsc  ListReadoutsParamsSort = "bound_asc"
+	ListReadoutsParamsSortEss       ListReadoutsParamsSort = "ess"
+	ListReadoutsParamsSortEssAsc    ListReadoutsParamsSort = "ess_asc"
+	ListReadoutsParamsSortLift      ListReadoutsParamsSort = "lift"
+	ListReadoutsParamsSortLiftAsc   ListReadoutsParamsSort = "lift_asc"
+	ListReadoutsParamsSortPeriodAsc ListReadoutsParamsSort = "period_asc"
+	ListReadoutsParamsSortUsers     ListReadoutsParamsSort = "users"
+	ListReadoutsParamsSortUsersAsc  ListReadoutsParamsSort = "users_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListReadoutsParamsSort enum.
+func (e ListReadoutsParamsSort) Valid() bool {
+	switch e {
+	case ListReadoutsParamsSortBound:
+		return true
+	case ListReadoutsParamsSortBoundAsc:
+		return true
+	case ListReadoutsParamsSortEss:
+		return true
+	case ListReadoutsParamsSortEssAsc:
+		return true
+	case ListReadoutsParamsSortLift:
+		return true
+	case ListReadoutsParamsSortLiftAsc:
+		return true
+	case ListReadoutsParamsSortPeriodAsc:
+		return true
+	case ListReadoutsParamsSortUsers:
+		return true
+	case ListReadoutsParamsSortUsersAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsSort.
+const (
+	EffectiveAsc ListRewardEventsParamsSort = "effective_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsSort enum.
+func (e ListRewardEventsParamsSort) Valid() bool {
+	switch e {
+	case EffectiveAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListAuditParamsSort.
+const (
+	AtAsc ListAuditParamsSort = "at_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditParamsSort enum.
+func (e ListAuditParamsSort) Valid() bool {
+	switch e {
+	case AtAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListCyclesParamsSort.
+const (
+	ListCyclesParamsSortAccount    ListCyclesParamsSort = "account"
+	ListCyclesParamsSortAccountAsc ListCyclesParamsSort = "account_asc"
+	ListCyclesParamsSortPeriodAsc  ListCyclesParamsSort = "period_asc"
+	ListCyclesParamsSortState      ListCyclesParamsSort = "state"
+	ListCyclesParamsSortStateAsc   ListCyclesParamsSort = "state_asc"
+	ListCyclesParamsSortUpdated    ListCyclesParamsSort = "updated"
+	ListCyclesParamsSortUpdatedAsc ListCyclesParamsSort = "updated_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListCyclesParamsSort enum.
+func (e ListCyclesParamsSort) Valid() bool {
+	switch e {
+	case ListCyclesParamsSortAccount:
+		return true
+	case ListCyclesParamsSortAccountAsc:
+		return true
+	case ListCyclesParamsSortPeriodAsc:
+		return true
+	case ListCyclesParamsSortState:
+		return true
+	case ListCyclesParamsSortStateAsc:
+		return true
+	case ListCyclesParamsSortUpdated:
+		return true
+	case ListCyclesParamsSortUpdatedAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListEventsParamsSort.
+const (
+	ListEventsParamsSortCreatedAsc ListEventsParamsSort = "created_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListEventsParamsSort enum.
+func (e ListEventsParamsSort) Valid() bool {
+	switch e {
+	case ListEventsParamsSortCreatedAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListInvoicesParamsSort.
+const (
+	ListInvoicesParamsSortAmount       ListInvoicesParamsSort = "amount"
+	ListInvoicesParamsSortAmountAsc    ListInvoicesParamsSort = "amount_asc"
+	ListInvoicesParamsSortFinalized    ListInvoicesParamsSort = "finalized"
+	ListInvoicesParamsSortFinalizedAsc ListInvoicesParamsSort = "finalized_asc"
+	ListInvoicesParamsSortNumber       ListInvoicesParamsSort = "number"
+	ListInvoicesParamsSortNumberAsc    ListInvoicesParamsSort = "number_asc"
+	ListInvoicesParamsSortPeriodAsc    ListInvoicesParamsSort = "period_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListInvoicesParamsSort enum.
+func (e ListInvoicesParamsSort) Valid() bool {
+	switch e {
+	case ListInvoicesParamsSortAmount:
+		return true
+	case ListInvoicesParamsSortAmountAsc:
+		return true
+	case ListInvoicesParamsSortFinalized:
+		return true
+	case ListInvoicesParamsSortFinalizedAsc:
+		return true
+	case ListInvoicesParamsSortNumber:
+		return true
+	case ListInvoicesParamsSortNumberAsc:
+		return true
+	case ListInvoicesParamsSortPeriodAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListSnapshotsParamsSort.
+const (
+	ListSnapshotsParamsSortAccount    ListSnapshotsParamsSort = "account"
+	ListSnapshotsParamsSortAccountAsc ListSnapshotsParamsSort = "account_asc"
+	ListSnapshotsParamsSortName       ListSnapshotsParamsSort = "name"
+	ListSnapshotsParamsSortNameAsc    ListSnapshotsParamsSort = "name_asc"
+	ListSnapshotsParamsSortShippedAsc ListSnapshotsParamsSort = "shipped_asc"
+)
+
+// Valid indicates whether the value is a known member of the ListSnapshotsParamsSort enum.
+func (e ListSnapshotsParamsSort) Valid() bool {
+	switch e {
+	case ListSnapshotsParamsSortAccount:
+		return true
+	case ListSnapshotsParamsSortAccountAsc:
+		return true
+	case ListSnapshotsParamsSortName:
+		return true
+	case ListSnapshotsParamsSortNameAsc:
+		return true
+	case ListSnapshotsParamsSortShippedAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Account Example: {"environment":"live","id":"acme","issuer_connection":"acme-stripe","name":"Acme Inc.","payer_customer":"cus_Payer1","source_connection":"acme-stripe"}
 type Account struct {
 	// Environment Every object belongs to one; nothing crosses.
 	Environment      Environment `json:"environment"`
@@ -350,6 +557,17 @@ type AccountCreate struct {
 	SourceConnection string `json:"source_connection"`
 }
 
+// AccountDetail Example: {"account":{"basis":"measured","contract_id":"acme-2026","dead_events":1,"environment":"live","has_decisions":false,"has_events":false,"id":"acme","issuer_connection":"acme-stripe","known_risk":{"billed_fresh":0.5,"billed_sticky":0.5,"null_fresh":0.5,"null_sticky":0.5,"over_fresh":0.5,"over_sticky":0.5,"statement":"Known overbilling risk: see the figures."},"name":"Acme Inc.","payer_customer":"cus_Payer1","pending_events":1,"plan_id":"acme-plan-2026","settlement":"proven_lift","snapshots":1,"source_connection":"acme-stripe"},"decisions":1,"stripe_events":1}
+type AccountDetail struct {
+	Account AccountOverview `json:"account"`
+
+	// Decisions Decisions that are stored.
+	Decisions int64 `json:"decisions"`
+
+	// StripeEvents Events of the source that are stored.
+	StripeEvents int64 `json:"stripe_events"`
+}
+
 // AccountList defines model for AccountList.
 type AccountList struct {
 	Items      []AccountOverview `json:"items"`
@@ -364,12 +582,17 @@ type AccountOverview struct {
 
 	// DeadEvents Stored and not understood.
 	DeadEvents int64 `json:"dead_events"`
-	Decisions  int64 `json:"decisions"`
 
 	// Environment Every object belongs to one; nothing crosses.
-	Environment      Environment `json:"environment"`
-	ID               string      `json:"id"`
-	IssuerConnection string      `json:"issuer_connection,omitempty,omitzero"`
+	Environment Environment `json:"environment"`
+
+	// HasDecisions Whether a decision was ever uploaded.
+	HasDecisions bool `json:"has_decisions"`
+
+	// HasEvents Whether a Stripe event was ever stored.
+	HasEvents        bool   `json:"has_events"`
+	ID               string `json:"id"`
+	IssuerConnection string `json:"issuer_connection,omitempty,omitzero"`
 
 	// KnownRisk What is known of the rule's overbilling before anything was measured: simulated
 	// contract years with one billable snapshot, in percent (docs/validation.md). `sticky`
@@ -387,7 +610,6 @@ type AccountOverview struct {
 	Settlement       string `json:"settlement,omitempty,omitzero"`
 	Snapshots        int    `json:"snapshots"`
 	SourceConnection string `json:"source_connection,omitempty,omitzero"`
-	StripeEvents     int64  `json:"stripe_events"`
 }
 
 // Actor defines model for Actor.
@@ -400,6 +622,58 @@ type Actor struct {
 
 	// Person The signed-in user behind it: the user, or the one who made the token.
 	Person string `json:"person,omitempty,omitzero"`
+}
+
+// Adjustment What a finished month's line was found to be wrong by. A negative amount is in the payer's favour.
+type Adjustment struct {
+	AccountID string `json:"account_id"`
+
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount"`
+
+	// Applied An exact amount of one currency.
+	Applied Money `json:"applied,omitempty,omitzero"`
+
+	// AppliedCycleID The cycle that has it as a line.
+	AppliedCycleID string `json:"applied_cycle_id,omitempty,omitzero"`
+	AppliedPeriod  string `json:"applied_period,omitempty,omitzero"`
+
+	// Carry An exact amount of one currency.
+	Carry Money `json:"carry,omitempty,omitzero"`
+
+	// Cause `refund`, `dispute`, `late_event` or `correction`.
+	Cause string `json:"cause"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// Facts How many facts came since; absent for a correction.
+	Facts      int       `json:"facts,omitempty,omitzero"`
+	HappenedAt time.Time `json:"happened_at"`
+	Key        string    `json:"key"`
+
+	// Lift An exact amount of one currency.
+	Lift Money `json:"lift,omitempty,omitzero"`
+
+	// Line The line of that cycle: a snapshot or a fee.
+	Line string `json:"line"`
+
+	// OriginCycleID The cycle that it stems from.
+	OriginCycleID string    `json:"origin_cycle_id"`
+	OriginPeriod  string    `json:"origin_period"`
+	RecordedAt    time.Time `json:"recorded_at"`
+
+	// Revenue An exact amount of one currency.
+	Revenue Money `json:"revenue,omitempty,omitzero"`
+
+	// State `due`, `applied`, `left_out`, `nothing_due` or `proposed`.
+	State string `json:"state"`
+}
+
+// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"cause":"refund","environment":"live","happened_at":"2026-10-09T08:00:00Z","key":"acme.2026-09/trial-nudge-7/refund","line":"trial-nudge-7","origin_cycle_id":"acme.2026-09","origin_period":"2026-09","recorded_at":"2026-10-09T08:00:00Z","state":"due"}]}
+type AdjustmentList struct {
+	Items      []Adjustment `json:"items"`
+	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Approval Who releases an invoice before it is written. Left out, the contract does.
@@ -418,6 +692,44 @@ type Approval struct {
 
 	// WaitDays How long people have, 1 to 60; 5 unless stated.
 	WaitDays int `json:"wait_days,omitempty,omitzero"`
+}
+
+// ApprovalItem Something that waits for a person, or what was decided about it.
+type ApprovalItem struct {
+	AccountID string `json:"account_id"`
+
+	// Action What is asked or what was decided: `approve`, `hold`, `release`, `return`, `skip`, `expire`, `withdraw`, `force`, `decline`.
+	Action string `json:"action"`
+
+	// Actor Who decided, or who asked; `policy:…` for a rule of the contract.
+	Actor string `json:"actor,omitempty,omitzero"`
+
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// At Since when it waits
+	At time.Time `json:"at"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	ID          string      `json:"id"`
+	Period      string      `json:"period"`
+	Reason      string      `json:"reason,omitempty,omitzero"`
+
+	// State `waiting` or `decided`.
+	State string `json:"state"`
+
+	// Subject `cycle`, `correction` or `break`.
+	Subject string `json:"subject"`
+
+	// SubjectID The cycle; the cycle and the correction''s number; or the break.
+	SubjectID string `json:"subject_id"`
+}
+
+// ApprovalList Example: {"items":[{"account_id":"acme","action":"approve","at":"2026-10-09T08:00:00Z","environment":"live","id":"a~acme.2026-10","period":"2026-10","state":"waiting","subject":"cycle","subject_id":"acme.2026-10"}]}
+type ApprovalList struct {
+	Items      []ApprovalItem `json:"items"`
+	NextCursor string         `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Attempt defines model for Attempt.
@@ -468,7 +780,7 @@ type AuditEntryList struct {
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Backfill defines model for Backfill.
+// Backfill Example: {"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"}
 type Backfill struct {
 	ConnectionID string    `json:"connection_id"`
 	DoneAt       time.Time `json:"done_at,omitempty,omitzero"`
@@ -516,6 +828,8 @@ type BackfillRequest struct {
 }
 
 // Break A difference that a reconciliation found.
+//
+// Example: {"account_id":"acme","account_name":"Acme Inc.","age":"0-1","at_stake":{"currency":"usd","formatted":"1.00 USD","minor":100},"blocks":false,"customer_id":"cus_Q1","detail":"The amounts differ by 1.00 USD.","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"effect":"blocks","environment":"live","first_seen":"2026-10-09T08:00:00Z","forced_by":"","history":[{"action":"assigned","actor":"user_4kqzp3n6v2ab7dxe","at":"2026-10-09T08:00:00Z","from_state":"open","to_state":"assigned"}],"id":"mfzwizltoq2dqnbrgmydcmrtgq","invariant":"I1","last_seen":"2026-10-09T08:00:00Z","left":{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"counted":1,"id":"in_1Q","source":"ledger"},"line":"revenue","next_action":"Nothing to do","owner":"omar","pending":false,"period":"2026-10","reason":"","requested_by":"user:ada","right":{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"counted":1,"id":"in_1Q","source":"ledger"},"severity":"info","state":"open","subject":"in_1Q","title":"The amounts differ","type":"amount_differs"}
 type Break struct {
 	AccountID   string `json:"account_id"`
 	AccountName string `json:"account_name"`
@@ -635,7 +949,7 @@ type BreakForce struct {
 	Text  string `json:"text"`
 }
 
-// BreakList defines model for BreakList.
+// BreakList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","age":"0-1","at_stake":{"currency":"usd","formatted":"1.00 USD","minor":100},"blocks":false,"customer_id":"cus_Q1","detail":"The amounts differ by 1.00 USD.","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"effect":"blocks","environment":"live","first_seen":"2026-10-09T08:00:00Z","forced_by":"","id":"mfzwizltoq2dqnbrgmydcmrtgq","invariant":"I1","last_seen":"2026-10-09T08:00:00Z","left":{"counted":1,"id":"in_1Q","source":"ledger"},"line":"revenue","next_action":"Nothing to do","owner":"omar","pending":false,"period":"2026-10","reason":"","requested_by":"user:ada","right":{"counted":1,"id":"in_1Q","source":"ledger"},"severity":"info","state":"open","subject":"in_1Q","title":"The amounts differ","type":"amount_differs"}]}
 type BreakList struct {
 	Items      []Break `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
@@ -760,7 +1074,7 @@ type ComparedField struct {
 	Stripe string `json:"stripe"`
 }
 
-// Comparison defines model for Comparison.
+// Comparison Example: {"at":"2026-10-09T08:00:00Z","at_stripe":true,"connection_id":"acme-stripe","fields":[{"equal":true,"ledger":"4900","name":"Trial nudge, version 7","stripe":"5000"}],"in_ledger":true,"object":"invoice","object_id":"in_1Q"}
 type Comparison struct {
 	At           time.Time       `json:"at"`
 	AtStripe     bool            `json:"at_stripe"`
@@ -782,7 +1096,7 @@ type ComparisonRequest struct {
 // ComparisonRequestObject defines model for ComparisonRequest.Object.
 type ComparisonRequestObject string
 
-// Connection defines model for Connection.
+// Connection Example: {"environment":"live","id":"acme-stripe","key_mask":"rk_live_…9f3a","paused":false,"publishable_key":"pk_live_example","roles":["source"],"stripe_account_id":"acct_1Nv0FGQ9RKHgCVdK","user_id_key":"user_id"}
 type Connection struct {
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
@@ -864,7 +1178,7 @@ type ConnectionList struct {
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
-// ConnectionLog defines model for ConnectionLog.
+// ConnectionLog Example: {"items":[{"action":"approve","at":"2026-10-09T08:00:00Z","who":"user:ada"}]}
 type ConnectionLog struct {
 	Items []ConnectionLogEntry `json:"items"`
 }
@@ -878,6 +1192,8 @@ type ConnectionLogEntry struct {
 }
 
 // Contract One version of a contract with every term, those of the price in words as well.
+//
+// Example: {"account_id":"acme","approval":{"auto_below_minor":1,"mode":"automatic","on_timeout":"expire","remind_days":1,"wait_days":1},"basis":"measured","caps":{"excess":"waived","month_minor":1,"total_minor":1,"year_minor":1},"case_ids_in_metadata":false,"close_lag_days":3,"collection_method":"send_invoice","created_at":"2026-10-09T08:00:00Z","currency":"usd","days_until_due":30,"dispute_days":1,"effective_from":"2026-10","effective_until":"2027-04","environment":"live","first_period":"2026-10","floor_minor":1,"hash":"5f0c8e1d","holdback":{"release_after_months":1,"share":"0.20"},"id":"acme-2026","known_risk":{"billed_fresh":0.5,"billed_sticky":0.5,"null_fresh":0.5,"null_sticky":0.5,"over_fresh":0.5,"over_sticky":0.5,"statement":"Known overbilling risk: see the figures."},"minimum_commitment":{"amount_minor":1,"counts":["calendar"],"every":"month"},"netting":{"lookback_days":1,"mode":"automatic"},"outcomes":[{"kind":"credit_after_payment","price_minor":"99"}],"phases":[{"kind":"credit_after_payment","months":1}],"platform_fee_minor":1,"po_number":"","portfolio_cap":false,"rounding":"down","settlement":"proven_lift","share":"0.20","terms":["Share 0.20 of the measured incremental revenue"],"tiers":{"above":[{"from_minor":1,"share":"0.20"}],"mode":"automatic","reset":"year"},"time_zone":"Europe/Berlin","version":1}
 type Contract struct {
 	AccountID string `json:"account_id"`
 
@@ -1147,7 +1463,7 @@ type ContractTerms struct {
 	TrueUp TrueUp `json:"true_up,omitempty,omitzero"`
 }
 
-// ContractVersions defines model for ContractVersions.
+// ContractVersions Example: {"items":[{"account_id":"acme","approval":{},"basis":"measured","caps":{},"case_ids_in_metadata":false,"close_lag_days":3,"collection_method":"send_invoice","created_at":"2026-10-09T08:00:00Z","currency":"usd","days_until_due":30,"dispute_days":1,"effective_from":"2026-10","environment":"live","first_period":"2026-10","floor_minor":1,"hash":"5f0c8e1d","holdback":{"share":"0.20"},"id":"acme-2026","known_risk":{"billed_fresh":0.5,"billed_sticky":0.5,"null_fresh":0.5,"null_sticky":0.5,"over_fresh":0.5,"over_sticky":0.5,"statement":"Known overbilling risk: see the figures."},"minimum_commitment":{"amount_minor":1},"netting":{},"outcomes":[{"kind":"credit_after_payment","price_minor":"99"}],"phases":[{"kind":"credit_after_payment","months":1}],"platform_fee_minor":1,"po_number":"","portfolio_cap":false,"rounding":"down","settlement":"proven_lift","share":"0.20","terms":["Share 0.20 of the measured incremental revenue"],"tiers":{"above":[{"from_minor":1,"share":"0.20"}]},"time_zone":"Europe/Berlin","version":1}]}
 type ContractVersions struct {
 	Items []Contract `json:"items"`
 }
@@ -1173,7 +1489,7 @@ type ConversionOutcome struct {
 // ConversionOutcomeState Confirmed by the first cash, failed when it ended or stayed unpaid before any.
 type ConversionOutcomeState string
 
-// Correction defines model for Correction.
+// Correction Example: {"approved_by":"user:omar","credit_note_id":"cn_1Q","cycle_id":"acme.2026-10","detail":"The amounts differ by 1.00 USD.","effect":"A credit note takes the amount back.","kind":"credit_after_payment","line":"trial-nudge-7","number":1,"proposed_at":"2026-10-09T08:00:00Z","proposed_by":"user:ada","reason":"agreed with finance","state":"proposed","stripe_invoice_id":"in_1Q","too_much":{"currency":"usd","formatted":"40.00 USD","minor":4000}}
 type Correction struct {
 	ApprovedBy   string `json:"approved_by,omitempty,omitzero"`
 	CreditNoteID string `json:"credit_note_id,omitempty,omitzero"`
@@ -1219,7 +1535,7 @@ type CorrectionCreate struct {
 	Void bool `json:"void,omitempty,omitzero"`
 }
 
-// CorrectionList defines model for CorrectionList.
+// CorrectionList Example: {"items":[{"cycle_id":"acme.2026-10","effect":"A credit note takes the amount back.","kind":"credit_after_payment","number":1,"proposed_at":"2026-10-09T08:00:00Z","proposed_by":"user:ada","reason":"agreed with finance","state":"proposed","stripe_invoice_id":"in_1Q","too_much":{"currency":"usd","formatted":"40.00 USD","minor":4000}}]}
 type CorrectionList struct {
 	Items []Correction `json:"items"`
 }
@@ -1229,7 +1545,7 @@ type CorrectionReason struct {
 	Reason string `json:"reason"`
 }
 
-// Coverage defines model for Coverage.
+// Coverage Example: {"by_source":{"processed":1},"connection_id":"acme-stripe","customers":{"mapped":1,"total":1},"facts":{"mapped":1,"total":1},"period":"2026-10","period_end":"2026-10-09T08:00:00Z","period_start":"2026-10-09T08:00:00Z","revenue":[{"mapped":{"currency":"usd","formatted":"49.00 USD","minor":4900},"total":{"currency":"usd","formatted":"49.00 USD","minor":4900}}]}
 type Coverage struct {
 	// BySource Mapped facts by where their link comes from.
 	BySource     map[string]int64 `json:"by_source"`
@@ -1301,13 +1617,13 @@ type CustomerCharge struct {
 	Status   string `json:"status"`
 }
 
-// CustomerChargeList defines model for CustomerChargeList.
+// CustomerChargeList Example: {"items":[{"disputed":false,"id":"ch_1Q","refunded":false,"status":"succeeded"}]}
 type CustomerChargeList struct {
 	Items      []CustomerCharge `json:"items"`
 	NextCursor string           `json:"next_cursor,omitempty,omitzero"`
 }
 
-// CustomerDetail defines model for CustomerDetail.
+// CustomerDetail Example: {"as_of":"2026-10-09T08:00:00Z","cash_balance":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"charges":[{"disputed":false,"id":"ch_1Q","refunded":false,"status":"succeeded"}],"customer":{"balance":{"currency":"usd","formatted":"49.00 USD","minor":4900},"country":"US","created_at":"2026-10-09T08:00:00Z","currency":"usd","delinquent":false,"has_payment_method":true,"id":"cus_Q1","payment_method":"card","price_ids":["price_pro"],"seen":true,"status":"active","subscriptions":1,"trial_end":"2026-10-09T08:00:00Z","user_id":"u-17","worth":[{"arr":"58800","currency":"usd","mrr":"4900","net_arr":"47040","net_mrr":"3920","undiscounted":1,"unknown":1}]},"disputes":[{"id":"dp_1Q","status":"needs_response"}],"invoices":[{"attempts":1,"id":"in_1Q","own":false,"paid":true,"status":"paid"}],"revenue":[{"confirmed":{"currency":"usd","formatted":"297.00 USD","minor":29700},"facts":1,"net":{"currency":"usd","formatted":"198.00 USD","minor":19800},"returned":{"currency":"usd","formatted":"-99.00 USD","minor":-9900}}],"subscriptions":[{"cancel_at_period_end":false,"discounts":[{}],"has_payment_method":true,"id":"acme","is_trial":false,"items":[{"id":"si_1Q","metered":false,"price_id":"price_pro","quantity":"1"}],"product_names":["Pro"],"status":"active","timeline":[{"from":"2026-10-09T08:00:00Z","gap":false,"inferred":false,"status":"active"}],"undecided":false}]}
 type CustomerDetail struct {
 	AsOf        time.Time `json:"as_of"`
 	CashBalance []Money   `json:"cash_balance"`
@@ -1337,7 +1653,7 @@ type CustomerDispute struct {
 	Status        string    `json:"status"`
 }
 
-// CustomerDisputeList defines model for CustomerDisputeList.
+// CustomerDisputeList Example: {"items":[{"id":"dp_1Q","status":"needs_response"}]}
 type CustomerDisputeList struct {
 	Items      []CustomerDispute `json:"items"`
 	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
@@ -1389,7 +1705,7 @@ type CustomerInvoice struct {
 	VoidedAt          time.Time `json:"voided_at,omitempty,omitzero"`
 }
 
-// CustomerInvoiceList defines model for CustomerInvoiceList.
+// CustomerInvoiceList Example: {"items":[{"attempts":1,"id":"in_1Q","own":false,"paid":true,"status":"paid"}]}
 type CustomerInvoiceList struct {
 	Items      []CustomerInvoice `json:"items"`
 	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
@@ -1471,7 +1787,7 @@ type CycleDecision struct {
 	Reason      string    `json:"reason"`
 }
 
-// CycleList defines model for CycleList.
+// CycleList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","basis":"measured","currency":"usd","engine_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"environment":"live","id":"acme.2026-10","lift":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"lines":1,"period":"2026-10","period_end":"2026-10-09T08:00:00Z","period_start":"2026-10-09T08:00:00Z","state":"invoiced","time_zone":"Europe/Berlin","updated_at":"2026-10-09T08:00:00Z","withheld_lines":1,"workflow_id":"account-bill/live/acme/2026-10"}]}
 type CycleList struct {
 	Items      []Cycle `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
@@ -1516,7 +1832,7 @@ type CycleStarted struct {
 	WorkflowID string `json:"workflow_id"`
 }
 
-// Decision defines model for Decision.
+// Decision Example: {"reason":"agreed with finance"}
 type Decision struct {
 	// Reason Why.
 	Reason string `json:"reason"`
@@ -1595,7 +1911,7 @@ type EventAction struct {
 	Means string `json:"means"`
 }
 
-// EventDetail defines model for EventDetail.
+// EventDetail Example: {"event":{"action":{"code":"amount_differs","do":"Send it again from Stripe","means":"The body could not be read"},"api_version":"2026-06-24","attempts":1,"body_erased":false,"body_sha256":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","connection_id":"acme-stripe","created":"2026-10-09T08:00:00Z","environment":"live","event_id":"evt_1Q","object_id":"in_1Q","reason":"agreed with finance","received_at":"2026-10-09T08:00:00Z","source":"metadata","status":"processed","type":"invoice.paid"},"facts":[{"booked_by":"evt_1Q","effective_at":"2026-10-09T08:00:00Z","fact_key":"revenue_confirmation:in_1Q","is_reward":true,"kind":"revenue_confirmation","recorded_at":"2026-10-09T08:00:00Z"}]}
 type EventDetail struct {
 	Event Event       `json:"event"`
 	Facts []EventFact `json:"facts"`
@@ -1619,13 +1935,13 @@ type EventFact struct {
 	SubscriptionID string    `json:"subscription_id,omitempty,omitzero"`
 }
 
-// EventList defines model for EventList.
+// EventList Example: {"items":[{"attempts":1,"body_erased":false,"body_sha256":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","connection_id":"acme-stripe","created":"2026-10-09T08:00:00Z","environment":"live","event_id":"evt_1Q","received_at":"2026-10-09T08:00:00Z","source":"metadata","status":"processed","type":"invoice.paid"}]}
 type EventList struct {
 	Items      []Event `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Flow defines model for Flow.
+// Flow Example: {"health":{"connection_id":"acme-stripe","endpoint_status":"enabled","environment":"live","lag_p50_seconds":0.5,"lag_p95_seconds":0.5,"last_hour":{"processed":1},"oldest_pending_seconds":0.5,"open_reads":1,"paused":false,"waiting":{"processed":1}},"totals":{"processed":1},"types":[{"events":1,"facts":{"processed":1},"type":"invoice.paid"}]}
 type Flow struct {
 	Health ConnectionHealth `json:"health"`
 	Totals map[string]int64 `json:"totals"`
@@ -1641,7 +1957,7 @@ type GoLiveChange struct {
 	Reason   string `json:"reason"`
 }
 
-// GoLiveStatus defines model for GoLiveStatus.
+// GoLiveStatus Example: {"account_id":"acme","basis":"measured","changed_by":"user:ada","checklist":[{"code":"amount_differs","detail":"The amounts differ by 1.00 USD.","met":false}],"open":true,"reason":"agreed with finance"}
 type GoLiveStatus struct {
 	AccountID string `json:"account_id"`
 
@@ -1663,7 +1979,7 @@ type Holdback struct {
 	Share string `json:"share"`
 }
 
-// IngestHealth defines model for IngestHealth.
+// IngestHealth Example: {"items":[{"connection_id":"acme-stripe","environment":"live","lag_p50_seconds":0.5,"lag_p95_seconds":0.5,"last_hour":{"processed":1},"oldest_pending_seconds":0.5,"open_reads":1,"paused":false,"waiting":{"processed":1}}]}
 type IngestHealth struct {
 	Items []ConnectionHealth `json:"items"`
 }
@@ -1677,17 +1993,31 @@ type Invoice struct {
 	Difference Money `json:"difference,omitempty,omitzero"`
 
 	// EngineTotal An exact amount of one currency.
-	EngineTotal Money  `json:"engine_total"`
-	Number      string `json:"number,omitempty,omitzero"`
+	EngineTotal      Money     `json:"engine_total"`
+	FinalizedAt      time.Time `json:"finalized_at,omitempty,omitzero"`
+	IssuerConnection string    `json:"issuer_connection,omitempty,omitzero"`
+	Lines            int       `json:"lines,omitempty,omitzero"`
+	Number           string    `json:"number,omitempty,omitzero"`
+
+	// Payer The customer at the issuer.
+	Payer string `json:"payer,omitempty,omitzero"`
 
 	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
-	Payment         Payment `json:"payment,omitempty,omitzero"`
-	Period          string  `json:"period"`
-	State           string  `json:"state"`
-	StripeInvoiceID string  `json:"stripe_invoice_id"`
+	Payment Payment `json:"payment,omitempty,omitzero"`
+	Period  string  `json:"period"`
+
+	// PlanHash The hash of the plan that the invoice was written from.
+	PlanHash string `json:"plan_hash,omitempty,omitzero"`
+
+	// State That of the cycle.
+	State           string `json:"state"`
+	StripeInvoiceID string `json:"stripe_invoice_id"`
 
 	// StripeTotal An exact amount of one currency.
 	StripeTotal Money `json:"stripe_total,omitempty,omitzero"`
+
+	// WritebackState `pinned`, `verified`, `finalized`, `released` or `needs_human`.
+	WritebackState string `json:"writeback_state,omitempty,omitzero"`
 }
 
 // InvoiceList defines model for InvoiceList.
@@ -1712,13 +2042,13 @@ type KeyFinding struct {
 	Slug string `json:"slug,omitempty,omitzero"`
 }
 
-// KeyReplace defines model for KeyReplace.
+// KeyReplace Example: {"secret_key":"rk_live_example"}
 type KeyReplace struct {
 	// SecretKey A restricted (rk_…) or secret (sk_…) key of the same Stripe account.
 	SecretKey string `json:"secret_key,omitempty,omitzero"`
 }
 
-// KeyReport defines model for KeyReport.
+// KeyReport Example: {"checked_at":"2026-10-09T08:00:00Z","checked_by":"user:ada","connection_id":"acme-stripe","environment":"live","findings":[{"message":"It holds.","permission":"invoices: write","severity":"error"}],"key_mask":"rk_live_…9f3a","ok":false}
 type KeyReport struct {
 	CheckedAt    time.Time `json:"checked_at"`
 	CheckedBy    string    `json:"checked_by"`
@@ -1800,7 +2130,7 @@ type Line struct {
 	Waived Money `json:"waived"`
 }
 
-// Link defines model for Link.
+// Link Example: {"connection_id":"acme-stripe","decided_by":"user:ada","event_id":"evt_1Q","id":"acme","reason":"agreed with finance","source":"metadata","state":"linked","subject_id":"acme.2026-10","user_id":"u-17","valid_from":"2026-10-09T08:00:00Z","valid_to":"2026-10-09T08:00:00Z"}
 type Link struct {
 	ConnectionID string `json:"connection_id"`
 	DecidedBy    string `json:"decided_by,omitempty,omitzero"`
@@ -1829,7 +2159,7 @@ type Link struct {
 	ValidTo time.Time `json:"valid_to,omitempty,omitzero"`
 }
 
-// LinkCreate defines model for LinkCreate.
+// LinkCreate Example: {"customer_id":"cus_Q1","reason":"told by the customer","user_id":"u-17","valid_from":"2026-10-09T08:00:00Z"}
 type LinkCreate struct {
 	// CustomerID A customer (cus_…), or a subscription (sub_…).
 	CustomerID string `json:"customer_id"`
@@ -1844,13 +2174,13 @@ type LinkCreate struct {
 	ValidFrom time.Time `json:"valid_from,omitempty,omitzero"`
 }
 
-// LinkList defines model for LinkList.
+// LinkList Example: {"items":[{"connection_id":"acme-stripe","state":"linked","subject_id":"acme.2026-10"}]}
 type LinkList struct {
 	Items      []Link `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
-// MappingChange defines model for MappingChange.
+// MappingChange Example: {"reason":"agreed with finance","user_id_key":"user_id"}
 type MappingChange struct {
 	ByDomain          *bool `json:"by_domain,omitempty"`
 	ByEmail           *bool `json:"by_email,omitempty"`
@@ -1862,16 +2192,18 @@ type MappingChange struct {
 	UserIDKey string `json:"user_id_key,omitempty,omitzero"`
 }
 
-// MappingChanged defines model for MappingChanged.
+// MappingChanged Example: {"changed":false,"events":1,"settings":{"by_domain":false,"by_email":false,"by_subscription":false,"leave_out_suggested":false,"user_id_key":"user_id"}}
 type MappingChanged struct {
 	Changed bool `json:"changed"`
 
 	// Events Stored events that are classified again.
-	Events   int64           `json:"events"`
+	Events int64 `json:"events"`
+
+	// Settings Example: {"by_domain":false,"by_email":false,"by_subscription":false,"leave_out_suggested":false,"user_id_key":"user_id"}
 	Settings MappingSettings `json:"settings"`
 }
 
-// MappingSettings defines model for MappingSettings.
+// MappingSettings Example: {"by_domain":false,"by_email":false,"by_subscription":false,"leave_out_suggested":false,"user_id_key":"user_id"}
 type MappingSettings struct {
 	// ByDomain Suggest users by the hash of the company's domain; never by a public mail domain.
 	ByDomain bool `json:"by_domain"`
@@ -1957,11 +2289,13 @@ type Netting struct {
 	Rate string `json:"rate"`
 }
 
-// NewToken defines model for NewToken.
+// NewToken Example: {"secret":"whsec_example","token":{"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}}
 type NewToken struct {
 	// Secret What to send as `Authorization: Bearer`. It is shown this once.
 	Secret string `json:"secret"`
-	Token  Token  `json:"token"`
+
+	// Token Example: {"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}
+	Token Token `json:"token"`
 }
 
 // Notification Something that waits for people of a role.
@@ -2031,7 +2365,7 @@ type OutcomePrice struct {
 	PriceMinor string `json:"price_minor"`
 }
 
-// PauseRequest defines model for PauseRequest.
+// PauseRequest Example: {"reason":"agreed with finance"}
 type PauseRequest struct {
 	// Reason Why.
 	Reason string `json:"reason"`
@@ -2107,7 +2441,7 @@ type Phase struct {
 	WaiveFixedFees bool `json:"waive_fixed_fees"`
 }
 
-// Plan defines model for Plan.
+// Plan Example: {"account_id":"acme","environment":"live","hash":"5f0c8e1d","id":"acme-plan-2026","plan":{"version":1},"sealed_at":"2026-10-09T08:00:00Z"}
 type Plan struct {
 	AccountID string `json:"account_id"`
 
@@ -2173,6 +2507,12 @@ type PlanCreate struct {
 	// Unit What was randomised: `user` or `account`. With `account`, units that share a Stripe customer at their first exposure are one.
 	Unit    string `json:"unit"`
 	Version int    `json:"version,omitempty,omitzero"`
+}
+
+// PlanList Example: {"items":[{"account_id":"acme","environment":"live","hash":"5f0c8e1d","id":"acme-plan-2026","plan":{"version":1},"sealed_at":"2026-10-09T08:00:00Z"}]}
+type PlanList struct {
+	Items      []Plan `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Preview defines model for Preview.
@@ -2291,7 +2631,7 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
-// Quarantine defines model for Quarantine.
+// Quarantine Example: {"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"customers":[{"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"facts":1,"reason":"agreed with finance"}],"facts":1,"reasons":[{"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"facts":1,"reason":"agreed with finance"}],"summary":"12 facts, 1,230.00 USD unmapped"}
 type Quarantine struct {
 	Amounts    []Money    `json:"amounts"`
 	Customers  []Unmapped `json:"customers"`
@@ -2314,7 +2654,7 @@ type ReadAllowance struct {
 	Used int `json:"used"`
 }
 
-// Readout defines model for Readout.
+// Readout Example: {"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"49.00 USD","minor":4900},"billed":false,"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","checks":[{"code":"amount_differs","explain":"The bound lies above zero.","status":"active","threshold":"2","value":"3.1"}],"currency":"usd","cycle_id":"acme.2026-10","environment":"live","estimate":{"bound":0.5,"counterfactual":0.5,"effective_sample_size":0.5,"interval_high":0.5,"interval_low":0.5,"lift":0.5,"standard_error":0.5,"variance_baseline":0.5,"variance_cluster_robust":0.5,"variance_no_effect":0.5,"z":"1.96"},"estimator":"dr","explanation":"The measured lift is above zero.","fee":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"holdout_units":2000,"input_digest":"9f86d081","observed":{"currency":"usd","formatted":"49.00 USD","minor":4900},"period":"2026-10","plan_hash":"5f0c8e1d","snapshot_id":"trial-nudge-7","snapshot_name":"Trial nudge, version 7","units":10000,"verdict":"passed","watermark":"2026-10-09T08:00:00Z"}
 type Readout struct {
 	AccountID   string `json:"account_id"`
 	AccountName string `json:"account_name"`
@@ -2370,29 +2710,33 @@ type Readout struct {
 	Watermark time.Time `json:"watermark"`
 }
 
-// ReadoutList defines model for ReadoutList.
+// ReadoutList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"49.00 USD","minor":4900},"billed":false,"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","checks":[{"code":"amount_differs","explain":"The bound lies above zero.","status":"active","threshold":"2","value":"3.1"}],"currency":"usd","cycle_id":"acme.2026-10","environment":"live","estimate":{"bound":0.5,"counterfactual":0.5,"effective_sample_size":0.5,"interval_high":0.5,"interval_low":0.5,"lift":0.5,"standard_error":0.5,"variance_baseline":0.5,"variance_cluster_robust":0.5,"variance_no_effect":0.5,"z":"1.96"},"estimator":"dr","explanation":"The measured lift is above zero.","fee":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"holdout_units":2000,"input_digest":"9f86d081","observed":{"currency":"usd","formatted":"49.00 USD","minor":4900},"period":"2026-10","plan_hash":"5f0c8e1d","snapshot_id":"trial-nudge-7","snapshot_name":"Trial nudge, version 7","units":10000,"verdict":"passed","watermark":"2026-10-09T08:00:00Z"}]}
 type ReadoutList struct {
 	Items      []Readout `json:"items"`
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Reconciliation defines model for Reconciliation.
+// Reconciliation Example: {"account_id":"acme","blocking":1,"complete":{"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"},"counts":[{"age":"0-1","at_stake":{"currency":"usd","formatted":"1.00 USD","minor":100},"count":1,"state":"done","type":"invoice.paid"}],"lines":[{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"49.00 USD","minor":4900},"ledger":{"currency":"usd","formatted":"49.00 USD","minor":4900},"ledger_objects":1,"line":"revenue","open":{"currency":"usd","formatted":"49.00 USD","minor":4900},"remaining":{"currency":"usd","formatted":"49.00 USD","minor":4900},"stripe":{"currency":"usd","formatted":"49.00 USD","minor":4900},"stripe_objects":1,"unfound":{"currency":"usd","formatted":"49.00 USD","minor":4900}}],"newest":{"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"},"period":"2026-10","ties":true}
 type Reconciliation struct {
 	AccountID string `json:"account_id"`
 
 	// Blocking Pending breaks that keep the month from being closed.
-	Blocking int               `json:"blocking"`
+	Blocking int `json:"blocking"`
+
+	// Complete Example: {"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"}
 	Complete ReconciliationRun `json:"complete,omitempty,omitzero"`
 	Counts   []BreakCount      `json:"counts"`
 	Lines    []TieOutLine      `json:"lines"`
-	Newest   ReconciliationRun `json:"newest,omitempty,omitzero"`
-	Period   string            `json:"period"`
+
+	// Newest Example: {"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"}
+	Newest ReconciliationRun `json:"newest,omitempty,omitzero"`
+	Period string            `json:"period"`
 
 	// Ties Nothing remains on any line; false while no run is complete.
 	Ties bool `json:"ties"`
 }
 
-// ReconciliationRun defines model for ReconciliationRun.
+// ReconciliationRun Example: {"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"}
 type ReconciliationRun struct {
 	AccountID string `json:"account_id"`
 
@@ -2462,12 +2806,12 @@ type ReplayCheck struct {
 	Stored   string `json:"stored"`
 }
 
-// ReplayList defines model for ReplayList.
+// ReplayList Example: {"items":[{"account_id":"acme","checks":[{"equal":true,"name":"Trial nudge, version 7","replayed":"5f0c8e1d","stored":"5f0c8e1d"}],"cycle_id":"acme.2026-10","environment":"live","equal":true,"events":1,"facts_equal":1,"facts_taken":1,"period":"2026-10","run_at":"2026-10-09T08:00:00Z","run_by":"user:ada","watermark":"2026-10-09T08:00:00Z"}]}
 type ReplayList struct {
 	Items []Replay `json:"items"`
 }
 
-// ReprocessRequest defines model for ReprocessRequest.
+// ReprocessRequest Example: {"customer_id":"cus_Q1","event_id":"evt_1Q","from":"2026-10-09T08:00:00Z","object_id":"in_1Q","reason":"agreed with finance","status":"active","to":"2026-10-09T08:00:00Z","type":"invoice.paid"}
 type ReprocessRequest struct {
 	CustomerID string    `json:"customer_id,omitempty,omitzero"`
 	DryRun     bool      `json:"dry_run,omitempty,omitzero"`
@@ -2482,7 +2826,7 @@ type ReprocessRequest struct {
 	Type   string    `json:"type,omitempty,omitzero"`
 }
 
-// Reprocessed defines model for Reprocessed.
+// Reprocessed Example: {"dry_run":false,"events":1,"left":1}
 type Reprocessed struct {
 	DryRun bool  `json:"dry_run"`
 	Events int64 `json:"events"`
@@ -2615,7 +2959,7 @@ type Segments struct {
 	Segments []SegmentCount `json:"segments"`
 }
 
-// SetupLink defines model for SetupLink.
+// SetupLink Example: {"account_id":"acme","customer":"cus_Q1","expires_at":"2026-10-09T08:00:00Z","url":"https://checkout.stripe.com/c/pay/cs_1"}
 type SetupLink struct {
 	AccountID string    `json:"account_id"`
 	Customer  string    `json:"customer"`
@@ -2640,7 +2984,7 @@ type Share struct {
 	Total  int64 `json:"total"`
 }
 
-// Snapshot defines model for Snapshot.
+// Snapshot Example: {"account_id":"acme","environment":"live","id":"trial-nudge-7","name":"Trial nudge, version 7","shipped_at":"2026-10-09T08:00:00Z"}
 type Snapshot struct {
 	AccountID string `json:"account_id"`
 
@@ -2660,8 +3004,45 @@ type SnapshotCreate struct {
 	ShippedAt time.Time `json:"shipped_at,omitempty,omitzero"`
 }
 
-// SourceSync defines model for SourceSync.
+// SnapshotList Example: {"items":[{"account_id":"acme","environment":"live","id":"trial-nudge-7","name":"Trial nudge, version 7","readouts":1,"shipped_at":"2026-10-09T08:00:00Z"}]}
+type SnapshotList struct {
+	Items      []SnapshotOverview `json:"items"`
+	NextCursor string             `json:"next_cursor,omitempty,omitzero"`
+}
+
+// SnapshotOverview Example: {"account_id":"acme","billed":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","environment":"live","fees":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"id":"trial-nudge-7","name":"Trial nudge, version 7","period":"2026-10","readouts":1,"shipped_at":"2026-10-09T08:00:00Z","verdict":"passed"}
+type SnapshotOverview struct {
+	AccountID string `json:"account_id"`
+
+	// Billed An exact amount of one currency.
+	Billed Money  `json:"billed,omitempty,omitzero"`
+	CaseID string `json:"case_id,omitempty,omitzero"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// Fees An exact amount of one currency.
+	Fees Money `json:"fees,omitempty,omitzero"`
+
+	// HeadlineCode Why it was withheld.
+	HeadlineCode string `json:"headline_code,omitempty,omitzero"`
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+
+	// Period The month of the newest readout; absent before the first.
+	Period string `json:"period,omitempty,omitzero"`
+
+	// Readouts How many months have measured it.
+	Readouts  int64     `json:"readouts"`
+	ShippedAt time.Time `json:"shipped_at"`
+
+	// Verdict `passed` or `withheld`.
+	Verdict string `json:"verdict,omitempty,omitzero"`
+}
+
+// SourceSync Example: {"backfill":{"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"},"connected_at":"2026-10-09T08:00:00Z","connection_id":"acme-stripe","enabled":false,"environment":"live","events_horizon":"2026-10-09T08:00:00Z","failed_reads":1,"gaps":[{"from":"2026-10-09T08:00:00Z","listed":false,"to":"2026-10-09T08:00:00Z"}],"high_water":"2026-10-09T08:00:00Z","interval_seconds":900,"lag_seconds":1,"last_check":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"last_pull":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"missed":{"last_day":1,"newest":[{"created":"2026-10-09T08:00:00Z","event_id":"evt_1Q","found_at":"2026-10-09T08:00:00Z","type":"invoice.paid"}],"total":1},"pending_events":1,"pending_reads":1,"pull":"auto","pulling":false,"reads":{"days":1,"limit":50,"used":1},"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"state":"ok","sync_start":"2026-10-09T08:00:00Z"}
 type SourceSync struct {
+	// Backfill Example: {"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"}
 	Backfill     Backfill  `json:"backfill,omitempty,omitzero"`
 	ConnectedAt  time.Time `json:"connected_at"`
 	ConnectionID string    `json:"connection_id"`
@@ -2837,7 +3218,7 @@ type SubscriptionItem struct {
 	UnitAmount string `json:"unit_amount,omitempty,omitzero"`
 }
 
-// Suggestion defines model for Suggestion.
+// Suggestion Example: {"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"by":"email","connection_id":"acme-stripe","customer_id":"cus_Q1","decided_by":"user:ada","facts":1,"id":"nfzwizltoq2dqnbrgmydcmrtga","reason":"agreed with finance","state":"open","user_id":"u-17"}
 type Suggestion struct {
 	Amounts []Money `json:"amounts"`
 
@@ -2856,7 +3237,7 @@ type Suggestion struct {
 	UserID string `json:"user_id"`
 }
 
-// SuggestionList defines model for SuggestionList.
+// SuggestionList Example: {"items":[{"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"by":"email","connection_id":"acme-stripe","customer_id":"cus_Q1","facts":1,"id":"nfzwizltoq2dqnbrgmydcmrtga","state":"open","user_id":"u-17"}]}
 type SuggestionList struct {
 	Items      []Suggestion `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
@@ -2930,7 +3311,7 @@ type Thresholds struct {
 	UnmappedShare          string `json:"unmapped_share,omitempty,omitzero"`
 }
 
-// TieOut defines model for TieOut.
+// TieOut Example: {"actions":["approve"],"attempts":[{"at":"2026-10-09T08:00:00Z","operation":"create_invoice","outcome":"ok"}],"buckets":[{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"bucket":"snapshot","events":1}],"case_ids":["mfzwizltoq2dqnbrgmydcmrtgq"],"charges":[{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"description":"Trial nudge, version 7","invoiced":{"currency":"usd","formatted":"49.00 USD","minor":4900},"kind":"credit_after_payment","line":"trial-nudge-7"}],"contract_hash":"5f0c8e1d","contract_id":"acme-2026","cycle":{"account_id":"acme","account_name":"Acme Inc.","basis":"measured","currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"engine_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"environment":"live","id":"acme.2026-10","invoice_number":"ACME-0001","lift":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"lines":1,"next_action":"Nothing to do","payment":{"attempts":1,"status":"paid"},"period":"2026-10","period_end":"2026-10-09T08:00:00Z","period_start":"2026-10-09T08:00:00Z","state":"invoiced","stripe_invoice_id":"in_1Q","stripe_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"time_zone":"Europe/Berlin","updated_at":"2026-10-09T08:00:00Z","withheld_lines":1,"workflow_id":"account-bill/live/acme/2026-10"},"decisions":[{"action":"approve","actor":"user_4kqzp3n6v2ab7dxe","amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"at":"2026-10-09T08:00:00Z","id":"acme","invoice_hash":"5f0c8e1d","reason":"agreed with finance"}],"finalized_at":"2026-10-09T08:00:00Z","hosted_url":"https://invoice.stripe.com/i/acct_1/test","input_digest":"9f86d081","invoice_hash":"5f0c8e1d","lines":[{"base":{"currency":"usd","formatted":"49.00 USD","minor":4900},"billed":false,"bound":{"currency":"usd","formatted":"49.00 USD","minor":4900},"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","deferred":{"currency":"usd","formatted":"49.00 USD","minor":4900},"explanation":"The measured lift is above zero.","fee":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"high_water_from":{"currency":"usd","formatted":"49.00 USD","minor":4900},"high_water_to":{"currency":"usd","formatted":"49.00 USD","minor":4900},"holdout_units":2000,"invoiced":{"currency":"usd","formatted":"49.00 USD","minor":4900},"measured":{"currency":"usd","formatted":"49.00 USD","minor":4900},"observed":{"currency":"usd","formatted":"49.00 USD","minor":4900},"snapshot_id":"trial-nudge-7","snapshot_name":"Trial nudge, version 7","units":10000,"verdict":"passed","waived":{"currency":"usd","formatted":"49.00 USD","minor":4900}}],"paid_revenue":{"currency":"usd","formatted":"98,994.00 USD","minor":9899400},"pdf_url":"https://pay.stripe.com/invoice/acct_1/pdf","phase":"full","plan_hash":"5f0c8e1d","plan_id":"acme-plan-2026","pooled_case_id":"nfzwizltoq2dqnbrgmydcmrtga","reminders":1,"share":"0.20","steps":[{"formula":"round down (base × share)","inputs":"2060250 × 0.20","name":"Trial nudge, version 7","number":1,"result":"412050"}],"stripe_net":{"currency":"usd","formatted":"98,994.00 USD","minor":9899400},"stripe_status":"open","terms":["Share 0.20 of the measured incremental revenue"],"tie_out":{"at":"2026-10-09T08:00:00Z","breaks":1,"checks":[{"equal":true,"ours":"4900","theirs":"5000","what":"The invoice has the total of the ledger"}],"kind":"credit_after_payment"},"waiting_until":"2026-10-09T08:00:00Z","warnings":[{"code":"amount_differs","count":1,"message":"It holds."}],"watermark":"2026-10-09T08:00:00Z"}
 type TieOut struct {
 	// Actions What a person can decide now (POST /v1/cycles/{id}/decisions).
 	Actions  []string  `json:"actions"`
@@ -3080,7 +3461,7 @@ type Tiers struct {
 	Reset string `json:"reset,omitempty,omitzero"`
 }
 
-// Token defines model for Token.
+// Token Example: {"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}
 type Token struct {
 	// Accounts Empty for every account of the environment.
 	Accounts  []string  `json:"accounts"`
@@ -3122,13 +3503,13 @@ type TokenCreate struct {
 	Roles []string `json:"roles"`
 }
 
-// TokenList defines model for TokenList.
+// TokenList Example: {"items":[{"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}]}
 type TokenList struct {
 	Items      []Token `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Tolerance defines model for Tolerance.
+// Tolerance Example: {"cut_off_minutes":1,"per_object_minor":1,"per_period_minor":1}
 type Tolerance struct {
 	// CutOffMinutes How far apart the times of one payment may be.
 	CutOffMinutes int `json:"cut_off_minutes"`
@@ -3217,12 +3598,12 @@ type UserAid struct {
 	UserID      string `json:"user_id"`
 }
 
-// UserAidsUpload defines model for UserAidsUpload.
+// UserAidsUpload Example: {"users":[{"user_id":"u-17"}]}
 type UserAidsUpload struct {
 	Users []UserAid `json:"users"`
 }
 
-// UserAidsUploaded defines model for UserAidsUploaded.
+// UserAidsUploaded Example: {"forgotten":1,"rejected":[{"code":"amount_differs","message":"It holds.","row":1}],"stored":1}
 type UserAidsUploaded struct {
 	// Forgotten Users without any aid now.
 	Forgotten int           `json:"forgotten"`
@@ -3230,7 +3611,7 @@ type UserAidsUploaded struct {
 	Stored    int           `json:"stored"`
 }
 
-// UserList defines model for UserList.
+// UserList Example: {"items":[{"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","disabled":false,"email":"ada@example.com","environments":["live"],"has_password":false,"id":"user_4kqzp3n6v2ab7dxe","name":"Ada Byron","roles":["finance"]}]}
 type UserList struct {
 	Items      []User `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
@@ -3243,7 +3624,7 @@ type Warning struct {
 	Message string `json:"message"`
 }
 
-// WebhookEndpoint defines model for WebhookEndpoint.
+// WebhookEndpoint Example: {"api_version":"2026-06-24","connection_id":"acme-stripe","created_at":"2026-10-09T08:00:00Z","enabled_events":["invoice.paid"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-10-09T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Q","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
 type WebhookEndpoint struct {
 	APIVersion   string    `json:"api_version,omitempty,omitzero"`
 	CheckedAt    time.Time `json:"checked_at,omitempty,omitzero"`
@@ -3285,14 +3666,15 @@ type WebhookGap struct {
 	Means string `json:"means"`
 }
 
-// WebhookSecretSet defines model for WebhookSecretSet.
+// WebhookSecretSet Example: {"secret":"whsec_example"}
 type WebhookSecretSet struct {
 	// Secret The signing secret (whsec_…) from the Stripe Dashboard.
 	Secret string `json:"secret,omitempty,omitzero"`
 }
 
-// WebhookView defines model for WebhookView.
+// WebhookView Example: {"endpoint":{"api_version":"2026-06-24","connection_id":"acme-stripe","created_at":"2026-10-09T08:00:00Z","enabled_events":["invoice.paid"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-10-09T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Q","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"},"gaps":[{"certain":false,"events":["evt_1Q"],"means":"The body could not be read"}],"received":{"processed":1},"url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
 type WebhookView struct {
+	// Endpoint Example: {"api_version":"2026-06-24","connection_id":"acme-stripe","created_at":"2026-10-09T08:00:00Z","enabled_events":["invoice.paid"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-10-09T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Q","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
 	Endpoint WebhookEndpoint `json:"endpoint,omitempty,omitzero"`
 	Gaps     []WebhookGap    `json:"gaps"`
 
@@ -3372,12 +3754,24 @@ type ProblemAnswer = Problem
 
 // ListAccountsParams defines parameters for ListAccounts.
 type ListAccountsParams struct {
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Q Only accounts whose ID, name or payer begins with this.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort Another order.
+	Sort ListAccountsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListAccountsParamsSort defines parameters for ListAccounts.
+type ListAccountsParamsSort string
 
 // CreateAccountParams defines parameters for CreateAccount.
 type CreateAccountParams struct {
@@ -3429,12 +3823,18 @@ type ListCustomersParams struct {
 	// AsOf The moment to look at (RFC 3339), not in the future; now when left out.
 	AsOf AsOf `form:"as_of,omitempty" json:"as_of,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListCustomersParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListCustomersParamsSort defines parameters for ListCustomers.
+type ListCustomersParamsSort string
 
 // GetCustomerParams defines parameters for GetCustomer.
 type GetCustomerParams struct {
@@ -3499,6 +3899,15 @@ type CreatePayerSetupLinkParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// ListPlansParams defines parameters for ListPlans.
+type ListPlansParams struct {
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // SealPlanParams defines parameters for SealPlan.
 type SealPlanParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -3516,12 +3925,18 @@ type ListReadoutsParams struct {
 	// Period Only this month (YYYY-MM).
 	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListReadoutsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListReadoutsParamsSort defines parameters for ListReadouts.
+type ListReadoutsParamsSort string
 
 // RunReconciliationParams defines parameters for RunReconciliation.
 type RunReconciliationParams struct {
@@ -3543,12 +3958,18 @@ type ListRewardEventsParams struct {
 	// Q A Stripe ID or a user ID.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListRewardEventsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListRewardEventsParamsSort defines parameters for ListRewardEvents.
+type ListRewardEventsParamsSort string
 
 // GetSegmentsParams defines parameters for GetSegments.
 type GetSegmentsParams struct {
@@ -3566,6 +3987,57 @@ type ShipSnapshotParams struct {
 type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListAdjustmentsParams defines parameters for ListAdjustments.
+type ListAdjustmentsParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// OriginPeriod Only what stems from this month (YYYY-MM).
+	OriginPeriod string `form:"origin_period,omitempty" json:"origin_period,omitempty,omitzero"`
+
+	// AppliedPeriod Only what is a line of this month (YYYY-MM).
+	AppliedPeriod string `form:"applied_period,omitempty" json:"applied_period,omitempty,omitzero"`
+
+	// Cause Only `refund`, `dispute`, `late_event` or `correction`.
+	Cause string `form:"cause,omitempty" json:"cause,omitempty,omitzero"`
+
+	// State Only `due`, `applied`, `left_out`, `nothing_due` or `proposed`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListApprovalsParams defines parameters for ListApprovals.
+type ListApprovalsParams struct {
+	// State Only `waiting` or `decided`.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Subject Only `cycle`, `correction` or `break`.
+	Subject string `form:"subject,omitempty" json:"subject,omitempty,omitzero"`
+
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Period Only this month (YYYY-MM).
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // ListAuditParams defines parameters for ListAudit.
@@ -3597,12 +4069,18 @@ type ListAuditParams struct {
 	// To Only before this time.
 	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListAuditParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListAuditParamsSort defines parameters for ListAudit.
+type ListAuditParamsSort string
 
 // ListBreaksParams defines parameters for ListBreaks.
 type ListBreaksParams struct {
@@ -3912,12 +4390,18 @@ type ListCyclesParams struct {
 	// Environment Only `live` or `test`.
 	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListCyclesParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListCyclesParamsSort defines parameters for ListCycles.
+type ListCyclesParamsSort string
 
 // ProposeCorrectionParams defines parameters for ProposeCorrection.
 type ProposeCorrectionParams struct {
@@ -3990,12 +4474,18 @@ type ListEventsParams struct {
 	// To Only events that Stripe created before.
 	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
 
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListEventsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListEventsParamsSort defines parameters for ListEvents.
+type ListEventsParamsSort string
 
 // ListInvoicesParams defines parameters for ListInvoices.
 type ListInvoicesParams struct {
@@ -4005,12 +4495,33 @@ type ListInvoicesParams struct {
 	// Account Only this account.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
 
+	// Status Only this status at Stripe: `draft`, `open`, `paid`, `void`, `uncollectible`, or `none` before it is finalized.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency Only this currency, for example `usd`.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// MinMinor Only with at least this total, in minor units of the invoice's currency.
+	MinMinor int64 `form:"min_minor,omitempty" json:"min_minor,omitempty,omitzero"`
+
+	// MaxMinor Only with at most this total, in minor units of the invoice's currency.
+	MaxMinor int64 `form:"max_minor,omitempty" json:"max_minor,omitempty,omitzero"`
+
+	// Q An invoice, its number, its payer or its cycle.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListInvoicesParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit Rows of a page, 1 to 500; 50 when left out.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListInvoicesParamsSort defines parameters for ListInvoices.
+type ListInvoicesParamsSort string
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
@@ -4041,6 +4552,30 @@ type ListReplaysParams struct {
 	// Account Only this account.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
 }
+
+// ListSnapshotsParams defines parameters for ListSnapshots.
+type ListSnapshotsParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Verdict Only with this verdict of the newest readout: `passed` or `withheld`.
+	Verdict string `form:"verdict,omitempty" json:"verdict,omitempty,omitzero"`
+
+	// Q A snapshot's ID or name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort Another order, the greatest first, or with `_asc` the smallest.
+	Sort ListSnapshotsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListSnapshotsParamsSort defines parameters for ListSnapshots.
+type ListSnapshotsParamsSort string
 
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
@@ -4206,6 +4741,9 @@ type ServerInterface interface {
 	// CreateAccount Create an account
 	// (POST /v1/accounts)
 	CreateAccount(ctx echo.Context, params CreateAccountParams) error
+	// GetAccount Read one account and count its rows
+	// (GET /v1/accounts/{account})
+	GetAccount(ctx echo.Context, account AccountPath) error
 	// ListContractVersions List the versions of an account's contract
 	// (GET /v1/accounts/{account}/contracts)
 	ListContractVersions(ctx echo.Context, account AccountPath) error
@@ -4251,6 +4789,9 @@ type ServerInterface interface {
 	// CreatePayerSetupLink Make a page on which the payer enters a payment method
 	// (POST /v1/accounts/{account}/payer/setup-link)
 	CreatePayerSetupLink(ctx echo.Context, account AccountPath, params CreatePayerSetupLinkParams) error
+	// ListPlans List the sealed plans of an account
+	// (GET /v1/accounts/{account}/plans)
+	ListPlans(ctx echo.Context, account AccountPath, params ListPlansParams) error
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx echo.Context, account AccountPath, params SealPlanParams) error
@@ -4278,12 +4819,21 @@ type ServerInterface interface {
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx echo.Context, account AccountPath, params ShipSnapshotParams) error
+	// GetSnapshot Read one policy snapshot
+	// (GET /v1/accounts/{account}/snapshots/{snapshot})
+	GetSnapshot(ctx echo.Context, account AccountPath, snapshot string) error
 	// GetTolerance Read what may differ between the ledger and Stripe
 	// (GET /v1/accounts/{account}/tolerance)
 	GetTolerance(ctx echo.Context, account AccountPath) error
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx echo.Context, account AccountPath, params StateToleranceParams) error
+	// ListAdjustments List what finished months were found to be wrong by, newest first
+	// (GET /v1/adjustments)
+	ListAdjustments(ctx echo.Context, params ListAdjustmentsParams) error
+	// ListApprovals List what waits for a person and what was decided, newest first
+	// (GET /v1/approvals)
+	ListApprovals(ctx echo.Context, params ListApprovalsParams) error
 	// ListAudit List the audit log, newest first
 	// (GET /v1/audit)
 	ListAudit(ctx echo.Context, params ListAuditParams) error
@@ -4320,6 +4870,9 @@ type ServerInterface interface {
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
 	CreateConnection(ctx echo.Context, params CreateConnectionParams) error
+	// GetConnection Read one connection
+	// (GET /v1/connections/{id})
+	GetConnection(ctx echo.Context, id ConnectionIDPath) error
 	// RequestBackfill Read the history of a source
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx echo.Context, id ConnectionIDPath, params RequestBackfillParams) error
@@ -4470,6 +5023,9 @@ type ServerInterface interface {
 	// ListReplays List months that were derived once more from their raw events
 	// (GET /v1/replays)
 	ListReplays(ctx echo.Context, params ListReplaysParams) error
+	// ListSnapshots List the policy snapshots, newest first
+	// (GET /v1/snapshots)
+	ListSnapshots(ctx echo.Context, params ListSnapshotsParams) error
 	// ListTokens List the tokens in the caller's scope
 	// (GET /v1/tokens)
 	ListTokens(ctx echo.Context, params ListTokensParams) error
@@ -4516,6 +5072,27 @@ func (w *ServerInterfaceWrapper) ListAccounts(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListAccountsParams
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -4561,6 +5138,22 @@ func (w *ServerInterfaceWrapper) CreateAccount(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateAccount(ctx, params)
+	return err
+}
+
+// GetAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAccount(ctx, account)
 	return err
 }
 
@@ -4744,6 +5337,13 @@ func (w *ServerInterfaceWrapper) ListCustomers(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "as_of", ctx.QueryParams(), &params.AsOf, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter as_of: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------
@@ -5114,6 +5714,38 @@ func (w *ServerInterfaceWrapper) CreatePayerSetupLink(ctx echo.Context) error {
 	return err
 }
 
+// ListPlans converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPlans(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPlansParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPlans(ctx, account, params)
+	return err
+}
+
 // SealPlan converts echo context to params.
 func (w *ServerInterfaceWrapper) SealPlan(ctx echo.Context) error {
 	var err error
@@ -5204,6 +5836,13 @@ func (w *ServerInterfaceWrapper) ListReadouts(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------
@@ -5358,6 +5997,13 @@ func (w *ServerInterfaceWrapper) ListRewardEvents(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
 	}
 
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -5438,6 +6084,30 @@ func (w *ServerInterfaceWrapper) ShipSnapshot(ctx echo.Context) error {
 	return err
 }
 
+// GetSnapshot converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSnapshot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "snapshot" -------------
+	var snapshot string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snapshot", ctx.Param("snapshot"), &snapshot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snapshot: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSnapshot(ctx, account, snapshot)
+	return err
+}
+
 // GetTolerance converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTolerance(ctx echo.Context) error {
 	var err error
@@ -5487,6 +6157,133 @@ func (w *ServerInterfaceWrapper) StateTolerance(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.StateTolerance(ctx, account, params)
+	return err
+}
+
+// ListAdjustments converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAdjustments(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAdjustmentsParams
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "origin_period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "origin_period", ctx.QueryParams(), &params.OriginPeriod, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter origin_period: %s", err))
+	}
+
+	// ------------- Optional query parameter "applied_period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "applied_period", ctx.QueryParams(), &params.AppliedPeriod, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter applied_period: %s", err))
+	}
+
+	// ------------- Optional query parameter "cause" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cause", ctx.QueryParams(), &params.Cause, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cause: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAdjustments(ctx, params)
+	return err
+}
+
+// ListApprovals converts echo context to params.
+func (w *ServerInterfaceWrapper) ListApprovals(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListApprovalsParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "subject" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject", ctx.QueryParams(), &params.Subject, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subject: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListApprovals(ctx, params)
 	return err
 }
 
@@ -5557,6 +6354,13 @@ func (w *ServerInterfaceWrapper) ListAudit(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------
@@ -6051,6 +6855,22 @@ func (w *ServerInterfaceWrapper) CreateConnection(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateConnection(ctx, params)
+	return err
+}
+
+// GetConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) GetConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetConnection(ctx, id)
 	return err
 }
 
@@ -7095,6 +7915,13 @@ func (w *ServerInterfaceWrapper) ListCycles(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
 	}
 
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -7489,6 +8316,13 @@ func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
 	}
 
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -7535,6 +8369,48 @@ func (w *ServerInterfaceWrapper) ListInvoices(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "currency" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "currency", ctx.QueryParams(), &params.Currency, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter currency: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_minor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_minor", ctx.QueryParams(), &params.MinMinor, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_minor: %s", err))
+	}
+
+	// ------------- Optional query parameter "max_minor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_minor", ctx.QueryParams(), &params.MaxMinor, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter max_minor: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------
@@ -7678,6 +8554,59 @@ func (w *ServerInterfaceWrapper) ListReplays(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListReplays(ctx, params)
+	return err
+}
+
+// ListSnapshots converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSnapshots(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSnapshotsParams
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "verdict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "verdict", ctx.QueryParams(), &params.Verdict, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter verdict: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSnapshots(ctx, params)
 	return err
 }
 
@@ -7881,6 +8810,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 	router.GET(options.BaseURL+"/v1/connections", wrapper.ListConnections, options.OperationMiddlewares["listConnections"]...)
 	router.POST(options.BaseURL+"/v1/connections", wrapper.CreateConnection, options.OperationMiddlewares["createConnection"]...)
+	router.GET(options.BaseURL+"/v1/connections/:id", wrapper.GetConnection, options.OperationMiddlewares["getConnection"]...)
 	router.GET(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.GetWebhookEndpoint, options.OperationMiddlewares["getWebhookEndpoint"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint", wrapper.RegisterWebhookEndpoint, options.OperationMiddlewares["registerWebhookEndpoint"]...)
 	router.GET(options.BaseURL+"/v1/connections/:id/sync", wrapper.GetSync, options.OperationMiddlewares["getSync"]...)
@@ -7893,11 +8823,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/payer/setup-link", wrapper.CreatePayerSetupLink, options.OperationMiddlewares["createPayerSetupLink"]...)
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.POST(options.BaseURL+"/v1/accounts", wrapper.CreateAccount, options.OperationMiddlewares["createAccount"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account", wrapper.GetAccount, options.OperationMiddlewares["getAccount"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.ListContractVersions, options.OperationMiddlewares["listContractVersions"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/contracts", wrapper.CreateContract, options.OperationMiddlewares["createContract"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/contracts/versions", wrapper.AmendContract, options.OperationMiddlewares["amendContract"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/contracts/effective", wrapper.EffectiveContract, options.OperationMiddlewares["effectiveContract"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/plans", wrapper.ListPlans, options.OperationMiddlewares["listPlans"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/plans", wrapper.SealPlan, options.OperationMiddlewares["sealPlan"]...)
+	router.GET(options.BaseURL+"/v1/snapshots", wrapper.ListSnapshots, options.OperationMiddlewares["listSnapshots"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/snapshots/:snapshot", wrapper.GetSnapshot, options.OperationMiddlewares["getSnapshot"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/snapshots", wrapper.ShipSnapshot, options.OperationMiddlewares["shipSnapshot"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/decisions", wrapper.UploadDecisions, options.OperationMiddlewares["uploadDecisions"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/reward-events", wrapper.ListRewardEvents, options.OperationMiddlewares["listRewardEvents"]...)
@@ -7923,6 +8857,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/withdraw", wrapper.WithdrawCorrection, options.OperationMiddlewares["withdrawCorrection"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/retry", wrapper.RetryCorrection, options.OperationMiddlewares["retryCorrection"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
+	router.GET(options.BaseURL+"/v1/adjustments", wrapper.ListAdjustments, options.OperationMiddlewares["listAdjustments"]...)
+	router.GET(options.BaseURL+"/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/rotate", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/check", wrapper.CheckWebhookEndpoint, options.OperationMiddlewares["checkWebhookEndpoint"]...)
@@ -8122,6 +9058,45 @@ type CreateAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateAccountdefaultApplicationProblemPlusJSONResponse) VisitCreateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountRequestObject struct {
+	Account AccountPath `json:"account"`
+}
+
+type GetAccountResponseObject interface {
+	VisitGetAccountResponse(w http.ResponseWriter) error
+}
+
+type GetAccount200JSONResponse AccountDetail
+
+func (response GetAccount200JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAccountdefaultApplicationProblemPlusJSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8784,6 +9759,46 @@ func (response CreatePayerSetupLinkdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListPlansRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  ListPlansParams
+}
+
+type ListPlansResponseObject interface {
+	VisitListPlansResponse(w http.ResponseWriter) error
+}
+
+type ListPlans200JSONResponse PlanList
+
+func (response ListPlans200JSONResponse) VisitListPlansResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlansdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPlansdefaultApplicationProblemPlusJSONResponse) VisitListPlansResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SealPlanRequestObject struct {
 	Account AccountPath `json:"account"`
 	Params  SealPlanParams
@@ -9182,6 +10197,46 @@ func (response ShipSnapshotdefaultApplicationProblemPlusJSONResponse) VisitShipS
 	return err
 }
 
+type GetSnapshotRequestObject struct {
+	Account  AccountPath `json:"account"`
+	Snapshot string      `json:"snapshot"`
+}
+
+type GetSnapshotResponseObject interface {
+	VisitGetSnapshotResponse(w http.ResponseWriter) error
+}
+
+type GetSnapshot200JSONResponse SnapshotOverview
+
+func (response GetSnapshot200JSONResponse) VisitGetSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnapshotdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSnapshotdefaultApplicationProblemPlusJSONResponse) VisitGetSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetToleranceRequestObject struct {
 	Account AccountPath `json:"account"`
 }
@@ -9251,6 +10306,84 @@ type StateTolerancedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StateTolerancedefaultApplicationProblemPlusJSONResponse) VisitStateToleranceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAdjustmentsRequestObject struct {
+	Params ListAdjustmentsParams
+}
+
+type ListAdjustmentsResponseObject interface {
+	VisitListAdjustmentsResponse(w http.ResponseWriter) error
+}
+
+type ListAdjustments200JSONResponse AdjustmentList
+
+func (response ListAdjustments200JSONResponse) VisitListAdjustmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAdjustmentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAdjustmentsdefaultApplicationProblemPlusJSONResponse) VisitListAdjustmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApprovalsRequestObject struct {
+	Params ListApprovalsParams
+}
+
+type ListApprovalsResponseObject interface {
+	VisitListApprovalsResponse(w http.ResponseWriter) error
+}
+
+type ListApprovals200JSONResponse ApprovalList
+
+func (response ListApprovals200JSONResponse) VisitListApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApprovalsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListApprovalsdefaultApplicationProblemPlusJSONResponse) VisitListApprovalsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9752,6 +10885,45 @@ type CreateConnectiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateConnectiondefaultApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnectionRequestObject struct {
+	ID ConnectionIDPath `json:"id"`
+}
+
+type GetConnectionResponseObject interface {
+	VisitGetConnectionResponse(w http.ResponseWriter) error
+}
+
+type GetConnection200JSONResponse Connection
+
+func (response GetConnection200JSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetConnectiondefaultApplicationProblemPlusJSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11825,6 +12997,45 @@ func (response ListReplaysdefaultApplicationProblemPlusJSONResponse) VisitListRe
 	return err
 }
 
+type ListSnapshotsRequestObject struct {
+	Params ListSnapshotsParams
+}
+
+type ListSnapshotsResponseObject interface {
+	VisitListSnapshotsResponse(w http.ResponseWriter) error
+}
+
+type ListSnapshots200JSONResponse SnapshotList
+
+func (response ListSnapshots200JSONResponse) VisitListSnapshotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnapshotsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSnapshotsdefaultApplicationProblemPlusJSONResponse) VisitListSnapshotsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTokensRequestObject struct {
 	Params ListTokensParams
 }
@@ -12037,6 +13248,9 @@ type StrictServerInterface interface {
 	// CreateAccount Create an account
 	// (POST /v1/accounts)
 	CreateAccount(ctx context.Context, request CreateAccountRequestObject) (CreateAccountResponseObject, error)
+	// GetAccount Read one account and count its rows
+	// (GET /v1/accounts/{account})
+	GetAccount(ctx context.Context, request GetAccountRequestObject) (GetAccountResponseObject, error)
 	// ListContractVersions List the versions of an account's contract
 	// (GET /v1/accounts/{account}/contracts)
 	ListContractVersions(ctx context.Context, request ListContractVersionsRequestObject) (ListContractVersionsResponseObject, error)
@@ -12082,6 +13296,9 @@ type StrictServerInterface interface {
 	// CreatePayerSetupLink Make a page on which the payer enters a payment method
 	// (POST /v1/accounts/{account}/payer/setup-link)
 	CreatePayerSetupLink(ctx context.Context, request CreatePayerSetupLinkRequestObject) (CreatePayerSetupLinkResponseObject, error)
+	// ListPlans List the sealed plans of an account
+	// (GET /v1/accounts/{account}/plans)
+	ListPlans(ctx context.Context, request ListPlansRequestObject) (ListPlansResponseObject, error)
 	// SealPlan Seal a measurement plan
 	// (POST /v1/accounts/{account}/plans)
 	SealPlan(ctx context.Context, request SealPlanRequestObject) (SealPlanResponseObject, error)
@@ -12109,12 +13326,21 @@ type StrictServerInterface interface {
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx context.Context, request ShipSnapshotRequestObject) (ShipSnapshotResponseObject, error)
+	// GetSnapshot Read one policy snapshot
+	// (GET /v1/accounts/{account}/snapshots/{snapshot})
+	GetSnapshot(ctx context.Context, request GetSnapshotRequestObject) (GetSnapshotResponseObject, error)
 	// GetTolerance Read what may differ between the ledger and Stripe
 	// (GET /v1/accounts/{account}/tolerance)
 	GetTolerance(ctx context.Context, request GetToleranceRequestObject) (GetToleranceResponseObject, error)
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx context.Context, request StateToleranceRequestObject) (StateToleranceResponseObject, error)
+	// ListAdjustments List what finished months were found to be wrong by, newest first
+	// (GET /v1/adjustments)
+	ListAdjustments(ctx context.Context, request ListAdjustmentsRequestObject) (ListAdjustmentsResponseObject, error)
+	// ListApprovals List what waits for a person and what was decided, newest first
+	// (GET /v1/approvals)
+	ListApprovals(ctx context.Context, request ListApprovalsRequestObject) (ListApprovalsResponseObject, error)
 	// ListAudit List the audit log, newest first
 	// (GET /v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
@@ -12151,6 +13377,9 @@ type StrictServerInterface interface {
 	// CreateConnection Connect a Stripe account
 	// (POST /v1/connections)
 	CreateConnection(ctx context.Context, request CreateConnectionRequestObject) (CreateConnectionResponseObject, error)
+	// GetConnection Read one connection
+	// (GET /v1/connections/{id})
+	GetConnection(ctx context.Context, request GetConnectionRequestObject) (GetConnectionResponseObject, error)
 	// RequestBackfill Read the history of a source
 	// (POST /v1/connections/{id}/backfill)
 	RequestBackfill(ctx context.Context, request RequestBackfillRequestObject) (RequestBackfillResponseObject, error)
@@ -12301,6 +13530,9 @@ type StrictServerInterface interface {
 	// ListReplays List months that were derived once more from their raw events
 	// (GET /v1/replays)
 	ListReplays(ctx context.Context, request ListReplaysRequestObject) (ListReplaysResponseObject, error)
+	// ListSnapshots List the policy snapshots, newest first
+	// (GET /v1/snapshots)
+	ListSnapshots(ctx context.Context, request ListSnapshotsRequestObject) (ListSnapshotsResponseObject, error)
 	// ListTokens List the tokens in the caller's scope
 	// (GET /v1/tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
@@ -12443,6 +13675,31 @@ func (sh *strictHandler) CreateAccount(ctx echo.Context, params CreateAccountPar
 		return err
 	} else if validResponse, ok := response.(CreateAccountResponseObject); ok {
 		return validResponse.VisitCreateAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAccount operation middleware
+func (sh *strictHandler) GetAccount(ctx echo.Context, account AccountPath) error {
+	var request GetAccountRequestObject
+
+	request.Account = account
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccount(ctx.Request().Context(), request.(GetAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAccountResponseObject); ok {
+		return validResponse.VisitGetAccountResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -12981,6 +14238,32 @@ func (sh *strictHandler) CreatePayerSetupLink(ctx echo.Context, account AccountP
 	return nil
 }
 
+// ListPlans operation middleware
+func (sh *strictHandler) ListPlans(ctx echo.Context, account AccountPath, params ListPlansParams) error {
+	var request ListPlansRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPlans(ctx.Request().Context(), request.(ListPlansRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPlans")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListPlansResponseObject); ok {
+		return validResponse.VisitListPlansResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // SealPlan operation middleware
 func (sh *strictHandler) SealPlan(ctx echo.Context, account AccountPath, params SealPlanParams) error {
 	var request SealPlanRequestObject
@@ -13285,6 +14568,32 @@ func (sh *strictHandler) ShipSnapshot(ctx echo.Context, account AccountPath, par
 	return nil
 }
 
+// GetSnapshot operation middleware
+func (sh *strictHandler) GetSnapshot(ctx echo.Context, account AccountPath, snapshot string) error {
+	var request GetSnapshotRequestObject
+
+	request.Account = account
+	request.Snapshot = snapshot
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSnapshot(ctx.Request().Context(), request.(GetSnapshotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSnapshot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSnapshotResponseObject); ok {
+		return validResponse.VisitGetSnapshotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTolerance operation middleware
 func (sh *strictHandler) GetTolerance(ctx echo.Context, account AccountPath) error {
 	var request GetToleranceRequestObject
@@ -13353,6 +14662,56 @@ func (sh *strictHandler) StateTolerance(ctx echo.Context, account AccountPath, p
 		return err
 	} else if validResponse, ok := response.(StateToleranceResponseObject); ok {
 		return validResponse.VisitStateToleranceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAdjustments operation middleware
+func (sh *strictHandler) ListAdjustments(ctx echo.Context, params ListAdjustmentsParams) error {
+	var request ListAdjustmentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAdjustments(ctx.Request().Context(), request.(ListAdjustmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAdjustments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAdjustmentsResponseObject); ok {
+		return validResponse.VisitListAdjustmentsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListApprovals operation middleware
+func (sh *strictHandler) ListApprovals(ctx echo.Context, params ListApprovalsParams) error {
+	var request ListApprovalsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListApprovals(ctx.Request().Context(), request.(ListApprovalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListApprovals")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListApprovalsResponseObject); ok {
+		return validResponse.VisitListApprovalsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -13820,6 +15179,31 @@ func (sh *strictHandler) CreateConnection(ctx echo.Context, params CreateConnect
 		return err
 	} else if validResponse, ok := response.(CreateConnectionResponseObject); ok {
 		return validResponse.VisitCreateConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetConnection operation middleware
+func (sh *strictHandler) GetConnection(ctx echo.Context, id ConnectionIDPath) error {
+	var request GetConnectionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetConnection(ctx.Request().Context(), request.(GetConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetConnectionResponseObject); ok {
+		return validResponse.VisitGetConnectionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -15540,6 +16924,31 @@ func (sh *strictHandler) ListReplays(ctx echo.Context, params ListReplaysParams)
 		return err
 	} else if validResponse, ok := response.(ListReplaysResponseObject); ok {
 		return validResponse.VisitListReplaysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSnapshots operation middleware
+func (sh *strictHandler) ListSnapshots(ctx echo.Context, params ListSnapshotsParams) error {
+	var request ListSnapshotsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSnapshots(ctx.Request().Context(), request.(ListSnapshotsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSnapshots")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSnapshotsResponseObject); ok {
+		return validResponse.VisitListSnapshotsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

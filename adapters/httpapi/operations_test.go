@@ -191,6 +191,7 @@ func TestListsPassTheirFiltersOn(t *testing.T) {
 	t.Parallel()
 	var cycles reconcile.CyclesFilter
 	var events reconcile.RewardEventsFilter
+	var invoices reconcile.InvoicesFilter
 	total, zero, amount := int64(500), int64(0), int64(-500)
 	e := newServer(t, &fakes{
 		cycles: func(f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
@@ -199,6 +200,10 @@ func TestListsPassTheirFiltersOn(t *testing.T) {
 				{ID: "a.2026-10", Currency: "usd", State: billing.Invoiced, EngineMinor: 500, StripeMinor: &total, DifferenceMinor: &zero, StripeInvoiceID: "in_1"},
 				{ID: "b.2026-10", Currency: "usd", State: billing.Withheld},
 			}}, nil
+		},
+		invoices: func(f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error) {
+			invoices = f
+			return reconcile.Page[reconcile.InvoiceRow]{NextCursor: "n2", Items: []reconcile.InvoiceRow{{CycleID: "a.2026-10", InvoiceID: "in_1", Currency: "jpy", EngineMinor: 500}}}, nil
 		},
 		events: func(f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
 			events = f
@@ -212,8 +217,13 @@ func TestListsPassTheirFiltersOn(t *testing.T) {
 	require.NotContains(t, items[1], "stripe_total", "empty and zero are different")
 	require.Equal(t, "n", body["next_cursor"])
 
-	_, body = serve(t, e, request(http.MethodGet, "/v1/invoices", ""))
-	require.Len(t, body["items"], 1)
+	_, body = serve(t, e, request(http.MethodGet, "/v1/invoices?period=2026-10&account=acme&status=open&currency=jpy&min_minor=5&sort=amount&q=in_1&limit=7&cursor=c", ""))
+	least := int64(5)
+	require.Empty(t, cmp.Diff(reconcile.InvoicesFilter{
+		Scope: access.Everything(), Period: "2026-10", AccountID: "acme", Status: "open", Search: "in_1", Currency: "jpy", MinMinor: &least, AtStripe: true, Sort: "amount", Cursor: "c", Limit: 7,
+	}, invoices))
+	require.Equal(t, "500 JPY", body["items"].([]any)[0].(map[string]any)["engine_total"].(map[string]any)["formatted"])
+	require.Equal(t, "n2", body["next_cursor"])
 
 	_, body = serve(t, e, request(http.MethodGet, "/v1/accounts/acme/reward-events?kind=refund&period=2026-10&mapped=no&q=cus_1", ""))
 	require.Empty(t, cmp.Diff(reconcile.RewardEventsFilter{AccountID: "acme", Kind: "refund", Period: "2026-10", Mapped: "no", Search: "cus_1"}, events))

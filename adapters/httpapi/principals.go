@@ -99,7 +99,7 @@ func (s *Server) ListAudit(ctx context.Context, r ListAuditRequestObject) (ListA
 	p := r.Params
 	page, err := s.Audit.Entries(ctx, audit.Filter{
 		Scope: access.From(ctx).Scope, ActorID: p.Actor, Action: p.Action, Object: p.Object, ObjectID: p.ObjectID, AccountID: p.Account,
-		Environment: p.Environment, Outcome: p.Outcome, From: p.From, To: p.To, Cursor: p.Cursor, Limit: p.Limit,
+		Environment: p.Environment, Outcome: p.Outcome, From: p.From, To: p.To, Sort: string(p.Sort), Cursor: p.Cursor, Limit: p.Limit,
 	})
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 func (s *Server) ListRewardEvents(ctx context.Context, r ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error) {
 	page, err := s.Reconcile.RewardEvents(ctx, reconcile.RewardEventsFilter{
 		AccountID: r.Account, Kind: r.Params.Kind, Period: r.Params.Period, Mapped: r.Params.Mapped,
-		Search: r.Params.Q, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		Search: r.Params.Q, Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (s *Server) ListRewardEvents(ctx context.Context, r ListRewardEventsRequest
 // ListReadouts lists the readouts of an account.
 func (s *Server) ListReadouts(ctx context.Context, r ListReadoutsRequestObject) (ListReadoutsResponseObject, error) {
 	page, err := s.Reconcile.Readouts(ctx, r.Account, reconcile.CyclesFilter{
-		Period: r.Params.Period, AccountID: r.Account, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		Period: r.Params.Period, AccountID: r.Account, Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (m manifestBytes) VisitGetManifestResponse(w http.ResponseWriter) error {
 func (s *Server) ListCycles(ctx context.Context, r ListCyclesRequestObject) (ListCyclesResponseObject, error) {
 	page, err := s.Reconcile.Cycles(ctx, reconcile.CyclesFilter{
 		Scope: access.From(ctx).Scope, Period: r.Params.Period, State: r.Params.State, AccountID: r.Params.Account, Environment: r.Params.Environment,
-		Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err
@@ -119,19 +119,23 @@ func (s *Server) ListRevisions(ctx context.Context, r ListRevisionsRequestObject
 	})}, nil
 }
 
-// ListInvoices lists the cycles that have an invoice at Stripe.
+// ListInvoices lists the invoices that exist at Stripe.
 func (s *Server) ListInvoices(ctx context.Context, r ListInvoicesRequestObject) (ListInvoicesResponseObject, error) {
-	page, err := s.Reconcile.Cycles(ctx, reconcile.CyclesFilter{
-		Scope: access.From(ctx).Scope, Period: r.Params.Period, AccountID: r.Params.Account, Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+	p := r.Params
+	page, err := s.Reconcile.Invoices(ctx, reconcile.InvoicesFilter{
+		Scope: access.From(ctx).Scope, Period: p.Period, AccountID: p.Account, Status: p.Status, Search: p.Q, Currency: p.Currency,
+		MinMinor: boundOf(p.MinMinor), MaxMinor: boundOf(p.MaxMinor), AtStripe: true, Sort: string(p.Sort), Cursor: p.Cursor, Limit: p.Limit,
 	})
 	if err != nil {
 		return nil, err
 	}
-	items := []Invoice{}
-	for _, c := range page.Items {
-		if c.StripeInvoiceID != "" {
-			items = append(items, toInvoice(c))
-		}
+	return ListInvoices200JSONResponse{Items: convertAll(page.Items, toInvoice), NextCursor: page.NextCursor}, nil
+}
+
+// boundOf is no bound for what was left out; no invoice comes to nothing.
+func boundOf(minor int64) *int64 {
+	if minor == 0 {
+		return nil
 	}
-	return ListInvoices200JSONResponse{Items: items, NextCursor: page.NextCursor}, nil
+	return &minor
 }

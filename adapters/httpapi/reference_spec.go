@@ -184,7 +184,7 @@ func (d specDoc) operation(method, path string, op specOperation) operationView 
 		out.Parameters = append(out.Parameters, f)
 	}
 	if op.RequestBody != nil {
-		b := bodyOf("", *op.RequestBody)
+		b := d.bodyOf("", *op.RequestBody)
 		out.Body = &b
 	}
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
@@ -192,17 +192,22 @@ func (d specDoc) operation(method, path string, op specOperation) operationView 
 		if r.Ref != "" {
 			r = d.Components.Responses[refName(r.Ref)]
 		}
-		out.Answers = append(out.Answers, bodyOf(status, r))
+		out.Answers = append(out.Answers, d.bodyOf(status, r))
 	}
 	return out
 }
 
-func bodyOf(status string, r specResponse) bodyView {
+// bodyOf shows an answer's or a request's own example, or that of its schema.
+func (d specDoc) bodyOf(status string, r specResponse) bodyView {
 	out := bodyView{Status: status, Description: r.Description}
 	for _, media := range slices.Sorted(maps.Keys(r.Content)) {
 		c := r.Content[media]
 		out.MediaType, out.Schema = media, refName(c.Schema.Ref)
-		out.Example = exampleText(c.Example)
+		example := c.Example
+		if example == nil {
+			example = d.Components.Schemas[out.Schema].Example
+		}
+		out.Example = exampleText(example)
 	}
 	return out
 }

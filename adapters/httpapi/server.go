@@ -33,6 +33,7 @@ type Onboard interface {
 	CreateContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
 	AmendContract(ctx context.Context, by access.Principal, accountID, id string, terms billing.Terms) (billing.Contract, bool, error)
 	ContractVersions(ctx context.Context, accountID string) (billing.Versions, error)
+	SealedPlans(ctx context.Context, accountID string) ([]onboard.StoredPlan, error)
 	SealPlan(ctx context.Context, by access.Principal, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	ShipSnapshot(ctx context.Context, by access.Principal, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
 	NamePayer(ctx context.Context, by access.Principal, in onboard.PayerInput) (onboard.Payer, error)
@@ -95,7 +96,12 @@ type Reconcile interface {
 	Readout(ctx context.Context, caseID string) (reconcile.Readout, error)
 	Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
-	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
+	AccountList(ctx context.Context, f reconcile.AccountsFilter) (reconcile.Page[reconcile.Overview], error)
+	Account(ctx context.Context, scope access.Scope, id string) (reconcile.AccountDetail, error)
+	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
+	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
+	Adjustments(ctx context.Context, f reconcile.AdjustmentsFilter) (reconcile.Page[reconcile.Adjustment], error)
+	Approvals(ctx context.Context, f reconcile.ApprovalsFilter) (reconcile.Page[reconcile.Approval], error)
 }
 
 // Sources keeps connections in step; *sourcesync.Service is it.

@@ -110,6 +110,10 @@ type auditReader struct{ db *DB }
 // Entries pages by (at, chain, seq), newest first.
 func (r auditReader) Entries(ctx context.Context, f audit.Filter) (audit.Page, error) {
 	var page audit.Page
+	direction, beyond := " DESC", "<"
+	if f.Sort == audit.SortOldest {
+		direction, beyond = "", ">"
+	}
 	q := where{}
 	q.scoped(f.Scope, "environment", "account_id")
 	q.eq("actor_id", f.ActorID)
@@ -130,10 +134,10 @@ func (r auditReader) Entries(ctx context.Context, f audit.Filter) (audit.Page, e
 		if err != nil {
 			return page, badCursor(f.Cursor)
 		}
-		q.add("(at, chain, seq) < (?, ?, ?)", at, chain, seq)
+		q.add("(at, chain, seq) "+beyond+" (?, ?, ?)", at, chain, seq)
 	}
 	var rows []auditRow
-	err := r.db.gorm.WithContext(ctx).Raw("SELECT "+auditColumns+" FROM audit_log"+q.sql()+" ORDER BY at DESC, chain DESC, seq DESC LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
+	err := r.db.gorm.WithContext(ctx).Raw("SELECT "+auditColumns+" FROM audit_log"+q.sql()+" ORDER BY at"+direction+", chain"+direction+", seq"+direction+" LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
 	}

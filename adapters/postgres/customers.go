@@ -114,6 +114,12 @@ func (r customerListRow) view() (customers.Summary, error) {
 	return out, nil
 }
 
+// customerFound looks a customer up by its ID, by its user at the moment, or by one of its
+// subscriptions, each by an index. The array is made before the customers are looked at.
+const customerFound = `c.id = ANY (ARRAY(SELECT CAST(@q AS text)
+	UNION SELECT m.subject_id FROM mapping_spans m WHERE m.connection_id = @connection AND m.user_id = @q AND m.user_id <> '' AND m.valid_from <= @as_of AND @as_of < m.valid_to
+	UNION SELECT b.customer_id FROM stripe_subscriptions b WHERE b.connection_id = @connection AND b.id = @q))`
+
 // Customers pages by (created_at, id), newest first. One that was never shown itself has
 // no such time and comes last.
 func (r *CustomerReader) Customers(ctx context.Context, accountID string, f customers.Filter) (customers.Page[customers.Summary], error) {
@@ -121,6 +127,10 @@ func (r *CustomerReader) Customers(ctx context.Context, accountID string, f cust
 	connectionID, err := r.source(ctx, accountID)
 	if err != nil {
 		return page, err
+	}
+	direction, beyond := " DESC", "<"
+	if f.Sort == customers.SortOldest {
+		direction, beyond = "", ">"
 	}
 	args := moments(connectionID, f.AsOf)
 	conds := []string{"c.connection_id = @connection"}
@@ -137,19 +147,19 @@ func (r *CustomerReader) Customers(ctx context.Context, accountID string, f cust
 	add(f.Country != "", "c.country = @country", "country", f.Country)
 	add(f.Mapped == "yes", "coalesce(l.user_id, '') <> ''", "mapped", true)
 	add(f.Mapped == "no", "coalesce(l.user_id, '') = ''", "mapped", false)
-	add(f.Search != "", "(@q IN (c.id, coalesce(l.user_id, '')) OR EXISTS ("+subscriptionOf+"s.id = @q))", "q", f.Search)
+	add(f.Search != "", customerFound, "q", f.Search)
 	if f.Cursor != "" {
 		at, id, err := timeCursor(f.Cursor)
 		if err != nil {
 			return page, err
 		}
-		add(true, "(coalesce(c.created_at, 'epoch'), c.id) < (@after, @after_id)", "after", at)
+		add(true, "(coalesce(c.created_at, 'epoch'), c.id) "+beyond+" (@after, @after_id)", "after", at)
 		args["after_id"] = id
 	}
 	args["limit"] = f.Limit + 1
 	var rows []customerListRow
 	err = r.db.gorm.WithContext(ctx).Raw("SELECT "+customerColumns+" FROM stripe_customers c"+customerJoins+
-		" WHERE "+strings.Join(conds, " AND ")+" ORDER BY coalesce(c.created_at, 'epoch') DESC, c.id DESC LIMIT @limit", args).Scan(&rows).Error
+		" WHERE "+strings.Join(conds, " AND ")+" ORDER BY coalesce(c.created_at, 'epoch')"+direction+", c.id"+direction+" LIMIT @limit", args).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -19,18 +20,27 @@ type EventLog struct{ db *DB }
 // NewEventLog opens the log of events.
 func (db *DB) NewEventLog() *EventLog { return &EventLog{db} }
 
+// objectsOfCustomer selects events about a customer and about what its facts name. The
+// connections that know the customer are found first: facts are looked up within one.
+const objectsOfCustomer = `e.object_id = ANY (ARRAY(SELECT CAST(? AS text) UNION
+	SELECT o FROM (SELECT r.object_id, r.subscription_id, r.invoice_id, r.charge_id FROM connections c
+		JOIN stripe_customers k ON k.connection_id = c.id AND k.id = ?
+		CROSS JOIN LATERAL (SELECT * FROM reward_events f WHERE f.connection_id = c.id AND f.customer_id = ?) r WHERE ? IN ('', c.id)) f,
+		unnest(ARRAY[f.object_id, f.subscription_id, f.invoice_id, f.charge_id]) o WHERE o <> '')) AND ? IN ('', e.connection_id)`
+
 // selectionOf turns a selection into conditions on e, p and c.
 func selectionOf(s operate.Selection) selection {
 	var q selection
 	q.served(s.Scope, "e.environment", "e.connection_id")
-	q.eq("p.connection_id", s.ConnectionID)
-	q.eq("p.event_id", s.EventID)
+	q.eq("e.connection_id", s.ConnectionID)
+	if s.EventID != "" { // the key of an event begins with its connection
+		q.add("p.event_id = ? AND p.connection_id IN (SELECT id FROM connections)", s.EventID)
+	}
 	q.eq("e.type", s.Type)
 	q.eq("p.status", s.Status)
 	q.eq("e.object_id", s.Object)
 	if s.Customer != "" {
-		q.add(`e.object_id IN (SELECT ? UNION SELECT unnest(ARRAY[r.object_id, r.subscription_id, r.invoice_id, r.charge_id]) FROM reward_events r
-			WHERE r.connection_id = e.connection_id AND r.customer_id = ?) AND e.object_id <> ''`, s.Customer, s.Customer)
+		q.add(objectsOfCustomer, s.Customer, s.Customer, s.Customer, s.ConnectionID, s.ConnectionID)
 	}
 	if !s.From.IsZero() {
 		q.add("e.created >= ?", s.From)
@@ -58,9 +68,13 @@ func (r eventRow) event() operate.Event {
 	return e
 }
 
-// Events pages by (created, event), newest first.
+// Events pages by (created, connection, event), newest first unless the sort says otherwise.
 func (l *EventLog) Events(ctx context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error) {
 	var page operate.Page[operate.Event]
+	direction, beyond := " DESC", "<"
+	if f.Sort == operate.SortOldest {
+		direction, beyond = "", ">"
+	}
 	q := selectionOf(f.Selection)
 	if f.Attention {
 		q.add("p.status IN ('dead', 'quarantined')")
@@ -73,10 +87,14 @@ func (l *EventLog) Events(ctx context.Context, f operate.EventsFilter) (operate.
 		if err != nil {
 			return page, badCursor(f.Cursor)
 		}
-		q.add("(e.created, e.connection_id || ' ' || e.event_id) < (?::timestamptz, ?)", at, id)
+		connection, event, ok := strings.Cut(id, " ")
+		if !ok {
+			return page, badCursor(f.Cursor)
+		}
+		q.add("(e.created, e.connection_id, e.event_id) "+beyond+" (?::timestamptz, ?, ?)", at, connection, event)
 	}
 	var rows []eventRow
-	err := l.db.gorm.WithContext(ctx).Raw(eventSelect+q.sql()+` ORDER BY e.created DESC, e.connection_id || ' ' || e.event_id DESC LIMIT ?`,
+	err := l.db.gorm.WithContext(ctx).Raw(eventSelect+q.sql()+` ORDER BY e.created`+direction+`, e.connection_id`+direction+`, e.event_id`+direction+` LIMIT ?`,
 		append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)

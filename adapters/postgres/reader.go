@@ -68,7 +68,17 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 	return v, nil
 }
 
-// Cycles pages by (period, id), newest period first.
+var cycleOrders = keyset[summaryRow]{
+	id: "c.id", value: func(c summaryRow) string { return c.ID }, first: "period",
+	by: map[string]sorting[summaryRow]{
+		"period":  {"c.period", byText, func(c summaryRow) string { return c.Period }},
+		"updated": {"c.updated_at", byTime, func(c summaryRow) string { return instantKey(c.UpdatedAt) }},
+		"account": {"c.account_id", byText, func(c summaryRow) string { return c.AccountID }},
+		"state":   {"c.state", byText, func(c summaryRow) string { return c.State }},
+	},
+}
+
+// Cycles pages by the key of the order that is asked for, newest period first.
 func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
 	q := where{}
 	q.scoped(f.Scope, "c.environment", "c.account_id")
@@ -76,15 +86,16 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 	q.eq("c.state", f.State)
 	q.eq("c.account_id", f.AccountID)
 	q.eq("c.environment", f.Environment)
-	if err := q.after(f.Cursor, "(c.period, c.id) < (?, ?)"); err != nil {
+	order, key, err := cycleOrders.page(&q, f.Sort, f.Cursor)
+	if err != nil {
 		return reconcile.Page[reconcile.CycleSummary]{}, err
 	}
 	var rows []summaryRow
-	err := r.db.gorm.WithContext(ctx).Raw(summarySelect+q.sql()+" ORDER BY c.period DESC, c.id DESC LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
+	err = r.db.gorm.WithContext(ctx).Raw(summarySelect+q.sql()+" ORDER BY "+order+" LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return reconcile.Page[reconcile.CycleSummary]{}, wrap(err)
 	}
-	return pageOf(rows, f.Limit, summaryRow.view, func(last summaryRow) string { return cursor(last.Period, last.ID) })
+	return pageOf(rows, f.Limit, summaryRow.view, key)
 }
 
 // pageOf turns rows, of which one more than the limit was asked for, into a page.

@@ -1,8 +1,12 @@
 package postgres_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/shopspring/decimal"
 
 	"github.com/stretchr/testify/require"
 
@@ -101,11 +105,63 @@ func TestInvoiceList(t *testing.T) {
 	most := int64(0)
 	require.Empty(t, list(reconcile.InvoicesFilter{MaxMinor: &most}))
 	require.Equal(t, all, list(reconcile.InvoicesFilter{MinMinor: &most}))
-	for _, f := range []reconcile.InvoicesFilter{{Status: "x"}, {Sort: "x"}, {Limit: -1}, {Period: "x"}, {Cursor: "x"}, {Sort: "amount", Cursor: "x~y"}} {
+	for _, sort := range reconcile.InvoiceSorts() {
+		sorted := list(reconcile.InvoicesFilter{Sort: sort})
+		require.ElementsMatch(t, all, sorted, sort)
+		if up, ok := strings.CutSuffix(sort, "_asc"); ok && up != "period" {
+			down := list(reconcile.InvoicesFilter{Sort: up})
+			slices.Reverse(down)
+			require.Equal(t, down, sorted, sort)
+		}
+	}
+	require.Equal(t, all, list(reconcile.InvoicesFilter{AtStripe: true}))
+	require.Equal(t, all, list(reconcile.InvoicesFilter{Currency: "USD"}))
+	require.Empty(t, list(reconcile.InvoicesFilter{Currency: "jpy"}))
+	for _, f := range []reconcile.InvoicesFilter{{Status: "x"}, {Currency: "x"}, {Sort: "x"}, {Limit: -1}, {Period: "x"}, {Cursor: "x"}, {Sort: "amount", Cursor: "x~y"}} {
 		_, err := svc.Invoices(w.ctx, f)
 		require.True(t, fault.Is(err, fault.Invalid), "%+v", f)
 	}
 	none, err := svc.Invoices(w.ctx, reconcile.InvoicesFilter{})
 	require.NoError(t, err)
 	require.Empty(t, none.Items, "an empty scope selects nothing")
+}
+
+// An amount is compared in the major units of each invoice's own currency: 1,000 yen are
+// 1000 minor units, 1,000 dollars 100000, and 1,000 dinars 1000000.
+func TestInvoiceAmountsHaveTheDecimalsOfTheirCurrency(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	svc := &reconcile.Service{Reader: w.db.NewReader()}
+	for i, currency := range []string{"usd", "jpy", "kwd"} {
+		m := id("2026-%02d", i+1)
+		w.propose("acme", m, float64(50_000*(i+1)))
+		w.finish("acme." + m)
+		minor := map[string]int64{"usd": 100_000, "jpy": 1000, "kwd": 1_000_000}[currency]
+		require.NoError(t, w.exec(`ALTER TABLE writeback_intents DISABLE TRIGGER USER`))
+		require.NoError(t, w.exec(`UPDATE writeback_intents SET currency = $1, total_minor = $2 WHERE cycle_id = $3`, currency, minor, "acme."+m))
+	}
+	count := func(from, to, currency string) int {
+		f := reconcile.InvoicesFilter{Scope: access.Everything(), Currency: currency}
+		for text, into := range map[string]**decimal.Decimal{from: &f.MinMajor, to: &f.MaxMajor} {
+			if text != "" {
+				d, err := reconcile.ParseMajor("amount", text, currency)
+				require.NoError(t, err)
+				*into = &d
+			}
+		}
+		page, err := svc.Invoices(w.ctx, f)
+		require.NoError(t, err)
+		return len(page.Items)
+	}
+	require.Equal(t, 3, count("1,000", "", ""))
+	require.Equal(t, 3, count("999.999", "1000.001", ""))
+	require.Zero(t, count("1000.001", "", ""))
+	require.Zero(t, count("", "999.999", ""))
+	require.Equal(t, 1, count("1000", "", "jpy"))
+	require.Zero(t, count("1001", "", "jpy"))
+	require.Equal(t, 1, count("999.999", "1000", "kwd"))
+	for text, currency := range map[string]string{"0.5": "jpy", "0.005": "usd", "0.0005": "", "1e3": "", "x": "usd"} {
+		_, err := reconcile.ParseMajor("from", text, currency)
+		require.Equal(t, "amount_malformed", fault.CodeOf(err), text)
+	}
 }

@@ -3,12 +3,12 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/liftbill/liftbill/app/reconcile"
-	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
-	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/period"
@@ -81,6 +81,30 @@ func (r *Reader) Readout(ctx context.Context, caseID string) (reconcile.Readout,
 	return v, wrap(err)
 }
 
+// readoutOrders are for the readouts of one account, which are few enough to be sorted. An
+// estimate that could not be made is none, and comes behind every number.
+var readoutOrders = func() keyset[readoutRow] {
+	number := func(column string, of func(readoutRow) float64) sorting[readoutRow] {
+		return sorting[readoutRow]{"CASE WHEN " + column + " = 'NaN' THEN '-Infinity' ELSE " + column + " END", byFloat, func(r readoutRow) string {
+			v := of(r)
+			if math.IsNaN(v) {
+				v = math.Inf(-1)
+			}
+			return strconv.FormatFloat(v, 'g', -1, 64)
+		}}
+	}
+	return keyset[readoutRow]{
+		id: "(r.period || ' ' || r.snapshot_id)", value: func(r readoutRow) string { return r.Period + " " + r.SnapshotID }, first: "period",
+		by: map[string]sorting[readoutRow]{
+			"period": {"r.period", byText, func(r readoutRow) string { return r.Period }},
+			"lift":   number("r.lift", func(r readoutRow) float64 { return r.Lift }),
+			"bound":  number("r.bound", func(r readoutRow) float64 { return r.Bound }),
+			"ess":    number("r.ess", func(r readoutRow) float64 { return r.ESS }),
+			"users":  {"r.units", byNumber, func(r readoutRow) string { return strconv.FormatInt(r.Units, 10) }},
+		},
+	}
+}()
+
 // Readouts pages by (period, snapshot), newest period first.
 func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error) {
 	if err := r.exists(ctx, accountID); err != nil {
@@ -91,15 +115,16 @@ func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.Cyc
 	q.add("r.revision = c.revision")
 	q.eq("r.period", f.Period)
 	var page reconcile.Page[reconcile.Readout]
-	if err := q.after(f.Cursor, "(r.period, r.snapshot_id) < (?, ?)"); err != nil {
+	order, key, err := readoutOrders.page(&q, f.Sort, f.Cursor)
+	if err != nil {
 		return page, err
 	}
 	var rows []readoutRow
-	err := r.db.gorm.WithContext(ctx).Raw(readoutSelect+q.sql()+" ORDER BY r.period DESC, r.snapshot_id DESC LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
+	err = r.db.gorm.WithContext(ctx).Raw(readoutSelect+q.sql()+" ORDER BY "+order+" LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
 	}
-	return pageOf(rows, f.Limit, readoutRow.view, func(last readoutRow) string { return cursor(last.Period, last.SnapshotID) })
+	return pageOf(rows, f.Limit, readoutRow.view, key)
 }
 
 // RewardEvents pages by (effective_at, fact_key), newest first.
@@ -123,38 +148,68 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 	case "no":
 		q.add(ownerUser + " = ''")
 	}
+	source := "reward_events"
 	if f.Search != "" {
+		source = "found"
 		q.add("? IN (f.customer_id, e.subscription_id, e.invoice_id, e.charge_id, e.event_id, e.object_id, e.fact_key, "+ownerUser+")", f.Search)
 	}
 	var page reconcile.Page[reconcile.RewardEvent]
-	if f.Cursor != "" {
-		at, _, err := parseCursor(f.Cursor)
-		if err == nil {
-			_, err = time.Parse(time.RFC3339Nano, at)
-		}
-		if err != nil {
-			return page, badCursor(f.Cursor)
-		}
-	}
-	if err := q.after(f.Cursor, "(e.effective_at, e.fact_key) < (?::timestamptz, ?)"); err != nil {
+	order, key, err := rewardOrders.page(&q, f.Sort, f.Cursor)
+	if err != nil {
 		return page, err
 	}
-	err := r.db.gorm.WithContext(ctx).Raw(`
+	args := q.args
+	with := ""
+	if f.Search != "" {
+		with = factsFound
+		args = append([]any{f.AccountID, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search}, args...)
+	}
+	var rows []reconcile.RewardEvent
+	err = r.db.gorm.WithContext(ctx).Raw(with+`
 		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, f.customer_id, `+ownerUser+` AS user_id, `+ownerSource+` AS mapped_by, `+ownerState+` AS link_state,
 			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice,
 			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred
-		FROM reward_events e CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+
-		q.sql()+` ORDER BY e.effective_at DESC, e.fact_key DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&page.Items).Error
+		FROM `+source+` e CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+
+		q.sql()+` ORDER BY `+order+` LIMIT ?`, append(args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
 	}
-	if len(page.Items) > f.Limit {
-		page.Items = page.Items[:f.Limit]
-		last := page.Items[f.Limit-1]
-		page.NextCursor = cursor(last.EffectiveAt.UTC().Format(time.RFC3339Nano), last.FactKey)
-	}
-	return page, nil
+	return pageOf(rows, f.Limit, func(e reconcile.RewardEvent) (reconcile.RewardEvent, error) { return e, nil }, key)
 }
+
+var rewardOrders = keyset[reconcile.RewardEvent]{
+	id: "e.fact_key", value: func(e reconcile.RewardEvent) string { return e.FactKey }, first: "effective",
+	by: map[string]sorting[reconcile.RewardEvent]{
+		"effective": {"e.effective_at", byTime, func(e reconcile.RewardEvent) string { return instantKey(e.EffectiveAt) }},
+	},
+}
+
+// factsFound are the facts that a Stripe ID or a user may be found in, each way by an index:
+// those of the customers whom it names or belongs to, their charges', and those that an
+// event told or that are about the object. The conditions of the list are asked of them.
+const factsFound = `
+	WITH source AS MATERIALIZED (SELECT source_connection AS id FROM accounts WHERE id = ?),
+	known AS MATERIALIZED (
+		SELECT CAST(? AS text) AS id
+		UNION SELECT m.subject_id FROM source s JOIN mapping_spans m ON m.connection_id = s.id AND m.user_id = ?
+		UNION SELECT b.customer_id FROM source s JOIN stripe_subscriptions b ON b.connection_id = s.id AND b.id = ?
+		UNION SELECT i.customer_id FROM source s JOIN stripe_invoices i ON i.connection_id = s.id AND i.id = ?
+		UNION SELECT o.customer_id FROM source s JOIN charge_owners o ON o.connection_id = s.id AND o.charge_id = ?
+		UNION SELECT h.customer_id FROM source s JOIN stripe_charges h ON h.connection_id = s.id AND h.id = ?),
+	whose AS MATERIALIZED (
+		SELECT id FROM known WHERE id LIKE 'cus\_%'
+		UNION SELECT b.customer_id FROM known k, source s JOIN stripe_subscriptions b ON b.connection_id = s.id WHERE b.id = k.id AND k.id LIKE 'sub\_%'),
+	charged AS MATERIALIZED (
+		SELECT o.charge_id FROM whose w, source s JOIN charge_owners o ON o.connection_id = s.id WHERE o.customer_id = w.id
+		UNION SELECT CAST(? AS text)),
+	hits AS MATERIALIZED (
+		SELECT e.effective_at, e.fact_key FROM source s, whose w, reward_events e WHERE e.connection_id = s.id AND e.customer_id = w.id
+		UNION SELECT e.effective_at, e.fact_key FROM source s, charged c, reward_events e WHERE e.connection_id = s.id AND e.charge_id = c.charge_id AND e.customer_id = '' AND e.charge_id <> ''
+		UNION SELECT e.effective_at, e.fact_key FROM source s, reward_events e WHERE e.connection_id = s.id AND e.object_id = ?
+		UNION SELECT e.effective_at, e.fact_key FROM source s, reward_events e WHERE e.connection_id = s.id AND e.event_id = ?
+		UNION SELECT e.effective_at, e.fact_key FROM source s, reward_events e WHERE e.connection_id = s.id AND e.object_id = nullif(split_part(?, ':', 2), '')),
+	found AS MATERIALIZED (
+		SELECT e.* FROM source s, hits h, reward_events e WHERE e.connection_id = s.id AND e.effective_at = h.effective_at AND e.fact_key = h.fact_key)`
 
 // interval is a month of the account's contract, whose time zone bounds it; an account
 // without a contract has UTC's months.
@@ -185,43 +240,6 @@ func (r *Reader) exists(ctx context.Context, accountID string) error {
 	}
 	_, err := accounts{r.db.gorm}.Account(ctx, accountID)
 	return err
-}
-
-// Accounts lists accounts with what flows through them.
-func (r *Reader) Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error) {
-	q := where{}
-	q.scoped(scope, "a.environment", "a.id")
-	var rows []struct {
-		reconcile.Overview
-		Env, Terms string
-	}
-	err := r.db.gorm.WithContext(ctx).Raw(`
-		SELECT a.id, a.name, a.environment AS env, a.source_connection, coalesce(a.issuer_connection, '') AS issuer_connection,
-			coalesce(a.payer_customer, '') AS payer_customer,
-			coalesce((SELECT id FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS contract_id,
-			coalesce((SELECT terms FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS terms,
-			coalesce((SELECT id FROM measurement_plans p WHERE p.account_id = a.id ORDER BY version DESC LIMIT 1), '') AS plan_id,
-			(SELECT count(*) FROM policy_snapshots s WHERE s.account_id = a.id) AS snapshots,
-			(SELECT count(*) FROM decision_keys d WHERE d.account_id = a.id) AS decisions,
-			(SELECT count(*) FROM event_processing e WHERE e.connection_id = a.source_connection) AS stripe_events,
-			(SELECT count(*) FROM event_processing e WHERE e.connection_id = a.source_connection AND e.status = 'pending') AS pending_events,
-			(SELECT count(*) FROM event_processing e WHERE e.connection_id = a.source_connection AND e.status IN ('dead', 'quarantined')) AS dead_events,
-			(SELECT max(created) FROM stripe_events e WHERE e.connection_id = a.source_connection) AS last_event_at
-		FROM accounts a`+q.sql()+` ORDER BY a.id`, q.args...).Scan(&rows).Error
-	out := make([]reconcile.Overview, len(rows))
-	for i, row := range rows {
-		out[i] = row.Overview
-		out[i].Environment = environmentOf(row.Env)
-		if row.Terms == "" {
-			continue
-		}
-		var t billing.Terms
-		if err := json.Unmarshal([]byte(row.Terms), &t); err != nil {
-			return nil, fault.Wrap(err, fault.Internal, "contract_unreadable", "contract %s cannot be read", row.ContractID)
-		}
-		out[i].Basis, out[i].Settlement = t.Basis, t.Settlement
-	}
-	return out, wrap(err)
 }
 
 var _ reconcile.Reader = (*Reader)(nil)

@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"context"
-	"time"
+	"strings"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 )
@@ -31,30 +31,32 @@ func (r *Reader) Weights(ctx context.Context, cycleID, snapshotID string, revisi
 	return out, wrap(err)
 }
 
-// Snapshots pages by (shipped_at, account~snapshot), newest first; IDs hold no "~".
+// snapshotOrders tell snapshots apart by account and ID, which hold no "~".
+var snapshotOrders = keyset[reconcile.Snapshot]{
+	id: "(p.account_id || '~' || p.id)", value: func(s reconcile.Snapshot) string { return s.AccountID + "~" + s.ID }, first: "shipped",
+	by: map[string]sorting[reconcile.Snapshot]{
+		"shipped": {"p.shipped_at", byTime, func(s reconcile.Snapshot) string { return instantKey(s.ShippedAt) }},
+		"account": {"p.account_id", byText, func(s reconcile.Snapshot) string { return s.AccountID }},
+		"name":    {"replace(p.name, '~', ' ')", byText, func(s reconcile.Snapshot) string { return strings.ReplaceAll(s.Name, "~", " ") }},
+	},
+}
+
+// Snapshots pages by the key of the order that is asked for, the newest first.
 func (r *Reader) Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error) {
 	q := where{}
 	q.scoped(f.Scope, "p.environment", "p.account_id")
 	q.eq("p.account_id", f.AccountID)
+	q.eq("p.id", f.ID)
 	q.eq("r.verdict", f.Verdict)
 	if f.Search != "" {
-		q.add("? IN (p.id, p.name)", f.Search)
+		q.add("(p.id = ? OR p.name = ?)", f.Search, f.Search)
 	}
-	var page reconcile.Page[reconcile.Snapshot]
-	if f.Cursor != "" {
-		at, _, err := parseCursor(f.Cursor)
-		if err == nil {
-			_, err = time.Parse(time.RFC3339Nano, at)
-		}
-		if err != nil {
-			return page, badCursor(f.Cursor)
-		}
-	}
-	if err := q.after(f.Cursor, "(p.shipped_at, p.account_id || '~' || p.id) < (?::timestamptz, ?)"); err != nil {
-		return page, err
+	order, key, err := snapshotOrders.page(&q, f.Sort, f.Cursor)
+	if err != nil {
+		return reconcile.Page[reconcile.Snapshot]{}, err
 	}
 	var rows []reconcile.Snapshot
-	err := r.db.gorm.WithContext(ctx).Raw(`
+	err = r.db.gorm.WithContext(ctx).Raw(`
 		SELECT p.account_id, a.name AS account_name, p.environment, p.id, p.name, p.shipped_at, coalesce(r.period, '') AS period, coalesce(r.case_id, '') AS case_id,
 			coalesce(r.verdict, '') AS verdict, coalesce(r.headline, '') AS headline, coalesce(r.currency, '') AS currency,
 			(SELECT count(*) FROM readouts n WHERE n.account_id = p.account_id AND n.snapshot_id = p.id) AS readouts,
@@ -62,14 +64,12 @@ func (r *Reader) Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (re
 		FROM policy_snapshots p JOIN accounts a ON a.id = p.account_id
 		LEFT JOIN LATERAL (SELECT period, case_id, verdict, headline, currency FROM readouts r WHERE r.account_id = p.account_id AND r.snapshot_id = p.id ORDER BY r.period DESC LIMIT 1) r ON true
 		LEFT JOIN LATERAL (SELECT sum(l.base_minor)::bigint AS billed, sum(l.fee_minor)::bigint AS fee FROM cycle_lines l JOIN cycles c ON c.id = l.cycle_id
-			WHERE c.account_id = p.account_id AND l.snapshot_id = p.id) b ON true`+q.sql()+` ORDER BY p.shipped_at DESC, p.account_id || '~' || p.id DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&rows).Error
+			WHERE c.account_id = p.account_id AND l.snapshot_id = p.id) b ON true`+q.sql()+` ORDER BY `+order+` LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
-		return page, wrap(err)
+		return reconcile.Page[reconcile.Snapshot]{}, wrap(err)
 	}
 	return pageOf(rows, f.Limit, func(s reconcile.Snapshot) (reconcile.Snapshot, error) {
 		s.ShippedAt = s.ShippedAt.UTC()
 		return s, nil
-	}, func(s reconcile.Snapshot) string {
-		return cursor(s.ShippedAt.Format(time.RFC3339Nano), s.AccountID+"~"+s.ID)
-	})
+	}, key)
 }

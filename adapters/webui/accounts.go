@@ -15,11 +15,15 @@ import (
 
 // accountsView is what is wired to what.
 type accountsView struct {
-	Rows                                 []accountRow
-	Environments                         []Choice
-	Snapshots                            int
-	Decisions, Events, Pending, Dead     int64
-	LiveN, TestN, Incomplete, Unfiltered int
+	Rows                         []accountRow
+	Environments                 []Choice
+	Search                       string
+	Snapshots                    int
+	Pending, Dead                int64
+	LiveN, TestN, Incomplete     int
+	Filtered                     bool
+	MoreURL, FirstURL, IDSortURL string
+	Descending                   bool
 	// Risks are those of the rules that the contracts have.
 	Risks []lift.Risk
 }
@@ -30,16 +34,30 @@ type accountRow struct {
 }
 
 func (s *Server) accounts(c echo.Context) error {
-	all, err := s.reconcile.Accounts(c.Request().Context(), scopeOf(c))
+	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
+	f := reconcile.AccountsFilter{Scope: scopeOf(c), Environment: p("environment"), Search: p("q"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
+	page, err := s.reconcile.AccountList(c.Request().Context(), f)
 	if err != nil {
 		return err
 	}
-	env := c.QueryParam("environment")
-	v := accountsView{Environments: choices("Live and test", env, []string{"live", "test"}, words), Unfiltered: len(all)}
-	for _, o := range all {
-		if env != "" && string(o.Environment) != env {
-			continue
-		}
+	env := f.Environment
+	at := func(sort, cursor string) string {
+		return query("/accounts", "environment", env, "q", f.Search, "sort", sort, "cursor", cursor)
+	}
+	v := accountsView{
+		Environments: choices("Live and test", env, []string{"live", "test"}, words), Search: f.Search, Descending: f.Sort != "",
+		Filtered: env != "" || f.Search != "" || f.Cursor != "", IDSortURL: at("id_desc", ""),
+	}
+	if v.Descending {
+		v.IDSortURL = at("", "")
+	}
+	if page.NextCursor != "" {
+		v.MoreURL = at(f.Sort, page.NextCursor)
+	}
+	if f.Cursor != "" {
+		v.FirstURL = at(f.Sort, "")
+	}
+	for _, o := range page.Items {
 		row := accountRow{Overview: o, Missing: missing(o)}
 		if o.ContractID != "" {
 			risk, err := lift.KnownRisk(o.Rule())
@@ -53,8 +71,6 @@ func (s *Server) accounts(c echo.Context) error {
 		}
 		v.Rows = append(v.Rows, row)
 		v.Snapshots += o.Snapshots
-		v.Decisions += o.Decisions
-		v.Events += o.StripeEvents
 		v.Pending += o.PendingEvents
 		v.Dead += o.DeadEvents
 		if o.Environment == account.Live {
@@ -77,7 +93,7 @@ func missing(o reconcile.Overview) []string {
 		have bool
 	}{
 		{"source", o.SourceConnection != ""}, {"issuer", o.IssuerConnection != ""}, {"payer", o.PayerCustomer != ""},
-		{"contract", o.ContractID != ""}, {"plan", o.PlanID != ""}, {"snapshot", o.Snapshots > 0}, {"decisions", o.Decisions > 0}, {"events", o.StripeEvents > 0},
+		{"contract", o.ContractID != ""}, {"plan", o.PlanID != ""}, {"snapshot", o.Snapshots > 0}, {"decisions", o.HasDecisions}, {"events", o.HasEvents},
 	} {
 		if !need.have {
 			out = append(out, need.name)

@@ -22,7 +22,7 @@ func customersURL(account string) string { return "/accounts/" + account + "/cus
 func (s *Server) customerList(c echo.Context) (list, customers.Filter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
 	f := customers.Filter{
-		Segment: customers.Segment(p("segment")), Status: p("status"), Currency: p("currency"), Mapped: p("mapped"), Search: p("q"), Cursor: p("cursor"), Limit: listLimit,
+		Segment: customers.Segment(p("segment")), Status: p("status"), Currency: p("currency"), Mapped: p("mapped"), Search: p("q"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit,
 	}
 	o, err := s.accountOf(c)
 	if err != nil {
@@ -50,6 +50,7 @@ func (s *Server) customerList(c echo.Context) (list, customers.Filter, error) {
 		Empty:  "No customer yet", EmptyHint: "Customers appear with the first event that names them.",
 		Notes: []string{"Monthly amounts are rounded down to the cent here, one currency per row; the API has them exactly."},
 	}
+	l.sorted(f.Sort, map[int]string{11: "created"}, "created")
 	return l, f, nil
 }
 

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/shopspring/decimal"
+
+	"github.com/liftbill/liftbill/app/reconcile"
 )
 
 // cell is one value of a list, as it is shown and as it is exported. Value is what a
@@ -52,9 +55,32 @@ type list struct {
 
 type crumb struct{ Label, URL string }
 
+// sortLink sorts by a column; on the active one it turns the order round.
 type sortLink struct {
-	URL    string
-	Active bool
+	URL               string
+	Active, Ascending bool
+}
+
+// sorted links the headings of the columns to their orders, the greatest first, or the
+// smallest where that is shown already. The order named first is the list's own.
+func (l *list) sorted(active string, columns map[int]string, first string) {
+	l.Sorts = map[int]sortLink{}
+	for i, name := range columns {
+		down, up := name, name+"_asc"
+		if name == first {
+			down = ""
+		}
+		link := sortLink{Active: active == down || active == up, Ascending: active == up}
+		next := down
+		if active == down {
+			next = up
+		}
+		link.URL = l.at(l.Path, "sort", next)
+		l.Sorts[i] = link
+	}
+	if active != "" {
+		l.Keep = append(l.Keep, parameter{"sort", active})
+	}
 }
 
 // row is one line; its key is the fragment that opens it.
@@ -247,13 +273,14 @@ func (l list) ResetURL() string {
 	return query(l.Path, pairs...)
 }
 
-// parseMinor reads an amount filter of a currency; nil where nothing was typed.
-func parseMinor(name, text, currency string) (*int64, error) {
+// parseMajor reads an amount filter, in the currency that is chosen beside it or in any;
+// nil where nothing was typed.
+func parseMajor(name, text, currency string) (*decimal.Decimal, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // no bound is no error
 	}
-	minor, err := amountField(name, text, currency)
-	return &minor, err
+	d, err := reconcile.ParseMajor(name, text, strings.ToLower(currency))
+	return &d, err
 }
 
 func rowKey(parts ...any) string {

@@ -14,7 +14,6 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/domain/access"
-	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // Operate shows events and how they flow; *operate.Service is it.
@@ -34,15 +33,6 @@ type Replays interface {
 	Replays(ctx context.Context, scope access.Scope, accountID string, limit int) ([]replay.Report, error)
 }
 
-func amountField(name, text, currency string) (int64, error) {
-	minor, err := reconcile.ParseAmount(text, currency)
-	if err != nil {
-		told := viewOf(err)
-		return 0, fault.InvalidField(name, "amount_malformed", "%s", told.Detail).Fix("%s", told.Remedy)
-	}
-	return minor, nil
-}
-
 // listLimit is a page of a list.
 const listLimit = 100
 
@@ -50,7 +40,7 @@ const listLimit = 100
 func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
 	ctx, scope := c.Request().Context(), scopeOf(c)
-	f := reconcile.InvoicesFilter{Scope: scope, Period: p("period"), AccountID: p("account"), Status: p("status"), Search: p("q"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
+	f := reconcile.InvoicesFilter{Scope: scope, Period: p("period"), AccountID: p("account"), Status: p("status"), Search: p("q"), Currency: p("currency"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
 	periods, err := s.reconcile.Periods(ctx, scope)
 	if err != nil {
 		return list{}, f, err
@@ -59,11 +49,11 @@ func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, er
 	if err != nil {
 		return list{}, f, err
 	}
-	// Amounts are compared as minor units; cents are the unit of what people type here.
-	if f.MinMinor, err = parseMinor("from", p("from"), "usd"); err != nil {
+	// Amounts are typed in major units, which have as many decimals as their currency.
+	if f.MinMajor, err = parseMajor("from", p("from"), f.Currency); err != nil {
 		return list{}, f, err
 	}
-	if f.MaxMinor, err = parseMinor("to", p("to"), "usd"); err != nil {
+	if f.MaxMajor, err = parseMajor("to", p("to"), f.Currency); err != nil {
 		return list{}, f, err
 	}
 	l := list{
@@ -72,6 +62,7 @@ func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, er
 			{Name: "period", Label: "Period", Value: f.Period, Choices: choices("Every period", f.Period, periods, month)},
 			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
 			{Name: "status", Label: "Status at Stripe", Value: f.Status, Choices: choices("Every status", f.Status, reconcile.InvoiceStatuses(), words)},
+			{Name: "currency", Label: "Currency", Value: f.Currency, Hint: "usd"},
 			{Name: "from", Label: "Amount from", Value: p("from"), Hint: "0.00"}, {Name: "to", Label: "to", Value: p("to"), Hint: "1000.00"},
 			{Name: "q", Label: "Invoice, number or payer", Value: f.Search, Type: "search", Hint: "in_…"},
 		},
@@ -83,14 +74,7 @@ func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, er
 		Labels: []string{"Account", "Period", "Write-back", "At Stripe", "Currency", "Engine", "Stripe", "Difference", "Lines", "Number", "Invoice", "Payer", "Finalized", "Requests", "Cycle", "Issuer", "Hash of the plan"},
 		Empty:  "No invoice yet", EmptyHint: "An invoice appears when a live cycle has an amount to bill, an issuer and a payer.",
 	}
-	if f.Sort != "" {
-		l.Keep = []parameter{{"sort", f.Sort}}
-	}
-	unsorted := l
-	unsorted.Keep = nil
-	l.Sorts = map[int]sortLink{
-		1: {URL: unsorted.at("/invoices"), Active: f.Sort == ""}, 5: {URL: unsorted.at("/invoices", "sort", "amount"), Active: f.Sort == "amount"},
-	}
+	l.sorted(f.Sort, map[int]string{1: "period", 5: "amount", 9: "number", 12: "finalized"}, "period")
 	return l, f, nil
 }
 
@@ -155,7 +139,7 @@ func (s *Server) eventList(c echo.Context) (list, operate.EventsFilter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
 	f := operate.EventsFilter{
 		Selection: operate.Selection{Scope: scopeOf(c), ConnectionID: p("connection"), Type: p("type"), Status: p("status"), Customer: p("customer")},
-		Attention: p("attention") == "yes", Cursor: p("cursor"), Limit: listLimit,
+		Attention: p("attention") == "yes", Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit,
 	}
 	var err error
 	if f.From, err = dayOf("from", p("from")); err != nil {
@@ -175,16 +159,13 @@ func (s *Server) eventList(c echo.Context) (list, operate.EventsFilter, error) {
 	default:
 		f.Object = q
 	}
-	health, err := s.operate.Health(c.Request().Context(), f.Scope, "")
+	accounts, err := s.reconcile.Accounts(c.Request().Context(), f.Scope)
 	if err != nil {
 		return list{}, f, err
 	}
-	var connections []string
-	for _, h := range health {
-		connections = append(connections, h.ConnectionID)
-	}
+	connections := connectionsOf(accounts)
 	only := map[string]string{"yes": "Set aside only"}
-	return list{
+	l := list{
 		Name: "events", Heading: "Event log", Lead: "Every event that Stripe sent or that was fetched, once each, newest first. Its body stays sealed.", Path: "/events", Active: "events",
 		Filters: []field{
 			{Name: "connection", Label: "Connection", Value: f.ConnectionID, Choices: choices("Every connection", f.ConnectionID, connections, func(s string) string { return s })},
@@ -200,7 +181,22 @@ func (s *Server) eventList(c echo.Context) (list, operate.EventsFilter, error) {
 		},
 		Labels: []string{"Created at Stripe", "Type", "Status", "Why", "What to do", "Connection", "Environment", "Event", "Object", "Came by", "Received", "Tries", "Digest of the body"},
 		Empty:  "No event yet", EmptyHint: "Events appear when a webhook endpoint is registered, or when the source is fetched.",
-	}, f, nil
+	}
+	l.sorted(f.Sort, map[int]string{0: "created"}, "created")
+	return l, f, nil
+}
+
+// connectionsOf are the connections that accounts are wired to, in order.
+func connectionsOf(accounts []reconcile.Overview) []string {
+	var out []string
+	for _, a := range accounts {
+		out = append(out, a.SourceConnection)
+		if a.IssuerConnection != "" {
+			out = append(out, a.IssuerConnection)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func eventRow(e operate.Event) row {

@@ -49,6 +49,7 @@ type Reconcile interface {
 	Readout(ctx context.Context, caseID string) (reconcile.Readout, error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
+	AccountList(ctx context.Context, f reconcile.AccountsFilter) (reconcile.Page[reconcile.Overview], error)
 	Overview(ctx context.Context, scope access.Scope, now time.Time) (reconcile.Board, error)
 	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
 	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)
@@ -126,9 +127,10 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	return s, nil
 }
 
-// Register mounts the pages on e, and gives browsers an error page for every
+// Register mounts the pages on root, and gives browsers an error page for every
 // address that is not the API's.
-func (s *Server) Register(e *echo.Echo) {
+func (s *Server) Register(root *echo.Echo) {
+	e := exporting{root}
 	others := e.HTTPErrorHandler
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		if strings.HasPrefix(c.Request().URL.Path, "/v1/") || !strings.Contains(c.Request().Header.Get(echo.HeaderAccept), "text/html") {
@@ -165,9 +167,24 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/audit.:format", s.auditExport)
 	e.GET("/replays", s.replayPage)
 	e.GET("/replays.:format", s.replayExport)
-	s.registerAccess(e)
+	s.registerAccess(root)
 	e.GET("/static/style.css", asset("text/css; charset=utf-8", styleSheet))
 	e.GET("/static/keys.js", asset("text/javascript; charset=utf-8", keyScript))
+}
+
+// ExportPrefix is where programs fetch the files of the pages, with a token.
+const ExportPrefix = "/v1/exports"
+
+// exporting mounts every file a second time, for programs. It is the same file: the same
+// rows, control totals and digest.
+type exporting struct{ *echo.Echo }
+
+// GET mounts a page or a file.
+func (x exporting) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	if strings.HasSuffix(path, ".:format") {
+		x.Echo.GET(ExportPrefix+path, h, m...)
+	}
+	return x.Echo.GET(path, h, m...)
 }
 
 // versioned is an address that holds the digest of its file, so that the file behind it

@@ -10,12 +10,12 @@ import (
 
 func (s *Server) snapshotList(c echo.Context) (list, reconcile.SnapshotsFilter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
-	f := reconcile.SnapshotsFilter{Scope: scopeOf(c), AccountID: p("account"), Verdict: p("verdict"), Search: p("q"), Cursor: p("cursor"), Limit: listLimit}
+	f := reconcile.SnapshotsFilter{Scope: scopeOf(c), AccountID: p("account"), Verdict: p("verdict"), Search: p("q"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
 	accounts, err := s.reconcile.Accounts(c.Request().Context(), f.Scope)
 	if err != nil {
 		return list{}, f, err
 	}
-	return list{
+	l := list{
 		Name: "snapshots", Heading: "Policy snapshots", Lead: "What was shipped to whom, and what was measured of it. A snapshot never changes; the newest readout is its latest word.", Path: "/snapshots", Active: "snapshots",
 		Filters: []field{
 			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
@@ -28,7 +28,9 @@ func (s *Server) snapshotList(c echo.Context) (list, reconcile.SnapshotsFilter, 
 		},
 		Labels: []string{"Name", "Snapshot", "Account", "Environment", "Shipped", "Newest period", "Verdict", "Reason", "Readouts", "Currency", "Lift billed", "Fees", "Case"},
 		Empty:  "No snapshot yet", EmptyHint: "Ship one: POST /v1/accounts/…/snapshots.",
-	}, f, nil
+	}
+	l.sorted(f.Sort, map[int]string{0: "name", 2: "account", 4: "shipped"}, "shipped")
+	return l, f, nil
 }
 
 func snapshotRow(i reconcile.Snapshot) row {

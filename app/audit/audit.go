@@ -39,9 +39,13 @@ type Filter struct {
 	Outcome     string
 	// From and To are half open: From <= at < To.
 	From, To time.Time
+	Sort     string // "" is the newest first, SortOldest the oldest
 	Cursor   string
 	Limit    int
 }
+
+// SortOldest lists entries in the order in which they were made.
+const SortOldest = "at_asc"
 
 // Page is one page of entries, newest first.
 type Page struct {
@@ -82,6 +86,9 @@ func (s *Service) Entries(ctx context.Context, f Filter) (Page, error) {
 	}
 	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
 		return Page{}, fault.InvalidField("to", "interval_empty", "the interval ends before it begins")
+	}
+	if f.Sort != "" && f.Sort != SortOldest {
+		return Page{}, fault.InvalidField("sort", "sort_unknown", "%q is no order of this list", f.Sort).Fix("Use %s, or leave it out", SortOldest)
 	}
 	switch {
 	case f.Limit == 0:

@@ -108,6 +108,9 @@ func (s *Service) moment(f *Filter) error {
 
 // choices refuses what can select nobody, because a typo must not look like an empty list.
 func choices(f *Filter) error {
+	if f.Sort != "" && f.Sort != SortOldest {
+		return fault.InvalidField("sort", "sort_unknown", "%q is no order of this list", f.Sort).Fix("Use %s, or leave it out", SortOldest)
+	}
 	if f.Segment != "" && !f.Segment.Known() {
 		return fault.InvalidField("segment", "filter_unknown", "%q is not a segment", f.Segment).Fix("Use trial_expiring, failed_payment, churned or downgraded")
 	}

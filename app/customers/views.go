@@ -68,9 +68,13 @@ type Filter struct {
 	Search   string // a customer, a user or a subscription
 	// AsOf is the moment at which statuses and windows are taken.
 	AsOf   time.Time
+	Sort   string // "" is the newest first, SortOldest the oldest
 	Cursor string
 	Limit  int
 }
+
+// SortOldest lists the customers that came first before later ones.
+const SortOldest = "created_asc"
 
 // Summary is one row of the list.
 type Summary struct {

@@ -106,6 +106,20 @@ func (s *Service) AmendContract(ctx context.Context, by access.Principal, accoun
 	return out, created, err
 }
 
+// SealedPlans lists the plans of an account, one for each contract year, ascending.
+func (s *Service) SealedPlans(ctx context.Context, accountID string) ([]StoredPlan, error) {
+	var out []StoredPlan
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		if _, err := st.Accounts.Account(ctx, accountID); err != nil {
+			return err
+		}
+		var err error
+		out, err = st.Agreements.Plans(ctx, accountID)
+		return err
+	})
+	return out, err
+}
+
 // ContractVersions lists the versions of an account's contract, ascending.
 func (s *Service) ContractVersions(ctx context.Context, accountID string) (billing.Versions, error) {
 	var out billing.Versions

@@ -92,9 +92,13 @@ type EventsFilter struct {
 	Selection
 	// Attention selects dead and quarantined events only.
 	Attention bool
+	Sort      string // "" is the newest first, SortOldest the oldest
 	Cursor    string
 	Limit     int
 }
+
+// SortOldest lists what Stripe created first before what it created later.
+const SortOldest = "created_asc"
 
 // Page is one page of a list: the cursor is empty on the last one.
 type Page[T any] struct {

@@ -57,6 +57,9 @@ func (s *Service) Events(ctx context.Context, f EventsFilter) (Page[Event], erro
 	case f.Limit < 1 || f.Limit > MaxLimit:
 		return Page[Event]{}, fault.InvalidField("limit", "limit_range", "a page holds 1 to %d rows", MaxLimit)
 	}
+	if f.Sort != "" && f.Sort != SortOldest {
+		return Page[Event]{}, fault.InvalidField("sort", "sort_unknown", "%q is no order of this list", f.Sort).Fix("Use %s, or leave it out", SortOldest)
+	}
 	return s.Log.Events(ctx, f)
 }
 

@@ -37,25 +37,54 @@ type Alternative struct {
 	OffMinor int64
 }
 
-// ParseAmount reads an amount as people write it in a currency: "415", "415.00", "1,415.5".
+// ParseAmount reads an amount as people write it in a currency, in minor units: "415",
+// "415.00", "1,415.5".
 func ParseAmount(text, currency string) (int64, error) {
-	refuse := func(why string) (int64, error) {
-		return 0, fault.InvalidField("expected", "amount_malformed", "%q %s", text, why).Fix("Write it as 1234.56, in %s", strings.ToUpper(currency))
+	d, err := ParseMajor("expected", text, currency)
+	if err != nil {
+		return 0, err
 	}
-	clean := strings.NewReplacer(",", "", " ", "", "\u00a0", "", strings.ToUpper(currency), "", currency, "").Replace(text)
+	exp, _ := money.Currency(currency).Exponent()
+	return d.Shift(exp).IntPart(), nil
+}
+
+// mostDecimals is how many decimals the currency with the smallest minor unit has.
+const mostDecimals = 3
+
+// ParseMajor reads an amount of major units as people write it. With a currency it is a
+// whole number of its minor units; with none it has the decimals that any currency has.
+func ParseMajor(field, text, currency string) (decimal.Decimal, error) {
+	refuse := func(why string) (decimal.Decimal, error) {
+		e := fault.InvalidField(field, "amount_malformed", "%q %s", text, why)
+		if currency == "" {
+			return decimal.Decimal{}, e.Fix("Write it as 1234.56")
+		}
+		example := decimal.New(123456, 0)
+		if exp, known := money.Currency(currency).Exponent(); known {
+			return decimal.Decimal{}, e.Fix("Write it as %s, in %s", example.Shift(-exp).StringFixed(exp), strings.ToUpper(currency))
+		}
+		return decimal.Decimal{}, e.Fix("Choose another currency")
+	}
+	clean := strings.NewReplacer(",", "", " ", "", "\u00a0", "").Replace(text)
+	if currency != "" {
+		clean = strings.NewReplacer(strings.ToUpper(currency), "", currency, "").Replace(clean)
+	}
 	d, err := decimal.NewFromString(clean)
 	if err != nil || len(clean) > 24 || strings.ContainsAny(clean, "eE") {
 		return refuse("is not an amount")
 	}
-	exp, known := money.Currency(currency).Exponent()
-	if !known {
-		return refuse("is in a currency whose minor unit is not known")
+	exp := int32(mostDecimals)
+	if currency != "" {
+		var known bool
+		if exp, known = money.Currency(currency).Exponent(); !known {
+			return refuse("is in a currency whose minor unit is not known")
+		}
 	}
 	minor := d.Shift(exp)
 	if !minor.IsInteger() || minor.Abs().GreaterThan(decimal.NewFromInt(math.MaxInt64/4)) {
 		return refuse("is not a whole number of minor units")
 	}
-	return minor.IntPart(), nil
+	return d, nil
 }
 
 // Expect compares the line with an expected amount, in minor units.

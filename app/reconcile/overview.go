@@ -5,10 +5,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/money"
 )
 
 // PaymentWindow is how far back the overview counts the payments of a vendor's customers.
@@ -99,8 +102,11 @@ type InvoiceRow struct {
 	StripeMinor, DifferenceMinor                          *int64
 	Lines, Attempts                                       int
 	HostedURL, PDFURL, PlanHash                           string
-	FinalizedAt                                           *time.Time
-	CreatedAt, UpdatedAt                                  time.Time
+	// CycleState is that of the cycle, and Payment what has become of a finalized invoice.
+	CycleState           billing.CycleState
+	Payment              *billing.Payment
+	FinalizedAt          *time.Time
+	CreatedAt, UpdatedAt time.Time
 }
 
 // InvoicesFilter selects invoices. Empty fields select all; an empty scope selects nothing.
@@ -108,12 +114,24 @@ type InvoicesFilter struct {
 	Scope             access.Scope
 	Period, AccountID string
 	Status            string // Stripe's status: draft, open, paid, void, uncollectible; or "none"
-	Search            string // an invoice's ID or number, or a payer
-	// MinMinor and MaxMinor bound the engine's total, both inclusive; nil is open.
+	Search            string // an invoice's ID or number, a payer, or a cycle
+	Currency          string // lower case
+	// MinMinor and MaxMinor bound the engine's total, both inclusive; nil is open. They are
+	// minor units of the currency that each invoice has.
 	MinMinor, MaxMinor *int64
-	Sort               string // "" is newest first; "amount" the largest first
-	Cursor             string
-	Limit              int
+	// MinMajor and MaxMajor do so in major units: 1000 is 1,000 yen as well as 1,000.00
+	// dollars, whose minor units are not as many.
+	MinMajor, MaxMajor *decimal.Decimal
+	// AtStripe leaves out what has no invoice at Stripe yet.
+	AtStripe bool
+	Sort     string // one of InvoiceSorts; "" is the newest period first
+	Cursor   string
+	Limit    int
+}
+
+// InvoiceSorts are the orders of the list of invoices.
+func InvoiceSorts() []string {
+	return []string{"period_asc", "amount", "amount_asc", "finalized", "finalized_asc", "number", "number_asc"}
 }
 
 // InvoiceStatuses are what an invoice can be filtered by.
@@ -129,8 +147,15 @@ func (s *Service) Invoices(ctx context.Context, f InvoicesFilter) (Page[InvoiceR
 	if f.Status != "" && !slices.Contains(InvoiceStatuses(), f.Status) {
 		return Page[InvoiceRow]{}, fault.InvalidField("status", "filter_unknown", "%q is not a status of an invoice", f.Status).Fix("Use draft, open, paid, void, uncollectible or none")
 	}
-	if f.Sort != "" && f.Sort != "amount" {
-		return Page[InvoiceRow]{}, fault.InvalidField("sort", "sort_unknown", "%q is no order of this list", f.Sort).Fix("Use amount, or leave it out")
+	if f.Currency != "" {
+		c, err := money.ParseCurrency(f.Currency)
+		if err != nil {
+			return Page[InvoiceRow]{}, err
+		}
+		f.Currency = string(c)
+	}
+	if err := checkSort(f.Sort, InvoiceSorts()); err != nil {
+		return Page[InvoiceRow]{}, err
 	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {

@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/access"
@@ -19,7 +21,13 @@ type Reader interface {
 	Readout(ctx context.Context, caseID string) (Readout, error)
 	Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error)
 	RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error)
+	// Accounts lists every account of the scope by ID with its wiring, and nothing that is
+	// counted or looked for.
 	Accounts(ctx context.Context, scope access.Scope) ([]Overview, error)
+	// AccountList pages the accounts with all of an overview.
+	AccountList(ctx context.Context, f AccountsFilter) (Page[Overview], error)
+	// AccountCounts counts the decisions and the stored Stripe events of an account.
+	AccountCounts(ctx context.Context, accountID string) (decisions, events int64, err error)
 	// Standings sums a period by environment and currency.
 	Standings(ctx context.Context, scope access.Scope, period string) ([]Standing, error)
 	// Payments counts what happened since a time, by environment and currency.
@@ -32,6 +40,8 @@ type Reader interface {
 	// Revisions lists the revisions of a cycle with their lines and buckets, oldest first.
 	Revisions(ctx context.Context, cycleID string) ([]Revision, error)
 	Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error)
+	// Approvals lists what waits for a person and what was decided, newest first.
+	Approvals(ctx context.Context, f ApprovalsFilter) (Page[Approval], error)
 	Adjustments(ctx context.Context, f AdjustmentsFilter) (Page[Adjustment], error)
 }
 
@@ -50,6 +60,9 @@ func (s *Service) Cycles(ctx context.Context, f CyclesFilter) (Page[CycleSummary
 		return Page[CycleSummary]{}, err
 	}
 	if err := checkChoices(f); err != nil {
+		return Page[CycleSummary]{}, err
+	}
+	if err := checkSort(f.Sort, CycleSorts()); err != nil {
 		return Page[CycleSummary]{}, err
 	}
 	var err error
@@ -79,6 +92,9 @@ func (s *Service) Readouts(ctx context.Context, accountID string, f CyclesFilter
 	if err := checkPeriod(f.Period); err != nil {
 		return Page[Readout]{}, err
 	}
+	if err := checkSort(f.Sort, ReadoutSorts()); err != nil {
+		return Page[Readout]{}, err
+	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {
 		return Page[Readout]{}, err
@@ -94,6 +110,9 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 	if f.Mapped != "" && f.Mapped != "yes" && f.Mapped != "no" {
 		return Page[RewardEvent]{}, fault.InvalidField("mapped", "filter_unknown", "%q is not a choice", f.Mapped).Fix("Use yes or no, or leave it out")
 	}
+	if err := checkSort(f.Sort, RewardEventSorts()); err != nil {
+		return Page[RewardEvent]{}, err
+	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {
 		return Page[RewardEvent]{}, err
@@ -101,9 +120,40 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 	return s.Reader.RewardEvents(ctx, f)
 }
 
-// Accounts lists every account of the scope with what it is wired to.
+// Accounts lists every account of the scope with its wiring only: for a choice.
 func (s *Service) Accounts(ctx context.Context, scope access.Scope) ([]Overview, error) {
 	return s.Reader.Accounts(ctx, scope)
+}
+
+// AccountList lists accounts with what they are wired to and what flows through them.
+func (s *Service) AccountList(ctx context.Context, f AccountsFilter) (Page[Overview], error) {
+	if f.Environment != "" {
+		if _, err := account.ParseEnvironment(f.Environment); err != nil {
+			return Page[Overview]{}, err
+		}
+	}
+	if err := checkSort(f.Sort, AccountSorts()); err != nil {
+		return Page[Overview]{}, err
+	}
+	var err error
+	if f.Limit, err = limit(f.Limit); err != nil {
+		return Page[Overview]{}, err
+	}
+	return s.Reader.AccountList(ctx, f)
+}
+
+// Account is one account of the scope; NotFound when there is none.
+func (s *Service) Account(ctx context.Context, scope access.Scope, id string) (AccountDetail, error) {
+	page, err := s.Reader.AccountList(ctx, AccountsFilter{Scope: scope, ID: id, Limit: 1})
+	if err != nil {
+		return AccountDetail{}, err
+	}
+	if len(page.Items) == 0 {
+		return AccountDetail{}, fault.New(fault.NotFound, "account_not_found", "there is no account %q", id)
+	}
+	out := AccountDetail{Overview: page.Items[0]}
+	out.Decisions, out.StripeEvents, err = s.Reader.AccountCounts(ctx, id)
+	return out, err
 }
 
 // checkChoices refuses a filter that can select nothing, because a typo must not look
@@ -118,6 +168,27 @@ func checkChoices(f CyclesFilter) error {
 		return fault.InvalidField("state", "filter_unknown", "%q is not a state of a cycle", f.State).Fix("Use one of the states of the API reference, for example invoiced")
 	}
 	return nil
+}
+
+// CycleSorts are the orders of the list of cycles.
+func CycleSorts() []string {
+	return []string{"period_asc", "updated", "updated_asc", "account", "account_asc", "state", "state_asc"}
+}
+
+// ReadoutSorts are the orders of the readouts of an account.
+func ReadoutSorts() []string {
+	return []string{"period_asc", "lift", "lift_asc", "bound", "bound_asc", "users", "users_asc", "ess", "ess_asc"}
+}
+
+// RewardEventSorts are the orders of the reward events of an account.
+func RewardEventSorts() []string { return []string{"effective_asc"} }
+
+// checkSort refuses an order that a list does not have; the empty one is the list's own.
+func checkSort(sort string, all []string) error {
+	if sort == "" || slices.Contains(all, sort) {
+		return nil
+	}
+	return fault.InvalidField("sort", "sort_unknown", "%q is no order of this list", sort).Fix("Use %s, or leave it out", strings.Join(all, ", "))
 }
 
 func checkPeriod(p string) error {

@@ -62,15 +62,25 @@ type Snapshot struct {
 type SnapshotsFilter struct {
 	Scope              access.Scope
 	AccountID, Verdict string
+	ID                 string // one snapshot of the account
 	Search             string // a snapshot's ID or name
+	Sort               string // one of SnapshotSorts; "" is the newest first
 	Cursor             string
 	Limit              int
+}
+
+// SnapshotSorts are the orders of the list of snapshots.
+func SnapshotSorts() []string {
+	return []string{"shipped_asc", "name", "name_asc", "account", "account_asc"}
 }
 
 // Snapshots lists policy snapshots, newest first.
 func (s *Service) Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error) {
 	if f.Verdict != "" && f.Verdict != "passed" && f.Verdict != "withheld" {
 		return Page[Snapshot]{}, fault.InvalidField("verdict", "filter_unknown", "%q is not a verdict", f.Verdict).Fix("Use passed or withheld")
+	}
+	if err := checkSort(f.Sort, SnapshotSorts()); err != nil {
+		return Page[Snapshot]{}, err
 	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {

@@ -54,6 +54,7 @@ type CyclesFilter struct {
 	State       string
 	AccountID   string
 	Environment string
+	Sort        string // one of the list's orders; "" is its own
 	Cursor      string
 	Limit       int
 }
@@ -317,6 +318,7 @@ type RewardEventsFilter struct {
 	Period    string
 	Mapped    string // "", "yes", "no"
 	Search    string // a Stripe ID or a user ID
+	Sort      string // "" is the newest first
 	Cursor    string
 	Limit     int
 }
@@ -331,16 +333,37 @@ type Overview struct {
 	PayerCustomer    string
 	ContractID       string
 	// Basis and Settlement are the contract's rule; empty without one.
-	Basis         lift.Basis
-	Settlement    lift.Settlement
-	PlanID        string
-	Snapshots     int
-	Decisions     int64
-	StripeEvents  int64
-	PendingEvents int64
-	DeadEvents    int64
-	LastEventAt   *time.Time
+	Basis      lift.Basis
+	Settlement lift.Settlement
+	PlanID     string
+	Snapshots  int
+	// HasDecisions and HasEvents: there is at least one. How many there are is counted for
+	// one account only, because counting reads each.
+	HasDecisions, HasEvents bool
+	PendingEvents           int64
+	DeadEvents              int64
+	LastEventAt             *time.Time
 }
+
+// AccountDetail is one account with the numbers of its rows.
+type AccountDetail struct {
+	Overview
+	Decisions, StripeEvents int64
+}
+
+// AccountsFilter selects accounts; empty fields select all, an empty scope nothing.
+type AccountsFilter struct {
+	Scope       access.Scope
+	Environment string
+	// ID selects one account, Search those whose ID, name or payer begins with it.
+	ID, Search string
+	Sort       string // "" is by ID, "id_desc" that turned round
+	Cursor     string
+	Limit      int
+}
+
+// AccountSorts are the orders of the list of accounts.
+func AccountSorts() []string { return []string{"id_desc"} }
 
 // Rule is what the contract bills.
 func (o Overview) Rule() lift.Rule { return lift.Rule{Basis: o.Basis, Settlement: o.Settlement} }

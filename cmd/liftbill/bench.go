@@ -14,7 +14,7 @@ import (
 // same run and says its command and figures in docs/benchmarks.md.
 func newBench() *cobra.Command {
 	group := &cobra.Command{Use: "bench", Short: "Measure this machine: each subject side by side with its floor, in the same run"}
-	group.AddCommand(newBenchIngest(), newBenchLift(), newBenchReconcile(), newBenchKill(), newBenchCycle())
+	group.AddCommand(newBenchIngest(), newBenchLift(), newBenchReconcile(), newBenchLists(), newBenchKill(), newBenchCycle())
 	return group
 }
 

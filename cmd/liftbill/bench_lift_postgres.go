@@ -48,13 +48,13 @@ type benchDatabase struct {
 	n      int
 }
 
-func openBenchDatabase(ctx context.Context, url, dir string, note io.Writer) (*benchDatabase, error) {
+func openBenchDatabase(ctx context.Context, url, dir string, durable bool, note io.Writer) (*benchDatabase, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
 	server, err := localstack.EnsurePostgres(ctx, localstack.PostgresOptions{
-		DatabaseURL: url, DataDir: filepath.Join(dir, "postgres"), AllowInstall: true,
+		DatabaseURL: url, DataDir: filepath.Join(dir, "postgres"), AllowInstall: true, Durable: durable,
 		Log: func(s string) { fmt.Fprintln(note, s) },
 	})
 	if err != nil {

@@ -1,5 +1,10 @@
 package access
 
+import (
+	"maps"
+	"strings"
+)
+
 // This file is the permission table: which role has which permission, and which
 // route needs which one where. A route without an entry is refused at run time and
 // fails TestEveryRouteHasARule; an entry without a route fails it too.
@@ -111,7 +116,7 @@ func (r Rule) page() Rule { r.Page = true; return r }
 // rules has one line per route: method and path as in the API description. Stripe's
 // deliveries have none: they are taken before the table is asked, and prove themselves by
 // their signature.
-var rules = map[string]Rule{
+var rules = withExports(map[string]Rule{
 	// Everybody.
 	"GET /healthz":                   public,
 	"GET /readyz":                    public,
@@ -153,6 +158,11 @@ var rules = map[string]Rule{
 	"POST /v1/connections/{id}/backfill":                 need(RunSync, Connection).named("id"),
 	"GET /v1/accounts":                                   need(ReadLedger, Filtered),
 	"POST /v1/accounts":                                  need(WriteSetup, Checked),
+	"GET /v1/accounts/{account}":                         need(ReadLedger, Account).named("account"),
+	"GET /v1/connections/{id}":                           need(ReadLedger, Connection).named("id"),
+	"GET /v1/accounts/{account}/plans":                   need(ReadLedger, Account).named("account"),
+	"GET /v1/snapshots":                                  need(ReadLedger, Filtered),
+	"GET /v1/accounts/{account}/snapshots/{snapshot}":    need(ReadLedger, Account).named("account"),
 	"GET /v1/accounts/{account}/contracts":               need(ReadLedger, Account).named("account"),
 	"POST /v1/accounts/{account}/contracts":              need(WriteContract, Account).named("account"),
 	"POST /v1/accounts/{account}/contracts/versions":     need(WriteContract, Account).named("account"),
@@ -207,6 +217,8 @@ var rules = map[string]Rule{
 	"GET /v1/cycles":                           need(ReadLedger, Filtered),
 	"GET /v1/cycles/{id}":                      need(ReadLedger, Cycle).named("id"),
 	"GET /v1/invoices":                         need(ReadLedger, Filtered),
+	"GET /v1/adjustments":                      need(ReadLedger, Filtered),
+	"GET /v1/approvals":                        need(ReadLedger, Filtered),
 
 	// Reconciliation.
 	"GET /v1/breaks":                                                  need(ReadLedger, Filtered),
@@ -276,6 +288,19 @@ var rules = map[string]Rule{
 	"POST /you/password":                            need(OwnAccess, Filtered).page(),
 	"POST /you/sign-out-everywhere":                 need(OwnAccess, Filtered).page(),
 	"POST /sign-out":                                need(OwnAccess, Filtered).page(),
+})
+
+// withExports adds the files of the pages as programs fetch them: under the same rule, with
+// a token.
+func withExports(pages map[string]Rule) map[string]Rule {
+	out := maps.Clone(pages)
+	for route, rule := range pages {
+		if path, ok := strings.CutPrefix(route, "GET /"); ok && rule.Page && strings.HasSuffix(path, ".{format}") {
+			rule.Page = false
+			out["GET /v1/exports/"+path] = rule
+		}
+	}
+	return out
 }
 
 // RuleOf finds the rule of a route, named as "GET /v1/accounts/{account}/readouts".

@@ -1,0 +1,110 @@
+package postgres
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/liftbill/liftbill/domain/money"
+)
+
+// sortType is how the key of an order is written in a cursor and read back.
+type sortType string
+
+const (
+	byText   sortType = ""
+	byNumber sortType = "bigint"
+	byFloat  sortType = "float8"
+	byTime   sortType = "timestamptz"
+)
+
+// check refuses a key that the database could not read.
+func (s sortType) check(key string) error {
+	var err error
+	switch s {
+	case byText:
+	case byNumber:
+		_, err = strconv.ParseInt(key, 10, 64)
+	case byFloat:
+		_, err = strconv.ParseFloat(key, 64)
+	case byTime:
+		_, err = time.Parse(time.RFC3339Nano, key)
+	}
+	return err
+}
+
+func (s sortType) placeholder() string {
+	if s == byText {
+		return "?"
+	}
+	return "?::" + string(s)
+}
+
+// sorting is one order of a list: a column that is never null, and its value in a row as
+// a cursor holds it. Rows with equal values are told apart by the keyset's own identifier.
+type sorting[R any] struct {
+	column string
+	kind   sortType
+	value  func(R) string
+}
+
+// keyset pages a list by the key of the last row, so that a page costs what its rows cost
+// however deep it lies, and rows that come meanwhile neither repeat nor hide another.
+type keyset[R any] struct {
+	// id is unique within the list, and id's value that of a row.
+	id    string
+	value func(R) string
+	// first is the order that a list has when none is asked for: the greatest first.
+	first string
+	by    map[string]sorting[R]
+}
+
+// page adds the condition of a cursor to q, and says what to order by and how to write the
+// cursor of a row. A sort is the name of an order, the greatest first, or that with "_asc".
+// The use case has checked that it is one of the list's.
+func (k keyset[R]) page(q *where, sort, after string) (order string, key func(R) string, err error) {
+	name, ascending := strings.CutSuffix(sort, "_asc")
+	if name == "" {
+		name = k.first
+	}
+	s := k.by[name]
+	direction, beyond := " DESC", "<"
+	if ascending {
+		direction, beyond = "", ">"
+	}
+	if after != "" {
+		at, id, err := parseCursor(after)
+		if err == nil {
+			err = s.kind.check(at)
+		}
+		if err != nil {
+			return "", nil, badCursor(after)
+		}
+		q.add("("+s.column+", "+k.id+") "+beyond+" ("+s.kind.placeholder()+", ?)", at, id)
+	}
+	return s.column + direction + ", " + k.id + direction, func(r R) string { return cursor(s.value(r), k.value(r)) }, nil
+}
+
+// decimals lists the currencies whose minor unit is not a hundredth.
+var decimals = func() map[int32][]string {
+	out := map[int32][]string{}
+	for _, c := range money.Currencies() {
+		if e, _ := c.Exponent(); e != 2 {
+			out[e] = append(out[e], string(c))
+		}
+	}
+	return out
+}()
+
+// major compares an amount column with an amount of major units, which is another number
+// of minor units for currencies with other decimals.
+func (w *where) major(column, currency, op string, amount decimal.Decimal) {
+	bound := func(exp int32) string { return amount.Shift(exp).String() }
+	w.add("("+column+" "+op+" CASE WHEN "+currency+" = ANY (?::text[]) THEN ?::numeric WHEN "+currency+" = ANY (?::text[]) THEN ?::numeric ELSE ?::numeric END)",
+		words(decimals[0]), bound(0), words(decimals[3]), bound(3), bound(2))
+}
+
+// instantKey is a time as a cursor holds it.
+func instantKey(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
