@@ -23,6 +23,7 @@ import (
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/projection"
+	"github.com/liftbill/liftbill/domain/recon"
 )
 
 var now = time.Date(2026, 11, 4, 9, 30, 0, 0, time.UTC)
@@ -48,6 +49,8 @@ type ledger struct {
 	replays  []replay.Report
 	trend    []reconcile.TrendPoint
 	weights  []reconcile.WeightCount
+	breaks   []reconcile.BreakView
+	fields   []recon.Field
 
 	wish          invoicing.Wish
 	refusal       error
@@ -56,6 +59,8 @@ type ledger struct {
 	clientsAsked  customers.Filter
 	cyclesAsked   reconcile.CyclesFilter
 	eventsAsked   reconcile.RewardEventsFilter
+	breaksAsked   reconcile.BreaksFilter
+	worked        []string // what was asked of breaks
 }
 
 func (l *ledger) Cycles(_ context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
@@ -174,7 +179,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Breaks: differences{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
@@ -237,6 +242,7 @@ func fixture() *ledger {
 		{ID: "sandbox", Name: "Acme sandbox", Environment: account.Test, SourceConnection: "sandbox-stripe"},
 	}
 	l.fill(acme, northwind)
+	l.breaks = someBreaks()
 	l.events = []reconcile.RewardEvent{
 		{ConnectionID: "acme-stripe", FactKey: "refund:re_1", Kind: "refund", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", ChargeID: "ch_3QHk2vG9RKHgCVdK0aaa", InvoiceID: "in_1QHaaaG9RKHgCVdKaaa", AmountMinor: ptr[int64](4_900), Currency: "usd", EffectiveAt: now.Add(-time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcd"},
 		{ConnectionID: "acme-stripe", FactKey: "paid:in_2", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f7", UserID: "user-10423", InvoiceID: "in_1QHbbbG9RKHgCVdKbbb", SubscriptionID: "sub_1QHbbbG9RKHgCVdK", AmountMinor: ptr[int64](9_900), Currency: "usd", EffectiveAt: now.Add(-2 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bce"},

@@ -65,6 +65,7 @@ type Services struct {
 	Customers Customers
 	Replays   Replays
 	Deciding  Deciding
+	Breaks    Breaks
 }
 
 // Options of the pages. The zero value works.
@@ -90,6 +91,7 @@ type Server struct {
 	customer  Customers
 	replays   Replays
 	deciding  Deciding
+	breaks    Breaks
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -109,10 +111,10 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, breaks: services.Breaks, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
+	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -160,6 +162,7 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/audit.:format", s.auditExport)
 	e.GET("/replays", s.replayPage)
 	e.GET("/replays.:format", s.replayExport)
+	s.registerBreaks(e)
 	s.registerAccess(e)
 	e.GET("/static/style.css", asset("text/css; charset=utf-8", styleSheet))
 	e.GET("/static/keys.js", asset("text/javascript; charset=utf-8", keyScript))

@@ -7,10 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/domain/recon"
 )
@@ -77,12 +80,34 @@ func (f BreaksFilter) check(at time.Time) error {
 	if f.MinMinor < 0 {
 		return fault.InvalidField("min_minor", "filter_range", "an amount at stake is not negative")
 	}
+	if f.Currency != "" {
+		if _, err := money.ParseCurrency(f.Currency); err != nil {
+			return err
+		}
+	}
+	if f.Sort != "" && f.Sort != "amount" {
+		return fault.InvalidField("sort", "sort_unknown", "%q is no order of this list", f.Sort).Fix("Use amount, or leave it out")
+	}
 	if f.Age != "" {
 		if _, _, err := recon.Age(f.Age).Bounds(at); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ParseMajor reads an amount in major units as people write it, without saying of which
+// currency: "415", "1,415.50".
+func ParseMajor(field, text string) (*decimal.Decimal, error) {
+	clean := strings.NewReplacer(",", "", " ", "", "\u00a0", "").Replace(text)
+	if clean == "" {
+		return nil, nil //nolint:nilnil // no bound is no error
+	}
+	d, err := decimal.NewFromString(clean)
+	if err != nil || len(clean) > 24 || strings.ContainsAny(clean, "eE") {
+		return nil, fault.InvalidField(field, "amount_malformed", "%q is not an amount", text).Fix("Write it as 1234.56")
+	}
+	return &d, nil
 }
 
 // Break loads one break with its history.
