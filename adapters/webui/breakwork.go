@@ -210,6 +210,8 @@ func (s *Server) breakBulk(c echo.Context) error {
 		switch {
 		case ok:
 			refused = append(refused, id+": "+text)
+		case fault.Is(err, fault.NotFound): // also what lies outside the caller's scope
+			refused = append(refused, id+": There is no such break.")
 		case err != nil:
 			return err
 		default:

@@ -262,7 +262,7 @@ var rules = map[string]Rule{
 	"GET /access":                                   need(ManageAccess, WholeInstallation).page(),
 	"GET /breaks":                                   need(ReadLedger, Filtered).page(),
 	"GET /breaks.{format}":                          need(Export, Filtered).page().exported(),
-	"POST /breaks":                                  need(ResolveBreak, Checked).page(),
+	"POST /breaks":                                  need(ResolveBreak, Filtered).page(),
 	"GET /breaks/{id}":                              need(ReadLedger, Break).named("id").page(),
 	"POST /breaks/{id}/assign":                      need(ResolveBreak, Break).named("id").page(),
 	"POST /breaks/{id}/notes":                       need(ResolveBreak, Break).named("id").page(),
