@@ -25,6 +25,10 @@ type Breaks interface {
 	Reopen(ctx context.Context, by access.Principal, id, text string) (reconcile.BreakView, error)
 	Compare(ctx context.Context, by access.Principal, connectionID, object, id string) (reconcile.Comparison, error)
 	Summary(ctx context.Context, accountID, month string) (reconcile.Summary, error)
+	Reconcile(ctx context.Context, by access.Principal, accountID, month string, beat func(doing string)) (reconcile.Outcome, error)
+	Close(ctx context.Context, by access.Principal, accountID, month string) error
+	ReopenMonth(ctx context.Context, by access.Principal, accountID, month, reason string) error
+	Closings(ctx context.Context, accountID, month string) ([]recon.Closing, error)
 }
 
 func (s *Server) registerBreaks(e *echo.Echo) {
@@ -38,6 +42,9 @@ func (s *Server) registerBreaks(e *echo.Echo) {
 	e.POST("/breaks/:id/request-force", s.breakAskForce)
 	e.POST("/breaks/:id/force", s.breakForce)
 	e.POST("/breaks/:id/reopen", s.breakReopen)
+	e.POST("/cycles", s.cycleBulk)
+	e.POST("/cycles/:id/close", s.closeMonth)
+	e.POST("/cycles/:id/reconcile", s.runMonth)
 	e.GET("/connections/:id/compare", s.comparePage)
 	e.POST("/connections/:id/compare", s.compare)
 }

@@ -97,8 +97,38 @@ func (d differences) Compare(_ context.Context, _ access.Principal, connection, 
 	_, err := d.did("compare", connection, object, id)
 	return reconcile.Comparison{ConnectionID: connection, Object: object, ID: id, At: now, InLedger: true, AtStripe: true, Fields: d.l.fields}, err
 }
-func (d differences) Summary(context.Context, string, string) (reconcile.Summary, error) {
-	return reconcile.Summary{}, d.l.err
+func (d differences) Summary(_ context.Context, accountID, month string) (reconcile.Summary, error) {
+	s := d.l.month
+	s.AccountID, s.Period = accountID, month
+	return s, d.l.err
+}
+func (d differences) Reconcile(_ context.Context, _ access.Principal, accountID, month string, _ func(string)) (reconcile.Outcome, error) {
+	_, err := d.did("reconcile", accountID, month)
+	return reconcile.Outcome{}, err
+}
+func (d differences) Close(_ context.Context, _ access.Principal, accountID, month string) error {
+	_, err := d.did("close", accountID, month)
+	return err
+}
+func (d differences) ReopenMonth(_ context.Context, _ access.Principal, accountID, month, reason string) error {
+	_, err := d.did("reopen", accountID, month, reason)
+	return err
+}
+func (d differences) Closings(context.Context, string, string) ([]recon.Closing, error) {
+	return d.l.closings, nil
+}
+
+// aMonth has one break of one dollar left on its revenue.
+func aMonth() reconcile.Summary {
+	run := &reconcile.Run{ID: 7, State: reconcile.Complete, StartedAt: now.Add(-8 * time.Hour), FinishedAt: ptr(now.Add(-8 * time.Hour))}
+	return reconcile.Summary{
+		Complete: run, Newest: run, Blocking: 1,
+		TieOut: recon.TieOut{Lines: []recon.TieOutLine{
+			{Sum: recon.Sum{Line: recon.Revenue, Currency: "usd", LeftMinor: 10_812_300, RightMinor: 10_812_400, LeftObjects: 1_204, RightObjects: 1_204}, DifferenceMinor: -100, OpenMinor: -100, RemainingMinor: -100},
+			{Sum: recon.Sum{Line: recon.Invoice, Currency: "usd", LeftMinor: 412_050, RightMinor: 412_050, LeftObjects: 1, RightObjects: 1}},
+		}},
+		Counts: []reconcile.BreakCount{{Type: recon.AmountDiffers, State: recon.Open, Currency: "usd", Count: 1, AmountMinor: 100}, {Type: recon.UnmappedCustomer, State: recon.Resolved, Currency: "usd", Count: 1, AmountMinor: 2_900}},
+	}
 }
 
 func TestBreaksAreListedAndFiltered(t *testing.T) {

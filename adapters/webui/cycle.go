@@ -5,7 +5,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -37,6 +39,8 @@ type cycleView struct {
 	Choices      []choice
 	Problem      string // why a decision was refused
 	Until        string // when the contract's terms decide
+	Month        *closeView
+	CompareURL   string // both sides of the invoice, read now; empty where there is none
 }
 
 type lineRow struct {
@@ -74,9 +78,11 @@ type bucketRow struct {
 	Share       string
 }
 
-func (s *Server) cycle(c echo.Context) error { return s.showCycle(c, http.StatusOK, c.Param("id"), "") }
+func (s *Server) cycle(c echo.Context) error {
+	return s.showCycle(c, http.StatusOK, c.Param("id"), refused{})
+}
 
-func (s *Server) showCycle(c echo.Context, status int, id, problem string) error {
+func (s *Server) showCycle(c echo.Context, status int, id string, problem refused) error {
 	t, err := s.reconcile.TieOut(c.Request().Context(), id)
 	if err != nil {
 		return err
@@ -91,7 +97,16 @@ func (s *Server) showCycle(c echo.Context, status int, id, problem string) error
 		Sums:       lineSums{Observed: total.observed, Measured: total.measured, HighWater: total.highWater, Base: total.base, Deferred: total.deferred, Fee: total.fee, Billed: total.billed},
 		ChargeSums: chargeSums{Amount: total.charges, Billed: total.chargesBilled, AllAmount: total.fee + total.charges, AllBilled: total.billed + total.chargesBilled},
 	}
-	v.Choices, v.Problem = choicesFor(c, t), problem
+	v.Choices, v.Problem = choicesFor(c, t), problem.Decision
+	if v.Month, err = s.closeOf(c, t); err != nil {
+		return err
+	}
+	if v.Month != nil {
+		v.Month.Problem = problem.Month
+	}
+	if v.CompareURL, err = s.compareInvoiceURL(c, t); err != nil {
+		return err
+	}
 	if t.WaitingUntil != nil {
 		v.Until = stamp(*t.WaitingUntil)
 	}
@@ -130,6 +145,25 @@ func (s *Server) showCycle(c echo.Context, status int, id, problem string) error
 	return s.render(c, status, "cycle", frame{
 		Title: t.AccountName + ", " + month(t.Period), Active: "cycles", Environment: string(t.Environment), Shadow: v.Shadow, Page: v,
 	})
+}
+
+// compareInvoiceURL is where the invoice is compared with Stripe now.
+func (s *Server) compareInvoiceURL(c echo.Context, t reconcile.TieOut) (string, error) {
+	if t.StripeInvoiceID == "" || !app.From(c.Request().Context()).Can(access.RunSync) {
+		return "", nil
+	}
+	accounts, err := s.reconcile.Accounts(c.Request().Context(), scopeOf(c))
+	for _, a := range accounts {
+		if a.ID == t.AccountID && a.IssuerConnection != "" {
+			return compareURL(a.IssuerConnection, t.StripeInvoiceID, "/cycles/"+t.ID), err
+		}
+	}
+	return "", err
+}
+
+// compareURL compares an invoice at a connection.
+func compareURL(connection, invoice, back string) string {
+	return query("/connections/"+connection+"/compare", "object", "invoice", "object_id", invoice, "back", back)
 }
 
 // gap is what an amount differs from Stripe's by; nil where Stripe has none.

@@ -2,7 +2,6 @@ package webui
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
-	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // Deciding takes what people decide about cycles; *invoicing.Decisions is it.
@@ -27,6 +25,9 @@ type choice struct {
 	Label   string
 	Primary bool
 }
+
+// refused says why a decision, or something that was done to the month, was refused.
+type refused struct{ Decision, Month string }
 
 // labels say what a button does.
 var labels = map[billing.DecisionAction]string{
@@ -60,13 +61,8 @@ func (s *Server) decide(c echo.Context) error {
 	_, err := s.deciding.Decide(c.Request().Context(), app.From(c.Request().Context()).Principal, invoicing.Wish{
 		CycleID: id, Action: billing.DecisionAction(form.Get("action")), PlanHash: form.Get("invoice_hash"), Reason: form.Get("reason"),
 	})
-	var refused *fault.Error
-	if errors.As(err, &refused) && (refused.Kind == fault.Invalid || refused.Kind == fault.Conflict || refused.Kind == fault.Forbidden) {
-		text := sentence(refused.Msg)
-		if refused.Remedy != "" {
-			text += " " + sentence(refused.Remedy)
-		}
-		return s.showCycle(c, http.StatusUnprocessableEntity, id, text)
+	if text, ok := refusal(err); ok {
+		return s.showCycle(c, http.StatusUnprocessableEntity, id, refused{Decision: text})
 	}
 	if err != nil {
 		return err

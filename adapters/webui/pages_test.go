@@ -149,7 +149,7 @@ func TestCloseBoard(t *testing.T) {
 	require.Equal(t, "0.00 USD ✓", p.row(t, "ACME-0001")[7])
 	require.Equal(t, "5.00 EUR ✕", p.row(t, "NW-0004")[7])
 	require.Contains(t, p.row(t, "NW-0004")[1], "Compare the invoice at Stripe")
-	require.Equal(t, []string{"–", "–", "–"}, p.row(t, "Acme sandbox")[6:9], "nothing written is not zero")
+	require.Equal(t, []string{"–", "–", "0", "–"}, p.row(t, "Acme sandbox")[6:10], "nothing written is not zero")
 	require.Contains(t, p.row(t, "Acme sandbox")[0], "TEST")
 
 	live := p.row(t, "Total USD LIVE")

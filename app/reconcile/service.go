@@ -8,6 +8,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/period"
 )
 
@@ -108,6 +109,14 @@ func (s *Service) Accounts(ctx context.Context, scope access.Scope) ([]Overview,
 func checkChoices(f CyclesFilter) error {
 	if f.Environment != "" {
 		if _, err := account.ParseEnvironment(f.Environment); err != nil {
+			return err
+		}
+	}
+	if f.Breaks != "" && f.Breaks != "open" && f.Breaks != "blocking" {
+		return fault.InvalidField("breaks", "filter_unknown", "%q is not a choice", f.Breaks).Fix("Use open or blocking, or leave it out")
+	}
+	if f.Currency != "" {
+		if _, err := money.ParseCurrency(f.Currency); err != nil {
 			return err
 		}
 	}
