@@ -91,7 +91,7 @@ func (p *planted) breaks(t *testing.T, query string) []httpapi.Break {
 
 // TestEveryBreakOnceAndAMonthThatTiesOut plants every type of break in the month of three
 // accounts. Each is found exactly once with its amount, by a second run as well; after
-// repairs and resolutions nothing remains, by the use case, the API and the table alike.
+// repairs and resolutions nothing remains, by the use case, the API, the table and the pages alike.
 func TestEveryBreakOnceAndAMonthThatTiesOut(t *testing.T) {
 	t.Parallel()
 	p := plant(t)
@@ -110,6 +110,7 @@ func TestEveryBreakOnceAndAMonthThatTiesOut(t *testing.T) {
 			require.Equal(t, string(rule.Effect), b.Effect)
 		}
 		require.Equal(t, p.want[c.ID], got, c.ID)
+		p.requirePage(t, c)
 		for _, l := range tieOut(t, r, c).TieOut.Lines {
 			require.Zero(t, l.UnfoundMinor, "%s %+v", c.ID, l)
 		}
@@ -151,6 +152,10 @@ func (p *planted) settle(t *testing.T, r *reconcile.Reconciler, c *pipelinetest.
 	require.NoError(t, err)
 	require.Empty(t, p.breaks(t, "pending=true&account="+c.ID), "what was explained stays explained")
 	p.requireTies(t, r, c)
+	p.requirePage(t, c)
+	if c != p.borealis { // it has no cycle, and so no page of one
+		p.requireTiesOnThePage(t, c, tieOut(t, r, c).TieOut.Lines)
+	}
 	p.close(t, r, c)
 }
 
