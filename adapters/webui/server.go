@@ -54,6 +54,7 @@ type Reconcile interface {
 	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)
 	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
+	Gaps(ctx context.Context, accountID, month string) ([]reconcile.Gap, error)
 }
 
 // Services are the use cases behind the pages. All fields are required.
@@ -66,6 +67,7 @@ type Services struct {
 	Replays   Replays
 	Deciding  Deciding
 	Breaks    Breaks
+	Mapping   Mapping
 }
 
 // Options of the pages. The zero value works.
@@ -92,6 +94,7 @@ type Server struct {
 	replays   Replays
 	deciding  Deciding
 	breaks    Breaks
+	mapping   Mapping
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -111,10 +114,10 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, breaks: services.Breaks, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, breaks: services.Breaks, mapping: services.Mapping, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare"} {
+	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -163,6 +166,7 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/replays", s.replayPage)
 	e.GET("/replays.:format", s.replayExport)
 	s.registerBreaks(e)
+	s.registerCoverage(e)
 	s.registerAccess(e)
 	e.GET("/static/style.css", asset("text/css; charset=utf-8", styleSheet))
 	e.GET("/static/keys.js", asset("text/javascript; charset=utf-8", keyScript))

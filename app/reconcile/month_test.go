@@ -115,6 +115,7 @@ func TestEveryBreakOnceAndAMonthThatTiesOut(t *testing.T) {
 			require.Zero(t, l.UnfoundMinor, "%s %+v", c.ID, l)
 		}
 	}
+	p.requireCoverage(t)
 	for _, rule := range recon.Rules() {
 		require.True(t, types[rule.Type], "%s was not planted", rule.Type)
 	}

@@ -99,3 +99,25 @@ func (p *planted) requireTiesOnThePage(t *testing.T, c *pipelinetest.Company, li
 		require.Equal(t, "0.00 "+strings.ToUpper(lines[i].Currency)+" ✓", cellsOf(m[2])[6])
 	}
 }
+
+// requireCoverage demands that what does not meet is counted on the page of join coverage,
+// with the amounts of the breaks.
+func (p *planted) requireCoverage(t *testing.T) {
+	t.Helper()
+	gaps := func(c *pipelinetest.Company) map[string]map[string]string {
+		out := map[string]map[string]string{}
+		for _, row := range p.file(t, "/coverage.csv?period="+pipelinetest.Month+"&account="+c.ID) {
+			out[row["reason"]] = row
+		}
+		require.Contains(t, p.Page(t, p.session, "/coverage?period="+pipelinetest.Month+"&account="+c.ID), `id="gaps"`)
+		return out
+	}
+	borealis, cedar := gaps(p.borealis), gaps(p.cedar)
+	require.Equal(t, fmt.Sprint(p.want["borealis"][recon.DuplicateReward]), borealis["duplicate_reward"]["amount_minor"])
+	require.Equal(t, "1", borealis["duplicate_reward"]["count"])
+	require.Equal(t, "2900", borealis["never_mapped"]["amount_minor"])
+	require.Equal(t, "0", borealis["propensity_out_of_range"]["count"])
+	require.Equal(t, "1", cedar["propensity_out_of_range"]["count"])
+	require.Equal(t, fmt.Sprint(p.want["cedar-test"][recon.RewardWithoutDecision]), cedar["reward_without_decision"]["amount_minor"])
+	require.Equal(t, "0", cedar["duplicate_decision"]["count"])
+}

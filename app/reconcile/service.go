@@ -31,6 +31,8 @@ type Reader interface {
 	// Weights counts the frozen users of a cycle's snapshot by arm and weight.
 	Weights(ctx context.Context, cycleID, snapshotID string) ([]WeightCount, error)
 	Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error)
+	// Gaps counts the rewards and decisions of a month that do not meet.
+	Gaps(ctx context.Context, accountID, month string) ([]Gap, error)
 }
 
 // Limits of a page.
