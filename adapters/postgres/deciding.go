@@ -199,13 +199,12 @@ func tieOutDecisions(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) erro
 	var w struct {
 		WaitingUntil *time.Time
 		Reminders    int
-		PlanHash     string
 	}
-	err := tx.WithContext(ctx).Raw(`SELECT c.waiting_until, c.reminders, coalesce(i.plan_hash, '') AS plan_hash FROM cycles c LEFT JOIN invoices i ON i.cycle_id = c.id WHERE c.id = ?`, t.ID).Scan(&w).Error
+	err := tx.WithContext(ctx).Raw(`SELECT c.waiting_until, c.reminders FROM cycles c WHERE c.id = ?`, t.ID).Scan(&w).Error
 	if w.WaitingUntil != nil {
 		until := w.WaitingUntil.UTC()
 		t.WaitingUntil = &until
 	}
-	t.InvoiceHash, t.Reminders = w.PlanHash, w.Reminders
+	t.Reminders = w.Reminders
 	return err
 }

@@ -31,6 +31,10 @@ type summaryRow struct {
 	StripeMinor                                                                       *int64
 	StripeInvoiceID, InvoiceNumber                                                    string
 	Planned                                                                           *int64
+	OpenBreaks, BlockingBreaks                                                        int
+	BreaksMinor                                                                       int64
+	Approver, ClosedBy, InvoiceHash                                                   string
+	ClosedAt                                                                          *time.Time
 	Paid                                                                              paymentRow `gorm:"embedded"`
 }
 
@@ -38,14 +42,25 @@ const summarySelect = `
 	SELECT c.id, c.account_id, a.name AS account_name, c.environment, c.period, c.period_start, c.period_end, c.state, c.reason, c.workflow_id,
 		c.updated_at, k.terms, coalesce(l.lift, 0) AS lift_minor, coalesce(l.withheld, 0) AS withheld_lines, coalesce(l.billed, 0) AS lines,
 		coalesce(i.total_minor, 0) AS engine_minor, w.stripe_total AS stripe_minor, coalesce(w.invoice_id, '') AS stripe_invoice_id,
-		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned, ` + paymentColumns + `
+		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned, coalesce(i.plan_hash, '') AS invoice_hash,
+		br.open AS open_breaks, br.blocking AS blocking_breaks, br.stake AS breaks_minor, coalesce(ap.name, '') AS approver, coalesce(mc.actor, '') AS closed_by, mc.at AS closed_at, ` + paymentColumns + `
 	FROM cycles c JOIN accounts a ON a.id = c.account_id JOIN contracts k ON k.id = c.contract_id
 	LEFT JOIN invoices i ON i.cycle_id = c.id
 	LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'` + paymentJoin + `
 	LEFT JOIN LATERAL (
 		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0 AND base_minor = 0) AS withheld,
 			count(*) FILTER (WHERE billed_minor > 0) + (SELECT count(*) FROM cycle_charges WHERE cycle_id = c.id AND billed_minor > 0) AS billed
-		FROM cycle_lines WHERE cycle_id = c.id) l ON true`
+		FROM cycle_lines WHERE cycle_id = c.id) l ON true
+	LEFT JOIN LATERAL (
+		SELECT count(*) AS open, count(*) FILTER (WHERE b.severity IN ('error', 'critical')) AS blocking, coalesce(sum(b.amount_minor) FILTER (WHERE b.currency = k.terms::json ->> 'currency'), 0)::bigint AS stake
+		FROM recon_breaks b WHERE b.account_id = c.account_id AND b.period = c.period AND b.state IN ('open', 'assigned', 'waiting', 'force_requested')) br ON true
+	LEFT JOIN LATERAL (
+		SELECT CASE d.actor_kind WHEN 'system' THEN d.actor_id ELSE d.actor_name END AS name FROM cycle_decisions d WHERE d.cycle_id = c.id AND d.action = 'approve' ORDER BY d.number DESC LIMIT 1) ap ON true
+	LEFT JOIN LATERAL (
+		SELECT x.actor, x.at FROM (SELECT actor, at, action FROM month_closes WHERE account_id = c.account_id AND period = c.period ORDER BY seq DESC LIMIT 1) x WHERE x.action = 'closed') mc ON true`
+
+// cycleScale is the number of minor units in a major one of a cycle's contract.
+var cycleScale = minorScale("k.terms::json ->> 'currency'")
 
 func (r summaryRow) view() (reconcile.CycleSummary, error) {
 	var t billing.Terms
@@ -57,6 +72,11 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 		TimeZone: t.TimeZone, Basis: string(t.Basis), State: billing.CycleState(r.State), Reason: r.Reason, Currency: string(t.Currency),
 		LiftMinor: r.LiftMinor, WithheldLines: r.WithheldLines, Lines: r.Lines, EngineMinor: r.EngineMinor, StripeMinor: r.StripeMinor,
 		StripeInvoiceID: r.StripeInvoiceID, InvoiceNumber: r.InvoiceNumber, WorkflowID: r.WorkflowID, UpdatedAt: r.UpdatedAt.UTC(),
+		OpenBreaks: r.OpenBreaks, BlockingBreaks: r.BlockingBreaks, BreaksMinor: r.BreaksMinor, Approver: r.Approver, ClosedBy: r.ClosedBy, InvoiceHash: r.InvoiceHash,
+	}
+	if r.ClosedAt != nil {
+		at := r.ClosedAt.UTC()
+		v.ClosedAt = &at
 	}
 	v.Environment = environmentOf(r.Environment)
 	v.Payment = r.Paid.payment()
@@ -86,6 +106,19 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 	q.eq("c.state", f.State)
 	q.eq("c.account_id", f.AccountID)
 	q.eq("c.environment", f.Environment)
+	q.eq("k.terms::json ->> 'currency'", f.Currency)
+	switch f.Breaks {
+	case "open":
+		q.add("br.open > 0")
+	case "blocking":
+		q.add("br.blocking > 0")
+	}
+	if f.Min != nil {
+		q.add("coalesce(i.total_minor, 0) >= ?::numeric * "+cycleScale, *f.Min)
+	}
+	if f.Max != nil {
+		q.add("coalesce(i.total_minor, 0) <= ?::numeric * "+cycleScale, *f.Max)
+	}
 	order, key, err := cycleOrders.page(&q, f.Sort, f.Cursor)
 	if err != nil {
 		return reconcile.Page[reconcile.CycleSummary]{}, err

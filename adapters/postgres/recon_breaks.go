@@ -2,15 +2,18 @@ package postgres
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/recon"
 )
 
@@ -31,6 +34,7 @@ type breakRow struct {
 	FirstSeen, LastSeen                                                            time.Time
 	Fingerprint, RequestedBy, RequestedPerson, ForcedBy, ForcedPerson              string
 	UpdatedAt                                                                      time.Time
+	Notes                                                                          int
 }
 
 const breakFields = `id, account_id, environment, period, type, subject, severity, line, left_source, left_id, left_minor, left_currency, left_counted,
@@ -53,7 +57,7 @@ func (r breakRow) domain() recon.Break {
 }
 
 func (r breakRow) row() reconcile.BreakRow {
-	return reconcile.BreakRow{Break: r.domain(), Environment: environmentOf(r.Environment), AccountName: r.AccountName}
+	return reconcile.BreakRow{Break: r.domain(), Environment: environmentOf(r.Environment), AccountName: r.AccountName, Notes: r.Notes}
 }
 
 func breakValues(env account.Environment, b recon.Break) []any {
@@ -146,17 +150,51 @@ func (r *Recon) Update(ctx context.Context, id string, change func(*reconcile.Br
 	return out.Break, wrap(err)
 }
 
+// blockingBreak is the condition of a break that keeps its month from being closed.
+func blockingBreak(alias string) string {
+	return alias + ".state IN ('open', 'assigned', 'waiting', 'force_requested') AND " + alias + ".severity IN ('error', 'critical')"
+}
+
 // breakSelect lists breaks with the account's name; the columns of both tables differ
 // but for the environment and the account.
-var breakSelect = `SELECT a.name AS account_name, b.` + strings.Join(strings.FieldsFunc(breakFields, func(r rune) bool { return strings.ContainsRune(", \n\t", r) }), ", b.") +
+var breakSelect = `SELECT a.name AS account_name, (SELECT count(*) FROM recon_break_changes n WHERE n.break_id = b.id AND n.action IN ('noted', 'linked')) AS notes, b.` + strings.Join(strings.FieldsFunc(breakFields, func(r rune) bool { return strings.ContainsRune(", \n\t", r) }), ", b.") +
 	` FROM recon_breaks b JOIN accounts a ON a.id = b.account_id`
 
-// Breaks pages by (first seen, ID), newest first.
+// minorScale is the number of minor units in a major one of the currency of a column.
+func minorScale(column string) string {
+	out := "CASE " + column
+	for _, c := range money.Currencies() {
+		if exp, _ := c.Exponent(); exp != 2 {
+			out += " WHEN '" + string(c) + "' THEN " + decimal.New(1, exp).String()
+		}
+	}
+	return out + " ELSE 100 END"
+}
+
+var breakScale = minorScale("b.currency")
+
+// breakOrders are the orders of the list; each ends in the ID.
+var breakOrders = map[string]struct {
+	column, cast string
+	key          func(breakRow) string
+	ok           func(string) bool
+}{
+	"": {"b.first_seen", "timestamptz", func(b breakRow) string { return b.FirstSeen.UTC().Format(time.RFC3339Nano) }, func(s string) bool {
+		_, err := time.Parse(time.RFC3339Nano, s)
+		return err == nil
+	}},
+	"amount": {"b.amount_minor", "bigint", func(b breakRow) string { return strconv.FormatInt(b.AmountMinor, 10) }, func(s string) bool {
+		_, err := strconv.ParseInt(s, 10, 64)
+		return err == nil
+	}},
+}
+
+// Breaks pages by the order's column and the ID, newest or largest first.
 func (r *Recon) Breaks(ctx context.Context, f reconcile.BreaksFilter, at time.Time) (reconcile.Page[reconcile.BreakRow], error) {
-	q := where{}
+	q, order := where{}, breakOrders[f.Sort]
 	q.scoped(f.Scope, "b.environment", "b.account_id")
 	for column, value := range map[string]string{
-		"b.account_id": f.AccountID, "b.environment": f.Environment, "b.period": f.Period, "b.type": f.Type, "b.state": f.State, "b.severity": f.Severity, "b.owner": f.Owner,
+		"b.account_id": f.AccountID, "b.environment": f.Environment, "b.period": f.Period, "b.type": f.Type, "b.state": f.State, "b.severity": f.Severity, "b.owner": f.Owner, "b.currency": f.Currency,
 	} {
 		q.eq(column, value)
 	}
@@ -165,6 +203,15 @@ func (r *Recon) Breaks(ctx context.Context, f reconcile.BreaksFilter, at time.Ti
 	}
 	if f.MinMinor > 0 {
 		q.add("b.amount_minor >= ?", f.MinMinor)
+	}
+	if f.Blocking {
+		q.add(blockingBreak("b"))
+	}
+	if f.Min != nil {
+		q.add("b.amount_minor >= ?::numeric * "+breakScale, *f.Min)
+	}
+	if f.Max != nil {
+		q.add("b.amount_minor <= ?::numeric * "+breakScale, *f.Max)
 	}
 	if f.Search != "" {
 		q.add("? IN (b.id, b.subject, b.left_id, b.right_id, b.customer_id, b.target_id)", f.Search)
@@ -177,22 +224,19 @@ func (r *Recon) Breaks(ctx context.Context, f reconcile.BreaksFilter, at time.Ti
 		q.add("b.first_seen >= ? AND b.first_seen < ?", from, to)
 	}
 	if f.Cursor != "" {
-		seen, id, err := parseCursor(f.Cursor)
-		if err == nil {
-			_, err = time.Parse(time.RFC3339Nano, seen)
-		}
-		if err != nil {
+		key, id, err := parseCursor(f.Cursor)
+		if err != nil || !order.ok(key) {
 			return reconcile.Page[reconcile.BreakRow]{}, badCursor(f.Cursor)
 		}
-		q.add("(b.first_seen, b.id) < (?::timestamptz, ?)", seen, id)
+		q.add("("+order.column+", b.id) < (?::"+order.cast+", ?)", key, id)
 	}
 	var rows []breakRow
-	err := r.db.gorm.WithContext(ctx).Raw(breakSelect+q.sql()+` ORDER BY b.first_seen DESC, b.id DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&rows).Error
+	err := r.db.gorm.WithContext(ctx).Raw(breakSelect+q.sql()+` ORDER BY `+order.column+` DESC, b.id DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return reconcile.Page[reconcile.BreakRow]{}, wrap(err)
 	}
 	return pageOf(rows, f.Limit, func(b breakRow) (reconcile.BreakRow, error) { return b.row(), nil },
-		func(last breakRow) string { return cursor(last.FirstSeen.UTC().Format(time.RFC3339Nano), last.ID) })
+		func(last breakRow) string { return cursor(order.key(last), last.ID) })
 }
 
 // Break loads a break with its history.

@@ -76,7 +76,7 @@ var (
 )
 
 func (w *world) reconciler(s reconcile.Stripe, at time.Time) *reconcile.Reconciler {
-	return &reconcile.Reconciler{Stripe: s, Ledger: w.db.NewRecon(), Clock: clock.Fixed(at), Log: slog.New(slog.DiscardHandler)}
+	return &reconcile.Reconciler{Stripe: s, Ledger: w.db.NewRecon(), Closes: w.db.NewRecon(), Clock: clock.Fixed(at), Log: slog.New(slog.DiscardHandler)}
 }
 
 // pays books a payment as a fact; its customer is somebody's.

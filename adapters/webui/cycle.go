@@ -45,6 +45,8 @@ type cycleView struct {
 	Changes      []changeRow
 	MayLook      bool
 	Until        string // when the contract's terms decide
+	Month        *closeView
+	CompareURL   string // both sides of the invoice, read now; empty where there is none
 }
 
 type lineRow struct {
@@ -102,6 +104,15 @@ func (s *Server) showCycle(c echo.Context, status int, id string, at looked) err
 		ChargeSums: chargeSums{Amount: total.charges, Billed: total.chargesBilled, AllAmount: total.fee + total.charges, AllBilled: total.billed + total.chargesBilled},
 	}
 	if err := s.addSteps(c, &v, at); err != nil {
+		return err
+	}
+	if v.Month, err = s.closeOf(c, t); err != nil {
+		return err
+	}
+	if v.Month != nil {
+		v.Month.Problem = at.month
+	}
+	if v.CompareURL, err = s.compareInvoiceURL(c, t); err != nil {
 		return err
 	}
 	if t.WaitingUntil != nil {
@@ -166,6 +177,25 @@ func (s *Server) addSteps(c echo.Context, v *cycleView, at looked) (err error) {
 	v.MayLook = caller.Kind == access.User && caller.Can(access.RunCycle) && !t.Watermark.IsZero()
 	v.Revised, err = s.revisionRows(ctx, t)
 	return err
+}
+
+// compareInvoiceURL is where the invoice is compared with Stripe now.
+func (s *Server) compareInvoiceURL(c echo.Context, t reconcile.TieOut) (string, error) {
+	if t.StripeInvoiceID == "" || !app.From(c.Request().Context()).Can(access.RunSync) {
+		return "", nil
+	}
+	accounts, err := s.reconcile.Accounts(c.Request().Context(), scopeOf(c))
+	for _, a := range accounts {
+		if a.ID == t.AccountID && a.IssuerConnection != "" {
+			return compareURL(a.IssuerConnection, t.StripeInvoiceID, "/cycles/"+t.ID), err
+		}
+	}
+	return "", err
+}
+
+// compareURL compares an invoice at a connection.
+func compareURL(connection, invoice, back string) string {
+	return query("/connections/"+connection+"/compare", "object", "invoice", "object_id", invoice, "back", back)
 }
 
 // gap is what an amount differs from Stripe's by; nil where Stripe has none.

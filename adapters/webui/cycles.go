@@ -3,10 +3,14 @@ package webui
 import (
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
+	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -25,6 +29,12 @@ type cyclesView struct {
 	Totals                      []cycleTotal
 	MoreURL, FirstURL, ResetURL string
 	CSVURL, XLSXURL             string
+	Breaks                      []Choice
+	Currency, From, To          string
+	// MayPick: rows can be marked, to be approved or closed together.
+	MayPick, MayApprove bool
+	SelfURL             string
+	Done, Problem       string
 }
 
 type cycleRow struct {
@@ -32,7 +42,14 @@ type cycleRow struct {
 	State       StateView
 	WorkflowURL string
 	TiesOut     bool
+	BreaksURL   string
+	DueAt       string
+	// Age is how many days the period has been over.
+	Age int
 }
+
+// ClosedTime is when the month was closed.
+func (r cycleRow) ClosedTime() time.Time { return timeOf(r.ClosedAt) }
 
 // cycleTotal sums the rows of one environment and currency.
 type cycleTotal struct {
@@ -41,9 +58,28 @@ type cycleTotal struct {
 	Cycles, Lines, Withheld               int
 	Lift, Engine, Stripe, Difference      int64
 	WithStripe, Unwritten, WithDifference int
+	Breaks, Blocking                      int
+	AtStake                               int64
 }
 
-func (s *Server) cycles(c echo.Context) error {
+func (s *Server) cycles(c echo.Context) error { return s.showCycles(c, http.StatusOK, "", "") }
+
+// cyclesFilter reads the filters of the address.
+func cyclesFilter(c echo.Context) (reconcile.CyclesFilter, error) {
+	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
+	q := reconcile.CyclesFilter{
+		Scope: scopeOf(c), Period: p("period"), State: p("state"), AccountID: p("account"), Environment: p("environment"), Breaks: p("breaks"), Currency: strings.ToLower(p("currency")),
+		Cursor: p("cursor"), Limit: reconcile.MaxLimit,
+	}
+	var err error
+	if q.Min, err = parseMajor("from", p("from"), q.Currency); err != nil {
+		return q, err
+	}
+	q.Max, err = parseMajor("to", p("to"), q.Currency)
+	return q, err
+}
+
+func (s *Server) showCycles(c echo.Context, status int, done, problem string) error {
 	ctx := c.Request().Context()
 	periods, err := s.reconcile.Periods(ctx, scopeOf(c))
 	if err != nil {
@@ -53,9 +89,9 @@ func (s *Server) cycles(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	q := reconcile.CyclesFilter{
-		Scope: scopeOf(c), Period: c.QueryParam("period"), State: c.QueryParam("state"), AccountID: c.QueryParam("account"),
-		Environment: c.QueryParam("environment"), Cursor: c.QueryParam("cursor"), Limit: reconcile.MaxLimit,
+	q, err := cyclesFilter(c)
+	if err != nil {
+		return err
 	}
 	if q.Period == "" && len(periods) > 0 {
 		q.Period = periods[0]
@@ -70,7 +106,11 @@ func (s *Server) cycles(c echo.Context) error {
 	}
 	v := cyclesView{
 		Period: chosen, PeriodName: month(chosen), Totals: totalsOf(page.Items), ResetURL: "/cycles",
-		Filtered:     q.State != "" || q.AccountID != "" || q.Environment != "" || q.Cursor != "",
+		Filtered: q.State != "" || q.AccountID != "" || q.Environment != "" || q.Cursor != "" || q.Breaks != "" || q.Currency != "" || q.Min != nil || q.Max != nil,
+		Breaks: choices("With and without", q.Breaks, []string{"open", "blocking"}, func(v string) string {
+			return map[string]string{"open": "With open breaks", "blocking": "With blocking breaks"}[v]
+		}),
+		Currency: q.Currency, From: c.QueryParam("from"), To: c.QueryParam("to"), Done: done, Problem: problem,
 		States:       choices("Every state", q.State, stateNames(), words),
 		Environments: choices("Live and test", q.Environment, []string{"live", "test"}, words),
 		Accounts:     choices("Every account", q.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) }),
@@ -82,12 +122,13 @@ func (s *Server) cycles(c echo.Context) error {
 		v.PeriodName = "Every period"
 	}
 	v.Periods = periodChoices(periods, chosen)
-	at := func(p, cursor string) string {
-		return query("/cycles", "period", p, "state", q.State, "account", q.AccountID, "environment", q.Environment, "cursor", cursor)
+	list := func(path, p, cursor string) string {
+		return query(path, "period", p, "state", q.State, "account", q.AccountID, "environment", q.Environment, "breaks", q.Breaks, "currency", q.Currency, "from", v.From, "to", v.To, "cursor", cursor)
 	}
-	export := func(format string) string {
-		return query("/cycles."+format, "period", chosen, "state", q.State, "account", q.AccountID, "environment", q.Environment)
-	}
+	at := func(p, cursor string) string { return list("/cycles", p, cursor) }
+	export := func(format string) string { return list("/cycles."+format, chosen, "") }
+	caller := app.From(ctx)
+	v.MayPick, v.MayApprove, v.SelfURL = caller.Can(access.DecideCycle), caller.Can(access.ApproveCycle), at(chosen, q.Cursor)
 	v.CSVURL, v.XLSXURL = export("csv"), export("xlsx")
 	if i := slices.Index(periods, chosen); i >= 0 {
 		if i+1 < len(periods) {
@@ -106,11 +147,16 @@ func (s *Server) cycles(c echo.Context) error {
 	for _, item := range page.Items {
 		v.Rows = append(v.Rows, s.cycleRow(item))
 	}
-	return s.render(c, http.StatusOK, "cycles", frame{Title: v.PeriodName, Active: "cycles", Environment: q.Environment, Page: v})
+	return s.render(c, status, "cycles", frame{Title: v.PeriodName, Active: "cycles", Environment: q.Environment, Page: v})
 }
 
 func (s *Server) cycleRow(item reconcile.CycleSummary) cycleRow {
+	due := ""
+	if item.Payment != nil && item.Payment.DueAt != nil {
+		due = day(*item.Payment.DueAt)
+	}
 	return cycleRow{
+		BreaksURL: query("/breaks", "account", item.AccountID, "period", item.Period), DueAt: due, Age: max(0, int(s.clock.Now().Sub(item.PeriodEnd).Hours()/24)),
 		CycleSummary: item, State: stateOf(string(item.State)), WorkflowURL: s.workflowURL(item.WorkflowID),
 		TiesOut: item.DifferenceMinor != nil && *item.DifferenceMinor == 0,
 	}
@@ -132,6 +178,9 @@ func totalsOf(rows []reconcile.CycleSummary) []cycleTotal {
 		t.Withheld += r.WithheldLines
 		t.Lift += r.LiftMinor
 		t.Engine += r.EngineMinor
+		t.Breaks += r.OpenBreaks
+		t.Blocking += r.BlockingBreaks
+		t.AtStake += r.BreaksMinor
 		if r.StripeMinor != nil {
 			t.Stripe += *r.StripeMinor
 			t.WithStripe++

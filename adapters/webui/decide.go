@@ -2,7 +2,6 @@ package webui
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,7 +15,6 @@ import (
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
-	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // Deciding takes what people decide about cycles; *invoicing.Decisions is it.
@@ -91,12 +89,7 @@ func (s *Server) decide(c echo.Context) error {
 			CycleID: id, Action: billing.DecisionAction(form.Get("action")), PlanHash: form.Get("invoice_hash"), Reason: form.Get("reason"),
 		})
 	}
-	var refused *fault.Error
-	if errors.As(err, &refused) && (refused.Kind == fault.Invalid || refused.Kind == fault.Conflict || refused.Kind == fault.Forbidden || refused.Kind == fault.Unavailable) {
-		text := sentence(refused.Msg)
-		if refused.Remedy != "" {
-			text += " " + sentence(refused.Remedy)
-		}
+	if text, ok := refusal(err); ok {
 		return s.showCycle(c, http.StatusUnprocessableEntity, id, looked{problem: text})
 	}
 	if err != nil {
@@ -108,6 +101,7 @@ func (s *Server) decide(c echo.Context) error {
 // looked is what a form of the page of a cycle came to.
 type looked struct {
 	problem string // why a decision was refused
+	month   string // why something that was done to the month was refused
 	// changes are what a look at the present data found; nil when nobody looked.
 	changes *preview.Comparison
 }

@@ -3,6 +3,7 @@ package webui
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -13,8 +14,9 @@ func (s *Server) cyclesExport(c echo.Context) error {
 	if err := checkFormat(c); err != nil {
 		return err
 	}
-	q := reconcile.CyclesFilter{
-		Scope: scopeOf(c), Period: c.QueryParam("period"), State: c.QueryParam("state"), AccountID: c.QueryParam("account"), Environment: c.QueryParam("environment"),
+	q, err := cyclesFilter(c)
+	if err != nil {
+		return err
 	}
 	if q.Period == everyPeriod {
 		q.Period = ""
@@ -28,13 +30,15 @@ func (s *Server) cyclesExport(c echo.Context) error {
 		return err
 	}
 	r := report{
-		Name: "cycles", Title: "Close board", Version: 1,
-		Parameters: []parameter{{"period", c.QueryParam("period")}, {"state", q.State}, {"account", q.AccountID}, {"environment", q.Environment}},
+		Name: "cycles", Title: "Close board", Version: 2,
+		Parameters: []parameter{{"period", c.QueryParam("period")}, {"state", q.State}, {"account", q.AccountID}, {"environment", q.Environment}, {"breaks", q.Breaks}, {"currency", q.Currency}, {"from", c.QueryParam("from")}, {"to", c.QueryParam("to")}},
 		Columns: []column{
 			{Name: "cycle"}, {Name: "account"}, {Name: "account_name"}, {Name: "environment"}, {Name: "period"}, {Name: "period_start", Kind: columnTime}, {Name: "period_end", Kind: columnTime}, {Name: "time_zone"},
 			{Name: "state"}, {Name: "reason"}, {Name: "next_action"}, {Name: "basis"}, {Name: "currency"}, {Name: "lift_billed", Kind: columnMoney, Sum: true}, {Name: "lines", Kind: columnCount, Sum: true},
 			{Name: "withheld", Kind: columnCount, Sum: true}, {Name: "engine", Kind: columnMoney, Sum: true}, {Name: "stripe", Kind: columnMoney, Sum: true}, {Name: "difference", Kind: columnMoney, Sum: true},
 			{Name: "invoice_id"}, {Name: "invoice_number"}, {Name: "updated_at", Kind: columnTime},
+			{Name: "open_breaks", Kind: columnCount, Sum: true}, {Name: "blocking_breaks", Kind: columnCount, Sum: true}, {Name: "breaks_at_stake", Kind: columnMoney, Sum: true},
+			{Name: "approver"}, {Name: "due_at", Kind: columnTime}, {Name: "closed_at", Kind: columnTime}, {Name: "closed_by"},
 		},
 	}
 	for _, i := range all {
@@ -42,9 +46,18 @@ func (s *Server) cyclesExport(c echo.Context) error {
 			i.ID, i.AccountID, i.AccountName, string(i.Environment), i.Period, i.PeriodStart, i.PeriodEnd, i.TimeZone, string(i.State), i.Reason, i.NextAction, i.Basis, i.Currency,
 			cashOf(i.LiftMinor, i.Currency), int64(i.Lines), int64(i.WithheldLines), cashOf(i.EngineMinor, i.Currency), cash{i.StripeMinor, i.Currency}, cash{i.DifferenceMinor, i.Currency},
 			i.StripeInvoiceID, i.InvoiceNumber, i.UpdatedAt,
+			int64(i.OpenBreaks), int64(i.BlockingBreaks), cashOf(i.BreaksMinor, i.Currency), i.Approver, dueOf(i), timeOf(i.ClosedAt), i.ClosedBy,
 		})
 	}
 	return s.send(c, r)
+}
+
+// dueOf is when the invoice is due; zero where nothing is.
+func dueOf(c reconcile.CycleSummary) time.Time {
+	if c.Payment == nil {
+		return time.Time{}
+	}
+	return timeOf(c.Payment.DueAt)
 }
 
 // cycleExport has one row per line of the tie-out, measured or not.

@@ -24,6 +24,7 @@ import (
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/projection"
+	"github.com/liftbill/liftbill/domain/recon"
 )
 
 var now = time.Date(2026, 11, 4, 9, 30, 0, 0, time.UTC)
@@ -50,6 +51,10 @@ type ledger struct {
 	told     // of the notices
 	trend    []reconcile.TrendPoint
 	weights  []reconcile.WeightCount
+	breaks   []reconcile.BreakView
+	fields   []recon.Field
+	month    reconcile.Summary
+	closings []recon.Closing
 
 	wish          invoicing.Wish
 	started       string
@@ -62,6 +67,8 @@ type ledger struct {
 	clientsAsked  customers.Filter
 	cyclesAsked   reconcile.CyclesFilter
 	eventsAsked   reconcile.RewardEventsFilter
+	breaksAsked   reconcile.BreaksFilter
+	worked        []string // what was asked of breaks
 }
 
 func (l *ledger) Cycles(_ context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
@@ -207,7 +214,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
@@ -242,6 +249,8 @@ func fixture() *ledger {
 	northwind := cycle("northwind", "Northwind Traders", account.Live, billing.NeedsHuman, 98_000)
 	northwind.Basis, northwind.Currency, northwind.TimeZone = "proven", "eur", "UTC"
 	northwind.StripeMinor, northwind.DifferenceMinor, northwind.StripeInvoiceID, northwind.InvoiceNumber = ptr[int64](97_500), ptr[int64](500), "in_1QHk9aG9RKHgCVdKy77", "NW-0004"
+	northwind.OpenBreaks, northwind.BlockingBreaks, northwind.BreaksMinor = 3, 1, 2_000
+	acme.Approver, acme.ClosedBy, acme.ClosedAt, acme.Payment = "Ada", "user:nina", ptr(now.Add(-time.Minute)), &billing.Payment{Status: "open", DueAt: ptr(now.AddDate(0, 0, 20))}
 	northwind.Reason, northwind.NextAction = "the total at Stripe is not the planned one", billing.NeedsHuman.NextAction()
 	contoso := cycle("contoso", "Contoso Labs", account.Live, billing.Withheld, 0)
 	contoso.Reason, contoso.Lines = "no snapshot passed the guardrail", 2
@@ -270,6 +279,8 @@ func fixture() *ledger {
 		{ID: "sandbox", Name: "Acme sandbox", Environment: account.Test, SourceConnection: "sandbox-stripe"},
 	}
 	l.fill(acme, northwind)
+	l.breaks, l.month = someBreaks(), aMonth()
+	l.closings = []recon.Closing{{Action: recon.Closed, RunID: 6, Actor: recon.Actor{ID: "user:nina"}, At: now.Add(-9 * time.Hour)}, {Action: recon.Reopened, Actor: recon.Actor{ID: "user:omar"}, Reason: "a late letter of the bank", At: now.Add(-8 * time.Hour)}}
 	l.events = []reconcile.RewardEvent{
 		{ConnectionID: "acme-stripe", FactKey: "refund:re_1", Kind: "refund", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", ChargeID: "ch_3QHk2vG9RKHgCVdK0aaa", InvoiceID: "in_1QHaaaG9RKHgCVdKaaa", AmountMinor: ptr[int64](4_900), Currency: "usd", EffectiveAt: now.Add(-time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcd"},
 		{ConnectionID: "acme-stripe", FactKey: "paid:in_2", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f7", UserID: "user-10423", InvoiceID: "in_1QHbbbG9RKHgCVdKbbb", SubscriptionID: "sub_1QHbbbG9RKHgCVdK", AmountMinor: ptr[int64](9_900), Currency: "usd", EffectiveAt: now.Add(-2 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bce"},

@@ -49,6 +49,11 @@ type list struct {
 	Active           string
 	Environment      string
 	Notes            []string
+	// Bulk is what can be done with marked rows; nil without marks. Done and Problem are what
+	// came of it, Status that of the answer.
+	Bulk          *bulk
+	Done, Problem string
+	Status        int
 	// Keep are parameters that the filter form passes on.
 	Keep []parameter
 }
@@ -87,6 +92,8 @@ func (l *list) sorted(active string, columns map[int]string, first string) {
 type row struct {
 	Key   string
 	Cells []cell
+	// Pick is the value of the row's mark.
+	Pick string
 }
 
 // listView is what the template shows.
@@ -104,8 +111,8 @@ type headView struct {
 }
 
 type lineCells struct {
-	Key   string
-	Cells []cellView
+	Key, Pick string
+	Cells     []cellView
 }
 
 type cellView struct {
@@ -135,7 +142,7 @@ func (l list) view() listView {
 		v.Heads = append(v.Heads, h)
 	}
 	for _, r := range l.Rows {
-		line := lineCells{Key: r.Key}
+		line := lineCells{Key: r.Key, Pick: r.Pick}
 		for i, c := range r.Cells {
 			line.Cells = append(line.Cells, viewCell(l.Columns[i], c))
 		}
@@ -258,7 +265,10 @@ func (s *Server) show(c echo.Context, l list, cursor, next string) error {
 	}
 	l.Filtered = l.Filtered || cursor != ""
 	l.ExportURL = l.at(l.Path + ".csv")
-	return s.render(c, http.StatusOK, "list", frame{Title: l.Heading, Active: l.Active, Environment: l.Environment, Page: l.view()})
+	if l.Status == 0 {
+		l.Status = http.StatusOK
+	}
+	return s.render(c, l.Status, "list", frame{Title: l.Heading, Active: l.Active, Environment: l.Environment, Page: l.view()})
 }
 
 // XLSXURL is the same export as a workbook.

@@ -74,6 +74,8 @@ var everyPage = []string{
 	"/", "/invoices", "/invoices?status=open&sort=amount&from=10", "/connections", "/events", "/events?attention=yes&q=cus_1", "/replays", "/snapshots", "/accounts/acme/customers", "/accounts/acme/customers/cus_RkA1b2C3d4E5f6",
 	"/accounts/acme/customers/nobody", "/invoices?from=x", "/cycles/fees.2026-10/lines/fee:cap", "/cycles/acme.2026-10/lines/nothing",
 	"/readouts/" + caseGood, "/readouts/" + caseNull, "/accounts", "/accounts/acme/events", "/cycles/nothing",
+	"/coverage", "/coverage?account=acme&period=2026-10&reason=never_mapped", "/coverage?account=nobody",
+	"/breaks", "/breaks?show=all&type=amount_differs&from=10", "/breaks?from=x", "/breaks/" + breakAmount, "/breaks/" + breakGhost, "/breaks/" + breakDone, "/breaks/nothing", "/connections/acme-stripe/compare", "/connections/acme-stripe/compare?object=invoice&object_id=in_1&back=/breaks",
 	"/sign-in", "/sign-in/link?link=x", "/you", "/access", "/audit",
 }
 
@@ -148,7 +150,7 @@ func TestCloseBoard(t *testing.T) {
 	require.Equal(t, "0.00 USD ✓", p.row(t, "ACME-0001")[7])
 	require.Equal(t, "5.00 EUR ✕", p.row(t, "NW-0004")[7])
 	require.Contains(t, p.row(t, "NW-0004")[1], "Compare the invoice at Stripe")
-	require.Equal(t, []string{"–", "–", "–"}, p.row(t, "Acme sandbox")[6:9], "nothing written is not zero")
+	require.Equal(t, []string{"–", "–", "0", "–"}, p.row(t, "Acme sandbox")[6:10], "nothing written is not zero")
 	require.Contains(t, p.row(t, "Acme sandbox")[0], "TEST")
 
 	live := p.row(t, "Total USD LIVE")

@@ -55,6 +55,7 @@ type Reconcile interface {
 	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)
 	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
+	Gaps(ctx context.Context, accountID, month string) ([]reconcile.Gap, error)
 }
 
 // Services are the use cases behind the pages. All fields are required.
@@ -68,6 +69,8 @@ type Services struct {
 	Deciding  Deciding
 	Previews  Previews
 	Notices   Notices
+	Breaks    Breaks
+	Mapping   Mapping
 }
 
 // Options of the pages. The zero value works.
@@ -95,6 +98,8 @@ type Server struct {
 	deciding  Deciding
 	previews  Previews
 	notices   Notices
+	breaks    Breaks
+	mapping   Mapping
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -114,11 +119,11 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, breaks: services.Breaks, mapping: services.Mapping, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
-		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
+	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage"} {
+		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
 		}
@@ -167,6 +172,8 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/audit.:format", s.auditExport)
 	e.GET("/replays", s.replayPage)
 	e.GET("/replays.:format", s.replayExport)
+	s.registerBreaks(e)
+	s.registerCoverage(e)
 	s.registerAccess(root)
 	e.GET("/static/style.css", asset("text/css; charset=utf-8", styleSheet))
 	e.GET("/static/keys.js", asset("text/javascript; charset=utf-8", keyScript))

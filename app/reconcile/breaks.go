@@ -11,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/domain/recon"
 )
@@ -76,6 +77,14 @@ func (f BreaksFilter) check(at time.Time) error {
 	}
 	if f.MinMinor < 0 {
 		return fault.InvalidField("min_minor", "filter_range", "an amount at stake is not negative")
+	}
+	if f.Currency != "" {
+		if _, err := money.ParseCurrency(f.Currency); err != nil {
+			return err
+		}
+	}
+	if f.Sort != "" && f.Sort != "amount" {
+		return fault.InvalidField("sort", "sort_unknown", "%q is no order of this list", f.Sort).Fix("Use amount, or leave it out")
 	}
 	if f.Age != "" {
 		if _, _, err := recon.Age(f.Age).Bounds(at); err != nil {

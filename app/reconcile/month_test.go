@@ -14,6 +14,8 @@ import (
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/recon"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
@@ -89,7 +91,7 @@ func (p *planted) breaks(t *testing.T, query string) []httpapi.Break {
 
 // TestEveryBreakOnceAndAMonthThatTiesOut plants every type of break in the month of three
 // accounts. Each is found exactly once with its amount, by a second run as well; after
-// repairs and resolutions nothing remains, by the use case, the API and the table alike.
+// repairs and resolutions nothing remains, by the use case, the API, the table and the pages alike.
 func TestEveryBreakOnceAndAMonthThatTiesOut(t *testing.T) {
 	t.Parallel()
 	p := plant(t)
@@ -108,10 +110,12 @@ func TestEveryBreakOnceAndAMonthThatTiesOut(t *testing.T) {
 			require.Equal(t, string(rule.Effect), b.Effect)
 		}
 		require.Equal(t, p.want[c.ID], got, c.ID)
+		p.requirePage(t, c)
 		for _, l := range tieOut(t, r, c).TieOut.Lines {
 			require.Zero(t, l.UnfoundMinor, "%s %+v", c.ID, l)
 		}
 	}
+	p.requireCoverage(t)
 	for _, rule := range recon.Rules() {
 		require.True(t, types[rule.Type], "%s was not planted", rule.Type)
 	}
@@ -149,6 +153,36 @@ func (p *planted) settle(t *testing.T, r *reconcile.Reconciler, c *pipelinetest.
 	require.NoError(t, err)
 	require.Empty(t, p.breaks(t, "pending=true&account="+c.ID), "what was explained stays explained")
 	p.requireTies(t, r, c)
+	p.requirePage(t, c)
+	if c != p.borealis { // it has no cycle, and so no page of one
+		p.requireTiesOnThePage(t, c, tieOut(t, r, c).TieOut.Lines)
+	}
+	p.close(t, r, c)
+}
+
+// close closes the month once its cycle is over, and opens it again; borealis was not billed.
+func (p *planted) close(t *testing.T, r *reconcile.Reconciler, c *pipelinetest.Company) {
+	t.Helper()
+	nina := access.Operator("nina")
+	err := r.Close(t.Context(), nina, c.ID, pipelinetest.Month)
+	if c == p.borealis {
+		require.Equal(t, "cycle_not_over", fault.CodeOf(err))
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, "month_closed", fault.CodeOf(r.Close(t.Context(), nina, c.ID, pipelinetest.Month)))
+	require.NoError(t, r.ReopenMonth(t.Context(), nina, c.ID, pipelinetest.Month, "a late letter of the bank"))
+	require.NoError(t, r.Close(t.Context(), nina, c.ID, pipelinetest.Month))
+	all, err := r.Closings(t.Context(), c.ID, pipelinetest.Month)
+	require.NoError(t, err)
+	require.Equal(t, []recon.CloseAction{recon.Closed, recon.Reopened, recon.Closed}, []recon.CloseAction{all[0].Action, all[1].Action, all[2].Action})
+	cycle, err := p.Reconcile().TieOut(t.Context(), c.CycleID())
+	require.NoError(t, err)
+	require.Equal(t, "cli:nina", cycle.ClosedBy)
+	require.Zero(t, cycle.OpenBreaks)
+	var rows int
+	require.NoError(t, p.SQL.QueryRow(t.Context(), `SELECT count(*) FROM audit_log WHERE action IN ('account.month_closed', 'account.month_reopened') AND object_id = $1`, c.ID).Scan(&rows))
+	require.Equal(t, 3, rows)
 }
 
 // requireTies demands that nothing remains, whoever is asked.

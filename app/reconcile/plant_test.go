@@ -29,6 +29,8 @@ type planted struct {
 	// taxed is an invoice of which Stripe says that it holds tax, orphans are what a sweep removes.
 	taxed   string
 	orphans []string
+	// session is that of somebody who looks at the pages.
+	session string
 }
 
 func (p *planted) sql(t *testing.T, sql string, args ...any) {
@@ -75,6 +77,7 @@ func plant(t *testing.T) *planted {
 	p.plantInSource(t, own)
 	p.plantInFrozen(t)
 	p.plantInIssuer(t)
+	p.session = p.Person(t, "finn@example.com", "Finn", "finance")
 	return p
 }
 

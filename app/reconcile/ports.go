@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
@@ -166,6 +168,8 @@ type BreakRow struct {
 	recon.Break
 	Environment account.Environment
 	AccountName string
+	// Notes counts what people wrote about it, with or without a link.
+	Notes int
 }
 
 // BreaksFilter selects breaks. Empty fields select all; an empty scope selects nothing.
@@ -181,8 +185,16 @@ type BreaksFilter struct {
 	Severity string
 	Owner    string
 	Age      string
+	// Blocking selects what keeps a month from being closed.
+	Blocking bool
 	// MinMinor leaves out smaller amounts at stake.
 	MinMinor int64
+	// Min and Max bound the amount at stake, both inclusive, in major units of each break's
+	// own currency; nil is open.
+	Min, Max *decimal.Decimal
+	Currency string
+	// Sort is "" for the newest first, or "amount" for the most at stake first.
+	Sort string
 	// Search is the ID of an object or a customer on either side.
 	Search string
 	Cursor string

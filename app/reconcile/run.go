@@ -21,6 +21,7 @@ import (
 type Reconciler struct {
 	Stripe Stripe
 	Ledger Ledger
+	Closes Closes
 	// Sweep removes what is left of a cycle's intent at the issuer, Fetch asks Stripe for
 	// the events of a source that did not arrive. Where one is nil its breaks wait for a person.
 	Sweep func(ctx context.Context, cycleID string) error

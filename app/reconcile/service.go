@@ -10,6 +10,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/period"
 )
 
@@ -43,6 +44,8 @@ type Reader interface {
 	// Approvals lists what waits for a person and what was decided, newest first.
 	Approvals(ctx context.Context, f ApprovalsFilter) (Page[Approval], error)
 	Adjustments(ctx context.Context, f AdjustmentsFilter) (Page[Adjustment], error)
+	// Gaps counts the rewards and decisions of a month that do not meet.
+	Gaps(ctx context.Context, accountID, month string) ([]Gap, error)
 }
 
 // Limits of a page.
@@ -161,6 +164,14 @@ func (s *Service) Account(ctx context.Context, scope access.Scope, id string) (A
 func checkChoices(f CyclesFilter) error {
 	if f.Environment != "" {
 		if _, err := account.ParseEnvironment(f.Environment); err != nil {
+			return err
+		}
+	}
+	if f.Breaks != "" && f.Breaks != "open" && f.Breaks != "blocking" {
+		return fault.InvalidField("breaks", "filter_unknown", "%q is not a choice", f.Breaks).Fix("Use open or blocking, or leave it out")
+	}
+	if f.Currency != "" {
+		if _, err := money.ParseCurrency(f.Currency); err != nil {
 			return err
 		}
 	}

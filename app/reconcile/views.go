@@ -9,6 +9,8 @@ package reconcile
 import (
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -45,6 +47,17 @@ type CycleSummary struct {
 	Payment    *billing.Payment
 	WorkflowID string
 	UpdatedAt  time.Time
+	// OpenBreaks are the month's pending breaks, BlockingBreaks those of them that keep it
+	// from being closed; BreaksMinor is what is at stake in the contract's currency.
+	OpenBreaks, BlockingBreaks int
+	BreaksMinor                int64
+	// Approver is who released the invoice; empty before.
+	Approver string
+	// ClosedBy and ClosedAt say who closed the month; empty while it is open.
+	ClosedBy string
+	ClosedAt *time.Time
+	// InvoiceHash is the digest of the proposed invoice, which an approval names.
+	InvoiceHash string
 }
 
 // CyclesFilter selects cycles. Empty fields select all; an empty scope selects nothing.
@@ -54,9 +67,15 @@ type CyclesFilter struct {
 	State       string
 	AccountID   string
 	Environment string
-	Sort        string // one of the list's orders; "" is its own
-	Cursor      string
-	Limit       int
+	// Breaks is "", "open" for months with pending breaks, or "blocking".
+	Breaks string
+	// Currency is the contract's; Min and Max bound the engine's total in its major units,
+	// both inclusive, nil is open.
+	Currency string
+	Min, Max *decimal.Decimal
+	Sort     string // one of the list's orders; "" is its own
+	Cursor   string
+	Limit    int
 }
 
 // BucketSum is where revenue ended: on a snapshot or in a named bucket.
@@ -161,9 +180,7 @@ type TieOut struct {
 	TiedAt time.Time
 	// RequiresPerson: it may not be approved by a rule.
 	RequiresPerson bool
-	// InvoiceHash is the digest of the proposed invoice, which an approval names.
-	InvoiceHash string
-	Decisions   []Decision
+	Decisions      []Decision
 	// WaitingUntil is when the contract's terms decide; nil when nothing waits.
 	WaitingUntil *time.Time
 	Reminders    int

@@ -171,7 +171,7 @@ func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader:
 // process may write; elsewhere the nightly run of a worker that may does it.
 func (a *app) reconciler() *reconcile.Reconciler {
 	r := &reconcile.Reconciler{
-		Stripe: stripeapi.NewSourceReader(a.stripe), Ledger: a.db.NewRecon(), Fetch: a.fetchEvents, Clock: a.clock, Log: a.log,
+		Stripe: stripeapi.NewSourceReader(a.stripe), Ledger: a.db.NewRecon(), Closes: a.db.NewRecon(), Fetch: a.fetchEvents, Clock: a.clock, Log: a.log,
 	}
 	if a.cfg.StripeLive {
 		r.Sweep = func(ctx context.Context, cycleID string) error {

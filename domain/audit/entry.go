@@ -67,6 +67,8 @@ const (
 	BreakForceDeclined  Action = "break.force_declined"
 	BreakReopened       Action = "break.reopened"
 	MonthReconciled     Action = "account.month_reconciled"
+	MonthClosed         Action = "account.month_closed"
+	MonthReopened       Action = "account.month_reopened"
 	ToleranceStated     Action = "account.tolerance_stated"
 	CycleDecided        Action = "cycle.decided"
 	CycleRecomputed     Action = "cycle.recomputed"

@@ -19,7 +19,6 @@ import (
 	"github.com/liftbill/liftbill/adapters/postgres"
 	"github.com/liftbill/liftbill/adapters/stripeapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
-	"github.com/liftbill/liftbill/adapters/system"
 	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/app/customers"
@@ -73,6 +72,7 @@ func NewDeployment(t testing.TB, start time.Time) *Deployment {
 	api := httptest.NewServer(e)
 	t.Cleanup(api.Close)
 	d.URL = api.URL
+	d.pages(t, e)
 	httpapi.New(d.services(), slog.New(slog.DiscardHandler)).Register(e)
 	return d
 }
@@ -80,9 +80,7 @@ func NewDeployment(t testing.TB, start time.Time) *Deployment {
 func (d *Deployment) services() httpapi.Services {
 	inbox, log, setUp := d.DB.NewInbox(d.Box), d.DB.NewEventLog(), d.Onboard()
 	return httpapi.Services{
-		Access: openDoor{&access.Service{
-			Work: d.DB.Access(), Credentials: d.DB.Credentials(), Places: d.DB.Places(), Entropy: system.Entropy{}, Clock: d.Clock, Box: d.Box,
-		}},
+		Access:      openDoor{d.gate()},
 		Audit:       &audit.Service{Reader: d.DB.AuditReader()},
 		Idempotency: &idempotency.Service{Store: d.DB.IdempotencyKeys(), Box: d.Box, Clock: d.Clock},
 		Onboard:     setUp, Connecting: setUp, Replays: d.DB.NewReplays(),

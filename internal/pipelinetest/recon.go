@@ -18,7 +18,7 @@ import (
 // Reconciler compares the ledger with Stripe.
 func (d *Deployment) Reconciler() *reconcile.Reconciler {
 	return &reconcile.Reconciler{
-		Stripe: stripeapi.NewSourceReader(d.stripe), Ledger: d.DB.NewRecon(), Fetch: d.fetch, Clock: d.Clock, Log: slog.New(slog.DiscardHandler),
+		Stripe: stripeapi.NewSourceReader(d.stripe), Ledger: d.DB.NewRecon(), Closes: d.DB.NewRecon(), Fetch: d.fetch, Clock: d.Clock, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const rows = () => [...document.querySelectorAll("main tbody tr")].filter((r) => r.querySelector("a[href]") && r.offsetParent);
-  const places = { o: "/", c: "/cycles", i: "/invoices", a: "/accounts", n: "/connections", e: "/events", s: "/snapshots", r: "/replays", l: "/audit" };
+  const places = { o: "/", c: "/cycles", b: "/breaks", i: "/invoices", a: "/accounts", v: "/coverage", n: "/connections", e: "/events", s: "/snapshots", r: "/replays", l: "/audit" };
   let at = -1;
   let prefix = "";
 
@@ -17,6 +17,42 @@
     row.querySelector("a[href]").focus({ preventScroll: true });
     row.scrollIntoView({ block: "nearest" });
     if (row.id) history.replaceState(null, "", "#" + row.id);
+  }
+
+  // current is the row that the keys are at: the one that was selected, or the one in which
+  // the focus is.
+  function current() {
+    const all = rows();
+    const focused = document.activeElement && document.activeElement.closest("main tbody tr");
+    return all[at] || (all.includes(focused) ? focused : null);
+  }
+
+  // mark selects a row for what can be done with several.
+  function mark() {
+    const box = current() && current().querySelector('input[name="pick"]');
+    if (!box) return;
+    box.checked = !box.checked;
+    box.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  // to moves the focus into a field that a key stands for, opening what it is folded into.
+  function to(key) {
+    const field = document.querySelector('main [data-focus="' + CSS.escape(key) + '"]');
+    if (!field) return false;
+    const folded = field.closest("details");
+    if (folded) folded.open = true;
+    field.focus();
+    if (field.select) field.select();
+    field.scrollIntoView({ block: "center" });
+    return true;
+  }
+
+  // back closes what is open: the keys, then what was folded out.
+  function back() {
+    const box = document.getElementById("keys");
+    if (box && box.open) { box.close(); return; }
+    const folded = [...document.querySelectorAll("main details[open]")].pop();
+    if (folded) { folded.open = false; folded.querySelector("summary").focus({ preventScroll: true }); }
   }
 
   function help(show) {
@@ -37,6 +73,11 @@
   });
 
   document.addEventListener("keydown", (e) => {
+    if (e.key === "Enter" && (e.ctrlKey || e.metaKey) && current() && !e.target.closest("input, textarea, select")) {
+      e.preventDefault();
+      window.open(current().querySelector("a[href]").href, "_blank", "noopener");
+      return;
+    }
     if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, textarea, select, [contenteditable]")) {
       if (e.key === "Escape" && e.target.blur) e.target.blur();
       return;
@@ -50,12 +91,13 @@
     switch (e.key) {
       case "j": select(at + 1); break;
       case "k": select(at - 1); break;
-      case "o": { const r = rows()[at]; if (r) r.querySelector("a[href]").click(); break; }
+      case "o": { const r = current(); if (r) r.querySelector("a[href]").click(); break; }
+      case "x": mark(); break;
       case "g": prefix = "g"; setTimeout(() => { prefix = ""; }, 1500); break;
       case "/": { const s = ['input[type="search"]', ".filters input:not([type=hidden])", ".filters select", ".ask input"].map((f) => document.querySelector("main " + f)).find(Boolean); if (!s) return; s.focus(); if (s.select) s.select(); break; }
       case "?": help(true); break;
-      case "Escape": help(false); break;
-      default: if (!link) return; link.click();
+      case "Escape": back(); break;
+      default: if (link) link.click(); else if (!to(e.key)) return;
     }
     e.preventDefault();
   });
