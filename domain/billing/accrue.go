@@ -39,19 +39,23 @@ func (a Accrued) TotalMinor() int64 { return a.PerformanceMinor + a.FixedMinor +
 // AccruedLine is one snapshot of an accrual. Lift is contract year to date, fees are the
 // month's.
 type AccruedLine struct {
-	SnapshotID string
-	Passed     bool
+	SnapshotID string `json:"snapshot_id"`
+	Passed     bool   `json:"passed"`
 	// Reason is why something or everything of it would not be billed now.
-	Reason lift.Code
+	Reason lift.Code `json:"reason,omitempty"`
 	// HasEstimate is whether the next three figures mean anything. UpperMinor is as far
 	// above the point as the bound is below it.
-	HasEstimate                        bool
-	PointMinor, BoundMinor, UpperMinor int64
+	HasEstimate bool  `json:"has_estimate"`
+	PointMinor  int64 `json:"point_minor"`
+	BoundMinor  int64 `json:"bound_minor"`
+	UpperMinor  int64 `json:"upper_minor"`
 	// MarkMinor is what the contract year has billed before, HeadroomMinor what lies
 	// between the mark after the expected month and the upper end.
-	MarkMinor, HeadroomMinor int64
-	LowMinor, ExpectedMinor  int64
-	HighMinor                int64
+	MarkMinor     int64 `json:"mark_minor"`
+	HeadroomMinor int64 `json:"headroom_minor"`
+	LowMinor      int64 `json:"low_minor"`
+	ExpectedMinor int64 `json:"expected_minor"`
+	HighMinor     int64 `json:"high_minor"`
 }
 
 // Accrue says what a month would come to before it is closed: docs/accruals.md has the
