@@ -123,6 +123,7 @@ type Services struct {
 	Invoicing   Invoicing
 	Deciding    Deciding
 	Previews    Previews
+	Accruals    Accruals
 	GoLive      GoLive
 	Corrections Corrections
 	Sources     Sources

@@ -57,10 +57,10 @@ func (a *Accruals) Open(ctx context.Context, env account.Environment, after accr
 
 type accrualRow struct {
 	AccountID, AccountName, Environment, Period, Run, TimeZone, ContractID, ComputedBy, Currency, Phase, Held, Lines, WaitsFor, InputDigest, Digest, State string
-	AsOf, PeriodStart, PeriodEnd                                                                                                                          time.Time
-	Over                                                                                                                                                  bool
-	LowPerformance, LowFixed, LowBalance, ExpectedPerformance, ExpectedFixed, ExpectedBalance, High                                                       int64
-	RealisedMinor                                                                                                                                         *int64
+	AsOf, PeriodStart, PeriodEnd                                                                                                                           time.Time
+	Over                                                                                                                                                   bool
+	LowPerformance, LowFixed, LowBalance, ExpectedPerformance, ExpectedFixed, ExpectedBalance, High                                                        int64
+	RealisedMinor                                                                                                                                          *int64
 }
 
 // accrualSelect shows what the month's cycle came to, once it is final: what a person
@@ -180,6 +180,8 @@ func (a *Accruals) Accruals(ctx context.Context, f accrual.Filter) (accrual.Page
 	if err != nil {
 		return accrual.Page{}, wrap(err)
 	}
-	page, err := pageOf(rows, f.Limit, accrualRow.accrual, func(r accrualRow) string { return cursor(r.AsOf.UTC().Format(time.RFC3339Nano), r.AccountID+"/"+r.Period) })
+	page, err := pageOf(rows, f.Limit, accrualRow.accrual, func(r accrualRow) string {
+		return cursor(r.AsOf.UTC().Format(time.RFC3339Nano), r.AccountID+"/"+r.Period)
+	})
 	return accrual.Page{Items: page.Items, NextCursor: page.NextCursor}, err
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -36,6 +37,7 @@ type cycleView struct {
 	Booked       bool // there is a journal
 	Choices      []choice
 	Problem      string // why a decision was refused
+	Accruals     []accrual.Accrual
 	Until        string // when the contract's terms decide
 }
 
@@ -94,6 +96,9 @@ func (s *Server) showCycle(c echo.Context, status int, id, problem string) error
 	v.Choices, v.Problem = choicesFor(c, t), problem
 	if t.WaitingUntil != nil {
 		v.Until = stamp(*t.WaitingUntil)
+	}
+	if v.Accruals, err = s.everyAccrual(c, accrual.Filter{Scope: scopeOf(c), AccountID: t.AccountID, Period: t.Period, History: true}); err != nil {
+		return err
 	}
 	_, err = reconcile.Journal(t)
 	v.Booked = err == nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -25,6 +26,8 @@ type cyclesView struct {
 	Totals                      []cycleTotal
 	MoreURL, FirstURL, ResetURL string
 	CSVURL, XLSXURL             string
+	// Open are the newest figures of months without a final cycle.
+	Open []accrual.Accrual
 }
 
 type cycleRow struct {
@@ -105,6 +108,10 @@ func (s *Server) cycles(c echo.Context) error {
 	}
 	for _, item := range page.Items {
 		v.Rows = append(v.Rows, s.cycleRow(item))
+	}
+	v.Open, err = s.everyAccrual(c, accrual.Filter{Scope: q.Scope, AccountID: q.AccountID, Environment: q.Environment, Closed: "open"})
+	if err != nil {
+		return err
 	}
 	return s.render(c, http.StatusOK, "cycles", frame{Title: v.PeriodName, Active: "cycles", Environment: q.Environment, Page: v})
 }

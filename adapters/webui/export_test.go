@@ -24,6 +24,7 @@ import (
 var everyExport = []string{
 	"/cycles.%s?period=2026-10", "/cycles/acme.2026-10/export.%s", "/cycles/fees.2026-10/export.%s", "/cycles/acme.2026-10/lines/trial-nudge-7/export.%s", "/cycles/fees.2026-10/lines/fee:cap/export.%s",
 	"/invoices.%s", "/accounts/acme/events.%s", "/accounts/acme/customers.%s", "/connections.%s", "/events.%s", "/replays.%s", "/snapshots.%s", "/audit.%s?action=contract.created", "/cycles/acme.2026-10/journal.%s",
+	"/accruals.%s", "/accruals.%s?history=all", "/accruals/journal.%s?period=2026-10", "/accruals/journal.%s?period=2026-11&figure=expected",
 }
 
 // file is an export as somebody reads it back.

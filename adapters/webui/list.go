@@ -46,6 +46,10 @@ type list struct {
 	Active           string
 	Environment      string
 	Notes            []string
+	// Accrue asks for an accrual; nil where the caller may not, or on another list.
+	Accrue *accrualForm
+	// Links lead to other files of the same selection.
+	Links []crumb
 	// Keep are parameters that the filter form passes on.
 	Keep []parameter
 }
@@ -221,6 +225,11 @@ func (l list) at(path string, more ...string) string {
 // show renders a page of a list. next and cursor are the keys of the next page and of
 // this one.
 func (s *Server) show(c echo.Context, l list, cursor, next string) error {
+	return s.showWith(c, http.StatusOK, l, cursor, next)
+}
+
+// showWith is show with another status.
+func (s *Server) showWith(c echo.Context, status int, l list, cursor, next string) error {
 	if next != "" {
 		l.MoreURL = l.at(l.Path, "cursor", next)
 	}
@@ -232,7 +241,7 @@ func (s *Server) show(c echo.Context, l list, cursor, next string) error {
 	}
 	l.Filtered = l.Filtered || cursor != ""
 	l.ExportURL = l.at(l.Path + ".csv")
-	return s.render(c, http.StatusOK, "list", frame{Title: l.Heading, Active: l.Active, Environment: l.Environment, Page: l.view()})
+	return s.render(c, status, "list", frame{Title: l.Heading, Active: l.Active, Environment: l.Environment, Page: l.view()})
 }
 
 // XLSXURL is the same export as a workbook.

@@ -26,6 +26,7 @@ type overviewView struct {
 	WaitingN   int
 	Nothing    bool // no account yet
 	CyclesURL  string
+	Accrued    []accruedSum
 }
 
 // EventsOf is where the payments of an environment are listed: with its accounts.
@@ -73,6 +74,9 @@ func (s *Server) overview(c echo.Context) error {
 	}
 	v := overviewView{Board: b, PeriodName: month(b.Period), Nothing: len(accounts) == 0, Unpaid: b.Unpaid, CyclesURL: query("/cycles", "period", b.Period)}
 	v.Standings = standingsOf(b)
+	if v.Accrued, err = s.openSums(c); err != nil {
+		return err
+	}
 	for _, w := range b.Waiting {
 		v.Waiting = append(v.Waiting, s.cycleRow(w))
 	}

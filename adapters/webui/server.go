@@ -65,6 +65,7 @@ type Services struct {
 	Customers Customers
 	Replays   Replays
 	Deciding  Deciding
+	Accruals  Accruals
 }
 
 // Options of the pages. The zero value works.
@@ -77,6 +78,9 @@ type Options struct {
 	TLS bool
 	// PagesURL is where browsers reach the pages; sign-in links begin with it.
 	PagesURL string
+	// JournalAccounts are the names of the journals' accounts in the vendor's chart of accounts;
+	// a name without an entry stays as it is.
+	JournalAccounts map[string]string
 	// Provider is the name of the OpenID provider; empty hides its button.
 	Provider string
 }
@@ -90,6 +94,7 @@ type Server struct {
 	customer  Customers
 	replays   Replays
 	deciding  Deciding
+	accrued   Accruals
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -109,7 +114,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, accrued: services.Accruals, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
 	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
@@ -155,6 +160,10 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/connections.:format", s.connectionsExport)
 	e.GET("/events", s.eventLog)
 	e.GET("/events.:format", s.eventLogExport)
+	e.GET("/accruals", s.accruals)
+	e.POST("/accruals", s.computeAccrual)
+	e.GET("/accruals.:format", s.accrualsExport)
+	e.GET("/accruals/journal.:format", s.accrualJournal)
 	e.GET("/snapshots", s.snapshots)
 	e.GET("/snapshots.:format", s.snapshotsExport)
 	e.GET("/audit.:format", s.auditExport)

@@ -136,4 +136,3 @@ func balanced(entries []Entry) error {
 	}
 	return nil
 }
-
