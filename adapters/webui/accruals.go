@@ -1,16 +1,19 @@
 package webui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/accrual"
+	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
@@ -22,17 +25,17 @@ type Accruals interface {
 	Run(ctx context.Context, by access.Principal, accountID, month string) (accrual.Accrual, error)
 }
 
-// accrualForm asks for the figures of a month now.
+// accrualForm asks for the figures of an account's month now.
 type accrualForm struct {
-	Accounts []Choice
-	Period   string
-	Problem  string // why the last request was refused
+	AccountID, Name string
+	Period          string
+	Problem         string // why the last request was refused
 }
 
 func (s *Server) accrualList(c echo.Context) (list, accrual.Filter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
 	f := accrual.Filter{
-		Scope: scopeOf(c), AccountID: p("account"), Period: p("period"), Environment: p("environment"), Closed: p("months"), History: p("history") == "all", Cursor: p("cursor"), Limit: listLimit,
+		Scope: scopeOf(c), AccountID: cmp.Or(c.Param("id"), p("account")), Period: p("period"), Environment: p("environment"), Closed: p("months"), History: p("history") == "all", Cursor: p("cursor"), Limit: listLimit,
 	}
 	accounts, err := s.reconcile.Accounts(c.Request().Context(), f.Scope)
 	if err != nil {
@@ -61,17 +64,19 @@ func (s *Server) accrualList(c echo.Context) (list, accrual.Filter, error) {
 	if f.History {
 		l.Notes = append(l.Notes, "A month stands here once per night, so nothing is summed.")
 	}
-	if caller := app.From(c.Request().Context()); caller.Kind == access.User && caller.Can(access.RunCycle) && len(accounts) > 0 {
-		month := f.Period
-		if month == "" {
-			month = period.Of(s.clock.Now(), s.clock.Now().Location()).String()
-		}
-		l.Accrue = &accrualForm{Period: month}
-		for _, o := range accounts {
-			l.Accrue.Accounts = append(l.Accrue.Accounts, Choice{Value: o.ID, Label: o.Name, Selected: o.ID == f.AccountID})
+	caller := app.From(c.Request().Context())
+	i := slices.IndexFunc(accounts, func(o reconcile.Overview) bool { return o.ID == f.AccountID })
+	switch {
+	case caller.Kind != access.User || !caller.Can(access.RunCycle) || len(accounts) == 0:
+	case i < 0:
+		l.Notes = append(l.Notes, "Choose an account to compute its figures now.")
+	default:
+		l.Accrue = &accrualForm{AccountID: f.AccountID, Name: accounts[i].Name, Period: f.Period}
+		if f.Period == "" {
+			l.Accrue.Period = period.Of(s.clock.Now(), time.UTC).String()
 		}
 	}
-	if f.Period != "" && app.From(c.Request().Context()).Can(access.Export) {
+	if f.Period != "" && caller.Can(access.Export) {
 		l.Links = append(l.Links, crumb{"Journal, constrained", l.at("/accruals/journal.csv", "figure", "low")}, crumb{"Journal, expected", l.at("/accruals/journal.csv", "figure", "expected")})
 	}
 	return l, f, nil
@@ -134,10 +139,9 @@ func (s *Server) showAccruals(c echo.Context, status int, problem string) error 
 
 // computeAccrual computes what a form asks for; a refusal is shown on the page.
 func (s *Server) computeAccrual(c echo.Context) error {
-	form := posted(c)
-	a, err := s.accrued.Run(c.Request().Context(), app.From(c.Request().Context()).Principal, form.Get("account"), strings.TrimSpace(form.Get("period")))
+	a, err := s.accrued.Run(c.Request().Context(), app.From(c.Request().Context()).Principal, c.Param("id"), strings.TrimSpace(posted(c).Get("period")))
 	var refused *fault.Error
-	if errors.As(err, &refused) && (refused.Kind == fault.Invalid || refused.Kind == fault.Conflict || refused.Kind == fault.Forbidden || refused.Kind == fault.NotFound) {
+	if errors.As(err, &refused) && (refused.Kind == fault.Invalid || refused.Kind == fault.Conflict) {
 		text := sentence(refused.Msg)
 		if refused.Remedy != "" {
 			text += " " + sentence(refused.Remedy)

@@ -25,7 +25,7 @@ type cyclesView struct {
 	Rows                        []cycleRow
 	Totals                      []cycleTotal
 	MoreURL, FirstURL, ResetURL string
-	CSVURL, XLSXURL             string
+	CSVURL, XLSXURL, PDFURL     string
 	// Open are the newest figures of months without a final cycle.
 	Open []accrual.Accrual
 }
@@ -91,7 +91,7 @@ func (s *Server) cycles(c echo.Context) error {
 	export := func(format string) string {
 		return query("/cycles."+format, "period", chosen, "state", q.State, "account", q.AccountID, "environment", q.Environment)
 	}
-	v.CSVURL, v.XLSXURL = export("csv"), export("xlsx")
+	v.CSVURL, v.XLSXURL, v.PDFURL = export("csv"), export("xlsx"), export("pdf")
 	if i := slices.Index(periods, chosen); i >= 0 {
 		if i+1 < len(periods) {
 			v.PreviousURL = at(periods[i+1], "")

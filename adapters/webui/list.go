@@ -193,7 +193,7 @@ func (l list) totals() []totalLine {
 
 // report is the list as a file.
 func (l list) report(parameters []parameter) report {
-	r := report{Name: l.Name, Title: l.Heading, Version: 1, Columns: l.Columns, Parameters: parameters}
+	r := report{Name: l.Name, Title: l.Heading, Version: 1, Columns: l.Columns, Labels: l.Labels, Parameters: parameters}
 	for _, line := range l.Rows {
 		values := make([]any, len(line.Cells))
 		for i, c := range line.Cells {
@@ -246,6 +246,9 @@ func (s *Server) showWith(c echo.Context, status int, l list, cursor, next strin
 
 // XLSXURL is the same export as a workbook.
 func (l list) XLSXURL() string { return l.at(l.Path + ".xlsx") }
+
+// PDFURL is the same export on pages.
+func (l list) PDFURL() string { return l.at(l.Path + ".pdf") }
 
 // ResetURL is the list without filters.
 func (l list) ResetURL() string {
