@@ -35,6 +35,7 @@ const (
 	pdfLine, pdfSmall     = 3.9, 7.5 // height of a line of text, and its size in points
 	pdfPad                = 1.2
 	pdfCellMost, pdfLeast = 62.0, 9.0
+	pdfCellWide           = 130.0
 )
 
 // pdfFont is the family that is embedded: DejaVu Sans Condensed, of which only the glyphs
@@ -133,14 +134,20 @@ func (s *sheet) title(text string) {
 
 // head writes the lines that stand above the table in a CSV, too.
 func (s *sheet) head(h head) {
+	last := ""
 	for _, line := range h.Lines {
 		s.room(pdfLine)
 		name, rest := strings.TrimPrefix(line[0], "#"), line[1:]
+		label := name
+		if name == last {
+			label = "" // several of a kind stand below one name
+		}
+		last = name
 		if name == "digest" {
 			rest = []string{rest[0], rest[1], "of the header line and the rows of the same report as CSV"}
 		}
 		s.SetFont(pdfFont, "B", pdfSmall)
-		s.CellFormat(26, pdfLine, s.text(name), "", 0, "L", false, 0, "")
+		s.CellFormat(26, pdfLine, s.text(label), "", 0, "L", false, 0, "")
 		s.SetFont(pdfFont, "", pdfSmall)
 		s.MultiCell(0, pdfLine, s.text(strings.Join(rest, "  ")), "", "L", false)
 	}
@@ -223,17 +230,33 @@ func (s *sheet) tableOf(sec section) pdfTable {
 		t.rows = append(t.rows, cells)
 	}
 	t.totals = s.totals(sec)
-	s.SetFont(pdfFont, "", pdfSmall)
-	for i := range t.labels {
-		w := max(pdfLeast, s.GetStringWidth(t.labels[i])*1.06)
-		for _, row := range append(t.rows, t.totals) {
-			if row != nil {
-				w = max(w, s.GetStringWidth(row[i]))
+	t.widths = s.widths(t)
+	return t
+}
+
+// widths are what the cells need, up to a bound above which they are broken into lines; the
+// bound is wide where there are few columns.
+func (s *sheet) widths(t pdfTable) []float64 {
+	most := pdfCellMost
+	if len(t.labels) <= 5 {
+		most = pdfCellWide
+	}
+	out := make([]float64, len(t.labels))
+	measure := func(rows ...[]string) {
+		for _, row := range rows {
+			for i := range row {
+				out[i] = max(out[i], min(s.GetStringWidth(row[i])+2*pdfPad+0.4, most))
 			}
 		}
-		t.widths = append(t.widths, min(w+2*pdfPad+0.4, pdfCellMost))
 	}
-	return t
+	for i := range out {
+		out[i] = pdfLeast
+	}
+	s.SetFont(pdfFont, "", pdfSmall)
+	measure(t.rows...)
+	s.SetFont(pdfFont, "B", pdfSmall)
+	measure(t.labels, t.totals)
+	return out
 }
 
 // totals are the sums of the columns that have one currency, or none.
@@ -299,16 +322,21 @@ func (t pdfTable) groups() [][]int {
 
 // table draws the rows of a group of columns; every page repeats the header.
 func (s *sheet) table(t pdfTable, group []int) {
-	s.row(t, group, t.labels, "B", true)
+	header := func() {
+		if strings.Join(t.labels, "") != "" {
+			s.row(t, group, t.labels, "B", true)
+		}
+	}
+	header()
 	for i, cells := range t.rows {
 		if s.room(s.heightOf(t, group, cells)) {
-			s.row(t, group, t.labels, "B", true)
+			header()
 		}
 		s.row(t, group, cells, "", i%2 == 1)
 	}
 	if t.totals != nil {
 		if s.room(s.heightOf(t, group, t.totals)) {
-			s.row(t, group, t.labels, "B", true)
+			header()
 		}
 		s.row(t, group, t.totals, "B", false)
 	}
