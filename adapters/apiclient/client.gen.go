@@ -847,6 +847,100 @@ type AccountOverview struct {
 	SourceConnection string `json:"source_connection,omitempty,omitzero"`
 }
 
+// Accrual What an open month was expected to come to, as of a moment.
+type Accrual struct {
+	AccountID string `json:"account_id"`
+
+	// AsOf Up to when facts and decisions were looked at.
+	AsOf       time.Time `json:"as_of"`
+	ComputedBy string    `json:"computed_by"`
+
+	// CycleID The cycle that it is of; it need not exist yet.
+	CycleID string `json:"cycle_id"`
+
+	// Digest The digest of the preview.
+	Digest string `json:"digest"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// Expected An exact amount of one currency.
+	Expected Money `json:"expected"`
+
+	// Held Why the expected price would not be invoiced in full.
+	Held string `json:"held,omitempty,omitzero"`
+
+	// High An exact amount of one currency.
+	High        Money         `json:"high"`
+	InputDigest string        `json:"input_digest"`
+	Lines       []AccrualLine `json:"lines"`
+
+	// Low An exact amount of one currency.
+	Low Money `json:"low"`
+
+	// Off An exact amount of one currency.
+	Off Money `json:"off,omitempty,omitzero"`
+
+	// Over The month had ended; otherwise the figures are to date.
+	Over   bool   `json:"over"`
+	Period string `json:"period"`
+	Phase  string `json:"phase"`
+
+	// Realised An exact amount of one currency.
+	Realised Money `json:"realised,omitempty,omitzero"`
+
+	// Run `night/` with the day, or `demand/` with the moment.
+	Run string `json:"run"`
+
+	// State Where the cycle stands now; empty without one.
+	State string `json:"state"`
+
+	// WaitsFor Earlier cycles that were not finished; their marks were unknown.
+	WaitsFor []string `json:"waits_for"`
+
+	// Within The realised amount lies from low to high; false while the month is open.
+	Within bool `json:"within"`
+}
+
+// AccrualLine One snapshot. Lift is contract year to date; the fees are the month's, before floors and caps.
+type AccrualLine struct {
+	// Bound An exact amount of one currency.
+	Bound Money `json:"bound"`
+
+	// Expected An exact amount of one currency.
+	Expected    Money `json:"expected"`
+	HasEstimate bool  `json:"has_estimate"`
+
+	// Headroom An exact amount of one currency.
+	Headroom Money `json:"headroom"`
+
+	// High An exact amount of one currency.
+	High Money `json:"high"`
+
+	// Low An exact amount of one currency.
+	Low Money `json:"low"`
+
+	// Mark An exact amount of one currency.
+	Mark Money `json:"mark"`
+
+	// Measured An exact amount of one currency.
+	Measured Money `json:"measured"`
+	Passed   bool  `json:"passed"`
+
+	// Reason Why something or everything of it would not be billed now.
+	Reason     string `json:"reason,omitempty,omitzero"`
+	SnapshotID string `json:"snapshot_id"`
+
+	// Upper An exact amount of one currency.
+	Upper Money `json:"upper"`
+}
+
+// AccrualList defines model for AccrualList.
+type AccrualList struct {
+	Items      []Accrual `json:"items"`
+	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
+}
+
 // Actor defines model for Actor.
 type Actor struct {
 	ID string `json:"id"`
@@ -4017,6 +4111,12 @@ type CreateAccountParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// ComputeAccrualParams defines parameters for ComputeAccrual.
+type ComputeAccrualParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // CreateContractParams defines parameters for CreateContract.
 type CreateContractParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -4225,6 +4325,30 @@ type ShipSnapshotParams struct {
 type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListAccrualsParams defines parameters for ListAccruals.
+type ListAccrualsParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Period Only this month, `YYYY-MM`.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Closed `open` for months whose cycle is not final, `closed` for the others.
+	Closed string `form:"closed,omitempty" json:"closed,omitempty,omitzero"`
+
+	// History Every accrual of a month instead of its newest.
+	History bool `form:"history,omitempty" json:"history,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // ListAdjustmentsParams defines parameters for ListAdjustments.
@@ -5049,6 +5173,9 @@ type ListUsersParams struct {
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = AccountCreate
 
+// ComputeAccrualJSONRequestBody defines body for ComputeAccrual for application/json ContentType.
+type ComputeAccrualJSONRequestBody = CyclePeriod
+
 // CreateContractJSONRequestBody defines body for CreateContract for application/json ContentType.
 type CreateContractJSONRequestBody = ContractCreate
 
@@ -5276,6 +5403,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/accounts/{account} (the `GetAccount` operationId).
 	GetAccount(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ComputeAccrualWithBody Compute and store what an open month comes to now
+	//
+	// A preview of the month, stored as three figures. It costs what a preview costs. A month
+	// whose cycle has frozen its inputs is refused with `accrual_closed`: the cycle says what
+	// it comes to.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/accruals (the `ComputeAccrual` operationId).
+	ComputeAccrualWithBody(ctx context.Context, account AccountPath, params *ComputeAccrualParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ComputeAccrual Compute and store what an open month comes to now
+	//
+	// A preview of the month, stored as three figures. It costs what a preview costs. A month
+	// whose cycle has frozen its inputs is refused with `accrual_closed`: the cycle says what
+	// it comes to.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/accruals (the `ComputeAccrual` operationId).
+	ComputeAccrual(ctx context.Context, account AccountPath, params *ComputeAccrualParams, body ComputeAccrualJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListContractVersions List the versions of an account's contract
 	//
@@ -5631,6 +5780,17 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 	StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAccruals List what open months were expected to come to, newest first
+	//
+	// Figures of months before they are closed: `low` (the constrained estimate: the
+	// contract's terms at the lower confidence bound), `expected` (what the cycle would come
+	// to) and `high`. Every night stores one for each open month. `over` is false while the
+	// month goes on: then the figures are to date. When the cycle is final, `realised` and
+	// `off` say how far off each was. Nothing is ever invoiced from them.
+	//
+	// Corresponds with GET /v1/accruals (the `ListAccruals` operationId).
+	ListAccruals(ctx context.Context, params *ListAccrualsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAdjustments List what finished months were found to be wrong by, newest first
 	//
@@ -6604,6 +6764,48 @@ func (c *Client) GetAccount(ctx context.Context, account AccountPath, reqEditors
 	return c.Client.Do(req)
 }
 
+// ComputeAccrualWithBody Compute and store what an open month comes to now
+//
+// A preview of the month, stored as three figures. It costs what a preview costs. A month
+// whose cycle has frozen its inputs is refused with `accrual_closed`: the cycle says what
+// it comes to.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/accruals (the `ComputeAccrual` operationId).
+func (c *Client) ComputeAccrualWithBody(ctx context.Context, account AccountPath, params *ComputeAccrualParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewComputeAccrualRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ComputeAccrual Compute and store what an open month comes to now
+//
+// A preview of the month, stored as three figures. It costs what a preview costs. A month
+// whose cycle has frozen its inputs is refused with `accrual_closed`: the cycle says what
+// it comes to.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/accruals (the `ComputeAccrual` operationId).
+func (c *Client) ComputeAccrual(ctx context.Context, account AccountPath, params *ComputeAccrualParams, body ComputeAccrualJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewComputeAccrualRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListContractVersions List the versions of an account's contract
 //
 // Ascending. Each one holds from its `effective_from` up to `effective_until`, the first month of the next one; so every month has exactly one.
@@ -7329,6 +7531,27 @@ func (c *Client) StateToleranceWithBody(ctx context.Context, account AccountPath
 // Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 func (c *Client) StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStateToleranceRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAccruals List what open months were expected to come to, newest first
+//
+// Figures of months before they are closed: `low` (the constrained estimate: the
+// contract's terms at the lower confidence bound), `expected` (what the cycle would come
+// to) and `high`. Every night stores one for each open month. `over` is false while the
+// month goes on: then the figures are to date. When the cycle is final, `realised` and
+// `off` say how far off each was. Nothing is ever invoiced from them.
+//
+// Corresponds with GET /v1/accruals (the `ListAccruals` operationId).
+func (c *Client) ListAccruals(ctx context.Context, params *ListAccrualsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccrualsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9530,6 +9753,66 @@ func NewGetAccountRequest(server string, account AccountPath) (*http.Request, er
 	return req, nil
 }
 
+// NewComputeAccrualRequest calls the generic ComputeAccrual builder with application/json body
+func NewComputeAccrualRequest(server string, account AccountPath, params *ComputeAccrualParams, body ComputeAccrualJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewComputeAccrualRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewComputeAccrualRequestWithBody constructs an http.Request for the ComputeAccrual method, with any body, and a specified content type
+func NewComputeAccrualRequestWithBody(server string, account AccountPath, params *ComputeAccrualParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/accruals", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListContractVersionsRequest constructs an http.Request for the ListContractVersions method
 func NewListContractVersionsRequest(server string, account AccountPath) (*http.Request, error) {
 	var err error
@@ -11235,6 +11518,104 @@ func NewStateToleranceRequestWithBody(server string, account AccountPath, params
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewListAccrualsRequest constructs an http.Request for the ListAccruals method
+func NewListAccrualsRequest(server string, params *ListAccrualsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accruals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "closed", params.Closed, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "history", params.History, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -16595,6 +16976,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account} (the `GetAccount` operationId).
 	GetAccountWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetAccountResponse, error)
 
+	// ComputeAccrualWithBodyWithResponse Compute and store what an open month comes to now
+	//
+	// A preview of the month, stored as three figures. It costs what a preview costs. A month
+	// whose cycle has frozen its inputs is refused with `accrual_closed`: the cycle says what
+	// it comes to.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/accruals (the `ComputeAccrual` operationId).
+	ComputeAccrualWithBodyWithResponse(ctx context.Context, account AccountPath, params *ComputeAccrualParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ComputeAccrualResponse, error)
+
+	// ComputeAccrualWithResponse Compute and store what an open month comes to now
+	//
+	// A preview of the month, stored as three figures. It costs what a preview costs. A month
+	// whose cycle has frozen its inputs is refused with `accrual_closed`: the cycle says what
+	// it comes to.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/accruals (the `ComputeAccrual` operationId).
+	ComputeAccrualWithResponse(ctx context.Context, account AccountPath, params *ComputeAccrualParams, body ComputeAccrualJSONRequestBody, reqEditors ...RequestEditorFn) (*ComputeAccrualResponse, error)
+
 	// ListContractVersionsWithResponse List the versions of an account's contract
 	//
 	// Ascending. Each one holds from its `effective_from` up to `effective_until`, the first month of the next one; so every month has exactly one.
@@ -16983,6 +17386,19 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 	StateToleranceWithResponse(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*StateToleranceResponse, error)
+
+	// ListAccrualsWithResponse List what open months were expected to come to, newest first
+	//
+	// Figures of months before they are closed: `low` (the constrained estimate: the
+	// contract's terms at the lower confidence bound), `expected` (what the cycle would come
+	// to) and `high`. Every night stores one for each open month. `over` is false while the
+	// month goes on: then the figures are to date. When the cycle is final, `realised` and
+	// `off` say how far off each was. Nothing is ever invoiced from them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accruals (the `ListAccruals` operationId).
+	ListAccrualsWithResponse(ctx context.Context, params *ListAccrualsParams, reqEditors ...RequestEditorFn) (*ListAccrualsResponse, error)
 
 	// ListAdjustmentsWithResponse List what finished months were found to be wrong by, newest first
 	//
@@ -18199,6 +18615,54 @@ func (r GetAccountResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ComputeAccrualResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Accrual
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ComputeAccrualResponse) GetJSON201() *Accrual {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ComputeAccrualResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ComputeAccrualResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ComputeAccrualResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ComputeAccrualResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ComputeAccrualResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19571,6 +20035,54 @@ func (r StateToleranceResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StateToleranceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAccrualsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccrualList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAccrualsResponse) GetJSON200() *AccrualList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAccrualsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAccrualsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAccrualsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAccrualsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAccrualsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -23676,6 +24188,40 @@ func (c *ClientWithResponses) GetAccountWithResponse(ctx context.Context, accoun
 	return ParseGetAccountResponse(rsp)
 }
 
+// ComputeAccrualWithBodyWithResponse Compute and store what an open month comes to now
+//
+// A preview of the month, stored as three figures. It costs what a preview costs. A month
+// whose cycle has frozen its inputs is refused with `accrual_closed`: the cycle says what
+// it comes to.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/accruals (the `ComputeAccrual` operationId).
+func (c *ClientWithResponses) ComputeAccrualWithBodyWithResponse(ctx context.Context, account AccountPath, params *ComputeAccrualParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ComputeAccrualResponse, error) {
+	rsp, err := c.ComputeAccrualWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseComputeAccrualResponse(rsp)
+}
+
+// ComputeAccrualWithResponse Compute and store what an open month comes to now
+//
+// A preview of the month, stored as three figures. It costs what a preview costs. A month
+// whose cycle has frozen its inputs is refused with `accrual_closed`: the cycle says what
+// it comes to.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/accruals (the `ComputeAccrual` operationId).
+func (c *ClientWithResponses) ComputeAccrualWithResponse(ctx context.Context, account AccountPath, params *ComputeAccrualParams, body ComputeAccrualJSONRequestBody, reqEditors ...RequestEditorFn) (*ComputeAccrualResponse, error) {
+	rsp, err := c.ComputeAccrual(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseComputeAccrualResponse(rsp)
+}
+
 // ListContractVersionsWithResponse List the versions of an account's contract
 //
 // Ascending. Each one holds from its `effective_from` up to `effective_until`, the first month of the next one; so every month has exactly one.
@@ -24291,6 +24837,25 @@ func (c *ClientWithResponses) StateToleranceWithResponse(ctx context.Context, ac
 		return nil, err
 	}
 	return ParseStateToleranceResponse(rsp)
+}
+
+// ListAccrualsWithResponse List what open months were expected to come to, newest first
+//
+// Figures of months before they are closed: `low` (the constrained estimate: the
+// contract's terms at the lower confidence bound), `expected` (what the cycle would come
+// to) and `high`. Every night stores one for each open month. `over` is false while the
+// month goes on: then the figures are to date. When the cycle is final, `realised` and
+// `off` say how far off each was. Nothing is ever invoiced from them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accruals (the `ListAccruals` operationId).
+func (c *ClientWithResponses) ListAccrualsWithResponse(ctx context.Context, params *ListAccrualsParams, reqEditors ...RequestEditorFn) (*ListAccrualsResponse, error) {
+	rsp, err := c.ListAccruals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAccrualsResponse(rsp)
 }
 
 // ListAdjustmentsWithResponse List what finished months were found to be wrong by, newest first
@@ -26098,6 +26663,39 @@ func ParseGetAccountResponse(rsp *http.Response) (*GetAccountResponse, error) {
 	return response, nil
 }
 
+// ParseComputeAccrualResponse parses an HTTP response from a ComputeAccrualWithResponse call
+func ParseComputeAccrualResponse(rsp *http.Response) (*ComputeAccrualResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ComputeAccrualResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Accrual
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListContractVersionsResponse parses an HTTP response from a ListContractVersionsWithResponse call
 func ParseListContractVersionsResponse(rsp *http.Response) (*ListContractVersionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -27033,6 +27631,39 @@ func ParseStateToleranceResponse(rsp *http.Response) (*StateToleranceResponse, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Tolerance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAccrualsResponse parses an HTTP response from a ListAccrualsWithResponse call
+func ParseListAccrualsResponse(rsp *http.Response) (*ListAccrualsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAccrualsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccrualList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -612,6 +612,100 @@ type AccountOverview struct {
 	SourceConnection string `json:"source_connection,omitempty,omitzero"`
 }
 
+// Accrual What an open month was expected to come to, as of a moment.
+type Accrual struct {
+	AccountID string `json:"account_id"`
+
+	// AsOf Up to when facts and decisions were looked at.
+	AsOf       time.Time `json:"as_of"`
+	ComputedBy string    `json:"computed_by"`
+
+	// CycleID The cycle that it is of; it need not exist yet.
+	CycleID string `json:"cycle_id"`
+
+	// Digest The digest of the preview.
+	Digest string `json:"digest"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// Expected An exact amount of one currency.
+	Expected Money `json:"expected"`
+
+	// Held Why the expected price would not be invoiced in full.
+	Held string `json:"held,omitempty,omitzero"`
+
+	// High An exact amount of one currency.
+	High        Money         `json:"high"`
+	InputDigest string        `json:"input_digest"`
+	Lines       []AccrualLine `json:"lines"`
+
+	// Low An exact amount of one currency.
+	Low Money `json:"low"`
+
+	// Off An exact amount of one currency.
+	Off Money `json:"off,omitempty,omitzero"`
+
+	// Over The month had ended; otherwise the figures are to date.
+	Over   bool   `json:"over"`
+	Period string `json:"period"`
+	Phase  string `json:"phase"`
+
+	// Realised An exact amount of one currency.
+	Realised Money `json:"realised,omitempty,omitzero"`
+
+	// Run `night/` with the day, or `demand/` with the moment.
+	Run string `json:"run"`
+
+	// State Where the cycle stands now; empty without one.
+	State string `json:"state"`
+
+	// WaitsFor Earlier cycles that were not finished; their marks were unknown.
+	WaitsFor []string `json:"waits_for"`
+
+	// Within The realised amount lies from low to high; false while the month is open.
+	Within bool `json:"within"`
+}
+
+// AccrualLine One snapshot. Lift is contract year to date; the fees are the month's, before floors and caps.
+type AccrualLine struct {
+	// Bound An exact amount of one currency.
+	Bound Money `json:"bound"`
+
+	// Expected An exact amount of one currency.
+	Expected    Money `json:"expected"`
+	HasEstimate bool  `json:"has_estimate"`
+
+	// Headroom An exact amount of one currency.
+	Headroom Money `json:"headroom"`
+
+	// High An exact amount of one currency.
+	High Money `json:"high"`
+
+	// Low An exact amount of one currency.
+	Low Money `json:"low"`
+
+	// Mark An exact amount of one currency.
+	Mark Money `json:"mark"`
+
+	// Measured An exact amount of one currency.
+	Measured Money `json:"measured"`
+	Passed   bool  `json:"passed"`
+
+	// Reason Why something or everything of it would not be billed now.
+	Reason     string `json:"reason,omitempty,omitzero"`
+	SnapshotID string `json:"snapshot_id"`
+
+	// Upper An exact amount of one currency.
+	Upper Money `json:"upper"`
+}
+
+// AccrualList defines model for AccrualList.
+type AccrualList struct {
+	Items      []Accrual `json:"items"`
+	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
+}
+
 // Actor defines model for Actor.
 type Actor struct {
 	ID string `json:"id"`
@@ -3779,6 +3873,12 @@ type CreateAccountParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// ComputeAccrualParams defines parameters for ComputeAccrual.
+type ComputeAccrualParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // CreateContractParams defines parameters for CreateContract.
 type CreateContractParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -3987,6 +4087,30 @@ type ShipSnapshotParams struct {
 type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListAccrualsParams defines parameters for ListAccruals.
+type ListAccrualsParams struct {
+	// Account Only this account.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Period Only this month, `YYYY-MM`.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Environment Only `live` or `test`.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Closed `open` for months whose cycle is not final, `closed` for the others.
+	Closed string `form:"closed,omitempty" json:"closed,omitempty,omitzero"`
+
+	// History Every accrual of a month instead of its newest.
+	History bool `form:"history,omitempty" json:"history,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // ListAdjustmentsParams defines parameters for ListAdjustments.
@@ -4616,6 +4740,9 @@ type ListUsersParams struct {
 // CreateAccountJSONRequestBody defines body for CreateAccount for application/json ContentType.
 type CreateAccountJSONRequestBody = AccountCreate
 
+// ComputeAccrualJSONRequestBody defines body for ComputeAccrual for application/json ContentType.
+type ComputeAccrualJSONRequestBody = CyclePeriod
+
 // CreateContractJSONRequestBody defines body for CreateContract for application/json ContentType.
 type CreateContractJSONRequestBody = ContractCreate
 
@@ -4744,6 +4871,9 @@ type ServerInterface interface {
 	// GetAccount Read one account and count its rows
 	// (GET /v1/accounts/{account})
 	GetAccount(ctx echo.Context, account AccountPath) error
+	// ComputeAccrual Compute and store what an open month comes to now
+	// (POST /v1/accounts/{account}/accruals)
+	ComputeAccrual(ctx echo.Context, account AccountPath, params ComputeAccrualParams) error
 	// ListContractVersions List the versions of an account's contract
 	// (GET /v1/accounts/{account}/contracts)
 	ListContractVersions(ctx echo.Context, account AccountPath) error
@@ -4828,6 +4958,9 @@ type ServerInterface interface {
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx echo.Context, account AccountPath, params StateToleranceParams) error
+	// ListAccruals List what open months were expected to come to, newest first
+	// (GET /v1/accruals)
+	ListAccruals(ctx echo.Context, params ListAccrualsParams) error
 	// ListAdjustments List what finished months were found to be wrong by, newest first
 	// (GET /v1/adjustments)
 	ListAdjustments(ctx echo.Context, params ListAdjustmentsParams) error
@@ -5154,6 +5287,42 @@ func (w *ServerInterfaceWrapper) GetAccount(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetAccount(ctx, account)
+	return err
+}
+
+// ComputeAccrual converts echo context to params.
+func (w *ServerInterfaceWrapper) ComputeAccrual(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ComputeAccrualParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ComputeAccrual(ctx, account, params)
 	return err
 }
 
@@ -6157,6 +6326,66 @@ func (w *ServerInterfaceWrapper) StateTolerance(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.StateTolerance(ctx, account, params)
+	return err
+}
+
+// ListAccruals converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAccruals(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccrualsParams
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "closed" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "closed", ctx.QueryParams(), &params.Closed, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter closed: %s", err))
+	}
+
+	// ------------- Optional query parameter "history" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "history", ctx.QueryParams(), &params.History, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter history: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAccruals(ctx, params)
 	return err
 }
 
@@ -8849,6 +9078,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/cycles/:id/resume", wrapper.ResumeCycle, options.OperationMiddlewares["resumeCycle"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/cycles", wrapper.RunCycle, options.OperationMiddlewares["runCycle"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/previews", wrapper.PreviewCycle, options.OperationMiddlewares["previewCycle"]...)
+	router.GET(options.BaseURL+"/v1/accruals", wrapper.ListAccruals, options.OperationMiddlewares["listAccruals"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/accruals", wrapper.ComputeAccrual, options.OperationMiddlewares["computeAccrual"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/decisions", wrapper.DecideCycle, options.OperationMiddlewares["decideCycle"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id/revisions", wrapper.ListRevisions, options.OperationMiddlewares["listRevisions"]...)
 	router.GET(options.BaseURL+"/v1/cycles/:id/corrections", wrapper.ListCorrections, options.OperationMiddlewares["listCorrections"]...)
@@ -9097,6 +9328,47 @@ type GetAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAccountdefaultApplicationProblemPlusJSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ComputeAccrualRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  ComputeAccrualParams
+	Body    *ComputeAccrualJSONRequestBody
+}
+
+type ComputeAccrualResponseObject interface {
+	VisitComputeAccrualResponse(w http.ResponseWriter) error
+}
+
+type ComputeAccrual201JSONResponse Accrual
+
+func (response ComputeAccrual201JSONResponse) VisitComputeAccrualResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ComputeAccrualdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ComputeAccrualdefaultApplicationProblemPlusJSONResponse) VisitComputeAccrualResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10306,6 +10578,45 @@ type StateTolerancedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StateTolerancedefaultApplicationProblemPlusJSONResponse) VisitStateToleranceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccrualsRequestObject struct {
+	Params ListAccrualsParams
+}
+
+type ListAccrualsResponseObject interface {
+	VisitListAccrualsResponse(w http.ResponseWriter) error
+}
+
+type ListAccruals200JSONResponse AccrualList
+
+func (response ListAccruals200JSONResponse) VisitListAccrualsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccrualsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAccrualsdefaultApplicationProblemPlusJSONResponse) VisitListAccrualsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13251,6 +13562,9 @@ type StrictServerInterface interface {
 	// GetAccount Read one account and count its rows
 	// (GET /v1/accounts/{account})
 	GetAccount(ctx context.Context, request GetAccountRequestObject) (GetAccountResponseObject, error)
+	// ComputeAccrual Compute and store what an open month comes to now
+	// (POST /v1/accounts/{account}/accruals)
+	ComputeAccrual(ctx context.Context, request ComputeAccrualRequestObject) (ComputeAccrualResponseObject, error)
 	// ListContractVersions List the versions of an account's contract
 	// (GET /v1/accounts/{account}/contracts)
 	ListContractVersions(ctx context.Context, request ListContractVersionsRequestObject) (ListContractVersionsResponseObject, error)
@@ -13335,6 +13649,9 @@ type StrictServerInterface interface {
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx context.Context, request StateToleranceRequestObject) (StateToleranceResponseObject, error)
+	// ListAccruals List what open months were expected to come to, newest first
+	// (GET /v1/accruals)
+	ListAccruals(ctx context.Context, request ListAccrualsRequestObject) (ListAccrualsResponseObject, error)
 	// ListAdjustments List what finished months were found to be wrong by, newest first
 	// (GET /v1/adjustments)
 	ListAdjustments(ctx context.Context, request ListAdjustmentsRequestObject) (ListAdjustmentsResponseObject, error)
@@ -13700,6 +14017,55 @@ func (sh *strictHandler) GetAccount(ctx echo.Context, account AccountPath) error
 		return err
 	} else if validResponse, ok := response.(GetAccountResponseObject); ok {
 		return validResponse.VisitGetAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ComputeAccrual operation middleware
+func (sh *strictHandler) ComputeAccrual(ctx echo.Context, account AccountPath, params ComputeAccrualParams) error {
+	var request ComputeAccrualRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body ComputeAccrualJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ComputeAccrual(ctx.Request().Context(), request.(ComputeAccrualRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ComputeAccrual")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ComputeAccrualResponseObject); ok {
+		return validResponse.VisitComputeAccrualResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14662,6 +15028,31 @@ func (sh *strictHandler) StateTolerance(ctx echo.Context, account AccountPath, p
 		return err
 	} else if validResponse, ok := response.(StateToleranceResponseObject); ok {
 		return validResponse.VisitStateToleranceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAccruals operation middleware
+func (sh *strictHandler) ListAccruals(ctx echo.Context, params ListAccrualsParams) error {
+	var request ListAccrualsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAccruals(ctx.Request().Context(), request.(ListAccrualsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAccruals")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAccrualsResponseObject); ok {
+		return validResponse.VisitListAccrualsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

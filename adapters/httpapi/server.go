@@ -131,6 +131,7 @@ type Services struct {
 	Invoicing   Invoicing
 	Deciding    Deciding
 	Previews    Previews
+	Accruals    Accruals
 	GoLive      GoLive
 	Corrections Corrections
 	Sources     Sources

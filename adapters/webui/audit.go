@@ -25,7 +25,7 @@ type auditView struct {
 	Rows                                     []auditRow
 	Filtered                                 bool
 	MoreURL, FirstURL, ResetURL              string
-	CSVURL, XLSXURL                          string
+	CSVURL, XLSXURL, PDFURL                  string
 }
 
 // auditRow is an entry with what it changed, name by name.
@@ -138,7 +138,7 @@ func (s *Server) auditPage(c echo.Context) error {
 			"environment", f.Environment, "outcome", f.Outcome, "from", v.From, "to", v.To, "cursor", cursor)
 	}
 	at := func(cursor string) string { return address("/audit", cursor) }
-	v.CSVURL, v.XLSXURL = address("/audit.csv", ""), address("/audit.xlsx", "")
+	v.CSVURL, v.XLSXURL, v.PDFURL = address("/audit.csv", ""), address("/audit.xlsx", ""), address("/audit.pdf", "")
 	v.Filtered = at("") != "/audit" || f.Cursor != ""
 	if page.NextCursor != "" {
 		v.MoreURL = at(page.NextCursor)

@@ -233,11 +233,11 @@ func (s *Server) showBreaks(c echo.Context, status int, done, problem string) er
 	for _, b := range page.Items {
 		l.Rows = append(l.Rows, breakRow(b))
 	}
-	l.Status, l.Done, l.Problem = status, done, problem
+	l.Done, l.Problem = done, problem
 	if caller := app.From(c.Request().Context()); caller.Can(access.ResolveBreak) && len(l.Rows) > 0 {
 		l.Bulk = &bulk{URL: l.at("/breaks", "cursor", f.Cursor), Reasons: texts(recon.Reasons()), Me: caller.Name}
 	}
-	return s.show(c, l, f.Cursor, page.NextCursor)
+	return s.showWith(c, status, l, f.Cursor, page.NextCursor)
 }
 
 func (s *Server) breakExport(c echo.Context) error {

@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	app "github.com/liftbill/liftbill/app/access"
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
@@ -44,6 +45,7 @@ type cycleView struct {
 	Looked, Same bool // somebody looked at the present data, and it comes to the same
 	Changes      []changeRow
 	MayLook      bool
+	Accruals     []accrual.Accrual
 	Until        string // when the contract's terms decide
 	Month        *closeView
 	CompareURL   string // both sides of the invoice, read now; empty where there is none
@@ -117,6 +119,9 @@ func (s *Server) showCycle(c echo.Context, status int, id string, at looked) err
 	}
 	if t.WaitingUntil != nil {
 		v.Until = stamp(*t.WaitingUntil)
+	}
+	if v.Accruals, err = s.everyAccrual(c, accrual.Filter{Scope: scopeOf(c), AccountID: t.AccountID, Period: t.Period, History: true}); err != nil {
+		return err
 	}
 	_, err = reconcile.Journal(t)
 	v.Booked = err == nil

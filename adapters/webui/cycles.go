@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	app "github.com/liftbill/liftbill/app/access"
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
@@ -28,13 +29,15 @@ type cyclesView struct {
 	Rows                        []cycleRow
 	Totals                      []cycleTotal
 	MoreURL, FirstURL, ResetURL string
-	CSVURL, XLSXURL             string
+	CSVURL, XLSXURL, PDFURL     string
 	Breaks                      []Choice
 	Currency, From, To          string
 	// MayPick: rows can be marked, to be approved or closed together.
 	MayPick, MayApprove bool
 	SelfURL             string
 	Done, Problem       string
+	// Open are the newest figures of months without a final cycle.
+	Open []accrual.Accrual
 }
 
 type cycleRow struct {
@@ -129,7 +132,7 @@ func (s *Server) showCycles(c echo.Context, status int, done, problem string) er
 	export := func(format string) string { return list("/cycles."+format, chosen, "") }
 	caller := app.From(ctx)
 	v.MayPick, v.MayApprove, v.SelfURL = caller.Can(access.DecideCycle), caller.Can(access.ApproveCycle), at(chosen, q.Cursor)
-	v.CSVURL, v.XLSXURL = export("csv"), export("xlsx")
+	v.CSVURL, v.XLSXURL, v.PDFURL = export("csv"), export("xlsx"), export("pdf")
 	if i := slices.Index(periods, chosen); i >= 0 {
 		if i+1 < len(periods) {
 			v.PreviousURL = at(periods[i+1], "")
@@ -146,6 +149,10 @@ func (s *Server) showCycles(c echo.Context, status int, done, problem string) er
 	}
 	for _, item := range page.Items {
 		v.Rows = append(v.Rows, s.cycleRow(item))
+	}
+	v.Open, err = s.everyAccrual(c, accrual.Filter{Scope: q.Scope, AccountID: q.AccountID, Environment: q.Environment, Closed: "open"})
+	if err != nil {
+		return err
 	}
 	return s.render(c, status, "cycles", frame{Title: v.PeriodName, Active: "cycles", Environment: q.Environment, Page: v})
 }

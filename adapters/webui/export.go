@@ -62,7 +62,9 @@ type report struct {
 	Version     int
 	Parameters  []parameter
 	Columns     []column
-	Rows        [][]any
+	// Labels are the headings of the columns on pages; empty takes their names.
+	Labels []string
+	Rows   [][]any
 }
 
 // control is the total of a column over all rows.
@@ -207,11 +209,12 @@ func (r report) head(who string, at time.Time) (head, error) {
 	return h, nil
 }
 
-// send writes the report in the format that the address names.
-func (s *Server) send(c echo.Context, r report) error {
+// send writes the report in the format that the address names; sections are how a PDF says
+// it, where that is more than the table.
+func (s *Server) send(c echo.Context, r report, sections ...section) error {
 	format := c.Param("format")
-	by := app.From(c.Request().Context())
-	h, err := r.head(by.Label(), s.clock.Now())
+	by, now := app.From(c.Request().Context()), s.clock.Now()
+	h, err := r.head(by.Label(), now)
 	if err != nil {
 		return err
 	}
@@ -219,7 +222,14 @@ func (s *Server) send(c echo.Context, r report) error {
 	header.Set(echo.HeaderCacheControl, "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Report-Digest", "sha256:"+h.Digest)
-	header.Set(echo.HeaderContentDisposition, `attachment; filename="liftbill-`+r.Name+`-`+s.clock.Now().UTC().Format("20060102T150405Z")+`.`+format+`"`)
+	header.Set(echo.HeaderContentDisposition, `attachment; filename="liftbill-`+r.Name+`-`+now.UTC().Format("20060102T150405Z")+`.`+format+`"`)
+	if format == "pdf" {
+		pages, err := r.pdf(h, now, sections...)
+		if err != nil {
+			return err
+		}
+		return c.Blob(http.StatusOK, "application/pdf", pages)
+	}
 	if format == "xlsx" {
 		book, err := r.workbook(h)
 		if err != nil {
@@ -254,7 +264,7 @@ func padded(lines [][]string, width int) [][]string {
 
 // checkFormat answers 404 for a format that there is not.
 func checkFormat(c echo.Context) error {
-	if f := c.Param("format"); f != "csv" && f != "xlsx" {
+	if f := c.Param("format"); f != "csv" && f != "xlsx" && f != "pdf" {
 		return echo.NewHTTPError(http.StatusNotFound)
 	}
 	return nil

@@ -24,6 +24,7 @@ import (
 var everyExport = []string{
 	"/cycles.%s?period=2026-10", "/cycles/acme.2026-10/export.%s", "/cycles/fees.2026-10/export.%s", "/cycles/acme.2026-10/lines/trial-nudge-7/export.%s", "/cycles/fees.2026-10/lines/fee:cap/export.%s",
 	"/invoices.%s", "/accounts/acme/events.%s", "/accounts/acme/customers.%s", "/connections.%s", "/events.%s", "/replays.%s", "/snapshots.%s", "/audit.%s?action=contract.created", "/cycles/acme.2026-10/journal.%s", "/breaks.%s?show=all", "/coverage.%s?account=acme",
+	"/readouts/" + caseGood + "/export.%s", "/readouts/" + caseHarm + "/export.%s", "/accruals.%s", "/accruals.%s?history=all", "/accruals/journal.%s?period=2026-10", "/accruals/journal.%s?period=2026-11&figure=expected",
 }
 
 // file is an export as somebody reads it back.
@@ -220,7 +221,7 @@ func TestExportRunsNothing(t *testing.T) {
 func TestExportErrors(t *testing.T) {
 	t.Parallel()
 	e := newDoor(fixture(), &door{caller: signedIn()}, webui.Options{})
-	require.Equal(t, http.StatusNotFound, open(t, e, "/cycles.pdf").status, "a format that there is not")
+	require.Equal(t, http.StatusNotFound, open(t, e, "/cycles.ods").status, "a format that there is not")
 	require.Equal(t, http.StatusBadRequest, open(t, e, "/invoices.csv?from=x").status)
 	require.Equal(t, http.StatusNotFound, open(t, e, "/accounts/nobody/customers.csv").status)
 	l := fixture()

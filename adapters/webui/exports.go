@@ -60,7 +60,8 @@ func dueOf(c reconcile.CycleSummary) time.Time {
 	return timeOf(c.Payment.DueAt)
 }
 
-// cycleExport has one row per line of the tie-out, measured or not.
+// cycleExport has one row per line of the tie-out, measured or not; on pages it is the
+// cycle's statement.
 func (s *Server) cycleExport(c echo.Context) error {
 	if err := checkFormat(c); err != nil {
 		return err
@@ -91,7 +92,7 @@ func (s *Server) cycleExport(c echo.Context) error {
 			f.Line, f.Kind, f.Description, "", "", "", nil, nil, nil, nil, nil, nil, nil, nil, nil, cashOf(f.AmountMinor, cur), cashOf(f.BilledMinor, cur), cash{f.StripeMinor, cur}, "", f.StripeLineID,
 		})
 	}
-	return s.send(c, r)
+	return s.send(c, r, statement(t)...)
 }
 
 // lineExport has the figures of the explanation in their order.

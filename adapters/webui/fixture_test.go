@@ -11,6 +11,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/webui"
 	app "github.com/liftbill/liftbill/app/access"
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/invoicing"
@@ -23,6 +24,7 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/recon"
 )
@@ -56,6 +58,9 @@ type ledger struct {
 	month    reconcile.Summary
 	closings []recon.Closing
 
+	accruals      []accrual.Accrual
+	accrualsAsked accrual.Filter
+	accrueAsked   string
 	wish          invoicing.Wish
 	started       string
 	run           billing.RunState
@@ -177,6 +182,39 @@ func (l *ledger) Snapshots(_ context.Context, f reconcile.SnapshotsFilter) (reco
 	}}, l.err
 }
 
+func (l *ledger) Accruals(_ context.Context, f accrual.Filter) (accrual.Page, error) {
+	l.accrualsAsked = f
+	page := accrual.Page{NextCursor: l.more(f.Cursor)}
+	for _, a := range l.accruals {
+		final := a.State.Terminal()
+		if (f.AccountID == "" || f.AccountID == a.AccountID) && (f.Period == "" || f.Period == a.Period) && (f.Closed == "" || (f.Closed == "closed") == final) {
+			page.Items = append(page.Items, a)
+		}
+	}
+	return page, l.err
+}
+
+func (l *ledger) Run(_ context.Context, _ access.Principal, accountID, month string) (accrual.Accrual, error) {
+	l.accrueAsked = accountID + " " + month
+	return accrual.Accrual{AccountID: accountID, Period: month}, l.refusal
+}
+
+// accrualsOf are those of an open and of a final month.
+func accrualsOf() []accrual.Accrual {
+	a := accrual.Accrual{
+		AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, Period: "2026-11", TimeZone: "Europe/Berlin", Run: "night/2026-11-04", AsOf: now.Add(-7 * time.Hour), By: "system:accruals",
+		Interval: period.Interval{Start: time.Date(2026, 10, 31, 23, 0, 0, 0, time.UTC), End: time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC)}, WaitsFor: []string{}, Digest: "41aa", InputDigest: "0c7e",
+		Accrual: billing.Accrual{Currency: "usd", Phase: billing.PhaseFull, Low: billing.Accrued{PerformanceMinor: 12_000, FixedMinor: 5_000}, Expected: billing.Accrued{PerformanceMinor: 20_000, FixedMinor: 5_000}, HighMinor: 33_000},
+	}
+	b := a
+	b.Period, b.Over, b.State, b.RealisedMinor, b.AsOf = "2026-10", true, billing.Invoiced, ptr[int64](412_050), now.AddDate(0, 0, -3)
+	b.Interval = period.Interval{Start: time.Date(2026, 9, 30, 22, 0, 0, 0, time.UTC), End: a.Interval.Start}
+	b.Low, b.Expected, b.HighMinor = billing.Accrued{PerformanceMinor: 310_000}, billing.Accrued{PerformanceMinor: 400_000}, 500_000
+	c := a
+	c.AccountID, c.AccountName, c.Currency, c.Held = "northwind", "Northwind Traders", "eur", billing.HeldBelowMinimum
+	return []accrual.Accrual{a, c, b}
+}
+
 // more is the next page's cursor: there is one page after the first.
 func (l *ledger) more(cursor string) string {
 	if cursor == l.next {
@@ -214,7 +252,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
@@ -281,6 +319,7 @@ func fixture() *ledger {
 	l.fill(acme, northwind)
 	l.breaks, l.month = someBreaks(), aMonth()
 	l.closings = []recon.Closing{{Action: recon.Closed, RunID: 6, Actor: recon.Actor{ID: "user:nina"}, At: now.Add(-9 * time.Hour)}, {Action: recon.Reopened, Actor: recon.Actor{ID: "user:omar"}, Reason: "a late letter of the bank", At: now.Add(-8 * time.Hour)}}
+	l.accruals = accrualsOf()
 	l.events = []reconcile.RewardEvent{
 		{ConnectionID: "acme-stripe", FactKey: "refund:re_1", Kind: "refund", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", ChargeID: "ch_3QHk2vG9RKHgCVdK0aaa", InvoiceID: "in_1QHaaaG9RKHgCVdKaaa", AmountMinor: ptr[int64](4_900), Currency: "usd", EffectiveAt: now.Add(-time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcd"},
 		{ConnectionID: "acme-stripe", FactKey: "paid:in_2", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f7", UserID: "user-10423", InvoiceID: "in_1QHbbbG9RKHgCVdKbbb", SubscriptionID: "sub_1QHbbbG9RKHgCVdK", AmountMinor: ptr[int64](9_900), Currency: "usd", EffectiveAt: now.Add(-2 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bce"},

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/period"
@@ -19,6 +20,8 @@ import (
 var functions = template.FuncMap{
 	"amount": amount, "amountOf": amountOf, "count": count, "count64": count64, "stamp": stamp, "stampOf": stampOf,
 	"day": day, "hour": hour, "month": month, "sentence": sentence, "words": words, "stateOf": stateOf, "query": query, "lineURL": lineURL, "chargeName": chargeName, "amountIsZero": func(minor *int64) bool { return minor != nil && *minor == 0 }, "code": strings.ToUpper,
+	"string":  func(v any) string { return fmt.Sprint(v) },
+	"inRange": func(a accrual.Accrual) bool { in, known := a.Within(); return in && known },
 }
 
 // Amount is money as a cell shows it: digits and currency apart, so that the

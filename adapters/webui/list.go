@@ -50,10 +50,13 @@ type list struct {
 	Environment      string
 	Notes            []string
 	// Bulk is what can be done with marked rows; nil without marks. Done and Problem are what
-	// came of it, Status that of the answer.
+	// came of it.
 	Bulk          *bulk
 	Done, Problem string
-	Status        int
+	// Accrue asks for an accrual; nil where the caller may not, or on another list.
+	Accrue *accrualForm
+	// Links lead to other files of the same selection.
+	Links []crumb
 	// Keep are parameters that the filter form passes on.
 	Keep []parameter
 }
@@ -222,7 +225,7 @@ func (l list) totals() []totalLine {
 
 // report is the list as a file.
 func (l list) report(parameters []parameter) report {
-	r := report{Name: l.Name, Title: l.Heading, Version: 1, Columns: l.Columns, Parameters: parameters}
+	r := report{Name: l.Name, Title: l.Heading, Version: 1, Columns: l.Columns, Labels: l.Labels, Parameters: parameters}
 	for _, line := range l.Rows {
 		values := make([]any, len(line.Cells))
 		for i, c := range line.Cells {
@@ -254,6 +257,11 @@ func (l list) at(path string, more ...string) string {
 // show renders a page of a list. next and cursor are the keys of the next page and of
 // this one.
 func (s *Server) show(c echo.Context, l list, cursor, next string) error {
+	return s.showWith(c, http.StatusOK, l, cursor, next)
+}
+
+// showWith is show with another status.
+func (s *Server) showWith(c echo.Context, status int, l list, cursor, next string) error {
 	if next != "" {
 		l.MoreURL = l.at(l.Path, "cursor", next)
 	}
@@ -265,14 +273,14 @@ func (s *Server) show(c echo.Context, l list, cursor, next string) error {
 	}
 	l.Filtered = l.Filtered || cursor != ""
 	l.ExportURL = l.at(l.Path + ".csv")
-	if l.Status == 0 {
-		l.Status = http.StatusOK
-	}
-	return s.render(c, l.Status, "list", frame{Title: l.Heading, Active: l.Active, Environment: l.Environment, Page: l.view()})
+	return s.render(c, status, "list", frame{Title: l.Heading, Active: l.Active, Environment: l.Environment, Page: l.view()})
 }
 
 // XLSXURL is the same export as a workbook.
 func (l list) XLSXURL() string { return l.at(l.Path + ".xlsx") }
+
+// PDFURL is the same export on pages.
+func (l list) PDFURL() string { return l.at(l.Path + ".pdf") }
 
 // ResetURL is the list without filters.
 func (l list) ResetURL() string {

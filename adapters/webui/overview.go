@@ -27,6 +27,7 @@ type overviewView struct {
 	Told       told
 	Nothing    bool // no account yet
 	CyclesURL  string
+	Accrued    []accruedSum
 }
 
 // EventsOf is where the payments of an environment are listed: with its accounts.
@@ -77,6 +78,9 @@ func (s *Server) overview(c echo.Context) error {
 		return err
 	}
 	v.Standings = standingsOf(b)
+	if v.Accrued, err = s.openSums(c); err != nil {
+		return err
+	}
 	for _, w := range b.Waiting {
 		v.Waiting = append(v.Waiting, s.cycleRow(w))
 	}

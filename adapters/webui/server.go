@@ -71,6 +71,7 @@ type Services struct {
 	Notices   Notices
 	Breaks    Breaks
 	Mapping   Mapping
+	Accruals  Accruals
 }
 
 // Options of the pages. The zero value works.
@@ -83,6 +84,9 @@ type Options struct {
 	TLS bool
 	// PagesURL is where browsers reach the pages; sign-in links begin with it.
 	PagesURL string
+	// JournalAccounts are the names of the journals' accounts in the vendor's chart of accounts;
+	// a name without an entry stays as it is.
+	JournalAccounts map[string]string
 	// Provider is the name of the OpenID provider; empty hides its button.
 	Provider string
 }
@@ -100,6 +104,7 @@ type Server struct {
 	notices   Notices
 	breaks    Breaks
 	mapping   Mapping
+	accrued   Accruals
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -119,7 +124,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, breaks: services.Breaks, mapping: services.Mapping, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, breaks: services.Breaks, mapping: services.Mapping, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
 	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage"} {
@@ -155,6 +160,7 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/cycles/:id/lines/:line", s.line)
 	e.GET("/cycles/:id/lines/:line/export.:format", s.lineExport)
 	e.GET("/readouts/:case", s.readout)
+	e.GET("/readouts/:case/export.:format", s.readoutExport)
 	e.GET("/invoices", s.invoices)
 	e.GET("/invoices.:format", s.invoicesExport)
 	e.GET("/accounts", s.accounts)
@@ -167,6 +173,10 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/connections.:format", s.connectionsExport)
 	e.GET("/events", s.eventLog)
 	e.GET("/events.:format", s.eventLogExport)
+	e.GET("/accruals", s.accruals)
+	e.POST("/accounts/:id/accruals", s.computeAccrual)
+	e.GET("/accruals.:format", s.accrualsExport)
+	e.GET("/accruals/journal.:format", s.accrualJournal)
 	e.GET("/snapshots", s.snapshots)
 	e.GET("/snapshots.:format", s.snapshotsExport)
 	e.GET("/audit.:format", s.auditExport)

@@ -104,7 +104,7 @@ func (s *Server) journalExport(c echo.Context) error {
 		},
 	}
 	for _, e := range entries {
-		r.Rows = append(r.Rows, []any{e.Date.Format("2006-01-02"), e.Account, e.Line, e.Description, cashOf(e.DebitMinor, e.Currency), cashOf(e.CreditMinor, e.Currency), e.Currency, e.Reference})
+		r.Rows = append(r.Rows, []any{e.Date.Format("2006-01-02"), s.bookedAs(e.Account), e.Line, e.Description, cashOf(e.DebitMinor, e.Currency), cashOf(e.CreditMinor, e.Currency), e.Currency, e.Reference})
 	}
 	return s.send(c, r)
 }

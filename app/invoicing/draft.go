@@ -91,12 +91,8 @@ func (s *Service) Draft(ctx context.Context, cycleID string) (Outcome, error) {
 func propose(j Judged) (Proposal, error) {
 	var p Proposal
 	var err error
-	settles := j.Period.IsSettlement()
 	p.Closed = j.closed()
-	p.Priced, err = billing.Bill(billing.BillInput{
-		Contract: j.Contract, Period: j.Period.Add(0), Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
-		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes, Adjustments: j.Adjustments, WritingClosed: p.Closed},
-	})
+	p.Priced, err = billing.Bill(j.BillInput())
 	if err != nil {
 		return Proposal{}, err
 	}
@@ -117,6 +113,15 @@ func propose(j Judged) (Proposal, error) {
 		p.TieOut = tieUnwritten(j, p.Priced)
 	}
 	return p, nil
+}
+
+// BillInput is what the cycle's price is a function of.
+func (j Judged) BillInput() billing.BillInput {
+	settles := j.Period.IsSettlement()
+	return billing.BillInput{
+		Contract: j.Contract, Period: j.Period.Add(0), Snapshots: j.Plan.Plan().ErrorBudget.Snapshots, Readouts: j.Readouts, HighWater: j.HighWater,
+		Context: billing.Context{Settlement: settles, ClosesYear: settles, Past: j.Past, Outcomes: j.Outcomes, Adjustments: j.Adjustments, WritingClosed: j.closed()},
+	}
 }
 
 // closed reports whether a live cycle is priced as a shadow one. A price that is stored

@@ -70,6 +70,13 @@ type Preview struct {
 	// WaitsFor are earlier cycles that are not finished: their marks are unknown, and the
 	// price is as if they had billed nothing.
 	WaitsFor []string `json:"waits_for,omitempty"`
+	// Accrual is the same price as a low, an expected and a high figure; Contract and Interval
+	// are what they are of.
+	Accrual  billing.Accrual  `json:"-"`
+	Contract billing.Contract `json:"-"`
+	Interval period.Interval  `json:"-"`
+	// Frozen: the cycle has frozen its inputs, so that its own figures count.
+	Frozen bool `json:"-"`
 	// Compared is the comparison with the stored cycle, or with an earlier preview.
 	Compared *Comparison `json:"compared,omitempty"`
 }
@@ -95,6 +102,9 @@ type Priced struct {
 	TotalMinor  int64
 	Rows        []billing.Row
 	WaitsFor    []string
+	Accrual     billing.Accrual
+	Contract    billing.Contract
+	Interval    period.Interval
 }
 
 // Service is the use case; its functions are the steps of a cycle, wired to what stores
@@ -138,6 +148,7 @@ func (s *Service) Run(ctx context.Context, by access.Principal, accountID, month
 		CycleID: got.CycleID, AccountID: accountID, Environment: got.Environment, Period: m.String(), AsOf: got.AsOf, Over: !got.AsOf.Before(got.End),
 		Settled: !got.AsOf.Before(got.SettledAt), InputDigest: got.InputDigest, InvoiceHash: price.InvoiceHash, State: price.State, Reason: price.Reason,
 		Currency: price.Currency, TotalMinor: price.TotalMinor, Lines: linesOf(got.Readouts, price.Rows), Buckets: got.Buckets, WaitsFor: price.WaitsFor,
+		Accrual: price.Accrual, Contract: price.Contract, Interval: price.Interval,
 	}
 	p.Digest = p.digest()
 	stored, ok, err := s.Stored(ctx, p.CycleID)
@@ -146,7 +157,7 @@ func (s *Service) Run(ctx context.Context, by access.Principal, accountID, month
 	}
 	stored.Digest = stored.digest()
 	c := Compare(stored, p)
-	p.Compared = &c
+	p.Compared, p.Frozen = &c, true
 	return p, nil
 }
 

@@ -6,13 +6,16 @@ import (
 	"log/slog"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/adapters/system"
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/app/reconcile"
 	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -46,6 +49,8 @@ type Config struct {
 	OIDCGroupsClaim string `env:"LIFTBILL_OIDC_GROUPS_CLAIM" envDefault:"groups"`
 	// OIDCRoles gives roles to groups, as group=role,group=role; empty leaves roles to the users' own rows.
 	OIDCRoles string `env:"LIFTBILL_OIDC_ROLES"`
+	// JournalAccounts names the accounts of the journals in your chart of accounts, as name=yours,name=yours.
+	JournalAccounts string `env:"LIFTBILL_JOURNAL_ACCOUNTS"`
 	// StripeAPIBase points at a stand-in of Stripe, on loopback only.
 	StripeAPIBase string `env:"LIFTBILL_STRIPE_API_BASE"`
 	// StripeRate is the number of requests per second of one connection; 0 is the default, -1 no limit (stand-ins only).
@@ -133,6 +138,27 @@ func (c Config) groupRoles() (map[string]domain.Role, error) {
 				Fix("Write group=role,group=role with the roles viewer, finance, approver and admin")
 		}
 		out[strings.TrimSpace(group)] = roles[0]
+	}
+	return out, nil
+}
+
+// journalAccounts reads the vendor's names of the journals' accounts.
+func (c Config) journalAccounts() (map[string]string, error) {
+	known := []string{
+		accrual.AccountAccrued, reconcile.AccountReceivable, reconcile.AccountUnbilled, reconcile.AccountPerformance, reconcile.AccountFixed, reconcile.AccountHeld,
+	}
+	out := map[string]string{}
+	if c.JournalAccounts == "" {
+		return out, nil
+	}
+	for pair := range strings.SplitSeq(c.JournalAccounts, ",") {
+		name, own, _ := strings.Cut(pair, "=")
+		name, own = strings.TrimSpace(name), strings.TrimSpace(own)
+		if !slices.Contains(known, name) || own == "" || out[name] != "" {
+			return nil, fault.InvalidField("LIFTBILL_JOURNAL_ACCOUNTS", "journal_accounts_malformed", "%q names no account of the journals, or one that was named already", pair).
+				Fix("Write name=yours,name=yours with the names %s", strings.Join(known, ", "))
+		}
+		out[name] = own
 	}
 	return out, nil
 }

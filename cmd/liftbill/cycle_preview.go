@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/internal/assembly"
@@ -20,6 +21,9 @@ import (
 func (a *app) previews() *preview.Service {
 	return assembly.Previews(a.db, a.clock, a.measure(), a.invoicing(), a.trueUps(), a.reconcile())
 }
+
+// accruals keeps the figures of open months.
+func (a *app) accruals() *accrual.Service { return assembly.Accruals(a.db, a.clock, a.previews()) }
 
 // cyclePreview says what a cycle would come to now.
 func cyclePreview() *cobra.Command {

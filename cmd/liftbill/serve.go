@@ -46,12 +46,15 @@ func (a *app) handler() (*echo.Echo, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	options := webui.Options{TemporalUI: a.cfg.TemporalUI, TLS: a.cfg.tls(), PagesURL: a.cfg.pagesURL()}
+	if options.JournalAccounts, err = a.cfg.journalAccounts(); err != nil {
+		return nil, err
+	}
 	if gate.Provider != nil {
 		options.Provider = a.cfg.OIDCName
 	}
 	pages, err := webui.New(webui.Services{
 		Reconcile: a.reconcile(), Access: gate, Audit: a.audit(), Operate: a.operate(),
-		Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock}, Replays: a.db.NewReplays(), Deciding: a.deciding(), Notices: a.notices(), Previews: a.previews(),
+		Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock}, Replays: a.db.NewReplays(), Deciding: a.deciding(), Accruals: a.accruals(), Notices: a.notices(), Previews: a.previews(),
 		Breaks: a.reconciler(), Mapping: a.mapping(),
 	}, options, a.clock, a.log)
 	if err != nil {

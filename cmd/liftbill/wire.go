@@ -143,7 +143,7 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 		Onboard:     a.onboard(),
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
 		Reconcile: a.reconcile(), Breaks: a.reconciler(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
-		Sources: a.sources(), Invoicing: a.invoicing(), Deciding: a.deciding(), Previews: a.previews(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
+		Sources: a.sources(), Invoicing: a.invoicing(), Deciding: a.deciding(), Previews: a.previews(), Accruals: a.accruals(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), GoLive: a.goLive(), Corrections: a.invoicing(), Replays: a.db.NewReplays(),
 		Notices: a.notices(),
 	}

@@ -117,7 +117,7 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 20,
 	})
 	sourcesync.RegisterSource(reading, &sourcesync.SourceActivities{Sync: sources})
-	compare := &reconciling.Activities{Reconciler: a.reconciler()}
+	compare := &reconciling.Activities{Reconciler: a.reconciler(), Accruals: a.accruals()}
 	reconciling.RegisterLedger(ledger, compare)
 	reconciling.RegisterSource(reading, compare)
 	out := []worker.Worker{ledger, compute, reading}

@@ -80,6 +80,8 @@ const (
 	CorrectionApproved  Action = "correction.approved"
 	CorrectionWithdrawn Action = "correction.withdrawn"
 	CorrectionRetried   Action = "correction.retried"
+	AccrualComputed     Action = "accrual.computed"
+	SnapshotRetired     Action = "snapshot.retired"
 
 	UserCreated     Action = "user.created"
 	UserChanged     Action = "user.changed"

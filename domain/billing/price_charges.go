@@ -153,16 +153,7 @@ func (p *pricer) caps() error {
 		return nil
 	}
 	fees := p.charges(performance...)
-	room, names, inputs := int64(maxMinor), []string{}, []string{}
-	limit := func(name string, most, billed int64) {
-		if most > 0 {
-			room = min(room, max(0, most-billed))
-			names, inputs = append(names, name), append(inputs, fmt.Sprintf("%d − %d", most, billed))
-		}
-	}
-	limit("month", c.MonthMinor, 0)
-	limit("year", c.YearMinor, p.time.sum(PerYear, performance...))
-	limit("contract", c.TotalMinor, p.time.ever(performance...))
+	room, names, inputs := p.room()
 	least := strings.Join(inputs, ", ")
 	if len(inputs) > 1 {
 		least = "min(" + least + ")"
@@ -178,6 +169,26 @@ func (p *pricer) caps() error {
 	}
 	return p.fee(LineCapExcess, min(open, room-fees), "Fees of earlier months of the contract year that were above the monthly cap",
 		"min(cut off before and not billed yet, room − fees)", fmt.Sprintf("min(%d, %d − %d)", open, room, fees))
+}
+
+// room is what the caps leave for the month's performance fees, with the names of the caps
+// and how each of them was reckoned.
+func (p *pricer) room() (room int64, names, inputs []string) {
+	room = maxMinor
+	c := p.t.Caps
+	if c == nil {
+		return room, nil, nil
+	}
+	limit := func(name string, most, billed int64) {
+		if most > 0 {
+			room = min(room, max(0, most-billed))
+			names, inputs = append(names, name), append(inputs, fmt.Sprintf("%d − %d", most, billed))
+		}
+	}
+	limit("month", c.MonthMinor, 0)
+	limit("year", c.YearMinor, p.time.sum(PerYear, performance...))
+	limit("contract", c.TotalMinor, p.time.ever(performance...))
+	return room, names, inputs
 }
 
 // own are the month's own performance fees after the caps. A cap cuts true-ups of other

@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/period"
@@ -46,7 +47,12 @@ func Previews(db *postgres.DB, clk clock.Clock, measuring *measure.Service, pric
 			if err != nil {
 				return preview.Priced{}, err
 			}
+			accrued, err := billing.Accrue(j.BillInput())
+			if err != nil {
+				return preview.Priced{}, err
+			}
 			return preview.Priced{
+				Accrual: accrued, Contract: j.Contract, Interval: j.Interval,
 				InvoiceHash: p.Plan.Hash(), State: p.Next, Reason: p.Reason, Currency: string(j.Contract.Terms.Currency), TotalMinor: p.Priced.Total.Minor(),
 				Rows: p.Priced.Rows, WaitsFor: j.OpenBefore,
 			}, nil

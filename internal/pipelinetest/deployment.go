@@ -89,7 +89,7 @@ func (d *Deployment) services() httpapi.Services {
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},
 		Ingest:    &ingest.Service{Endpoints: inbox, Verifier: stripeapi.Verifier{}, Inbox: inbox, Box: d.Box, Clock: d.Clock},
 		Reconcile: d.Reconcile(), Breaks: d.Reconciler(), Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock},
-		Sources: d.Sources(), GoLive: d.GoLive(), Corrections: d.Invoicing(), Invoicing: d.Invoicing(), Deciding: d.Deciding(), Previews: d.Previews(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
+		Sources: d.Sources(), GoLive: d.GoLive(), Corrections: d.Invoicing(), Invoicing: d.Invoicing(), Deciding: d.Deciding(), Previews: d.Previews(), Accruals: d.Accruals(), ParseDecisions: decisionlog.Parse, Ready: d.DB.Ping,
 		Notices: d.Notices(),
 	}
 }

@@ -108,6 +108,36 @@ func ApprovalMonth(t testing.TB) (*Deployment, *Company) {
 	return d, c
 }
 
+// PartMonth is the month of one live company up to some days before its end, with the
+// decisions so far; finish lives through the rest and uploads all of them.
+func PartMonth(t testing.TB, days int) (d *Deployment, c *Company, finish func()) {
+	t.Helper()
+	m, err := period.Parse(Month)
+	require.NoError(t, err)
+	d = NewDeployment(t, m.In(time.UTC).Start)
+	c = &Company{ID: "acme", Environment: account.Live, Basis: lift.BasisMeasured, StripeID: "acct_acme", IssuerID: "acct_acme"}
+	d.onboard(t, c, 1, m, "", nil)
+	spec, until := c.Business.Spec(), m.In(time.UTC).End.AddDate(0, 0, -days)
+	world := simulator.NewWorld(d.Fake.URL, c.Business)
+	upload := func(to time.Time) {
+		var up httpapi.DecisionUpload
+		var rows []decision.Decision
+		for _, r := range c.Business.Rows(m) {
+			if r.At.Before(to) {
+				rows = append(rows, r)
+			}
+		}
+		d.Post(t, "/v1/accounts/"+c.ID+"/decisions", simulator.Log(rows), &up)
+		require.Zero(t, up.Rejected, "%+v", up.Rows)
+	}
+	require.NoError(t, world.Run(t.Context(), spec.Start(), until, nil))
+	upload(until)
+	return d, c, func() {
+		require.NoError(t, world.Run(t.Context(), until, spec.FreshAt(m), nil))
+		upload(m.In(time.UTC).End.AddDate(0, 1, 0))
+	}
+}
+
 // ExploringMonth is the month of one company of a test account: change, which may be
 // nil, says how its contract and plan differ, and decide makes its decision log of the simulated one.
 func ExploringMonth(t testing.TB, change func(*httpapi.ContractCreate, *httpapi.PlanCreate), decide func([]decision.Decision) []decision.Decision) (*Deployment, *Company) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
@@ -19,8 +20,48 @@ type Reconciler interface {
 	Reconcile(ctx context.Context, by access.Principal, accountID, month string, beat func(doing string)) (reconcile.Outcome, error)
 }
 
-// Activities list months and compare them. They cannot write at Stripe.
-type Activities struct{ Reconciler Reconciler }
+// Accruer is what the activities need of app/accrual.
+type Accruer interface {
+	// NightRun names the night that it is now.
+	NightRun() string
+	Open(ctx context.Context, env account.Environment, after accrual.Month, limit int) ([]accrual.Month, error)
+	Night(ctx context.Context, m accrual.Month, run string) (accrual.Accrual, bool, error)
+}
+
+// Activities list months, compare them, and compute the figures of open ones. They cannot
+// write at Stripe.
+type Activities struct {
+	Reconciler Reconciler
+	Accruals   Accruer
+}
+
+// ListAccruals lists a page of the months whose figures a night stores.
+func (a *Activities) ListAccruals(ctx context.Context, in wire.ListAccrualsInput) (wire.OpenMonths, error) {
+	open, err := a.Accruals.Open(ctx, in.Environment, accrual.Month(in.After), in.Limit)
+	out := wire.OpenMonths{Run: a.Accruals.NightRun()}
+	for _, m := range open {
+		out.Months = append(out.Months, wire.ReconMonth(m))
+	}
+	return out, wferr.From(err)
+}
+
+// AccrueMonth stores the figures of one open month; a repeated one finds what it stored.
+// What no retry mends is the result's code and no error.
+func (a *Activities) AccrueMonth(ctx context.Context, in wire.AccrueMonthInput) (wire.AccrueMonthResult, error) {
+	ctx, _, stop := beating(ctx)
+	defer stop()
+	out := wire.AccrueMonthResult{ReconMonth: in.ReconMonth}
+	got, _, err := a.Accruals.Night(ctx, accrual.Month(in.ReconMonth), in.Run)
+	switch kind := fault.KindOf(err); {
+	case err == nil:
+		out.AsOf = got.AsOf
+	case fault.CodeOf(err) == "read_allowance", kind == fault.Conflict, kind == fault.Invalid, kind == fault.NotFound, kind == fault.Forbidden:
+		out.Code = fault.CodeOf(err)
+	default:
+		return out, wferr.From(err)
+	}
+	return out, nil
+}
 
 // ListRecon lists a page of the months that a night looks at.
 func (a *Activities) ListRecon(ctx context.Context, in wire.ListReconInput) ([]wire.ReconMonth, error) {

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/liftbill/liftbill/app/accrual"
 	app "github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
@@ -30,6 +31,8 @@ type books struct {
 	errs     map[string][]error
 	compared []string
 	by       []access.Principal
+	open     []accrual.Month
+	accrued  []string
 	flying   int
 	most     int
 }
@@ -62,11 +65,34 @@ func (b *books) Reconcile(_ context.Context, by access.Principal, accountID, mon
 	return app.Outcome{Run: app.Run{ID: 7, Found: 3, Fresh: 1, Reads: 20, Objects: 100}, Repairs: 2}, nil
 }
 
+func (*books) NightRun() string { return "night/2026-11-02" }
+
+func (b *books) Open(_ context.Context, _ account.Environment, after accrual.Month, limit int) ([]accrual.Month, error) {
+	var out []accrual.Month
+	for _, m := range b.open {
+		if m.AccountID > after.AccountID && len(out) < limit {
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+func (b *books) Night(_ context.Context, m accrual.Month, run string) (accrual.Accrual, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.accrued = append(b.accrued, m.AccountID+" "+m.Period+" "+run)
+	if errs := b.errs["accrue "+m.AccountID]; len(errs) > 0 {
+		b.errs["accrue "+m.AccountID] = errs[1:]
+		return accrual.Accrual{}, false, errs[0]
+	}
+	return accrual.Accrual{}, true, nil
+}
+
 func environment(b *books) *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
-	a := &reconcile.Activities{Reconciler: b}
+	a := &reconcile.Activities{Reconciler: b, Accruals: b}
 	reconcile.RegisterLedger(env, a)
 	reconcile.RegisterSource(env, a)
 	return env
@@ -100,6 +126,27 @@ func TestANightComparesEveryMonth(t *testing.T) {
 	require.Len(t, b.compared, 22+3, "what passes is tried again")
 	require.LessOrEqual(t, b.most, 4)
 	require.Equal(t, access.Machine("reconcile"), b.by[0])
+}
+
+// TestANightStoresTheFiguresOfOpenMonths: page by page under one run; a month that cannot
+// be computed is counted and keeps no other one waiting.
+func TestANightStoresTheFiguresOfOpenMonths(t *testing.T) {
+	t.Parallel()
+	b := &books{due: months(1), errs: map[string][]error{
+		"accrue b": {fault.New(fault.Unavailable, "database_unavailable", "away")},
+		"accrue d": {fault.New(fault.Conflict, "accrual_closed", "frozen meanwhile")},
+	}}
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		b.open = append(b.open, accrual.Month{AccountID: id, Period: "2026-11"})
+	}
+	env := environment(b)
+	env.ExecuteWorkflow(wire.WorkflowReconNight, wire.ReconNightInput{Environment: account.Live, PageSize: 2, Window: 1})
+	require.NoError(t, env.GetWorkflowError())
+	var out wire.ReconNightResult
+	require.NoError(t, env.GetWorkflowResult(&out))
+	require.Equal(t, []int{4, 1}, []int{out.Accrued, out.NotAccrued})
+	require.Len(t, b.accrued, 6, "what passes is tried again")
+	require.Equal(t, "e 2026-11 night/2026-11-02", b.accrued[5])
 }
 
 // TestANightContinuesAsNew: a run that has become long goes on behind its last month.

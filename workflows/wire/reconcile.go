@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/liftbill/liftbill/domain/account"
+import (
+	"time"
+
+	"github.com/liftbill/liftbill/domain/account"
+)
 
 // ReconScheduleID is the Schedule of the nightly reconciliation of an environment.
 func ReconScheduleID(env account.Environment) string { return "reconcile/" + env.String() }
@@ -30,6 +34,8 @@ type ReconNightResult struct {
 	Months int
 	// Found counts the breaks that are there, Fresh those that were not there before.
 	Found, Fresh int
+	// Accrued counts the open months whose figures were stored, NotAccrued those without any.
+	Accrued, NotAccrued int
 	// Refused counts the months that could not be compared, Failed those of them whose
 	// step failed.
 	Refused, Failed int
@@ -37,6 +43,33 @@ type ReconNightResult struct {
 
 // ReconMonth names a month of an account.
 type ReconMonth struct{ AccountID, Period string }
+
+// ListAccrualsInput pages through the open months of an environment.
+type ListAccrualsInput struct {
+	Environment account.Environment
+	After       ReconMonth
+	Limit       int
+}
+
+// OpenMonths is a page of them, with the run under which a night stores figures.
+type OpenMonths struct {
+	Run    string
+	Months []ReconMonth
+}
+
+// AccrueMonthInput asks for the figures of an open month.
+type AccrueMonthInput struct {
+	Environment account.Environment
+	ReconMonth
+	Run string
+}
+
+// AccrueMonthResult says what came of it; Code is what kept it from figures.
+type AccrueMonthResult struct {
+	ReconMonth
+	AsOf time.Time
+	Code string
+}
 
 // ListReconInput pages through the months that a night looks at.
 type ListReconInput struct {

@@ -68,6 +68,8 @@ const (
 
 	ActivityListRecon      = "ListReconciliations"
 	ActivityReconcileMonth = "CompareMonth"
+	ActivityListAccruals   = "ListOpenMonths"
+	ActivityAccrueMonth    = "AccrueMonth"
 )
 
 // Search attributes (Keyword). Opaque identifiers only: they are never encrypted.
