@@ -37,6 +37,7 @@ type fakes struct {
 	contract    func(billing.Terms) (billing.Contract, bool, error)
 	amend       func(string, billing.Terms) (billing.Contract, bool, error)
 	versions    billing.Versions
+	plans       []onboard.StoredPlan
 	seal        func(onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	snapshot    func(onboard.SnapshotInput) (onboard.Snapshot, bool, error)
 	receive     func(context.Context, ingest.Delivery) (ingest.Receipt, error)
@@ -47,6 +48,15 @@ type fakes struct {
 	events      func(reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	invoices    func(reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
 	accounts    []reconcile.Overview
+	snapshots   []reconcile.Snapshot
+	adjustments []reconcile.Adjustment
+	approvals   []reconcile.Approval
+
+	accountsAsked    reconcile.AccountsFilter
+	snapshotsAsked   reconcile.SnapshotsFilter
+	adjustmentsAsked reconcile.AdjustmentsFilter
+	approvalsAsked   reconcile.ApprovalsFilter
+
 	connections []account.Connection
 	connecting  httpapi.Connecting
 	mapping     httpapi.Mapping
@@ -110,6 +120,9 @@ func (f *fakes) AmendContract(_ context.Context, _ domain.Principal, _, id strin
 func (f *fakes) ContractVersions(context.Context, string) (billing.Versions, error) {
 	return f.versions, nil
 }
+func (f *fakes) SealedPlans(context.Context, string) ([]onboard.StoredPlan, error) {
+	return f.plans, nil
+}
 func (f *fakes) SealPlan(_ context.Context, _ domain.Principal, _ string, in onboard.PlanInput) (onboard.StoredPlan, bool, error) {
 	return f.seal(in)
 }
@@ -141,8 +154,24 @@ func (f *fakes) RewardEvents(_ context.Context, q reconcile.RewardEventsFilter) 
 func (f *fakes) Invoices(_ context.Context, q reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error) {
 	return f.invoices(q)
 }
-func (f *fakes) Accounts(context.Context, domain.Scope) ([]reconcile.Overview, error) {
-	return f.accounts, nil
+func (f *fakes) AccountList(_ context.Context, q reconcile.AccountsFilter) (reconcile.Page[reconcile.Overview], error) {
+	f.accountsAsked = q
+	return reconcile.Page[reconcile.Overview]{Items: f.accounts, NextCursor: "n3"}, nil
+}
+func (f *fakes) Account(_ context.Context, _ domain.Scope, id string) (reconcile.AccountDetail, error) {
+	return reconcile.AccountDetail{Overview: reconcile.Overview{ID: id}, Decisions: 7, StripeEvents: 9}, nil
+}
+func (f *fakes) Snapshots(_ context.Context, q reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error) {
+	f.snapshotsAsked = q
+	return reconcile.Page[reconcile.Snapshot]{Items: f.snapshots}, nil
+}
+func (f *fakes) Adjustments(_ context.Context, q reconcile.AdjustmentsFilter) (reconcile.Page[reconcile.Adjustment], error) {
+	f.adjustmentsAsked = q
+	return reconcile.Page[reconcile.Adjustment]{Items: f.adjustments}, nil
+}
+func (f *fakes) Approvals(_ context.Context, q reconcile.ApprovalsFilter) (reconcile.Page[reconcile.Approval], error) {
+	f.approvalsAsked = q
+	return reconcile.Page[reconcile.Approval]{Items: f.approvals}, nil
 }
 
 // lines is the simplest parser: one row for each line, none of them refused.

@@ -801,7 +801,7 @@ type ApprovalItem struct {
 	// Amount An exact amount of one currency.
 	Amount Money `json:"amount,omitempty,omitzero"`
 
-	// At Since when it waits
+	// At Since when it waits, or when it was decided.
 	At time.Time `json:"at"`
 
 	// Environment Every object belongs to one; nothing crosses.
@@ -816,7 +816,7 @@ type ApprovalItem struct {
 	// Subject `cycle`, `correction` or `break`.
 	Subject string `json:"subject"`
 
-	// SubjectID The cycle; the cycle and the correction''s number; or the break.
+	// SubjectID The cycle; the cycle and the correction's number; or the break.
 	SubjectID string `json:"subject_id"`
 }
 
@@ -1251,7 +1251,7 @@ type ConnectionHealth struct {
 	LagP95Seconds *float64  `json:"lag_p95_seconds"`
 	LastEventAt   time.Time `json:"last_event_at,omitempty,omitzero"`
 
-	// LastHour Events that were classified within the last hour
+	// LastHour Events that were classified within the last hour, by status.
 	LastHour             map[string]int64 `json:"last_hour"`
 	LastReceivedAt       time.Time        `json:"last_received_at,omitempty,omitzero"`
 	OldestPendingAt      time.Time        `json:"oldest_pending_at,omitempty,omitzero"`
@@ -1592,7 +1592,7 @@ type Correction struct {
 	// Detail Why it needs a person.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Effect What it does
+	// Effect What it does, in words.
 	Effect string `json:"effect"`
 
 	// Kind `void`, `credit_before_payment`, `credit_after_payment` or `next_cycle`.
@@ -4166,7 +4166,7 @@ type ListApprovalsParams struct {
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
-	// Actor Only what this user
+	// Actor Only what this user, token or operator did.
 	Actor string `form:"actor,omitempty" json:"actor,omitempty,omitzero"`
 
 	// Action Only this action, for example `contract.created`.

@@ -237,11 +237,11 @@ func TestListsPassTheirFiltersOn(t *testing.T) {
 
 func TestShortListsArePaged(t *testing.T) {
 	t.Parallel()
-	e := newServer(t, &fakes{accounts: []reconcile.Overview{{ID: "c"}, {ID: "a", LastEventAt: &at}, {ID: "b"}}, connections: []account.Connection{{ID: "x"}}})
+	e := newServer(t, &fakes{connections: []account.Connection{{ID: "c"}, {ID: "a"}, {ID: "b"}}})
 	var seen []string
 	cursor := ""
 	for range 3 {
-		_, body := serve(t, e, request(http.MethodGet, "/v1/accounts?limit=1&cursor="+cursor, ""))
+		_, body := serve(t, e, request(http.MethodGet, "/v1/connections?limit=1&cursor="+cursor, ""))
 		items := body["items"].([]any)
 		require.Len(t, items, 1)
 		seen = append(seen, items[0].(map[string]any)["id"].(string))
@@ -249,9 +249,61 @@ func TestShortListsArePaged(t *testing.T) {
 	}
 	require.Equal(t, []string{"a", "b", "c"}, seen)
 	require.Empty(t, cursor)
-	_, body := serve(t, e, request(http.MethodGet, "/v1/connections", ""))
-	require.Len(t, body["items"], 1)
-	require.NotContains(t, body, "next_cursor")
+	_, body := serve(t, e, request(http.MethodGet, "/v1/connections/b", ""))
+	require.Equal(t, "b", body["id"])
+	w, body := serve(t, e, request(http.MethodGet, "/v1/connections/x", ""))
+	require.Equal(t, http.StatusNotFound, w.Code)
+	require.Equal(t, "connection_not_found", body["code"])
+}
+
+// What a caller gives arrives at the use case within the caller's scope, and what comes back
+// leaves out what is not known.
+func TestOverviewsPassTheirFiltersOn(t *testing.T) {
+	t.Parallel()
+	lift := int64(-250)
+	f := &fakes{
+		accounts:    []reconcile.Overview{{ID: "acme", HasEvents: true, LastEventAt: &at}},
+		snapshots:   []reconcile.Snapshot{{AccountID: "acme", ID: "s-1", ShippedAt: at, Currency: "usd", BilledMinor: &lift}},
+		adjustments: []reconcile.Adjustment{{Key: "k", AccountID: "acme", Currency: "jpy", OriginCycle: "acme.2026-09", Line: "s-1", Cause: "refund", AmountMinor: -50, LiftMinor: &lift, State: reconcile.AdjustmentDue}},
+		approvals:   []reconcile.Approval{{ID: "a~acme.2026-10", State: "waiting", Subject: "cycle", SubjectID: "acme.2026-10", Action: "approve", AmountMinor: &lift, Currency: "usd", At: at}},
+	}
+	e := newServer(t, f)
+	first := func(path string) map[string]any {
+		w, body := serve(t, e, request(http.MethodGet, path, ""))
+		require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+		return body["items"].([]any)[0].(map[string]any)
+	}
+	row := first("/v1/accounts?environment=live&q=ac&sort=id_desc&limit=3&cursor=c")
+	require.Equal(t, true, row["has_events"])
+	require.Empty(t, cmp.Diff(reconcile.AccountsFilter{Scope: access.Everything(), Environment: "live", Search: "ac", Sort: "id_desc", Cursor: "c", Limit: 3}, f.accountsAsked))
+	row = first("/v1/snapshots?account=acme&verdict=passed&q=s-1&sort=name_asc&limit=3&cursor=c")
+	require.Equal(t, "-2.50 USD", row["billed"].(map[string]any)["formatted"])
+	require.NotContains(t, row, "fees")
+	require.Empty(t, cmp.Diff(reconcile.SnapshotsFilter{Scope: access.Everything(), AccountID: "acme", Verdict: "passed", Search: "s-1", Sort: "name_asc", Cursor: "c", Limit: 3}, f.snapshotsAsked))
+	row = first("/v1/adjustments?account=acme&environment=live&origin_period=2026-09&applied_period=2026-10&cause=refund&state=due&limit=3&cursor=c")
+	require.Equal(t, "-50 JPY", row["amount"].(map[string]any)["formatted"])
+	require.NotContains(t, row, "applied")
+	require.NotContains(t, row, "revenue")
+	require.Empty(t, cmp.Diff(reconcile.AdjustmentsFilter{
+		Scope: access.Everything(), AccountID: "acme", Environment: "live", OriginPeriod: "2026-09", AppliedPeriod: "2026-10", Cause: "refund", State: "due", Cursor: "c", Limit: 3,
+	}, f.adjustmentsAsked))
+	row = first("/v1/approvals?state=waiting&subject=cycle&account=acme&environment=live&period=2026-10&limit=3&cursor=c")
+	require.Equal(t, "acme.2026-10", row["subject_id"])
+	require.Empty(t, cmp.Diff(reconcile.ApprovalsFilter{
+		Scope: access.Everything(), State: "waiting", Subject: "cycle", AccountID: "acme", Environment: "live", Period: "2026-10", Cursor: "c", Limit: 3,
+	}, f.approvalsAsked))
+
+	_, body := serve(t, e, request(http.MethodGet, "/v1/accounts/acme", ""))
+	require.InDelta(t, 9, body["stripe_events"], 0)
+	_, body = serve(t, e, request(http.MethodGet, "/v1/accounts/acme/snapshots/s-1", ""))
+	require.Equal(t, "s-1", body["id"])
+	require.Equal(t, "s-1", f.snapshotsAsked.ID)
+	f.snapshots = nil
+	w, body := serve(t, e, request(http.MethodGet, "/v1/accounts/acme/snapshots/other", ""))
+	require.Equal(t, http.StatusNotFound, w.Code)
+	require.Equal(t, "snapshot_not_found", body["code"])
+	_, body = serve(t, e, request(http.MethodGet, "/v1/accounts/acme/plans", ""))
+	require.Equal(t, []any{}, body["items"])
 }
 
 func TestTieOut(t *testing.T) {

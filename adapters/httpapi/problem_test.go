@@ -80,7 +80,7 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		"parameter":        {"GET", "/v1/cycles?limit=many", "", 400, "parameter_malformed", "limit"},
 		"route":            {"GET", "/v1/nothing", "", 404, "route_unknown", ""},
 		"method":           {"DELETE", "/v1/connections", "", 405, "method_not_allowed", ""},
-		"cursor":           {"GET", "/v1/accounts?cursor=%25%25", "", 400, "cursor_malformed", "cursor"},
+		"cursor":           {"GET", "/v1/connections?cursor=%25%25", "", 400, "cursor_malformed", "cursor"},
 		"limit":            {"GET", "/v1/connections?limit=501", "", 400, "limit_range", "limit"},
 		"plan's snapshots": {"POST", "/v1/accounts/a/plans", `{"id":"p","snapshots":-1}`, 400, "snapshot_limit", "error_budget.snapshots"},
 	} {

@@ -52,7 +52,7 @@ func newListsMeter(ctx context.Context, b *benchDatabase, f listsFlags, note io.
 		}
 		q := u.Query()
 		q.Set("options", "-c session_preload_libraries=auto_explain -c auto_explain.log_min_duration=0 -c auto_explain.log_analyze=on -c auto_explain.log_buffers=on -c auto_explain.log_parameter_max_length=200")
-		u.RawQuery = q.Encode()
+		u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // libpq's form knows no plus
 		address = u.String()
 	}
 	var err error
