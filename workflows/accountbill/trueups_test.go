@@ -33,6 +33,22 @@ type settledYear struct {
 
 func newSettledYear(t *testing.T) *settledYear {
 	t.Helper()
+	y := endedYear(t)
+	_, err := y.d.TrueUps().Close(t.Context(), access.Operator("kim"), y.c.ID, "too early")
+	require.NoError(t, err, "nothing came yet")
+	spec := y.c.Business.Spec()
+	y.d.Post(t, "/v1/accounts/"+y.c.ID+"/plans", httpapi.PlanCreate{
+		ID: y.c.ID + "-plan-2", Version: 2, Salt: "6e6578742079656172732073616c742c2033322062797465732c2073656372657421", FirstPeriod: y.next.String(), Currency: "usd", Unit: "user",
+		Baseline: "keep", HoldoutProbability: spec.HoldoutProbability, AttributionDays: pipelinetest.RunOffDays,
+	}, nil)
+	_, err = y.d.TrueUps().Close(t.Context(), access.Operator("kim"), y.c.ID, "cycles follow")
+	require.Equal(t, "cycles_follow", fault.CodeOf(err))
+	return y
+}
+
+// endedYear is a company whose contract year is settled and that has no plan for another one.
+func endedYear(t *testing.T) *settledYear {
+	t.Helper()
 	d, c := pipelinetest.YearEnd(t)
 	last, err := period.Parse(pipelinetest.Month)
 	require.NoError(t, err)
@@ -41,13 +57,7 @@ func newSettledYear(t *testing.T) *settledYear {
 	}
 	step := runPeriod(t, d, c, last.Settlement())
 	require.Equal(t, billing.Invoiced, step.State, step.Reason)
-	y := &settledYear{T: t, d: d, c: c, settlement: billing.CycleID(c.ID, last.Settlement()), total: step.TotalMinor, next: last.Add(1), start: last.In(time.UTC).End}
-	spec := c.Business.Spec()
-	d.Post(t, "/v1/accounts/"+c.ID+"/plans", httpapi.PlanCreate{
-		ID: c.ID + "-plan-2", Version: 2, Salt: "6e6578742079656172732073616c742c2033322062797465732c2073656372657421", FirstPeriod: y.next.String(), Currency: "usd", Unit: "user",
-		Baseline: "keep", HoldoutProbability: spec.HoldoutProbability, AttributionDays: pipelinetest.RunOffDays,
-	}, nil)
-	return y
+	return &settledYear{T: t, d: d, c: c, settlement: billing.CycleID(c.ID, last.Settlement()), total: step.TotalMinor, next: last.Add(1), start: last.In(time.UTC).End}
 }
 
 // charges are the charges of payments that the settlement attributed to the good snapshot,
@@ -285,4 +295,42 @@ func (y *settledYear) stored() (out string) {
 	require.NoError(y, y.d.SQL.QueryRow(y.Context(), `SELECT concat((SELECT string_agg(t::text, ',' ORDER BY t::text) FROM true_ups t), (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM true_up_lines t),
 		(SELECT string_agg(t::text, ',' ORDER BY t::text) FROM true_up_facts t), (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM true_up_readouts t), (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM adjustments t))`).Scan(&out))
 	return out
+}
+
+// TestTrueUpsOfAnEndedContract: where no cycle follows, what came since is proposed as a credit
+// of the year's invoice, within its line; somebody else approves it, the credit note is made
+// once, and what was proposed is not proposed again.
+func TestTrueUpsOfAnEndedContract(t *testing.T) {
+	t.Parallel()
+	y := endedYear(t)
+	paid, operator := y.charges(lift.ArmPolicy), access.Operator("kim")
+	for _, id := range paid[:3] {
+		y.d.Operator(t, y.c, "POST", "/v1/refunds", url.Values{"charge": {id}})
+	}
+	require.NoError(t, y.d.Fake.Advance(time.Hour))
+	require.NoError(t, y.d.DrainAll(t.Context(), y.c.ID+"-stripe"))
+	_, err := y.d.TrueUps().Close(t.Context(), operator, y.c.ID, " ")
+	require.Equal(t, "reason_missing", fault.CodeOf(err))
+	credits, err := y.d.TrueUps().Close(t.Context(), operator, y.c.ID, "the contract ended")
+	require.NoError(t, err)
+	require.Len(t, credits, 1)
+	require.Equal(t, y.settlement, credits[0].CycleID)
+	require.Equal(t, pipelinetest.Positive, credits[0].Line)
+	require.Equal(t, billing.CorrectBefore, credits[0].Kind)
+	found := y.adjustments(y.settlement)
+	require.Len(t, found, 1)
+	require.Equal(t, reconcile.AdjustmentProposed, found[0].State)
+	require.Equal(t, -credits[0].AmountMinor, found[0].AmountMinor)
+	again, err := y.d.TrueUps().Close(t.Context(), operator, y.c.ID, "once more")
+	require.NoError(t, err)
+	require.Empty(t, again)
+
+	approver := person("ada", access.Approver)
+	_, err = y.d.Invoicing().ApproveCorrection(t.Context(), approver, credits[0].CorrectionID)
+	require.NoError(t, err)
+	_, err = y.d.Invoicing().CarryCorrections(t.Context())
+	require.NoError(t, err)
+	state, err := y.d.Fake.State(y.c.IssuerID, "live", "credit_notes")
+	require.NoError(t, err)
+	require.Len(t, state["credit_notes"], 1)
 }
