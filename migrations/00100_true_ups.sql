@@ -18,9 +18,11 @@ CREATE TABLE true_ups (
     due_minor        bigint NOT NULL,
     recorded_at      timestamptz NOT NULL,
     UNIQUE (settlement_cycle, number),
-    UNIQUE (settlement_cycle, booking_cycle),
     FOREIGN KEY (account_id, environment) REFERENCES accounts (id, environment)
 );
+
+-- A cycle looks once; a person, where no cycle follows, as often as there is something new.
+CREATE UNIQUE INDEX true_ups_one_per_cycle ON true_ups (settlement_cycle, booking_cycle) WHERE booking_cycle <> settlement_cycle;
 
 CREATE TABLE true_up_facts (
     true_up_id   text NOT NULL REFERENCES true_ups (id),

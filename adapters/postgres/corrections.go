@@ -54,13 +54,17 @@ func (r correctionRow) domain() invoicing.Correction {
 
 // Correctable loads what a correction is decided on.
 func (b *Corrections) Correctable(ctx context.Context, cycleID, line string) (invoicing.Correctable, error) {
+	return correctable(b.db.gorm.WithContext(ctx), cycleID, line)
+}
+
+func correctable(tx *gorm.DB, cycleID, line string) (invoicing.Correctable, error) {
 	var r struct {
 		AccountID, Environment, ReleasedStatus, SeenStatus string
 		TotalMinor, PaidMinor, RemainingMinor, Credited    int64
 		LineMinor, LineCredited                            int64
 		Released                                           bool
 	}
-	err := b.db.gorm.WithContext(ctx).Raw(`
+	err := tx.Raw(`
 		SELECT c.account_id, c.environment, coalesce(w.stripe_status, '') AS released_status, coalesce(p.status, '') AS seen_status, coalesce(i.total_minor, 0) AS total_minor,
 			coalesce(w.state = 'released' AND c.state = 'invoiced', false) AS released,
 			coalesce(p.amount_paid_minor, 0) AS paid_minor, coalesce(p.amount_remaining_minor, w.total_minor, 0) AS remaining_minor,
@@ -90,35 +94,40 @@ func (b *Corrections) Correctable(ctx context.Context, cycleID, line string) (in
 // other, so that the numbers and the limits are right.
 func (b *Corrections) Propose(ctx context.Context, w invoicing.Wanted, kind billing.CorrectionKind, note audit.Entry) (invoicing.Correction, error) {
 	var out invoicing.Correction
-	err := b.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		var intent struct{ ID, InvoiceID string }
-		if err := tx.Exec(`SELECT 1 FROM invoices WHERE cycle_id = ? FOR UPDATE`, w.CycleID).Error; err != nil {
-			return err
-		}
-		if err := tx.Raw(`SELECT id, coalesce(invoice_id, '') AS invoice_id FROM writeback_intents WHERE cycle_id = ? AND state = 'released'`, w.CycleID).Scan(&intent).Error; err != nil {
-			return err
-		}
-		var n int
-		if err := tx.Raw(`SELECT coalesce(max(number), 0) + 1 FROM corrections WHERE cycle_id = ?`, w.CycleID).Scan(&n).Error; err != nil {
-			return err
-		}
-		id, line, amount := billing.CorrectionID(w.CycleID, n), w.Line, w.TooMuchMinor
-		if kind == billing.CorrectVoid {
-			line, amount = "", 0
-		}
-		err := tx.Exec(`INSERT INTO corrections (id, cycle_id, environment, number, intent_id, invoice_id, kind, line, amount_minor, reason, state, proposed_by, proposed_at)
-			VALUES (?, ?, 'live', ?, ?, ?, ?, ?, ?, ?, 'proposed', ?, ?)`,
-			id, w.CycleID, n, intent.ID, intent.InvoiceID, string(kind), line, amount, w.Reason, note.Actor.Label(), note.At).Error
-		if err != nil {
-			return err
-		}
-		note.ObjectID = id
-		if out, err = loadCorrection(tx, id, ""); err != nil {
-			return err
-		}
-		return auditLog{tx}.Append(ctx, note.Changed(nil, correctionFacts(out)))
+	err := b.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
+		out, err = proposeCorrection(ctx, tx, w, kind, note)
+		return err
 	})
 	return out, wrap(err)
+}
+
+func proposeCorrection(ctx context.Context, tx *gorm.DB, w invoicing.Wanted, kind billing.CorrectionKind, note audit.Entry) (out invoicing.Correction, err error) {
+	var intent struct{ ID, InvoiceID string }
+	if err := tx.Exec(`SELECT 1 FROM invoices WHERE cycle_id = ? FOR UPDATE`, w.CycleID).Error; err != nil {
+		return out, err
+	}
+	if err := tx.Raw(`SELECT id, coalesce(invoice_id, '') AS invoice_id FROM writeback_intents WHERE cycle_id = ? AND state = 'released'`, w.CycleID).Scan(&intent).Error; err != nil {
+		return out, err
+	}
+	var n int
+	if err := tx.Raw(`SELECT coalesce(max(number), 0) + 1 FROM corrections WHERE cycle_id = ?`, w.CycleID).Scan(&n).Error; err != nil {
+		return out, err
+	}
+	id, line, amount := billing.CorrectionID(w.CycleID, n), w.Line, w.TooMuchMinor
+	if kind == billing.CorrectVoid {
+		line, amount = "", 0
+	}
+	err = tx.Exec(`INSERT INTO corrections (id, cycle_id, environment, number, intent_id, invoice_id, kind, line, amount_minor, reason, state, proposed_by, proposed_at)
+		VALUES (?, ?, 'live', ?, ?, ?, ?, ?, ?, ?, 'proposed', ?, ?)`,
+		id, w.CycleID, n, intent.ID, intent.InvoiceID, string(kind), line, amount, w.Reason, note.Actor.Label(), note.At).Error
+	if err != nil {
+		return out, err
+	}
+	note.ObjectID = id
+	if out, err = loadCorrection(tx, id, ""); err != nil {
+		return out, err
+	}
+	return out, auditLog{tx}.Append(ctx, note.Changed(nil, correctionFacts(out)))
 }
 
 func loadCorrection(tx *gorm.DB, id, lock string) (invoicing.Correction, error) {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/trueups"
-	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -299,68 +298,4 @@ func (u *TrueUps) Units(ctx context.Context, cycleID, snapshotID string) lift.So
 			cycles.Units(ctx, cy, snapshotID)(from, to)(yield)
 		}
 	}
-}
-
-// Save stores a look. The account's row makes those who look at its years wait for each
-// other, so that a look that was made from what another one has changed is refused.
-func (u *TrueUps) Save(ctx context.Context, l trueups.Look, at time.Time) error {
-	return wrap(u.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", l.Year.Account.ID).Error; err != nil {
-			return err
-		}
-		var now struct{ Looks, Mine, Unsettled int }
-		err := tx.Raw(`SELECT count(*) AS looks, count(*) FILTER (WHERE booking_cycle = @cycle) AS mine,
-			(SELECT count(*) FROM cycles c WHERE c.id = @settlement AND NOT (`+consumed+`)) AS unsettled FROM true_ups WHERE settlement_cycle = @settlement`,
-			map[string]any{"cycle": l.CycleID, "settlement": l.Year.SettlementCycle}).Scan(&now).Error
-		switch {
-		case err != nil || now.Mine > 0:
-			return err
-		case now.Looks != l.Year.Looks || now.Unsettled > 0:
-			return fault.New(fault.Unavailable, "true_up_moved", "while cycle %s looked at %s, another cycle did", l.CycleID, l.Year.SettlementCycle).
-				Fix("Nothing was stored; the next attempt reads again")
-		}
-		return insertLook(tx, l, at)
-	}))
-}
-
-func insertLook(tx *gorm.DB, l trueups.Look, at time.Time) error {
-	env := l.Year.Account.Environment
-	err := tx.Exec(`INSERT INTO true_ups (id, account_id, environment, settlement_cycle, booking_cycle, number, watermark, state, reason, fees_settled, fees_measured, booked_before, due_minor, recorded_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, l.ID, l.Year.Account.ID, env.String(), l.Year.SettlementCycle, l.CycleID, l.Number, l.Watermark, string(l.State), l.Reason,
-		l.SettledMinor, l.MeasuredMinor, l.Year.BookedMinor, l.DueMinor, at).Error
-	if err != nil {
-		return err
-	}
-	for _, f := range l.Facts {
-		err := tx.Exec(`INSERT INTO true_up_facts (true_up_id, fact_key, unit_id, snapshot_id, cause, origin, happened_at, amount_minor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			l.ID, f.Key, f.UnitID, f.SnapshotID, string(f.Cause), f.Origin.String(), f.At, f.AmountMinor).Error
-		if err != nil {
-			return err
-		}
-	}
-	for _, r := range l.Readouts {
-		if err := tx.Exec(`INSERT INTO true_up_readouts (true_up_id, snapshot_id, case_id, manifest) VALUES (?, ?, ?, ?)`, l.ID, r.SnapshotID, r.CaseID, string(r.ManifestJSON())).Error; err != nil {
-			return err
-		}
-	}
-	for _, line := range l.Lines {
-		if err := insertTrueUpLine(tx, l, line, env, at); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func insertTrueUpLine(tx *gorm.DB, l trueups.Look, line trueups.Line, env account.Environment, at time.Time) error {
-	origin := billing.CycleID(l.Year.Account.ID, line.Origin)
-	if line.AmountMinor != 0 {
-		err := tx.Exec(`INSERT INTO adjustments (id, account_id, environment, origin_cycle, line, reason, happened_at, amount_minor, source, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			line.AdjustmentID, l.Year.Account.ID, env.String(), origin, line.SnapshotID, string(line.Cause), line.HappenedAt, line.AmountMinor, l.ID+"/"+origin, at).Error
-		if err != nil {
-			return err
-		}
-	}
-	return tx.Exec(`INSERT INTO true_up_lines (true_up_id, origin_cycle, snapshot_id, cause, facts, happened_at, revenue_minor, lift_minor, amount_minor, adjustment_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		l.ID, origin, line.SnapshotID, string(line.Cause), line.Facts, line.HappenedAt, line.RevenueMinor, line.LiftMinor, line.AmountMinor, line.AdjustmentID).Error
 }

@@ -92,7 +92,11 @@ func (w *creditWriter) Create(ctx context.Context, keyNumber int) (invoicing.Cre
 		Metadata: map[string]string{metadataKey: w.plan.Key.StripeKey(), metadataCredit: o.ID, metadataLine: o.Line},
 	}
 	if o.After {
-		params.CreditAmount = stripe.Int64(o.AmountMinor) // to the payer's balance; nothing is refunded by us
+		whole, err := w.withTax(ctx, line)
+		if err != nil {
+			return invoicing.CreditNote{}, err
+		}
+		params.CreditAmount = stripe.Int64(whole) // to the payer's balance; nothing is refunded by us
 	}
 	raw, err := w.wire.send(ctx, request{
 		op: "credit_note.create", method: http.MethodPost, path: creditsPath, params: params,
@@ -103,6 +107,34 @@ func (w *creditWriter) Create(ctx context.Context, keyNumber int) (invoicing.Cre
 	}
 	n, err := decodeCreditNote(raw)
 	return n, afterWrite(err)
+}
+
+// withTax is what the note comes to with the tax that Stripe takes off with the line. A note
+// after payment has to name where all of it goes, and Stripe alone knows its tax.
+func (w *creditWriter) withTax(ctx context.Context, line string) (int64, error) {
+	o := w.order
+	raw, err := w.wire.send(ctx, request{op: "credit_note.preview", method: http.MethodGet, path: creditsPath + "/preview", params: &stripe.CreditNotePreviewParams{
+		Invoice: stripe.String(o.InvoiceID),
+		Lines: []*stripe.CreditNotePreviewLineParams{{
+			Type: stripe.String("invoice_line_item"), InvoiceLineItem: stripe.String(line), Amount: stripe.Int64(o.AmountMinor),
+		}},
+	}})
+	if err != nil {
+		return 0, err
+	}
+	var r struct {
+		Object   string `json:"object"`
+		Total    *int64 `json:"total"`
+		NetOfTax *int64 `json:"total_excluding_tax"`
+	}
+	if err := json.Unmarshal(raw, &r); err != nil || r.Object != "credit_note" || r.Total == nil {
+		return 0, badAnswer("the preview of a credit note")
+	}
+	if net := r.NetOfTax; *r.Total < o.AmountMinor || (net != nil && *net != o.AmountMinor) {
+		return 0, fault.New(fault.Invalid, "credit_preview_differs", "Stripe would credit %d minor units with tax for %d of line %s", *r.Total, o.AmountMinor, o.Line).
+			Fix("Make the credit note in the Stripe Dashboard, or correct it with the next cycle")
+	}
+	return *r.Total, nil
 }
 
 // line is the invoice's line that the item of ours became.

@@ -278,3 +278,42 @@ func TestAVoidedInvoiceMayBeLeftAtThat(t *testing.T) {
 	require.NotEqual(t, in, billed.InvoiceID)
 	next.RequireBilled(t)
 }
+
+// TestCreditNotesWithTax: what is too much on a line goes back with its tax, before payment
+// and after, to the cent that Stripe computes; our books hold it without.
+func TestCreditNotesWithTax(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.NewBill(t, pipelinetest.NewLedger(t))
+	require.NoError(t, b.Fake.SetTax("acct_issuer", "live", 19))
+	b.Operator(t, http.MethodPost, "/v1/customers/"+b.Plan.Key.Customer, url.Values{"address[country]": {"DE"}})
+	draft, err := b.NewProcess(t).EnsureDraft(t.Context(), b.Plan.CycleID)
+	require.NoError(t, err)
+	in := draft.InvoiceID
+	b.Operator(t, http.MethodPost, "/v1/invoices/"+in, url.Values{"automatic_tax[enabled]": {"true"}})
+	_, err = b.Drive(t, nil)
+	require.NoError(t, err)
+	taxed := func() map[string]any { return b.Operator(t, http.MethodGet, "/v1/invoices/"+in, nil) }
+	require.Positive(t, taxed()["tax"])
+	require.EqualValues(t, b.Plan.TotalMinor(), taxed()["total_excluding_tax"])
+
+	before, err := propose(t, b, 1_000)
+	require.NoError(t, err)
+	approve(t, b, before.ID)
+	require.NoError(t, b.NewProcess(t).CarryCorrection(t.Context(), before.ID))
+	require.Equal(t, invoicing.CorrectionDone, stands(t, b, before.ID).State, stands(t, b, before.ID).Detail)
+	sum, n := notes(t, b, in)
+	require.Equal(t, []int64{1_190, 1}, []int64{sum, int64(n)})
+
+	pay(t, b, in)
+	after, err := propose(t, b, 333)
+	require.NoError(t, err)
+	approve(t, b, after.ID)
+	for range 2 {
+		require.NoError(t, b.NewProcess(t).CarryCorrection(t.Context(), after.ID))
+	}
+	got := stands(t, b, after.ID)
+	require.Equal(t, []any{invoicing.CorrectionDone, int64(333)}, []any{got.State, got.AmountMinor}, got.Detail)
+	sum, n = notes(t, b, in)
+	require.Equal(t, []int64{1_190 + 333 + 63, 2}, []int64{sum, int64(n)}, "63.27 of tax")
+	require.EqualValues(t, -396, b.Operator(t, http.MethodGet, "/v1/customers/"+b.Plan.Key.Customer, nil)["balance"])
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/ope"
@@ -23,6 +24,8 @@ type Booking struct {
 	Watermark time.Time
 	// Settlements are the settlement cycles before it, ascending.
 	Settlements []string
+	// Closing: no cycle follows the settlement, which books for itself what a person credits.
+	Closing bool
 }
 
 // Head is a frozen unit table of the settlement without its units.
@@ -102,7 +105,20 @@ const (
 	NothingNew State = "nothing_new"
 	// NotMeasured: with what came the sealed plan gives no estimate. Nothing was taken up.
 	NotMeasured State = "not_measured"
+	// Proposed: no cycle follows; what is due waits for a person as credits of the year's
+	// invoices.
+	Proposed State = "proposed"
 )
+
+// Credit is a correction of one line of one of the year's invoices, which somebody else
+// approves.
+type Credit struct {
+	CorrectionID string
+	CycleID      string
+	Line         string
+	Kind         billing.CorrectionKind
+	AmountMinor  int64
+}
 
 // Look is one look at a settled year.
 type Look struct {
@@ -126,6 +142,10 @@ type Ledger interface {
 	Booking(ctx context.Context, cycleID string) (Booking, error)
 	// Planned is the booking of a cycle that need not be there yet.
 	Planned(ctx context.Context, accountID string, m period.Month, asOf time.Time) (Booking, error)
+	// Closing is the booking of an account whose last settled year no other one with a sealed
+	// plan follows, up to now: what is recorded from here on is for the next one. Conflict
+	// while cycles follow, or when no year is settled.
+	Closing(ctx context.Context, accountID string, at time.Time) (Booking, error)
 	// Year loads a settled year.
 	Year(ctx context.Context, settlementCycle string) (Year, error)
 	// Late lists the events of the source connection, recorded up to the watermark, of
@@ -140,6 +160,10 @@ type Ledger interface {
 	// that is there already stays as it is; when another cycle looked since the year was
 	// loaded, the answer is Unavailable, and the next attempt loads it again.
 	Save(ctx context.Context, l Look, at time.Time) error
+	// SaveClosing stores a look that a person asked for, and proposes its lines as corrections
+	// of the year's released invoices, newest first, each within what is left of its line. What
+	// no invoice has left is not stored, so that a later look finds it again.
+	SaveClosing(ctx context.Context, l Look, note audit.Entry) ([]Credit, error)
 }
 
 // Progress is told how far a long step is.

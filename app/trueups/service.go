@@ -3,13 +3,17 @@ package trueups
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/liftbill/liftbill/app/clock"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/period"
 )
@@ -87,6 +91,44 @@ func (s *Service) Preview(ctx context.Context, accountID string, m period.Month,
 	return out, nil
 }
 
+// Close looks at the last settled year of an account whose contract has no further cycle, and
+// proposes what is due as credits of the year's invoices, for somebody else to approve. What
+// speaks for the vendor has no invoice any more and is left.
+func (s *Service) Close(ctx context.Context, by access.Principal, accountID, reason string) ([]Credit, error) {
+	if reason = strings.TrimSpace(reason); reason == "" || len(reason) > maxReason {
+		return nil, fault.InvalidField("reason", "reason_missing", "say why, in 1 to %d characters", maxReason).Fix("It is kept for ever")
+	}
+	if err := access.RequirePermission(by, access.RunCycle); err != nil {
+		return nil, err
+	}
+	b, err := s.Ledger.Closing(ctx, accountID, s.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := access.Require(by, access.RunCycle, accountID, b.Environment); err != nil {
+		return nil, err
+	}
+	l, open, err := s.look(ctx, b, b.Settlements[0])
+	switch {
+	case err != nil:
+		return nil, err
+	case !open:
+		return nil, fault.New(fault.Conflict, "true_up_over", "the contract of account %s trues its last year up no more", accountID)
+	case l.State == NotMeasured:
+		return nil, fault.New(fault.Conflict, "true_up_not_measured", "with what came since the sealed plan gives no estimate: %s", l.Reason).Fix("Agree with the payer, and credit by hand")
+	case l.DueMinor >= 0:
+		return nil, nil
+	}
+	l.State, l.ID, l.Reason = Proposed, fmt.Sprintf("%s/%d", l.ID, l.Number), reason
+	for i := range l.Lines {
+		l.Lines[i].AdjustmentID = ""
+	}
+	return s.Ledger.SaveClosing(ctx, l, audit.New(by, s.Clock.Now(), audit.CorrectionProposed, "correction", "").In(accountID, b.Environment).Because(reason))
+}
+
+// maxReason bounds what a person writes down.
+const maxReason = 500
+
 // look looks at one settled year. open is false where the cycle has looked already, or comes
 // later than the contract allows.
 func (s *Service) look(ctx context.Context, b Booking, settlementCycle string) (l Look, open bool, err error) {
@@ -94,7 +136,7 @@ func (s *Service) look(ctx context.Context, b Booking, settlementCycle string) (
 	if err != nil {
 		return l, false, err
 	}
-	if y.BookedBy[b.CycleID] || b.End.After(y.Interval.End.AddDate(0, y.Contract.Terms.AfterSettlement().LimitMonths, 0)) {
+	if (y.BookedBy[b.CycleID] && !b.Closing) || b.End.After(y.Interval.End.AddDate(0, y.Contract.Terms.AfterSettlement().LimitMonths, 0)) {
 		return l, false, nil
 	}
 	l = Look{ID: billing.TrueUpID(y.SettlementCycle, b.CycleID), Year: y, CycleID: b.CycleID, Number: y.Looks + 1, Watermark: b.Watermark, State: NothingNew}

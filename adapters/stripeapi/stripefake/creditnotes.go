@@ -158,10 +158,14 @@ func (r *realm) newNote(in *invoice, p noteParams) (*creditNote, error) {
 	if len(p.lines) == 0 {
 		cn.Amount = *p.amount
 		cn.Lines.Data = append(cn.Lines.Data, r.newNoteLine("custom_line_item", cn.Amount, nil))
-	} else if p.amount != nil && *p.amount != cn.Amount {
-		return nil, invalid("", "amount", "The amount (%d) must equal the sum of the lines (%d).", *p.amount, cn.Amount)
 	}
 	cn.Subtotal, cn.SubtotalExTax, cn.Total, cn.TotalExTax = cn.Amount, cn.Amount, cn.Amount, cn.Amount
+	if len(p.lines) > 0 {
+		r.taxNote(in, cn)
+	}
+	if p.amount != nil && *p.amount != cn.Amount {
+		return nil, invalid("", "amount", "The amount (%d) must equal the sum of the lines (%d).", *p.amount, cn.Amount)
+	}
 	left := in.AmountRemaining
 	if cn.Type == "post_payment" {
 		left = in.Total - in.PreCredit - in.PostCredit

@@ -249,7 +249,7 @@ func (r *realm) total(in *invoice) {
 	in.Total = in.Subtotal - cut
 	in.TotalExTax = in.Total
 	if in.AutomaticTax.Enabled {
-		in.Tax = ref(int64(0))
+		r.tax(in)
 	}
 	if cu, ok := r.customers.get(in.Customer); ok {
 		in.StartingBalance = cu.Balance

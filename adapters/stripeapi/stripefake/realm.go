@@ -19,7 +19,9 @@ type realm struct {
 	current *call // the request being executed, nil in lifecycle steps
 	tasks   taskHeap
 	taskSeq int64
-	late    []action // effects of "500 late" waiting for the next request
+	// taxPercent is what automatic tax adds, exclusive of the amounts.
+	taxPercent int64
+	late       []action // effects of "500 late" waiting for the next request
 
 	idem      map[string]*idemEntry
 	idemOrder []*idemEntry

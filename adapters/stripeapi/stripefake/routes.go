@@ -69,6 +69,7 @@ var routes = compile([]route{
 
 	{"POST", "/v1/credit_notes", "credit_note", createNote, nil},
 	{"GET", "/v1/credit_notes", "credit_note", listNotes, nil},
+	{"GET", "/v1/credit_notes/preview", "credit_note", previewNote, nil},
 	{"GET", "/v1/credit_notes/:id", "credit_note", getNote, nil},
 	{"POST", "/v1/credit_notes/:id", "credit_note", updateNote, nil},
 	{"GET", "/v1/credit_notes/:id/lines", "credit_note", listNoteLines, nil},
