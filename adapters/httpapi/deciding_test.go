@@ -11,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/preview"
+	"github.com/liftbill/liftbill/app/reconcile"
 	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
