@@ -54,10 +54,7 @@ func (v *Invoicing) Resume(ctx context.Context, in invoicing.Resumption, note au
 		}
 		switch {
 		case counts == 0 && !readdressed: // it stopped while a draft that was taken back was deleted
-			state, reason = billing.Returned, invoicing.ReasonDraftVoided
-			if cy.Watermark == nil {
-				state, reason = billing.Collecting, ""
-			}
+			state, reason, err = backWhere(tx, in.CycleID)
 		case readdressed:
 			state, reason = billing.Blocked, billing.UnmetPayerChanged
 		case in.Reissue:
@@ -80,6 +77,17 @@ func (v *Invoicing) Resume(ctx context.Context, in invoicing.Resumption, note au
 		return auditLog{tx}.Append(ctx, note.Changed(audit.Facts{"state": cy.State, "reason": cy.Reason}, audit.Facts{"state": string(state), "reason": reason, "how": action}))
 	})
 	return state, reason, wrap(err)
+}
+
+// backWhere is where a cycle without an intent goes back to: the last decision took its
+// invoice back, to return it or to have the month computed again.
+func backWhere(tx *gorm.DB, cycleID string) (billing.CycleState, string, error) {
+	var last cycleDecisionRow
+	err := tx.Raw(`SELECT * FROM cycle_decisions WHERE cycle_id = ? ORDER BY number DESC LIMIT 1`, cycleID).Scan(&last).Error
+	if last.Action == string(billing.ActRecompute) {
+		return billing.Collecting, "", err
+	}
+	return billing.Returned, invoicing.ReasonDraftVoided + ": " + last.Reason, err
 }
 
 // readdress supersedes the intent of a cycle whose account has another payer or issuer by now.

@@ -85,6 +85,9 @@ func NewInvoicePlan(in PlanInput) (InvoicePlan, error) {
 	if err != nil {
 		return InvoicePlan{}, err
 	}
+	if in.Revision > 1 {
+		meta["lb_revision"] = strconv.Itoa(in.Revision)
+	}
 	p.Metadata = meta
 	p.Metadata["lb_plan_sha256"] = p.Hash()
 	return p, nil

@@ -113,11 +113,11 @@ func TestCycleMoves(t *testing.T) {
 		billing.DryRun, billing.Blocked, billing.NeedsHuman,
 	}
 	allowed := map[billing.CycleState]map[billing.CycleState]bool{
-		billing.Collecting: {billing.Computing: true}, billing.Computing: {billing.Proposed: true},
+		billing.Collecting: {billing.Computing: true, billing.NeedsHuman: true}, billing.Computing: {billing.Proposed: true},
 		billing.Proposed:   {billing.Writing: true, billing.Withheld: true, billing.DryRun: true, billing.Blocked: true, billing.NeedsHuman: true},
-		billing.Writing:    {billing.Invoiced: true, billing.NeedsHuman: true, billing.Blocked: true},
-		billing.Blocked:    {billing.Writing: true, billing.NeedsHuman: true},
-		billing.NeedsHuman: {billing.Writing: true, billing.Blocked: true},
+		billing.Writing:    {billing.Invoiced: true, billing.NeedsHuman: true, billing.Blocked: true, billing.Collecting: true},
+		billing.Blocked:    {billing.Writing: true, billing.NeedsHuman: true, billing.Collecting: true},
+		billing.NeedsHuman: {billing.Writing: true, billing.Blocked: true, billing.Collecting: true},
 		billing.Invoiced:   {billing.NeedsHuman: true},
 	}
 	for _, from := range all {

@@ -1,6 +1,7 @@
 package lift_test
 
 import (
+	"encoding/json"
 	"math"
 	"os"
 	"regexp"
@@ -122,6 +123,29 @@ func TestEveryCodeFails(t *testing.T) {
 			require.Equal(t, !c.DataGate, v.DataGatesPassed)
 		})
 	}
+}
+
+// TestALookIsSpentOnce: a period has one look, however often it is computed. A revision whose
+// predecessor used it in vain is withheld, whatever its own bound is, and the revision is part of
+// what the case ID hashes.
+func TestALookIsSpentOnce(t *testing.T) {
+	t.Parallel()
+	ev := evidence(lift.LookMonth)
+	ev.Revision = 2
+	v := lift.Judge(healthy("snap-a", 1_000_000, 100_000), ev, sealed(t))
+	require.True(t, v.Passed, "the first revision said nothing about the lift")
+	ev.LookSpent = true
+	v = lift.Judge(healthy("snap-a", 1_000_000, 100_000), ev, sealed(t))
+	require.Equal(t, []lift.Code{lift.CodeNoLook}, v.FailedCodes())
+	require.Contains(t, v.Sentence, "Revision 2 of this period has no look of its own")
+	_, ok := v.Billable()
+	require.False(t, ok)
+	raw, err := json.Marshal(ev)
+	require.NoError(t, err)
+	require.Contains(t, string(raw), `"revision":2,"look_spent":true`)
+	first, err := json.Marshal(evidence(lift.LookMonth))
+	require.NoError(t, err)
+	require.NotContains(t, string(first), "revision", "a month that was computed once has the case IDs that it always had")
 }
 
 func TestNegativeLiftAndRefusalAndMissingPlan(t *testing.T) {
