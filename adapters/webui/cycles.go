@@ -25,6 +25,7 @@ type cyclesView struct {
 	Totals                      []cycleTotal
 	MoreURL, FirstURL, ResetURL string
 	CSVURL, XLSXURL             string
+	Console                     []consoleLink
 }
 
 type cycleRow struct {
@@ -88,6 +89,7 @@ func (s *Server) cycles(c echo.Context) error {
 	export := func(format string) string {
 		return query("/cycles."+format, "period", chosen, "state", q.State, "account", q.AccountID, "environment", q.Environment)
 	}
+	v.Console = s.consoleLinks(chosen)
 	v.CSVURL, v.XLSXURL = export("csv"), export("xlsx")
 	if i := slices.Index(periods, chosen); i >= 0 {
 		if i+1 < len(periods) {

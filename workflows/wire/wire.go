@@ -242,6 +242,8 @@ type BillStep struct {
 	Reminders  int           `json:",omitempty"`
 	// Next is what a person can do now.
 	Next string `json:",omitempty"`
+	// Page is the address of the cycle's page, empty where nobody set one up.
+	Page string `json:",omitempty"`
 }
 
 // DecideInput tells a bill that the ledger holds a decision about the invoice of a plan.
