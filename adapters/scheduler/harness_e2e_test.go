@@ -34,6 +34,13 @@ import (
 // connect starts the real server, once built and cached, and connects to it.
 func connect(t *testing.T) *scheduler.Scheduler {
 	t.Helper()
+	s, _ := connectWithConsole(t)
+	return s
+}
+
+// connectWithConsole is connect with the address of the server's web console.
+func connectWithConsole(t *testing.T) (*scheduler.Scheduler, string) {
+	t.Helper()
 	source, err := filepath.Abs(filepath.Join("..", "..", "cmd", "temporaldev"))
 	require.NoError(t, err)
 	server, err := localstack.EnsureTemporal(t.Context(), localstack.TemporalOptions{SourceDir: source, DataDir: t.TempDir(), Log: func(line string) { t.Log(line) }})
@@ -42,21 +49,27 @@ func connect(t *testing.T) *scheduler.Scheduler {
 	s, err := scheduler.Connect(t.Context(), client.Options{HostPort: server.Address, Namespace: server.Namespace, Identity: "worker"}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	return s
+	return s, server.UIURL
 }
 
 // work runs the workers of one process until stop is called.
 func work(t *testing.T, s *scheduler.Scheduler, d *pipelinetest.Deployment, writing accountbill.Writing) (stop func()) {
 	t.Helper()
+	return workLinked(t, s, d, writing, "")
+}
+
+// workLinked is work whose runs link to the pages at an address.
+func workLinked(t *testing.T, s *scheduler.Scheduler, d *pipelinetest.Deployment, writing accountbill.Writing, pages string) (stop func()) {
+	t.Helper()
 	cycles, measure, inv := d.DB.NewCycles(), d.Measure(), d.Invoicing()
 	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{})
 	billingtick.Register(ledger, &billingtick.Activities{Ledger: cycles, Starter: s})
 	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: cycles})
-	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: d.Deciding()})
+	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: d.Deciding(), Pages: pages})
 	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{DisableWorkflowWorker: true})
 	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure, TrueUps: d.TrueUps()})
 	billingreplay.RegisterWorkflow(ledger)
-	billingreplay.RegisterCompute(compute, &billingreplay.Activities{Replays: d.Replays()})
+	billingreplay.RegisterCompute(compute, &billingreplay.Activities{Replays: d.Replays(), Pages: pages})
 	live := worker.New(s.Client(), wire.QueueStripeLive, worker.Options{DisableWorkflowWorker: true})
 	accountbill.RegisterStripeLive(live, &accountbill.StripeActivities{Writing: writing})
 	for _, w := range []worker.Worker{ledger, compute, live} {

@@ -37,7 +37,8 @@ type cyclesView struct {
 	SelfURL             string
 	Done, Problem       string
 	// Open are the newest figures of months without a final cycle.
-	Open []accrual.Accrual
+	Open    []accrual.Accrual
+	Console []consoleLink
 }
 
 type cycleRow struct {
@@ -133,6 +134,7 @@ func (s *Server) showCycles(c echo.Context, status int, done, problem string) er
 	caller := app.From(ctx)
 	v.MayPick, v.MayApprove, v.SelfURL = caller.Can(access.DecideCycle), caller.Can(access.ApproveCycle), at(chosen, q.Cursor)
 	v.CSVURL, v.XLSXURL, v.PDFURL = export("csv"), export("xlsx"), export("pdf")
+	v.Console = s.consoleLinks(chosen)
 	if i := slices.Index(periods, chosen); i >= 0 {
 		if i+1 < len(periods) {
 			v.PreviousURL = at(periods[i+1], "")

@@ -263,5 +263,5 @@ func (s *Server) workflowURL(id string) string {
 	if s.options.TemporalUI == "" || id == "" {
 		return ""
 	}
-	return s.options.TemporalUI + "/namespaces/" + url.PathEscape(s.options.TemporalNamespace) + "/workflows/" + url.PathEscape(id)
+	return s.consoleURL() + "/" + url.PathEscape(id)
 }

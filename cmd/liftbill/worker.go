@@ -104,13 +104,13 @@ func (a *app) workers(s *scheduler.Scheduler, onFatal func(error)) []worker.Work
 	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, MaxConcurrentActivityExecutionSize: ledgerActivities})
 	billingtick.Register(ledger, &billingtick.Activities{Ledger: cycles, Starter: s})
 	billingcycle.Register(ledger, &billingcycle.Activities{Ledger: cycles})
-	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: a.deciding()})
+	accountbill.RegisterLedger(ledger, &accountbill.LedgerActivities{Measure: measure, Drafting: inv, Deciding: a.deciding(), Pages: a.cfg.pagesURL()})
 	compute := worker.New(s.Client(), wire.QueueCompute, worker.Options{
 		WorkerStopTimeout: stopTimeout, OnFatalError: onFatal, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: computeActivities,
 	})
 	accountbill.RegisterCompute(compute, &accountbill.ComputeActivities{Measure: measure, TrueUps: a.trueUps()})
 	billingreplay.RegisterWorkflow(ledger)
-	billingreplay.RegisterCompute(compute, &billingreplay.Activities{Replays: a.replays()})
+	billingreplay.RegisterCompute(compute, &billingreplay.Activities{Replays: a.replays(), Pages: a.cfg.pagesURL()})
 	sources := a.sources()
 	sourcesync.RegisterLedger(ledger, &sourcesync.LedgerActivities{Sources: sources.Ledger, Starter: s, Now: a.clock.Now})
 	reading := worker.New(s.Client(), wire.QueueSource, worker.Options{

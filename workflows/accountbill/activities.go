@@ -50,6 +50,9 @@ type LedgerActivities struct {
 	Measure  Measure
 	Drafting Drafting
 	Deciding Deciding
+	// Pages is the base address of the pages that people open, for the link from a run's
+	// details; empty shows none.
+	Pages string
 }
 
 // OpenBill makes or finds the cycle's row.
@@ -59,7 +62,11 @@ func (a *LedgerActivities) OpenBill(ctx context.Context, in wire.OpenBillInput) 
 		return wire.BillStep{}, wferr.From(err)
 	}
 	s, err := a.Measure.Open(ctx, in.AccountID, m, in.WorkflowID)
-	return measured(s), wferr.From(err)
+	out := measured(s)
+	if a.Pages != "" && out.CycleID != "" {
+		out.Page = a.Pages + "/cycles/" + out.CycleID
+	}
+	return out, wferr.From(err)
 }
 
 // Propose settles and prices the cycle.

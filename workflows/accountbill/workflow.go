@@ -213,6 +213,9 @@ func merge(old, step wire.BillStep) wire.BillStep {
 	if step.InputDigest == "" {
 		step.InputDigest = old.InputDigest
 	}
+	if step.Page == "" {
+		step.Page = old.Page
+	}
 	if len(step.Cases) == 0 {
 		step.Cases, step.Passed = old.Cases, old.Passed
 	}
@@ -247,7 +250,7 @@ func merge(old, step wire.BillStep) wire.BillStep {
 func (b *bill) describe(ctx workflow.Context, doing string) {
 	s := b.standing()
 	rows := [][2]string{
-		{"account", b.in.AccountID + " (" + b.in.Environment.String() + ")"}, {"period", b.in.Period}, {"now", doing},
+		{"account", b.in.AccountID + " (" + b.in.Environment.String() + ")"}, {"period", b.in.Period}, {"page", link(s)}, {"now", doing},
 		{"revision", revision(s.Revision)}, {"state", string(s.State)}, {"reason", s.Reason}, {"next", s.Next}, {"can be done", b.steps()}, {"decide until", moment(s.WaitUntil)}, {"reminders", count(s.Reminders)}, {"units", count(s.Units)}, {"decisions", count(s.Decisions)}, {"revenue events", count(s.Revenue)},
 		{"lines billed", count(s.Lines)}, {"lines withheld", count(s.Withheld)}, {"total (minor units)", total(s)},
 		{"invoice", s.InvoiceID}, {"number", s.Number}, {"cases", strings.Join(s.Cases, " ")}, {"input digest", s.InputDigest},
@@ -269,6 +272,14 @@ func revision(n int) string {
 		return ""
 	}
 	return fmt.Sprintf("%d; the earlier ones are on the page of the cycle", n)
+}
+
+// link leads from the console to the cycle's page.
+func link(s wire.BillStep) string {
+	if s.Page == "" {
+		return ""
+	}
+	return "[" + s.CycleID + "](" + s.Page + ")"
 }
 
 func total(s wire.BillStep) string {

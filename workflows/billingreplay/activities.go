@@ -16,8 +16,12 @@ type Replays interface {
 	Run(ctx context.Context, by access.Principal, accountID, month string) (replay.Report, error)
 }
 
-// Activities run on the compute queue.
-type Activities struct{ Replays Replays }
+// Activities run on the compute queue. Pages is the base address of the pages that people
+// open, for the link from a run's details; empty shows none.
+type Activities struct {
+	Replays Replays
+	Pages   string
+}
 
 // beat is the pace of heartbeats; a replay is silent while it works.
 const beat = 10 * time.Second
@@ -29,6 +33,9 @@ func (a *Activities) ReplayMonth(ctx context.Context, in wire.ReplayInput) (wire
 	r, err := a.Replays.Run(ctx, access.Machine("replay"), in.AccountID, in.Period)
 	out := wire.ReplayResult{
 		CycleID: r.CycleID, Environment: r.Environment.String(), Watermark: r.Watermark, Events: r.Events, Facts: r.Facts, Equal: r.Equal, Difference: r.Difference,
+	}
+	if a.Pages != "" && out.CycleID != "" {
+		out.Page = a.Pages + "/cycles/" + out.CycleID
 	}
 	for _, c := range r.Checks {
 		out.Checks = append(out.Checks, wire.ReplayCheck{Name: c.Name, Equal: c.Equal, Stored: c.Stored, Replayed: c.Replayed})

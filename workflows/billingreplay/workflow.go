@@ -78,6 +78,9 @@ func table(in wire.ReplayInput, r wire.ReplayResult, now string) string {
 	if r.CycleID == "" {
 		return md.String()
 	}
+	if r.Page != "" {
+		row("page", "["+r.CycleID+"]("+r.Page+")")
+	}
 	if r.Difference != "" {
 		row("first difference", r.Difference)
 	}

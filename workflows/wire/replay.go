@@ -28,6 +28,8 @@ type ReplayResult struct {
 	Equal       bool          `json:"equal"`
 	Difference  string        `json:"difference,omitempty"`
 	Checks      []ReplayCheck `json:"checks"`
+	// Page is the address of the cycle's page, empty where nobody set one up.
+	Page string `json:"page,omitempty"`
 }
 
 // ReplayCheck compares one thing.

@@ -252,6 +252,8 @@ type BillStep struct {
 	// was taken back may be at Stripe.
 	Revision int  `json:",omitempty"`
 	Leftover bool `json:",omitempty"`
+	// Page is the address of the cycle's page, empty where nobody set one up.
+	Page string `json:",omitempty"`
 }
 
 // DecideInput tells a bill that the ledger holds a decision about the invoice of a plan.
