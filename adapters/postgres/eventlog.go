@@ -56,9 +56,7 @@ type eventRow struct {
 	Env string
 }
 
-const eventSelect = `
-	SELECT e.connection_id, e.environment AS env, e.event_id, e.type, e.object_id, e.api_version, e.source, e.livemode, e.created, e.received_at,
-		p.processed_at, p.attempts, p.status, p.reason, encode(e.body_sha256, 'hex') AS body_sha256, length(e.sealed_body) = 0 AS body_erased
+const eventSelect = "SELECT " + loggedColumns + `
 	FROM stripe_events e JOIN event_processing p ON p.connection_id = e.connection_id AND p.event_id = e.event_id AND p.created = e.created`
 
 func (r eventRow) event() operate.Event {
@@ -68,6 +66,20 @@ func (r eventRow) event() operate.Event {
 	return e
 }
 
+const loggedColumns = `e.connection_id, e.environment AS env, e.event_id, e.type, e.object_id, e.api_version, e.source, e.livemode, e.created, e.received_at,
+		p.processed_at, p.attempts, p.status, p.reason, encode(e.body_sha256, 'hex') AS body_sha256, length(e.sealed_body) = 0 AS body_erased`
+
+// The log is read in the order of one of its two tables, and the row of the other is looked
+// up beside each: left to itself the planner joins all of both, because it takes the three
+// columns of the key for independent. What waits or was set aside is little, and has an
+// index of its own; everything else is found soonest from the events.
+const (
+	fromEvents = ` FROM stripe_events e CROSS JOIN LATERAL (SELECT q.* FROM event_processing q
+		WHERE q.connection_id = e.connection_id AND q.event_id = e.event_id AND q.created = e.created OFFSET 0) p`
+	fromProcessing = ` FROM event_processing p CROSS JOIN LATERAL (SELECT q.* FROM stripe_events q
+		WHERE q.connection_id = p.connection_id AND q.event_id = p.event_id AND q.created = p.created OFFSET 0) e`
+)
+
 // Events pages by (created, connection, event), newest first unless the sort says otherwise.
 func (l *EventLog) Events(ctx context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error) {
 	var page operate.Page[operate.Event]
@@ -75,34 +87,34 @@ func (l *EventLog) Events(ctx context.Context, f operate.EventsFilter) (operate.
 	if f.Sort == operate.SortOldest {
 		direction, beyond = "", ">"
 	}
+	from, table := fromEvents, "e"
 	q := selectionOf(f.Selection)
 	if f.Attention {
 		q.add("p.status IN ('dead', 'quarantined')")
 	}
-	if f.Cursor != "" {
-		at, id, err := parseCursor(f.Cursor)
-		if err == nil {
-			_, err = time.Parse(time.RFC3339Nano, at)
-		}
-		if err != nil {
-			return page, badCursor(f.Cursor)
-		}
-		connection, event, ok := strings.Cut(id, " ")
-		if !ok {
-			return page, badCursor(f.Cursor)
-		}
-		q.add("(e.created, e.connection_id, e.event_id) "+beyond+" (?::timestamptz, ?, ?)", at, connection, event)
+	switch {
+	case f.EventID != "", f.Attention, f.Status == "pending", f.Status == "dead", f.Status == "quarantined":
+		from, table = fromProcessing, "p"
+		q.eq("p.connection_id", f.ConnectionID)
 	}
+	if f.Cursor != "" {
+		at, id, err := timeCursor(f.Cursor)
+		connection, event, ok := strings.Cut(id, " ")
+		if err != nil || !ok {
+			return page, badCursor(f.Cursor)
+		}
+		q.add(strings.ReplaceAll("(t.created, t.connection_id, t.event_id) ", "t.", table+".")+beyond+" (?::timestamptz, ?, ?)", at, connection, event)
+	}
+	order := strings.ReplaceAll(" ORDER BY t.created"+direction+", t.connection_id"+direction+", t.event_id"+direction, "t.", table+".")
 	var rows []eventRow
-	err := l.db.gorm.WithContext(ctx).Raw(eventSelect+q.sql()+` ORDER BY e.created`+direction+`, e.connection_id`+direction+`, e.event_id`+direction+` LIMIT ?`,
-		append(q.args, f.Limit+1)...).Scan(&rows).Error
+	err := l.db.gorm.WithContext(ctx).Raw("SELECT "+loggedColumns+from+q.sql()+order+" LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
 	}
 	if len(rows) > f.Limit {
 		rows = rows[:f.Limit]
 		last := rows[f.Limit-1]
-		page.NextCursor = cursor(last.Created.UTC().Format(time.RFC3339Nano), last.ConnectionID+" "+last.EventID)
+		page.NextCursor = cursor(instantKey(last.Created), last.ConnectionID+" "+last.EventID)
 	}
 	for _, r := range rows {
 		page.Items = append(page.Items, r.event())

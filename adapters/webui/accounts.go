@@ -111,8 +111,12 @@ type eventsView struct {
 	Totals                      []eventTotal
 	Filtered                    bool
 	MoreURL, FirstURL, ResetURL string
+	Time                        timeOrder
 	export                      func(format string) string
 }
+
+// effectiveAscending lists the reward events that took effect first before later ones.
+const effectiveAscending = "effective_asc"
 
 // ExportURL is the file of what the filters select.
 func (v eventsView) ExportURL(format string) string { return v.export(format) }
@@ -142,7 +146,7 @@ func (s *Server) events(c echo.Context) error {
 	}
 	q := reconcile.RewardEventsFilter{
 		AccountID: id, Kind: c.QueryParam("kind"), Period: c.QueryParam("period"), Mapped: c.QueryParam("mapped"),
-		Search: strings.TrimSpace(c.QueryParam("q")), Cursor: c.QueryParam("cursor"), Limit: 100,
+		Search: strings.TrimSpace(c.QueryParam("q")), Sort: c.QueryParam("sort"), Cursor: c.QueryParam("cursor"), Limit: 100,
 	}
 	page, err := s.reconcile.RewardEvents(ctx, q)
 	if err != nil {
@@ -158,11 +162,15 @@ func (s *Server) events(c echo.Context) error {
 		ResetURL: "/accounts/" + id + "/events",
 	}
 	v.export = func(format string) string {
-		return query(v.ResetURL+"."+format, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search)
+		return query(v.ResetURL+"."+format, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search, "sort", q.Sort)
 	}
 	at := func(cursor string) string {
-		return query(v.ResetURL, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search, "cursor", cursor)
+		return query(v.ResetURL, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search, "sort", q.Sort, "cursor", cursor)
 	}
+	v.Time = timeOrder{Ascending: q.Sort == effectiveAscending}
+	v.Time.turn(effectiveAscending, func(sort string) string {
+		return query(v.ResetURL, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search, "sort", sort)
+	})
 	if page.NextCursor != "" {
 		v.MoreURL = at(page.NextCursor)
 	}

@@ -26,6 +26,7 @@ type auditView struct {
 	Filtered                                 bool
 	MoreURL, FirstURL, ResetURL              string
 	CSVURL, XLSXURL, PDFURL                  string
+	Time                                     timeOrder
 }
 
 // auditRow is an entry with what it changed, name by name.
@@ -75,7 +76,7 @@ func auditFilter(c echo.Context) (audit.Filter, error) {
 	}
 	return audit.Filter{
 		Scope: scopeOf(c), ActorID: p("actor"), Action: p("action"), Object: p("object"), ObjectID: p("object_id"), AccountID: p("account"),
-		Environment: p("environment"), Outcome: p("outcome"), From: from, To: to, Cursor: p("cursor"), Limit: 100,
+		Environment: p("environment"), Outcome: p("outcome"), From: from, To: to, Sort: p("sort"), Cursor: p("cursor"), Limit: 100,
 	}, nil
 }
 
@@ -103,7 +104,7 @@ func (s *Server) auditExport(c echo.Context) error {
 			{Name: "environment"}, {Name: "account"}, {Name: "before"}, {Name: "after"}, {Name: "reason"}, {Name: "request"}, {Name: "hash"},
 		},
 	}
-	for _, name := range []string{"environment", "outcome", "action", "actor", "account", "object", "object_id", "from", "to"} {
+	for _, name := range []string{"environment", "outcome", "action", "actor", "account", "object", "object_id", "from", "to", "sort"} {
 		r.Parameters = append(r.Parameters, parameter{name, c.QueryParam(name)})
 	}
 	for _, e := range all {
@@ -135,8 +136,13 @@ func (s *Server) auditPage(c echo.Context) error {
 	}
 	address := func(path, cursor string) string {
 		return query(path, "actor", f.ActorID, "action", f.Action, "object", f.Object, "object_id", f.ObjectID, "account", f.AccountID,
-			"environment", f.Environment, "outcome", f.Outcome, "from", v.From, "to", v.To, "cursor", cursor)
+			"environment", f.Environment, "outcome", f.Outcome, "from", v.From, "to", v.To, "sort", v.Time.sort, "cursor", cursor)
 	}
+	v.Time = timeOrder{sort: f.Sort, Ascending: f.Sort == audit.SortOldest}
+	v.Time.turn(audit.SortOldest, func(sort string) string {
+		return query("/audit", "actor", f.ActorID, "action", f.Action, "object", f.Object, "object_id", f.ObjectID, "account", f.AccountID,
+			"environment", f.Environment, "outcome", f.Outcome, "from", v.From, "to", v.To, "sort", sort)
+	})
 	at := func(cursor string) string { return address("/audit", cursor) }
 	v.CSVURL, v.XLSXURL, v.PDFURL = address("/audit.csv", ""), address("/audit.xlsx", ""), address("/audit.pdf", "")
 	v.Filtered = at("") != "/audit" || f.Cursor != ""

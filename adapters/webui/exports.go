@@ -142,7 +142,7 @@ func (s *Server) rewardsExport(c echo.Context) error {
 		return err
 	}
 	q := reconcile.RewardEventsFilter{
-		AccountID: o.ID, Kind: c.QueryParam("kind"), Period: c.QueryParam("period"), Mapped: c.QueryParam("mapped"), Search: strings.TrimSpace(c.QueryParam("q")),
+		AccountID: o.ID, Kind: c.QueryParam("kind"), Period: c.QueryParam("period"), Mapped: c.QueryParam("mapped"), Search: strings.TrimSpace(c.QueryParam("q")), Sort: c.QueryParam("sort"),
 	}
 	all, err := everything(func(cursor string, n int) ([]reconcile.RewardEvent, string, error) {
 		q.Cursor, q.Limit = cursor, n
@@ -154,7 +154,7 @@ func (s *Server) rewardsExport(c echo.Context) error {
 	}
 	r := report{
 		Name: "reward-events-" + o.ID, Title: "Reward events of " + o.Name, Version: 1,
-		Parameters: []parameter{{"account", o.ID}, {"kind", q.Kind}, {"period", q.Period}, {"mapped", q.Mapped}, {"q", q.Search}},
+		Parameters: []parameter{{"account", o.ID}, {"kind", q.Kind}, {"period", q.Period}, {"mapped", q.Mapped}, {"q", q.Search}, {"sort", q.Sort}},
 		Columns: []column{
 			{Name: "effective_at", Kind: columnTime}, {Name: "kind"}, {Name: "currency"}, {Name: "amount", Kind: columnMoney, Sum: true}, {Name: "user"}, {Name: "customer"}, {Name: "invoice"}, {Name: "charge"},
 			{Name: "subscription"}, {Name: "event"}, {Name: "fact"}, {Name: "own_invoice"}, {Name: "mapped_by"}, {Name: "connection"},

@@ -140,16 +140,6 @@ func (l *ledger) Accounts(context.Context, access.Scope) ([]reconcile.Overview, 
 	return l.accounts, nil
 }
 
-func (l *ledger) AccountList(_ context.Context, f reconcile.AccountsFilter) (reconcile.Page[reconcile.Overview], error) {
-	var page reconcile.Page[reconcile.Overview]
-	for _, a := range l.accounts {
-		if f.Environment == "" || f.Environment == string(a.Environment) {
-			page.Items = append(page.Items, a)
-		}
-	}
-	return page, l.err
-}
-
 func (l *ledger) Overview(context.Context, access.Scope, time.Time) (reconcile.Board, error) {
 	return l.board, l.err
 }

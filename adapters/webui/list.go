@@ -69,6 +69,22 @@ type sortLink struct {
 	Active, Ascending bool
 }
 
+// timeOrder is the order of a list that is sorted by time only: the newest first, or turned
+// round.
+type timeOrder struct {
+	sort      string
+	URL       string
+	Ascending bool
+}
+
+// turn sets the address of the other order.
+func (o *timeOrder) turn(oldest string, at func(sort string) string) {
+	if o.Ascending {
+		oldest = ""
+	}
+	o.URL = at(oldest)
+}
+
 // sorted links the headings of the columns to their orders, the greatest first, or the
 // smallest where that is shown already. The order named first is the list's own.
 func (l *list) sorted(active string, columns map[int]string, first string) {
