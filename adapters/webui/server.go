@@ -55,6 +55,7 @@ type Reconcile interface {
 	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
 	Gaps(ctx context.Context, accountID, month string) ([]reconcile.Gap, error)
+	Adjustments(ctx context.Context, f reconcile.AdjustedFilter) (reconcile.Page[reconcile.Adjusted], error)
 }
 
 // Services are the use cases behind the pages. All fields are required.
@@ -68,6 +69,8 @@ type Services struct {
 	Deciding  Deciding
 	Breaks    Breaks
 	Mapping   Mapping
+	// Corrections propose and approve what is done about a wrong invoice.
+	Corrections Corrections
 }
 
 // Options of the pages. The zero value works.
@@ -95,6 +98,7 @@ type Server struct {
 	deciding  Deciding
 	breaks    Breaks
 	mapping   Mapping
+	correct   Corrections
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -114,10 +118,10 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, breaks: services.Breaks, mapping: services.Mapping, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage"} {
+	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -167,6 +171,7 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/replays.:format", s.replayExport)
 	s.registerBreaks(e)
 	s.registerCoverage(e)
+	s.registerAdjustments(e)
 	s.registerAccess(e)
 	e.GET("/static/style.css", asset("text/css; charset=utf-8", styleSheet))
 	e.GET("/static/keys.js", asset("text/javascript; charset=utf-8", keyScript))

@@ -33,6 +33,7 @@ type Reader interface {
 	Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error)
 	// Gaps counts the rewards and decisions of a month that do not meet.
 	Gaps(ctx context.Context, accountID, month string) ([]Gap, error)
+	Adjustments(ctx context.Context, f AdjustedFilter) (Page[Adjusted], error)
 }
 
 // Limits of a page.
