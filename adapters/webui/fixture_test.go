@@ -64,6 +64,7 @@ type ledger struct {
 	breaksAsked   reconcile.BreaksFilter
 	adjustedAsked reconcile.AdjustedFilter
 	wanted        invoicing.Wanted
+	changes       string
 	worked        []string // what was asked of breaks
 }
 
@@ -183,7 +184,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Breaks: differences{l}, Mapping: joins{l}, Corrections: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Breaks: differences{l}, Mapping: joins{l}, Corrections: l, Agreements: l, WhatIf: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}

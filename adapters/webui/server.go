@@ -71,6 +71,8 @@ type Services struct {
 	Mapping   Mapping
 	// Corrections propose and approve what is done about a wrong invoice.
 	Corrections Corrections
+	Agreements  Agreements
+	WhatIf      WhatIf
 }
 
 // Options of the pages. The zero value works.
@@ -89,22 +91,24 @@ type Options struct {
 
 // Server serves the pages.
 type Server struct {
-	reconcile Reconcile
-	access    Access
-	audit     Audit
-	operate   Operate
-	customer  Customers
-	replays   Replays
-	deciding  Deciding
-	breaks    Breaks
-	mapping   Mapping
-	correct   Corrections
-	options   Options
-	clock     clock.Clock
-	log       *slog.Logger
-	pages     map[string]*template.Template
-	styleURL  string
-	scriptURL string
+	reconcile  Reconcile
+	access     Access
+	audit      Audit
+	operate    Operate
+	customer   Customers
+	replays    Replays
+	deciding   Deciding
+	breaks     Breaks
+	mapping    Mapping
+	correct    Corrections
+	agreements Agreements
+	simulate   WhatIf
+	options    Options
+	clock      clock.Clock
+	log        *slog.Logger
+	pages      map[string]*template.Template
+	styleURL   string
+	scriptURL  string
 }
 
 // policy lets a page load its own style and its own script, and nothing else.
@@ -118,10 +122,10 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections"} {
+	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -172,6 +176,7 @@ func (s *Server) Register(e *echo.Echo) {
 	s.registerBreaks(e)
 	s.registerCoverage(e)
 	s.registerAdjustments(e)
+	s.registerContracts(e)
 	s.registerAccess(e)
 	e.GET("/static/style.css", asset("text/css; charset=utf-8", styleSheet))
 	e.GET("/static/keys.js", asset("text/javascript; charset=utf-8", keyScript))
