@@ -5,6 +5,8 @@ package main_test
 import (
 	"context"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +66,19 @@ func (p *person) signOut() {
 	p.t.Helper()
 	p.click(`.who button`)
 	p.at("/sign-in")
+}
+
+// glimpse is a picture of what the window shows of a long page, from the breaks on.
+func (p *person) glimpse(name string) {
+	p.t.Helper()
+	dir := os.Getenv("LIFTBILL_SHOTS")
+	if dir == "" {
+		return
+	}
+	evaluate[bool](p.reader, `document.getElementById("breaks").scrollIntoView(), true`)
+	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	require.NoError(p.t, err)
+	require.NoError(p.t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600))
 }
 
 // until waits for a text of the page; it may be another page by then.
@@ -135,7 +150,7 @@ func TestFinanceClosesAMonth(t *testing.T) {
 	p.click(`form[action="` + cycle + `/reconcile"] button`)
 	p.at(cycle + "#month")
 	p.until("2 breaks keep the month from being closed.")
-	p.shot("finance-month-blocked")
+	p.glimpse("finance-month-blocked")
 	p.click(`form[action="` + cycle + `/close"] button[value=close]`)
 	p.seen(`.problem`)
 	require.Contains(t, p.text(`.problem`), "is awaiting approval", "a month is not closed before its cycle is over")
@@ -231,7 +246,7 @@ func (p *person) closes(cycle string) {
 	require.Contains(p.t, p.text(`#invoice .verdict`), "0.00")
 	p.click(`form[action="` + cycle + `/close"] button[value=close]`)
 	p.until("The month is closed.")
-	p.shot("finance-month-closed")
+	p.glimpse("finance-month-closed")
 }
 
 // takesFiles reads the exports back and compares them with the pages.
