@@ -718,7 +718,7 @@ type Actor struct {
 	Person string `json:"person,omitempty,omitzero"`
 }
 
-// Adjustment What a finished month's line was found to be wrong by. A negative amount is in the payer's favour.
+// Adjustment What a finished month's line was found to be wrong by, or a correction of its invoice. A negative amount is in the payer's favour.
 type Adjustment struct {
 	AccountID string `json:"account_id"`
 
@@ -746,25 +746,35 @@ type Adjustment struct {
 	HappenedAt time.Time `json:"happened_at"`
 	Key        string    `json:"key"`
 
+	// Kind What is done about it: `true_up`, `next_cycle`, `credit_before_payment`, `credit_after_payment` or `void`.
+	Kind string `json:"kind"`
+
 	// Lift An exact amount of one currency.
 	Lift Money `json:"lift,omitempty,omitzero"`
 
-	// Line The line of that cycle: a snapshot or a fee.
+	// Line The line of that cycle: a snapshot or a fee; empty for a whole invoice.
 	Line string `json:"line"`
 
 	// OriginCycleID The cycle that it stems from.
-	OriginCycleID string    `json:"origin_cycle_id"`
-	OriginPeriod  string    `json:"origin_period"`
-	RecordedAt    time.Time `json:"recorded_at"`
+	OriginCycleID string `json:"origin_cycle_id"`
+	OriginPeriod  string `json:"origin_period"`
+	ProposedBy    string `json:"proposed_by,omitempty,omitzero"`
+
+	// Reason Why somebody corrects.
+	Reason     string    `json:"reason,omitempty,omitzero"`
+	RecordedAt time.Time `json:"recorded_at"`
 
 	// Revenue An exact amount of one currency.
 	Revenue Money `json:"revenue,omitempty,omitzero"`
 
-	// State `due`, `applied`, `left_out`, `nothing_due` or `proposed`.
+	// State `due`, `applied`, `left_out`, `nothing_due` or `proposed`; of a correction also `approved`, `done`, `needs_human` or `withdrawn`.
 	State string `json:"state"`
+
+	// StripeID The credit note.
+	StripeID string `json:"stripe_id,omitempty,omitzero"`
 }
 
-// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"cause":"refund","environment":"live","happened_at":"2026-10-09T08:00:00Z","key":"acme.2026-09/trial-nudge-7/refund","line":"trial-nudge-7","origin_cycle_id":"acme.2026-09","origin_period":"2026-09","recorded_at":"2026-10-09T08:00:00Z","state":"due"}]}
+// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"cause":"refund","environment":"live","happened_at":"2026-10-09T08:00:00Z","key":"acme.2026-09/trial-nudge-7/refund","kind":"true_up","line":"trial-nudge-7","origin_cycle_id":"acme.2026-09","origin_period":"2026-09","recorded_at":"2026-10-09T08:00:00Z","state":"due"}]}
 type AdjustmentList struct {
 	Items      []Adjustment `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
@@ -4130,7 +4140,7 @@ type ListAdjustmentsParams struct {
 	// Cause Only `refund`, `dispute`, `late_event` or `correction`.
 	Cause string `form:"cause,omitempty" json:"cause,omitempty,omitzero"`
 
-	// State Only `due`, `applied`, `left_out`, `nothing_due` or `proposed`.
+	// State Only `due`, `applied`, `left_out`, `nothing_due`, `proposed`, `approved`, `done`, `needs_human` or `withdrawn`.
 	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
 
 	// Limit Rows of a page, 1 to 500; 50 when left out.

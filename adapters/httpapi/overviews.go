@@ -94,7 +94,7 @@ func (s *Server) ListAdjustments(ctx context.Context, r ListAdjustmentsRequestOb
 func toAdjustment(a reconcile.Adjustment) Adjustment {
 	out := Adjustment{
 		Key: a.Key, AccountID: a.AccountID, Environment: Environment(a.Environment), OriginCycleID: a.OriginCycle, OriginPeriod: a.OriginPeriod, Line: a.Line,
-		Cause: a.Cause, Facts: a.Facts, Revenue: toOptional(a.RevenueMinor, a.Currency), Lift: toOptional(a.LiftMinor, a.Currency), Amount: toMoney(a.AmountMinor, a.Currency),
+		Cause: a.Cause, Kind: a.Kind, Reason: a.Reason, ProposedBy: a.By, StripeID: a.StripeID, Facts: a.Facts, Revenue: toOptional(a.RevenueMinor, a.Currency), Lift: toOptional(a.LiftMinor, a.Currency), Amount: toMoney(a.AmountMinor, a.Currency),
 		AppliedCycleID: a.AppliedCycle, AppliedPeriod: a.AppliedPeriod, State: string(a.State), HappenedAt: a.HappenedAt, RecordedAt: a.RecordedAt,
 	}
 	if a.AppliedCycle != "" {

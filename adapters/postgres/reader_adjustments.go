@@ -10,7 +10,7 @@ import (
 
 type adjustmentRow struct {
 	Key, ID, AccountID, AccountName, Environment, Currency, OriginCycle, OriginPeriod, Line, Cause string
-	SettlementCycle, BookedBy, AppliedCycle, AppliedPeriod, State                                  string
+	SettlementCycle, BookedBy, AppliedCycle, AppliedPeriod, State, Kind, Reason, Actor, StripeID   string
 	Facts                                                                                          int
 	RevenueMinor, LiftMinor                                                                        *int64
 	AmountMinor, AppliedMinor, CarryMinor                                                          int64
@@ -18,8 +18,9 @@ type adjustmentRow struct {
 }
 
 // adjustmentSelect lists the lines of the looks at settled years and the corrections of the
-// next cycle as one table x. The key is that of the row, in either of them. A line of a
-// skipped cycle is on no invoice, so that it is due again.
+// invoices as one table x. The key is that of the row, in each of them. A correction of the
+// next cycle that is done is an adjustment. A line of a skipped cycle is on no invoice, so
+// that it is due again.
 const adjustmentSelect = `
 	SELECT x.*, a.name AS account_name, k.terms::jsonb ->> 'currency' AS currency, o.period AS origin_period,
 		coalesce(u.cycle_id, '') AS applied_cycle, coalesce(u.period, '') AS applied_period, coalesce(u.amount_minor, 0) AS applied_minor,
@@ -27,18 +28,24 @@ const adjustmentSelect = `
 	FROM (
 		SELECT l.true_up_id || '/' || l.origin_cycle || '/' || l.snapshot_id || '/' || l.cause AS key, l.adjustment_id AS id, t.account_id, t.environment,
 			l.origin_cycle, l.snapshot_id AS line, l.cause, l.facts, l.revenue_minor, l.lift_minor, l.amount_minor, l.happened_at, t.recorded_at,
-			t.settlement_cycle, t.booking_cycle AS booked_by, t.state = 'proposed' AS proposed
+			t.settlement_cycle, t.booking_cycle AS booked_by, t.state = 'proposed' AS proposed, 'true_up' AS kind, '' AS reason, '' AS actor, '' AS stripe_id, '' AS corrected
 		FROM true_up_lines l JOIN true_ups t ON t.id = l.true_up_id
 		UNION ALL
-		SELECT j.id, j.id, j.account_id, j.environment, j.origin_cycle, j.line, j.reason, 0, NULL, NULL, j.amount_minor, j.happened_at, j.recorded_at, '', '', false
-		FROM adjustments j WHERE j.reason = 'correction') x
+		SELECT j.id, j.id, j.account_id, j.environment, j.origin_cycle, j.line, j.reason, 0, NULL, NULL, j.amount_minor, j.happened_at, j.recorded_at, '', '', false,
+			'next_cycle', coalesce(c.reason, ''), coalesce(c.proposed_by, ''), '', ''
+		FROM adjustments j LEFT JOIN corrections c ON c.id = j.source WHERE j.reason = 'correction'
+		UNION ALL
+		SELECT c.id, '', y.account_id, c.environment, c.cycle_id, c.line, 'correction', 0, NULL, NULL,
+			CASE WHEN c.kind = 'void' THEN -coalesce((SELECT i.total_minor FROM invoices i WHERE i.cycle_id = c.cycle_id), 0) ELSE -c.amount_minor END,
+			c.proposed_at, c.proposed_at, '', '', false, c.kind, c.reason, c.proposed_by, c.stripe_id, c.state
+		FROM corrections c JOIN cycles y ON y.id = c.cycle_id WHERE NOT (c.kind = 'next_cycle' AND c.state = 'done')) x
 	JOIN accounts a ON a.id = x.account_id JOIN cycles o ON o.id = x.origin_cycle JOIN contracts k ON k.id = o.contract_id
 	LEFT JOIN LATERAL (` + adjustmentUse + ` AND c.account_id = x.account_id AND f.line = 'fee:adjustment:' || x.id AND x.id <> '') u ON true
 	LEFT JOIN LATERAL (
 		SELECT -sum(f.amount_minor)::bigint AS minor FROM cycle_charges f JOIN cycles c ON c.id = f.cycle_id JOIN invoices i ON i.cycle_id = c.id
 		WHERE c.account_id = x.account_id AND ` + consumed + ` AND i.phase <> 'shadow' AND f.kind IN ('carry_in', 'carry_out')) b ON true`
 
-const adjustmentState = `CASE WHEN x.proposed AND x.amount_minor <> 0 THEN 'proposed' WHEN x.id = '' THEN 'nothing_due' WHEN u.cycle_id IS NULL THEN 'due'
+const adjustmentState = `CASE WHEN x.corrected <> '' THEN x.corrected WHEN x.proposed AND x.amount_minor <> 0 THEN 'proposed' WHEN x.id = '' THEN 'nothing_due' WHEN u.cycle_id IS NULL THEN 'due'
 		WHEN u.amount_minor = 0 THEN 'left_out' ELSE 'applied' END`
 
 // adjustmentUse selects the charge f of the cycle c that has an adjustment as a line. One
@@ -74,5 +81,6 @@ func (r adjustmentRow) view() reconcile.Adjustment {
 		OriginCycle: r.OriginCycle, OriginPeriod: r.OriginPeriod, Line: r.Line, Cause: r.Cause, Facts: r.Facts, RevenueMinor: r.RevenueMinor, LiftMinor: r.LiftMinor,
 		AmountMinor: r.AmountMinor, HappenedAt: r.HappenedAt.UTC(), RecordedAt: r.RecordedAt.UTC(), SettlementCycle: r.SettlementCycle, BookedBy: r.BookedBy,
 		AppliedCycle: r.AppliedCycle, AppliedPeriod: r.AppliedPeriod, AppliedMinor: r.AppliedMinor, State: reconcile.AdjustmentState(r.State), CarryMinor: r.CarryMinor,
+		Kind: r.Kind, Reason: r.Reason, By: r.Actor, StripeID: r.StripeID,
 	}
 }

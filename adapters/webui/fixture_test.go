@@ -73,6 +73,9 @@ type ledger struct {
 	cyclesAsked   reconcile.CyclesFilter
 	eventsAsked   reconcile.RewardEventsFilter
 	breaksAsked   reconcile.BreaksFilter
+	adjustedAsked reconcile.AdjustmentsFilter
+	wanted        invoicing.Wanted
+	changes       string
 	worked        []string // what was asked of breaks
 }
 
@@ -242,7 +245,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Corrections: l, Agreements: l, WhatIf: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}

@@ -19,7 +19,7 @@ import (
 // functions are what the templates may call.
 var functions = template.FuncMap{
 	"amount": amount, "amountOf": amountOf, "count": count, "count64": count64, "stamp": stamp, "stampOf": stampOf,
-	"day": day, "hour": hour, "month": month, "sentence": sentence, "words": words, "stateOf": stateOf, "query": query, "lineURL": lineURL, "chargeName": chargeName, "amountIsZero": func(minor *int64) bool { return minor != nil && *minor == 0 }, "code": strings.ToUpper,
+	"day": day, "hour": hour, "month": month, "sentence": sentence, "titled": titled, "words": words, "stateOf": stateOf, "query": query, "lineURL": lineURL, "chargeName": chargeName, "amountIsZero": func(minor *int64) bool { return minor != nil && *minor == 0 }, "code": strings.ToUpper,
 	"string":  func(v any) string { return fmt.Sprint(v) },
 	"inRange": func(a accrual.Accrual) bool { in, known := a.Within(); return in && known },
 }
@@ -131,6 +131,9 @@ func sentence(s string) string {
 	}
 	return s + "."
 }
+
+// titled is a text with a capital, and without the full stop of a sentence.
+func titled(s string) string { return strings.TrimSuffix(sentence(s), ".") }
 
 // plain shows a number with a few significant digits, for statistics.
 func plain(v float64) string {

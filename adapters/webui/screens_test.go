@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/adapters/webui"
+	app "github.com/liftbill/liftbill/app/access"
+	"github.com/liftbill/liftbill/domain/access"
 )
 
 // chromium opens a headless browser with a profile of its own.
@@ -52,6 +54,8 @@ var screens = map[string]string{
 	"overview": "/", "board": "/cycles", "tieout": "/cycles/fees.2026-10", "line": "/cycles/acme.2026-10/lines/trial-nudge-7?expected=415", "charge": "/cycles/fees.2026-10/lines/fee:holdback",
 	"shadow": "/cycles/shade.2026-10", "readout": "/readouts/" + caseGood, "invoices": "/invoices", "events": "/events", "connections": "/connections", "replays": "/replays", "snapshots": "/snapshots", "accruals": "/accruals",
 	"customers": "/accounts/acme/customers", "customer": "/accounts/acme/customers/cus_RkA1b2C3d4E5f6", "empty": "/cycles/nothing",
+	"breaks": "/breaks", "break": "/breaks/" + breakAmount, "break-forced": "/breaks/" + breakGhost, "compare": "/connections/acme-stripe/compare?object=invoice&object_id=in_1", "coverage": "/coverage",
+	"adjustments": "/adjustments", "corrections": "/cycles/acme.2026-10/corrections", "contracts": "/contracts", "whatif": "/accounts/acme/whatif?share=0.15",
 }
 
 // contrasts finds text below the ratio of WCAG AA against the first opaque background.
@@ -129,13 +133,20 @@ func TestKeys(t *testing.T) {
 	require.Equal(t, "j", typed, "a key in a field is text")
 }
 
+// worker is somebody with every role, so that every form is shown.
+func worker() app.Caller {
+	c := signedIn()
+	c.Roles = access.AllRoles()
+	return c
+}
+
 // TestScreens opens every page in a real browser, wide and narrow, light and dark: no page
 // scrolls sideways, text has the contrast that WCAG asks for, and no script fails.
 // LIFTBILL_SHOTS names a folder for pictures of them, for somebody to look at.
 func TestScreens(t *testing.T) {
-	server := httptest.NewServer(newDoor(fixture(), &door{caller: signedIn()}, webui.Options{}))
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: worker()}, webui.Options{}))
 	t.Cleanup(server.Close)
-	ctx, cancel := context.WithTimeout(chromium(t), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(chromium(t), 8*time.Minute)
 	defer cancel()
 	for _, look := range []struct {
 		name, scheme  string

@@ -56,6 +56,7 @@ type Reconcile interface {
 	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
 	Gaps(ctx context.Context, accountID, month string) ([]reconcile.Gap, error)
+	Adjustments(ctx context.Context, f reconcile.AdjustmentsFilter) (reconcile.Page[reconcile.Adjustment], error)
 }
 
 // Services are the use cases behind the pages. All fields are required.
@@ -72,6 +73,10 @@ type Services struct {
 	Breaks    Breaks
 	Mapping   Mapping
 	Accruals  Accruals
+	// Corrections propose and approve what is done about a wrong invoice.
+	Corrections Corrections
+	Agreements  Agreements
+	WhatIf      WhatIf
 }
 
 // Options of the pages. The zero value works.
@@ -93,24 +98,27 @@ type Options struct {
 
 // Server serves the pages.
 type Server struct {
-	reconcile Reconcile
-	access    Access
-	audit     Audit
-	operate   Operate
-	customer  Customers
-	replays   Replays
-	deciding  Deciding
-	previews  Previews
-	notices   Notices
-	breaks    Breaks
-	mapping   Mapping
-	accrued   Accruals
-	options   Options
-	clock     clock.Clock
-	log       *slog.Logger
-	pages     map[string]*template.Template
-	styleURL  string
-	scriptURL string
+	reconcile  Reconcile
+	access     Access
+	audit      Audit
+	operate    Operate
+	customer   Customers
+	replays    Replays
+	deciding   Deciding
+	previews   Previews
+	notices    Notices
+	breaks     Breaks
+	mapping    Mapping
+	accrued    Accruals
+	correct    Corrections
+	agreements Agreements
+	simulate   WhatIf
+	options    Options
+	clock      clock.Clock
+	log        *slog.Logger
+	pages      map[string]*template.Template
+	styleURL   string
+	scriptURL  string
 }
 
 // policy lets a page load its own style and its own script, and nothing else.
@@ -124,10 +132,10 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, breaks: services.Breaks, mapping: services.Mapping, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage"} {
+	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -184,6 +192,8 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/replays.:format", s.replayExport)
 	s.registerBreaks(e)
 	s.registerCoverage(e)
+	s.registerAdjustments(e)
+	s.registerContracts(e)
 	s.registerAccess(root)
 	e.GET("/static/style.css", asset("text/css; charset=utf-8", styleSheet))
 	e.GET("/static/keys.js", asset("text/javascript; charset=utf-8", keyScript))

@@ -24,16 +24,22 @@ const (
 	AdjustmentApplied AdjustmentState = "applied"
 	// AdjustmentLeftOut: a cycle took it up and its terms made nothing of it.
 	AdjustmentLeftOut AdjustmentState = "left_out"
-	// AdjustmentProposed: no cycle follows, so that a person credits it.
+	// AdjustmentProposed: no cycle follows, so that a person credits it; or a correction of
+	// the invoice that somebody else has to approve.
 	AdjustmentProposed AdjustmentState = "proposed"
+	// The states of a correction of the invoice itself.
+	AdjustmentApproved   AdjustmentState = "approved"
+	AdjustmentDone       AdjustmentState = "done"
+	AdjustmentNeedsHuman AdjustmentState = "needs_human"
+	AdjustmentWithdrawn  AdjustmentState = "withdrawn"
 )
 
 // AdjustmentStates are all of them.
 func AdjustmentStates() []AdjustmentState {
-	return []AdjustmentState{AdjustmentDue, AdjustmentApplied, AdjustmentLeftOut, AdjustmentNothing, AdjustmentProposed}
+	return []AdjustmentState{AdjustmentDue, AdjustmentApplied, AdjustmentLeftOut, AdjustmentNothing, AdjustmentProposed, AdjustmentApproved, AdjustmentDone, AdjustmentNeedsHuman, AdjustmentWithdrawn}
 }
 
-// Adjustment is what a finished month's line was found to be wrong by. Amounts are minor
+// Adjustment is what a finished month's line was found to be wrong by, or a correction of its invoice. Amounts are minor
 // units; a negative one is in the payer's favour.
 type Adjustment struct {
 	// Key is the row's own, also where ID, that of what is due, is empty.
@@ -46,8 +52,11 @@ type Adjustment struct {
 	OriginCycle  string
 	OriginPeriod string
 	Line         string
-	// Cause is refund, dispute, late_event or correction.
-	Cause string
+	// Cause is refund, dispute, late_event or correction; Kind what is done about it: true_up,
+	// next_cycle, credit_before_payment, credit_after_payment or void. A correction has a
+	// Reason, and By whom it was proposed.
+	Cause, Kind string
+	Reason, By  string
 	// Facts, RevenueMinor and LiftMinor are what came since and what the sealed plan
 	// measures of it; 0 and nil for a person's correction.
 	Facts        int
@@ -64,7 +73,9 @@ type Adjustment struct {
 	AppliedCycle  string
 	AppliedPeriod string
 	AppliedMinor  int64
-	State         AdjustmentState
+	// StripeID is the credit note of a correction.
+	StripeID string
+	State    AdjustmentState
 	// CarryMinor is what the account's finished cycles hand on to the next one: a credit
 	// when negative.
 	CarryMinor int64
@@ -104,7 +115,7 @@ func (s *Service) Adjustments(ctx context.Context, f AdjustmentsFilter) (Page[Ad
 	}
 	if f.State != "" && !slices.Contains(AdjustmentStates(), AdjustmentState(f.State)) {
 		return Page[Adjustment]{}, fault.InvalidField("state", "filter_unknown", "%q is not a state of a true-up", f.State).
-			Fix("Use due, applied, left_out, nothing_due or proposed")
+			Fix("Use due, applied, left_out, nothing_due, proposed, approved, done, needs_human or withdrawn")
 	}
 	var err error
 	if f.Limit, err = limit(f.Limit); err != nil {

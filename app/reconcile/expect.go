@@ -40,7 +40,12 @@ type Alternative struct {
 // ParseAmount reads an amount as people write it in a currency, in minor units: "415",
 // "415.00", "1,415.5".
 func ParseAmount(text, currency string) (int64, error) {
-	d, err := ParseMajor("expected", text, currency)
+	return ParseMinor("expected", text, currency)
+}
+
+// ParseMinor is ParseAmount for a field of another name.
+func ParseMinor(field, text, currency string) (int64, error) {
+	d, err := ParseMajor(field, text, currency)
 	if err != nil {
 		return 0, err
 	}

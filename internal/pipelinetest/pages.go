@@ -18,6 +18,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/app/whatif"
 	domain "github.com/liftbill/liftbill/domain/access"
 )
 
@@ -40,6 +41,7 @@ func (d *Deployment) pages(t testing.TB, e *echo.Echo) {
 		Reconcile: d.Reconcile(), Access: d.gate(), Audit: &audit.Service{Reader: d.DB.AuditReader()},
 		Operate:   &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
 		Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock}, Replays: d.DB.NewReplays(), Deciding: d.Deciding(), Breaks: d.Reconciler(),
+		Corrections: d.Invoicing(), Agreements: d.Onboard(), WhatIf: &whatif.Service{Ledger: d.DB.NewWhatIf()},
 		Mapping: &mapping.Service{Work: d.DB.Mapping(), Reader: d.DB.NewMappingReader(), Clock: d.Clock},
 	}, webui.Options{PagesURL: d.URL}, d.Clock, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

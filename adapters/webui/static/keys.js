@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const rows = () => [...document.querySelectorAll("main tbody tr")].filter((r) => r.querySelector("a[href]") && r.offsetParent);
-  const places = { o: "/", c: "/cycles", b: "/breaks", i: "/invoices", u: "/accruals", a: "/accounts", v: "/coverage", n: "/connections", e: "/events", s: "/snapshots", r: "/replays", l: "/audit" };
+  const places = { o: "/", c: "/cycles", b: "/breaks", i: "/invoices", u: "/accruals", a: "/accounts", t: "/contracts", v: "/coverage", d: "/adjustments", n: "/connections", e: "/events", s: "/snapshots", r: "/replays", l: "/audit" };
   let at = -1;
   let prefix = "";
 

@@ -1,0 +1,72 @@
+package webui_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/adapters/webui"
+	"github.com/liftbill/liftbill/app/whatif"
+	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
+)
+
+// ContractVersions are two: from August, and from October with a platform fee.
+func (l *ledger) ContractVersions(_ context.Context, accountID string) (billing.Versions, error) {
+	if accountID == "sandbox" {
+		return nil, fault.New(fault.NotFound, "contract_not_found", "account %s has no contract", accountID)
+	}
+	var out billing.Versions
+	for i, from := range []string{"2026-08", "2026-10"} {
+		m, err := period.ParseMonth(from)
+		if err != nil {
+			return nil, err
+		}
+		terms := billing.DefaultTerms()
+		terms.FirstPeriod, terms.PlatformFeeMinor = "2026-08", int64(i)*80_000
+		out = append(out, billing.Contract{ID: accountID + "-c" + strconv.Itoa(i+1), AccountID: accountID, Environment: account.Live, Version: i + 1, EffectiveFrom: m, Terms: terms, Hash: "5f0c", CreatedAt: now})
+	}
+	return out, l.err
+}
+
+func (l *ledger) Price(_ context.Context, accountID string, n int, changes []byte) (whatif.Answer, error) {
+	l.changes = strconv.Itoa(n) + " " + string(changes)
+	return whatif.Answer{AccountID: accountID, Currency: "usd", Asked: n, Months: []whatif.Compared{
+		{Period: "2026-10", State: billing.Invoiced, Version: 2, OldMinor: 412_050, NewMinor: 309_037, DifferenceMinor: -103_013},
+	}, OldMinor: 412_050, NewMinor: 309_037, DifferenceMinor: -103_013, Terms: []string{"Share 0.15"}, Hash: "77aa"}, l.refusal
+}
+
+func TestContractsAndTheirVersions(t *testing.T) {
+	t.Parallel()
+	e := newDoor(fixture(), &door{caller: signedIn()}, webui.Options{})
+	p := open(t, e, "/contracts?account=acme")
+	first := p.row(t, "2026-08")
+	require.Equal(t, []string{"1", "2026-08", "2026-10", "0.20", "measured", "USD", "–"}, first[1:8], "what was not agreed on is not zero")
+	require.Contains(t, p.links, "/accounts/acme/whatif")
+	rows := download(t, e, "/contracts.csv?active=2026-09")
+	require.NotContains(t, rows.column(t, "version"), "2")
+	require.Contains(t, download(t, e, "/contracts.csv?active=2026-12").column(t, "platform_fee"), "800.00")
+}
+
+func TestWhatIfOnThePage(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	e := newDoor(l, &door{caller: signedIn()}, webui.Options{})
+	require.Contains(t, open(t, e, "/accounts/acme/whatif").text, "Platform fee")
+	require.Empty(t, l.changes, "nothing is priced before something is asked")
+	p := open(t, e, "/accounts/acme/whatif?share=0.15&months=3&cap=500&floor=10&fee=1.50&basis=proven&terms=%7B%22days_until_due%22%3A14%2C%22share%22%3A%220.9%22%7D")
+	require.Equal(t, `3 {"basis":"proven","caps":{"month_minor":50000},"days_until_due":14,"floor_minor":1000,"platform_fee_minor":150,"share":"0.15"}`, l.changes)
+	require.Equal(t, []string{"4,120.50 USD", "3,090.37 USD", "-1,030.13 USD"}, p.row(t, "October 2026")[3:])
+	require.Contains(t, p.row(t, "Total USD")[0], "1 of 3 months")
+	for _, bad := range []string{"fee=x", "months=x", "terms=%5B1%5D"} {
+		require.Equal(t, 422, open(t, e, "/accounts/acme/whatif?"+bad).status, bad)
+	}
+	l.refusal = fault.InvalidField("share", "share_range", "1.5 is no share").Fix("Write it as 0.20")
+	require.Contains(t, open(t, e, "/accounts/acme/whatif?share=1.5").text, "Share: 1.5 is no share. Write it as 0.20.")
+	require.Equal(t, 400, open(t, e, "/accounts/acme/whatif.csv").status)
+	require.Equal(t, 404, open(t, e, "/accounts/nobody/whatif").status)
+}
