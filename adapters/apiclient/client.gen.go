@@ -2642,6 +2642,89 @@ type SnapshotCreate struct {
 	ShippedAt time.Time `json:"shipped_at,omitempty,omitzero"`
 }
 
+// SnapshotDetail defines model for SnapshotDetail.
+type SnapshotDetail struct {
+	AccountID                string `json:"account_id"`
+	Decisions                int64  `json:"decisions"`
+	DecisionsAfterRetirement int64  `json:"decisions_after_retirement"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment     Environment     `json:"environment"`
+	FirstDecisionAt time.Time       `json:"first_decision_at,omitempty,omitzero"`
+	ID              string          `json:"id"`
+	LastDecisionAt  time.Time       `json:"last_decision_at,omitempty,omitzero"`
+	Months          []SnapshotMonth `json:"months"`
+
+	// MoreDecisions There are more than were counted.
+	MoreDecisions bool           `json:"more_decisions"`
+	Name          string         `json:"name"`
+	RefusedEdits  []SnapshotEdit `json:"refused_edits"`
+	RetiredAt     time.Time      `json:"retired_at,omitempty,omitzero"`
+	RetiredBy     string         `json:"retired_by,omitempty,omitzero"`
+	RetiredReason string         `json:"retired_reason,omitempty,omitzero"`
+	ShippedAt     time.Time      `json:"shipped_at"`
+}
+
+// SnapshotEdit An attempt to change the snapshot, which was refused.
+type SnapshotEdit struct {
+	Action string `json:"action"`
+	Actor  string `json:"actor"`
+
+	// After Canonical JSON of what was asked for.
+	After string    `json:"after"`
+	At    time.Time `json:"at"`
+
+	// Before Canonical JSON of what stands.
+	Before string `json:"before"`
+	Reason string `json:"reason"`
+}
+
+// SnapshotMonth A readout of the snapshot; lift is contract year to date and rounded down.
+type SnapshotMonth struct {
+	// Base An exact amount of one currency.
+	Base Money `json:"base"`
+
+	// BilledSoFar An exact amount of one currency.
+	BilledSoFar Money `json:"billed_so_far"`
+
+	// Bound An exact amount of one currency.
+	Bound       Money  `json:"bound,omitempty,omitzero"`
+	CaseID      string `json:"case_id"`
+	CycleID     string `json:"cycle_id"`
+	Explanation string `json:"explanation,omitempty,omitzero"`
+
+	// Fee An exact amount of one currency.
+	Fee          Money  `json:"fee"`
+	HeadlineCode string `json:"headline_code,omitempty,omitzero"`
+	HoldoutUnits int64  `json:"holdout_units"`
+
+	// Measured An exact amount of one currency.
+	Measured Money  `json:"measured,omitempty,omitzero"`
+	Period   string `json:"period"`
+	Units    int64  `json:"units"`
+	Verdict  string `json:"verdict"`
+}
+
+// SnapshotRetire defines model for SnapshotRetire.
+type SnapshotRetire struct {
+	Reason string `json:"reason"`
+
+	// RetiredAt The first moment without it; now when left out.
+	RetiredAt time.Time `json:"retired_at,omitempty,omitzero"`
+}
+
+// SnapshotRetirement defines model for SnapshotRetirement.
+type SnapshotRetirement struct {
+	AccountID string `json:"account_id"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	Reason      string      `json:"reason"`
+	RetiredAt   time.Time   `json:"retired_at"`
+	RetiredBy   string      `json:"retired_by"`
+	SnapshotID  string      `json:"snapshot_id"`
+}
+
 // SourceSync defines model for SourceSync.
 type SourceSync struct {
 	Backfill     Backfill  `json:"backfill,omitempty,omitzero"`
@@ -3526,6 +3609,12 @@ type ShipSnapshotParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// RetireSnapshotParams defines parameters for RetireSnapshot.
+type RetireSnapshotParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // StateToleranceParams defines parameters for StateTolerance.
 type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -4081,6 +4170,9 @@ type PreviewCycleJSONRequestBody = CyclePeriod
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
+// RetireSnapshotJSONRequestBody defines body for RetireSnapshot for application/json ContentType.
+type RetireSnapshotJSONRequestBody = SnapshotRetire
+
 // StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
 type StateToleranceJSONRequestBody = ToleranceRequest
 
@@ -4613,6 +4705,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/snapshots (the `ShipSnapshot` operationId).
 	ShipSnapshot(ctx context.Context, account AccountPath, params *ShipSnapshotParams, body ShipSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSnapshot Everything that is known of a policy snapshot
+	//
+	// Its months with verdict and reason, how many decisions it made and how many of them
+	// after it was retired, and the attempts to change it, which are all refused.
+	//
+	// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
+	GetSnapshot(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetireSnapshotWithBody Take a policy snapshot out of use
+	//
+	// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+	// decisions of it from then on are counted and shown. A retirement is not taken back, and
+	// another moment or reason is refused and written down.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+	RetireSnapshotWithBody(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetireSnapshot Take a policy snapshot out of use
+	//
+	// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+	// decisions of it from then on are counted and shown. A retirement is not taken back, and
+	// another moment or reason is refused and written down.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+	RetireSnapshot(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTolerance Read what may differ between the ledger and Stripe
 	//
@@ -6172,6 +6294,66 @@ func (c *Client) ShipSnapshotWithBody(ctx context.Context, account AccountPath, 
 // Corresponds with POST /v1/accounts/{account}/snapshots (the `ShipSnapshot` operationId).
 func (c *Client) ShipSnapshot(ctx context.Context, account AccountPath, params *ShipSnapshotParams, body ShipSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewShipSnapshotRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSnapshot Everything that is known of a policy snapshot
+//
+// Its months with verdict and reason, how many decisions it made and how many of them
+// after it was retired, and the attempts to change it, which are all refused.
+//
+// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
+func (c *Client) GetSnapshot(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSnapshotRequest(c.Server, account, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetireSnapshotWithBody Take a policy snapshot out of use
+//
+// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+// decisions of it from then on are counted and shown. A retirement is not taken back, and
+// another moment or reason is refused and written down.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+func (c *Client) RetireSnapshotWithBody(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetireSnapshotRequestWithBody(c.Server, account, snapshot, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetireSnapshot Take a policy snapshot out of use
+//
+// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+// decisions of it from then on are counted and shown. A retirement is not taken back, and
+// another moment or reason is refused and written down.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+func (c *Client) RetireSnapshot(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetireSnapshotRequest(c.Server, account, snapshot, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9613,6 +9795,114 @@ func NewShipSnapshotRequestWithBody(server string, account AccountPath, params *
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/snapshots", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetSnapshotRequest constructs an http.Request for the GetSnapshot method
+func NewGetSnapshotRequest(server string, account AccountPath, snapshot string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "snapshot", snapshot, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/snapshots/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRetireSnapshotRequest calls the generic RetireSnapshot builder with application/json body
+func NewRetireSnapshotRequest(server string, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRetireSnapshotRequestWithBody(server, account, snapshot, params, "application/json", bodyReader)
+}
+
+// NewRetireSnapshotRequestWithBody constructs an http.Request for the RetireSnapshot method, with any body, and a specified content type
+func NewRetireSnapshotRequestWithBody(server string, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "snapshot", snapshot, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/snapshots/%s/retire", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -14104,6 +14394,38 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/snapshots (the `ShipSnapshot` operationId).
 	ShipSnapshotWithResponse(ctx context.Context, account AccountPath, params *ShipSnapshotParams, body ShipSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*ShipSnapshotResponse, error)
 
+	// GetSnapshotWithResponse Everything that is known of a policy snapshot
+	//
+	// Its months with verdict and reason, how many decisions it made and how many of them
+	// after it was retired, and the attempts to change it, which are all refused.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
+	GetSnapshotWithResponse(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*GetSnapshotResponse, error)
+
+	// RetireSnapshotWithBodyWithResponse Take a policy snapshot out of use
+	//
+	// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+	// decisions of it from then on are counted and shown. A retirement is not taken back, and
+	// another moment or reason is refused and written down.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+	RetireSnapshotWithBodyWithResponse(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetireSnapshotResponse, error)
+
+	// RetireSnapshotWithResponse Take a policy snapshot out of use
+	//
+	// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+	// decisions of it from then on are counted and shown. A retirement is not taken back, and
+	// another moment or reason is refused and written down.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+	RetireSnapshotWithResponse(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*RetireSnapshotResponse, error)
+
 	// GetToleranceWithResponse Read what may differ between the ledger and Stripe
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16391,6 +16713,109 @@ func (r ShipSnapshotResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ShipSnapshotResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetSnapshotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SnapshotDetail
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSnapshotResponse) GetJSON200() *SnapshotDetail {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetSnapshotResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSnapshotResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSnapshotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSnapshotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSnapshotResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RetireSnapshotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SnapshotRetirement
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *SnapshotRetirement
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RetireSnapshotResponse) GetJSON200() *SnapshotRetirement {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RetireSnapshotResponse) GetJSON201() *SnapshotRetirement {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RetireSnapshotResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RetireSnapshotResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RetireSnapshotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetireSnapshotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RetireSnapshotResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20338,6 +20763,56 @@ func (c *ClientWithResponses) ShipSnapshotWithResponse(ctx context.Context, acco
 	return ParseShipSnapshotResponse(rsp)
 }
 
+// GetSnapshotWithResponse Everything that is known of a policy snapshot
+//
+// Its months with verdict and reason, how many decisions it made and how many of them
+// after it was retired, and the attempts to change it, which are all refused.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
+func (c *ClientWithResponses) GetSnapshotWithResponse(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*GetSnapshotResponse, error) {
+	rsp, err := c.GetSnapshot(ctx, account, snapshot, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSnapshotResponse(rsp)
+}
+
+// RetireSnapshotWithBodyWithResponse Take a policy snapshot out of use
+//
+// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+// decisions of it from then on are counted and shown. A retirement is not taken back, and
+// another moment or reason is refused and written down.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+func (c *ClientWithResponses) RetireSnapshotWithBodyWithResponse(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetireSnapshotResponse, error) {
+	rsp, err := c.RetireSnapshotWithBody(ctx, account, snapshot, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetireSnapshotResponse(rsp)
+}
+
+// RetireSnapshotWithResponse Take a policy snapshot out of use
+//
+// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+// decisions of it from then on are counted and shown. A retirement is not taken back, and
+// another moment or reason is refused and written down.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+func (c *ClientWithResponses) RetireSnapshotWithResponse(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*RetireSnapshotResponse, error) {
+	rsp, err := c.RetireSnapshot(ctx, account, snapshot, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetireSnapshotResponse(rsp)
+}
+
 // GetToleranceWithResponse Read what may differ between the ledger and Stripe
 //
 // Returns a wrapper object for the known response body format(s).
@@ -22754,6 +23229,79 @@ func ParseShipSnapshotResponse(rsp *http.Response) (*ShipSnapshotResponse, error
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
 		var dest Snapshot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSnapshotResponse parses an HTTP response from a GetSnapshotWithResponse call
+func ParseGetSnapshotResponse(rsp *http.Response) (*GetSnapshotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSnapshotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SnapshotDetail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRetireSnapshotResponse parses an HTTP response from a RetireSnapshotWithResponse call
+func ParseRetireSnapshotResponse(rsp *http.Response) (*RetireSnapshotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetireSnapshotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SnapshotRetirement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest SnapshotRetirement
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

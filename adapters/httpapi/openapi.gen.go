@@ -2641,6 +2641,89 @@ type SnapshotCreate struct {
 	ShippedAt time.Time `json:"shipped_at,omitempty,omitzero"`
 }
 
+// SnapshotDetail defines model for SnapshotDetail.
+type SnapshotDetail struct {
+	AccountID                string `json:"account_id"`
+	Decisions                int64  `json:"decisions"`
+	DecisionsAfterRetirement int64  `json:"decisions_after_retirement"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment     Environment     `json:"environment"`
+	FirstDecisionAt time.Time       `json:"first_decision_at,omitempty,omitzero"`
+	ID              string          `json:"id"`
+	LastDecisionAt  time.Time       `json:"last_decision_at,omitempty,omitzero"`
+	Months          []SnapshotMonth `json:"months"`
+
+	// MoreDecisions There are more than were counted.
+	MoreDecisions bool           `json:"more_decisions"`
+	Name          string         `json:"name"`
+	RefusedEdits  []SnapshotEdit `json:"refused_edits"`
+	RetiredAt     time.Time      `json:"retired_at,omitempty,omitzero"`
+	RetiredBy     string         `json:"retired_by,omitempty,omitzero"`
+	RetiredReason string         `json:"retired_reason,omitempty,omitzero"`
+	ShippedAt     time.Time      `json:"shipped_at"`
+}
+
+// SnapshotEdit An attempt to change the snapshot, which was refused.
+type SnapshotEdit struct {
+	Action string `json:"action"`
+	Actor  string `json:"actor"`
+
+	// After Canonical JSON of what was asked for.
+	After string    `json:"after"`
+	At    time.Time `json:"at"`
+
+	// Before Canonical JSON of what stands.
+	Before string `json:"before"`
+	Reason string `json:"reason"`
+}
+
+// SnapshotMonth A readout of the snapshot; lift is contract year to date and rounded down.
+type SnapshotMonth struct {
+	// Base An exact amount of one currency.
+	Base Money `json:"base"`
+
+	// BilledSoFar An exact amount of one currency.
+	BilledSoFar Money `json:"billed_so_far"`
+
+	// Bound An exact amount of one currency.
+	Bound       Money  `json:"bound,omitempty,omitzero"`
+	CaseID      string `json:"case_id"`
+	CycleID     string `json:"cycle_id"`
+	Explanation string `json:"explanation,omitempty,omitzero"`
+
+	// Fee An exact amount of one currency.
+	Fee          Money  `json:"fee"`
+	HeadlineCode string `json:"headline_code,omitempty,omitzero"`
+	HoldoutUnits int64  `json:"holdout_units"`
+
+	// Measured An exact amount of one currency.
+	Measured Money  `json:"measured,omitempty,omitzero"`
+	Period   string `json:"period"`
+	Units    int64  `json:"units"`
+	Verdict  string `json:"verdict"`
+}
+
+// SnapshotRetire defines model for SnapshotRetire.
+type SnapshotRetire struct {
+	Reason string `json:"reason"`
+
+	// RetiredAt The first moment without it; now when left out.
+	RetiredAt time.Time `json:"retired_at,omitempty,omitzero"`
+}
+
+// SnapshotRetirement defines model for SnapshotRetirement.
+type SnapshotRetirement struct {
+	AccountID string `json:"account_id"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	Reason      string      `json:"reason"`
+	RetiredAt   time.Time   `json:"retired_at"`
+	RetiredBy   string      `json:"retired_by"`
+	SnapshotID  string      `json:"snapshot_id"`
+}
+
 // SourceSync defines model for SourceSync.
 type SourceSync struct {
 	Backfill     Backfill  `json:"backfill,omitempty,omitzero"`
@@ -3525,6 +3608,12 @@ type ShipSnapshotParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// RetireSnapshotParams defines parameters for RetireSnapshot.
+type RetireSnapshotParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // StateToleranceParams defines parameters for StateTolerance.
 type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -4080,6 +4169,9 @@ type PreviewCycleJSONRequestBody = CyclePeriod
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
+// RetireSnapshotJSONRequestBody defines body for RetireSnapshot for application/json ContentType.
+type RetireSnapshotJSONRequestBody = SnapshotRetire
+
 // StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
 type StateToleranceJSONRequestBody = ToleranceRequest
 
@@ -4253,6 +4345,12 @@ type ServerInterface interface {
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx echo.Context, account AccountPath, params ShipSnapshotParams) error
+	// GetSnapshot Everything that is known of a policy snapshot
+	// (GET /v1/accounts/{account}/snapshots/{snapshot})
+	GetSnapshot(ctx echo.Context, account AccountPath, snapshot string) error
+	// RetireSnapshot Take a policy snapshot out of use
+	// (POST /v1/accounts/{account}/snapshots/{snapshot}/retire)
+	RetireSnapshot(ctx echo.Context, account AccountPath, snapshot string, params RetireSnapshotParams) error
 	// GetTolerance Read what may differ between the ledger and Stripe
 	// (GET /v1/accounts/{account}/tolerance)
 	GetTolerance(ctx echo.Context, account AccountPath) error
@@ -5443,6 +5541,74 @@ func (w *ServerInterfaceWrapper) ShipSnapshot(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ShipSnapshot(ctx, account, params)
+	return err
+}
+
+// GetSnapshot converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSnapshot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "snapshot" -------------
+	var snapshot string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snapshot", ctx.Param("snapshot"), &snapshot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snapshot: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSnapshot(ctx, account, snapshot)
+	return err
+}
+
+// RetireSnapshot converts echo context to params.
+func (w *ServerInterfaceWrapper) RetireSnapshot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "snapshot" -------------
+	var snapshot string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snapshot", ctx.Param("snapshot"), &snapshot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snapshot: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetireSnapshotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetireSnapshot(ctx, account, snapshot, params)
 	return err
 }
 
@@ -7905,6 +8071,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/accounts/:account/contracts/effective", wrapper.EffectiveContract, options.OperationMiddlewares["effectiveContract"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/plans", wrapper.SealPlan, options.OperationMiddlewares["sealPlan"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/snapshots", wrapper.ShipSnapshot, options.OperationMiddlewares["shipSnapshot"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/snapshots/:snapshot", wrapper.GetSnapshot, options.OperationMiddlewares["getSnapshot"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/snapshots/:snapshot/retire", wrapper.RetireSnapshot, options.OperationMiddlewares["retireSnapshot"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/decisions", wrapper.UploadDecisions, options.OperationMiddlewares["uploadDecisions"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/reward-events", wrapper.ListRewardEvents, options.OperationMiddlewares["listRewardEvents"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/readouts", wrapper.ListReadouts, options.OperationMiddlewares["listReadouts"]...)
@@ -9218,6 +9386,102 @@ type ShipSnapshotdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ShipSnapshotdefaultApplicationProblemPlusJSONResponse) VisitShipSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnapshotRequestObject struct {
+	Account  AccountPath `json:"account"`
+	Snapshot string      `json:"snapshot"`
+}
+
+type GetSnapshotResponseObject interface {
+	VisitGetSnapshotResponse(w http.ResponseWriter) error
+}
+
+type GetSnapshot200JSONResponse SnapshotDetail
+
+func (response GetSnapshot200JSONResponse) VisitGetSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnapshotdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSnapshotdefaultApplicationProblemPlusJSONResponse) VisitGetSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetireSnapshotRequestObject struct {
+	Account  AccountPath `json:"account"`
+	Snapshot string      `json:"snapshot"`
+	Params   RetireSnapshotParams
+	Body     *RetireSnapshotJSONRequestBody
+}
+
+type RetireSnapshotResponseObject interface {
+	VisitRetireSnapshotResponse(w http.ResponseWriter) error
+}
+
+type RetireSnapshot200JSONResponse SnapshotRetirement
+
+func (response RetireSnapshot200JSONResponse) VisitRetireSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetireSnapshot201JSONResponse SnapshotRetirement
+
+func (response RetireSnapshot201JSONResponse) VisitRetireSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetireSnapshotdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetireSnapshotdefaultApplicationProblemPlusJSONResponse) VisitRetireSnapshotResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12120,6 +12384,12 @@ type StrictServerInterface interface {
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx context.Context, request ShipSnapshotRequestObject) (ShipSnapshotResponseObject, error)
+	// GetSnapshot Everything that is known of a policy snapshot
+	// (GET /v1/accounts/{account}/snapshots/{snapshot})
+	GetSnapshot(ctx context.Context, request GetSnapshotRequestObject) (GetSnapshotResponseObject, error)
+	// RetireSnapshot Take a policy snapshot out of use
+	// (POST /v1/accounts/{account}/snapshots/{snapshot}/retire)
+	RetireSnapshot(ctx context.Context, request RetireSnapshotRequestObject) (RetireSnapshotResponseObject, error)
 	// GetTolerance Read what may differ between the ledger and Stripe
 	// (GET /v1/accounts/{account}/tolerance)
 	GetTolerance(ctx context.Context, request GetToleranceRequestObject) (GetToleranceResponseObject, error)
@@ -13336,6 +13606,82 @@ func (sh *strictHandler) ShipSnapshot(ctx echo.Context, account AccountPath, par
 		return err
 	} else if validResponse, ok := response.(ShipSnapshotResponseObject); ok {
 		return validResponse.VisitShipSnapshotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSnapshot operation middleware
+func (sh *strictHandler) GetSnapshot(ctx echo.Context, account AccountPath, snapshot string) error {
+	var request GetSnapshotRequestObject
+
+	request.Account = account
+	request.Snapshot = snapshot
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSnapshot(ctx.Request().Context(), request.(GetSnapshotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSnapshot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSnapshotResponseObject); ok {
+		return validResponse.VisitGetSnapshotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetireSnapshot operation middleware
+func (sh *strictHandler) RetireSnapshot(ctx echo.Context, account AccountPath, snapshot string, params RetireSnapshotParams) error {
+	var request RetireSnapshotRequestObject
+
+	request.Account = account
+	request.Snapshot = snapshot
+	request.Params = params
+
+	var body RetireSnapshotJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetireSnapshot(ctx.Request().Context(), request.(RetireSnapshotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetireSnapshot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetireSnapshotResponseObject); ok {
+		return validResponse.VisitRetireSnapshotResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -35,6 +35,7 @@ type Onboard interface {
 	ContractVersions(ctx context.Context, accountID string) (billing.Versions, error)
 	SealPlan(ctx context.Context, by access.Principal, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	ShipSnapshot(ctx context.Context, by access.Principal, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
+	RetireSnapshot(ctx context.Context, by access.Principal, accountID string, in onboard.RetirementInput) (onboard.Retirement, bool, error)
 	NamePayer(ctx context.Context, by access.Principal, in onboard.PayerInput) (onboard.Payer, error)
 }
 
@@ -94,6 +95,7 @@ type Reconcile interface {
 	Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
+	SnapshotDetail(ctx context.Context, accountID, id string) (reconcile.SnapshotDetail, error)
 }
 
 // Sources keeps connections in step; *sourcesync.Service is it.

@@ -31,6 +31,18 @@ func (r *Reader) Weights(ctx context.Context, cycleID, snapshotID string) ([]rec
 	return out, wrap(err)
 }
 
+// snapshotSelect shows a snapshot with its newest readout and what its years have billed.
+const snapshotSelect = `
+		SELECT p.account_id, a.name AS account_name, p.environment, p.id, p.name, p.shipped_at, t.retired_at, coalesce(r.period, '') AS period, coalesce(r.case_id, '') AS case_id,
+			coalesce(r.verdict, '') AS verdict, coalesce(r.headline, '') AS headline, coalesce(r.currency, '') AS currency,
+			(SELECT count(*) FROM readouts n WHERE n.account_id = p.account_id AND n.snapshot_id = p.id) AS readouts,
+			b.billed AS billed_minor, b.fee AS fee_minor
+		FROM policy_snapshots p JOIN accounts a ON a.id = p.account_id
+		LEFT JOIN snapshot_retirements t ON t.account_id = p.account_id AND t.snapshot_id = p.id
+		LEFT JOIN LATERAL (SELECT period, case_id, verdict, headline, currency FROM readouts r WHERE r.account_id = p.account_id AND r.snapshot_id = p.id ORDER BY r.period DESC LIMIT 1) r ON true
+		LEFT JOIN LATERAL (SELECT sum(l.base_minor)::bigint AS billed, sum(l.fee_minor)::bigint AS fee FROM cycle_lines l JOIN cycles c ON c.id = l.cycle_id
+			WHERE c.account_id = p.account_id AND l.snapshot_id = p.id) b ON true`
+
 // Snapshots pages by (shipped_at, account~snapshot), newest first; IDs hold no "~".
 func (r *Reader) Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error) {
 	q := where{}
@@ -54,20 +66,12 @@ func (r *Reader) Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (re
 		return page, err
 	}
 	var rows []reconcile.Snapshot
-	err := r.db.gorm.WithContext(ctx).Raw(`
-		SELECT p.account_id, a.name AS account_name, p.environment, p.id, p.name, p.shipped_at, coalesce(r.period, '') AS period, coalesce(r.case_id, '') AS case_id,
-			coalesce(r.verdict, '') AS verdict, coalesce(r.headline, '') AS headline, coalesce(r.currency, '') AS currency,
-			(SELECT count(*) FROM readouts n WHERE n.account_id = p.account_id AND n.snapshot_id = p.id) AS readouts,
-			b.billed AS billed_minor, b.fee AS fee_minor
-		FROM policy_snapshots p JOIN accounts a ON a.id = p.account_id
-		LEFT JOIN LATERAL (SELECT period, case_id, verdict, headline, currency FROM readouts r WHERE r.account_id = p.account_id AND r.snapshot_id = p.id ORDER BY r.period DESC LIMIT 1) r ON true
-		LEFT JOIN LATERAL (SELECT sum(l.base_minor)::bigint AS billed, sum(l.fee_minor)::bigint AS fee FROM cycle_lines l JOIN cycles c ON c.id = l.cycle_id
-			WHERE c.account_id = p.account_id AND l.snapshot_id = p.id) b ON true`+q.sql()+` ORDER BY p.shipped_at DESC, p.account_id || '~' || p.id DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&rows).Error
+	err := r.db.gorm.WithContext(ctx).Raw(snapshotSelect+q.sql()+` ORDER BY p.shipped_at DESC, p.account_id || '~' || p.id DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
 	}
 	return pageOf(rows, f.Limit, func(s reconcile.Snapshot) (reconcile.Snapshot, error) {
-		s.ShippedAt = s.ShippedAt.UTC()
+		s.ShippedAt, s.RetiredAt = s.ShippedAt.UTC(), utc(s.RetiredAt)
 		return s, nil
 	}, func(s reconcile.Snapshot) string {
 		return cursor(s.ShippedAt.Format(time.RFC3339Nano), s.AccountID+"~"+s.ID)

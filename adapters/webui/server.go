@@ -54,6 +54,7 @@ type Reconcile interface {
 	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)
 	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
+	SnapshotDetail(ctx context.Context, accountID, id string) (reconcile.SnapshotDetail, error)
 }
 
 // Services are the use cases behind the pages. All fields are required.
@@ -66,6 +67,7 @@ type Services struct {
 	Replays   Replays
 	Deciding  Deciding
 	Accruals  Accruals
+	Shipping  Shipping
 }
 
 // Options of the pages. The zero value works.
@@ -95,6 +97,7 @@ type Server struct {
 	replays   Replays
 	deciding  Deciding
 	accrued   Accruals
+	shipping  Shipping
 	options   Options
 	clock     clock.Clock
 	log       *slog.Logger
@@ -114,10 +117,10 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, accrued: services.Accruals, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, accrued: services.Accruals, shipping: services.Shipping, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
+	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -167,6 +170,9 @@ func (s *Server) Register(e *echo.Echo) {
 	e.GET("/accruals/journal.:format", s.accrualJournal)
 	e.GET("/snapshots", s.snapshots)
 	e.GET("/snapshots.:format", s.snapshotsExport)
+	e.POST("/accounts/:id/snapshots", s.shipSnapshot)
+	e.GET("/accounts/:id/snapshots/:snapshot", s.snapshotPage)
+	e.POST("/accounts/:id/snapshots/:snapshot/retire", s.retireSnapshot)
 	e.GET("/audit.:format", s.auditExport)
 	e.GET("/replays", s.replayPage)
 	e.GET("/replays.:format", s.replayExport)

@@ -30,6 +30,7 @@ type Reader interface {
 	// Weights counts the frozen users of a cycle's snapshot by arm and weight.
 	Weights(ctx context.Context, cycleID, snapshotID string) ([]WeightCount, error)
 	Snapshots(ctx context.Context, f SnapshotsFilter) (Page[Snapshot], error)
+	SnapshotDetail(ctx context.Context, accountID, id string) (SnapshotDetail, error)
 }
 
 // Limits of a page.

@@ -54,7 +54,7 @@ func (a *app) handler() (*echo.Echo, error) {
 	}
 	pages, err := webui.New(webui.Services{
 		Reconcile: a.reconcile(), Access: gate, Audit: a.audit(), Operate: a.operate(),
-		Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock}, Replays: a.db.NewReplays(), Deciding: a.deciding(), Accruals: a.accruals(),
+		Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock}, Replays: a.db.NewReplays(), Deciding: a.deciding(), Accruals: a.accruals(), Shipping: a.onboard(),
 	}, options, a.clock, a.log)
 	if err != nil {
 		return nil, err
