@@ -29,10 +29,10 @@ func (r *Reader) SnapshotDetail(ctx context.Context, accountID, id string) (reco
 	}
 	err := tx.Raw(`
 		WITH retired AS (SELECT retired_at, reason, retired_by FROM snapshot_retirements WHERE account_id = ? AND snapshot_id = ?),
-		some AS (SELECT ts FROM decisions WHERE account_id = ? AND snapshot_id = ? ORDER BY ts DESC LIMIT ?)
-		SELECT (SELECT count(*) FROM some) AS decisions, (SELECT count(*) FROM some WHERE ts >= (SELECT retired_at FROM retired)) AS late,
-			(SELECT min(ts) FROM decisions WHERE account_id = ? AND snapshot_id = ?) AS first, (SELECT max(ts) FROM some) AS last,
-			coalesce((SELECT reason FROM retired), '') AS reason, coalesce((SELECT retired_by FROM retired), '') AS by`,
+		newest AS (SELECT ts FROM decisions WHERE account_id = ? AND snapshot_id = ? ORDER BY ts DESC LIMIT ?)
+		SELECT (SELECT count(*) FROM newest) AS decisions, (SELECT count(*) FROM newest WHERE ts >= (SELECT retired_at FROM retired)) AS late,
+			(SELECT min(ts) FROM decisions WHERE account_id = ? AND snapshot_id = ?) AS "first", (SELECT max(ts) FROM newest) AS "last",
+			coalesce((SELECT reason FROM retired), '') AS reason, coalesce((SELECT retired_by FROM retired), '') AS "by"`,
 		accountID, id, accountID, id, reconcile.MaxDecisionsCounted+1, accountID, id).Scan(&counted).Error
 	if err != nil {
 		return out, wrap(err)

@@ -154,15 +154,15 @@ func (l *ledger) SnapshotDetail(_ context.Context, accountID, id string) (reconc
 	}
 	month := func(period, verdict, headline string, lift float64, mark int64) reconcile.SnapshotMonth {
 		return reconcile.SnapshotMonth{
-			Period: period, CycleID: "acme." + period, CaseID: caseGood, Verdict: verdict, Headline: headline, Currency: "usd", Explanation: "Words of " + period + ".", Units: 6_000, HoldoutUnits: 2_994,
+			Period: period, CycleID: "acme.2026-10", CaseID: caseGood, Verdict: verdict, Headline: headline, Currency: "usd", Explanation: "Words of " + period + ".", Units: 6_000, HoldoutUnits: 2_994,
 			Lift: lift, Bound: lift / 2, ESS: 2_994, BaseMinor: mark, FeeMinor: mark / 5, MarkMinor: mark,
 		}
 	}
 	d := reconcile.SnapshotDetail{
-		Snapshot: reconcile.Snapshot{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: id, Name: "Trial nudge, version 7", ShippedAt: now.AddDate(0, -9, 0), Period: "2026-10", CaseID: caseGood, Verdict: "passed", Currency: "usd", Readouts: 2, BilledMinor: ptr[int64](2_060_250), FeeMinor: ptr[int64](412_050)},
+		Snapshot:  reconcile.Snapshot{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: id, Name: "Trial nudge, version 7", ShippedAt: now.AddDate(0, -9, 0), Period: "2026-10", CaseID: caseGood, Verdict: "passed", Currency: "usd", Readouts: 2, BilledMinor: ptr[int64](2_060_250), FeeMinor: ptr[int64](412_050)},
 		Decisions: 10_800, First: ptr(now.AddDate(0, -1, 0)), Last: ptr(now.Add(-time.Hour)), Sampled: 10_800,
-		Months: []reconcile.SnapshotMonth{month("2026-10", "passed", "", 2_060_250.7, 2_060_250), month("2026-09", "withheld", "LCB_NOT_POSITIVE", 1_000, 0)},
-		Refused: []reconcile.RefusedEdit{{At: now.Add(-time.Hour), Action: "snapshot.shipped", Actor: "Ada Byron", Reason: "snapshot_exists", Before: `{"name":"Trial nudge, version 7"}`, After: `{"name":"Something else"}`}},
+		Months:       []reconcile.SnapshotMonth{month("2026-10", "passed", "", 2_060_250.7, 2_060_250), month("2026-09", "withheld", "LCB_NOT_POSITIVE", 1_000, 0)},
+		Refused:      []reconcile.RefusedEdit{{At: now.Add(-time.Hour), Action: "snapshot.shipped", Actor: "Ada Byron", Reason: "snapshot_exists", Before: `{"name":"Trial nudge, version 7"}`, After: `{"name":"Something else"}`}},
 		Propensities: []reconcile.PropensityCount{{Holdout: true, From: 0.2, Decisions: 2_000}, {From: 0.7, Decisions: 8_000}, {From: 0.8, Decisions: 800}},
 	}
 	if l.retired {
