@@ -121,7 +121,7 @@ func (s *Server) showSnapshot(c echo.Context, status int, problem string) error 
 func propensitiesOf(all []reconcile.PropensityCount) []armWeights {
 	var out []armWeights
 	for _, holdout := range []bool{true, false} {
-		arm := armWeights{Arm: "Policy"}
+		arm := armWeights{Arm: "Policy", Of: "decisions"}
 		if holdout {
 			arm.Arm = "Holdout"
 		}
