@@ -3343,10 +3343,73 @@ type SnapshotCreate struct {
 	ShippedAt time.Time `json:"shipped_at,omitempty,omitzero"`
 }
 
+// SnapshotDetail defines model for SnapshotDetail.
+type SnapshotDetail struct {
+	AccountID                string `json:"account_id"`
+	Decisions                int64  `json:"decisions"`
+	DecisionsAfterRetirement int64  `json:"decisions_after_retirement"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment     Environment     `json:"environment"`
+	FirstDecisionAt time.Time       `json:"first_decision_at,omitempty,omitzero"`
+	ID              string          `json:"id"`
+	LastDecisionAt  time.Time       `json:"last_decision_at,omitempty,omitzero"`
+	Months          []SnapshotMonth `json:"months"`
+
+	// MoreDecisions There are more than were counted.
+	MoreDecisions bool           `json:"more_decisions"`
+	Name          string         `json:"name"`
+	RefusedEdits  []SnapshotEdit `json:"refused_edits"`
+	RetiredAt     time.Time      `json:"retired_at,omitempty,omitzero"`
+	RetiredBy     string         `json:"retired_by,omitempty,omitzero"`
+	RetiredReason string         `json:"retired_reason,omitempty,omitzero"`
+	ShippedAt     time.Time      `json:"shipped_at"`
+}
+
+// SnapshotEdit An attempt to change the snapshot, which was refused.
+type SnapshotEdit struct {
+	Action string `json:"action"`
+	Actor  string `json:"actor"`
+
+	// After Canonical JSON of what was asked for.
+	After string    `json:"after"`
+	At    time.Time `json:"at"`
+
+	// Before Canonical JSON of what stands.
+	Before string `json:"before"`
+	Reason string `json:"reason"`
+}
+
 // SnapshotList Example: {"items":[{"account_id":"acme","environment":"live","id":"trial-nudge-7","name":"Trial nudge, version 7","readouts":1,"shipped_at":"2026-10-09T08:00:00Z"}]}
 type SnapshotList struct {
 	Items      []SnapshotOverview `json:"items"`
 	NextCursor string             `json:"next_cursor,omitempty,omitzero"`
+}
+
+// SnapshotMonth A readout of the snapshot; lift is contract year to date and rounded down.
+type SnapshotMonth struct {
+	// Base An exact amount of one currency.
+	Base Money `json:"base"`
+
+	// BilledSoFar An exact amount of one currency.
+	BilledSoFar Money `json:"billed_so_far"`
+
+	// Bound An exact amount of one currency.
+	Bound       Money  `json:"bound,omitempty,omitzero"`
+	CaseID      string `json:"case_id"`
+	CycleID     string `json:"cycle_id"`
+	Explanation string `json:"explanation,omitempty,omitzero"`
+
+	// Fee An exact amount of one currency.
+	Fee          Money  `json:"fee"`
+	HeadlineCode string `json:"headline_code,omitempty,omitzero"`
+	HoldoutUnits int64  `json:"holdout_units"`
+
+	// Measured An exact amount of one currency.
+	Measured Money  `json:"measured,omitempty,omitzero"`
+	Period   string `json:"period"`
+	Units    int64  `json:"units"`
+	Verdict  string `json:"verdict"`
 }
 
 // SnapshotOverview Example: {"account_id":"acme","billed":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","environment":"live","fees":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"id":"trial-nudge-7","name":"Trial nudge, version 7","period":"2026-10","readouts":1,"shipped_at":"2026-10-09T08:00:00Z","verdict":"passed"}
@@ -3372,11 +3435,34 @@ type SnapshotOverview struct {
 	Period string `json:"period,omitempty,omitzero"`
 
 	// Readouts How many months have measured it.
-	Readouts  int64     `json:"readouts"`
+	Readouts int64 `json:"readouts"`
+
+	// RetiredAt From when on it is out of use.
+	RetiredAt time.Time `json:"retired_at,omitempty,omitzero"`
 	ShippedAt time.Time `json:"shipped_at"`
 
 	// Verdict `passed` or `withheld`.
 	Verdict string `json:"verdict,omitempty,omitzero"`
+}
+
+// SnapshotRetire defines model for SnapshotRetire.
+type SnapshotRetire struct {
+	Reason string `json:"reason"`
+
+	// RetiredAt The first moment without it; now when left out.
+	RetiredAt time.Time `json:"retired_at,omitempty,omitzero"`
+}
+
+// SnapshotRetirement defines model for SnapshotRetirement.
+type SnapshotRetirement struct {
+	AccountID string `json:"account_id"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	Reason      string      `json:"reason"`
+	RetiredAt   time.Time   `json:"retired_at"`
+	RetiredBy   string      `json:"retired_by"`
+	SnapshotID  string      `json:"snapshot_id"`
 }
 
 // SourceSync Example: {"backfill":{"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"},"connected_at":"2026-10-09T08:00:00Z","connection_id":"acme-stripe","enabled":false,"environment":"live","events_horizon":"2026-10-09T08:00:00Z","failed_reads":1,"gaps":[{"from":"2026-10-09T08:00:00Z","listed":false,"to":"2026-10-09T08:00:00Z"}],"high_water":"2026-10-09T08:00:00Z","interval_seconds":900,"lag_seconds":1,"last_check":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"last_pull":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"missed":{"last_day":1,"newest":[{"created":"2026-10-09T08:00:00Z","event_id":"evt_1Q","found_at":"2026-10-09T08:00:00Z","type":"invoice.paid"}],"total":1},"pending_events":1,"pending_reads":1,"pull":"auto","pulling":false,"reads":{"days":1,"limit":50,"used":1},"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"state":"ok","sync_start":"2026-10-09T08:00:00Z"}
@@ -4331,6 +4417,12 @@ type ShipSnapshotParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// RetireSnapshotParams defines parameters for RetireSnapshot.
+type RetireSnapshotParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // StateToleranceParams defines parameters for StateTolerance.
 type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -5213,6 +5305,9 @@ type PreviewCycleJSONRequestBody = CyclePeriod
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
+// RetireSnapshotJSONRequestBody defines body for RetireSnapshot for application/json ContentType.
+type RetireSnapshotJSONRequestBody = SnapshotRetire
+
 // StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
 type StateToleranceJSONRequestBody = ToleranceRequest
 
@@ -5763,10 +5858,35 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/snapshots (the `ShipSnapshot` operationId).
 	ShipSnapshot(ctx context.Context, account AccountPath, params *ShipSnapshotParams, body ShipSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetSnapshot Read one policy snapshot
+	// GetSnapshot Everything that is known of a policy snapshot
+	//
+	// Its months with verdict and reason, how many decisions it made and how many of them
+	// after it was retired, and the attempts to change it, which are all refused.
 	//
 	// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
 	GetSnapshot(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetireSnapshotWithBody Take a policy snapshot out of use
+	//
+	// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+	// decisions of it from then on are counted and shown. A retirement is not taken back, and
+	// another moment or reason is refused and written down.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+	RetireSnapshotWithBody(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetireSnapshot Take a policy snapshot out of use
+	//
+	// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+	// decisions of it from then on are counted and shown. A retirement is not taken back, and
+	// another moment or reason is refused and written down.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+	RetireSnapshot(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTolerance Read what may differ between the ledger and Stripe
 	//
@@ -7483,11 +7603,56 @@ func (c *Client) ShipSnapshot(ctx context.Context, account AccountPath, params *
 	return c.Client.Do(req)
 }
 
-// GetSnapshot Read one policy snapshot
+// GetSnapshot Everything that is known of a policy snapshot
+//
+// Its months with verdict and reason, how many decisions it made and how many of them
+// after it was retired, and the attempts to change it, which are all refused.
 //
 // Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
 func (c *Client) GetSnapshot(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetSnapshotRequest(c.Server, account, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetireSnapshotWithBody Take a policy snapshot out of use
+//
+// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+// decisions of it from then on are counted and shown. A retirement is not taken back, and
+// another moment or reason is refused and written down.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+func (c *Client) RetireSnapshotWithBody(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetireSnapshotRequestWithBody(c.Server, account, snapshot, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetireSnapshot Take a policy snapshot out of use
+//
+// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+// decisions of it from then on are counted and shown. A retirement is not taken back, and
+// another moment or reason is refused and written down.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+func (c *Client) RetireSnapshot(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetireSnapshotRequest(c.Server, account, snapshot, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11434,6 +11599,73 @@ func NewGetSnapshotRequest(server string, account AccountPath, snapshot string) 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRetireSnapshotRequest calls the generic RetireSnapshot builder with application/json body
+func NewRetireSnapshotRequest(server string, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRetireSnapshotRequestWithBody(server, account, snapshot, params, "application/json", bodyReader)
+}
+
+// NewRetireSnapshotRequestWithBody constructs an http.Request for the RetireSnapshot method, with any body, and a specified content type
+func NewRetireSnapshotRequestWithBody(server string, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "snapshot", snapshot, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/snapshots/%s/retire", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -17365,12 +17597,37 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/snapshots (the `ShipSnapshot` operationId).
 	ShipSnapshotWithResponse(ctx context.Context, account AccountPath, params *ShipSnapshotParams, body ShipSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*ShipSnapshotResponse, error)
 
-	// GetSnapshotWithResponse Read one policy snapshot
+	// GetSnapshotWithResponse Everything that is known of a policy snapshot
+	//
+	// Its months with verdict and reason, how many decisions it made and how many of them
+	// after it was retired, and the attempts to change it, which are all refused.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/accounts/{account}/snapshots/{snapshot} (the `GetSnapshot` operationId).
 	GetSnapshotWithResponse(ctx context.Context, account AccountPath, snapshot string, reqEditors ...RequestEditorFn) (*GetSnapshotResponse, error)
+
+	// RetireSnapshotWithBodyWithResponse Take a policy snapshot out of use
+	//
+	// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+	// decisions of it from then on are counted and shown. A retirement is not taken back, and
+	// another moment or reason is refused and written down.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+	RetireSnapshotWithBodyWithResponse(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetireSnapshotResponse, error)
+
+	// RetireSnapshotWithResponse Take a policy snapshot out of use
+	//
+	// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+	// decisions of it from then on are counted and shown. A retirement is not taken back, and
+	// another moment or reason is refused and written down.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+	RetireSnapshotWithResponse(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*RetireSnapshotResponse, error)
 
 	// GetToleranceWithResponse Read what may differ between the ledger and Stripe
 	//
@@ -19911,13 +20168,13 @@ type GetSnapshotResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *SnapshotOverview
+	JSON200 *SnapshotDetail
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemAnswer
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetSnapshotResponse) GetJSON200() *SnapshotOverview {
+func (r GetSnapshotResponse) GetJSON200() *SnapshotDetail {
 	return r.JSON200
 }
 
@@ -19949,6 +20206,61 @@ func (r GetSnapshotResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetSnapshotResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RetireSnapshotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SnapshotRetirement
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *SnapshotRetirement
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RetireSnapshotResponse) GetJSON200() *SnapshotRetirement {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RetireSnapshotResponse) GetJSON201() *SnapshotRetirement {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RetireSnapshotResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RetireSnapshotResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RetireSnapshotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetireSnapshotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RetireSnapshotResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -24793,7 +25105,10 @@ func (c *ClientWithResponses) ShipSnapshotWithResponse(ctx context.Context, acco
 	return ParseShipSnapshotResponse(rsp)
 }
 
-// GetSnapshotWithResponse Read one policy snapshot
+// GetSnapshotWithResponse Everything that is known of a policy snapshot
+//
+// Its months with verdict and reason, how many decisions it made and how many of them
+// after it was retired, and the attempts to change it, which are all refused.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -24804,6 +25119,40 @@ func (c *ClientWithResponses) GetSnapshotWithResponse(ctx context.Context, accou
 		return nil, err
 	}
 	return ParseGetSnapshotResponse(rsp)
+}
+
+// RetireSnapshotWithBodyWithResponse Take a policy snapshot out of use
+//
+// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+// decisions of it from then on are counted and shown. A retirement is not taken back, and
+// another moment or reason is refused and written down.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+func (c *ClientWithResponses) RetireSnapshotWithBodyWithResponse(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetireSnapshotResponse, error) {
+	rsp, err := c.RetireSnapshotWithBody(ctx, account, snapshot, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetireSnapshotResponse(rsp)
+}
+
+// RetireSnapshotWithResponse Take a policy snapshot out of use
+//
+// From `retired_at` on the snapshot is out of use. Nothing that was measured changes;
+// decisions of it from then on are counted and shown. A retirement is not taken back, and
+// another moment or reason is refused and written down.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/snapshots/{snapshot}/retire (the `RetireSnapshot` operationId).
+func (c *ClientWithResponses) RetireSnapshotWithResponse(ctx context.Context, account AccountPath, snapshot string, params *RetireSnapshotParams, body RetireSnapshotJSONRequestBody, reqEditors ...RequestEditorFn) (*RetireSnapshotResponse, error) {
+	rsp, err := c.RetireSnapshot(ctx, account, snapshot, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetireSnapshotResponse(rsp)
 }
 
 // GetToleranceWithResponse Read what may differ between the ledger and Stripe
@@ -27574,11 +27923,51 @@ func ParseGetSnapshotResponse(rsp *http.Response) (*GetSnapshotResponse, error) 
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest SnapshotOverview
+		var dest SnapshotDetail
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRetireSnapshotResponse parses an HTTP response from a RetireSnapshotWithResponse call
+func ParseRetireSnapshotResponse(rsp *http.Response) (*RetireSnapshotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetireSnapshotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SnapshotRetirement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest SnapshotRetirement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest ProblemAnswer

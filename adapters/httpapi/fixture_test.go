@@ -66,6 +66,8 @@ type fakes struct {
 	customers   httpapi.Customers
 	deciding    httpapi.Deciding
 	previews    httpapi.Previews
+	accruals    httpapi.Accruals
+	detail      func(accountID, id string) (reconcile.SnapshotDetail, error)
 	ready       error
 	status      func(string) (sourcesync.Status, error)
 	configure   func(sourcesync.Change) error
@@ -128,6 +130,12 @@ func (f *fakes) SealPlan(_ context.Context, _ domain.Principal, _ string, in onb
 }
 func (f *fakes) ShipSnapshot(_ context.Context, _ domain.Principal, _ string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error) {
 	return f.snapshot(in)
+}
+func (f *fakes) RetireSnapshot(_ context.Context, _ domain.Principal, account string, in onboard.RetirementInput) (onboard.Retirement, bool, error) {
+	return onboard.Retirement{AccountID: account, SnapshotID: in.SnapshotID, Environment: "live", RetiredAt: in.RetiredAt, Reason: in.Reason, By: "user:ada"}, true, nil
+}
+func (f *fakes) SnapshotDetail(_ context.Context, accountID, id string) (reconcile.SnapshotDetail, error) {
+	return f.detail(accountID, id)
 }
 func (f *fakes) Connections(context.Context, domain.Scope) ([]account.Connection, error) {
 	return f.connections, nil
@@ -199,7 +207,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	e.HideBanner = true
 	httpapi.New(httpapi.Services{
 		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Invoicing: f, Connecting: f.connecting,
-		Deciding: f.deciding, Previews: f.previews,
+		Deciding: f.deciding, Previews: f.previews, Accruals: f.accruals,
 		Mapping: f.mapping, Operate: f.operate, Replays: f, Notices: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e

@@ -3108,10 +3108,73 @@ type SnapshotCreate struct {
 	ShippedAt time.Time `json:"shipped_at,omitempty,omitzero"`
 }
 
+// SnapshotDetail defines model for SnapshotDetail.
+type SnapshotDetail struct {
+	AccountID                string `json:"account_id"`
+	Decisions                int64  `json:"decisions"`
+	DecisionsAfterRetirement int64  `json:"decisions_after_retirement"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment     Environment     `json:"environment"`
+	FirstDecisionAt time.Time       `json:"first_decision_at,omitempty,omitzero"`
+	ID              string          `json:"id"`
+	LastDecisionAt  time.Time       `json:"last_decision_at,omitempty,omitzero"`
+	Months          []SnapshotMonth `json:"months"`
+
+	// MoreDecisions There are more than were counted.
+	MoreDecisions bool           `json:"more_decisions"`
+	Name          string         `json:"name"`
+	RefusedEdits  []SnapshotEdit `json:"refused_edits"`
+	RetiredAt     time.Time      `json:"retired_at,omitempty,omitzero"`
+	RetiredBy     string         `json:"retired_by,omitempty,omitzero"`
+	RetiredReason string         `json:"retired_reason,omitempty,omitzero"`
+	ShippedAt     time.Time      `json:"shipped_at"`
+}
+
+// SnapshotEdit An attempt to change the snapshot, which was refused.
+type SnapshotEdit struct {
+	Action string `json:"action"`
+	Actor  string `json:"actor"`
+
+	// After Canonical JSON of what was asked for.
+	After string    `json:"after"`
+	At    time.Time `json:"at"`
+
+	// Before Canonical JSON of what stands.
+	Before string `json:"before"`
+	Reason string `json:"reason"`
+}
+
 // SnapshotList Example: {"items":[{"account_id":"acme","environment":"live","id":"trial-nudge-7","name":"Trial nudge, version 7","readouts":1,"shipped_at":"2026-10-09T08:00:00Z"}]}
 type SnapshotList struct {
 	Items      []SnapshotOverview `json:"items"`
 	NextCursor string             `json:"next_cursor,omitempty,omitzero"`
+}
+
+// SnapshotMonth A readout of the snapshot; lift is contract year to date and rounded down.
+type SnapshotMonth struct {
+	// Base An exact amount of one currency.
+	Base Money `json:"base"`
+
+	// BilledSoFar An exact amount of one currency.
+	BilledSoFar Money `json:"billed_so_far"`
+
+	// Bound An exact amount of one currency.
+	Bound       Money  `json:"bound,omitempty,omitzero"`
+	CaseID      string `json:"case_id"`
+	CycleID     string `json:"cycle_id"`
+	Explanation string `json:"explanation,omitempty,omitzero"`
+
+	// Fee An exact amount of one currency.
+	Fee          Money  `json:"fee"`
+	HeadlineCode string `json:"headline_code,omitempty,omitzero"`
+	HoldoutUnits int64  `json:"holdout_units"`
+
+	// Measured An exact amount of one currency.
+	Measured Money  `json:"measured,omitempty,omitzero"`
+	Period   string `json:"period"`
+	Units    int64  `json:"units"`
+	Verdict  string `json:"verdict"`
 }
 
 // SnapshotOverview Example: {"account_id":"acme","billed":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","environment":"live","fees":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"id":"trial-nudge-7","name":"Trial nudge, version 7","period":"2026-10","readouts":1,"shipped_at":"2026-10-09T08:00:00Z","verdict":"passed"}
@@ -3137,11 +3200,34 @@ type SnapshotOverview struct {
 	Period string `json:"period,omitempty,omitzero"`
 
 	// Readouts How many months have measured it.
-	Readouts  int64     `json:"readouts"`
+	Readouts int64 `json:"readouts"`
+
+	// RetiredAt From when on it is out of use.
+	RetiredAt time.Time `json:"retired_at,omitempty,omitzero"`
 	ShippedAt time.Time `json:"shipped_at"`
 
 	// Verdict `passed` or `withheld`.
 	Verdict string `json:"verdict,omitempty,omitzero"`
+}
+
+// SnapshotRetire defines model for SnapshotRetire.
+type SnapshotRetire struct {
+	Reason string `json:"reason"`
+
+	// RetiredAt The first moment without it; now when left out.
+	RetiredAt time.Time `json:"retired_at,omitempty,omitzero"`
+}
+
+// SnapshotRetirement defines model for SnapshotRetirement.
+type SnapshotRetirement struct {
+	AccountID string `json:"account_id"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	Reason      string      `json:"reason"`
+	RetiredAt   time.Time   `json:"retired_at"`
+	RetiredBy   string      `json:"retired_by"`
+	SnapshotID  string      `json:"snapshot_id"`
 }
 
 // SourceSync Example: {"backfill":{"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"},"connected_at":"2026-10-09T08:00:00Z","connection_id":"acme-stripe","enabled":false,"environment":"live","events_horizon":"2026-10-09T08:00:00Z","failed_reads":1,"gaps":[{"from":"2026-10-09T08:00:00Z","listed":false,"to":"2026-10-09T08:00:00Z"}],"high_water":"2026-10-09T08:00:00Z","interval_seconds":900,"lag_seconds":1,"last_check":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"last_pull":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"missed":{"last_day":1,"newest":[{"created":"2026-10-09T08:00:00Z","event_id":"evt_1Q","found_at":"2026-10-09T08:00:00Z","type":"invoice.paid"}],"total":1},"pending_events":1,"pending_reads":1,"pull":"auto","pulling":false,"reads":{"days":1,"limit":50,"used":1},"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"state":"ok","sync_start":"2026-10-09T08:00:00Z"}
@@ -4093,6 +4179,12 @@ type ShipSnapshotParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// RetireSnapshotParams defines parameters for RetireSnapshot.
+type RetireSnapshotParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // StateToleranceParams defines parameters for StateTolerance.
 type StateToleranceParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -4780,6 +4872,9 @@ type PreviewCycleJSONRequestBody = CyclePeriod
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
+// RetireSnapshotJSONRequestBody defines body for RetireSnapshot for application/json ContentType.
+type RetireSnapshotJSONRequestBody = SnapshotRetire
+
 // StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
 type StateToleranceJSONRequestBody = ToleranceRequest
 
@@ -4959,9 +5054,12 @@ type ServerInterface interface {
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx echo.Context, account AccountPath, params ShipSnapshotParams) error
-	// GetSnapshot Read one policy snapshot
+	// GetSnapshot Everything that is known of a policy snapshot
 	// (GET /v1/accounts/{account}/snapshots/{snapshot})
 	GetSnapshot(ctx echo.Context, account AccountPath, snapshot string) error
+	// RetireSnapshot Take a policy snapshot out of use
+	// (POST /v1/accounts/{account}/snapshots/{snapshot}/retire)
+	RetireSnapshot(ctx echo.Context, account AccountPath, snapshot string, params RetireSnapshotParams) error
 	// GetTolerance Read what may differ between the ledger and Stripe
 	// (GET /v1/accounts/{account}/tolerance)
 	GetTolerance(ctx echo.Context, account AccountPath) error
@@ -6284,6 +6382,50 @@ func (w *ServerInterfaceWrapper) GetSnapshot(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetSnapshot(ctx, account, snapshot)
+	return err
+}
+
+// RetireSnapshot converts echo context to params.
+func (w *ServerInterfaceWrapper) RetireSnapshot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "snapshot" -------------
+	var snapshot string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snapshot", ctx.Param("snapshot"), &snapshot, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snapshot: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetireSnapshotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetireSnapshot(ctx, account, snapshot, params)
 	return err
 }
 
@@ -9070,8 +9212,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/accounts/:account/plans", wrapper.ListPlans, options.OperationMiddlewares["listPlans"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/plans", wrapper.SealPlan, options.OperationMiddlewares["sealPlan"]...)
 	router.GET(options.BaseURL+"/v1/snapshots", wrapper.ListSnapshots, options.OperationMiddlewares["listSnapshots"]...)
-	router.GET(options.BaseURL+"/v1/accounts/:account/snapshots/:snapshot", wrapper.GetSnapshot, options.OperationMiddlewares["getSnapshot"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/snapshots", wrapper.ShipSnapshot, options.OperationMiddlewares["shipSnapshot"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/snapshots/:snapshot", wrapper.GetSnapshot, options.OperationMiddlewares["getSnapshot"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/snapshots/:snapshot/retire", wrapper.RetireSnapshot, options.OperationMiddlewares["retireSnapshot"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/decisions", wrapper.UploadDecisions, options.OperationMiddlewares["uploadDecisions"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/reward-events", wrapper.ListRewardEvents, options.OperationMiddlewares["listRewardEvents"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/readouts", wrapper.ListReadouts, options.OperationMiddlewares["listReadouts"]...)
@@ -10488,7 +10631,7 @@ type GetSnapshotResponseObject interface {
 	VisitGetSnapshotResponse(w http.ResponseWriter) error
 }
 
-type GetSnapshot200JSONResponse SnapshotOverview
+type GetSnapshot200JSONResponse SnapshotDetail
 
 func (response GetSnapshot200JSONResponse) VisitGetSnapshotResponse(w http.ResponseWriter) error {
 
@@ -10508,6 +10651,62 @@ type GetSnapshotdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSnapshotdefaultApplicationProblemPlusJSONResponse) VisitGetSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetireSnapshotRequestObject struct {
+	Account  AccountPath `json:"account"`
+	Snapshot string      `json:"snapshot"`
+	Params   RetireSnapshotParams
+	Body     *RetireSnapshotJSONRequestBody
+}
+
+type RetireSnapshotResponseObject interface {
+	VisitRetireSnapshotResponse(w http.ResponseWriter) error
+}
+
+type RetireSnapshot200JSONResponse SnapshotRetirement
+
+func (response RetireSnapshot200JSONResponse) VisitRetireSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetireSnapshot201JSONResponse SnapshotRetirement
+
+func (response RetireSnapshot201JSONResponse) VisitRetireSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetireSnapshotdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetireSnapshotdefaultApplicationProblemPlusJSONResponse) VisitRetireSnapshotResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13650,9 +13849,12 @@ type StrictServerInterface interface {
 	// ShipSnapshot Record a shipped policy snapshot
 	// (POST /v1/accounts/{account}/snapshots)
 	ShipSnapshot(ctx context.Context, request ShipSnapshotRequestObject) (ShipSnapshotResponseObject, error)
-	// GetSnapshot Read one policy snapshot
+	// GetSnapshot Everything that is known of a policy snapshot
 	// (GET /v1/accounts/{account}/snapshots/{snapshot})
 	GetSnapshot(ctx context.Context, request GetSnapshotRequestObject) (GetSnapshotResponseObject, error)
+	// RetireSnapshot Take a policy snapshot out of use
+	// (POST /v1/accounts/{account}/snapshots/{snapshot}/retire)
+	RetireSnapshot(ctx context.Context, request RetireSnapshotRequestObject) (RetireSnapshotResponseObject, error)
 	// GetTolerance Read what may differ between the ledger and Stripe
 	// (GET /v1/accounts/{account}/tolerance)
 	GetTolerance(ctx context.Context, request GetToleranceRequestObject) (GetToleranceResponseObject, error)
@@ -14964,6 +15166,56 @@ func (sh *strictHandler) GetSnapshot(ctx echo.Context, account AccountPath, snap
 		return err
 	} else if validResponse, ok := response.(GetSnapshotResponseObject); ok {
 		return validResponse.VisitGetSnapshotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetireSnapshot operation middleware
+func (sh *strictHandler) RetireSnapshot(ctx echo.Context, account AccountPath, snapshot string, params RetireSnapshotParams) error {
+	var request RetireSnapshotRequestObject
+
+	request.Account = account
+	request.Snapshot = snapshot
+	request.Params = params
+
+	var body RetireSnapshotJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetireSnapshot(ctx.Request().Context(), request.(RetireSnapshotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetireSnapshot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetireSnapshotResponseObject); ok {
+		return validResponse.VisitRetireSnapshotResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -59,21 +59,9 @@ func (s *Server) ListSnapshots(ctx context.Context, r ListSnapshotsRequestObject
 	return ListSnapshots200JSONResponse{Items: convertAll(page.Items, toSnapshot), NextCursor: page.NextCursor}, nil
 }
 
-// GetSnapshot reads one snapshot.
-func (s *Server) GetSnapshot(ctx context.Context, r GetSnapshotRequestObject) (GetSnapshotResponseObject, error) {
-	page, err := s.Reconcile.Snapshots(ctx, reconcile.SnapshotsFilter{Scope: access.From(ctx).Scope, AccountID: r.Account, ID: r.Snapshot, Limit: 1})
-	if err != nil {
-		return nil, err
-	}
-	if len(page.Items) == 0 {
-		return nil, fault.New(fault.NotFound, "snapshot_not_found", "account %s has no policy snapshot %q", r.Account, r.Snapshot)
-	}
-	return GetSnapshot200JSONResponse(toSnapshot(page.Items[0])), nil
-}
-
 func toSnapshot(n reconcile.Snapshot) SnapshotOverview {
 	return SnapshotOverview{
-		ID: n.ID, AccountID: n.AccountID, Environment: Environment(n.Environment), Name: n.Name, ShippedAt: n.ShippedAt, Readouts: n.Readouts, Period: n.Period,
+		ID: n.ID, AccountID: n.AccountID, Environment: Environment(n.Environment), Name: n.Name, ShippedAt: n.ShippedAt, RetiredAt: known(n.RetiredAt), Readouts: n.Readouts, Period: n.Period,
 		CaseID: n.CaseID, Verdict: n.Verdict, HeadlineCode: n.Headline, Billed: toOptional(n.BilledMinor, n.Currency), Fees: toOptional(n.FeeMinor, n.Currency),
 	}
 }

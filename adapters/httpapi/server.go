@@ -36,6 +36,7 @@ type Onboard interface {
 	SealedPlans(ctx context.Context, accountID string) ([]onboard.StoredPlan, error)
 	SealPlan(ctx context.Context, by access.Principal, accountID string, in onboard.PlanInput) (onboard.StoredPlan, bool, error)
 	ShipSnapshot(ctx context.Context, by access.Principal, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error)
+	RetireSnapshot(ctx context.Context, by access.Principal, accountID string, in onboard.RetirementInput) (onboard.Retirement, bool, error)
 	NamePayer(ctx context.Context, by access.Principal, in onboard.PayerInput) (onboard.Payer, error)
 }
 
@@ -102,6 +103,7 @@ type Reconcile interface {
 	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
 	Adjustments(ctx context.Context, f reconcile.AdjustmentsFilter) (reconcile.Page[reconcile.Adjustment], error)
 	Approvals(ctx context.Context, f reconcile.ApprovalsFilter) (reconcile.Page[reconcile.Approval], error)
+	SnapshotDetail(ctx context.Context, accountID, id string) (reconcile.SnapshotDetail, error)
 }
 
 // Sources keeps connections in step; *sourcesync.Service is it.

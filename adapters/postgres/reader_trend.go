@@ -45,6 +45,21 @@ var snapshotOrders = keyset[reconcile.Snapshot]{
 const snapshotNewest = `
 	LEFT JOIN LATERAL (SELECT period, case_id, verdict, headline, currency FROM readouts r WHERE r.account_id = p.account_id AND r.snapshot_id = p.id ORDER BY r.period DESC LIMIT 1) r ON true`
 
+// snapshotOf shows the snapshots of a table p with their newest readout and what their
+// years have billed.
+func snapshotOf(table string) string {
+	return `
+		SELECT p.account_id, a.name AS account_name, p.environment, p.id, p.name, p.shipped_at, t.retired_at, coalesce(r.period, '') AS period, coalesce(r.case_id, '') AS case_id,
+			coalesce(r.verdict, '') AS verdict, coalesce(r.headline, '') AS headline, coalesce(r.currency, '') AS currency,
+			(SELECT count(*) FROM readouts n WHERE n.account_id = p.account_id AND n.snapshot_id = p.id) AS readouts,
+			b.billed AS billed_minor, b.fee AS fee_minor
+		FROM ` + table + ` p JOIN accounts a ON a.id = p.account_id
+		LEFT JOIN snapshot_retirements t ON t.account_id = p.account_id AND t.snapshot_id = p.id` + snapshotNewest + `
+		LEFT JOIN LATERAL (SELECT sum(l.base_minor)::bigint AS billed, sum(l.fee_minor)::bigint AS fee FROM cycles c
+			CROSS JOIN LATERAL (SELECT base_minor, fee_minor FROM cycle_lines WHERE cycle_id = c.id AND snapshot_id = p.id OFFSET 0) l
+			WHERE c.account_id = p.account_id) b ON true`
+}
+
 // Snapshots pages by the key of the order that is asked for, the newest first.
 func (r *Reader) Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error) {
 	q := where{}
@@ -64,21 +79,13 @@ func (r *Reader) Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (re
 		newest = snapshotNewest
 	}
 	var rows []reconcile.Snapshot
-	err = r.db.gorm.WithContext(ctx).Raw(`
-		WITH shown AS MATERIALIZED (SELECT p.* FROM policy_snapshots p`+newest+q.sql()+` ORDER BY `+order+` LIMIT ?)
-		SELECT p.account_id, a.name AS account_name, p.environment, p.id, p.name, p.shipped_at, coalesce(r.period, '') AS period, coalesce(r.case_id, '') AS case_id,
-			coalesce(r.verdict, '') AS verdict, coalesce(r.headline, '') AS headline, coalesce(r.currency, '') AS currency,
-			(SELECT count(*) FROM readouts n WHERE n.account_id = p.account_id AND n.snapshot_id = p.id) AS readouts,
-			b.billed AS billed_minor, b.fee AS fee_minor
-		FROM shown p JOIN accounts a ON a.id = p.account_id`+snapshotNewest+`
-		LEFT JOIN LATERAL (SELECT sum(l.base_minor)::bigint AS billed, sum(l.fee_minor)::bigint AS fee FROM cycles c
-			CROSS JOIN LATERAL (SELECT base_minor, fee_minor FROM cycle_lines WHERE cycle_id = c.id AND snapshot_id = p.id OFFSET 0) l
-			WHERE c.account_id = p.account_id) b ON true ORDER BY `+order, append(q.args, f.Limit+1)...).Scan(&rows).Error
+	err = r.db.gorm.WithContext(ctx).Raw(`WITH shown AS MATERIALIZED (SELECT p.* FROM policy_snapshots p`+newest+q.sql()+` ORDER BY `+order+` LIMIT ?)`+
+		snapshotOf("shown")+` ORDER BY `+order, append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return reconcile.Page[reconcile.Snapshot]{}, wrap(err)
 	}
 	return pageOf(rows, f.Limit, func(s reconcile.Snapshot) (reconcile.Snapshot, error) {
-		s.ShippedAt = s.ShippedAt.UTC()
+		s.ShippedAt, s.RetiredAt = s.ShippedAt.UTC(), utc(s.RetiredAt)
 		return s, nil
 	}, key)
 }

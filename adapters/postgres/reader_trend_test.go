@@ -2,11 +2,14 @@ package postgres_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -82,4 +85,54 @@ func TestSnapshotList(t *testing.T) {
 	require.Equal(t, "filter_unknown", fault.CodeOf(err))
 	_, err = svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Cursor: "x~y"})
 	require.Equal(t, "cursor_malformed", fault.CodeOf(err))
+}
+
+// TestSnapshotDetail: months newest first, decisions counted up to and from the retirement,
+// how probable what was chosen was, and the attempts to change it out of the audit log.
+func TestSnapshotDetail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	svc := &reconcile.Service{Reader: w.db.NewReader()}
+	for i, m := range []string{"2026-01", "2026-02"} {
+		w.propose("acme", m, float64(50_000*(i+1)))
+		w.finish("acme." + m)
+	}
+	require.NoError(t, w.exec(`INSERT INTO decisions (account_id, environment, decision_id, unit_id, user_id, snapshot_id, ts, arm, arm_prob, action, baseline_action, eligible_actions, propensity, features, recorded_at)
+		SELECT 'acme', 'live', 'd' || n, 'u' || n, 'u' || n, 's-a', '2026-01-01Z'::timestamptz + n * interval '1 day', CASE WHEN n <= 2 THEN 'holdout' ELSE 'policy' END, 0.5,
+			CASE WHEN n = 3 THEN 'x' ELSE 'y' END, 'x', '{x,y}', '{0.25,0.75}', '{}', now() FROM generate_series(1, 5) n`))
+	before, err := svc.SnapshotDetail(w.ctx, "acme", "s-a")
+	require.NoError(t, err)
+	require.Nil(t, before.RetiredAt)
+	require.Equal(t, []int64{5, 0}, []int64{before.Decisions, before.Late})
+	at := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
+	retired := onboard.Retirement{AccountID: "acme", SnapshotID: "s-a", Environment: "live", RetiredAt: at, Reason: "replaced", By: "user:ada", RecordedAt: at}
+	require.NoError(t, w.stores(func(st onboard.Stores) error {
+		note := audit.New(access.Operator("ada"), at, audit.SnapshotShipped, "snapshot", "s-a").In("acme", "live").Changed(audit.Facts{"name": "A"}, audit.Facts{"name": "B"})
+		for _, e := range []audit.Entry{note, note.Refusal(), note.In("other", "live").Refusal()} {
+			if err := st.Audit.Append(w.ctx, e); err != nil {
+				return err
+			}
+		}
+		return st.Agreements.InsertRetirement(w.ctx, retired)
+	}))
+	d, err := svc.SnapshotDetail(w.ctx, "acme", "s-a")
+	require.NoError(t, err)
+	require.Equal(t, []int64{5, 2}, []int64{d.Decisions, d.Late}, "the fourth and the fifth")
+	require.Equal(t, []any{at, "replaced", "user:ada", false}, []any{*d.RetiredAt, d.RetiredReason, d.RetiredBy, d.More})
+	require.Equal(t, []string{"2026-01-02", "2026-01-06"}, []string{d.First.Format(time.DateOnly), d.Last.Format(time.DateOnly)})
+	require.Equal(t, []reconcile.PropensityCount{{Holdout: true, From: 0.7, Decisions: 2}, {From: 0.2, Decisions: 1}, {From: 0.7, Decisions: 2}}, d.Propensities)
+	require.Equal(t, int64(5), d.Sampled)
+	require.Len(t, d.Months, 2)
+	require.Equal(t, "2026-02", d.Months[0].Period)
+	require.Positive(t, d.Months[0].MarkMinor)
+	require.Len(t, d.Refused, 1)
+	require.JSONEq(t, `{"name":"B"}`, d.Refused[0].After)
+	require.Equal(t, []string{"2026-02", "passed"}, []string{d.Period, d.Verdict})
+
+	require.ErrorContains(t, w.exec(`UPDATE snapshot_retirements SET reason = 'x'`), "append-only")
+	_, err = svc.SnapshotDetail(w.ctx, "acme", "nobody")
+	require.Equal(t, "snapshot_not_found", fault.CodeOf(err))
+	list, err := svc.Snapshots(w.ctx, reconcile.SnapshotsFilter{Scope: access.Everything(), Search: "s-a", AccountID: "acme"})
+	require.NoError(t, err)
+	require.Equal(t, at, *list.Items[0].RetiredAt)
 }

@@ -3,7 +3,6 @@ package webui
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -140,12 +139,7 @@ func (s *Server) showAccruals(c echo.Context, status int, problem string) error 
 // computeAccrual computes what a form asks for; a refusal is shown on the page.
 func (s *Server) computeAccrual(c echo.Context) error {
 	a, err := s.accrued.Run(c.Request().Context(), app.From(c.Request().Context()).Principal, c.Param("id"), strings.TrimSpace(posted(c).Get("period")))
-	var refused *fault.Error
-	if errors.As(err, &refused) && (refused.Kind == fault.Invalid || refused.Kind == fault.Conflict) {
-		text := sentence(refused.Msg)
-		if refused.Remedy != "" {
-			text += " " + sentence(refused.Remedy)
-		}
+	if text, ok := refusal(err); ok {
 		return s.showAccruals(c, http.StatusUnprocessableEntity, text)
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package webui
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -115,7 +116,7 @@ func (s *Server) showBreak(c echo.Context, status int, problem string) error {
 // refusal is the text of what a person can mend; ok is false for any other error.
 func refusal(err error) (text string, ok bool) {
 	var fe *fault.Error
-	if !errors.As(err, &fe) || (fe.Kind != fault.Invalid && fe.Kind != fault.Conflict && fe.Kind != fault.Forbidden && fe.Kind != fault.RateLimited) {
+	if !errors.As(err, &fe) || !slices.Contains([]fault.Kind{fault.Invalid, fault.Conflict, fault.Forbidden, fault.RateLimited, fault.Unavailable}, fe.Kind) {
 		return "", false
 	}
 	text = sentence(fe.Msg)

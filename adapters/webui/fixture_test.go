@@ -15,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
@@ -61,6 +62,8 @@ type ledger struct {
 	accruals      []accrual.Accrual
 	accrualsAsked accrual.Filter
 	accrueAsked   string
+	retired       bool
+	shipped       []string
 	wish          invoicing.Wish
 	started       string
 	run           billing.RunState
@@ -175,6 +178,42 @@ func (l *ledger) Snapshots(_ context.Context, f reconcile.SnapshotsFilter) (reco
 	}}, l.err
 }
 
+func (l *ledger) SnapshotDetail(_ context.Context, accountID, id string) (reconcile.SnapshotDetail, error) {
+	if accountID == "acme" && id == "fresh-1" {
+		return reconcile.SnapshotDetail{Snapshot: reconcile.Snapshot{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: id, Name: "Fresh", ShippedAt: now}}, nil
+	}
+	if accountID != "acme" || id != "trial-nudge-7" {
+		return reconcile.SnapshotDetail{}, fault.New(fault.NotFound, "snapshot_not_found", "account %s has no snapshot %q", accountID, id)
+	}
+	month := func(period, verdict, headline string, lift float64, mark int64) reconcile.SnapshotMonth {
+		return reconcile.SnapshotMonth{
+			Period: period, CycleID: "acme.2026-10", CaseID: caseGood, Verdict: verdict, Headline: headline, Currency: "usd", Explanation: "Words of " + period + ".", Units: 6_000, HoldoutUnits: 2_994,
+			Lift: lift, Bound: lift / 2, ESS: 2_994, BaseMinor: mark, FeeMinor: mark / 5, MarkMinor: mark,
+		}
+	}
+	d := reconcile.SnapshotDetail{
+		Snapshot:  reconcile.Snapshot{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: id, Name: "Trial nudge, version 7", ShippedAt: now.AddDate(0, -9, 0), Period: "2026-10", CaseID: caseGood, Verdict: "passed", Currency: "usd", Readouts: 2, BilledMinor: ptr[int64](2_060_250), FeeMinor: ptr[int64](412_050)},
+		Decisions: 10_800, First: ptr(now.AddDate(0, -1, 0)), Last: ptr(now.Add(-time.Hour)), Sampled: 10_800,
+		Months:       []reconcile.SnapshotMonth{month("2026-10", "passed", "", 2_060_250.7, 2_060_250), month("2026-09", "withheld", "LCB_NOT_POSITIVE", 1_000, 0)},
+		Refused:      []reconcile.RefusedEdit{{At: now.Add(-time.Hour), Action: "snapshot.shipped", Actor: "Ada Byron", Reason: "snapshot_exists", Before: `{"name":"Trial nudge, version 7"}`, After: `{"name":"Something else"}`}},
+		Propensities: []reconcile.PropensityCount{{Holdout: true, From: 0.2, Decisions: 2_000}, {From: 0.7, Decisions: 8_000}, {From: 0.8, Decisions: 800}},
+	}
+	if l.retired {
+		d.RetiredAt, d.RetiredReason, d.RetiredBy, d.Late = ptr(now.Add(-24*time.Hour)), "replaced by version 8", "user:ada", 12
+	}
+	return d, nil
+}
+
+func (l *ledger) ShipSnapshot(_ context.Context, _ access.Principal, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error) {
+	l.shipped = append(l.shipped, accountID+" "+in.ID+" "+in.Name)
+	return onboard.Snapshot{}, true, l.refusal
+}
+
+func (l *ledger) RetireSnapshot(_ context.Context, _ access.Principal, accountID string, in onboard.RetirementInput) (onboard.Retirement, bool, error) {
+	l.shipped = append(l.shipped, accountID+" "+in.SnapshotID+" retired "+in.Reason+" "+in.RetiredAt.Format(time.RFC3339))
+	return onboard.Retirement{}, true, l.refusal
+}
+
 func (l *ledger) Accruals(_ context.Context, f accrual.Filter) (accrual.Page, error) {
 	l.accrualsAsked = f
 	page := accrual.Page{NextCursor: l.more(f.Cursor)}
@@ -245,7 +284,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Corrections: l, Agreements: l, WhatIf: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l, WhatIf: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}

@@ -55,6 +55,8 @@ type list struct {
 	Done, Problem string
 	// Accrue asks for an accrual; nil where the caller may not, or on another list.
 	Accrue *accrualForm
+	// Ship ships a snapshot; nil where the caller may not, or on another list.
+	Ship *shipForm
 	// Links lead to other files of the same selection.
 	Links []crumb
 	// Keep are parameters that the filter form passes on.

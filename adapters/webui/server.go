@@ -57,6 +57,7 @@ type Reconcile interface {
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
 	Gaps(ctx context.Context, accountID, month string) ([]reconcile.Gap, error)
 	Adjustments(ctx context.Context, f reconcile.AdjustmentsFilter) (reconcile.Page[reconcile.Adjustment], error)
+	SnapshotDetail(ctx context.Context, accountID, id string) (reconcile.SnapshotDetail, error)
 }
 
 // Services are the use cases behind the pages. All fields are required.
@@ -77,6 +78,7 @@ type Services struct {
 	Corrections Corrections
 	Agreements  Agreements
 	WhatIf      WhatIf
+	Shipping    Shipping
 }
 
 // Options of the pages. The zero value works.
@@ -110,6 +112,7 @@ type Server struct {
 	breaks     Breaks
 	mapping    Mapping
 	accrued    Accruals
+	shipping   Shipping
 	correct    Corrections
 	agreements Agreements
 	simulate   WhatIf
@@ -132,10 +135,10 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif"} {
+	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -187,6 +190,9 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/accruals/journal.:format", s.accrualJournal)
 	e.GET("/snapshots", s.snapshots)
 	e.GET("/snapshots.:format", s.snapshotsExport)
+	e.POST("/accounts/:id/snapshots", s.shipSnapshot)
+	e.GET("/accounts/:id/snapshots/:snapshot", s.snapshotPage)
+	e.POST("/accounts/:id/snapshots/:snapshot/retire", s.retireSnapshot)
 	e.GET("/audit.:format", s.auditExport)
 	e.GET("/replays", s.replayPage)
 	e.GET("/replays.:format", s.replayExport)

@@ -1,16 +1,21 @@
 package webui
 
 import (
+	"cmp"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
+	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/access"
 )
 
 func (s *Server) snapshotList(c echo.Context) (list, reconcile.SnapshotsFilter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
-	f := reconcile.SnapshotsFilter{Scope: scopeOf(c), AccountID: p("account"), Verdict: p("verdict"), Search: p("q"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
+	f := reconcile.SnapshotsFilter{Scope: scopeOf(c), AccountID: cmp.Or(c.Param("id"), p("account")), Verdict: p("verdict"), Search: p("q"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
 	accounts, err := s.reconcile.Accounts(c.Request().Context(), f.Scope)
 	if err != nil {
 		return list{}, f, err
@@ -23,11 +28,15 @@ func (s *Server) snapshotList(c echo.Context) (list, reconcile.SnapshotsFilter, 
 			{Name: "q", Label: "Snapshot", Value: f.Search, Type: "search", Hint: "ID or name"},
 		},
 		Columns: []column{
-			{Name: "name"}, {Name: "snapshot"}, {Name: "account"}, {Name: "environment"}, {Name: "shipped_at", Kind: columnTime}, {Name: "period"}, {Name: "verdict"}, {Name: "reason"}, {Name: "readouts", Kind: columnCount, Sum: true},
+			{Name: "name"}, {Name: "snapshot"}, {Name: "account"}, {Name: "environment"}, {Name: "shipped_at", Kind: columnTime}, {Name: "retired_at", Kind: columnTime}, {Name: "period"}, {Name: "verdict"}, {Name: "reason"}, {Name: "readouts", Kind: columnCount, Sum: true},
 			{Name: "currency"}, {Name: "base_billed", Kind: columnMoney, Sum: true}, {Name: "fees", Kind: columnMoney, Sum: true}, {Name: "case_id"},
 		},
-		Labels: []string{"Name", "Snapshot", "Account", "Environment", "Shipped", "Newest period", "Verdict", "Reason", "Readouts", "Currency", "Lift billed", "Fees", "Case"},
-		Empty:  "No snapshot yet", EmptyHint: "Ship one: POST /v1/accounts/…/snapshots.",
+		Labels: []string{"Name", "Snapshot", "Account", "Environment", "Shipped", "Retired", "Newest period", "Verdict", "Reason", "Readouts", "Currency", "Lift billed", "Fees", "Case"},
+		Empty:  "No snapshot yet", EmptyHint: "Ship one: choose its account here, or POST /v1/accounts/…/snapshots.",
+	}
+	i := slices.IndexFunc(accounts, func(o reconcile.Overview) bool { return o.ID == f.AccountID })
+	if caller := app.From(c.Request().Context()); i >= 0 && caller.Kind == access.User && caller.Can(access.WriteSetup) {
+		l.Ship = &shipForm{AccountID: f.AccountID, Name: accounts[i].Name}
 	}
 	l.sorted(f.Sort, map[int]string{0: "name", 2: "account", 4: "shipped"}, "shipped")
 	return l, f, nil
@@ -40,13 +49,21 @@ func snapshotRow(i reconcile.Snapshot) row {
 		verdict.State, readout = &state, "/readouts/"+i.CaseID
 	}
 	return row{Key: rowKey(i.AccountID, "-", i.ID), Cells: []cell{
-		{Value: i.Name, URL: readout}, {Value: i.ID, Mono: true}, {Value: i.AccountName, URL: query("/cycles", "period", "all", "account", i.AccountID)}, {Value: string(i.Environment)}, {Value: i.ShippedAt},
+		{Value: i.Name, URL: snapshotURL(i.AccountID, i.ID)}, {Value: i.ID, Mono: true}, {Value: i.AccountName, URL: query("/cycles", "period", "all", "account", i.AccountID)}, {Value: string(i.Environment)}, {Value: i.ShippedAt}, {Value: timeOf(i.RetiredAt)},
 		{Value: i.Period, Sub: month(i.Period)}, verdict, {Value: i.Headline, Mono: true}, {Value: i.Readouts}, {Value: strings.ToUpper(i.Currency)},
 		{Value: cash{i.BilledMinor, i.Currency}, URL: readout}, {Value: cash{i.FeeMinor, i.Currency}, URL: readout}, {Value: i.CaseID, Mono: true, URL: readout},
 	}}
 }
 
-func (s *Server) snapshots(c echo.Context) error {
+// shipForm ships a snapshot to the account that the list shows.
+type shipForm struct {
+	AccountID, Name string
+	Problem         string // why the last request was refused
+}
+
+func (s *Server) snapshots(c echo.Context) error { return s.showSnapshots(c, http.StatusOK, "") }
+
+func (s *Server) showSnapshots(c echo.Context, status int, problem string) error {
 	l, f, err := s.snapshotList(c)
 	if err != nil {
 		return err
@@ -58,7 +75,10 @@ func (s *Server) snapshots(c echo.Context) error {
 	for _, i := range page.Items {
 		l.Rows = append(l.Rows, snapshotRow(i))
 	}
-	return s.show(c, l, f.Cursor, page.NextCursor)
+	if l.Ship != nil {
+		l.Ship.Problem = problem
+	}
+	return s.showWith(c, status, l, f.Cursor, page.NextCursor)
 }
 
 func (s *Server) snapshotsExport(c echo.Context) error {

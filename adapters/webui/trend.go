@@ -115,6 +115,7 @@ type armWeights struct {
 	Arm   string
 	Units int64
 	Bins  []weightBin
+	Of    string // what is counted
 }
 
 type weightBin struct {
@@ -129,7 +130,7 @@ const maxBins = 10
 func weightsOf(all []reconcile.WeightCount) []armWeights {
 	var out []armWeights
 	for _, holdout := range []bool{true, false} {
-		arm := armWeights{Arm: "Policy"}
+		arm := armWeights{Arm: "Policy", Of: "users"}
 		if holdout {
 			arm.Arm = "Holdout"
 		}

@@ -288,7 +288,8 @@ type SnapshotInput struct {
 }
 
 // ShipSnapshot records a policy snapshot. The number of snapshots is limited by
-// the plan, because each one takes its part of the error budget.
+// the plan, because each one takes its part of the error budget. A snapshot never changes:
+// the same ID with other content is a conflict, and is written down as refused.
 func (s *Service) ShipSnapshot(ctx context.Context, by access.Principal, accountID string, in SnapshotInput) (Snapshot, bool, error) {
 	if err := account.CheckID("id", in.ID); err != nil {
 		return Snapshot{}, false, err
@@ -302,7 +303,9 @@ func (s *Service) ShipSnapshot(ctx context.Context, by access.Principal, account
 		in.ShippedAt = s.Clock.Now()
 	}
 	out := Snapshot{ID: in.ID, AccountID: accountID, Name: name, ShippedAt: in.ShippedAt.UTC().Truncate(time.Microsecond)}
+	var refused audit.Entry
 	created, err := s.insert(ctx, func(ctx context.Context, st Stores) (bool, error) {
+		refused = audit.Entry{}
 		plan, err := st.Agreements.Plan(ctx, accountID)
 		if err != nil {
 			return false, err
@@ -319,7 +322,11 @@ func (s *Service) ShipSnapshot(ctx context.Context, by access.Principal, account
 			if !dated {
 				out.ShippedAt = old.ShippedAt // the same call, made later
 			}
-			return false, same("snapshot", in.ID, old, out)
+			err := same("snapshot", in.ID, old, out)
+			if err != nil {
+				refused = s.note(by, audit.SnapshotShipped, "snapshot", out.ID).In(accountID, out.Environment).Because(fault.CodeOf(err)).Changed(snapshotFacts(old), snapshotFacts(out)).Refusal()
+			}
+			return false, err
 		}
 		if !fault.Is(err, fault.NotFound) {
 			return false, err
@@ -337,5 +344,5 @@ func (s *Service) ShipSnapshot(ctx context.Context, by access.Principal, account
 		}
 		return true, st.Audit.Append(ctx, s.note(by, audit.SnapshotShipped, "snapshot", out.ID).In(accountID, out.Environment).Changed(nil, snapshotFacts(out)))
 	})
-	return out, created, err
+	return out, created, s.writeRefusal(ctx, err, refused)
 }

@@ -257,6 +257,9 @@ type Agreements interface {
 	// LockSnapshots lets one transaction at a time count and add an account's snapshots.
 	LockSnapshots(ctx context.Context, accountID string) error
 	InsertSnapshot(ctx context.Context, s Snapshot) error
+	// Retirement is NotFound while the snapshot is in use.
+	Retirement(ctx context.Context, accountID, snapshotID string) (Retirement, error)
+	InsertRetirement(ctx context.Context, r Retirement) error
 }
 
 // Journal keeps what people decided, for ever.

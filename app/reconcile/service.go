@@ -46,6 +46,7 @@ type Reader interface {
 	Adjustments(ctx context.Context, f AdjustmentsFilter) (Page[Adjustment], error)
 	// Gaps counts the rewards and decisions of a month that do not meet.
 	Gaps(ctx context.Context, accountID, month string) ([]Gap, error)
+	SnapshotDetail(ctx context.Context, accountID, id string) (SnapshotDetail, error)
 }
 
 // Limits of a page.

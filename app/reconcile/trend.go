@@ -56,6 +56,60 @@ type Snapshot struct {
 	Readouts                          int64
 	// BilledMinor is the base that its contract years have billed, FeeMinor the fees on it.
 	BilledMinor, FeeMinor *int64
+	// RetiredAt is from when on it was out of use; nil while it is in use.
+	RetiredAt *time.Time
+}
+
+// SnapshotDetail is everything that is known of a snapshot.
+type SnapshotDetail struct {
+	Snapshot
+	RetiredReason, RetiredBy string
+	// Decisions of it, First and Last of them, and Late: those from its retirement on.
+	// More: there are more than were counted.
+	Decisions, Late int64
+	More            bool
+	First, Last     *time.Time
+	Months          []SnapshotMonth // newest first
+	Refused         []RefusedEdit   // newest first
+	// Propensities count the newest decisions, Sampled of them, by the probability of what was chosen.
+	Propensities []PropensityCount
+	Sampled      int64
+}
+
+// SnapshotMonth is a readout of the snapshot, year to date, with what its cycle made of it.
+// Estimates are not rounded.
+type SnapshotMonth struct {
+	Period, CycleID, CaseID, Verdict, Headline, Currency, Explanation string
+	Units, HoldoutUnits                                               int64
+	Lift, Bound, ESS                                                  float64
+	BaseMinor, FeeMinor, MarkMinor                                    int64
+}
+
+// RefusedEdit is an attempt to change the snapshot, as the audit log keeps it. Before and
+// After are canonical JSON.
+type RefusedEdit struct {
+	At                    time.Time
+	Action, Actor, Reason string
+	Before, After         string
+}
+
+// PropensityCount counts the decisions of one arm whose chosen action had a probability in
+// the tenth that begins at From.
+type PropensityCount struct {
+	Holdout   bool
+	From      float64
+	Decisions int64
+}
+
+// Bounds of what a page counts.
+const (
+	MaxDecisionsCounted = 1_000_000
+	MaxPropensities     = 100_000
+)
+
+// SnapshotDetail is everything that is known of a snapshot; NotFound when there is none.
+func (s *Service) SnapshotDetail(ctx context.Context, accountID, id string) (SnapshotDetail, error) {
+	return s.Reader.SnapshotDetail(ctx, accountID, id)
 }
 
 // SnapshotsFilter selects snapshots; empty fields select all, an empty scope nothing.

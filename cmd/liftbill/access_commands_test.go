@@ -201,3 +201,18 @@ func TestServeRefusesToBeOpen(t *testing.T) {
 		require.Equal(t, ok, err == nil, text)
 	}
 }
+
+// The names of a chart of accounts are read strictly: a typing error does not book elsewhere.
+func TestJournalAccountsOfTheConfig(t *testing.T) {
+	t.Parallel()
+	got, err := Config{JournalAccounts: " accrued_receivable = 1290 Accrued income ,revenue_fixed_fees=4010"}.journalAccounts()
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"accrued_receivable": "1290 Accrued income", "revenue_fixed_fees": "4010"}, got)
+	got, err = Config{}.journalAccounts()
+	require.NoError(t, err)
+	require.Empty(t, got)
+	for _, text := range []string{"acrued_receivable=1", "accrued_receivable=", "accrued_receivable=1,accrued_receivable=2", ","} {
+		_, err := Config{JournalAccounts: text}.journalAccounts()
+		require.Equal(t, "journal_accounts_malformed", fault.CodeOf(err), text)
+	}
+}

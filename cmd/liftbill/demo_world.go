@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -235,6 +236,7 @@ func (w *world) ensureSchedules(ctx context.Context) error {
 // bill lives through the months and bills each one when its close lag is over.
 func (w *world) bill(ctx context.Context, p *progress) (*report, error) {
 	w.until = w.companies[0].business.Spec().Start()
+	last := w.stack.months[len(w.stack.months)-1]
 	for _, m := range w.stack.months {
 		if err := w.live(ctx, m, p); err != nil {
 			return nil, err
@@ -242,9 +244,17 @@ func (w *world) bill(ctx context.Context, p *progress) (*report, error) {
 		if err := w.upload(ctx, m, p); err != nil {
 			return nil, err
 		}
+		if m == last { // what it will come to, beside what it comes to
+			if err := w.accrue(ctx, m, p); err != nil {
+				return nil, err
+			}
+		}
 		if err := w.close(ctx, m, p); err != nil {
 			return nil, err
 		}
+	}
+	if err := w.accrue(ctx, last.Add(1), p); err != nil {
+		return nil, err
 	}
 	for _, c := range w.companies {
 		if err := c.business.Verify(ctx); err != nil {
@@ -286,6 +296,21 @@ func (w *world) upload(ctx context.Context, m period.Month, p *progress) error {
 		total += res.Accepted
 	}
 	p.done("%d decisions", total)
+	return nil
+}
+
+// accrue stores what an open month of every company comes to so far.
+func (w *world) accrue(ctx context.Context, m period.Month, p *progress) error {
+	p.step("accruing %s before it is closed", m.Name())
+	var said []string
+	for _, c := range w.companies {
+		var a httpapi.Accrual
+		if err := w.post(ctx, c.env, "/v1/accounts/"+c.id+"/accruals", httpapi.CyclePeriod{Period: m.String()}, &a); err != nil {
+			return err
+		}
+		said = append(said, fmt.Sprintf("%s %s (%s to %s)", c.id, a.Expected.Formatted, a.Low.Formatted, a.High.Formatted))
+	}
+	p.done("%s", strings.Join(said, ", "))
 	return nil
 }
 

@@ -63,7 +63,30 @@ func TestReconcileCommands(t *testing.T) {
 	require.Contains(t, out, "customer without a user")
 	_, err = command("run", "--account", "acme", "--period", "2031-01")
 	require.ErrorContains(t, err, "has not begun")
+	accrualCommands(t)
 	require.NoError(t, system.WriteClockFile(clockFile, d.Clock.Now().Add(time.Hour), false))
 	_, err = command("run", "--account", "nobody", "--period", "2026-10")
 	require.ErrorContains(t, err, "nobody")
+}
+
+// accrualCommands: one is computed and listed, as a document and as text.
+func accrualCommands(t *testing.T) {
+	t.Helper()
+	out, err := execute(t, "", "accrual", "compute", "--account", "borealis", "--period", pipelinetest.Month, "--json")
+	require.NoError(t, err)
+	var one accrualView
+	require.NoError(t, json.Unmarshal([]byte(out), &one))
+	require.Equal(t, "borealis."+pipelinetest.Month, one.Cycle)
+	require.True(t, one.LowMinor == one.ExpectedMinor && one.ExpectedMinor <= one.HighMinor, "basis proven: %+v", one)
+	require.Len(t, one.Lines, 3)
+	out, err = execute(t, "", "accrual", "list", "--months", "open", "--json")
+	require.NoError(t, err)
+	var all []accrualView
+	require.NoError(t, json.Unmarshal([]byte(out), &all))
+	require.Equal(t, []accrualView{one}, all)
+	out, err = execute(t, "", "accrual", "list", "--account", "borealis")
+	require.NoError(t, err)
+	require.Contains(t, out, "month over")
+	_, err = execute(t, "", "accrual", "list", "--months", "maybe")
+	require.ErrorContains(t, err, "which months")
 }

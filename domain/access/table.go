@@ -132,7 +132,8 @@ var rules = withExports(map[string]Rule{
 	"GET /sign-in/provider/callback": public.page(),
 
 	// Set-up.
-	"GET /v1/connections":                                need(ReadLedger, Filtered),
+	"GET /v1/connections": need(ReadLedger, Filtered),
+	"POST /v1/accounts/{account}/snapshots/{snapshot}/retire": need(WriteSetup, Account).named("account"),
 	"POST /v1/connections":                               need(WriteSetup, Checked),
 	"POST /v1/connections/{id}/webhook-endpoint":         need(WriteSetup, Connection).named("id"),
 	"GET /v1/connections/{id}/webhook-endpoint":          need(ReadLedger, Connection).named("id"),
@@ -258,6 +259,9 @@ var rules = withExports(map[string]Rule{
 	"GET /cycles/{id}/lines/{line}/export.{format}":   need(Export, Cycle).named("id").page().exported(),
 	"GET /cycles/{id}/journal.{format}":               need(Export, Cycle).named("id").page().exported(),
 	"GET /accruals":                                   need(ReadLedger, Filtered).page(),
+	"POST /accounts/{id}/snapshots":                   need(WriteSetup, Account).named("id").page(),
+	"GET /accounts/{id}/snapshots/{snapshot}":         need(ReadLedger, Account).named("id").page(),
+	"POST /accounts/{id}/snapshots/{snapshot}/retire": need(WriteSetup, Account).named("id").page(),
 	"POST /accounts/{id}/accruals":                    need(RunCycle, Account).named("id").page(),
 	"GET /accruals.{format}":                          need(Export, Filtered).page().exported(),
 	"GET /accruals/journal.{format}":                  need(Export, Filtered).page().exported(),
