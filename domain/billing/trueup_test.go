@@ -215,7 +215,7 @@ func TestTrueUpProperties(t *testing.T) {
 			for i := range rapid.IntRange(1, 4).Draw(t, "cells") {
 				move := rapid.Int64Range(-400_000, 200_000).Draw(t, "lift")
 				cells = append(cells, billing.TrueUpCell{Origin: month(t, "2026-01").Add(i), SnapshotID: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "line"),
-					Cause: rapid.SampledFrom([]billing.AdjustmentReason{billing.AdjustRefund, billing.AdjustDispute, billing.AdjustLateEvent}).Draw(t, "cause"),
+					Cause:        rapid.SampledFrom([]billing.AdjustmentReason{billing.AdjustRefund, billing.AdjustDispute, billing.AdjustLateEvent}).Draw(t, "cause"),
 					RevenueMinor: move, LiftMinor: move})
 			}
 			before := y.in.BookedMinor
