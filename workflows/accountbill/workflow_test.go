@@ -260,7 +260,7 @@ func TestBillFindsThePayerFirst(t *testing.T) {
 	}
 	got := run(t, d, account.Live)
 	require.NoError(t, got.err)
-	require.Equal(t, []string{"draft", "payer", "draft", "draft at Stripe", "lines", "finalize"}, d.calls[3:])
+	require.Equal(t, []string{"draft", "payer", "draft", "draft at Stripe", "lines", "finalize"}, d.calls[4:])
 	require.Equal(t, billing.Invoiced, got.step.State)
 
 	d = &desk{opened: live(billing.Collecting), drafts: []invoicing.Outcome{wanted}}
@@ -269,7 +269,7 @@ func TestBillFindsThePayerFirst(t *testing.T) {
 	}
 	got = run(t, d, account.Live)
 	require.NoError(t, got.err)
-	require.Equal(t, []string{"draft", "payer"}, d.calls[3:], "nobody is guessed")
+	require.Equal(t, []string{"draft", "payer"}, d.calls[4:], "nobody is guessed")
 	require.Equal(t, billing.UnmetPayerAmbiguous, got.step.Reason)
 
 	for _, c := range []struct {
@@ -279,7 +279,7 @@ func TestBillFindsThePayerFirst(t *testing.T) {
 		d = &desk{opened: c.opened, drafts: []invoicing.Outcome{wanted}}
 		got = run(t, d, c.started)
 		require.NoError(t, got.err)
-		require.Equal(t, []string{"draft"}, d.calls[3:], "a test account's payer is never created")
+		require.Equal(t, []string{"draft"}, d.calls[4:], "a test account's payer is never created")
 	}
 }
 
@@ -339,7 +339,7 @@ func TestBillMakesAGivenUpDraftAgain(t *testing.T) {
 	}
 	got := run(t, d, account.Live)
 	require.NoError(t, got.err)
-	require.Equal(t, []string{"draft at Stripe", "lines", "draft at Stripe", "lines", "draft at Stripe", "lines", "finalize"}, d.calls[4:])
+	require.Equal(t, []string{"draft at Stripe", "lines", "draft at Stripe", "lines", "draft at Stripe", "lines", "finalize"}, d.calls[5:])
 	require.False(t, got.step.Redo)
 }
 
@@ -354,7 +354,7 @@ func TestBillGivesUpMakingDrafts(t *testing.T) {
 	require.ErrorAs(t, got.err, &app)
 	require.Equal(t, "NeedsHuman", app.Type())
 	require.Equal(t, "failed", got.outcome)
-	require.Len(t, d.calls, 4+10)
+	require.Len(t, d.calls, 5+10)
 }
 
 // TestBillRetriesWhatMayHeal and stops at what no retry can mend.
