@@ -92,7 +92,7 @@ func (s *Server) decide(c echo.Context) error {
 		})
 	}
 	var refused *fault.Error
-	if errors.As(err, &refused) && (refused.Kind == fault.Invalid || refused.Kind == fault.Conflict || refused.Kind == fault.Forbidden || refused.Kind == fault.Unavailable) {
+	if errors.As(err, &refused) && (refused.Kind == fault.Invalid || refused.Kind == fault.Conflict || refused.Kind == fault.Forbidden || (refused.Kind == fault.Unavailable && form.Get("action") == string(billing.StepRetry))) {
 		text := sentence(refused.Msg)
 		if refused.Remedy != "" {
 			text += " " + sentence(refused.Remedy)
