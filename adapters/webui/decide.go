@@ -48,7 +48,7 @@ var labels = map[billing.NextStep]string{
 
 // elsewhere are the steps that no button takes, with the command that does.
 var elsewhere = map[billing.NextStep]string{
-	billing.StepResume: "liftbill cycle resume", billing.StepReissue: "liftbill cycle resume --reissue", billing.StepCorrect: "POST /v1/cycles/{id}/corrections",
+	billing.StepResume: "liftbill cycle resume", billing.StepReissue: "liftbill cycle resume --reissue",
 }
 
 // choicesFor are the steps that the caller may take about a cycle now, and the commands for
@@ -61,6 +61,9 @@ func choicesFor(c echo.Context, facts billing.CycleFacts) (out []choice, command
 			continue
 		}
 		a, decides := step.Decision()
+		if !decides && step != billing.StepRetry {
+			continue // an invoice is corrected, not decided upon
+		}
 		need := access.DecideCycle
 		switch {
 		case a == billing.ActApprove:
