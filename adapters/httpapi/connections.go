@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"time"
 
 	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/onboard"
@@ -30,20 +29,12 @@ func toEndpoint(e onboard.Endpoint) WebhookEndpoint {
 	out := WebhookEndpoint{
 		ID: e.ID, ConnectionID: e.ConnectionID, Environment: Environment(e.Environment), URL: e.URL, StripeID: e.StripeID,
 		SetUp: string(e.SetUp), Status: string(e.Status), APIVersion: e.APIVersion, EnabledEvents: e.Events, CreatedAt: e.CreatedAt,
-		CheckedAt: instant(e.CheckedAt),
+		CheckedAt: orZero(e.CheckedAt),
 	}
 	if len(e.SealedPrevious) > 0 {
-		out.PreviousSecretUntil = instant(e.PreviousUntil)
+		out.PreviousSecretUntil = orZero(e.PreviousUntil)
 	}
 	return out
-}
-
-// instant leaves an unknown time out.
-func instant(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
 }
 
 // GetWebhookEndpoint shows an endpoint and its gaps.

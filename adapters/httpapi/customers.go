@@ -91,9 +91,9 @@ func (s *Server) GetSegments(ctx context.Context, r GetSegmentsRequestObject) (G
 
 func toCustomer(c customers.Summary) Customer {
 	return Customer{
-		ID: c.ID, UserID: c.UserID, Seen: c.Seen, CreatedAt: timeOf(c.CreatedAt), DeletedAt: timeOf(c.DeletedAt), Currency: c.Currency, Country: c.Country,
+		ID: c.ID, UserID: c.UserID, Seen: c.Seen, CreatedAt: orZero(c.CreatedAt), DeletedAt: orZero(c.DeletedAt), Currency: c.Currency, Country: c.Country,
 		Balance: toOptional(c.BalanceMinor, c.Currency), Delinquent: c.Delinquent, HasPaymentMethod: c.HasPaymentMethod, PaymentMethod: c.PaymentMethod,
-		Status: c.Status, PriceIds: append([]string{}, c.PriceIDs...), TrialEnd: timeOf(c.TrialEnd), Subscriptions: c.Subscriptions,
+		Status: c.Status, PriceIds: append([]string{}, c.PriceIDs...), TrialEnd: orZero(c.TrialEnd), Subscriptions: c.Subscriptions,
 		Worth: convertAll(c.Worth, func(w customers.Worth) Worth {
 			return Worth{
 				Currency: w.Currency, Mrr: w.MRR.String(), NetMrr: w.NetMRR.String(), Arr: w.ARR().String(), NetArr: w.NetARR().String(),
@@ -127,13 +127,6 @@ func at(seconds int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(seconds, 0).UTC()
-}
-
-func timeOf(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
 }
 
 // annual is twelve times a monthly amount; empty stays unknown.
@@ -195,7 +188,7 @@ func toCustomerInvoice(i customers.Invoice) CustomerInvoice {
 		AmountDue: toOptional(i.AmountDue, i.Currency), AmountPaid: toOptional(i.AmountPaid, i.Currency), AmountRemaining: toOptional(i.AmountRemains, i.Currency),
 		OutOfBand: toMoney(i.OutOfBand, i.Currency),
 		CreatedAt: at(i.CreatedAt), PeriodStart: at(i.PeriodStart), PeriodEnd: at(i.PeriodEnd), DueAt: at(i.DueAt), NextAttemptAt: at(i.NextAttemptAt),
-		FinalizedAt: at(i.FinalizedAt), PaidAt: at(i.PaidAt), VoidedAt: at(i.VoidedAt), UncollectibleAt: at(i.UncollectibleAt), DeletedAt: timeOf(i.DeletedAt),
+		FinalizedAt: at(i.FinalizedAt), PaidAt: at(i.PaidAt), VoidedAt: at(i.VoidedAt), UncollectibleAt: at(i.UncollectibleAt), DeletedAt: orZero(i.DeletedAt),
 	}
 }
 

@@ -30,7 +30,7 @@ const maxReplays = 100
 func toEvent(e operate.Event) Event {
 	out := Event{
 		ConnectionID: e.ConnectionID, Environment: Environment(e.Environment), EventID: e.EventID, Type: e.Type, ObjectID: e.ObjectID, APIVersion: e.APIVersion,
-		Source: e.Source, Created: e.Created, ReceivedAt: e.ReceivedAt, ProcessedAt: instant(e.ProcessedAt), Attempts: e.Attempts,
+		Source: e.Source, Created: e.Created, ReceivedAt: e.ReceivedAt, ProcessedAt: orZero(e.ProcessedAt), Attempts: e.Attempts,
 		Status: e.Status, Reason: e.Reason, BodySha256: e.BodySHA256, BodyErased: e.BodyErased,
 	}
 	if e.Status == "dead" || e.Status == "quarantined" {
@@ -94,7 +94,7 @@ func (s *Server) Reprocess(ctx context.Context, r ReprocessRequestObject) (Repro
 func (s *Server) toHealth(h operate.Health) ConnectionHealth {
 	return ConnectionHealth{
 		ConnectionID: h.ConnectionID, Environment: Environment(h.Environment), Paused: h.Paused, PausedReason: h.PausedReason, EndpointStatus: h.Endpoint,
-		LastEventAt: instant(h.LastEvent), LastReceivedAt: instant(h.LastReceived), OldestPendingAt: instant(h.OldestPending),
+		LastEventAt: orZero(h.LastEvent), LastReceivedAt: orZero(h.LastReceived), OldestPendingAt: orZero(h.OldestPending),
 		OldestPendingSeconds: secondsOf(h.Waits), LagP50Seconds: secondsOf(h.LagP50), LagP95Seconds: secondsOf(h.LagP95),
 		Waiting: h.Waiting, LastHour: h.LastHour, OpenReads: h.OpenReads,
 	}

@@ -121,7 +121,7 @@ func toAmount(a mapping.Amount) Money { return toMoney(a.Minor, a.Currency) }
 func toSuggestion(s mapping.Suggestion) Suggestion {
 	return Suggestion{
 		ID: s.ID, ConnectionID: s.ConnectionID, CustomerID: s.Customer, UserID: s.User, By: string(s.By), State: s.State,
-		DecidedBy: s.DecidedBy, Reason: s.Reason, DecidedAt: instant(s.DecidedAt), Facts: s.Facts, Amounts: convertAll(s.Amounts, toAmount),
+		DecidedBy: s.DecidedBy, Reason: s.Reason, DecidedAt: orZero(s.DecidedAt), Facts: s.Facts, Amounts: convertAll(s.Amounts, toAmount),
 	}
 }
 

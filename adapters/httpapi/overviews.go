@@ -61,7 +61,7 @@ func (s *Server) ListSnapshots(ctx context.Context, r ListSnapshotsRequestObject
 
 func toSnapshot(n reconcile.Snapshot) SnapshotOverview {
 	return SnapshotOverview{
-		ID: n.ID, AccountID: n.AccountID, Environment: Environment(n.Environment), Name: n.Name, ShippedAt: n.ShippedAt, RetiredAt: known(n.RetiredAt), Readouts: n.Readouts, Period: n.Period,
+		ID: n.ID, AccountID: n.AccountID, Environment: Environment(n.Environment), Name: n.Name, ShippedAt: n.ShippedAt, RetiredAt: orZero(n.RetiredAt), Readouts: n.Readouts, Period: n.Period,
 		CaseID: n.CaseID, Verdict: n.Verdict, HeadlineCode: n.Headline, Billed: toOptional(n.BilledMinor, n.Currency), Fees: toOptional(n.FeeMinor, n.Currency),
 	}
 }

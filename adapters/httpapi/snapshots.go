@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"time"
 
 	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/onboard"
@@ -34,21 +33,13 @@ func (s *Server) GetSnapshot(ctx context.Context, r GetSnapshotRequestObject) (G
 
 func toSnapshotDetail(d reconcile.SnapshotDetail) SnapshotDetail {
 	return SnapshotDetail{
-		ID: d.ID, AccountID: d.AccountID, Environment: Environment(d.Environment), Name: d.Name, ShippedAt: d.ShippedAt, RetiredAt: known(d.RetiredAt), RetiredBy: d.RetiredBy, RetiredReason: d.RetiredReason,
-		Decisions: d.Decisions, MoreDecisions: d.More, DecisionsAfterRetirement: d.Late, FirstDecisionAt: known(d.First), LastDecisionAt: known(d.Last),
+		ID: d.ID, AccountID: d.AccountID, Environment: Environment(d.Environment), Name: d.Name, ShippedAt: d.ShippedAt, RetiredAt: orZero(d.RetiredAt), RetiredBy: d.RetiredBy, RetiredReason: d.RetiredReason,
+		Decisions: d.Decisions, MoreDecisions: d.More, DecisionsAfterRetirement: d.Late, FirstDecisionAt: orZero(d.First), LastDecisionAt: orZero(d.Last),
 		Months: convertAll(d.Months, toSnapshotMonth),
 		RefusedEdits: convertAll(d.Refused, func(e reconcile.RefusedEdit) SnapshotEdit {
 			return SnapshotEdit{At: e.At, Actor: e.Actor, Action: e.Action, Reason: e.Reason, Before: e.Before, After: e.After}
 		}),
 	}
-}
-
-// known is a time that may be missing, as the generated types leave it out: zero.
-func known(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
 }
 
 func toSnapshotMonth(m reconcile.SnapshotMonth) SnapshotMonth {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -229,4 +230,51 @@ func TestNothingSecretIsStoredInPlain(t *testing.T) {
 		require.NotContains(t, all, id("%x", secret))
 	}
 	require.Equal(t, account.Live.String(), one[string](w, "SELECT environment FROM stripe_events"))
+}
+
+// TestASupersededRevisionIsKeptAsItWas: what an earlier revision came to can neither be changed
+// nor added to, no revision begins while an invoice is in force, and the views show what counts.
+func TestASupersededRevisionIsKeptAsItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cy := w.propose("acme", "2026-01", 100_000)
+	case1 := one[string](w, "SELECT case_id FROM readouts WHERE cycle_id = $1 LIMIT 1", cy.ID)
+	w.refused(check, "UPDATE cycles SET revision = 2, state = 'collecting', watermark = NULL WHERE id = $1", cy.ID)
+	require.NoError(t, w.exec(`INSERT INTO cycle_decisions (id, cycle_id, number, environment, plan_hash, total_minor, action, actor_kind, actor_id, actor_name, person, reason, at)
+		SELECT id || '/9', id, 9, environment, '', 0, 'recompute', 'user', 'fin', 'fin', 'fin', 'a wrong mapping', now() FROM cycles WHERE id = $1`, cy.ID))
+	require.NoError(t, w.exec(`INSERT INTO cycle_revisions (cycle_id, environment, revision, decision_id, reason, actor, at, previous_state, previous_reason, previous_watermark, previous_input_digest)
+		SELECT id, environment, 2, id || '/9', 'a wrong mapping', 'fin', now(), state, reason, watermark, input_digest FROM cycles WHERE id = $1`, cy.ID))
+	if one[int](w, "SELECT count(*) FROM writeback_intents WHERE cycle_id = $1 AND state <> 'superseded'", cy.ID) > 0 {
+		w.refused(check, "UPDATE cycles SET revision = 2, state = 'collecting', watermark = NULL WHERE id = $1", cy.ID)
+		require.NoError(t, w.exec("UPDATE writeback_intents w SET state = 'superseded', superseded_plan = i.plan FROM invoices i WHERE i.cycle_id = w.cycle_id AND w.cycle_id = $1", cy.ID))
+	}
+	require.NoError(t, w.exec("UPDATE cycles SET revision = 2, state = 'collecting', watermark = NULL WHERE id = $1", cy.ID))
+	for _, table := range []string{"readouts", "cycle_lines", "cycle_steps", "invoices"} {
+		require.Zero(t, one[int](w, "SELECT count(*) FROM "+table+" WHERE cycle_id = $1", cy.ID), table)
+		require.Positive(t, one[int](w, "SELECT count(*) FROM all_"+table+" WHERE cycle_id = $1 AND revision = 1", cy.ID), table)
+	}
+	w.refused(restrict, "UPDATE all_cycle_lines SET fee_minor = 0 WHERE cycle_id = $1", cy.ID)
+	w.refused(restrict, "DELETE FROM all_cycle_steps WHERE cycle_id = $1", cy.ID)
+	w.refused(restrict, "UPDATE all_invoices SET plan = '{}' WHERE cycle_id = $1", cy.ID)
+	w.refused(restrict, "DELETE FROM all_readouts WHERE case_id = $1", case1)
+	w.refused(restrict, "DELETE FROM cycle_revisions WHERE cycle_id = $1", cy.ID)
+	w.refused(restrict, "INSERT INTO all_cycle_steps (cycle_id, revision, number, name, formula, inputs, result) VALUES ($1, 1, 99, 'late', '', '', '')", cy.ID)
+	require.NoError(t, w.exec("INSERT INTO cycle_steps (cycle_id, number, name, formula, inputs, result) VALUES ($1, 99, 'new', '', '', '')", cy.ID))
+	require.Equal(t, 2, one[int](w, "SELECT revision FROM cycle_steps WHERE cycle_id = $1", cy.ID))
+	err := w.db.NewCycles().SaveCollection(w.ctx, cy, measure.Collection{Watermark: now, SourceWatermark: now}, now)
+	require.Equal(t, "revised", fault.CodeOf(err), "a worker that comes late stores nothing")
+	err = w.db.NewCycles().SaveReadouts(w.ctx, cy, nil, nil, now)
+	require.Equal(t, "revised", fault.CodeOf(err))
+	revisions, err := w.db.NewReader().Revisions(w.ctx, cy.ID)
+	require.NoError(t, err)
+	require.Len(t, revisions, 2)
+	require.True(t, revisions[0].Superseded)
+	require.NotEmpty(t, revisions[0].Lines)
+	require.Equal(t, "a wrong mapping", revisions[1].Reason)
+	old, err := w.db.NewReader().Readout(w.ctx, case1)
+	require.NoError(t, err)
+	require.True(t, old.Superseded && !old.Billed)
+	spent, err := w.db.NewCycles().LooksSpent(w.ctx, measure.Cycle{ID: cy.ID, Revision: 2})
+	require.NoError(t, err)
+	require.Equal(t, one[bool](w, `SELECT checks @> '[{"code": "LCB_NOT_POSITIVE", "status": "failed"}]' FROM all_readouts WHERE case_id = $1`, case1), spent[old.SnapshotID])
 }

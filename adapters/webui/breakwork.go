@@ -113,10 +113,11 @@ func (s *Server) showBreak(c echo.Context, status int, problem string) error {
 	return s.render(c, status, "break", frame{Title: rule.Title, Active: "breaks", Environment: b.Environment.String(), Page: v})
 }
 
-// refusal is the text of what a person can mend; ok is false for any other error.
-func refusal(err error) (text string, ok bool) {
+// refusal is the text of what a person can mend, or of another kind that is asked for; ok
+// is false for any other error.
+func refusal(err error, also ...fault.Kind) (text string, ok bool) {
 	var fe *fault.Error
-	if !errors.As(err, &fe) || !slices.Contains([]fault.Kind{fault.Invalid, fault.Conflict, fault.Forbidden, fault.RateLimited, fault.Unavailable}, fe.Kind) {
+	if !errors.As(err, &fe) || !slices.Contains(append(also, fault.Invalid, fault.Conflict, fault.Forbidden, fault.RateLimited), fe.Kind) {
 		return "", false
 	}
 	text = sentence(fe.Msg)

@@ -15,6 +15,7 @@ import (
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // Deciding takes what people decide about cycles; *invoicing.Decisions is it.
@@ -46,7 +47,7 @@ var labels = map[billing.NextStep]string{
 
 // elsewhere are the steps that no button takes, with the command that does.
 var elsewhere = map[billing.NextStep]string{
-	billing.StepResume: "liftbill cycle resume", billing.StepReissue: "liftbill cycle resume --reissue", billing.StepCorrect: "POST /v1/cycles/{id}/corrections",
+	billing.StepResume: "liftbill cycle resume", billing.StepReissue: "liftbill cycle resume --reissue",
 }
 
 // choicesFor are the steps that the caller may take about a cycle now, and the commands for
@@ -59,6 +60,9 @@ func choicesFor(c echo.Context, facts billing.CycleFacts) (out []choice, command
 			continue
 		}
 		a, decides := step.Decision()
+		if !decides && step != billing.StepRetry {
+			continue // an invoice is corrected, not decided upon
+		}
 		need := access.DecideCycle
 		switch {
 		case a == billing.ActApprove:
@@ -89,7 +93,11 @@ func (s *Server) decide(c echo.Context) error {
 			CycleID: id, Action: billing.DecisionAction(form.Get("action")), PlanHash: form.Get("invoice_hash"), Reason: form.Get("reason"),
 		})
 	}
-	if text, ok := refusal(err); ok {
+	var also []fault.Kind
+	if form.Get("action") == string(billing.StepRetry) {
+		also = append(also, fault.Unavailable) // Temporal does not answer
+	}
+	if text, ok := refusal(err, also...); ok {
 		return s.showCycle(c, http.StatusUnprocessableEntity, id, looked{problem: text})
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/webui"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -30,7 +31,7 @@ func TestDecisionsOnThePage(t *testing.T) {
 	l.tieOuts[id] = waiting
 	e := newDoor(l, d, webui.Options{})
 	for role, buttons := range map[access.Role][]string{
-		access.Viewer: {}, access.Finance: {"hold", "return", "skip"}, access.Approver: {"approve", "hold", "return", "skip"},
+		access.Viewer: {}, access.Finance: {"hold", "return", "skip", "recompute"}, access.Approver: {"approve", "hold", "return", "skip"},
 	} {
 		d.caller.Roles = access.Roles{role}
 		p := open(t, e, "/cycles/"+id)
@@ -66,4 +67,43 @@ func TestDecisionsOnThePage(t *testing.T) {
 	waiting.State, waiting.Decisions = billing.Invoiced, nil
 	l.tieOuts[id] = waiting
 	require.NotContains(t, open(t, e, "/cycles/"+id).text, "Decisions", "nothing is left to decide")
+}
+
+// TestACyclesPageSaysWhatCanBeDone: a run that ended early is named with its remedy, the month's
+// revisions stand with who, why and what changed, and a look at the present data says what it
+// would come to.
+func TestACyclesPageSaysWhatCanBeDone(t *testing.T) {
+	t.Parallel()
+	l, d := fixture(), &door{caller: signedIn()}
+	const id = "acme.2026-10"
+	cycle := l.tieOuts[id]
+	cycle.State, cycle.InvoiceHash, cycle.Reason, cycle.Revision = billing.Writing, "9f2c4e", "", 2
+	cycle.AtStripe = reconcile.AtStripe{Begun: true}
+	cycle.Watermark = now
+	l.tieOuts[id], l.run = cycle, billing.RunTerminated
+	l.changed = &preview.Comparison{Changes: []preview.Change{{What: "bucket", Name: "unmapped", Currency: "usd", CountBefore: 3, CountAfter: 1, MinorBefore: 8700, MinorAfter: 2900}}}
+	l.history = []preview.Revision{
+		{Number: 1, Superseded: true, State: billing.Returned, Stored: preview.Preview{InvoiceHash: "1", Currency: "usd", TotalMinor: 412_050, Lines: []preview.Line{{CaseID: "case-of-the-first"}}}},
+		{Number: 2, Actor: "Finn", Reason: "a customer was mapped to the wrong user", State: billing.Writing, Stored: preview.Preview{InvoiceHash: "2", Currency: "usd", TotalMinor: 400_000}, Compared: l.changed},
+	}
+	e := newDoor(l, d, webui.Options{})
+	d.caller.Roles = access.Roles{access.Finance}
+	p := open(t, e, "/cycles/"+id)
+	for _, text := range []string{"Its run ended (terminated)", "Computed 2 times", "A customer was mapped to the wrong user", "Finn", "unmapped", "superseded"} {
+		require.Contains(t, p.text, text)
+	}
+	for _, action := range []string{"retry", "void_draft", "recompute"} {
+		require.Contains(t, p.html, `name="action" value="`+action+`"`)
+	}
+	require.Contains(t, p.html, `href="/readouts/case-of-the-first"`)
+	w := send(t, e, "POST", "/cycles/"+id+"/decide", url.Values{"action": {"retry"}})
+	require.Equal(t, 303, w.Code, w.Body.String())
+	require.Equal(t, id, l.started)
+	w = send(t, e, "POST", "/cycles/"+id+"/preview", url.Values{})
+	require.Equal(t, 200, w.Code)
+	require.Contains(t, w.Body.String(), "87.00")
+	l.changed = &preview.Comparison{Equal: true}
+	require.Contains(t, send(t, e, "POST", "/cycles/"+id+"/preview", url.Values{}).Body.String(), "Nothing changed: computed now it comes to the same.")
+	d.caller.Roles = access.Roles{access.Viewer}
+	require.NotContains(t, open(t, e, "/cycles/"+id).html, "What changed since?")
 }

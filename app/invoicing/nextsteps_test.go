@@ -11,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
 
@@ -107,4 +108,37 @@ func take(t *testing.T, b *pipelinetest.Bill, step billing.NextStep) error {
 		_, err := b.NewProcess(t).Resume(t.Context(), by, invoicing.Resumption{CycleID: b.Plan.CycleID, Reason: "looked at", Reissue: step == billing.StepReissue})
 		return err
 	}
+}
+
+// TestWhatIsNotComputedAgain: not what comes to the same, not without the permission, not what a
+// later month rests on, and not for another reason than the one that is written down. The
+// remedy is said, and the table does not name what would be refused.
+func TestWhatIsNotComputedAgain(t *testing.T) {
+	t.Parallel()
+	l := pipelinetest.NewLedger(t)
+	b := situation{billing.Returned, "a wrong mapping", ""}.arrange(t, l)
+	wish := invoicing.Wish{CycleID: b.Plan.CycleID, Action: billing.ActRecompute, Reason: "the mapping was corrected"}
+	refused := func(d *invoicing.Decisions, by access.Principal, w invoicing.Wish, code string) {
+		t.Helper()
+		_, err := d.Decide(t.Context(), by, w)
+		require.Equal(t, code, fault.CodeOf(err), "%v", err)
+	}
+	finance, d := somebody("fin", access.Finance), decisions(b)
+	d.Changes = changed(false)
+	refused(d, finance, wish, "nothing_changed")
+	d.Changes = nil
+	refused(d, finance, wish, "preview_missing")
+	d.Changes = changed(true)
+	refused(d, somebody("kim", access.Approver), wish, "permission_denied")
+	refused(d, finance, invoicing.Wish{CycleID: wish.CycleID, Action: billing.ActRecompute}, "reason_missing")
+	refused(d, finance, invoicing.Wish{CycleID: wish.CycleID, Action: billing.ActRecompute, PlanHash: "old", Reason: "x"}, "plan_changed")
+	refused(d, finance, invoicing.Wish{CycleID: wish.CycleID, Action: billing.ActVoidDraft, Reason: "x"}, "cycle_state")
+
+	next := b.NextMonth(t)
+	require.Contains(t, billing.NextSteps(facts(t, b)), billing.NextStep(billing.ActRecompute), "it was opened, and nothing of it was measured")
+	_, err := l.SQL.Exec(t.Context(), `UPDATE cycles SET watermark = $1 WHERE id = $2`, b.Clock.Now(), next.Plan.CycleID)
+	require.NoError(t, err)
+	refused(d, finance, wish, "later_month_measured")
+	require.NotContains(t, billing.NextSteps(facts(t, b)), billing.NextStep(billing.ActRecompute))
+	require.NoError(t, decide(t, b, finance, billing.ActSkip), "the remedy")
 }

@@ -109,8 +109,8 @@ func (s *Service) overtaken(ctx context.Context, cycleID string, cause error) (O
 	switch {
 	case err != nil:
 		return Outcome{}, err
-	case state == billing.Writing:
-		return Outcome{}, cause // a defect: what is being written has an intent
+	case state == billing.Writing, state == billing.Invoiced, state == billing.Withheld, state == billing.DryRun:
+		return Outcome{}, cause // nobody took it back: what is written has an intent, and what is not is not written
 	}
 	return Outcome{CycleID: cycleID, State: state, Reason: reason}, nil
 }

@@ -127,7 +127,7 @@ func (a *approvals) requireGuarded(env *testsuite.TestWorkflowEnvironment, kim a
 	tie := a.tie()
 	require.Equal(a, "awaiting_approval", tie.Cycle.State)
 	require.NotEmpty(a, tie.Cycle.NextAction)
-	require.Equal(a, []string{"approve", "hold", "return", "skip"}, tie.Actions)
+	require.Equal(a, []string{"approve", "hold", "return", "skip", "recompute"}, tie.Actions)
 	require.True(a, tie.WaitingUntil.Equal(a.d.Clock.Now().AddDate(0, 0, 5)))
 	hash := tie.InvoiceHash
 	a.refused("plan_hash_missing", kim, billing.ActApprove, "")

@@ -59,7 +59,10 @@ func TestAReturnedMonthIsComputedAgain(t *testing.T) {
 	d, c := pipelinetest.ApprovalMonth(t)
 	a := &approvals{T: t, d: d, c: c}
 	kim, finance := person("kim", access.Approver), person("fin", access.Finance, access.Approver)
-	_, err := a.run(func(*testsuite.TestWorkflowEnvironment) { _, err := a.decide(kim, billing.ActReturn, ""); require.NoError(t, err) },
+	_, err := a.run(func(*testsuite.TestWorkflowEnvironment) {
+		_, err := a.decide(kim, billing.ActReturn, "")
+		require.NoError(t, err)
+	},
 		func(env *testsuite.TestWorkflowEnvironment) { env.CancelWorkflow() })
 	require.ErrorContains(t, err, "canceled")
 	before := a.tie()

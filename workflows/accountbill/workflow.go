@@ -184,8 +184,8 @@ func (b *bill) write(ctx workflow.Context) error {
 			if err := b.do(ctx, stripeOptions(ctx, "Stripe: "+s.doing), s.activity, s.doing); err != nil {
 				return err
 			}
-			if b.step.State != billing.Writing {
-				return nil // invoiced, blocked, or taken back by a person
+			if b.step.State != billing.Writing && b.step.State != billing.Invoiced {
+				return nil // blocked, or taken back by a person
 			}
 			if redo = b.step.Redo; redo {
 				break
