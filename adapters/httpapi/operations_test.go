@@ -295,13 +295,6 @@ func TestOverviewsPassTheirFiltersOn(t *testing.T) {
 
 	_, body := serve(t, e, request(http.MethodGet, "/v1/accounts/acme", ""))
 	require.InDelta(t, 9, body["stripe_events"], 0)
-	_, body = serve(t, e, request(http.MethodGet, "/v1/accounts/acme/snapshots/s-1", ""))
-	require.Equal(t, "s-1", body["id"])
-	require.Equal(t, "s-1", f.snapshotsAsked.ID)
-	f.snapshots = nil
-	w, body := serve(t, e, request(http.MethodGet, "/v1/accounts/acme/snapshots/other", ""))
-	require.Equal(t, http.StatusNotFound, w.Code)
-	require.Equal(t, "snapshot_not_found", body["code"])
 	_, body = serve(t, e, request(http.MethodGet, "/v1/accounts/acme/plans", ""))
 	require.Equal(t, []any{}, body["items"])
 }

@@ -83,6 +83,32 @@ func cyclesFilter(c echo.Context) (reconcile.CyclesFilter, error) {
 	return q, err
 }
 
+// leads says where the list goes from here: to its files, to other periods and pages.
+func (v *cyclesView) leads(c echo.Context, q reconcile.CyclesFilter, next string, periods []string) {
+	list := func(path, p, cursor string) string {
+		return query(path, "period", p, "state", q.State, "account", q.AccountID, "environment", q.Environment, "breaks", q.Breaks, "currency", q.Currency, "from", v.From, "to", v.To, "cursor", cursor)
+	}
+	at := func(p, cursor string) string { return list("/cycles", p, cursor) }
+	export := func(format string) string { return list("/cycles."+format, v.Period, "") }
+	caller := app.From(c.Request().Context())
+	v.MayPick, v.MayApprove, v.SelfURL = caller.Can(access.DecideCycle), caller.Can(access.ApproveCycle), at(v.Period, q.Cursor)
+	v.CSVURL, v.XLSXURL, v.PDFURL = export("csv"), export("xlsx"), export("pdf")
+	if i := slices.Index(periods, v.Period); i >= 0 {
+		if i+1 < len(periods) {
+			v.PreviousURL = at(periods[i+1], "")
+		}
+		if i > 0 {
+			v.NextURL = at(periods[i-1], "")
+		}
+	}
+	if next != "" {
+		v.MoreURL = at(v.Period, next)
+	}
+	if q.Cursor != "" {
+		v.FirstURL = at(v.Period, "")
+	}
+}
+
 func (s *Server) showCycles(c echo.Context, status int, done, problem string) error {
 	ctx := c.Request().Context()
 	periods, err := s.reconcile.Periods(ctx, scopeOf(c))
@@ -126,29 +152,8 @@ func (s *Server) showCycles(c echo.Context, status int, done, problem string) er
 		v.PeriodName = "Every period"
 	}
 	v.Periods = periodChoices(periods, chosen)
-	list := func(path, p, cursor string) string {
-		return query(path, "period", p, "state", q.State, "account", q.AccountID, "environment", q.Environment, "breaks", q.Breaks, "currency", q.Currency, "from", v.From, "to", v.To, "cursor", cursor)
-	}
-	at := func(p, cursor string) string { return list("/cycles", p, cursor) }
-	export := func(format string) string { return list("/cycles."+format, chosen, "") }
-	caller := app.From(ctx)
-	v.MayPick, v.MayApprove, v.SelfURL = caller.Can(access.DecideCycle), caller.Can(access.ApproveCycle), at(chosen, q.Cursor)
-	v.CSVURL, v.XLSXURL, v.PDFURL = export("csv"), export("xlsx"), export("pdf")
+	v.leads(c, q, page.NextCursor, periods)
 	v.Console = s.consoleLinks(chosen)
-	if i := slices.Index(periods, chosen); i >= 0 {
-		if i+1 < len(periods) {
-			v.PreviousURL = at(periods[i+1], "")
-		}
-		if i > 0 {
-			v.NextURL = at(periods[i-1], "")
-		}
-	}
-	if page.NextCursor != "" {
-		v.MoreURL = at(chosen, page.NextCursor)
-	}
-	if q.Cursor != "" {
-		v.FirstURL = at(chosen, "")
-	}
 	for _, item := range page.Items {
 		v.Rows = append(v.Rows, s.cycleRow(item))
 	}

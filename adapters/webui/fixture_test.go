@@ -15,7 +15,6 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/invoicing"
-	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
@@ -25,7 +24,6 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
-	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/domain/projection"
 	"github.com/liftbill/liftbill/domain/recon"
 )
@@ -178,84 +176,6 @@ func (l *ledger) Snapshots(_ context.Context, f reconcile.SnapshotsFilter) (reco
 	}}, l.err
 }
 
-func (l *ledger) SnapshotDetail(_ context.Context, accountID, id string) (reconcile.SnapshotDetail, error) {
-	if accountID == "acme" && id == "fresh-1" {
-		return reconcile.SnapshotDetail{Snapshot: reconcile.Snapshot{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: id, Name: "Fresh", ShippedAt: now}}, nil
-	}
-	if accountID != "acme" || id != "trial-nudge-7" {
-		return reconcile.SnapshotDetail{}, fault.New(fault.NotFound, "snapshot_not_found", "account %s has no snapshot %q", accountID, id)
-	}
-	month := func(period, verdict, headline string, lift float64, mark int64) reconcile.SnapshotMonth {
-		return reconcile.SnapshotMonth{
-			Period: period, CycleID: "acme.2026-10", CaseID: caseGood, Verdict: verdict, Headline: headline, Currency: "usd", Explanation: "Words of " + period + ".", Units: 6_000, HoldoutUnits: 2_994,
-			Lift: lift, Bound: lift / 2, ESS: 2_994, BaseMinor: mark, FeeMinor: mark / 5, MarkMinor: mark,
-		}
-	}
-	d := reconcile.SnapshotDetail{
-		Snapshot:  reconcile.Snapshot{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: id, Name: "Trial nudge, version 7", ShippedAt: now.AddDate(0, -9, 0), Period: "2026-10", CaseID: caseGood, Verdict: "passed", Currency: "usd", Readouts: 2, BilledMinor: ptr[int64](2_060_250), FeeMinor: ptr[int64](412_050)},
-		Decisions: 10_800, First: ptr(now.AddDate(0, -1, 0)), Last: ptr(now.Add(-time.Hour)), Sampled: 10_800,
-		Months:       []reconcile.SnapshotMonth{month("2026-10", "passed", "", 2_060_250.7, 2_060_250), month("2026-09", "withheld", "LCB_NOT_POSITIVE", 1_000, 0)},
-		Refused:      []reconcile.RefusedEdit{{At: now.Add(-time.Hour), Action: "snapshot.shipped", Actor: "Ada Byron", Reason: "snapshot_exists", Before: `{"name":"Trial nudge, version 7"}`, After: `{"name":"Something else"}`}},
-		Propensities: []reconcile.PropensityCount{{Holdout: true, From: 0.2, Decisions: 2_000}, {From: 0.7, Decisions: 8_000}, {From: 0.8, Decisions: 800}},
-	}
-	if l.retired {
-		d.RetiredAt, d.RetiredReason, d.RetiredBy, d.Late = ptr(now.Add(-24*time.Hour)), "replaced by version 8", "user:ada", 12
-	}
-	return d, nil
-}
-
-func (l *ledger) ShipSnapshot(_ context.Context, _ access.Principal, accountID string, in onboard.SnapshotInput) (onboard.Snapshot, bool, error) {
-	l.shipped = append(l.shipped, accountID+" "+in.ID+" "+in.Name)
-	return onboard.Snapshot{}, true, l.refusal
-}
-
-func (l *ledger) RetireSnapshot(_ context.Context, _ access.Principal, accountID string, in onboard.RetirementInput) (onboard.Retirement, bool, error) {
-	l.shipped = append(l.shipped, accountID+" "+in.SnapshotID+" retired "+in.Reason+" "+in.RetiredAt.Format(time.RFC3339))
-	return onboard.Retirement{}, true, l.refusal
-}
-
-func (l *ledger) Accruals(_ context.Context, f accrual.Filter) (accrual.Page, error) {
-	l.accrualsAsked = f
-	page := accrual.Page{NextCursor: l.more(f.Cursor)}
-	for _, a := range l.accruals {
-		final := a.State.Terminal()
-		if (f.AccountID == "" || f.AccountID == a.AccountID) && (f.Period == "" || f.Period == a.Period) && (f.Closed == "" || (f.Closed == "closed") == final) {
-			page.Items = append(page.Items, a)
-		}
-	}
-	return page, l.err
-}
-
-func (l *ledger) Run(_ context.Context, _ access.Principal, accountID, month string) (accrual.Accrual, error) {
-	l.accrueAsked = accountID + " " + month
-	return accrual.Accrual{AccountID: accountID, Period: month}, l.refusal
-}
-
-// accrualsOf are those of an open and of a final month.
-func accrualsOf() []accrual.Accrual {
-	a := accrual.Accrual{
-		AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, Period: "2026-11", TimeZone: "Europe/Berlin", Run: "night/2026-11-04", AsOf: now.Add(-7 * time.Hour), By: "system:accruals",
-		Interval: period.Interval{Start: time.Date(2026, 10, 31, 23, 0, 0, 0, time.UTC), End: time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC)}, WaitsFor: []string{}, Digest: "41aa", InputDigest: "0c7e",
-		Accrual: billing.Accrual{Currency: "usd", Phase: billing.PhaseFull, Low: billing.Accrued{PerformanceMinor: 12_000, FixedMinor: 5_000}, Expected: billing.Accrued{PerformanceMinor: 20_000, FixedMinor: 5_000}, HighMinor: 33_000},
-	}
-	b := a
-	b.Period, b.Over, b.State, b.RealisedMinor, b.AsOf = "2026-10", true, billing.Invoiced, ptr[int64](412_050), now.AddDate(0, 0, -3)
-	b.Interval = period.Interval{Start: time.Date(2026, 9, 30, 22, 0, 0, 0, time.UTC), End: a.Interval.Start}
-	b.Low, b.Expected, b.HighMinor = billing.Accrued{PerformanceMinor: 310_000}, billing.Accrued{PerformanceMinor: 400_000}, 500_000
-	c := a
-	c.AccountID, c.AccountName, c.Currency, c.Held = "northwind", "Northwind Traders", "eur", billing.HeldBelowMinimum
-	return []accrual.Accrual{a, c, b}
-}
-
-// more is the next page's cursor: there is one page after the first.
-func (l *ledger) more(cursor string) string {
-	if cursor == l.next {
-		return ""
-	}
-	return l.next
-}
-
-// people are the customers of the ledger.
 type people struct{ l *ledger }
 
 func (p people) Customers(_ context.Context, _ string, f customers.Filter) (customers.Page[customers.Summary], error) {
@@ -402,113 +322,4 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 	}
 	l.weights = []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2_900}, {Holdout: true, Weight: 2.5, Units: 94}, {Weight: 2, Units: 2_910}, {Weight: 1.67, Units: 96}}
 	l.replays = []replay.Report{{AccountID: "acme", Environment: account.Live, Period: "2026-12-settlement", CycleID: "acme.2026-10", Events: 9_001, Facts: 8_000, Equal: true, RunBy: "Ada", RunAt: now}, {AccountID: "acme", Period: "2026-10", CycleID: "acme.2026-10", Difference: "fact paid:in_2 differs", RunAt: now}}
-}
-
-func acmeTieOut(c reconcile.CycleSummary) reconcile.TieOut {
-	return reconcile.TieOut{
-		CycleSummary: c, ContractID: "acme-2026", ContractHash: "9c1185a5c5e9fc54612808977ee8f548b2258d31", Share: "0.20", PlanID: "acme-plan-2026",
-		PlanHash: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Watermark: now.Add(-9 * time.Hour),
-		InputDigest: "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9", PaidRevenueMinor: 10_812_400, StripeNetMinor: ptr[int64](10_812_400),
-		Buckets: []reconcile.BucketSum{
-			{Bucket: "snapshot", SnapshotID: "trial-nudge-7", Currency: "usd", AmountMinor: 7_214_300, Events: 1_204},
-			{Bucket: "snapshot", SnapshotID: "copy-test-2", Currency: "usd", AmountMinor: 1_402_000, Events: 301},
-			{Bucket: "snapshot", SnapshotID: "discount-3", Currency: "usd", AmountMinor: 1_283_100, Events: 288},
-			{Bucket: "own_invoice", Currency: "usd", AmountMinor: 0, Events: 0},
-			{Bucket: "unmapped", Currency: "usd", AmountMinor: 98_000, Events: 20},
-			{Bucket: "no_decision", Currency: "usd", AmountMinor: 515_000, Events: 102},
-			{Bucket: "before_exposure", Currency: "usd", AmountMinor: 300_000, Events: 61},
-			{Bucket: "other_currency", Currency: "eur", AmountMinor: 77_700, Events: 3}, // shown, and part of no sum
-		},
-		Lines: []reconcile.Line{
-			{SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", CaseID: caseGood, Billed: true, Verdict: "passed", Explanation: "The policy added 20,602.50 USD over 6,000 users; with the scheduled error budget at least 11,240.13 USD of it is certain.", Units: 6_000, HoldoutUnits: 2_994, ObservedMinor: 7_214_300, MeasuredMinor: 2_060_250, BoundMinor: 1_124_013, HighWaterTo: 2_060_250, BaseMinor: 2_060_250, FeeMinor: 412_050, BilledMinor: 412_050, StripeLineID: "ii_1QHk2wG9RKHgCVdKz", StripeMinor: ptr[int64](412_050)},
-			{SnapshotID: "copy-test-2", SnapshotName: "Copy test 2", CaseID: caseNull, Verdict: "withheld", HeadlineCode: "LCB_NOT_POSITIVE", Explanation: "The policy may have had no effect: the lower bound is -8,120.44 USD. 312.10 USD stay deferred within the year.", Units: 2_400, HoldoutUnits: 1_207, ObservedMinor: 1_402_000, MeasuredMinor: 31_210, BoundMinor: -812_044, DeferredMinor: 31_210},
-			{SnapshotID: "discount-3", SnapshotName: "Discount 3", CaseID: caseHarm, Verdict: "withheld", HeadlineCode: "NEGATIVE_LIFT", Explanation: "The policy earned 1,204.00 USD less than the baseline would have.", Units: 2_400, HoldoutUnits: 1_188, ObservedMinor: 1_283_100, MeasuredMinor: -120_400, BoundMinor: -955_310},
-		},
-		Steps: []reconcile.Step{
-			{Number: 1, Name: "measure", SnapshotID: "copy-test-2", Formula: "measured = observed − counterfactual, rounded down", Inputs: "1402000 − 1370790.000000", Result: "31210"},
-			{Number: 2, Name: "guardrail", SnapshotID: "copy-test-2", Formula: "every check passes", Inputs: "LCB_NOT_POSITIVE", Result: "withheld"},
-			{Number: 3, Name: "measure", SnapshotID: "trial-nudge-7", Formula: "measured = observed − counterfactual, rounded down", Inputs: "7214300 − 5154049.270000", Result: "2060250"},
-			{Number: 4, Name: "bound", SnapshotID: "trial-nudge-7", Formula: "bound = measured − z × standard error, rounded down", Inputs: "2060250.730000 − 3.290527 × 284525.100000", Result: "1124013"},
-			{Number: 5, Name: "guardrail", SnapshotID: "trial-nudge-7", Formula: "every check passes", Inputs: "5 checks", Result: "passed"},
-			{Number: 6, Name: "base", SnapshotID: "trial-nudge-7", Formula: "max(0, measured − billed before)", Inputs: "2060250 − 0", Result: "2060250"},
-			{Number: 7, Name: "fee", SnapshotID: "trial-nudge-7", Formula: "round down(base × share)", Inputs: "2060250 × 0.20", Result: "412050"},
-			{Number: 8, Name: "total", Formula: "sum of the lines", Inputs: "412050", Result: "412050"},
-		},
-		HostedURL: "https://invoice.stripe.com/i/acct_x/test", PDFURL: "https://pay.stripe.com/invoice/x/pdf", StripeStatus: "open", FinalizedAt: ptr(now.Add(-46 * time.Minute)),
-		CaseIDs: []string{caseGood, caseNull, caseHarm}, PooledCaseID: caseGood,
-		Attempts: []reconcile.Attempt{
-			{At: now.Add(-47 * time.Minute), Operation: "create_draft", Outcome: "ok", RequestID: "req_8XhDyQh3yYc1aB"},
-			{At: now.Add(-47 * time.Minute), Operation: "add_item", Outcome: "timeout, looked and found", RequestID: ""},
-			{At: now.Add(-46 * time.Minute), Operation: "finalize", Outcome: "ok", RequestID: "req_9XhDyQh3yYc1aC"},
-		},
-	}
-}
-
-// feesTieOut has a capped lift, a platform fee and a holdback: 4,120.50 − 1,320.50 + 800.00 − 300.00.
-func feesTieOut(c reconcile.CycleSummary) reconcile.TieOut {
-	t := acmeTieOut(c)
-	c.StripeMinor, c.DifferenceMinor = ptr[int64](330_000), ptr[int64](0)
-	t.CycleSummary, t.Phase = c, "full"
-	t.Terms = []string{"Share 0.20 of the measured incremental revenue", "Platform fee of 800.00 USD a month"}
-	t.Lines[0].BilledMinor, t.Lines[0].StripeMinor = 250_000, ptr[int64](250_000)
-	t.Steps = append(t.Steps[:7:7],
-		reconcile.Step{Number: 8, Name: "cap", Formula: "−max(0, fees − room of the caps: month)", Inputs: "412050 − (280000 − 0)", Result: "-132050"},
-		reconcile.Step{Number: 9, Name: "platform_fee", Formula: "as agreed", Inputs: "80000", Result: "80000"},
-		reconcile.Step{Number: 10, Name: "holdback", Formula: "−round down(performance fees × holdback)", Inputs: "280000 × 0.12", Result: "-30000"})
-	t.Charges = []reconcile.Charge{
-		{Line: "fee:cap", Kind: "cap", Description: "Fees above the agreed cap (month)", AmountMinor: -132_050},
-		{Line: "fee:platform_fee", Kind: "platform_fee", Description: "Platform fee, October 2026", AmountMinor: 80_000, BilledMinor: 80_000, StripeLineID: "ii_1QHk2wG9RKHgCVdKf1", StripeMinor: ptr[int64](80_000)},
-		{Line: "fee:holdback", Kind: "holdback", Description: "Holdback of 0.12 of the performance fees", AmountMinor: -30_000},
-	}
-	return t
-}
-
-func shadowTieOut(c reconcile.CycleSummary) reconcile.TieOut {
-	t := acmeTieOut(c)
-	t.Phase, t.StripeStatus, t.HostedURL, t.PDFURL, t.FinalizedAt, t.Attempts = "shadow", "", "", "", nil, nil
-	for i := range t.Lines {
-		t.Lines[i].Billed, t.Lines[i].BilledMinor, t.Lines[i].StripeMinor, t.Lines[i].StripeLineID = false, 0, nil, ""
-	}
-	t.Lines[1].WaivedMinor, t.Lines[1].DeferredMinor = t.Lines[1].DeferredMinor, 0
-	t.Charges = []reconcile.Charge{{Line: "fee:shadow", Kind: "shadow", Description: "Shadow month: priced and shown, not invoiced", AmountMinor: -412_050}}
-	return t
-}
-
-func goodReadout() reconcile.Readout {
-	return reconcile.Readout{
-		CaseID: caseGood, PreviousCaseID: caseNull, CycleID: "acme.2026-10", AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live,
-		SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", Period: "2026-10", Currency: "usd", Units: 6_000, HoldoutUnits: 2_994,
-		ObservedMinor: 7_214_300, Lift: 2_060_250.73, Counterfactual: 5_154_049.27, SE: 284_525.1, VarianceCR: 7.9e10, VarianceB: 7.1e10, Variance0: 8.0951e10,
-		IntervalLow: 1_502_604.9, IntervalHigh: 2_617_896.5, Bound: 1_124_013.2, Z: "3.290527", ESS: 2_994, Verdict: "passed",
-		Explanation: "The policy added 20,602.50 USD over 6,000 users; with the scheduled error budget at least 11,240.13 USD of it is certain.",
-		Checks: []reconcile.Check{
-			{Code: "PLAN_NOT_SEALED", Status: "passed", Value: "2026-09-20", Threshold: "before 2026-10-01", Explain: "The plan was sealed before its first period."},
-			{Code: "SRM", Status: "passed", Value: "0.15", Threshold: "3.29", Explain: "The arms have the sizes that chance gives."},
-			{Code: "PLACEBO_LIFT", Status: "not_evaluated", Explain: "There is no revenue before exposure to test on."},
-			{Code: "MIN_UNITS", Status: "passed", Value: "2,994", Threshold: "1,000", Explain: "The smaller arm has 2,994 users."},
-			{Code: "LCB_NOT_POSITIVE", Status: "passed", Value: "11,240.13", Threshold: "0.00", Explain: "The lower bound is above zero."},
-		},
-		PlanHash: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Estimator: "aipw-hajek-ridge/1", InputDigest: "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9",
-		Watermark: now.Add(-9 * time.Hour), Manifest: "{}", Billed: true, BaseMinor: 2_060_250, FeeMinor: 412_050,
-	}
-}
-
-func nullReadout() reconcile.Readout {
-	r := goodReadout()
-	r.CaseID, r.PreviousCaseID, r.SnapshotID, r.SnapshotName = caseNull, "", "copy-test-2", "Copy test 2"
-	r.Units, r.HoldoutUnits, r.ObservedMinor, r.ESS = 2_400, 1_207, 1_402_000, 1_207
-	r.Lift, r.Counterfactual, r.SE, r.IntervalLow, r.IntervalHigh, r.Bound = 31_210, 1_370_790, 256_270, -471_070, 533_490, -812_044
-	r.Verdict, r.HeadlineCode, r.Billed, r.BaseMinor, r.FeeMinor = "withheld", "LCB_NOT_POSITIVE", false, 0, 0
-	r.Explanation = "The policy may have had no effect: the lower bound is -8,120.44 USD. 312.10 USD stay deferred within the year."
-	r.Checks = append([]reconcile.Check{}, r.Checks...)
-	r.Checks[4] = reconcile.Check{Code: "LCB_NOT_POSITIVE", Status: "failed", Value: "-8,120.44", Threshold: "0.00", Explain: "The lower bound is not above zero, so the lift is not proven."}
-	return r
-}
-
-func harmReadout() reconcile.Readout {
-	r := nullReadout()
-	r.CaseID, r.SnapshotID, r.SnapshotName, r.HeadlineCode = caseHarm, "discount-3", "Discount 3", "NEGATIVE_LIFT"
-	r.Units, r.HoldoutUnits, r.ObservedMinor, r.Lift, r.Counterfactual, r.Bound = 2_400, 1_188, 1_283_100, -120_400, 1_403_500, -955_310
-	r.Explanation = "The policy earned 1,204.00 USD less than the baseline would have."
-	return r
 }

@@ -44,7 +44,9 @@ func TestDecisionsFollowTheStateMachine(t *testing.T) {
 			require.NoError(t, s.Move(to), "%s from %s", a, s)
 			require.False(t, s.Terminal(), "%s from %s", a, s)
 			require.NotContains(t, []billing.CycleState{billing.Collecting, billing.Computing, billing.Proposed}, s, "what is not priced is not decided upon")
-			if !a.Revises() {
+			// A voided invoice may be left at that; that everything is void is the use case's to check.
+			leaves := a == billing.ActSkip && s == billing.NeedsHuman
+			if !a.Revises() && !leaves {
 				require.NotContains(t, []billing.CycleState{billing.Writing, billing.NeedsHuman}, s, "what was begun at Stripe is taken back, or goes on")
 			}
 			if a != billing.ActExpire {
