@@ -320,11 +320,15 @@ func (m *Memory) Escalate(_ context.Context, cycleID, seen, reason string, _ tim
 	defer m.mu.Unlock()
 	cy := m.cycles[cycleID]
 	in := m.intents[cy.active]
-	if in == nil || in.State == billing.IntentSuperseded || in.InvoiceID != seen {
+	counts := in != nil && in.State != billing.IntentSuperseded
+	if (counts && in.InvoiceID != seen) || (!counts && seen != "") {
 		return invoicing.MovedOn(cycleID)
 	}
-	in.State = billing.IntentHuman
-	if cy.state == billing.Proposed || cy.state == billing.Writing || cy.state == billing.Blocked {
+	if counts {
+		in.State = billing.IntentHuman
+	}
+	switch cy.state {
+	case billing.Proposed, billing.Writing, billing.Blocked, billing.Returned, billing.Collecting:
 		cy.state, cy.reason = billing.NeedsHuman, reason
 	}
 	return nil
