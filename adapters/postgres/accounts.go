@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -299,4 +300,34 @@ func (s agreements) InsertPlan(ctx context.Context, p onboard.StoredPlan) error 
 		ID: p.ID, AccountID: p.AccountID, Environment: p.Environment.String(), Version: p.Plan.Plan().Version,
 		Plan: string(p.Plan.JSON()), PlanHash: p.Plan.Hash(), SealedAt: p.Plan.At(), SealedSalt: p.SealedSalt,
 	}).Error)
+}
+
+// Connections lists the connections of the scope without their keys. Who sees some of
+// the accounts only sees the connections that serve no other account.
+func (db *DB) Connections(ctx context.Context, scope access.Scope) ([]account.Connection, error) {
+	var rows []connectionRow
+	q := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id")
+	var in where
+	in.served(scope, "environment", "connections.id")
+	for i, cond := range in.conds {
+		q = q.Where(cond, in.args[i])
+	}
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, wrap(err)
+	}
+	out := make([]account.Connection, len(rows))
+	for i, r := range rows {
+		out[i] = r.domain().Connection
+	}
+	return out, nil
+}
+
+// SealedConnection loads one connection with its sealed key.
+func (db *DB) SealedConnection(ctx context.Context, id string) (onboard.SealedConnection, error) {
+	return connections{db.gorm}.Connection(ctx, id)
+}
+
+// Account loads one account.
+func (db *DB) Account(ctx context.Context, id string) (account.Account, error) {
+	return accounts{db.gorm}.Account(ctx, id)
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/liftbill/liftbill/app/onboard"
-	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 )
@@ -78,34 +75,4 @@ func (s agreements) InsertRetirement(ctx context.Context, r onboard.Retirement) 
 // LockSnapshots serialises those who ship snapshots to one account.
 func (s agreements) LockSnapshots(ctx context.Context, accountID string) error {
 	return wrap(s.tx.WithContext(ctx).Exec("SELECT 1 FROM accounts WHERE id = ? FOR NO KEY UPDATE", accountID).Error)
-}
-
-// Connections lists the connections of the scope without their keys. Who sees some of
-// the accounts only sees the connections that serve no other account.
-func (db *DB) Connections(ctx context.Context, scope access.Scope) ([]account.Connection, error) {
-	var rows []connectionRow
-	q := db.gorm.WithContext(ctx).Omit("sealed_key").Order("id")
-	var in where
-	in.served(scope, "environment", "connections.id")
-	for i, cond := range in.conds {
-		q = q.Where(cond, in.args[i])
-	}
-	if err := q.Find(&rows).Error; err != nil {
-		return nil, wrap(err)
-	}
-	out := make([]account.Connection, len(rows))
-	for i, r := range rows {
-		out[i] = r.domain().Connection
-	}
-	return out, nil
-}
-
-// SealedConnection loads one connection with its sealed key.
-func (db *DB) SealedConnection(ctx context.Context, id string) (onboard.SealedConnection, error) {
-	return connections{db.gorm}.Connection(ctx, id)
-}
-
-// Account loads one account.
-func (db *DB) Account(ctx context.Context, id string) (account.Account, error) {
-	return accounts{db.gorm}.Account(ctx, id)
 }

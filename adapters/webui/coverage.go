@@ -106,7 +106,7 @@ func coverageList(accounts []reconcile.Overview, periods []string, id, chosen, r
 			{Name: "account", Label: "Account", Value: id, Choices: pick}, {Name: "period", Label: "Period", Value: chosen, Choices: months},
 			{Name: "reason", Label: "Reason", Value: reason, Choices: choices("Every reason", reason, gapNames(), words)},
 		},
-		Columns: []column{{Name: "reason"}, {Name: "means"}, {Name: "count", Kind: columnCount, Sum: true}, {Name: "currency"}, {Name: "amount", Kind: columnMoney, Sum: true}, {Name: "share_of_revenue"}},
+		Columns: []column{{Name: "reason"}, {Name: "means"}, {Name: "count", Kind: columnCount}, {Name: "currency"}, {Name: "amount", Kind: columnMoney}, {Name: "share_of_revenue"}}, // one fact may stand in two rows: they have no sum
 		Labels:  []string{"Reason", "What it is", "Rows", "Currency", "Amount", "Share of revenue"},
 	}
 }

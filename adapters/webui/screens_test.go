@@ -103,7 +103,7 @@ func TestPrint(t *testing.T) {
 
 // TestKeys follows the keyboard: rows, the open row in the address, help, and jumps.
 func TestKeys(t *testing.T) {
-	server := httptest.NewServer(newDoor(fixture(), &door{caller: signedIn()}, webui.Options{}))
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: worker()}, webui.Options{}))
 	t.Cleanup(server.Close)
 	ctx, cancel := context.WithTimeout(chromium(t), time.Minute)
 	defer cancel()
@@ -131,6 +131,20 @@ func TestKeys(t *testing.T) {
 	typed, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.activeElement.value`))
 	require.NoError(t, err)
 	require.Equal(t, "j", typed, "a key in a field is text")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+"/breaks"), chromedp.KeyEvent("j"), chromedp.KeyEvent("x")))
+	marked, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("input[name=pick]:checked").value`))
+	require.NoError(t, err)
+	require.Equal(t, breakAmount, marked)
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("a")))
+	field, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.activeElement.name`))
+	require.NoError(t, err)
+	require.Equal(t, "owner", field)
+	_, err = chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => { const box = document.querySelector("input[type=search]"), data = new DataTransfer(); data.setData("text", "in_1QHaaaG9RKHgCVdKaaa"); return box.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })); })()`))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		at, err := chromedp.Run(ctx, chromedp.Location())
+		return err == nil && strings.Contains(at, "q=in_1QHaaaG9RKHgCVdKaaa")
+	}, 20*time.Second, 100*time.Millisecond, "an ID that is pasted into the search is searched")
 }
 
 // worker is somebody with every role, so that every form is shown.

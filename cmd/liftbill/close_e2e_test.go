@@ -68,6 +68,17 @@ func (p *person) signOut() {
 	p.at("/sign-in")
 }
 
+// submits presses a button of a form, or follows a link, and waits for the page that answers.
+func (p *person) submits(selector string) {
+	p.t.Helper()
+	evaluate[bool](p.reader, `window.before = true`)
+	p.click(selector)
+	require.Eventually(p.t, func() bool {
+		there, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](`window.before === undefined && document.readyState === "complete"`))
+		return err == nil && there
+	}, 60*time.Second, 50*time.Millisecond, selector)
+}
+
 // glimpse is a picture of what the window shows of a long page, from the breaks on.
 func (p *person) glimpse(name string) {
 	p.t.Helper()
@@ -144,14 +155,14 @@ func TestFinanceClosesAMonth(t *testing.T) {
 
 	p.signIn("finn@example.com")
 	require.Contains(t, p.text(`table.board tbody`), "awaiting approval")
-	p.click(`main a[href="` + cycle + `"]`)
+	p.submits(`main a[href="` + cycle + `"]`)
 	p.seen(`#month`)
 	require.Contains(t, p.page(), "Not compared with Stripe yet.")
-	p.click(`form[action="` + cycle + `/reconcile"] button`)
+	p.submits(`form[action="` + cycle + `/reconcile"] button`)
 	p.at(cycle + "#month")
 	p.until("2 breaks keep the month from being closed.")
 	p.glimpse("finance-month-blocked")
-	p.click(`form[action="` + cycle + `/close"] button[value=close]`)
+	p.submits(`form[action="` + cycle + `/close"] button[value=close]`)
 	p.seen(`.problem`)
 	require.Contains(t, p.text(`.problem`), "is awaiting approval", "a month is not closed before its cycle is over")
 
@@ -161,7 +172,7 @@ func TestFinanceClosesAMonth(t *testing.T) {
 	p.shot("finance-breaks")
 	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("j"), chromedp.KeyEvent("x")))
 	require.Equal(t, 1, evaluate[int](p.reader, `document.querySelectorAll('input[name=pick]:checked').length`))
-	p.click(`#bulk button[value=assign]`)
+	p.submits(`#bulk button[value=assign]`)
 	p.seen(`.note`)
 	require.Contains(t, p.text(`.note`), "1 break assigned.")
 	p.resolves()
@@ -171,7 +182,7 @@ func TestFinanceClosesAMonth(t *testing.T) {
 	p.signIn("ada@example.com")
 	p.agrees()
 	p.open(cycle)
-	p.click(`button[value=approve]`)
+	p.submits(`button[value=approve]`)
 	p.at(cycle + "#decisions")
 	require.Contains(t, p.text("main"), "approve")
 	inv := d.Invoicing() // what the cycle's run does with an approval
@@ -194,17 +205,17 @@ func TestFinanceClosesAMonth(t *testing.T) {
 func (p *person) resolves() {
 	p.t.Helper()
 	p.open("/breaks?type=amount_differs")
-	p.click(`tbody a[href^="/breaks/"]`)
+	p.submits(`tbody a[href^="/breaks/"]`)
 	p.seen(`#sides`)
 	require.Contains(p.t, p.text("#difference"), "-12.34 USD")
 	require.NoError(p.t, chromedp.Do(p.ctx, chromedp.KeyEvent("c")))
-	p.click(`main form.filters button`)
+	p.submits(`main form.filters button`)
 	p.seen(`table.compared`)
 	require.Contains(p.t, p.page(), "net minor")
 	p.shot("finance-compare")
-	p.click(`.crumbs a`)
+	p.submits(`.crumbs a`)
 	p.typed(`form[action$="/resolve"] textarea`, "The bank kept a fee, letter of 3 November")
-	p.click(`form[action$="/resolve"] button`)
+	p.submits(`form[action$="/resolve"] button`)
 	p.seen(`form[action$="/reopen"]`)
 	p.until("The bank kept a fee")
 }
@@ -213,12 +224,12 @@ func (p *person) resolves() {
 func (p *person) asks() {
 	p.t.Helper()
 	p.open("/breaks?type=missing_in_stripe")
-	p.click(`tbody a[href^="/breaks/"]`)
+	p.submits(`tbody a[href^="/breaks/"]`)
 	p.seen(`#sides`)
 	require.Contains(p.t, p.text("#at-stake"), "12.34 USD")
 	require.Equal(p.t, 0, evaluate[int](p.reader, `document.querySelectorAll('form[action$="/resolve"]').length`), "one person does not resolve it")
 	p.typed(`form[action$="/request-force"] textarea`, "A payment of the old account, written off by the board")
-	p.click(`form[action$="/request-force"] button`)
+	p.submits(`form[action$="/request-force"] button`)
 	p.until("You asked for it")
 }
 
@@ -226,10 +237,10 @@ func (p *person) asks() {
 func (p *person) agrees() {
 	p.t.Helper()
 	p.open("/breaks?type=missing_in_stripe")
-	p.click(`tbody a[href^="/breaks/"]`)
+	p.submits(`tbody a[href^="/breaks/"]`)
 	p.typed(`form[action$="/force"] textarea`, "I have seen the minutes")
 	p.shot("finance-second-person")
-	p.click(`form[action$="/force"] button[value=yes]`)
+	p.submits(`form[action$="/force"] button[value=yes]`)
 	p.until("I have seen the minutes")
 	require.Contains(p.t, p.page(), "forced")
 }
@@ -238,13 +249,13 @@ func (p *person) agrees() {
 func (p *person) closes(cycle string) {
 	p.t.Helper()
 	p.open(cycle)
-	p.click(`form[action="` + cycle + `/reconcile"] button`)
+	p.submits(`form[action="` + cycle + `/reconcile"] button`)
 	p.until("The month ties out at 0.00.")
 	for _, remains := range evaluate[[]string](p.reader, `[...document.querySelectorAll('tr[data-line]')].map((r) => r.lastElementChild.innerText.trim())`) {
 		require.Regexp(p.t, `^0\.00 USD`, remains)
 	}
 	require.Contains(p.t, p.text(`#invoice .verdict`), "0.00")
-	p.click(`form[action="` + cycle + `/close"] button[value=close]`)
+	p.submits(`form[action="` + cycle + `/close"] button[value=close]`)
 	p.until("The month is closed.")
 	p.glimpse("finance-month-closed")
 }

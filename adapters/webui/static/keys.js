@@ -63,13 +63,19 @@
   }
 
   // A Stripe ID in a search leads to its events from any page.
+  const stripeID = /^(evt|cus|in|sub|ch|re|dp|du|pi|cn)_[A-Za-z0-9]+$/;
   function jump(text) {
-    if (/^(evt|cus|in|sub|ch|re|dp|pi)_[A-Za-z0-9]+$/.test(text)) location.href = "/events?q=" + encodeURIComponent(text);
+    if (stripeID.test(text)) location.href = "/events?q=" + encodeURIComponent(text);
   }
 
   document.addEventListener("paste", (e) => {
-    if (e.target.closest("input, textarea, select")) return;
-    jump((e.clipboardData.getData("text") || "").trim());
+    const text = (e.clipboardData.getData("text") || "").trim();
+    const field = e.target.closest("input, textarea, select");
+    if (!field) { jump(text); return; }
+    if (field.type !== "search" || !stripeID.test(text)) return;
+    e.preventDefault();
+    field.value = text;
+    field.form.requestSubmit();
   });
 
   document.addEventListener("keydown", (e) => {
