@@ -62,7 +62,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	if opts.SearchPath != "" {
 		cfg.RuntimeParams["search_path"] = opts.SearchPath
 	}
-	pool := stdlib.OpenDB(*cfg)
+	pool := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(interpreted))
 	if opts.MaxConns == 0 {
 		opts.MaxConns = 16
 	}
@@ -90,6 +90,13 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	locks.SetMaxOpenConns(4)
 	locks.SetConnMaxIdleTime(time.Minute)
 	return &DB{dsn: dsn, gorm: g, sql: pool, partitionMaker: maker, locks: locks}, nil
+}
+
+// interpreted has statements interpreted. Over many partitions the planner finds them dear
+// enough to be compiled, which takes seconds, and running them milliseconds.
+func interpreted(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET jit = off")
+	return err
 }
 
 // lastCause is the innermost reason of a failed connection, on one line and
