@@ -73,8 +73,8 @@ func TestReadmeShowsTheTwoCommands(t *testing.T) {
 var envPattern = regexp.MustCompile("env:\"([A-Z_]+)\"")
 
 // TestEveryVariableIsDocumented wants each field of the configuration in the table of
-// the front page or in those of docs/access.md and docs/operations.md, which the front
-// page leads to.
+// the front page or in that of a page that it leads to: docs/access.md, docs/accruals.md,
+// docs/operations.md.
 func TestEveryVariableIsDocumented(t *testing.T) {
 	t.Parallel()
 	root := moduleRoot(t)
@@ -82,13 +82,15 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 	require.NoError(t, err)
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
-	access, err := os.ReadFile(filepath.Join(root, "docs", "access.md"))
-	require.NoError(t, err)
-	operations, err := os.ReadFile(filepath.Join(root, "docs", "operations.md"))
-	require.NoError(t, err)
+	text := string(readme)
+	for _, page := range []string{"access.md", "accruals.md", "operations.md"} {
+		raw, err := os.ReadFile(filepath.Join(root, "docs", page))
+		require.NoError(t, err)
+		text += string(raw)
+	}
 	names := envPattern.FindAllStringSubmatch(string(config), -1)
 	require.NotEmpty(t, names)
 	for _, m := range names {
-		require.Contains(t, string(readme)+string(access)+string(operations), "| `"+m[1]+"`", "neither README.md nor docs/access.md nor docs/operations.md documents %s", m[1])
+		require.Contains(t, text, "| `"+m[1]+"`", "neither README.md nor docs/access.md, accruals.md or operations.md documents %s", m[1])
 	}
 }

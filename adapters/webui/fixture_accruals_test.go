@@ -83,12 +83,9 @@ func accrualsOf() []accrual.Accrual {
 	return []accrual.Accrual{a, c, b}
 }
 
-// more is the next page's cursor: there is one page after the first.
-func (l *ledger) more(cursor string) string {
-	if cursor == l.next {
-		return ""
-	}
-	return l.next
+func (l *ledger) Snapshots(_ context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error) {
+	return reconcile.Page[reconcile.Snapshot]{NextCursor: l.more(f.Cursor), Items: []reconcile.Snapshot{
+		{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: "trial-nudge-7", Name: "Trial nudge, version 7", ShippedAt: now.AddDate(0, -9, 0), Period: "2026-12-settlement", CaseID: caseGood, Verdict: "passed", Currency: "usd", Readouts: 10, BilledMinor: ptr[int64](2_060_250), FeeMinor: ptr[int64](412_050)},
+		{AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, ID: "fresh-1", Name: "Fresh", ShippedAt: now},
+	}}, l.err
 }
-
-// people are the customers of the ledger.
