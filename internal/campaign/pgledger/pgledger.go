@@ -102,7 +102,7 @@ func (l *Ledger) Readdress(ctx context.Context, plan billing.InvoicePlan, at tim
 	if err != nil {
 		return err
 	}
-	judged := invoicing.Judged{CycleID: plan.CycleID, Account: account.Account{ID: plan.AccountID, Environment: account.Live}}
+	judged := invoicing.Judged{CycleID: plan.CycleID, Revision: 1, Account: account.Account{ID: plan.AccountID, Environment: account.Live}}
 	_, _, err = l.SaveProposal(ctx, judged, invoicing.Proposal{Plan: plan, Priced: billing.Priced{Total: total}, Next: billing.Writing, Policy: "policy:contract"}, at)
 	return err
 }
