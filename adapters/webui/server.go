@@ -274,10 +274,11 @@ func (s *Server) render(c echo.Context, status int, page string, f frame) error 
 	return c.HTMLBlob(status, out.Bytes())
 }
 
-// workflowURL is the page of a workflow in the Temporal web console.
+// workflowURL lists the runs of a workflow in the Temporal web console, the newest first: a
+// bill may have several, and the console has no page for a workflow without a run.
 func (s *Server) workflowURL(id string) string {
 	if s.options.TemporalUI == "" || id == "" {
 		return ""
 	}
-	return s.consoleURL() + "/" + url.PathEscape(id)
+	return s.consoleURL() + "?query=" + url.QueryEscape(`WorkflowId = "`+id+`"`)
 }
