@@ -103,7 +103,7 @@ func (m *listsMeter) signIn(ctx context.Context) error {
 func (m *listsMeter) ask(ctx context.Context, address string) ([]byte, time.Duration, error) {
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:8080"+address, http.NoBody)
 	r.Header.Set("Accept", "text/html")
-	r.AddCookie(&http.Cookie{Name: access.SessionCookie(false), Value: m.session})
+	r.AddCookie(&http.Cookie{Name: access.SessionCookie(false), Value: m.session}) //nolint:gosec // a request to this process, not an answer to a browser
 	w := httptest.NewRecorder()
 	began := monotonic()
 	m.e.ServeHTTP(w, r)
@@ -256,7 +256,7 @@ func (m *listsMeter) floors(ctx context.Context, out *listsReport) error {
 
 // longestPlan is the plan of the longest statement that the server has logged since.
 func longestPlan(path string, from int64) (string, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := os.ReadFile(path) //nolint:gosec // the log of a server that the benchmark has started
 	if err != nil {
 		return "", err
 	}
