@@ -3,7 +3,6 @@ package webui_test
 import (
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -108,7 +107,7 @@ func TestSnapshotPage(t *testing.T) {
 	require.Equal(t, []string{"acme new-1 New", "acme trial-nudge-7 retired replaced 2026-11-01T00:00:00Z"}, l.shipped)
 	w := send(t, e, "POST", path+"/retire", url.Values{"reason": {"x"}, "retired_at": {"yesterday"}})
 	require.Equal(t, 422, w.Code)
-	require.True(t, strings.Contains(w.Body.String(), "is not a time"), w.Body.String())
+	require.Contains(t, w.Body.String(), "is not a time")
 	l.refusal = fault.New(fault.Conflict, "snapshot_exists", "it exists with other values")
 	require.Equal(t, 422, send(t, e, "POST", "/accounts/acme/snapshots", url.Values{"snapshot": {"new-1"}, "name": {"Other"}}).Code)
 	l.retired = true

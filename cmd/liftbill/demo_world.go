@@ -303,12 +303,19 @@ func (w *world) upload(ctx context.Context, m period.Month, p *progress) error {
 func (w *world) accrue(ctx context.Context, m period.Month, p *progress) error {
 	p.step("accruing %s before it is closed", m.Name())
 	var said []string
-	for _, c := range w.companies {
-		var a httpapi.Accrual
-		if err := w.post(ctx, c.env, "/v1/accounts/"+c.id+"/accruals", httpapi.CyclePeriod{Period: m.String()}, &a); err != nil {
-			return err
+	err := w.stack.withDemoApp(ctx, func(a *app) error {
+		for _, c := range w.companies {
+			got, err := a.accruals().Run(ctx, operator(), c.id, m.String())
+			if err != nil {
+				return err
+			}
+			currency := string(got.Currency)
+			said = append(said, fmt.Sprintf("%s %s (%s to %s)", c.id, amount(got.Expected.TotalMinor(), currency), amount(got.Low.TotalMinor(), currency), amount(got.HighMinor, currency)))
 		}
-		said = append(said, fmt.Sprintf("%s %s (%s to %s)", c.id, a.Expected.Formatted, a.Low.Formatted, a.High.Formatted))
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	p.done("%s", strings.Join(said, ", "))
 	return nil

@@ -71,7 +71,8 @@ func TestAccrualsByHand(t *testing.T) {
 		a, err := billing.Accrue(in)
 		require.NoError(t, err)
 		text := func(v int64) string { return decimal.New(v, -2).StringFixed(2) }
-		require.Equal(t, cells[3:], []string{text(a.Low.TotalMinor()), text(a.Expected.TotalMinor()), text(a.HighMinor)}, cells[0])
+		got := []string{text(a.Low.TotalMinor()), text(a.Expected.TotalMinor()), text(a.HighMinor)}
+		require.Equal(t, got, cells[3:], "%s: the page says another amount", cells[0])
 		p, err := billing.Bill(in)
 		require.NoError(t, err)
 		require.Equal(t, p.Total.Minor(), a.Expected.TotalMinor())
