@@ -74,6 +74,7 @@ func breakState(b recon.State) StateView {
 		v.Icon, v.Tone = "✓", "good"
 	case recon.Gone:
 		v.Icon, v.Tone = "–", "calm"
+	case recon.Assigned, recon.Waiting: // somebody, or a repair, is at it
 	}
 	return v
 }
@@ -87,6 +88,7 @@ func severityView(s recon.Severity) StateView {
 		v.Icon, v.Tone = "!", "bad"
 	case recon.Warning:
 		v.Icon, v.Tone = "●", "busy"
+	case recon.Info: // as it is
 	}
 	return v
 }

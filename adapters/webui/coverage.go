@@ -171,12 +171,10 @@ func (s *Server) fillCoverage(ctx context.Context, l *list, v *coverageView, a r
 			add(string(g.Reason), g.Count, nil, "", "", query("/breaks", "show", showAll, "account", a.ID, "period", v.Period, "type", gapBreaks[g.Reason]))
 			continue
 		}
-		share, to := "", query("/accounts/"+a.ID+"/events", "kind", "revenue_confirmation", "period", v.Period)
+		share, to := "", "/cycles/"+a.ID+"."+v.Period+"#buckets"
 		if g.Reason == reconcile.DuplicateReward {
 			share = percent(g.AmountMinor, total[g.Currency])
 			to = query("/breaks", "show", showAll, "account", a.ID, "period", v.Period, "type", "duplicate_reward")
-		} else {
-			to = "/cycles/" + a.ID + "." + v.Period + "#buckets"
 		}
 		add(string(g.Reason), g.Count, &g.AmountMinor, g.Currency, share, to)
 	}

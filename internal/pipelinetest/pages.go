@@ -71,7 +71,7 @@ func (d *Deployment) Page(t testing.TB, session, path string) string {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL+path, http.NoBody)
 	require.NoError(t, err)
 	req.Header.Set("Accept", "text/html")
-	req.AddCookie(&http.Cookie{Name: access.SessionCookie(false), Value: session})
+	req.Header.Set("Cookie", access.SessionCookie(false)+"="+session)
 	res, err := d.http.Do(req)
 	require.NoError(t, err)
 	raw, err := io.ReadAll(res.Body)
