@@ -32,11 +32,15 @@ type teller struct {
 }
 
 func (r *teller) Decided(ctx context.Context, st invoicing.Standing, again bool) (err error) {
-	r.told, err = r.s.Decided(ctx, st.Environment, st.AccountID, st.Period, wire.DecideInput{DecisionID: st.DecisionID, PlanHash: st.PlanHash})
+	r.told, err = r.s.Decided(ctx, st.Environment, st.AccountID, st.Period, wire.DecideInput{DecisionID: st.DecisionID, PlanHash: st.PlanHash, Revises: st.Revised})
 	if err == nil && !r.told && again {
 		_, err = r.s.StartBill(ctx, wire.BillInput{Environment: st.Environment, AccountID: st.AccountID, Period: st.Period})
 	}
 	return err
+}
+
+func (r *teller) Look(ctx context.Context, env account.Environment, accountID, period string) (billing.RunState, error) {
+	return r.s.Look(ctx, env, accountID, period)
 }
 
 func (r *teller) Start(ctx context.Context, env account.Environment, accountID, period string) (invoicing.Started, error) {
