@@ -36,25 +36,34 @@ func delivery() notify.Delivery {
 // same ID.
 func TestSignedNotice(t *testing.T) {
 	t.Parallel()
-	var got []notifyhttp.Body
+	type request struct {
+		body   string
+		header http.Header
+	}
+	seen := make(chan request, 2)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw, err := io.ReadAll(r.Body)
-		require.NoError(t, err)
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write([]byte("1793772000." + string(raw)))
-		require.Equal(t, "t=1793772000,v1="+hex.EncodeToString(mac.Sum(nil)), r.Header.Get(notifyhttp.SignatureHeader))
-		require.NotContains(t, string(raw), secret)
-		var b notifyhttp.Body
-		require.NoError(t, json.Unmarshal(raw, &b))
-		require.Equal(t, b.ID, r.Header.Get(notifyhttp.IDHeader))
-		got = append(got, b)
+		if err != nil {
+			raw = []byte(err.Error())
+		}
+		seen <- request{string(raw), r.Header}
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	t.Cleanup(srv.Close)
 	c, err := notifyhttp.New(srv.URL+"/hook", secret, "https://billing.example.com", clock.Fixed(now))
 	require.NoError(t, err)
+	var got []notifyhttp.Body
 	for range 2 {
 		require.NoError(t, c.Send(t.Context(), delivery()))
+		r := <-seen
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte("1793772000." + r.body))
+		require.Equal(t, "t=1793772000,v1="+hex.EncodeToString(mac.Sum(nil)), r.header.Get(notifyhttp.SignatureHeader))
+		require.NotContains(t, r.body, secret)
+		var b notifyhttp.Body
+		require.NoError(t, json.Unmarshal([]byte(r.body), &b))
+		require.Equal(t, b.ID, r.header.Get(notifyhttp.IDHeader))
+		got = append(got, b)
 	}
 	require.Equal(t, got[0], got[1])
 	require.Equal(t, []string{"first_invoice", "live", "acme.2026-10", "approver", "https://billing.example.com/cycles/acme.2026-10"},

@@ -208,7 +208,7 @@ func (c *console) runOf(co *pipelinetest.Company) {
 	c.Helper()
 	c.open(c.pages + "/cycles/" + co.CycleID())
 	id := wire.BillWorkflowID(co.Environment, co.ID, pipelinetest.Month)
-	c.clickLink(`WorkflowId+=+"` + id)
+	c.clickLink(`WorkflowId = "` + id)
 	c.at(c.ui + "/namespaces/default/workflows")
 	c.shows(id)
 	c.clickLink("/workflows/" + id + "/")

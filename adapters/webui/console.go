@@ -2,6 +2,7 @@ package webui
 
 import (
 	"net/url"
+	"strings"
 
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -32,11 +33,13 @@ func (s *Server) consoleLinks(period string) []consoleLink {
 		{"blocked, or for a person", `WorkflowType = "AccountBill" AND BillingOutcome IN ("blocked", "needs_human")` + of},
 		{"replays that differ", `WorkflowType = "BillingReplay" AND BillingOutcome = "different"` + of},
 	} {
-		out = append(out, consoleLink{q.text, s.consoleURL() + "?query=" + url.QueryEscape(q.query)})
+		out = append(out, consoleLink{q.text, s.asked(q.query)})
 	}
 	return out
 }
 
-func (s *Server) consoleURL() string {
-	return s.options.TemporalUI + "/namespaces/" + url.PathEscape(s.options.TemporalNamespace) + "/workflows"
+// asked is the list of the console that answers a question.
+func (s *Server) asked(question string) string {
+	return s.options.TemporalUI + "/namespaces/" + url.PathEscape(s.options.TemporalNamespace) + "/workflows?query=" +
+		strings.ReplaceAll(url.QueryEscape(question), "+", "%20")
 }

@@ -159,7 +159,7 @@ func TestCloseBoard(t *testing.T) {
 	require.Equal(t, []string{"20,602.50 USD", "5", "4", "4,120.50 USD", "4,120.50 USD", "0.00 USD ✓"}, live[2:8], "a total is the sum of its rows, live apart from test")
 	require.Equal(t, "1,234.56 USD", p.row(t, "Total USD TEST")[5])
 	require.Equal(t, "980.00 EUR", p.row(t, "Total EUR LIVE")[5])
-	require.Contains(t, p.links, "http://127.0.0.1:8233/namespaces/default/workflows?query=WorkflowId+%3D+%22cycle%2Flive%2Facme%2F2026-10%22")
+	require.Contains(t, p.links, "http://127.0.0.1:8233/namespaces/default/workflows?query=WorkflowId%20%3D%20%22cycle%2Flive%2Facme%2F2026-10%22")
 	require.Contains(t, p.links, "/cycles?period=2026-09")
 }
 

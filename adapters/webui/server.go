@@ -19,7 +19,6 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -280,5 +279,5 @@ func (s *Server) workflowURL(id string) string {
 	if s.options.TemporalUI == "" || id == "" {
 		return ""
 	}
-	return s.consoleURL() + "?query=" + url.QueryEscape(`WorkflowId = "`+id+`"`)
+	return s.asked(`WorkflowId = "` + id + `"`)
 }
