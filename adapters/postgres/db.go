@@ -93,7 +93,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 }
 
 // interpreted has statements interpreted. Over many partitions the planner finds them dear
-// enough to be compiled, which takes seconds, and running them milliseconds.
+// enough to be compiled, and compiling can take seconds where running takes milliseconds.
 func interpreted(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, "SET jit = off")
 	return err
