@@ -88,7 +88,7 @@ func TestMigrationsKeepWhatWasBilled(t *testing.T) {
 	after, err := db.NewReader().TieOut(w.ctx, cy.ID)
 	require.NoError(t, err)
 	// An invoice from before the rules was approved as it was: by its contract.
-	before.RequiresPerson, before.Decisions[0].Actor = false, "policy:contract"
+	before.RequiresPerson, before.Approver, before.Decisions[0].Actor = false, "policy:contract", "policy:contract"
 	require.Empty(t, cmp.Diff(before, after))
 }
 

@@ -127,7 +127,7 @@ func (s *Server) runMonth(c echo.Context) error {
 }
 
 func (s *Server) monthDone(c echo.Context, err error) error {
-	if text, ok := refusal(err); ok {
+	if text, ok := refusal(err, fault.Unavailable); ok {
 		return s.showCycle(c, http.StatusUnprocessableEntity, c.Param("id"), looked{month: text})
 	}
 	if err != nil {

@@ -122,6 +122,9 @@ func (s *Server) previewCycle(c echo.Context) error {
 		return err
 	}
 	p, err := s.previews.Run(ctx, app.From(ctx).Principal, t.AccountID, t.Period)
+	if text, ok := refusal(err, fault.Unavailable); ok { // Stripe does not answer, for one
+		return s.showCycle(c, http.StatusUnprocessableEntity, id, looked{problem: text})
+	}
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (d *Deployment) pages(t testing.TB, e *echo.Echo) {
 	s, err := webui.New(webui.Services{
 		Reconcile: d.Reconcile(), Access: d.gate(), Audit: &audit.Service{Reader: d.DB.AuditReader()},
 		Operate:   &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
-		Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock}, Replays: d.DB.NewReplays(), Deciding: d.Deciding(), Breaks: d.Reconciler(),
+		Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock}, Replays: d.DB.NewReplays(), Deciding: d.Deciding(), Breaks: d.Reconciler(), Notices: d.Notices(), Previews: d.Previews(), Accruals: d.Accruals(), Shipping: d.Onboard(),
 		Corrections: d.Invoicing(), Agreements: d.Onboard(), WhatIf: &whatif.Service{Ledger: d.DB.NewWhatIf()},
 		Mapping: &mapping.Service{Work: d.DB.Mapping(), Reader: d.DB.NewMappingReader(), Clock: d.Clock},
 	}, webui.Options{PagesURL: d.URL}, d.Clock, slog.New(slog.DiscardHandler))
