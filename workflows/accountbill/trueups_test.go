@@ -65,12 +65,12 @@ func endedYear(t *testing.T) *settledYear {
 func (y *settledYear) charges(arm lift.Arm) (out []string) {
 	y.Helper()
 	rows, err := y.d.SQL.Query(y.Context(), `
-		SELECT DISTINCT r.charge_id FROM reward_events r JOIN fact_links k ON k.connection_id = r.connection_id AND k.fact_key = r.fact_key
+		SELECT r.charge_id FROM reward_events r JOIN fact_links k ON k.connection_id = r.connection_id AND k.fact_key = r.fact_key
 		JOIN decisions d ON d.user_id = k.user_id AND d.account_id = $1
 		WHERE r.kind = 'revenue_confirmation' AND r.amount_minor > 0 AND r.charge_id <> '' AND d.snapshot_id = $2 AND d.arm = $3 AND d.ts < $4 AND r.effective_at >= d.ts AND r.effective_at < d.ts + make_interval(days => $5)
 			AND NOT EXISTS (SELECT 1 FROM decisions n WHERE n.account_id = d.account_id AND n.user_id = d.user_id AND n.ts >= $4)
 			AND NOT EXISTS (SELECT 1 FROM reward_events b WHERE b.connection_id = r.connection_id AND b.charge_id = r.charge_id AND b.kind IN ('refund', 'dispute'))
-		ORDER BY r.charge_id`, y.c.ID, pipelinetest.Positive, string(arm), y.start, pipelinetest.RunOffDays)
+		GROUP BY r.charge_id ORDER BY min(r.effective_at), r.charge_id`, y.c.ID, pipelinetest.Positive, string(arm), y.start, pipelinetest.RunOffDays)
 	require.NoError(y, err)
 	defer rows.Close()
 	for rows.Next() {
