@@ -232,6 +232,7 @@ func (s *Decisions) store(ctx context.Context, st DeskStores, now *Standing, a b
 		action, reason, now.Revision = domain.CycleRecomputed, "", now.Revision+1
 	case billing.ActVoidDraft:
 		reason = ReasonDraftVoided + ": " + reason
+	default: // the decision's own reason is the cycle's
 	}
 	now.State, now.Reason, now.Decisions, now.DecisionID = to, reason, d.Number, d.ID
 	if err := st.Desk.Decide(ctx, d, to, reason, now.Until); err != nil {

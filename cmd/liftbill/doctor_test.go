@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"testing"
 
@@ -67,7 +66,7 @@ func doctor(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := execute(t, "", append([]string{"doctor", "--json"}, args...)...)
 	var exit exitError
-	require.True(t, errors.As(err, &exit), "%v", err)
+	require.ErrorAs(t, err, &exit)
 	require.Equal(t, exitEnvironment, exit.code)
 	return out
 }

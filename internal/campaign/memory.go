@@ -327,8 +327,7 @@ func (m *Memory) Escalate(_ context.Context, cycleID, seen, reason string, _ tim
 	if counts {
 		in.State = billing.IntentHuman
 	}
-	switch cy.state {
-	case billing.Proposed, billing.Writing, billing.Blocked, billing.Returned, billing.Collecting:
+	if slices.Contains([]billing.CycleState{billing.Proposed, billing.Writing, billing.Blocked, billing.Returned, billing.Collecting}, cy.state) {
 		cy.state, cy.reason = billing.NeedsHuman, reason
 	}
 	return nil
