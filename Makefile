@@ -78,8 +78,8 @@ test: go ## Run the tests; they start the PostgreSQL and the Stripe stand-in tha
 	go test $(TEST_FLAGS) ./...
 
 .PHONY: test-race
-test-race: go cc ## The same under the race detector
-	go test -race -timeout 20m $(TEST_FLAGS) ./...
+test-race: go cc ## Under the race detector: the packages where things run at the same time (RACE=./... for all)
+	go test -race -timeout 20m $(TEST_FLAGS) $(or $(RACE),$$(scripts/concurrent-packages.sh))
 
 .PHONY: test-e2e
 test-e2e: build ## The tests that need the real Temporal server, a browser or the whole demo
