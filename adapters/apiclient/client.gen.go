@@ -324,6 +324,7 @@ func (e TieOutLineLine) Valid() bool {
 // Defines values for ExportFormat.
 const (
 	ExportFormatCsv  ExportFormat = "csv"
+	ExportFormatPdf  ExportFormat = "pdf"
 	ExportFormatXlsx ExportFormat = "xlsx"
 )
 
@@ -331,6 +332,8 @@ const (
 func (e ExportFormat) Valid() bool {
 	switch e {
 	case ExportFormatCsv:
+		return true
+	case ExportFormatPdf:
 		return true
 	case ExportFormatXlsx:
 		return true
@@ -489,6 +492,7 @@ func (e ListEventsParamsSort) Valid() bool {
 // Defines values for ExportCustomersParamsFormat.
 const (
 	ExportCustomersParamsFormatCsv  ExportCustomersParamsFormat = "csv"
+	ExportCustomersParamsFormatPdf  ExportCustomersParamsFormat = "pdf"
 	ExportCustomersParamsFormatXlsx ExportCustomersParamsFormat = "xlsx"
 )
 
@@ -496,6 +500,8 @@ const (
 func (e ExportCustomersParamsFormat) Valid() bool {
 	switch e {
 	case ExportCustomersParamsFormatCsv:
+		return true
+	case ExportCustomersParamsFormatPdf:
 		return true
 	case ExportCustomersParamsFormatXlsx:
 		return true
@@ -507,6 +513,7 @@ func (e ExportCustomersParamsFormat) Valid() bool {
 // Defines values for ExportRewardEventsParamsFormat.
 const (
 	ExportRewardEventsParamsFormatCsv  ExportRewardEventsParamsFormat = "csv"
+	ExportRewardEventsParamsFormatPdf  ExportRewardEventsParamsFormat = "pdf"
 	ExportRewardEventsParamsFormatXlsx ExportRewardEventsParamsFormat = "xlsx"
 )
 
@@ -515,7 +522,93 @@ func (e ExportRewardEventsParamsFormat) Valid() bool {
 	switch e {
 	case ExportRewardEventsParamsFormatCsv:
 		return true
+	case ExportRewardEventsParamsFormatPdf:
+		return true
 	case ExportRewardEventsParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportWhatIfParamsFormat.
+const (
+	ExportWhatIfParamsFormatCsv  ExportWhatIfParamsFormat = "csv"
+	ExportWhatIfParamsFormatPdf  ExportWhatIfParamsFormat = "pdf"
+	ExportWhatIfParamsFormatXlsx ExportWhatIfParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportWhatIfParamsFormat enum.
+func (e ExportWhatIfParamsFormat) Valid() bool {
+	switch e {
+	case ExportWhatIfParamsFormatCsv:
+		return true
+	case ExportWhatIfParamsFormatPdf:
+		return true
+	case ExportWhatIfParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportAccrualsParamsFormat.
+const (
+	ExportAccrualsParamsFormatCsv  ExportAccrualsParamsFormat = "csv"
+	ExportAccrualsParamsFormatPdf  ExportAccrualsParamsFormat = "pdf"
+	ExportAccrualsParamsFormatXlsx ExportAccrualsParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportAccrualsParamsFormat enum.
+func (e ExportAccrualsParamsFormat) Valid() bool {
+	switch e {
+	case ExportAccrualsParamsFormatCsv:
+		return true
+	case ExportAccrualsParamsFormatPdf:
+		return true
+	case ExportAccrualsParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportAccrualJournalParamsFormat.
+const (
+	ExportAccrualJournalParamsFormatCsv  ExportAccrualJournalParamsFormat = "csv"
+	ExportAccrualJournalParamsFormatPdf  ExportAccrualJournalParamsFormat = "pdf"
+	ExportAccrualJournalParamsFormatXlsx ExportAccrualJournalParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportAccrualJournalParamsFormat enum.
+func (e ExportAccrualJournalParamsFormat) Valid() bool {
+	switch e {
+	case ExportAccrualJournalParamsFormatCsv:
+		return true
+	case ExportAccrualJournalParamsFormatPdf:
+		return true
+	case ExportAccrualJournalParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportAdjustmentsParamsFormat.
+const (
+	ExportAdjustmentsParamsFormatCsv  ExportAdjustmentsParamsFormat = "csv"
+	ExportAdjustmentsParamsFormatPdf  ExportAdjustmentsParamsFormat = "pdf"
+	ExportAdjustmentsParamsFormatXlsx ExportAdjustmentsParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportAdjustmentsParamsFormat enum.
+func (e ExportAdjustmentsParamsFormat) Valid() bool {
+	switch e {
+	case ExportAdjustmentsParamsFormatCsv:
+		return true
+	case ExportAdjustmentsParamsFormatPdf:
+		return true
+	case ExportAdjustmentsParamsFormatXlsx:
 		return true
 	default:
 		return false
@@ -525,6 +618,7 @@ func (e ExportRewardEventsParamsFormat) Valid() bool {
 // Defines values for ExportAuditParamsFormat.
 const (
 	ExportAuditParamsFormatCsv  ExportAuditParamsFormat = "csv"
+	ExportAuditParamsFormatPdf  ExportAuditParamsFormat = "pdf"
 	ExportAuditParamsFormatXlsx ExportAuditParamsFormat = "xlsx"
 )
 
@@ -533,7 +627,30 @@ func (e ExportAuditParamsFormat) Valid() bool {
 	switch e {
 	case ExportAuditParamsFormatCsv:
 		return true
+	case ExportAuditParamsFormatPdf:
+		return true
 	case ExportAuditParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportBreakListParamsFormat.
+const (
+	ExportBreakListParamsFormatCsv  ExportBreakListParamsFormat = "csv"
+	ExportBreakListParamsFormatPdf  ExportBreakListParamsFormat = "pdf"
+	ExportBreakListParamsFormatXlsx ExportBreakListParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportBreakListParamsFormat enum.
+func (e ExportBreakListParamsFormat) Valid() bool {
+	switch e {
+	case ExportBreakListParamsFormatCsv:
+		return true
+	case ExportBreakListParamsFormatPdf:
+		return true
+	case ExportBreakListParamsFormatXlsx:
 		return true
 	default:
 		return false
@@ -543,6 +660,7 @@ func (e ExportAuditParamsFormat) Valid() bool {
 // Defines values for ExportConnectionsParamsFormat.
 const (
 	ExportConnectionsParamsFormatCsv  ExportConnectionsParamsFormat = "csv"
+	ExportConnectionsParamsFormatPdf  ExportConnectionsParamsFormat = "pdf"
 	ExportConnectionsParamsFormatXlsx ExportConnectionsParamsFormat = "xlsx"
 )
 
@@ -551,7 +669,51 @@ func (e ExportConnectionsParamsFormat) Valid() bool {
 	switch e {
 	case ExportConnectionsParamsFormatCsv:
 		return true
+	case ExportConnectionsParamsFormatPdf:
+		return true
 	case ExportConnectionsParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportContractsParamsFormat.
+const (
+	ExportContractsParamsFormatCsv  ExportContractsParamsFormat = "csv"
+	ExportContractsParamsFormatPdf  ExportContractsParamsFormat = "pdf"
+	ExportContractsParamsFormatXlsx ExportContractsParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportContractsParamsFormat enum.
+func (e ExportContractsParamsFormat) Valid() bool {
+	switch e {
+	case ExportContractsParamsFormatCsv:
+		return true
+	case ExportContractsParamsFormatPdf:
+		return true
+	case ExportContractsParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportCoverageParamsFormat.
+const (
+	ExportCoverageParamsFormatCsv  ExportCoverageParamsFormat = "csv"
+	ExportCoverageParamsFormatPdf  ExportCoverageParamsFormat = "pdf"
+	ExportCoverageParamsFormatXlsx ExportCoverageParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportCoverageParamsFormat enum.
+func (e ExportCoverageParamsFormat) Valid() bool {
+	switch e {
+	case ExportCoverageParamsFormatCsv:
+		return true
+	case ExportCoverageParamsFormatPdf:
+		return true
+	case ExportCoverageParamsFormatXlsx:
 		return true
 	default:
 		return false
@@ -561,6 +723,7 @@ func (e ExportConnectionsParamsFormat) Valid() bool {
 // Defines values for ExportCyclesParamsFormat.
 const (
 	ExportCyclesParamsFormatCsv  ExportCyclesParamsFormat = "csv"
+	ExportCyclesParamsFormatPdf  ExportCyclesParamsFormat = "pdf"
 	ExportCyclesParamsFormatXlsx ExportCyclesParamsFormat = "xlsx"
 )
 
@@ -568,6 +731,8 @@ const (
 func (e ExportCyclesParamsFormat) Valid() bool {
 	switch e {
 	case ExportCyclesParamsFormatCsv:
+		return true
+	case ExportCyclesParamsFormatPdf:
 		return true
 	case ExportCyclesParamsFormatXlsx:
 		return true
@@ -579,6 +744,7 @@ func (e ExportCyclesParamsFormat) Valid() bool {
 // Defines values for ExportCycleLinesParamsFormat.
 const (
 	ExportCycleLinesParamsFormatCsv  ExportCycleLinesParamsFormat = "csv"
+	ExportCycleLinesParamsFormatPdf  ExportCycleLinesParamsFormat = "pdf"
 	ExportCycleLinesParamsFormatXlsx ExportCycleLinesParamsFormat = "xlsx"
 )
 
@@ -586,6 +752,8 @@ const (
 func (e ExportCycleLinesParamsFormat) Valid() bool {
 	switch e {
 	case ExportCycleLinesParamsFormatCsv:
+		return true
+	case ExportCycleLinesParamsFormatPdf:
 		return true
 	case ExportCycleLinesParamsFormatXlsx:
 		return true
@@ -597,6 +765,7 @@ func (e ExportCycleLinesParamsFormat) Valid() bool {
 // Defines values for ExportJournalParamsFormat.
 const (
 	ExportJournalParamsFormatCsv  ExportJournalParamsFormat = "csv"
+	ExportJournalParamsFormatPdf  ExportJournalParamsFormat = "pdf"
 	ExportJournalParamsFormatXlsx ExportJournalParamsFormat = "xlsx"
 )
 
@@ -604,6 +773,8 @@ const (
 func (e ExportJournalParamsFormat) Valid() bool {
 	switch e {
 	case ExportJournalParamsFormatCsv:
+		return true
+	case ExportJournalParamsFormatPdf:
 		return true
 	case ExportJournalParamsFormatXlsx:
 		return true
@@ -615,6 +786,7 @@ func (e ExportJournalParamsFormat) Valid() bool {
 // Defines values for ExportLineParamsFormat.
 const (
 	ExportLineParamsFormatCsv  ExportLineParamsFormat = "csv"
+	ExportLineParamsFormatPdf  ExportLineParamsFormat = "pdf"
 	ExportLineParamsFormatXlsx ExportLineParamsFormat = "xlsx"
 )
 
@@ -622,6 +794,8 @@ const (
 func (e ExportLineParamsFormat) Valid() bool {
 	switch e {
 	case ExportLineParamsFormatCsv:
+		return true
+	case ExportLineParamsFormatPdf:
 		return true
 	case ExportLineParamsFormatXlsx:
 		return true
@@ -633,6 +807,7 @@ func (e ExportLineParamsFormat) Valid() bool {
 // Defines values for ExportEventsParamsFormat.
 const (
 	ExportEventsParamsFormatCsv  ExportEventsParamsFormat = "csv"
+	ExportEventsParamsFormatPdf  ExportEventsParamsFormat = "pdf"
 	ExportEventsParamsFormatXlsx ExportEventsParamsFormat = "xlsx"
 )
 
@@ -640,6 +815,8 @@ const (
 func (e ExportEventsParamsFormat) Valid() bool {
 	switch e {
 	case ExportEventsParamsFormatCsv:
+		return true
+	case ExportEventsParamsFormatPdf:
 		return true
 	case ExportEventsParamsFormatXlsx:
 		return true
@@ -651,6 +828,7 @@ func (e ExportEventsParamsFormat) Valid() bool {
 // Defines values for ExportInvoicesParamsFormat.
 const (
 	ExportInvoicesParamsFormatCsv  ExportInvoicesParamsFormat = "csv"
+	ExportInvoicesParamsFormatPdf  ExportInvoicesParamsFormat = "pdf"
 	ExportInvoicesParamsFormatXlsx ExportInvoicesParamsFormat = "xlsx"
 )
 
@@ -659,7 +837,30 @@ func (e ExportInvoicesParamsFormat) Valid() bool {
 	switch e {
 	case ExportInvoicesParamsFormatCsv:
 		return true
+	case ExportInvoicesParamsFormatPdf:
+		return true
 	case ExportInvoicesParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportReadoutParamsFormat.
+const (
+	ExportReadoutParamsFormatCsv  ExportReadoutParamsFormat = "csv"
+	ExportReadoutParamsFormatPdf  ExportReadoutParamsFormat = "pdf"
+	ExportReadoutParamsFormatXlsx ExportReadoutParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportReadoutParamsFormat enum.
+func (e ExportReadoutParamsFormat) Valid() bool {
+	switch e {
+	case ExportReadoutParamsFormatCsv:
+		return true
+	case ExportReadoutParamsFormatPdf:
+		return true
+	case ExportReadoutParamsFormatXlsx:
 		return true
 	default:
 		return false
@@ -669,6 +870,7 @@ func (e ExportInvoicesParamsFormat) Valid() bool {
 // Defines values for ExportReplaysParamsFormat.
 const (
 	ExportReplaysParamsFormatCsv  ExportReplaysParamsFormat = "csv"
+	ExportReplaysParamsFormatPdf  ExportReplaysParamsFormat = "pdf"
 	ExportReplaysParamsFormatXlsx ExportReplaysParamsFormat = "xlsx"
 )
 
@@ -676,6 +878,8 @@ const (
 func (e ExportReplaysParamsFormat) Valid() bool {
 	switch e {
 	case ExportReplaysParamsFormatCsv:
+		return true
+	case ExportReplaysParamsFormatPdf:
 		return true
 	case ExportReplaysParamsFormatXlsx:
 		return true
@@ -687,6 +891,7 @@ func (e ExportReplaysParamsFormat) Valid() bool {
 // Defines values for ExportSnapshotsParamsFormat.
 const (
 	ExportSnapshotsParamsFormatCsv  ExportSnapshotsParamsFormat = "csv"
+	ExportSnapshotsParamsFormatPdf  ExportSnapshotsParamsFormat = "pdf"
 	ExportSnapshotsParamsFormatXlsx ExportSnapshotsParamsFormat = "xlsx"
 )
 
@@ -694,6 +899,8 @@ const (
 func (e ExportSnapshotsParamsFormat) Valid() bool {
 	switch e {
 	case ExportSnapshotsParamsFormatCsv:
+		return true
+	case ExportSnapshotsParamsFormatPdf:
 		return true
 	case ExportSnapshotsParamsFormatXlsx:
 		return true
@@ -792,7 +999,7 @@ type AccountCreate struct {
 	SourceConnection string `json:"source_connection"`
 }
 
-// AccountDetail Example: {"account":{"basis":"measured","contract_id":"acme-2026","dead_events":1,"environment":"live","has_decisions":false,"has_events":false,"id":"acme","issuer_connection":"acme-stripe","known_risk":{"billed_fresh":0.5,"billed_sticky":0.5,"null_fresh":0.5,"null_sticky":0.5,"over_fresh":0.5,"over_sticky":0.5,"statement":"Known overbilling risk: see the figures."},"name":"Acme Inc.","payer_customer":"cus_Payer1","pending_events":1,"plan_id":"acme-plan-2026","settlement":"proven_lift","snapshots":1,"source_connection":"acme-stripe"},"decisions":1,"stripe_events":1}
+// AccountDetail Example: {"account":{"basis":"measured","contract_id":"acme-contract-2","dead_events":0,"environment":"live","has_decisions":true,"has_events":true,"id":"acme","issuer_connection":"acme-stripe","known_risk":{"billed_fresh":100,"billed_sticky":89,"null_fresh":3.4,"null_sticky":3,"over_fresh":81,"over_sticky":55,"statement":"Known overbilling risk (simulated contract years, measured, proven_lift): a policy without any effect is billed in 3.0 % of years (3.4 % with new subscribers every month). With a true lift of 2 standard errors a month the total was at some time above the true lift in 55 % of years (81 %), and 89 % (100 %) of the true lift was billed."},"last_event_at":"2026-11-04T06:00:00Z","name":"Acme Inc.","payer_customer":"cus_GFN2JqQzLSvW1b","pending_events":0,"plan_id":"acme-plan","settlement":"proven_lift","snapshots":3,"source_connection":"acme-stripe"},"decisions":17357,"stripe_events":32547}
 type AccountDetail struct {
 	Account AccountOverview `json:"account"`
 
@@ -1009,7 +1216,7 @@ type Adjustment struct {
 	StripeID string `json:"stripe_id,omitempty,omitzero"`
 }
 
-// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"cause":"refund","environment":"live","happened_at":"2026-10-09T08:00:00Z","key":"acme.2026-09/trial-nudge-7/refund","kind":"true_up","line":"trial-nudge-7","origin_cycle_id":"acme.2026-09","origin_period":"2026-09","recorded_at":"2026-10-09T08:00:00Z","state":"due"}]}
+// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied_cycle_id":"acme.2028-01","applied_period":"2028-01","carry":{"currency":"usd","formatted":"0.00 USD","minor":0},"cause":"refund","environment":"live","facts":3,"happened_at":"2028-01-17T14:05:44Z","key":"acme.2027-08-settlement/acme.2028-01/acme.2027-03/trial-offer-v3/refund","kind":"true_up","lift":{"currency":"usd","formatted":"-63.10 USD","minor":-6310},"line":"trial-offer-v3","origin_cycle_id":"acme.2027-03","origin_period":"2027-03","recorded_at":"2028-02-04T01:30:00Z","revenue":{"currency":"usd","formatted":"-147.00 USD","minor":-14700},"state":"applied"},{"account_id":"acme","amount":{"currency":"usd","formatted":"-40.00 USD","minor":-4000},"cause":"correction","environment":"live","happened_at":"2026-11-09T08:00:00Z","key":"5f0c8e1d-3c1b-5a52-9d0e-6b1f6a2c7d48","kind":"credit_before_payment","line":"checkout-copy-7","origin_cycle_id":"acme.2026-10","origin_period":"2026-10","proposed_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","reason":"a user was counted twice","recorded_at":"2026-11-09T08:00:00Z","state":"done","stripe_id":"cn_1QJ7Zb2eZvKYlo2C"}]}
 type AdjustmentList struct {
 	Items      []Adjustment `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
@@ -1065,7 +1272,7 @@ type ApprovalItem struct {
 	SubjectID string `json:"subject_id"`
 }
 
-// ApprovalList Example: {"items":[{"account_id":"acme","action":"approve","at":"2026-10-09T08:00:00Z","environment":"live","id":"a~acme.2026-10","period":"2026-10","state":"waiting","subject":"cycle","subject_id":"acme.2026-10"}]}
+// ApprovalList Example: {"items":[{"account_id":"acme","action":"approve","amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"at":"2026-11-04T01:32:18Z","environment":"live","id":"a~acme.2026-10","period":"2026-10","state":"waiting","subject":"cycle","subject_id":"acme.2026-10"},{"account_id":"acme","action":"approve","actor":"user_m2vx7dqs5ka3rf6t","amount":{"currency":"usd","formatted":"3,881.20 USD","minor":388120},"at":"2026-10-05T08:12:00Z","environment":"live","id":"b~acme.2026-09/2","period":"2026-09","reason":"compared with the preview of 2 October","state":"decided","subject":"cycle","subject_id":"acme.2026-09"}]}
 type ApprovalList struct {
 	Items      []ApprovalItem `json:"items"`
 	NextCursor string         `json:"next_cursor,omitempty,omitzero"`
@@ -1119,7 +1326,7 @@ type AuditEntryList struct {
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Backfill Example: {"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"}
+// Backfill Example: {"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":0,"objects":2914,"pages":31,"resource":"customers","until":"2026-10-01T09:00:00Z","windows":9},{"facts":4873,"objects":5120,"pages":52,"resource":"invoices","until":"2026-05-01T00:00:00Z","windows":4}],"resource":"invoices","start":"2026-01-01T00:00:00Z","state":"running","until":"2026-10-01T09:00:00Z"}
 type Backfill struct {
 	ConnectionID string    `json:"connection_id"`
 	DoneAt       time.Time `json:"done_at,omitempty,omitzero"`
@@ -1168,7 +1375,7 @@ type BackfillRequest struct {
 
 // Break A difference that a reconciliation found.
 //
-// Example: {"account_id":"acme","account_name":"Acme Inc.","age":"0-1","at_stake":{"currency":"usd","formatted":"1.00 USD","minor":100},"blocks":false,"customer_id":"cus_Q1","detail":"The amounts differ by 1.00 USD.","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"effect":"blocks","environment":"live","first_seen":"2026-10-09T08:00:00Z","forced_by":"","history":[{"action":"assigned","actor":"user_4kqzp3n6v2ab7dxe","at":"2026-10-09T08:00:00Z","from_state":"open","to_state":"assigned"}],"id":"mfzwizltoq2dqnbrgmydcmrtgq","invariant":"I1","last_seen":"2026-10-09T08:00:00Z","left":{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"counted":1,"id":"in_1Q","source":"ledger"},"line":"revenue","next_action":"Nothing to do","owner":"omar","pending":false,"period":"2026-10","reason":"","requested_by":"user:ada","right":{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"counted":1,"id":"in_1Q","source":"ledger"},"severity":"info","state":"open","subject":"in_1Q","title":"The amounts differ","type":"amount_differs"}
+// Example: {"account_id":"acme","account_name":"Acme Inc.","age":"2-3","at_stake":{"currency":"usd","formatted":"10.00 USD","minor":1000},"blocks":true,"customer_id":"cus_QmT4x9Lw2vB7Kd","detail":"the amounts without tax differ","difference":{"currency":"usd","formatted":"10.00 USD","minor":1000},"effect":"measured_revenue","environment":"live","first_seen":"2026-11-04T02:10:07Z","forced_by":"","history":[{"action":"detected","actor":"system:reconcile","at":"2026-11-04T02:10:07Z","from_state":"","left_minor":4900,"right_minor":3900,"text":"the amounts without tax differ","to_state":"open"},{"action":"assigned","actor":"user_4kqzp3n6v2ab7dxe","at":"2026-11-05T08:14:31Z","from_state":"open","owner":"omar","to_state":"assigned"}],"id":"3u6i5bqwrhamkmgfsloh5ilp4x","invariant":"I1","last_seen":"2026-11-06T02:10:05Z","left":{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"counted":4900,"id":"in_1Q8fKp2eZvKYlo2C","source":"ledger"},"line":"revenue","next_action":"Compare both sides field by field","owner":"omar","pending":true,"period":"2026-10","reason":"","requested_by":"","right":{"amount":{"currency":"usd","formatted":"39.00 USD","minor":3900},"counted":3900,"id":"in_1Q8fKp2eZvKYlo2C","source":"stripe"},"severity":"error","state":"assigned","subject":"in_1Q8fKp2eZvKYlo2C","title":"the amount differs","type":"amount_differs"}
 type Break struct {
 	AccountID   string `json:"account_id"`
 	AccountName string `json:"account_name"`
@@ -1288,7 +1495,7 @@ type BreakForce struct {
 	Text  string `json:"text"`
 }
 
-// BreakList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","age":"0-1","at_stake":{"currency":"usd","formatted":"1.00 USD","minor":100},"blocks":false,"customer_id":"cus_Q1","detail":"The amounts differ by 1.00 USD.","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"effect":"blocks","environment":"live","first_seen":"2026-10-09T08:00:00Z","forced_by":"","id":"mfzwizltoq2dqnbrgmydcmrtgq","invariant":"I1","last_seen":"2026-10-09T08:00:00Z","left":{"counted":1,"id":"in_1Q","source":"ledger"},"line":"revenue","next_action":"Nothing to do","owner":"omar","pending":false,"period":"2026-10","reason":"","requested_by":"user:ada","right":{"counted":1,"id":"in_1Q","source":"ledger"},"severity":"info","state":"open","subject":"in_1Q","title":"The amounts differ","type":"amount_differs"}]}
+// BreakList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","age":"0-1","at_stake":{"currency":"usd","formatted":"145.00 USD","minor":14500},"blocks":false,"customer_id":"cus_QkP8r2Zt6nC1Vx","detail":"5 payments of a customer without a user","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"effect":"measured_revenue","environment":"live","first_seen":"2026-11-04T06:00:00Z","forced_by":"","id":"z32ayvchcx23mkjnzfat7qsnbm","invariant":"","last_seen":"2026-11-04T06:00:00Z","left":{"amount":{"currency":"usd","formatted":"145.00 USD","minor":14500},"counted":0,"id":"cus_QkP8r2Zt6nC1Vx/usd","source":"ledger"},"line":"","next_action":"Say whose the customer is (metadata at Stripe, or a mapping here)","owner":"","pending":true,"period":"2026-09","reason":"","requested_by":"","right":{"counted":0,"id":"","source":"stripe"},"severity":"warning","state":"open","subject":"cus_QkP8r2Zt6nC1Vx/usd","title":"customer without a user","type":"unmapped_customer"}]}
 type BreakList struct {
 	Items      []Break `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
@@ -1413,7 +1620,7 @@ type ComparedField struct {
 	Stripe string `json:"stripe"`
 }
 
-// Comparison Example: {"at":"2026-10-09T08:00:00Z","at_stripe":true,"connection_id":"acme-stripe","fields":[{"equal":true,"ledger":"4900","name":"Trial nudge, version 7","stripe":"5000"}],"in_ledger":true,"object":"invoice","object_id":"in_1Q"}
+// Comparison Example: {"at":"2026-11-06T09:41:12Z","at_stripe":true,"connection_id":"acme-stripe","fields":[{"equal":true,"ledger":"4900","name":"amount_due_minor","stripe":"4900"},{"equal":false,"ledger":"4900","name":"amount_paid_minor","stripe":"3900"},{"equal":true,"ledger":"usd","name":"currency","stripe":"usd"},{"equal":true,"ledger":"cus_QmT4x9Lw2vB7Kd","name":"customer","stripe":"cus_QmT4x9Lw2vB7Kd"},{"equal":true,"ledger":"paid","name":"status","stripe":"paid"}],"in_ledger":true,"object":"invoice","object_id":"in_1Q8fKp2eZvKYlo2C"}
 type Comparison struct {
 	At           time.Time       `json:"at"`
 	AtStripe     bool            `json:"at_stripe"`
@@ -1435,7 +1642,7 @@ type ComparisonRequest struct {
 // ComparisonRequestObject defines model for ComparisonRequest.Object.
 type ComparisonRequestObject string
 
-// Connection Example: {"environment":"live","id":"acme-stripe","key_mask":"rk_live_…9f3a","paused":false,"publishable_key":"pk_live_example","roles":["source"],"stripe_account_id":"acct_1Nv0FGQ9RKHgCVdK","user_id_key":"user_id"}
+// Connection Example: {"environment":"live","id":"acme-stripe","key_mask":"rk_live_…9f3a","paused":true,"paused_at":"2026-11-05T16:20:00Z","paused_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","paused_reason":"the Stripe account is being moved","roles":["source","issuer"],"stripe_account_id":"acct_1Nv0FGQ9RKHgCVdK","user_id_key":"user_id"}
 type Connection struct {
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
@@ -1517,7 +1724,7 @@ type ConnectionList struct {
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
 }
 
-// ConnectionLog Example: {"items":[{"action":"approve","at":"2026-10-09T08:00:00Z","who":"user:ada"}]}
+// ConnectionLog Example: {"items":[{"action":"resumed","at":"2026-11-05T17:02:00Z","who":"Ada Byron (user user_4kqzp3n6v2ab7dxe)"},{"action":"paused","at":"2026-11-05T16:20:00Z","detail":"the Stripe account is being moved","who":"Ada Byron (user user_4kqzp3n6v2ab7dxe)"},{"action":"key_replaced","at":"2026-10-14T08:30:00Z","detail":"rk_live_…9f3a","who":"Ada Byron (user user_4kqzp3n6v2ab7dxe)"}]}
 type ConnectionLog struct {
 	Items []ConnectionLogEntry `json:"items"`
 }
@@ -1532,7 +1739,7 @@ type ConnectionLogEntry struct {
 
 // Contract One version of a contract with every term, those of the price in words as well.
 //
-// Example: {"account_id":"acme","approval":{"auto_below_minor":1,"mode":"automatic","on_timeout":"expire","remind_days":1,"wait_days":1},"basis":"measured","caps":{"excess":"waived","month_minor":1,"total_minor":1,"year_minor":1},"case_ids_in_metadata":false,"close_lag_days":3,"collection_method":"send_invoice","created_at":"2026-10-09T08:00:00Z","currency":"usd","days_until_due":30,"dispute_days":1,"effective_from":"2026-10","effective_until":"2027-04","environment":"live","first_period":"2026-10","floor_minor":1,"hash":"5f0c8e1d","holdback":{"release_after_months":1,"share":"0.20"},"id":"acme-2026","known_risk":{"billed_fresh":0.5,"billed_sticky":0.5,"null_fresh":0.5,"null_sticky":0.5,"over_fresh":0.5,"over_sticky":0.5,"statement":"Known overbilling risk: see the figures."},"minimum_commitment":{"amount_minor":1,"counts":["calendar"],"every":"month"},"netting":{"lookback_days":1,"mode":"automatic"},"outcomes":[{"kind":"credit_after_payment","price_minor":"99"}],"phases":[{"kind":"credit_after_payment","months":1}],"platform_fee_minor":1,"po_number":"","portfolio_cap":false,"rounding":"down","settlement":"proven_lift","share":"0.20","terms":["Share 0.20 of the measured incremental revenue"],"tiers":{"above":[{"from_minor":1,"share":"0.20"}],"mode":"automatic","reset":"year"},"time_zone":"Europe/Berlin","true_up":{"direction":"down","limit_months":12},"version":1}
+// Example: {"account_id":"acme","approval":{"auto_below_minor":100000,"mode":"required","on_timeout":"expire","remind_days":1,"wait_days":5},"basis":"measured","caps":{"excess":"carried","month_minor":5000000,"total_minor":0,"year_minor":0},"case_ids_in_metadata":true,"close_lag_days":3,"collection_method":"send_invoice","created_at":"2026-11-04T06:00:00Z","currency":"usd","days_until_due":30,"dispute_days":15,"effective_from":"2027-01","environment":"live","first_period":"2026-09","floor_minor":0,"hash":"2b43cc38e9f652c51f9544cb930e4908e11ba25c5d9804c0b7e4f274e4d8ecb3","holdback":{"release_after_months":3,"share":"0.10"},"id":"acme-contract-2","known_risk":{"billed_fresh":100,"billed_sticky":89,"null_fresh":3.4,"null_sticky":3,"over_fresh":81,"over_sticky":55,"statement":"Known overbilling risk (simulated contract years, measured, proven_lift): a policy without any effect is billed in 3.0 % of years (3.4 % with new subscribers every month). With a true lift of 2 standard errors a month the total was at some time above the true lift in 55 % of years (81 %), and 89 % (100 %) of the true lift was billed."},"minimum_commitment":{"amount_minor":100000,"counts":["performance","platform_fee"],"every":"month"},"netting":{"lookback_days":0,"mode":"actual","rate":""},"outcomes":[{"included":100,"kind":"payment_recovered","price_minor":"99"}],"phases":[],"platform_fee_minor":50000,"po_number":"PO-2027-118","portfolio_cap":false,"rounding":"down","settlement":"proven_lift","share":"0.20","terms":["Share 0.20 of the measured incremental revenue, in months in which its lower bound is above zero","Share 0.15 of the part of the base of a contract year that is above 100,000.00 USD","99 minor units per payment recovered, counted and not measured; 100 a month included","Performance fees of at most 50,000.00 USD a month","What a month's cap cuts off fills the room of later months of the contract year","Platform fee of 500.00 USD a month","Minimum commitment of 1,000.00 USD a month, toward which count: performance, platform fee","Holdback of 0.10 of the performance fees for 3 months","Every line is rounded once, mode down","A line can be disputed within 15 days of the invoice","An invoice is released by a person within 5 days, otherwise: expire","An invoice below 1,000.00 USD is released automatically"],"tiers":{"above":[{"from_minor":10000000,"share":"0.15"}],"mode":"marginal","reset":"year"},"time_zone":"UTC","true_up":{"direction":"down","limit_months":12},"version":2}
 type Contract struct {
 	AccountID string `json:"account_id"`
 
@@ -1802,7 +2009,7 @@ type ContractTerms struct {
 	TrueUp TrueUp `json:"true_up,omitempty,omitzero"`
 }
 
-// ContractVersions Example: {"items":[{"account_id":"acme","approval":{},"basis":"measured","caps":{},"case_ids_in_metadata":false,"close_lag_days":3,"collection_method":"send_invoice","created_at":"2026-10-09T08:00:00Z","currency":"usd","days_until_due":30,"dispute_days":1,"effective_from":"2026-10","environment":"live","first_period":"2026-10","floor_minor":1,"hash":"5f0c8e1d","holdback":{"share":"0.20"},"id":"acme-2026","known_risk":{"billed_fresh":0.5,"billed_sticky":0.5,"null_fresh":0.5,"null_sticky":0.5,"over_fresh":0.5,"over_sticky":0.5,"statement":"Known overbilling risk: see the figures."},"minimum_commitment":{"amount_minor":1},"netting":{},"outcomes":[{"kind":"credit_after_payment","price_minor":"99"}],"phases":[{"kind":"credit_after_payment","months":1}],"platform_fee_minor":1,"po_number":"","portfolio_cap":false,"rounding":"down","settlement":"proven_lift","share":"0.20","terms":["Share 0.20 of the measured incremental revenue"],"tiers":{"above":[{"from_minor":1,"share":"0.20"}]},"time_zone":"Europe/Berlin","true_up":{"direction":"down","limit_months":12},"version":1}]}
+// ContractVersions Example: {"items":[{"account_id":"acme","approval":{"mode":"automatic"},"basis":"measured","caps":null,"case_ids_in_metadata":true,"close_lag_days":3,"collection_method":"send_invoice","created_at":"2026-08-31T00:00:00Z","currency":"usd","days_until_due":30,"dispute_days":0,"effective_from":"2026-09","effective_until":"2027-01","environment":"live","first_period":"2026-09","floor_minor":0,"hash":"aa52b2a71d0678dd4760f677976da47c8c33485bd1446793badc1ac617b82cbc","holdback":null,"id":"acme-contract","known_risk":{"billed_fresh":100,"billed_sticky":89,"null_fresh":3.4,"null_sticky":3,"over_fresh":81,"over_sticky":55,"statement":"Known overbilling risk (simulated contract years, measured, proven_lift): a policy without any effect is billed in 3.0 % of years (3.4 % with new subscribers every month). With a true lift of 2 standard errors a month the total was at some time above the true lift in 55 % of years (81 %), and 89 % (100 %) of the true lift was billed."},"minimum_commitment":null,"netting":{"lookback_days":0,"mode":"actual","rate":""},"outcomes":[],"phases":[],"platform_fee_minor":0,"po_number":"PO-acme","portfolio_cap":false,"rounding":"down","settlement":"proven_lift","share":"0.20","terms":["Share 0.20 of the measured incremental revenue, in months in which its lower bound is above zero","Every line is rounded once, mode down"],"tiers":null,"time_zone":"UTC","true_up":{"direction":"down","limit_months":12},"version":1},{"account_id":"acme","approval":{"auto_below_minor":100000,"mode":"required","on_timeout":"expire","remind_days":1,"wait_days":5},"basis":"measured","caps":{"excess":"carried","month_minor":5000000,"total_minor":0,"year_minor":0},"case_ids_in_metadata":true,"close_lag_days":3,"collection_method":"send_invoice","created_at":"2026-11-04T06:00:00Z","currency":"usd","days_until_due":30,"dispute_days":15,"effective_from":"2027-01","environment":"live","first_period":"2026-09","floor_minor":0,"hash":"2b43cc38e9f652c51f9544cb930e4908e11ba25c5d9804c0b7e4f274e4d8ecb3","holdback":{"release_after_months":3,"share":"0.10"},"id":"acme-contract-2","known_risk":{"billed_fresh":100,"billed_sticky":89,"null_fresh":3.4,"null_sticky":3,"over_fresh":81,"over_sticky":55,"statement":"Known overbilling risk (simulated contract years, measured, proven_lift): a policy without any effect is billed in 3.0 % of years (3.4 % with new subscribers every month). With a true lift of 2 standard errors a month the total was at some time above the true lift in 55 % of years (81 %), and 89 % (100 %) of the true lift was billed."},"minimum_commitment":{"amount_minor":100000,"counts":["performance","platform_fee"],"every":"month"},"netting":{"lookback_days":0,"mode":"actual","rate":""},"outcomes":[{"included":100,"kind":"payment_recovered","price_minor":"99"}],"phases":[],"platform_fee_minor":50000,"po_number":"PO-2027-118","portfolio_cap":false,"rounding":"down","settlement":"proven_lift","share":"0.20","terms":["Share 0.20 of the measured incremental revenue, in months in which its lower bound is above zero","Share 0.15 of the part of the base of a contract year that is above 100,000.00 USD","99 minor units per payment recovered, counted and not measured; 100 a month included","Performance fees of at most 50,000.00 USD a month","What a month's cap cuts off fills the room of later months of the contract year","Platform fee of 500.00 USD a month","Minimum commitment of 1,000.00 USD a month, toward which count: performance, platform fee","Holdback of 0.10 of the performance fees for 3 months","Every line is rounded once, mode down","A line can be disputed within 15 days of the invoice","An invoice is released by a person within 5 days, otherwise: expire","An invoice below 1,000.00 USD is released automatically"],"tiers":{"above":[{"from_minor":10000000,"share":"0.15"}],"mode":"marginal","reset":"year"},"time_zone":"UTC","true_up":{"direction":"down","limit_months":12},"version":2}]}
 type ContractVersions struct {
 	Items []Contract `json:"items"`
 }
@@ -1828,7 +2035,7 @@ type ConversionOutcome struct {
 // ConversionOutcomeState Confirmed by the first cash, failed when it ended or stayed unpaid before any.
 type ConversionOutcomeState string
 
-// Correction Example: {"approved_by":"user:omar","credit_note_id":"cn_1Q","cycle_id":"acme.2026-10","detail":"The amounts differ by 1.00 USD.","effect":"A credit note takes the amount back.","kind":"credit_after_payment","line":"trial-nudge-7","number":1,"proposed_at":"2026-10-09T08:00:00Z","proposed_by":"user:ada","reason":"agreed with finance","state":"proposed","stripe_invoice_id":"in_1Q","too_much":{"currency":"usd","formatted":"40.00 USD","minor":4000}}
+// Correction Example: {"approved_by":"Omar Haddad (user user_m2vx7dqs5ka3rf6t)","cycle_id":"acme.2026-10","effect":"A credit note reduces what the open invoice still asks for","kind":"credit_before_payment","line":"checkout-copy-7","number":1,"proposed_at":"2026-11-09T08:00:00Z","proposed_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","reason":"a user was counted twice","state":"approved","stripe_invoice_id":"in_1QHGwX2eZvKYlo2C","too_much":{"currency":"usd","formatted":"40.00 USD","minor":4000}}
 type Correction struct {
 	ApprovedBy   string `json:"approved_by,omitempty,omitzero"`
 	CreditNoteID string `json:"credit_note_id,omitempty,omitzero"`
@@ -1874,7 +2081,7 @@ type CorrectionCreate struct {
 	Void bool `json:"void,omitempty,omitzero"`
 }
 
-// CorrectionList Example: {"items":[{"cycle_id":"acme.2026-10","effect":"A credit note takes the amount back.","kind":"credit_after_payment","number":1,"proposed_at":"2026-10-09T08:00:00Z","proposed_by":"user:ada","reason":"agreed with finance","state":"proposed","stripe_invoice_id":"in_1Q","too_much":{"currency":"usd","formatted":"40.00 USD","minor":4000}}]}
+// CorrectionList Example: {"items":[{"approved_by":"Omar Haddad (user user_m2vx7dqs5ka3rf6t)","credit_note_id":"cn_1QJ7Zb2eZvKYlo2C","cycle_id":"acme.2026-10","effect":"A credit note reduces what the open invoice still asks for","kind":"credit_before_payment","line":"checkout-copy-7","number":1,"proposed_at":"2026-11-09T08:00:00Z","proposed_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","reason":"a user was counted twice","state":"done","stripe_invoice_id":"in_1QHGwX2eZvKYlo2C","too_much":{"currency":"usd","formatted":"40.00 USD","minor":4000}},{"cycle_id":"acme.2026-10","effect":"The next cycle's invoice gets a line for it, tied to this month and line","kind":"next_cycle","line":"trial-offer-v3","number":2,"proposed_at":"2026-11-12T10:22:40Z","proposed_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","reason":"a late payment belongs to October","state":"proposed","stripe_invoice_id":"in_1QHGwX2eZvKYlo2C","too_much":{"currency":"usd","formatted":"-12.50 USD","minor":-1250}}]}
 type CorrectionList struct {
 	Items []Correction `json:"items"`
 }
@@ -1884,7 +2091,7 @@ type CorrectionReason struct {
 	Reason string `json:"reason"`
 }
 
-// Coverage Example: {"by_source":{"processed":1},"connection_id":"acme-stripe","customers":{"mapped":1,"total":1},"facts":{"mapped":1,"total":1},"period":"2026-10","period_end":"2026-10-09T08:00:00Z","period_start":"2026-10-09T08:00:00Z","revenue":[{"mapped":{"currency":"usd","formatted":"49.00 USD","minor":4900},"total":{"currency":"usd","formatted":"49.00 USD","minor":4900}}]}
+// Coverage Example: {"by_source":{"metadata":5853},"connection_id":"acme-stripe","customers":{"mapped":1396,"total":1401},"facts":{"mapped":5853,"total":5863},"period":"2026-09","period_end":"2026-10-01T00:00:00Z","period_start":"2026-09-01T00:00:00Z","revenue":[{"mapped":{"currency":"usd","formatted":"50,412.50 USD","minor":5041250},"total":{"currency":"usd","formatted":"50,557.50 USD","minor":5055750}}]}
 type Coverage struct {
 	// BySource Mapped facts by where their link comes from.
 	BySource     map[string]int64 `json:"by_source"`
@@ -1956,13 +2163,13 @@ type CustomerCharge struct {
 	Status   string `json:"status"`
 }
 
-// CustomerChargeList Example: {"items":[{"disputed":false,"id":"ch_1Q","refunded":false,"status":"succeeded"}]}
+// CustomerChargeList Example: {"items":[{"amount":{"currency":"usd","formatted":"29.00 USD","minor":2900},"amount_refunded":{"currency":"usd","formatted":"14.50 USD","minor":1450},"created_at":"2026-10-18T14:00:00Z","disputed":false,"id":"ch_1Dyke0fr0KuLIgqWjtn2qeCx","invoice_id":"in_1VBTQ5rmnlprKj06x1CmGTzS","payment_method":"card","refunded":false,"status":"succeeded"}],"next_cursor":"2026-10-18T14:00:00Z~ch_1Dyke0fr0KuLIgqWjtn2qeCx"}
 type CustomerChargeList struct {
 	Items      []CustomerCharge `json:"items"`
 	NextCursor string           `json:"next_cursor,omitempty,omitzero"`
 }
 
-// CustomerDetail Example: {"as_of":"2026-10-09T08:00:00Z","cash_balance":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"charges":[{"disputed":false,"id":"ch_1Q","refunded":false,"status":"succeeded"}],"customer":{"balance":{"currency":"usd","formatted":"49.00 USD","minor":4900},"country":"US","created_at":"2026-10-09T08:00:00Z","currency":"usd","delinquent":false,"has_payment_method":true,"id":"cus_Q1","payment_method":"card","price_ids":["price_pro"],"seen":true,"status":"active","subscriptions":1,"trial_end":"2026-10-09T08:00:00Z","user_id":"u-17","worth":[{"arr":"58800","currency":"usd","mrr":"4900","net_arr":"47040","net_mrr":"3920","undiscounted":1,"unknown":1}]},"disputes":[{"id":"dp_1Q","status":"needs_response"}],"invoices":[{"attempts":1,"id":"in_1Q","own":false,"paid":true,"status":"paid"}],"revenue":[{"confirmed":{"currency":"usd","formatted":"297.00 USD","minor":29700},"facts":1,"net":{"currency":"usd","formatted":"198.00 USD","minor":19800},"returned":{"currency":"usd","formatted":"-99.00 USD","minor":-9900}}],"subscriptions":[{"cancel_at_period_end":false,"discounts":[{}],"has_payment_method":true,"id":"acme","is_trial":false,"items":[{"id":"si_1Q","metered":false,"price_id":"price_pro","quantity":"1"}],"product_names":["Pro"],"status":"active","timeline":[{"from":"2026-10-09T08:00:00Z","gap":false,"inferred":false,"status":"active"}],"undecided":false}]}
+// CustomerDetail Example: {"as_of":"2026-11-04T06:00:00Z","cash_balance":[],"charges":[{"amount":{"currency":"usd","formatted":"29.00 USD","minor":2900},"amount_refunded":{"currency":"usd","formatted":"14.50 USD","minor":1450},"created_at":"2026-10-18T14:00:00Z","disputed":false,"id":"ch_1Dyke0fr0KuLIgqWjtn2qeCx","invoice_id":"in_1VBTQ5rmnlprKj06x1CmGTzS","payment_method":"card","refunded":false,"status":"succeeded"},{"amount":{"currency":"usd","formatted":"29.00 USD","minor":2900},"amount_refunded":{"currency":"usd","formatted":"0.00 USD","minor":0},"created_at":"2026-09-18T14:00:00Z","disputed":false,"id":"ch_1SyKgVbiY87E6TwjmUTQh83y","invoice_id":"in_1LMPDyUDGd2hjHy2A9GhLMnk","payment_method":"card","refunded":false,"status":"succeeded"}],"customer":{"balance":{"currency":"usd","formatted":"0.00 USD","minor":0},"created_at":"2026-09-11T13:00:00Z","currency":"usd","delinquent":false,"has_payment_method":true,"id":"cus_hJUJ51ahwlY0p4","price_ids":["price_112e0SczNLhFRfV0KurEeJ8L"],"seen":true,"status":"active","subscriptions":1,"user_id":"user_27c1bcaf0a87b6bb","worth":[{"arr":"34800","currency":"usd","mrr":"2900","net_arr":"34800","net_mrr":"2900","undiscounted":0,"unknown":0}]},"disputes":[],"invoices":[{"amount_due":{"currency":"usd","formatted":"29.00 USD","minor":2900},"amount_paid":{"currency":"usd","formatted":"29.00 USD","minor":2900},"amount_remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"attempts":1,"billing_reason":"subscription_cycle","charge_id":"ch_1Dyke0fr0KuLIgqWjtn2qeCx","collection_method":"charge_automatically","created_at":"2026-10-18T13:00:00Z","finalized_at":"2026-10-18T14:00:00Z","id":"in_1VBTQ5rmnlprKj06x1CmGTzS","number":"C3LMHFNT-0003","own":false,"paid":true,"paid_at":"2026-10-18T14:00:00Z","period_end":"2026-10-18T13:00:00Z","period_start":"2026-09-18T13:00:00Z","status":"paid","subscription_id":"sub_1TSZMOzDCcqCSSQ5gAdliQCp","subtotal":{"currency":"usd","formatted":"29.00 USD","minor":2900},"total":{"currency":"usd","formatted":"29.00 USD","minor":2900},"total_excluding_tax":{"currency":"usd","formatted":"29.00 USD","minor":2900}},{"amount_due":{"currency":"usd","formatted":"29.00 USD","minor":2900},"amount_paid":{"currency":"usd","formatted":"29.00 USD","minor":2900},"amount_remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"attempts":1,"billing_reason":"subscription_cycle","charge_id":"ch_1SyKgVbiY87E6TwjmUTQh83y","collection_method":"charge_automatically","created_at":"2026-09-18T13:00:00Z","finalized_at":"2026-09-18T14:00:00Z","id":"in_1LMPDyUDGd2hjHy2A9GhLMnk","number":"C3LMHFNT-0002","own":false,"paid":true,"paid_at":"2026-09-18T14:00:00Z","period_end":"2026-09-18T13:00:00Z","period_start":"2026-09-11T13:00:00Z","status":"paid","subscription_id":"sub_1TSZMOzDCcqCSSQ5gAdliQCp","subtotal":{"currency":"usd","formatted":"29.00 USD","minor":2900},"total":{"currency":"usd","formatted":"29.00 USD","minor":2900},"total_excluding_tax":{"currency":"usd","formatted":"29.00 USD","minor":2900}}],"revenue":[{"confirmed":{"currency":"usd","formatted":"58.00 USD","minor":5800},"facts":3,"net":{"currency":"usd","formatted":"43.50 USD","minor":4350},"returned":{"currency":"usd","formatted":"-14.50 USD","minor":-1450}}],"subscriptions":[{"activated_at":"2026-09-18T13:00:00Z","arr":"34800","cancel_at_period_end":false,"collection_method":"charge_automatically","conversion":{"at":"2026-09-18T13:00:00Z","resubscribed":false,"settled_at":"2026-09-18T14:00:00Z","state":"confirmed"},"created_at":"2026-09-11T13:00:00Z","currency":"usd","current_term_end":"2026-11-18T13:00:00Z","current_term_start":"2026-10-18T13:00:00Z","discounts":[],"has_payment_method":false,"id":"sub_1TSZMOzDCcqCSSQ5gAdliQCp","is_trial":false,"items":[{"currency":"usd","id":"si_1aP2q7nMUqPHop","interval":"month","interval_count":1,"metered":false,"name":"Pro, monthly","price_id":"price_112e0SczNLhFRfV0KurEeJ8L","product_id":"prod_5mfgUWaNPpYY3j","product_name":"Pro","quantity":"1","unit_amount":"2900"}],"latest_invoice_id":"in_1VBTQ5rmnlprKj06x1CmGTzS","list_mrr":"2900","mrr":"2900","net_mrr":"2900","product_names":["Pro"],"started_at":"2026-09-11T13:00:00Z","status":"active","status_at":"active","timeline":[{"from":"2026-09-11T13:00:00Z","gap":false,"inferred":false,"status":"trialing","until":"2026-09-18T13:00:00Z"},{"from":"2026-09-18T13:00:00Z","gap":false,"inferred":false,"status":"active"}],"trial_end":"2026-09-18T13:00:00Z","trial_end_action":"create_invoice","trial_start":"2026-09-11T13:00:00Z","undecided":false}]}
 type CustomerDetail struct {
 	AsOf        time.Time `json:"as_of"`
 	CashBalance []Money   `json:"cash_balance"`
@@ -1992,7 +2199,7 @@ type CustomerDispute struct {
 	Status        string    `json:"status"`
 }
 
-// CustomerDisputeList Example: {"items":[{"id":"dp_1Q","status":"needs_response"}]}
+// CustomerDisputeList Example: {"items":[{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"charge_id":"ch_3Q5xYt2eZvKYlo2C1dEf","created_at":"2026-10-19T07:12:00Z","evidence_due_at":"2026-10-28T23:59:59Z","id":"dp_1Q9tUe2eZvKYlo2C","reason":"subscription_canceled","status":"needs_response"}]}
 type CustomerDisputeList struct {
 	Items      []CustomerDispute `json:"items"`
 	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
@@ -2044,7 +2251,7 @@ type CustomerInvoice struct {
 	VoidedAt          time.Time `json:"voided_at,omitempty,omitzero"`
 }
 
-// CustomerInvoiceList Example: {"items":[{"attempts":1,"id":"in_1Q","own":false,"paid":true,"status":"paid"}]}
+// CustomerInvoiceList Example: {"items":[{"amount_due":{"currency":"usd","formatted":"29.00 USD","minor":2900},"amount_paid":{"currency":"usd","formatted":"29.00 USD","minor":2900},"amount_remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"attempts":1,"billing_reason":"subscription_cycle","charge_id":"ch_1Dyke0fr0KuLIgqWjtn2qeCx","collection_method":"charge_automatically","created_at":"2026-10-18T13:00:00Z","finalized_at":"2026-10-18T14:00:00Z","id":"in_1VBTQ5rmnlprKj06x1CmGTzS","number":"C3LMHFNT-0003","own":false,"paid":true,"paid_at":"2026-10-18T14:00:00Z","period_end":"2026-10-18T13:00:00Z","period_start":"2026-09-18T13:00:00Z","status":"paid","subscription_id":"sub_1TSZMOzDCcqCSSQ5gAdliQCp","subtotal":{"currency":"usd","formatted":"29.00 USD","minor":2900},"total":{"currency":"usd","formatted":"29.00 USD","minor":2900},"total_excluding_tax":{"currency":"usd","formatted":"29.00 USD","minor":2900}}],"next_cursor":"2026-10-18T13:00:00Z~in_1VBTQ5rmnlprKj06x1CmGTzS"}
 type CustomerInvoiceList struct {
 	Items      []CustomerInvoice `json:"items"`
 	NextCursor string            `json:"next_cursor,omitempty,omitzero"`
@@ -2126,7 +2333,7 @@ type CycleDecision struct {
 	Reason      string    `json:"reason"`
 }
 
-// CycleList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","basis":"measured","currency":"usd","engine_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"environment":"live","id":"acme.2026-10","lift":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"lines":1,"period":"2026-10","period_end":"2026-10-09T08:00:00Z","period_start":"2026-10-09T08:00:00Z","state":"invoiced","time_zone":"Europe/Berlin","updated_at":"2026-10-09T08:00:00Z","withheld_lines":1,"workflow_id":"account-bill/live/acme/2026-10"}]}
+// CycleList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","basis":"measured","currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"engine_total":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"environment":"live","id":"acme.2026-09","invoice_number":"M6GGVLF7-0001","lift":{"currency":"usd","formatted":"6,886.21 USD","minor":688621},"lines":1,"payment":{"amount_due":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"amount_paid":{"currency":"usd","formatted":"0.00 USD","minor":0},"amount_remaining":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"attempts":0,"due_at":"2026-11-04T09:20:14Z","hosted_url":"https://invoice.stripe.com/i/acct_1Nv0FGQ9RKHgCVdK/live_u6rtsjw8n2el","pdf_url":"https://pay.stripe.com/invoice/acct_1Nv0FGQ9RKHgCVdK/live_u6rtsjw8n2el/pdf","seen_at":"2026-10-05T09:20:16Z","status":"open"},"period":"2026-09","period_end":"2026-10-01T00:00:00Z","period_start":"2026-09-01T00:00:00Z","state":"invoiced","stripe_invoice_id":"in_1v8R9mzT2NfJWg5n0v0dTxtr","stripe_total":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"time_zone":"UTC","updated_at":"2026-10-05T09:20:16Z","withheld_lines":2,"workflow_id":"account-bill/live/acme/2026-09"}]}
 type CycleList struct {
 	Items      []Cycle `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
@@ -2171,7 +2378,7 @@ type CycleStarted struct {
 	WorkflowID string `json:"workflow_id"`
 }
 
-// Decision Example: {"reason":"agreed with finance"}
+// Decision Example: {"reason":"the customer confirmed it by mail"}
 type Decision struct {
 	// Reason Why.
 	Reason string `json:"reason"`
@@ -2250,7 +2457,7 @@ type EventAction struct {
 	Means string `json:"means"`
 }
 
-// EventDetail Example: {"event":{"action":{"code":"amount_differs","do":"Send it again from Stripe","means":"The body could not be read"},"api_version":"2026-06-24","attempts":1,"body_erased":false,"body_sha256":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","connection_id":"acme-stripe","created":"2026-10-09T08:00:00Z","environment":"live","event_id":"evt_1Q","object_id":"in_1Q","reason":"agreed with finance","received_at":"2026-10-09T08:00:00Z","source":"metadata","status":"processed","type":"invoice.paid"},"facts":[{"booked_by":"evt_1Q","effective_at":"2026-10-09T08:00:00Z","fact_key":"revenue_confirmation:in_1Q","is_reward":true,"kind":"revenue_confirmation","recorded_at":"2026-10-09T08:00:00Z"}]}
+// EventDetail Example: {"event":{"api_version":"2023-10-16","attempts":1,"body_erased":false,"body_sha256":"f2393a35ba1924857303b6914aa65bc6a4f138e826914248c1be769ecc403c1b","connection_id":"acme-stripe","created":"2026-09-21T20:00:00Z","environment":"live","event_id":"evt_1xS1Q9uXkMTA8yEBi4lwYlOj","object_id":"in_1oO5JCaz4Opy8PgUaO1ZRz9r","processed_at":"2026-09-21T20:00:03Z","received_at":"2026-09-21T20:00:02Z","source":"webhook","status":"processed","type":"invoice.paid"},"facts":[{"amount":{"currency":"usd","formatted":"59.00 USD","minor":5900},"booked_by":"evt_1xS1Q9uXkMTA8yEBi4lwYlOj","charge_id":"ch_1RlrYDH8jrBJ88BH22m0xlp6","customer_id":"cus_HJbk4wYswFZ5oZ","effective_at":"2026-09-21T20:00:00Z","fact_key":"revenue_confirmation:in_1oO5JCaz4Opy8PgUaO1ZRz9r","invoice_id":"in_1oO5JCaz4Opy8PgUaO1ZRz9r","is_reward":true,"kind":"revenue_confirmation","recorded_at":"2026-09-21T20:00:03Z","subscription_id":"sub_1jKF7QevcwX4pdfnp96zBrvi"}]}
 type EventDetail struct {
 	Event Event       `json:"event"`
 	Facts []EventFact `json:"facts"`
@@ -2274,13 +2481,13 @@ type EventFact struct {
 	SubscriptionID string    `json:"subscription_id,omitempty,omitzero"`
 }
 
-// EventList Example: {"items":[{"attempts":1,"body_erased":false,"body_sha256":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","connection_id":"acme-stripe","created":"2026-10-09T08:00:00Z","environment":"live","event_id":"evt_1Q","received_at":"2026-10-09T08:00:00Z","source":"metadata","status":"processed","type":"invoice.paid"}]}
+// EventList Example: {"items":[{"action":{"code":"upgrade","do":"Upgrade liftbill, then classify it again; the subscription is read from Stripe meanwhile","means":"a subscription has a status that this version does not know"},"api_version":"2023-10-16","attempts":1,"body_erased":false,"body_sha256":"063a4c32864519ab1ced31aa495ec06b1486bcd9ff614ca38179a5842f84970b","connection_id":"acme-stripe","created":"2026-10-14T11:04:10Z","environment":"live","event_id":"evt_1Q5rWe2eZvKYlo2C","object_id":"sub_1PzH2e2eZvKYlo2C","processed_at":"2026-10-14T11:04:12Z","reason":"status_unknown: ending","received_at":"2026-10-14T11:04:11Z","source":"webhook","status":"quarantined","type":"customer.subscription.updated"},{"api_version":"2023-10-16","attempts":1,"body_erased":false,"body_sha256":"f2393a35ba1924857303b6914aa65bc6a4f138e826914248c1be769ecc403c1b","connection_id":"acme-stripe","created":"2026-09-21T20:00:00Z","environment":"live","event_id":"evt_1xS1Q9uXkMTA8yEBi4lwYlOj","object_id":"in_1oO5JCaz4Opy8PgUaO1ZRz9r","processed_at":"2026-09-21T20:00:03Z","received_at":"2026-09-21T20:00:02Z","source":"webhook","status":"processed","type":"invoice.paid"}]}
 type EventList struct {
 	Items      []Event `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Flow Example: {"health":{"connection_id":"acme-stripe","endpoint_status":"enabled","environment":"live","lag_p50_seconds":0.5,"lag_p95_seconds":0.5,"last_hour":{"processed":1},"oldest_pending_seconds":0.5,"open_reads":1,"paused":false,"waiting":{"processed":1}},"totals":{"processed":1},"types":[{"events":1,"facts":{"processed":1},"type":"invoice.paid"}]}
+// Flow Example: {"health":{"connection_id":"acme-stripe","endpoint_status":"enabled","environment":"live","lag_p50_seconds":0.21,"lag_p95_seconds":1.8,"last_event_at":"2026-11-06T09:40:51Z","last_hour":{"ignored":4,"processed":57},"last_received_at":"2026-11-06T09:40:52Z","oldest_pending_at":"2026-11-06T09:40:52Z","oldest_pending_seconds":0.4,"open_reads":0,"paused":false,"waiting":{"pending":1,"quarantined":2}},"totals":{"ignored":247,"pending":1,"processed":6317,"quarantined":2},"types":[{"events":1113,"facts":{"customer_mapping":1090},"type":"customer.created"},{"events":2371,"facts":{"activation_failed":17,"cancel_scheduled":136,"conversion":901,"downgrade":22,"payment_failed":43,"payment_recovered":14,"trial_cancel_scheduled":46,"trial_expired":901,"upgrade":69},"type":"customer.subscription.updated"},{"events":3029,"facts":{"revenue_confirmation":877},"type":"invoice.paid"},{"events":54,"facts":{"refund":54},"type":"refund.created"}]}
 type Flow struct {
 	Health ConnectionHealth `json:"health"`
 	Totals map[string]int64 `json:"totals"`
@@ -2296,7 +2503,7 @@ type GoLiveChange struct {
 	Reason   string `json:"reason"`
 }
 
-// GoLiveStatus Example: {"account_id":"acme","basis":"measured","changed_by":"user:ada","checklist":[{"code":"amount_differs","detail":"The amounts differ by 1.00 USD.","met":false}],"open":true,"reason":"agreed with finance"}
+// GoLiveStatus Example: {"account_id":"acme","basis":"override","changed_at":"2026-08-31T00:00:00Z","changed_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","checklist":[{"code":"events_flow","detail":"last heard from the source at 2026-11-04T06:00:00Z","met":true},{"code":"mapping_coverage","detail":"14500 of 5055750 minor units of net paid revenue have no user in acme.2026-09; the plan allows a share of 0.02","met":true},{"code":"first_reward_event","detail":"first reward event at 2026-09-01T08:00:00Z","met":true},{"code":"invoice_matched","detail":"invoice in_14BkaVC6VRDgzRaYZRJgp5fn: 9900 usd booked, 9900 usd at Stripe","met":true},{"code":"shadow_cycle_tied_out","detail":"no shadow cycle was computed yet","met":false,"next":"Run the cycle of a finished month; it is computed and not written"}],"open":true,"reason":"the first month is invoiced without a shadow month"}
 type GoLiveStatus struct {
 	AccountID string `json:"account_id"`
 
@@ -2318,7 +2525,7 @@ type Holdback struct {
 	Share string `json:"share"`
 }
 
-// IngestHealth Example: {"items":[{"connection_id":"acme-stripe","environment":"live","lag_p50_seconds":0.5,"lag_p95_seconds":0.5,"last_hour":{"processed":1},"oldest_pending_seconds":0.5,"open_reads":1,"paused":false,"waiting":{"processed":1}}]}
+// IngestHealth Example: {"items":[{"connection_id":"acme-stripe","endpoint_status":"enabled","environment":"live","lag_p50_seconds":0.21,"lag_p95_seconds":1.8,"last_event_at":"2026-11-06T09:40:51Z","last_hour":{"ignored":4,"processed":57},"last_received_at":"2026-11-06T09:40:52Z","oldest_pending_at":"2026-11-06T09:40:52Z","oldest_pending_seconds":0.4,"open_reads":0,"paused":false,"waiting":{"pending":1,"quarantined":2}}]}
 type IngestHealth struct {
 	Items []ConnectionHealth `json:"items"`
 }
@@ -2387,7 +2594,7 @@ type KeyReplace struct {
 	SecretKey string `json:"secret_key,omitempty,omitzero"`
 }
 
-// KeyReport Example: {"checked_at":"2026-10-09T08:00:00Z","checked_by":"user:ada","connection_id":"acme-stripe","environment":"live","findings":[{"message":"It holds.","permission":"invoices: write","severity":"error"}],"key_mask":"rk_live_…9f3a","ok":false}
+// KeyReport Example: {"checked_at":"2026-11-06T09:05:00Z","checked_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","connection_id":"acme-stripe","environment":"live","findings":[{"do":"Grant the key read on \"Disputes\" in the Stripe Dashboard (Developers, API keys)","message":"needed for money that is contested","permission":"Disputes: read","severity":"missing","slug":"rak_dispute_read"},{"do":"Reduce the key's permission on \"Products\" in the Stripe Dashboard (Developers, API keys)","message":"the key may write this, and nothing here ever does","permission":"Products: write","severity":"broad"},{"message":"events that no webhook brought","permission":"Events: read","severity":"fine"}],"key_mask":"rk_live_…9f3a","ok":false}
 type KeyReport struct {
 	CheckedAt    time.Time `json:"checked_at"`
 	CheckedBy    string    `json:"checked_by"`
@@ -2469,7 +2676,7 @@ type Line struct {
 	Waived Money `json:"waived"`
 }
 
-// Link Example: {"connection_id":"acme-stripe","decided_by":"user:ada","event_id":"evt_1Q","id":"acme","reason":"agreed with finance","source":"metadata","state":"linked","subject_id":"acme.2026-10","user_id":"u-17","valid_from":"2026-10-09T08:00:00Z","valid_to":"2026-10-09T08:00:00Z"}
+// Link Example: {"connection_id":"acme-stripe","decided_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","id":"glamzmpkrnnbmigxvxsfqix2hx","reason":"the customer confirmed it by mail","recorded_at":"2026-10-09T08:00:00Z","source":"manual","state":"linked","subject_id":"cus_QmT4x9Lw2vB7Kd","user_id":"u-17","valid_from":"2026-10-01T00:00:00Z"}
 type Link struct {
 	ConnectionID string `json:"connection_id"`
 	DecidedBy    string `json:"decided_by,omitempty,omitzero"`
@@ -2498,7 +2705,7 @@ type Link struct {
 	ValidTo time.Time `json:"valid_to,omitempty,omitzero"`
 }
 
-// LinkCreate Example: {"customer_id":"cus_Q1","reason":"told by the customer","user_id":"u-17","valid_from":"2026-10-09T08:00:00Z"}
+// LinkCreate Example: {"customer_id":"cus_QmT4x9Lw2vB7Kd","reason":"the customer confirmed it by mail","user_id":"u-17","valid_from":"2026-10-01T00:00:00Z"}
 type LinkCreate struct {
 	// CustomerID A customer (cus_…), or a subscription (sub_…).
 	CustomerID string `json:"customer_id"`
@@ -2513,13 +2720,13 @@ type LinkCreate struct {
 	ValidFrom time.Time `json:"valid_from,omitempty,omitzero"`
 }
 
-// LinkList Example: {"items":[{"connection_id":"acme-stripe","state":"linked","subject_id":"acme.2026-10"}]}
+// LinkList Example: {"items":[{"connection_id":"acme-stripe","event_id":"evt_1PzH2e2eZvKYlo2C","id":"lcz3sbxjxdeeqmgaudh2z3qdrg","recorded_at":"2026-09-12T10:00:03Z","source":"metadata","state":"linked","subject_id":"cus_QmT4x9Lw2vB7Kd","user_id":"u-16","valid_to":"2026-10-01T00:00:00Z"},{"connection_id":"acme-stripe","decided_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","id":"glamzmpkrnnbmigxvxsfqix2hx","reason":"the customer confirmed it by mail","recorded_at":"2026-10-09T08:00:00Z","source":"manual","state":"linked","subject_id":"cus_QmT4x9Lw2vB7Kd","user_id":"u-17","valid_from":"2026-10-01T00:00:00Z"}]}
 type LinkList struct {
 	Items      []Link `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
-// MappingChange Example: {"reason":"agreed with finance","user_id_key":"user_id"}
+// MappingChange Example: {"by_email":true,"leave_out_suggested":true,"reason":"e-mail hashes agreed on with Acme"}
 type MappingChange struct {
 	ByDomain          *bool `json:"by_domain,omitempty"`
 	ByEmail           *bool `json:"by_email,omitempty"`
@@ -2531,18 +2738,18 @@ type MappingChange struct {
 	UserIDKey string `json:"user_id_key,omitempty,omitzero"`
 }
 
-// MappingChanged Example: {"changed":false,"events":1,"settings":{"by_domain":false,"by_email":false,"by_subscription":false,"leave_out_suggested":false,"user_id_key":"user_id"}}
+// MappingChanged Example: {"changed":true,"events":214,"settings":{"by_domain":false,"by_email":true,"by_subscription":false,"leave_out_suggested":true,"user_id_key":"user_id"}}
 type MappingChanged struct {
 	Changed bool `json:"changed"`
 
 	// Events Stored events that are classified again.
 	Events int64 `json:"events"`
 
-	// Settings Example: {"by_domain":false,"by_email":false,"by_subscription":false,"leave_out_suggested":false,"user_id_key":"user_id"}
+	// Settings Example: {"by_domain":false,"by_email":true,"by_subscription":false,"leave_out_suggested":true,"user_id_key":"user_id"}
 	Settings MappingSettings `json:"settings"`
 }
 
-// MappingSettings Example: {"by_domain":false,"by_email":false,"by_subscription":false,"leave_out_suggested":false,"user_id_key":"user_id"}
+// MappingSettings Example: {"by_domain":false,"by_email":true,"by_subscription":false,"leave_out_suggested":true,"user_id_key":"user_id"}
 type MappingSettings struct {
 	// ByDomain Suggest users by the hash of the company's domain; never by a public mail domain.
 	ByDomain bool `json:"by_domain"`
@@ -2628,12 +2835,12 @@ type Netting struct {
 	Rate string `json:"rate"`
 }
 
-// NewToken Example: {"secret":"whsec_example","token":{"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}}
+// NewToken Example: {"secret":"lb_live_7rdm2xqa5wnk_…","token":{"accounts":["acme"],"created_at":"2026-10-20T10:00:00Z","created_by":{"id":"user_4kqzp3n6v2ab7dxe","kind":"user","name":"Ada Byron","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","expires_at":"2027-10-20T10:00:00Z","id":"7rdm2xqa5wnk","name":"decision log of production","roles":["ingest"]}}
 type NewToken struct {
 	// Secret What to send as `Authorization: Bearer`. It is shown this once.
 	Secret string `json:"secret"`
 
-	// Token Example: {"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}
+	// Token Example: {"accounts":["acme"],"created_at":"2026-10-01T09:12:00Z","created_by":{"id":"user_4kqzp3n6v2ab7dxe","kind":"user","name":"Ada Byron","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","expires_at":"2027-10-01T09:12:00Z","id":"4kqzp3n6v2ab","last_used_at":"2026-11-06T09:30:00Z","name":"decision log of production","revoked_at":"2026-11-06T09:41:00Z","roles":["ingest"]}
 	Token Token `json:"token"`
 }
 
@@ -2686,7 +2893,7 @@ type NotificationDelivery struct {
 	Error string `json:"error,omitempty,omitzero"`
 }
 
-// NotificationList defines model for NotificationList.
+// NotificationList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","cycle_id":"acme.2026-10","deliveries":[{"attempts":1,"channel":"webhook","delivered_at":"2026-11-04T01:33:01Z"},{"attempts":2,"channel":"mail","error":"the mail server does not answer"}],"detail":"4,120.50 USD.","due_at":"2026-11-09T01:32:18Z","environment":"live","episode":1,"id":"approval_waiting|acme.2026-10|2026-11-09T01:32:18Z|approver","kind":"approval_waiting","next_action":"Approve it, hold it or return it (POST /v1/cycles/{id}/decisions)","opened_at":"2026-11-04T01:33:00Z","path":"/cycles/acme.2026-10","period":"2026-10","role":"approver","title":"Acme Inc., 2026-10: an invoice waits for approval"}]}
 type NotificationList struct {
 	Items      []Notification `json:"items"`
 	NextCursor string         `json:"next_cursor,omitempty,omitzero"`
@@ -2704,7 +2911,7 @@ type OutcomePrice struct {
 	PriceMinor string `json:"price_minor"`
 }
 
-// PauseRequest Example: {"reason":"agreed with finance"}
+// PauseRequest Example: {"reason":"the Stripe account is being moved"}
 type PauseRequest struct {
 	// Reason Why.
 	Reason string `json:"reason"`
@@ -2780,7 +2987,7 @@ type Phase struct {
 	WaiveFixedFees bool `json:"waive_fixed_fees"`
 }
 
-// Plan Example: {"account_id":"acme","environment":"live","hash":"5f0c8e1d","id":"acme-plan-2026","plan":{"version":1},"sealed_at":"2026-10-09T08:00:00Z"}
+// Plan Example: {"account_id":"acme","environment":"live","hash":"4e45278b55b5f0013768deef5cb5f9e9cfdf117956bb2ea0b4fd21b59cfc34f7","id":"acme-plan","plan":{"attribution_days":90,"baseline":"baseline","currency":"usd","error_budget":{"alpha_line":"0.0005","alpha_line_settlement":"0.007","alpha_pooled":"0.002","alpha_pooled_settlement":"0.028","alpha_year":"0.05","snapshots":4,"z_line":"3.290527","z_line_settlement":"2.457263","z_pooled":"2.878162","z_pooled_settlement":"1.911036"},"estimator_id":"aipw-hajek-ridge/1","features":["mobile_share","tenure_days","visits"],"first_period":"2026-09","folds":5,"holdout_probability":"0.5","lambda":"0.001","randomisation":"holdout","reward":{"subscription_only":false},"salt_commitment":"82305a41a2d5ce6a084b9ae11dcb5116ec899a619efac1ad3b72acd1b5d598bd","thresholds":{"calibration_z":"3.29","chi_square_z":"3.090232","crossover_share":"0.01","max_holdout":"0.5","max_weight_dominance":"0.01","min_baseline_payers":100,"min_ess":"1000","min_ess_ratio":"0.05","min_units":1000,"placebo_z":"3.290527","propensity_floor":"0.02","propensity_missing_share":"0.001","source_lag_hours":72,"srm_z":"3.290527","unmapped_share":"0.02"},"unit":"user","version":1},"sealed_at":"2026-08-31T00:00:00Z"}
 type Plan struct {
 	AccountID string `json:"account_id"`
 
@@ -2848,7 +3055,7 @@ type PlanCreate struct {
 	Version int    `json:"version,omitempty,omitzero"`
 }
 
-// PlanList Example: {"items":[{"account_id":"acme","environment":"live","hash":"5f0c8e1d","id":"acme-plan-2026","plan":{"version":1},"sealed_at":"2026-10-09T08:00:00Z"}]}
+// PlanList Example: {"items":[{"account_id":"acme","environment":"live","hash":"4e45278b55b5f0013768deef5cb5f9e9cfdf117956bb2ea0b4fd21b59cfc34f7","id":"acme-plan","plan":{"attribution_days":90,"baseline":"baseline","currency":"usd","error_budget":{"alpha_line":"0.0005","alpha_line_settlement":"0.007","alpha_pooled":"0.002","alpha_pooled_settlement":"0.028","alpha_year":"0.05","snapshots":4,"z_line":"3.290527","z_line_settlement":"2.457263","z_pooled":"2.878162","z_pooled_settlement":"1.911036"},"estimator_id":"aipw-hajek-ridge/1","features":["mobile_share","tenure_days","visits"],"first_period":"2026-09","folds":5,"holdout_probability":"0.5","lambda":"0.001","randomisation":"holdout","reward":{"subscription_only":false},"salt_commitment":"82305a41a2d5ce6a084b9ae11dcb5116ec899a619efac1ad3b72acd1b5d598bd","thresholds":{"calibration_z":"3.29","chi_square_z":"3.090232","crossover_share":"0.01","max_holdout":"0.5","max_weight_dominance":"0.01","min_baseline_payers":100,"min_ess":"1000","min_ess_ratio":"0.05","min_units":1000,"placebo_z":"3.290527","propensity_floor":"0.02","propensity_missing_share":"0.001","source_lag_hours":72,"srm_z":"3.290527","unmapped_share":"0.02"},"unit":"user","version":1},"sealed_at":"2026-08-31T00:00:00Z"}]}
 type PlanList struct {
 	Items      []Plan `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
@@ -2970,7 +3177,7 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
-// Quarantine Example: {"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"customers":[{"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"facts":1,"reason":"agreed with finance"}],"facts":1,"reasons":[{"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"facts":1,"reason":"agreed with finance"}],"summary":"12 facts, 1,230.00 USD unmapped"}
+// Quarantine Example: {"amounts":[{"currency":"usd","formatted":"145.00 USD","minor":14500}],"customers":[{"amounts":[{"currency":"usd","formatted":"29.00 USD","minor":2900}],"customer_id":"cus_cEsysMP0HcSaTM","facts":2,"reason":"never_mapped"},{"amounts":[{"currency":"usd","formatted":"29.00 USD","minor":2900}],"customer_id":"cus_iHS5Q6PmRJWRGq","facts":2,"reason":"never_mapped"}],"facts":10,"next_cursor":"cus_iHS5Q6PmRJWRGq~never_mapped","reasons":[{"amounts":[{"currency":"usd","formatted":"145.00 USD","minor":14500}],"facts":10,"reason":"never_mapped"}],"summary":"10 facts, 145.00 USD unmapped"}
 type Quarantine struct {
 	Amounts    []Money    `json:"amounts"`
 	Customers  []Unmapped `json:"customers"`
@@ -2993,7 +3200,7 @@ type ReadAllowance struct {
 	Used int `json:"used"`
 }
 
-// Readout Example: {"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"49.00 USD","minor":4900},"billed":false,"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","checks":[{"code":"amount_differs","explain":"The bound lies above zero.","status":"active","threshold":"2","value":"3.1"}],"currency":"usd","cycle_id":"acme.2026-10","environment":"live","estimate":{"bound":0.5,"counterfactual":0.5,"effective_sample_size":0.5,"interval_high":0.5,"interval_low":0.5,"lift":0.5,"standard_error":0.5,"variance_baseline":0.5,"variance_cluster_robust":0.5,"variance_no_effect":0.5,"z":"1.96"},"estimator":"dr","explanation":"The measured lift is above zero.","fee":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"holdout_units":2000,"input_digest":"9f86d081","observed":{"currency":"usd","formatted":"49.00 USD","minor":4900},"period":"2026-10","plan_hash":"5f0c8e1d","snapshot_id":"trial-nudge-7","snapshot_name":"Trial nudge, version 7","units":10000,"verdict":"passed","watermark":"2026-10-09T08:00:00Z"}
+// Readout Example: {"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"12,448.27 USD","minor":1244827},"billed":true,"case_id":"phqmihfbzcfxl434omk56ith5q","checks":[{"code":"PLAN_NOT_SEALED","explain":"The plan was sealed at 2026-08-31T00:00:00Z; the measurement began at 2026-09-01T00:00:00Z.","status":"passed","threshold":"2026-09-01T00:00:00Z","value":"2026-08-31T00:00:00Z"},{"code":"SRM","explain":"3639 of 7200 units are in the holdout, 0.9192 standard deviations from the planned share; by surface and month chi-square 2.6144 on 4 degrees of freedom, at most 18.7244, furthest off: web 2026-10 (z = 1.2721); by action chi-square 1.2362 on 2 degrees of freedom, at most 14.1329, furthest off: offer_extended (z = -0.8667).","status":"passed","threshold":"|z| \u003c= 3.290527, by surface and month \u003c= 18.7244, by action \u003c= 14.1329","value":"0.9192, by surface and month 2.6144, by action 1.2362"},{"code":"PLACEBO_LIFT","explain":"Not evaluated: the plan has no pre_revenue feature.","status":"not_evaluated","threshold":"|z| \u003c= 3.290527","value":"unknown"},{"code":"RECON_MISMATCH","explain":"Net paid revenue: 149,697.00 USD against 149,697.00 USD at Stripe.","status":"passed","threshold":"0 in every currency","value":"usd 0"},{"code":"MIN_UNITS","explain":"The smaller arm has 3561 units, at least 1000 are required.","status":"passed","threshold":"\u003e= 1000","value":"3561"},{"code":"LCB_NOT_POSITIVE","explain":"The lift is 19,334.48 USD, and its lower bound at the scheduled error budget (z = 3.290527) is 11,746.33 USD.","status":"passed","threshold":"\u003e 0","value":"11,746.33 USD"}],"currency":"usd","cycle_id":"acme.2026-10","environment":"live","estimate":{"bound":1174633.6375841135,"counterfactual":5213451.695164349,"effective_sample_size":3639,"interval_high":2385427.4043795825,"interval_low":1481469.20529172,"lift":1933448.3048356513,"standard_error":230605.81701701207,"variance_baseline":40558073565.35585,"variance_cluster_robust":52297924039.35971,"variance_no_effect":53179042842.08365,"z":"3.290527"},"estimator":"aipw-hajek-ridge/1","explanation":"trial-offer-v3: all checks passed. The lift is 19,334.48 USD, and its lower bound at the scheduled error budget (z = 3.290527) is 11,746.33 USD.","fee":{"currency":"usd","formatted":"2,489.65 USD","minor":248965},"holdout_units":3639,"input_digest":"2258944be13b5d5648c95f6d07ed5d6804fc31d806f8367313e9898368c9f8b6","observed":{"currency":"usd","formatted":"71,469.00 USD","minor":7146900},"period":"2026-10","plan_hash":"4e45278b55b5f0013768deef5cb5f9e9cfdf117956bb2ea0b4fd21b59cfc34f7","previous_case_id":"ppsgyai4sqsfuf54p47y3mhnge","revision":1,"revisions":[{"input_digest":"2258944be13b5d5648c95f6d07ed5d6804fc31d806f8367313e9898368c9f8b6","invoice_hash":"2eb44cd779d4bee3372a6753fb4ee59c58e3b3ec1f3d2f55264125d15dfec672","number":1,"state":"invoiced","superseded":false,"total":{"currency":"usd","formatted":"2,489.65 USD","minor":248965},"watermark":"2026-11-04T06:00:00Z"}],"snapshot_id":"trial-offer-v3","snapshot_name":"Trial offer v3","units":7200,"verdict":"passed","watermark":"2026-11-04T06:00:00Z"}
 type Readout struct {
 	AccountID   string `json:"account_id"`
 	AccountName string `json:"account_name"`
@@ -3049,25 +3256,25 @@ type Readout struct {
 	Watermark time.Time `json:"watermark"`
 }
 
-// ReadoutList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"49.00 USD","minor":4900},"billed":false,"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","checks":[{"code":"amount_differs","explain":"The bound lies above zero.","status":"active","threshold":"2","value":"3.1"}],"currency":"usd","cycle_id":"acme.2026-10","environment":"live","estimate":{"bound":0.5,"counterfactual":0.5,"effective_sample_size":0.5,"interval_high":0.5,"interval_low":0.5,"lift":0.5,"standard_error":0.5,"variance_baseline":0.5,"variance_cluster_robust":0.5,"variance_no_effect":0.5,"z":"1.96"},"estimator":"dr","explanation":"The measured lift is above zero.","fee":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"holdout_units":2000,"input_digest":"9f86d081","observed":{"currency":"usd","formatted":"49.00 USD","minor":4900},"period":"2026-10","plan_hash":"5f0c8e1d","snapshot_id":"trial-nudge-7","snapshot_name":"Trial nudge, version 7","units":10000,"verdict":"passed","watermark":"2026-10-09T08:00:00Z"}]}
+// ReadoutList Example: {"items":[{"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"0.00 USD","minor":0},"billed":false,"case_id":"r5fkpklepdiq7nb6eljmweeoui","checks":[{"code":"SRM","explain":"1050 of 2150 units are in the holdout, -1.0783 standard deviations from the planned share; by surface and month chi-square 1.7877 on 2 degrees of freedom, at most 14.1329, furthest off: web 2026-09 (z = -1.3201); by action chi-square 4.5166 on 2 degrees of freedom, at most 14.1329, furthest off: offer_annual (z = 1.5760).","status":"passed","threshold":"|z| \u003c= 3.290527, by surface and month \u003c= 14.1329, by action \u003c= 14.1329","value":"-1.0783, by surface and month 1.7877, by action 4.5166"},{"code":"MIN_UNITS","explain":"The smaller arm has 1050 units, at least 1000 are required.","status":"passed","threshold":"\u003e= 1000","value":"1050"},{"code":"NEGATIVE_LIFT","explain":"The lift is -634.42 USD (95 % interval -2,298.69 USD to 1,029.85 USD).","status":"failed","threshold":"\u003e= 0","value":"-634.42 USD"}],"currency":"usd","cycle_id":"acme.2026-09","environment":"live","estimate":{"bound":-342850.4558604945,"counterfactual":1466991.4923693398,"effective_sample_size":1050,"interval_high":102985.19542868706,"interval_low":-229868.1801673665,"lift":-63441.492369339714,"standard_error":84913.13503616738,"variance_baseline":7210240501.670398,"variance_cluster_robust":6809422479.650614,"variance_no_effect":6478517101.782884,"z":"3.290527"},"estimator":"aipw-hajek-ridge/1","explanation":"upsell-timing-v1: withheld (NEGATIVE_LIFT). The lift is -634.42 USD (95 % interval -2,298.69 USD to 1,029.85 USD).","fee":{"currency":"usd","formatted":"0.00 USD","minor":0},"headline_code":"NEGATIVE_LIFT","holdout_units":1050,"input_digest":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","observed":{"currency":"usd","formatted":"14,035.50 USD","minor":1403550},"period":"2026-09","plan_hash":"4e45278b55b5f0013768deef5cb5f9e9cfdf117956bb2ea0b4fd21b59cfc34f7","revision":1,"snapshot_id":"upsell-timing-v1","snapshot_name":"Upsell timing v1","units":2150,"verdict":"withheld","watermark":"2026-10-04T06:00:00Z"}]}
 type ReadoutList struct {
 	Items      []Readout `json:"items"`
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Reconciliation Example: {"account_id":"acme","blocking":1,"complete":{"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"},"counts":[{"age":"0-1","at_stake":{"currency":"usd","formatted":"1.00 USD","minor":100},"count":1,"state":"done","type":"invoice.paid"}],"lines":[{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"49.00 USD","minor":4900},"ledger":{"currency":"usd","formatted":"49.00 USD","minor":4900},"ledger_objects":1,"line":"revenue","open":{"currency":"usd","formatted":"49.00 USD","minor":4900},"remaining":{"currency":"usd","formatted":"49.00 USD","minor":4900},"stripe":{"currency":"usd","formatted":"49.00 USD","minor":4900},"stripe_objects":1,"unfound":{"currency":"usd","formatted":"49.00 USD","minor":4900}}],"newest":{"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"},"period":"2026-10","ties":true}
+// Reconciliation Example: {"account_id":"acme","blocking":1,"complete":{"account_id":"acme","finished_at":"2026-11-06T02:10:05Z","found":2,"fresh":1,"id":41,"objects":1164,"period":"2026-10","reads":18,"requested_by":"system:reconcile","started_at":"2026-11-06T02:10:00Z","state":"complete"},"counts":[{"age":"2-3","at_stake":{"currency":"usd","formatted":"10.00 USD","minor":1000},"count":1,"state":"assigned","type":"amount_differs"},{"age":"0-1","at_stake":{"currency":"usd","formatted":"99.00 USD","minor":9900},"count":1,"state":"open","type":"refund_after_invoice"}],"lines":[{"currency":"usd","difference":{"currency":"usd","formatted":"10.00 USD","minor":1000},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"49,856.00 USD","minor":4985600},"ledger_objects":1127,"line":"revenue","open":{"currency":"usd","formatted":"10.00 USD","minor":1000},"remaining":{"currency":"usd","formatted":"10.00 USD","minor":1000},"stripe":{"currency":"usd","formatted":"49,846.00 USD","minor":4984600},"stripe_objects":1127,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"-832.00 USD","minor":-83200},"ledger_objects":34,"line":"refunds","open":{"currency":"usd","formatted":"0.00 USD","minor":0},"remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"stripe":{"currency":"usd","formatted":"-832.00 USD","minor":-83200},"stripe_objects":34,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"-98.00 USD","minor":-9800},"ledger_objects":2,"line":"disputes","open":{"currency":"usd","formatted":"0.00 USD","minor":0},"remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"stripe":{"currency":"usd","formatted":"-98.00 USD","minor":-9800},"stripe_objects":2,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"ledger_objects":1,"line":"invoice","open":{"currency":"usd","formatted":"0.00 USD","minor":0},"remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"stripe":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"stripe_objects":1,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}}],"newest":{"account_id":"acme","finished_at":"2026-11-06T02:10:05Z","found":2,"fresh":1,"id":41,"objects":1164,"period":"2026-10","reads":18,"requested_by":"system:reconcile","started_at":"2026-11-06T02:10:00Z","state":"complete"},"period":"2026-10","ties":false}
 type Reconciliation struct {
 	AccountID string `json:"account_id"`
 
 	// Blocking Pending breaks that keep the month from being closed.
 	Blocking int `json:"blocking"`
 
-	// Complete Example: {"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"}
+	// Complete Example: {"account_id":"acme","found":0,"fresh":0,"id":42,"objects":0,"period":"2026-10","reads":0,"requested_by":"user_4kqzp3n6v2ab7dxe","started_at":"2026-11-06T09:30:00Z","state":"running"}
 	Complete ReconciliationRun `json:"complete,omitempty,omitzero"`
 	Counts   []BreakCount      `json:"counts"`
 	Lines    []TieOutLine      `json:"lines"`
 
-	// Newest Example: {"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"}
+	// Newest Example: {"account_id":"acme","found":0,"fresh":0,"id":42,"objects":0,"period":"2026-10","reads":0,"requested_by":"user_4kqzp3n6v2ab7dxe","started_at":"2026-11-06T09:30:00Z","state":"running"}
 	Newest ReconciliationRun `json:"newest,omitempty,omitzero"`
 	Period string            `json:"period"`
 
@@ -3075,7 +3282,7 @@ type Reconciliation struct {
 	Ties bool `json:"ties"`
 }
 
-// ReconciliationRun Example: {"account_id":"acme","code":"amount_differs","found":1,"fresh":1,"id":1,"message":"It holds.","next_action":"Nothing to do","objects":1,"period":"2026-10","reads":1,"requested_by":"user:ada","started_at":"2026-10-09T08:00:00Z","state":"running"}
+// ReconciliationRun Example: {"account_id":"acme","found":0,"fresh":0,"id":42,"objects":0,"period":"2026-10","reads":0,"requested_by":"user_4kqzp3n6v2ab7dxe","started_at":"2026-11-06T09:30:00Z","state":"running"}
 type ReconciliationRun struct {
 	AccountID string `json:"account_id"`
 
@@ -3145,12 +3352,12 @@ type ReplayCheck struct {
 	Stored   string `json:"stored"`
 }
 
-// ReplayList Example: {"items":[{"account_id":"acme","checks":[{"equal":true,"name":"Trial nudge, version 7","replayed":"5f0c8e1d","stored":"5f0c8e1d"}],"cycle_id":"acme.2026-10","environment":"live","equal":true,"events":1,"facts_equal":1,"facts_taken":1,"period":"2026-10","run_at":"2026-10-09T08:00:00Z","run_by":"user:ada","watermark":"2026-10-09T08:00:00Z"}]}
+// ReplayList Example: {"items":[{"account_id":"acme","checks":[{"equal":true,"name":"reward facts","replayed":"5863","stored":"5863"},{"equal":true,"name":"unit table","replayed":"3 equal","stored":"3 equal"},{"equal":true,"name":"input digest","replayed":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","stored":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c"},{"equal":true,"name":"case ID","replayed":"4 equal","stored":"4 equal"}],"cycle_id":"acme.2026-09","environment":"live","equal":true,"events":17358,"facts_equal":5863,"facts_taken":0,"period":"2026-09","run_at":"2026-10-06T07:30:00Z","run_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","watermark":"2026-10-04T06:00:00Z"}]}
 type ReplayList struct {
 	Items []Replay `json:"items"`
 }
 
-// ReprocessRequest Example: {"customer_id":"cus_Q1","event_id":"evt_1Q","from":"2026-10-09T08:00:00Z","object_id":"in_1Q","reason":"agreed with finance","status":"active","to":"2026-10-09T08:00:00Z","type":"invoice.paid"}
+// ReprocessRequest Example: {"dry_run":true,"from":"2026-10-01T00:00:00Z","reason":"upgraded to a version that knows the status","status":"quarantined","to":"2026-11-01T00:00:00Z","type":"customer.subscription.updated"}
 type ReprocessRequest struct {
 	CustomerID string    `json:"customer_id,omitempty,omitzero"`
 	DryRun     bool      `json:"dry_run,omitempty,omitzero"`
@@ -3165,7 +3372,7 @@ type ReprocessRequest struct {
 	Type   string    `json:"type,omitempty,omitzero"`
 }
 
-// Reprocessed Example: {"dry_run":false,"events":1,"left":1}
+// Reprocessed Example: {"dry_run":true,"events":31,"left":2}
 type Reprocessed struct {
 	DryRun bool  `json:"dry_run"`
 	Events int64 `json:"events"`
@@ -3230,7 +3437,7 @@ type Revision struct {
 	Watermark time.Time `json:"watermark,omitempty,omitzero"`
 }
 
-// RevisionList defines model for RevisionList.
+// RevisionList Example: {"items":[{"case_ids":["hd6n473aen3ohkjnbfawf63tba"],"input_digest":"87dac51506d06652be02110bd1e34c2156faa5fa37253dc885da93b840b4bdec","invoice_hash":"25e6c9b6be0fb773433c28fb74db32a092df313b38b4992369600e8e31a3e507","number":1,"state":"awaiting_approval","superseded":true,"total":{"currency":"usd","formatted":"4,160.50 USD","minor":416050},"watermark":"2026-11-04T01:30:00Z"},{"actor":"Omar Haddad (user user_m2vx7dqs5ka3rf6t)","begun_at":"2026-11-05T10:02:11Z","case_ids":["e27wzoo7kzg6aloroi65obhwxf"],"compared":{"changes":[{"after":{"currency":"usd","formatted":"1,214.00 USD","minor":121400},"before":{"currency":"usd","formatted":"753.00 USD","minor":75300},"count_after":30,"count_before":19,"name":"no_decision","what":"bucket"},{"after":{"currency":"usd","formatted":"48,642.00 USD","minor":4864200},"before":{"currency":"usd","formatted":"49,103.00 USD","minor":4910300},"count_after":1097,"count_before":1108,"name":"snapshot checkout-copy-7","what":"bucket"},{"after":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"before":{"currency":"usd","formatted":"4,160.50 USD","minor":416050},"count_after":6398,"count_before":6412,"name":"checkout-copy-7","what":"line"},{"after":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"before":{"currency":"usd","formatted":"4,160.50 USD","minor":416050},"count_after":0,"count_before":0,"name":"invoice","what":"total"}],"equal":false,"same_cases":false,"same_inputs":false,"same_invoice":false},"input_digest":"24200d1b69c18b0c8ac9ed955d65149e5edaf4b20c9f21f05284e1f98a499010","invoice_hash":"68992173a4b54c5f7908a6eb0f59cfdcd39429d982768142309c6d70e73ff0a5","number":2,"reason":"the decisions of week 3 were uploaded again","state":"awaiting_approval","superseded":false,"total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"watermark":"2026-11-05T10:02:11Z"}]}
 type RevisionList struct {
 	Items []Revision `json:"items"`
 }
@@ -3298,7 +3505,7 @@ type Segments struct {
 	Segments []SegmentCount `json:"segments"`
 }
 
-// SetupLink Example: {"account_id":"acme","customer":"cus_Q1","expires_at":"2026-10-09T08:00:00Z","url":"https://checkout.stripe.com/c/pay/cs_1"}
+// SetupLink Example: {"account_id":"acme","customer":"cus_Payer1","expires_at":"2026-10-10T08:00:00Z","url":"https://checkout.stripe.com/c/pay/cs_live_a1B2c3D4"}
 type SetupLink struct {
 	AccountID string    `json:"account_id"`
 	Customer  string    `json:"customer"`
@@ -3323,7 +3530,7 @@ type Share struct {
 	Total  int64 `json:"total"`
 }
 
-// Snapshot Example: {"account_id":"acme","environment":"live","id":"trial-nudge-7","name":"Trial nudge, version 7","shipped_at":"2026-10-09T08:00:00Z"}
+// Snapshot Example: {"account_id":"acme","environment":"live","id":"trial-offer-v3","name":"Trial offer v3","shipped_at":"2026-08-31T00:00:00Z"}
 type Snapshot struct {
 	AccountID string `json:"account_id"`
 
@@ -3380,7 +3587,7 @@ type SnapshotEdit struct {
 	Reason string `json:"reason"`
 }
 
-// SnapshotList Example: {"items":[{"account_id":"acme","environment":"live","id":"trial-nudge-7","name":"Trial nudge, version 7","readouts":1,"shipped_at":"2026-10-09T08:00:00Z"}]}
+// SnapshotList Example: {"items":[{"account_id":"acme","billed":{"currency":"usd","formatted":"19,334.48 USD","minor":1933448},"case_id":"phqmihfbzcfxl434omk56ith5q","environment":"live","fees":{"currency":"usd","formatted":"3,866.89 USD","minor":386689},"id":"trial-offer-v3","name":"Trial offer v3","period":"2026-10","readouts":2,"shipped_at":"2026-08-31T00:00:00Z","verdict":"passed"},{"account_id":"acme","billed":{"currency":"usd","formatted":"0.00 USD","minor":0},"case_id":"fos7myrs6ctrskdpgx72qhjpyq","environment":"live","fees":{"currency":"usd","formatted":"0.00 USD","minor":0},"headline_code":"NEGATIVE_LIFT","id":"upsell-timing-v1","name":"Upsell timing v1","period":"2026-10","readouts":2,"shipped_at":"2026-08-31T00:00:00Z","verdict":"withheld"}]}
 type SnapshotList struct {
 	Items      []SnapshotOverview `json:"items"`
 	NextCursor string             `json:"next_cursor,omitempty,omitzero"`
@@ -3412,7 +3619,7 @@ type SnapshotMonth struct {
 	Verdict  string `json:"verdict"`
 }
 
-// SnapshotOverview Example: {"account_id":"acme","billed":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","environment":"live","fees":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"id":"trial-nudge-7","name":"Trial nudge, version 7","period":"2026-10","readouts":1,"shipped_at":"2026-10-09T08:00:00Z","verdict":"passed"}
+// SnapshotOverview Example: {"account_id":"acme","billed":{"currency":"usd","formatted":"19,334.48 USD","minor":1933448},"case_id":"phqmihfbzcfxl434omk56ith5q","environment":"live","fees":{"currency":"usd","formatted":"3,866.89 USD","minor":386689},"id":"trial-offer-v3","name":"Trial offer v3","period":"2026-10","readouts":2,"shipped_at":"2026-08-31T00:00:00Z","verdict":"passed"}
 type SnapshotOverview struct {
 	AccountID string `json:"account_id"`
 
@@ -3453,7 +3660,7 @@ type SnapshotRetire struct {
 	RetiredAt time.Time `json:"retired_at,omitempty,omitzero"`
 }
 
-// SnapshotRetirement defines model for SnapshotRetirement.
+// SnapshotRetirement Example: {"account_id":"acme","environment":"live","reason":"replaced by trial-offer-v4","retired_at":"2026-12-01T00:00:00Z","retired_by":"user_4kqzp3n6v2ab7dxe","snapshot_id":"trial-offer-v3"}
 type SnapshotRetirement struct {
 	AccountID string `json:"account_id"`
 
@@ -3465,9 +3672,9 @@ type SnapshotRetirement struct {
 	SnapshotID  string      `json:"snapshot_id"`
 }
 
-// SourceSync Example: {"backfill":{"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"},"connected_at":"2026-10-09T08:00:00Z","connection_id":"acme-stripe","enabled":false,"environment":"live","events_horizon":"2026-10-09T08:00:00Z","failed_reads":1,"gaps":[{"from":"2026-10-09T08:00:00Z","listed":false,"to":"2026-10-09T08:00:00Z"}],"high_water":"2026-10-09T08:00:00Z","interval_seconds":900,"lag_seconds":1,"last_check":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"last_pull":{"at":"2026-10-09T08:00:00Z","missed":1,"new":1,"seen":1,"task":"pull"},"missed":{"last_day":1,"newest":[{"created":"2026-10-09T08:00:00Z","event_id":"evt_1Q","found_at":"2026-10-09T08:00:00Z","type":"invoice.paid"}],"total":1},"pending_events":1,"pending_reads":1,"pull":"auto","pulling":false,"reads":{"days":1,"limit":50,"used":1},"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"state":"ok","sync_start":"2026-10-09T08:00:00Z"}
+// SourceSync Example: {"connected_at":"2026-10-01T09:00:00Z","connection_id":"acme-stripe","enabled":true,"environment":"live","events_horizon":"2026-10-01T09:00:00Z","failed_reads":0,"gaps":[],"high_water":"2026-11-06T08:55:00Z","interval_seconds":900,"lag_seconds":304,"last_check":{"at":"2026-11-06T09:00:04Z","missed":2,"new":2,"seen":61,"task":"hourly_check"},"missed":{"last_day":2,"newest":[{"created":"2026-11-06T08:31:10Z","event_id":"evt_1QI2mN2eZvKYlo2C","found_at":"2026-11-06T09:00:04Z","type":"invoice.paid"},{"created":"2026-11-06T08:31:09Z","event_id":"evt_1QI2mM2eZvKYlo2C","found_at":"2026-11-06T09:00:04Z","type":"customer.subscription.updated"}],"total":3},"next_at":"2026-11-06T10:00:00Z","pending_events":0,"pending_reads":1,"pull":"auto","pulling":false,"reads":{"days":30,"limit":582000,"used":4210},"reason":{"action":"See in the Stripe Dashboard (Developers, Webhooks) whether the endpoint is enabled and sent these types","at":"2026-11-06T09:00:04Z","code":"webhook_missing","message":"2 events of the last day did not arrive by themselves and were fetched"},"state":"warning","sync_start":"2026-01-01T00:00:00Z"}
 type SourceSync struct {
-	// Backfill Example: {"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":1,"objects":1,"pages":1,"resource":"invoices","windows":1}],"reason":{"action":"approve","at":"2026-10-09T08:00:00Z","code":"amount_differs","message":"It holds."},"resource":"invoices","start":"2026-10-09T08:00:00Z","state":"running","until":"2026-10-09T08:00:00Z"}
+	// Backfill Example: {"connection_id":"acme-stripe","id":"acme-stripe-backfill-1","kind":"requested","progress":[{"facts":0,"objects":2914,"pages":31,"resource":"customers","until":"2026-10-01T09:00:00Z","windows":9},{"facts":4873,"objects":5120,"pages":52,"resource":"invoices","until":"2026-05-01T00:00:00Z","windows":4}],"resource":"invoices","start":"2026-01-01T00:00:00Z","state":"running","until":"2026-10-01T09:00:00Z"}
 	Backfill     Backfill  `json:"backfill,omitempty,omitzero"`
 	ConnectedAt  time.Time `json:"connected_at"`
 	ConnectionID string    `json:"connection_id"`
@@ -3643,7 +3850,7 @@ type SubscriptionItem struct {
 	UnitAmount string `json:"unit_amount,omitempty,omitzero"`
 }
 
-// Suggestion Example: {"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"by":"email","connection_id":"acme-stripe","customer_id":"cus_Q1","decided_by":"user:ada","facts":1,"id":"nfzwizltoq2dqnbrgmydcmrtga","reason":"agreed with finance","state":"open","user_id":"u-17"}
+// Suggestion Example: {"amounts":[{"currency":"usd","formatted":"147.00 USD","minor":14700}],"by":"email","connection_id":"acme-stripe","customer_id":"cus_QmT4x9Lw2vB7Kd","decided_at":"2026-10-09T08:00:00Z","decided_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","facts":3,"id":"rfyqrvwpmmo3mm4wjfebsqww6t","reason":"the customer confirmed it by mail","state":"accepted","user_id":"u-17"}
 type Suggestion struct {
 	Amounts []Money `json:"amounts"`
 
@@ -3662,7 +3869,7 @@ type Suggestion struct {
 	UserID string `json:"user_id"`
 }
 
-// SuggestionList Example: {"items":[{"amounts":[{"currency":"usd","formatted":"49.00 USD","minor":4900}],"by":"email","connection_id":"acme-stripe","customer_id":"cus_Q1","facts":1,"id":"nfzwizltoq2dqnbrgmydcmrtga","state":"open","user_id":"u-17"}]}
+// SuggestionList Example: {"items":[{"amounts":[{"currency":"usd","formatted":"147.00 USD","minor":14700}],"by":"email","connection_id":"acme-stripe","customer_id":"cus_QmT4x9Lw2vB7Kd","facts":3,"id":"rfyqrvwpmmo3mm4wjfebsqww6t","state":"open","user_id":"u-17"}]}
 type SuggestionList struct {
 	Items      []Suggestion `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
@@ -3736,7 +3943,7 @@ type Thresholds struct {
 	UnmappedShare          string `json:"unmapped_share,omitempty,omitzero"`
 }
 
-// TieOut Example: {"actions":["approve"],"attempts":[{"at":"2026-10-09T08:00:00Z","operation":"create_invoice","outcome":"ok"}],"buckets":[{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"bucket":"snapshot","events":1}],"case_ids":["mfzwizltoq2dqnbrgmydcmrtgq"],"charges":[{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"description":"Trial nudge, version 7","invoiced":{"currency":"usd","formatted":"49.00 USD","minor":4900},"kind":"credit_after_payment","line":"trial-nudge-7"}],"contract_hash":"5f0c8e1d","contract_id":"acme-2026","cycle":{"account_id":"acme","account_name":"Acme Inc.","basis":"measured","currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"engine_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"environment":"live","id":"acme.2026-10","invoice_number":"ACME-0001","lift":{"currency":"usd","formatted":"20,602.50 USD","minor":2060250},"lines":1,"next_action":"Nothing to do","payment":{"attempts":1,"status":"paid"},"period":"2026-10","period_end":"2026-10-09T08:00:00Z","period_start":"2026-10-09T08:00:00Z","state":"invoiced","stripe_invoice_id":"in_1Q","stripe_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"time_zone":"Europe/Berlin","updated_at":"2026-10-09T08:00:00Z","withheld_lines":1,"workflow_id":"account-bill/live/acme/2026-10"},"decisions":[{"action":"approve","actor":"user_4kqzp3n6v2ab7dxe","amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"at":"2026-10-09T08:00:00Z","id":"acme","invoice_hash":"5f0c8e1d","reason":"agreed with finance"}],"finalized_at":"2026-10-09T08:00:00Z","hosted_url":"https://invoice.stripe.com/i/acct_1/test","input_digest":"9f86d081","invoice_hash":"5f0c8e1d","lines":[{"base":{"currency":"usd","formatted":"49.00 USD","minor":4900},"billed":false,"bound":{"currency":"usd","formatted":"49.00 USD","minor":4900},"case_id":"mfzwizltoq2dqnbrgmydcmrtgq","deferred":{"currency":"usd","formatted":"49.00 USD","minor":4900},"explanation":"The measured lift is above zero.","fee":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"high_water_from":{"currency":"usd","formatted":"49.00 USD","minor":4900},"high_water_to":{"currency":"usd","formatted":"49.00 USD","minor":4900},"holdout_units":2000,"invoiced":{"currency":"usd","formatted":"49.00 USD","minor":4900},"measured":{"currency":"usd","formatted":"49.00 USD","minor":4900},"observed":{"currency":"usd","formatted":"49.00 USD","minor":4900},"snapshot_id":"trial-nudge-7","snapshot_name":"Trial nudge, version 7","units":10000,"verdict":"passed","waived":{"currency":"usd","formatted":"49.00 USD","minor":4900}}],"paid_revenue":{"currency":"usd","formatted":"98,994.00 USD","minor":9899400},"pdf_url":"https://pay.stripe.com/invoice/acct_1/pdf","phase":"full","plan_hash":"5f0c8e1d","plan_id":"acme-plan-2026","pooled_case_id":"nfzwizltoq2dqnbrgmydcmrtga","reminders":1,"share":"0.20","steps":[{"formula":"round down (base × share)","inputs":"2060250 × 0.20","name":"Trial nudge, version 7","number":1,"result":"412050"}],"stripe_net":{"currency":"usd","formatted":"98,994.00 USD","minor":9899400},"stripe_status":"open","terms":["Share 0.20 of the measured incremental revenue"],"tie_out":{"at":"2026-10-09T08:00:00Z","breaks":1,"checks":[{"equal":true,"ours":"4900","theirs":"5000","what":"The invoice has the total of the ledger"}],"kind":"credit_after_payment"},"waiting_until":"2026-10-09T08:00:00Z","warnings":[{"code":"amount_differs","count":1,"message":"It holds."}],"watermark":"2026-10-09T08:00:00Z"}
+// TieOut Example: {"actions":[],"attempts":[{"at":"2026-10-05T09:20:12Z","operation":"invoice.create","outcome":"ok","request_id":"req_00000000012086"},{"at":"2026-10-05T09:20:13Z","operation":"invoiceitem.create","outcome":"ok","request_id":"req_00000000012089"},{"at":"2026-10-05T09:20:14Z","operation":"invoice.finalize","outcome":"ok","request_id":"req_00000000012092"},{"at":"2026-10-05T09:20:15Z","operation":"invoice.send","outcome":"ok","request_id":"req_00000000012096"}],"buckets":[{"amount":{"currency":"usd","formatted":"12,373.50 USD","minor":1237350},"bucket":"snapshot","events":306,"snapshot_id":"paywall-copy-v2"},{"amount":{"currency":"usd","formatted":"23,974.50 USD","minor":2397450},"bucket":"snapshot","events":591,"snapshot_id":"trial-offer-v3"},{"amount":{"currency":"usd","formatted":"14,035.50 USD","minor":1403550},"bucket":"snapshot","events":342,"snapshot_id":"upsell-timing-v1"},{"amount":{"currency":"usd","formatted":"29.00 USD","minor":2900},"bucket":"no_decision","events":1},{"amount":{"currency":"usd","formatted":"145.00 USD","minor":14500},"bucket":"unmapped","events":5}],"case_ids":["ppsgyai4sqsfuf54p47y3mhnge"],"charges":[],"contract_hash":"aa52b2a71d0678dd4760f677976da47c8c33485bd1446793badc1ac617b82cbc","contract_id":"acme-contract","cycle":{"account_id":"acme","account_name":"Acme Inc.","basis":"measured","currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"engine_total":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"environment":"live","id":"acme.2026-09","invoice_number":"M6GGVLF7-0001","lift":{"currency":"usd","formatted":"6,886.21 USD","minor":688621},"lines":1,"payment":{"amount_due":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"amount_paid":{"currency":"usd","formatted":"0.00 USD","minor":0},"amount_remaining":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"attempts":0,"due_at":"2026-11-04T09:20:14Z","hosted_url":"https://invoice.stripe.com/i/acct_1Nv0FGQ9RKHgCVdK/live_u6rtsjw8n2el","pdf_url":"https://pay.stripe.com/invoice/acct_1Nv0FGQ9RKHgCVdK/live_u6rtsjw8n2el/pdf","seen_at":"2026-10-05T09:20:16Z","status":"open"},"period":"2026-09","period_end":"2026-10-01T00:00:00Z","period_start":"2026-09-01T00:00:00Z","state":"invoiced","stripe_invoice_id":"in_1v8R9mzT2NfJWg5n0v0dTxtr","stripe_total":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"time_zone":"UTC","updated_at":"2026-10-05T09:20:16Z","withheld_lines":2,"workflow_id":"account-bill/live/acme/2026-09"},"decisions":[{"action":"hold","actor":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","amount":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"at":"2026-10-05T08:12:40Z","id":"acme.2026-09/1","invoice_hash":"823ee9c0981f5f306c755b55f2f7bf8e76afd34d30bbc8ba53d94dc7090e3336","reason":"compared with Stripe before it goes out"},{"action":"release","actor":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","amount":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"at":"2026-10-05T08:55:03Z","id":"acme.2026-09/2","invoice_hash":"823ee9c0981f5f306c755b55f2f7bf8e76afd34d30bbc8ba53d94dc7090e3336","reason":"booked revenue is Stripe's to the cent"},{"action":"approve","actor":"Omar Haddad (user user_m2vx7dqs5ka3rf6t)","amount":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"at":"2026-10-05T09:20:11Z","id":"acme.2026-09/3","invoice_hash":"823ee9c0981f5f306c755b55f2f7bf8e76afd34d30bbc8ba53d94dc7090e3336","reason":"the account's first invoice"}],"finalized_at":"2026-10-05T09:20:14Z","hosted_url":"https://invoice.stripe.com/i/acct_1Nv0FGQ9RKHgCVdK/live_u6rtsjw8n2el","input_digest":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","invoice_hash":"823ee9c0981f5f306c755b55f2f7bf8e76afd34d30bbc8ba53d94dc7090e3336","lines":[{"base":{"currency":"usd","formatted":"0.00 USD","minor":0},"billed":false,"bound":{"currency":"usd","formatted":"-958.75 USD","minor":-95875},"case_id":"aspnexkrpxptirmjwz6pdciiwa","deferred":{"currency":"usd","formatted":"1,490.84 USD","minor":149084},"explanation":"paywall-copy-v2: withheld (LCB_NOT_POSITIVE). The lift is 1,490.84 USD, and its lower bound at the scheduled error budget (z = 3.290527) is -958.75 USD.","fee":{"currency":"usd","formatted":"0.00 USD","minor":0},"headline_code":"LCB_NOT_POSITIVE","high_water_from":{"currency":"usd","formatted":"0.00 USD","minor":0},"high_water_to":{"currency":"usd","formatted":"0.00 USD","minor":0},"holdout_units":1078,"invoiced":{"currency":"usd","formatted":"0.00 USD","minor":0},"measured":{"currency":"usd","formatted":"1,490.84 USD","minor":149084},"observed":{"currency":"usd","formatted":"12,373.50 USD","minor":1237350},"snapshot_id":"paywall-copy-v2","snapshot_name":"Paywall copy v2","units":2150,"verdict":"withheld","waived":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"base":{"currency":"usd","formatted":"6,886.21 USD","minor":688621},"billed":true,"bound":{"currency":"usd","formatted":"3,494.20 USD","minor":349420},"case_id":"ppsgyai4sqsfuf54p47y3mhnge","deferred":{"currency":"usd","formatted":"0.00 USD","minor":0},"explanation":"trial-offer-v3: all checks passed. The lift is 6,886.21 USD, and its lower bound at the scheduled error budget (z = 3.290527) is 3,494.20 USD.","fee":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"high_water_from":{"currency":"usd","formatted":"0.00 USD","minor":0},"high_water_to":{"currency":"usd","formatted":"6,886.21 USD","minor":688621},"holdout_units":1819,"invoiced":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"measured":{"currency":"usd","formatted":"6,886.21 USD","minor":688621},"observed":{"currency":"usd","formatted":"23,974.50 USD","minor":2397450},"snapshot_id":"trial-offer-v3","snapshot_name":"Trial offer v3","stripe_amount":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"stripe_line_id":"ii_1nI9T63zWlQ35EXeqjAwsJqH","units":3600,"verdict":"passed","waived":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"base":{"currency":"usd","formatted":"0.00 USD","minor":0},"billed":false,"bound":{"currency":"usd","formatted":"-3,428.51 USD","minor":-342851},"case_id":"r5fkpklepdiq7nb6eljmweeoui","deferred":{"currency":"usd","formatted":"0.00 USD","minor":0},"explanation":"upsell-timing-v1: withheld (NEGATIVE_LIFT). The lift is -634.42 USD (95 % interval -2,298.69 USD to 1,029.85 USD).","fee":{"currency":"usd","formatted":"0.00 USD","minor":0},"headline_code":"NEGATIVE_LIFT","high_water_from":{"currency":"usd","formatted":"0.00 USD","minor":0},"high_water_to":{"currency":"usd","formatted":"0.00 USD","minor":0},"holdout_units":1050,"invoiced":{"currency":"usd","formatted":"0.00 USD","minor":0},"measured":{"currency":"usd","formatted":"-634.42 USD","minor":-63442},"observed":{"currency":"usd","formatted":"14,035.50 USD","minor":1403550},"snapshot_id":"upsell-timing-v1","snapshot_name":"Upsell timing v1","units":2150,"verdict":"withheld","waived":{"currency":"usd","formatted":"0.00 USD","minor":0}}],"next_steps":["correct"],"paid_revenue":{"currency":"usd","formatted":"50,557.50 USD","minor":5055750},"pdf_url":"https://pay.stripe.com/invoice/acct_1Nv0FGQ9RKHgCVdK/live_u6rtsjw8n2el/pdf","phase":"full","plan_hash":"4e45278b55b5f0013768deef5cb5f9e9cfdf117956bb2ea0b4fd21b59cfc34f7","plan_id":"acme-plan","pooled_case_id":"sxdb3savzk7bi7nl3dogbabf5y","requires_person":true,"revision":1,"revisions":[{"input_digest":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","invoice_hash":"823ee9c0981f5f306c755b55f2f7bf8e76afd34d30bbc8ba53d94dc7090e3336","number":1,"state":"invoiced","superseded":false,"total":{"currency":"usd","formatted":"1,377.24 USD","minor":137724},"watermark":"2026-10-04T06:00:00Z"}],"share":"0.20","steps":[{"formula":"measured = observed − counterfactual, rounded down","inputs":"2397450 − 1708828.400920","name":"measure","number":4,"result":"688621","snapshot_id":"trial-offer-v3"},{"formula":"bound = measured − z × standard error, rounded down","inputs":"688621.599080 − 3.290527 × 103084.185005","name":"bound","number":5,"result":"349420","snapshot_id":"trial-offer-v3"},{"formula":"every check passes","inputs":"28 checks","name":"guardrail","number":6,"result":"passed","snapshot_id":"trial-offer-v3"},{"formula":"max(0, measured − billed before)","inputs":"688621 − 0","name":"base","number":7,"result":"688621","snapshot_id":"trial-offer-v3"},{"formula":"round down(base × share)","inputs":"688621 × 0.20","name":"fee","number":11,"result":"137724","snapshot_id":"trial-offer-v3"},{"formula":"sum of the lines","inputs":"137724","name":"total","number":12,"result":"137724"}],"stripe_net":{"currency":"usd","formatted":"50,557.50 USD","minor":5055750},"stripe_status":"open","terms":["Share 0.20 of the measured incremental revenue, in months in which its lower bound is above zero","Every line is rounded once, mode down"],"tie_out":{"at":"2026-10-05T09:20:16Z","breaks":0,"checks":[{"equal":true,"ours":"137724","theirs":"137724","what":"total without tax"},{"equal":true,"ours":"cus_GFN2JqQzLSvW1b","theirs":"cus_GFN2JqQzLSvW1b","what":"payer"},{"equal":true,"ours":"1","theirs":"1","what":"lines"},{"equal":true,"ours":"137724","theirs":"137724","what":"line trial-offer-v3"}],"kind":"invoice"},"warnings":[],"watermark":"2026-10-04T06:00:00Z"}
 type TieOut struct {
 	// Actions What a person can decide now (POST /v1/cycles/{id}/decisions).
 	Actions  []string  `json:"actions"`
@@ -3886,7 +4093,7 @@ type Tiers struct {
 	Reset string `json:"reset,omitempty,omitzero"`
 }
 
-// Token Example: {"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}
+// Token Example: {"accounts":["acme"],"created_at":"2026-10-01T09:12:00Z","created_by":{"id":"user_4kqzp3n6v2ab7dxe","kind":"user","name":"Ada Byron","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","expires_at":"2027-10-01T09:12:00Z","id":"4kqzp3n6v2ab","last_used_at":"2026-11-06T09:30:00Z","name":"decision log of production","revoked_at":"2026-11-06T09:41:00Z","roles":["ingest"]}
 type Token struct {
 	// Accounts Empty for every account of the environment.
 	Accounts  []string  `json:"accounts"`
@@ -3928,13 +4135,13 @@ type TokenCreate struct {
 	Roles []string `json:"roles"`
 }
 
-// TokenList Example: {"items":[{"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","created_by":{"id":"acme","kind":"credit_after_payment","name":"Trial nudge, version 7"},"environment":"live","id":"4kqzp3n6v2ab","name":"decision uploads","roles":["ingest"]}]}
+// TokenList Example: {"items":[{"accounts":["acme"],"created_at":"2026-10-01T09:12:00Z","created_by":{"id":"user_4kqzp3n6v2ab7dxe","kind":"user","name":"Ada Byron","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","expires_at":"2027-10-01T09:12:00Z","id":"4kqzp3n6v2ab","name":"decision log of production","replaced_by":"7rdm2xqa5wnk","revoked_at":"2026-10-20T10:00:00Z","roles":["ingest"]},{"accounts":["acme"],"created_at":"2026-10-20T10:00:00Z","created_by":{"id":"user_4kqzp3n6v2ab7dxe","kind":"user","name":"Ada Byron","person":"user_4kqzp3n6v2ab7dxe"},"environment":"live","expires_at":"2027-10-20T10:00:00Z","id":"7rdm2xqa5wnk","last_used_at":"2026-11-06T09:30:00Z","name":"decision log of production","roles":["ingest"]}]}
 type TokenList struct {
 	Items      []Token `json:"items"`
 	NextCursor string  `json:"next_cursor,omitempty,omitzero"`
 }
 
-// Tolerance Example: {"cut_off_minutes":1,"per_object_minor":1,"per_period_minor":1}
+// Tolerance Example: {"cut_off_minutes":60,"per_object_minor":1,"per_period_minor":100}
 type Tolerance struct {
 	// CutOffMinutes How far apart the times of one payment may be.
 	CutOffMinutes int `json:"cut_off_minutes"`
@@ -4023,12 +4230,12 @@ type UserAid struct {
 	UserID      string `json:"user_id"`
 }
 
-// UserAidsUpload Example: {"users":[{"user_id":"u-17"}]}
+// UserAidsUpload Example: {"users":[{"email_sha256":"c2093d0068c0d5b983c6f38561e4135510d92f756e930de1e8e354e1eca8733d","user_id":"u-17"},{"domain":"customer.example","user_id":"u-18"},{"user_id":"u-19"}]}
 type UserAidsUpload struct {
 	Users []UserAid `json:"users"`
 }
 
-// UserAidsUploaded Example: {"forgotten":1,"rejected":[{"code":"amount_differs","message":"It holds.","row":1}],"stored":1}
+// UserAidsUploaded Example: {"forgotten":1,"rejected":[{"code":"domain_public","field":"domain","message":"gmail.com is a public mail domain: it says nothing about a company","row":4}],"stored":2}
 type UserAidsUploaded struct {
 	// Forgotten Users without any aid now.
 	Forgotten int           `json:"forgotten"`
@@ -4036,7 +4243,7 @@ type UserAidsUploaded struct {
 	Stored    int           `json:"stored"`
 }
 
-// UserList Example: {"items":[{"accounts":["acme"],"created_at":"2026-10-09T08:00:00Z","disabled":false,"email":"ada@example.com","environments":["live"],"has_password":false,"id":"user_4kqzp3n6v2ab7dxe","name":"Ada Byron","roles":["finance"]}]}
+// UserList Example: {"items":[{"accounts":[],"created_at":"2026-09-20T08:00:00Z","disabled":false,"email":"ada@vendor.example","environments":["live","test"],"has_password":true,"id":"user_4kqzp3n6v2ab7dxe","name":"Ada Byron","roles":["admin"]},{"accounts":["acme"],"created_at":"2026-09-21T13:45:00Z","disabled":false,"email":"omar@vendor.example","environments":["live"],"has_password":false,"id":"user_m2vx7dqs5ka3rf6t","name":"Omar Haddad","roles":["finance","approver"]}]}
 type UserList struct {
 	Items      []User `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
@@ -4049,7 +4256,7 @@ type Warning struct {
 	Message string `json:"message"`
 }
 
-// WebhookEndpoint Example: {"api_version":"2026-06-24","connection_id":"acme-stripe","created_at":"2026-10-09T08:00:00Z","enabled_events":["invoice.paid"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-10-09T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Q","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
+// WebhookEndpoint Example: {"api_version":"2026-06-24.dahlia","checked_at":"2026-11-06T09:00:02Z","connection_id":"acme-stripe","created_at":"2026-11-06T08:00:00Z","enabled_events":["customer.created","customer.updated","invoice.paid","charge.refunded"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-11-07T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Nv0FG2eZvKYlo2C","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
 type WebhookEndpoint struct {
 	APIVersion   string    `json:"api_version,omitempty,omitzero"`
 	CheckedAt    time.Time `json:"checked_at,omitempty,omitzero"`
@@ -4097,9 +4304,9 @@ type WebhookSecretSet struct {
 	Secret string `json:"secret,omitempty,omitzero"`
 }
 
-// WebhookView Example: {"endpoint":{"api_version":"2026-06-24","connection_id":"acme-stripe","created_at":"2026-10-09T08:00:00Z","enabled_events":["invoice.paid"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-10-09T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Q","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"},"gaps":[{"certain":false,"events":["evt_1Q"],"means":"The body could not be read"}],"received":{"processed":1},"url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
+// WebhookView Example: {"endpoint":{"api_version":"2026-06-24.dahlia","checked_at":"2026-11-06T09:00:02Z","connection_id":"acme-stripe","created_at":"2026-10-01T09:00:00Z","enabled_events":["customer.created","customer.updated","customer.subscription.created","customer.subscription.updated","customer.subscription.deleted","customer.subscription.trial_will_end","invoice.paid","invoice.voided","charge.refunded","charge.dispute.created","charge.dispute.closed","credit_note.created"],"environment":"live","id":"we-acme-stripe","set_up":"manual","status":"enabled","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"},"gaps":[{"certain":true,"events":["invoice.payment_failed"],"means":"failed payments are seen only as a subscription that turns past due"},{"certain":false,"events":["charge.refunded","refund.created","refund.updated","charge.refund.updated"],"means":"refunds are not subtracted from revenue unless they are read from Stripe (pull)"}],"received":{"charge.dispute.closed":2,"charge.dispute.created":3,"credit_note.created":1,"customer.created":214,"customer.subscription.created":212,"customer.subscription.deleted":31,"customer.subscription.trial_will_end":180,"customer.subscription.updated":640,"customer.updated":87,"invoice.paid":1127,"invoice.voided":4},"url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
 type WebhookView struct {
-	// Endpoint Example: {"api_version":"2026-06-24","connection_id":"acme-stripe","created_at":"2026-10-09T08:00:00Z","enabled_events":["invoice.paid"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-10-09T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Q","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
+	// Endpoint Example: {"api_version":"2026-06-24.dahlia","checked_at":"2026-11-06T09:00:02Z","connection_id":"acme-stripe","created_at":"2026-11-06T08:00:00Z","enabled_events":["customer.created","customer.updated","invoice.paid","charge.refunded"],"environment":"live","id":"we-acme-stripe","previous_secret_until":"2026-11-07T08:00:00Z","set_up":"registered","status":"enabled","stripe_id":"we_1Nv0FG2eZvKYlo2C","url":"https://billing.example.com/v1/stripe/webhooks/we-acme-stripe"}
 	Endpoint WebhookEndpoint `json:"endpoint,omitempty,omitzero"`
 	Gaps     []WebhookGap    `json:"gaps"`
 
@@ -4993,6 +5200,96 @@ type ExportRewardEventsParams struct {
 // ExportRewardEventsParamsFormat defines parameters for ExportRewardEvents.
 type ExportRewardEventsParamsFormat string
 
+// ExportWhatIfParams defines parameters for ExportWhatIf.
+type ExportWhatIfParams struct {
+	// Months How many of the last months; 12 when left out.
+	Months string `form:"months,omitempty" json:"months,omitempty,omitzero"`
+
+	// Share Another share, a decimal from 0 to 1.
+	Share string `form:"share,omitempty" json:"share,omitempty,omitzero"`
+
+	// Cap Another cap of a month, in major units.
+	Cap string `form:"cap,omitempty" json:"cap,omitempty,omitzero"`
+
+	// Floor Another floor of a month, in major units.
+	Floor string `form:"floor,omitempty" json:"floor,omitempty,omitzero"`
+
+	// Fee Another platform fee of a month, in major units.
+	Fee string `form:"fee,omitempty" json:"fee,omitempty,omitzero"`
+
+	// Basis `measured` or `proven`.
+	Basis string `form:"basis,omitempty" json:"basis,omitempty,omitzero"`
+
+	// Terms Other terms as a JSON object, as a contract is created with.
+	Terms string `form:"terms,omitempty" json:"terms,omitempty,omitzero"`
+}
+
+// ExportWhatIfParamsFormat defines parameters for ExportWhatIf.
+type ExportWhatIfParamsFormat string
+
+// ExportAccrualsParams defines parameters for ExportAccruals.
+type ExportAccrualsParams struct {
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Period As on the page: the filter or the order of the same name.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Months Only `open` or `closed` months.
+	Months string `form:"months,omitempty" json:"months,omitempty,omitzero"`
+
+	// Environment As on the page: the filter or the order of the same name.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// History `all`: one row per night instead of the newest of each month.
+	History string `form:"history,omitempty" json:"history,omitempty,omitzero"`
+}
+
+// ExportAccrualsParamsFormat defines parameters for ExportAccruals.
+type ExportAccrualsParamsFormat string
+
+// ExportAccrualJournalParams defines parameters for ExportAccrualJournal.
+type ExportAccrualJournalParams struct {
+	// Period The month to book, YYYY-MM.
+	Period string `form:"period" json:"period"`
+
+	// Figure The figure that is booked: `low`, the constrained estimate, which is the default, or `expected`.
+	Figure string `form:"figure,omitempty" json:"figure,omitempty,omitzero"`
+
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment As on the page: the filter or the order of the same name.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Months As on the page: the filter or the order of the same name.
+	Months string `form:"months,omitempty" json:"months,omitempty,omitzero"`
+}
+
+// ExportAccrualJournalParamsFormat defines parameters for ExportAccrualJournal.
+type ExportAccrualJournalParamsFormat string
+
+// ExportAdjustmentsParams defines parameters for ExportAdjustments.
+type ExportAdjustmentsParams struct {
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Period Only what stems from this month (YYYY-MM).
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Applied Only what is a line of this month (YYYY-MM).
+	Applied string `form:"applied,omitempty" json:"applied,omitempty,omitzero"`
+
+	// Cause As on the page: the filter or the order of the same name.
+	Cause string `form:"cause,omitempty" json:"cause,omitempty,omitzero"`
+
+	// State As on the page: the filter or the order of the same name.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+}
+
+// ExportAdjustmentsParamsFormat defines parameters for ExportAdjustments.
+type ExportAdjustmentsParamsFormat string
+
 // ExportAuditParams defines parameters for ExportAudit.
 type ExportAuditParams struct {
 	// Actor As on the page: the filter or the order of the same name.
@@ -5026,8 +5323,83 @@ type ExportAuditParams struct {
 // ExportAuditParamsFormat defines parameters for ExportAudit.
 type ExportAuditParamsFormat string
 
+// ExportBreakListParams defines parameters for ExportBreakList.
+type ExportBreakListParams struct {
+	// Show What needs somebody when left out; `blocking`: what blocks the close; `all`: every break.
+	Show string `form:"show,omitempty" json:"show,omitempty,omitzero"`
+
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Environment As on the page: the filter or the order of the same name.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Period As on the page: the filter or the order of the same name.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Type As on the page: the filter or the order of the same name.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Severity As on the page: the filter or the order of the same name.
+	Severity string `form:"severity,omitempty" json:"severity,omitempty,omitzero"`
+
+	// State As on the page: the filter or the order of the same name.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Age As on the page: the filter or the order of the same name.
+	Age string `form:"age,omitempty" json:"age,omitempty,omitzero"`
+
+	// Owner As on the page: the filter or the order of the same name.
+	Owner string `form:"owner,omitempty" json:"owner,omitempty,omitzero"`
+
+	// From At least this much at stake, in major units, for example `100.00`.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To At most this much at stake, in major units.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Currency As on the page: the filter or the order of the same name.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// Q As on the page: the filter or the order of the same name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+}
+
+// ExportBreakListParamsFormat defines parameters for ExportBreakList.
+type ExportBreakListParamsFormat string
+
 // ExportConnectionsParamsFormat defines parameters for ExportConnections.
 type ExportConnectionsParamsFormat string
+
+// ExportContractsParams defines parameters for ExportContracts.
+type ExportContractsParams struct {
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Active Only the versions that hold in this month (YYYY-MM).
+	Active string `form:"active,omitempty" json:"active,omitempty,omitzero"`
+}
+
+// ExportContractsParamsFormat defines parameters for ExportContracts.
+type ExportContractsParamsFormat string
+
+// ExportCoverageParams defines parameters for ExportCoverage.
+type ExportCoverageParams struct {
+	// Account The account; the first one when left out.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Period The month, YYYY-MM; the newest one when left out.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Reason As on the page: the filter or the order of the same name.
+	Reason string `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
+}
+
+// ExportCoverageParamsFormat defines parameters for ExportCoverage.
+type ExportCoverageParamsFormat string
 
 // ExportCyclesParams defines parameters for ExportCycles.
 type ExportCyclesParams struct {
@@ -5118,6 +5490,9 @@ type ExportInvoicesParams struct {
 
 // ExportInvoicesParamsFormat defines parameters for ExportInvoices.
 type ExportInvoicesParamsFormat string
+
+// ExportReadoutParamsFormat defines parameters for ExportReadout.
+type ExportReadoutParamsFormat string
 
 // ExportReplaysParams defines parameters for ExportReplays.
 type ExportReplaysParams struct {
@@ -6649,15 +7024,64 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/exports/accounts/{id}/events.{format} (the `ExportRewardEvents` operationId).
 	ExportRewardEvents(ctx context.Context, id string, format ExportRewardEventsParamsFormat, params *ExportRewardEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExportWhatIf Export what an account would have paid under other terms
+	//
+	// Prices the last months again with the changed terms; at least one parameter has to be given. Nothing is changed by it.
+	//
+	// Corresponds with GET /v1/exports/accounts/{id}/whatif.{format} (the `ExportWhatIf` operationId).
+	ExportWhatIf(ctx context.Context, id string, format ExportWhatIfParamsFormat, params *ExportWhatIfParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportAccruals Export the accruals
+	//
+	// What months were expected to come to before they were closed.
+	//
+	// Corresponds with GET /v1/exports/accruals.{format} (the `ExportAccruals` operationId).
+	ExportAccruals(ctx context.Context, format ExportAccrualsParamsFormat, params *ExportAccrualsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportAccrualJournal Export the journal of a month's accruals
+	//
+	// Books the newest accrual of every live account in the month, and takes it back on the first
+	// day of the next.
+	//
+	// Corresponds with GET /v1/exports/accruals/journal.{format} (the `ExportAccrualJournal` operationId).
+	ExportAccrualJournal(ctx context.Context, format ExportAccrualJournalParamsFormat, params *ExportAccrualJournalParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportAdjustments Export the adjustments
+	//
+	// True-ups of invoiced months and corrections of their invoices.
+	//
+	// Corresponds with GET /v1/exports/adjustments.{format} (the `ExportAdjustments` operationId).
+	ExportAdjustments(ctx context.Context, format ExportAdjustmentsParamsFormat, params *ExportAdjustmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ExportAudit Export the audit log
 	//
 	// Corresponds with GET /v1/exports/audit.{format} (the `ExportAudit` operationId).
 	ExportAudit(ctx context.Context, format ExportAuditParamsFormat, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExportBreakList Export the breaks
+	//
+	// The columns of the page; `/v1/breaks.csv` has those of the API.
+	//
+	// Corresponds with GET /v1/exports/breaks.{format} (the `ExportBreakList` operationId).
+	ExportBreakList(ctx context.Context, format ExportBreakListParamsFormat, params *ExportBreakListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ExportConnections Export the connections
 	//
 	// Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
 	ExportConnections(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportContracts Export the versions of the contracts
+	//
+	// Corresponds with GET /v1/exports/contracts.{format} (the `ExportContracts` operationId).
+	ExportContracts(ctx context.Context, format ExportContractsParamsFormat, params *ExportContractsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportCoverage Export what is unmatched in a month
+	//
+	// Rewards and decisions of one account's month that do not meet, and what they are worth. One
+	// fact may stand in two rows, so the rows have no sum.
+	//
+	// Corresponds with GET /v1/exports/coverage.{format} (the `ExportCoverage` operationId).
+	ExportCoverage(ctx context.Context, format ExportCoverageParamsFormat, params *ExportCoverageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportCycles Export the close board
 	//
@@ -6688,6 +7112,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 	ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportReadout Export the figures of a readout
+	//
+	// Corresponds with GET /v1/exports/readouts/{case}/export.{format} (the `ExportReadout` operationId).
+	ExportReadout(ctx context.Context, pCase string, format ExportReadoutParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportReplays Export the replays
 	//
@@ -9324,6 +9753,75 @@ func (c *Client) ExportRewardEvents(ctx context.Context, id string, format Expor
 	return c.Client.Do(req)
 }
 
+// ExportWhatIf Export what an account would have paid under other terms
+//
+// Prices the last months again with the changed terms; at least one parameter has to be given. Nothing is changed by it.
+//
+// Corresponds with GET /v1/exports/accounts/{id}/whatif.{format} (the `ExportWhatIf` operationId).
+func (c *Client) ExportWhatIf(ctx context.Context, id string, format ExportWhatIfParamsFormat, params *ExportWhatIfParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportWhatIfRequest(c.Server, id, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportAccruals Export the accruals
+//
+// What months were expected to come to before they were closed.
+//
+// Corresponds with GET /v1/exports/accruals.{format} (the `ExportAccruals` operationId).
+func (c *Client) ExportAccruals(ctx context.Context, format ExportAccrualsParamsFormat, params *ExportAccrualsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportAccrualsRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportAccrualJournal Export the journal of a month's accruals
+//
+// Books the newest accrual of every live account in the month, and takes it back on the first
+// day of the next.
+//
+// Corresponds with GET /v1/exports/accruals/journal.{format} (the `ExportAccrualJournal` operationId).
+func (c *Client) ExportAccrualJournal(ctx context.Context, format ExportAccrualJournalParamsFormat, params *ExportAccrualJournalParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportAccrualJournalRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportAdjustments Export the adjustments
+//
+// True-ups of invoiced months and corrections of their invoices.
+//
+// Corresponds with GET /v1/exports/adjustments.{format} (the `ExportAdjustments` operationId).
+func (c *Client) ExportAdjustments(ctx context.Context, format ExportAdjustmentsParamsFormat, params *ExportAdjustmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportAdjustmentsRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ExportAudit Export the audit log
 //
 // Corresponds with GET /v1/exports/audit.{format} (the `ExportAudit` operationId).
@@ -9339,11 +9837,61 @@ func (c *Client) ExportAudit(ctx context.Context, format ExportAuditParamsFormat
 	return c.Client.Do(req)
 }
 
+// ExportBreakList Export the breaks
+//
+// The columns of the page; `/v1/breaks.csv` has those of the API.
+//
+// Corresponds with GET /v1/exports/breaks.{format} (the `ExportBreakList` operationId).
+func (c *Client) ExportBreakList(ctx context.Context, format ExportBreakListParamsFormat, params *ExportBreakListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportBreakListRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ExportConnections Export the connections
 //
 // Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
 func (c *Client) ExportConnections(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExportConnectionsRequest(c.Server, format)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportContracts Export the versions of the contracts
+//
+// Corresponds with GET /v1/exports/contracts.{format} (the `ExportContracts` operationId).
+func (c *Client) ExportContracts(ctx context.Context, format ExportContractsParamsFormat, params *ExportContractsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportContractsRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportCoverage Export what is unmatched in a month
+//
+// Rewards and decisions of one account's month that do not meet, and what they are worth. One
+// fact may stand in two rows, so the rows have no sum.
+//
+// Corresponds with GET /v1/exports/coverage.{format} (the `ExportCoverage` operationId).
+func (c *Client) ExportCoverage(ctx context.Context, format ExportCoverageParamsFormat, params *ExportCoverageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportCoverageRequest(c.Server, format, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9434,6 +9982,21 @@ func (c *Client) ExportEvents(ctx context.Context, format ExportEventsParamsForm
 // Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 func (c *Client) ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExportInvoicesRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportReadout Export the figures of a readout
+//
+// Corresponds with GET /v1/exports/readouts/{case}/export.{format} (the `ExportReadout` operationId).
+func (c *Client) ExportReadout(ctx context.Context, pCase string, format ExportReadoutParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportReadoutRequest(c.Server, pCase, format)
 	if err != nil {
 		return nil, err
 	}
@@ -15643,6 +16206,385 @@ func NewExportRewardEventsRequest(server string, id string, format ExportRewardE
 	return req, nil
 }
 
+// NewExportWhatIfRequest constructs an http.Request for the ExportWhatIf method
+func NewExportWhatIfRequest(server string, id string, format ExportWhatIfParamsFormat, params *ExportWhatIfParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/accounts/%s/whatif.%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "months", params.Months, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "share", params.Share, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cap", params.Cap, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "floor", params.Floor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fee", params.Fee, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "basis", params.Basis, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "terms", params.Terms, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportAccrualsRequest constructs an http.Request for the ExportAccruals method
+func NewExportAccrualsRequest(server string, format ExportAccrualsParamsFormat, params *ExportAccrualsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/accruals.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "months", params.Months, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "history", params.History, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportAccrualJournalRequest constructs an http.Request for the ExportAccrualJournal method
+func NewExportAccrualJournalRequest(server string, format ExportAccrualJournalParamsFormat, params *ExportAccrualJournalParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/accruals/journal.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "figure", params.Figure, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "months", params.Months, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportAdjustmentsRequest constructs an http.Request for the ExportAdjustments method
+func NewExportAdjustmentsRequest(server string, format ExportAdjustmentsParamsFormat, params *ExportAdjustmentsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/adjustments.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "applied", params.Applied, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cause", params.Cause, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewExportAuditRequest constructs an http.Request for the ExportAudit method
 func NewExportAuditRequest(server string, format ExportAuditParamsFormat, params *ExportAuditParams) (*http.Request, error) {
 	var err error
@@ -15764,6 +16706,167 @@ func NewExportAuditRequest(server string, format ExportAuditParamsFormat, params
 	return req, nil
 }
 
+// NewExportBreakListRequest constructs an http.Request for the ExportBreakList method
+func NewExportBreakListRequest(server string, format ExportBreakListParamsFormat, params *ExportBreakListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/breaks.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "show", params.Show, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "severity", params.Severity, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "age", params.Age, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "currency", params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewExportConnectionsRequest constructs an http.Request for the ExportConnections method
 func NewExportConnectionsRequest(server string, format ExportConnectionsParamsFormat) (*http.Request, error) {
 	var err error
@@ -15788,6 +16891,144 @@ func NewExportConnectionsRequest(server string, format ExportConnectionsParamsFo
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportContractsRequest constructs an http.Request for the ExportContracts method
+func NewExportContractsRequest(server string, format ExportContractsParamsFormat, params *ExportContractsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/contracts.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "active", params.Active, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportCoverageRequest constructs an http.Request for the ExportCoverage method
+func NewExportCoverageRequest(server string, format ExportCoverageParamsFormat, params *ExportCoverageParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/coverage.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -16233,6 +17474,47 @@ func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, 
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportReadoutRequest constructs an http.Request for the ExportReadout method
+func NewExportReadoutRequest(server string, pCase string, format ExportReadoutParamsFormat) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "case", pCase, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/readouts/%s/export.%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -18462,6 +19744,43 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/exports/accounts/{id}/events.{format} (the `ExportRewardEvents` operationId).
 	ExportRewardEventsWithResponse(ctx context.Context, id string, format ExportRewardEventsParamsFormat, params *ExportRewardEventsParams, reqEditors ...RequestEditorFn) (*ExportRewardEventsResponse, error)
 
+	// ExportWhatIfWithResponse Export what an account would have paid under other terms
+	//
+	// Prices the last months again with the changed terms; at least one parameter has to be given. Nothing is changed by it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/accounts/{id}/whatif.{format} (the `ExportWhatIf` operationId).
+	ExportWhatIfWithResponse(ctx context.Context, id string, format ExportWhatIfParamsFormat, params *ExportWhatIfParams, reqEditors ...RequestEditorFn) (*ExportWhatIfResponse, error)
+
+	// ExportAccrualsWithResponse Export the accruals
+	//
+	// What months were expected to come to before they were closed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/accruals.{format} (the `ExportAccruals` operationId).
+	ExportAccrualsWithResponse(ctx context.Context, format ExportAccrualsParamsFormat, params *ExportAccrualsParams, reqEditors ...RequestEditorFn) (*ExportAccrualsResponse, error)
+
+	// ExportAccrualJournalWithResponse Export the journal of a month's accruals
+	//
+	// Books the newest accrual of every live account in the month, and takes it back on the first
+	// day of the next.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/accruals/journal.{format} (the `ExportAccrualJournal` operationId).
+	ExportAccrualJournalWithResponse(ctx context.Context, format ExportAccrualJournalParamsFormat, params *ExportAccrualJournalParams, reqEditors ...RequestEditorFn) (*ExportAccrualJournalResponse, error)
+
+	// ExportAdjustmentsWithResponse Export the adjustments
+	//
+	// True-ups of invoiced months and corrections of their invoices.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/adjustments.{format} (the `ExportAdjustments` operationId).
+	ExportAdjustmentsWithResponse(ctx context.Context, format ExportAdjustmentsParamsFormat, params *ExportAdjustmentsParams, reqEditors ...RequestEditorFn) (*ExportAdjustmentsResponse, error)
+
 	// ExportAuditWithResponse Export the audit log
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -18469,12 +19788,38 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/exports/audit.{format} (the `ExportAudit` operationId).
 	ExportAuditWithResponse(ctx context.Context, format ExportAuditParamsFormat, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*ExportAuditResponse, error)
 
+	// ExportBreakListWithResponse Export the breaks
+	//
+	// The columns of the page; `/v1/breaks.csv` has those of the API.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/breaks.{format} (the `ExportBreakList` operationId).
+	ExportBreakListWithResponse(ctx context.Context, format ExportBreakListParamsFormat, params *ExportBreakListParams, reqEditors ...RequestEditorFn) (*ExportBreakListResponse, error)
+
 	// ExportConnectionsWithResponse Export the connections
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
 	ExportConnectionsWithResponse(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*ExportConnectionsResponse, error)
+
+	// ExportContractsWithResponse Export the versions of the contracts
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/contracts.{format} (the `ExportContracts` operationId).
+	ExportContractsWithResponse(ctx context.Context, format ExportContractsParamsFormat, params *ExportContractsParams, reqEditors ...RequestEditorFn) (*ExportContractsResponse, error)
+
+	// ExportCoverageWithResponse Export what is unmatched in a month
+	//
+	// Rewards and decisions of one account's month that do not meet, and what they are worth. One
+	// fact may stand in two rows, so the rows have no sum.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/coverage.{format} (the `ExportCoverage` operationId).
+	ExportCoverageWithResponse(ctx context.Context, format ExportCoverageParamsFormat, params *ExportCoverageParams, reqEditors ...RequestEditorFn) (*ExportCoverageResponse, error)
 
 	// ExportCyclesWithResponse Export the close board
 	//
@@ -18517,6 +19862,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 	ExportInvoicesWithResponse(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*ExportInvoicesResponse, error)
+
+	// ExportReadoutWithResponse Export the figures of a readout
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/readouts/{case}/export.{format} (the `ExportReadout` operationId).
+	ExportReadoutWithResponse(ctx context.Context, pCase string, format ExportReadoutParamsFormat, reqEditors ...RequestEditorFn) (*ExportReadoutResponse, error)
 
 	// ExportReplaysWithResponse Export the replays
 	//
@@ -23312,6 +24664,198 @@ func (r ExportRewardEventsResponse) ContentType() string {
 	return ""
 }
 
+// ExportWhatIfResponse200Headers the declared response headers of an HTTP 200 response for ExportWhatIf
+type ExportWhatIfResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportWhatIfResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportWhatIfResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportWhatIfResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportWhatIfResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportWhatIfResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportWhatIfResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportWhatIfResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportAccrualsResponse200Headers the declared response headers of an HTTP 200 response for ExportAccruals
+type ExportAccrualsResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportAccrualsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportAccrualsResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportAccrualsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportAccrualsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportAccrualsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportAccrualsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportAccrualsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportAccrualJournalResponse200Headers the declared response headers of an HTTP 200 response for ExportAccrualJournal
+type ExportAccrualJournalResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportAccrualJournalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportAccrualJournalResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportAccrualJournalResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportAccrualJournalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportAccrualJournalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportAccrualJournalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportAccrualJournalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportAdjustmentsResponse200Headers the declared response headers of an HTTP 200 response for ExportAdjustments
+type ExportAdjustmentsResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportAdjustmentsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportAdjustmentsResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportAdjustmentsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportAdjustmentsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportAdjustmentsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportAdjustmentsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportAdjustmentsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ExportAuditResponse200Headers the declared response headers of an HTTP 200 response for ExportAudit
 type ExportAuditResponse200Headers struct {
 	ReportDigest string
@@ -23360,6 +24904,54 @@ func (r ExportAuditResponse) ContentType() string {
 	return ""
 }
 
+// ExportBreakListResponse200Headers the declared response headers of an HTTP 200 response for ExportBreakList
+type ExportBreakListResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportBreakListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportBreakListResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportBreakListResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportBreakListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportBreakListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportBreakListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportBreakListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ExportConnectionsResponse200Headers the declared response headers of an HTTP 200 response for ExportConnections
 type ExportConnectionsResponse200Headers struct {
 	ReportDigest string
@@ -23402,6 +24994,102 @@ func (r ExportConnectionsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ExportConnectionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportContractsResponse200Headers the declared response headers of an HTTP 200 response for ExportContracts
+type ExportContractsResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportContractsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportContractsResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportContractsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportContractsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportContractsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportContractsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportContractsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportCoverageResponse200Headers the declared response headers of an HTTP 200 response for ExportCoverage
+type ExportCoverageResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportCoverageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportCoverageResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportCoverageResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportCoverageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportCoverageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportCoverageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportCoverageResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -23690,6 +25378,54 @@ func (r ExportInvoicesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ExportInvoicesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportReadoutResponse200Headers the declared response headers of an HTTP 200 response for ExportReadout
+type ExportReadoutResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportReadoutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportReadoutResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportReadoutResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportReadoutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportReadoutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportReadoutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportReadoutResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -26528,6 +28264,67 @@ func (c *ClientWithResponses) ExportRewardEventsWithResponse(ctx context.Context
 	return ParseExportRewardEventsResponse(rsp)
 }
 
+// ExportWhatIfWithResponse Export what an account would have paid under other terms
+//
+// Prices the last months again with the changed terms; at least one parameter has to be given. Nothing is changed by it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/accounts/{id}/whatif.{format} (the `ExportWhatIf` operationId).
+func (c *ClientWithResponses) ExportWhatIfWithResponse(ctx context.Context, id string, format ExportWhatIfParamsFormat, params *ExportWhatIfParams, reqEditors ...RequestEditorFn) (*ExportWhatIfResponse, error) {
+	rsp, err := c.ExportWhatIf(ctx, id, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportWhatIfResponse(rsp)
+}
+
+// ExportAccrualsWithResponse Export the accruals
+//
+// What months were expected to come to before they were closed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/accruals.{format} (the `ExportAccruals` operationId).
+func (c *ClientWithResponses) ExportAccrualsWithResponse(ctx context.Context, format ExportAccrualsParamsFormat, params *ExportAccrualsParams, reqEditors ...RequestEditorFn) (*ExportAccrualsResponse, error) {
+	rsp, err := c.ExportAccruals(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportAccrualsResponse(rsp)
+}
+
+// ExportAccrualJournalWithResponse Export the journal of a month's accruals
+//
+// Books the newest accrual of every live account in the month, and takes it back on the first
+// day of the next.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/accruals/journal.{format} (the `ExportAccrualJournal` operationId).
+func (c *ClientWithResponses) ExportAccrualJournalWithResponse(ctx context.Context, format ExportAccrualJournalParamsFormat, params *ExportAccrualJournalParams, reqEditors ...RequestEditorFn) (*ExportAccrualJournalResponse, error) {
+	rsp, err := c.ExportAccrualJournal(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportAccrualJournalResponse(rsp)
+}
+
+// ExportAdjustmentsWithResponse Export the adjustments
+//
+// True-ups of invoiced months and corrections of their invoices.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/adjustments.{format} (the `ExportAdjustments` operationId).
+func (c *ClientWithResponses) ExportAdjustmentsWithResponse(ctx context.Context, format ExportAdjustmentsParamsFormat, params *ExportAdjustmentsParams, reqEditors ...RequestEditorFn) (*ExportAdjustmentsResponse, error) {
+	rsp, err := c.ExportAdjustments(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportAdjustmentsResponse(rsp)
+}
+
 // ExportAuditWithResponse Export the audit log
 //
 // Returns a wrapper object for the known response body format(s).
@@ -26541,6 +28338,21 @@ func (c *ClientWithResponses) ExportAuditWithResponse(ctx context.Context, forma
 	return ParseExportAuditResponse(rsp)
 }
 
+// ExportBreakListWithResponse Export the breaks
+//
+// The columns of the page; `/v1/breaks.csv` has those of the API.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/breaks.{format} (the `ExportBreakList` operationId).
+func (c *ClientWithResponses) ExportBreakListWithResponse(ctx context.Context, format ExportBreakListParamsFormat, params *ExportBreakListParams, reqEditors ...RequestEditorFn) (*ExportBreakListResponse, error) {
+	rsp, err := c.ExportBreakList(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportBreakListResponse(rsp)
+}
+
 // ExportConnectionsWithResponse Export the connections
 //
 // Returns a wrapper object for the known response body format(s).
@@ -26552,6 +28364,35 @@ func (c *ClientWithResponses) ExportConnectionsWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseExportConnectionsResponse(rsp)
+}
+
+// ExportContractsWithResponse Export the versions of the contracts
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/contracts.{format} (the `ExportContracts` operationId).
+func (c *ClientWithResponses) ExportContractsWithResponse(ctx context.Context, format ExportContractsParamsFormat, params *ExportContractsParams, reqEditors ...RequestEditorFn) (*ExportContractsResponse, error) {
+	rsp, err := c.ExportContracts(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportContractsResponse(rsp)
+}
+
+// ExportCoverageWithResponse Export what is unmatched in a month
+//
+// Rewards and decisions of one account's month that do not meet, and what they are worth. One
+// fact may stand in two rows, so the rows have no sum.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/coverage.{format} (the `ExportCoverage` operationId).
+func (c *ClientWithResponses) ExportCoverageWithResponse(ctx context.Context, format ExportCoverageParamsFormat, params *ExportCoverageParams, reqEditors ...RequestEditorFn) (*ExportCoverageResponse, error) {
+	rsp, err := c.ExportCoverage(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportCoverageResponse(rsp)
 }
 
 // ExportCyclesWithResponse Export the close board
@@ -26630,6 +28471,19 @@ func (c *ClientWithResponses) ExportInvoicesWithResponse(ctx context.Context, fo
 		return nil, err
 	}
 	return ParseExportInvoicesResponse(rsp)
+}
+
+// ExportReadoutWithResponse Export the figures of a readout
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/readouts/{case}/export.{format} (the `ExportReadout` operationId).
+func (c *ClientWithResponses) ExportReadoutWithResponse(ctx context.Context, pCase string, format ExportReadoutParamsFormat, reqEditors ...RequestEditorFn) (*ExportReadoutResponse, error) {
+	rsp, err := c.ExportReadout(ctx, pCase, format, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportReadoutResponse(rsp)
 }
 
 // ExportReplaysWithResponse Export the replays
@@ -30093,6 +31947,162 @@ func ParseExportRewardEventsResponse(rsp *http.Response) (*ExportRewardEventsRes
 	return response, nil
 }
 
+// ParseExportWhatIfResponse parses an HTTP response from a ExportWhatIfWithResponse call
+func ParseExportWhatIfResponse(rsp *http.Response) (*ExportWhatIfResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportWhatIfResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportWhatIfResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportAccrualsResponse parses an HTTP response from a ExportAccrualsWithResponse call
+func ParseExportAccrualsResponse(rsp *http.Response) (*ExportAccrualsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportAccrualsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportAccrualsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportAccrualJournalResponse parses an HTTP response from a ExportAccrualJournalWithResponse call
+func ParseExportAccrualJournalResponse(rsp *http.Response) (*ExportAccrualJournalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportAccrualJournalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportAccrualJournalResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportAdjustmentsResponse parses an HTTP response from a ExportAdjustmentsWithResponse call
+func ParseExportAdjustmentsResponse(rsp *http.Response) (*ExportAdjustmentsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportAdjustmentsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportAdjustmentsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseExportAuditResponse parses an HTTP response from a ExportAuditWithResponse call
 func ParseExportAuditResponse(rsp *http.Response) (*ExportAuditResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -30132,6 +32142,45 @@ func ParseExportAuditResponse(rsp *http.Response) (*ExportAuditResponse, error) 
 	return response, nil
 }
 
+// ParseExportBreakListResponse parses an HTTP response from a ExportBreakListWithResponse call
+func ParseExportBreakListResponse(rsp *http.Response) (*ExportBreakListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportBreakListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportBreakListResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseExportConnectionsResponse parses an HTTP response from a ExportConnectionsWithResponse call
 func ParseExportConnectionsResponse(rsp *http.Response) (*ExportConnectionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -30158,6 +32207,84 @@ func ParseExportConnectionsResponse(rsp *http.Response) (*ExportConnectionsRespo
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ExportConnectionsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportContractsResponse parses an HTTP response from a ExportContractsWithResponse call
+func ParseExportContractsResponse(rsp *http.Response) (*ExportContractsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportContractsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportContractsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportCoverageResponse parses an HTTP response from a ExportCoverageWithResponse call
+func ParseExportCoverageResponse(rsp *http.Response) (*ExportCoverageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportCoverageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportCoverageResponse200Headers
 		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -30392,6 +32519,45 @@ func ParseExportInvoicesResponse(rsp *http.Response) (*ExportInvoicesResponse, e
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ExportInvoicesResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportReadoutResponse parses an HTTP response from a ExportReadoutWithResponse call
+func ParseExportReadoutResponse(rsp *http.Response) (*ExportReadoutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportReadoutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportReadoutResponse200Headers
 		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
