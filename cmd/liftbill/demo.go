@@ -46,7 +46,7 @@ func newDemo() *cobra.Command {
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as one JSON document; progress goes to stderr")
 	cmd.Flags().IntVar(&f.months, "months", 2, "how many months to bill, the last ones whose close lag is over")
 	cmd.Flags().Int64Var(&f.seed, "seed", 1, "seed of the simulated businesses")
-	cmd.Flags().Float64Var(&f.scale, "scale", 1, "size of the businesses; below 1 the first month may prove nothing")
+	cmd.Flags().Float64Var(&f.scale, "scale", 0.6, "size of the businesses; below 0.6 the first month may prove nothing")
 	cmd.Flags().StringVar(&f.data, "data", defaultData(), "folder for databases, histories and logs")
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "address of API and pages; a free port is taken when it is in use")
 	return cmd

@@ -369,22 +369,12 @@ func TestDemoAfterACrashOfTheParent(t *testing.T) {
 		return true
 	}, 30*time.Second, 100*time.Millisecond, "children of a killed demo live on")
 
-	second := startDemo(t, bin, data, "--once", "--json")
+	second := startDemo(t, bin, data, "--once", "--json", "--months", "2")
 	require.NoError(t, <-second.done, second.output())
 	second.done <- nil
 	_, doc, found := strings.Cut(second.output(), "\n{\n")
 	require.True(t, found, second.output())
-	var report struct {
-		Accounts []struct {
-			ID       string `json:"id"`
-			Invoices int    `json:"stripe_invoices"`
-		} `json:"accounts"`
-	}
+	var report demoReport
 	require.NoError(t, json.Unmarshal([]byte("{\n"+doc), &report))
-	require.Len(t, report.Accounts, 3)
-	invoices := map[string]int{}
-	for _, a := range report.Accounts {
-		invoices[a.ID] = a.Invoices
-	}
-	require.Equal(t, map[string]int{"acme": 1, "borealis": 1, "cedar-test": 0}, invoices)
+	report.requireTwoMonths(t)
 }
