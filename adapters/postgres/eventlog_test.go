@@ -200,11 +200,28 @@ func TestFiguresOfTheFlow(t *testing.T) {
 	require.Equal(t, now.Add(-90*time.Second).Truncate(time.Microsecond), *h.OldestPending)
 	require.Equal(t, 2500*time.Millisecond, *h.LagP50, "of 1, 2, 3 and 4 seconds; one that is classified again has no lag")
 	require.Equal(t, 3850*time.Millisecond, *h.LagP95)
+	require.Equal(t, 3970*time.Millisecond, *h.LagP99)
 	require.Equal(t, day(21), *h.LastEvent)
 	require.EqualValues(t, 1, h.OpenReads)
 	require.Empty(t, h.Endpoint)
 	require.Nil(t, all[1].LagP95, "nothing is not zero")
 	require.Nil(t, all[1].LastEvent)
+
+	pulse, err := w.operate().Pulse(w.ctx, access.Everything(), "acme")
+	require.NoError(t, err)
+	require.Len(t, pulse.Hours, 24)
+	var sampled int64
+	for i, hour := range pulse.Hours {
+		require.Equal(t, now.Truncate(time.Hour).Add(time.Duration(i-23)*time.Hour).UTC(), hour.From)
+		require.Equal(t, hour.Events == 0, hour.P50 == nil, "nothing is not zero")
+		sampled += hour.Events
+	}
+	require.EqualValues(t, 5, sampled, "four of the last hour and one before; one that is classified again has no lag")
+	require.Len(t, pulse.Failures, 1)
+	require.Equal(t, "quarantined", pulse.Failures[0].Status)
+	require.EqualValues(t, 1, pulse.Failures[0].Events)
+	_, err = w.operate().Pulse(w.ctx, access.Scope{}, "acme")
+	require.True(t, fault.Is(err, fault.NotFound), "outside the scope")
 
 	flow, err := w.operate().Flow(w.ctx, access.Everything(), "acme")
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ func (l *EventLog) Health(ctx context.Context, scope access.Scope, connectionID 
 		Paused                                    bool
 		LastEvent, LastReceived, OldestPending    *time.Time
 		Waiting, LastHour                         string
-		LagP50, LagP95                            *float64
+		LagP50, LagP95, LagP99                    *float64
 		OpenReads                                 int64
 	}
 	err := l.db.gorm.WithContext(ctx).Raw(`
@@ -35,7 +35,7 @@ func (l *EventLog) Health(ctx context.Context, scope access.Scope, connectionID 
 			SELECT connection_id, event_id, created, status, attempts, first_processed_at, processed_at FROM event_processing
 			WHERE processed_at > CAST(@now AS timestamptz) - interval '1 hour' AND processed_at <= @now ORDER BY processed_at DESC LIMIT @sample),
 		lag AS MATERIALIZED (
-			SELECT r.connection_id, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM r.processed_at - e.received_at)) AS p
+			SELECT r.connection_id, percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM r.processed_at - e.received_at)) AS p
 			FROM recent r JOIN stripe_events e ON e.connection_id = r.connection_id AND e.event_id = r.event_id AND e.created = r.created
 			WHERE r.first_processed_at IS NULL GROUP BY r.connection_id)
 		SELECT c.id AS connection_id, c.environment AS env, c.paused, c.paused_reason, coalesce(w.status, '') AS endpoint,
@@ -45,7 +45,7 @@ func (l *EventLog) Health(ctx context.Context, scope access.Scope, connectionID 
 				WHERE q.connection_id = c.id AND q.status = 'pending') AS oldest_pending,
 			coalesce((SELECT jsonb_object_agg(status, n) FROM waiting q WHERE q.connection_id = c.id), '{}')::text AS waiting,
 			coalesce((SELECT jsonb_object_agg(status, n) FROM (SELECT status, count(*) AS n FROM recent r WHERE r.connection_id = c.id GROUP BY status) s), '{}')::text AS last_hour,
-			lag.p[1] AS lag_p50, lag.p[2] AS lag_p95,
+			lag.p[1] AS lag_p50, lag.p[2] AS lag_p95, lag.p[3] AS lag_p99,
 			(SELECT count(*) FROM object_reads o WHERE o.connection_id = c.id AND o.status = 'pending') AS open_reads
 		FROM connections c LEFT JOIN webhook_endpoints w ON w.connection_id = c.id LEFT JOIN lag ON lag.connection_id = c.id
 		LEFT JOIN LATERAL (SELECT e.created, e.received_at FROM stripe_events e WHERE e.connection_id = c.id ORDER BY e.created DESC LIMIT 1) newest ON true
@@ -65,7 +65,7 @@ func (l *EventLog) Health(ctx context.Context, scope access.Scope, connectionID 
 		h := operate.Health{
 			ConnectionID: r.ConnectionID, Environment: environmentOf(r.Env), Paused: r.Paused, PausedReason: r.PausedReason, Endpoint: r.Endpoint,
 			LastEvent: utc(r.LastEvent), LastReceived: utc(r.LastReceived), OldestPending: utc(r.OldestPending),
-			LagP50: seconds(r.LagP50), LagP95: seconds(r.LagP95), OpenReads: r.OpenReads,
+			LagP50: seconds(r.LagP50), LagP95: seconds(r.LagP95), LagP99: seconds(r.LagP99), OpenReads: r.OpenReads,
 		}
 		if r.OldestPending != nil {
 			waits := max(now.Sub(*r.OldestPending), 0)
@@ -88,6 +88,40 @@ func seconds(s *float64) *time.Duration {
 	}
 	d := time.Duration(*s * float64(time.Second)).Round(time.Microsecond)
 	return &d
+}
+
+// LagHours takes each hour from the block range index of the instants of classification, and
+// stops at the sample.
+func (l *EventLog) LagHours(ctx context.Context, connectionID string, from, until time.Time) ([]operate.LagHour, error) {
+	var rows []struct {
+		Hour     time.Time
+		Events   int64
+		P50, P99 *float64
+	}
+	err := l.db.gorm.WithContext(ctx).Raw(`
+		SELECT h.at AS hour, lag.events, lag.p[1] AS p50, lag.p[2] AS p99
+		FROM generate_series(CAST(@from AS timestamptz), CAST(@until AS timestamptz) - interval '1 hour', interval '1 hour') AS h(at)
+		CROSS JOIN LATERAL (
+			SELECT count(*) AS events, percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM r.processed_at - e.received_at)) AS p
+			FROM (SELECT event_id, created, processed_at FROM event_processing
+				WHERE processed_at >= h.at AND processed_at < h.at + interval '1 hour' AND connection_id = @id AND first_processed_at IS NULL LIMIT @sample) r
+			JOIN stripe_events e ON e.connection_id = @id AND e.event_id = r.event_id AND e.created = r.created) lag
+		ORDER BY h.at`, map[string]any{"from": from, "until": until, "id": connectionID, "sample": operate.LagHourSample}).Scan(&rows).Error
+	out := make([]operate.LagHour, len(rows))
+	for i, r := range rows {
+		out[i] = operate.LagHour{From: r.Hour.UTC(), Events: r.Events, P50: seconds(r.P50), P99: seconds(r.P99)}
+	}
+	return out, wrap(err)
+}
+
+// Failures reads the partial index of events that are set aside.
+func (l *EventLog) Failures(ctx context.Context, connectionID string) ([]operate.Failure, error) {
+	var out []operate.Failure
+	err := l.db.gorm.WithContext(ctx).Raw(`
+		SELECT e.type, p.status, p.reason, count(*) AS events FROM event_processing p
+		JOIN stripe_events e ON e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created
+		WHERE p.connection_id = ? AND p.status IN ('dead', 'quarantined') GROUP BY 1, 2, 3 ORDER BY events DESC, 1, 2, 3 LIMIT 50`, connectionID).Scan(&out).Error
+	return out, wrap(err)
 }
 
 // Totals counts all events of a connection.

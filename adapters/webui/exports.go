@@ -180,9 +180,9 @@ func (s *Server) connections(c echo.Context) error {
 		Filters: []field{{Name: "environment", Label: "Environment", Value: env, Choices: choices("Live and test", env, []string{"live", "test"}, words)}},
 		Columns: []column{
 			{Name: "connection"}, {Name: "environment"}, {Name: "state"}, {Name: "says"}, {Name: "endpoint"}, {Name: "last_event_at", Kind: columnTime}, {Name: "last_received_at", Kind: columnTime}, {Name: "oldest_waiting_at", Kind: columnTime},
-			{Name: "waiting", Kind: columnCount, Sum: true}, {Name: "set_aside", Kind: columnCount, Sum: true}, {Name: "processed_last_hour", Kind: columnCount, Sum: true}, {Name: "lag_median"}, {Name: "lag_95"}, {Name: "reads_open", Kind: columnCount, Sum: true},
+			{Name: "waiting", Kind: columnCount, Sum: true}, {Name: "set_aside", Kind: columnCount, Sum: true}, {Name: "processed_last_hour", Kind: columnCount, Sum: true}, {Name: "lag_median"}, {Name: "lag_95"}, {Name: "lag_99"}, {Name: "reads_open", Kind: columnCount, Sum: true},
 		},
-		Labels: []string{"Connection", "Environment", "State", "Why", "Endpoint", "Last event", "Received", "Oldest waiting", "Waiting", "Set aside", "Last hour", "Lag, median", "Lag, 95 %", "Reads open"},
+		Labels: []string{"Connection", "Environment", "State", "Why", "Endpoint", "Last event", "Received", "Oldest waiting", "Waiting", "Set aside", "Last hour", "Lag, median", "Lag, 95 %", "Lag, 99 %", "Reads open"},
 		Empty:  "No connection yet", EmptyHint: "Connect a Stripe account: POST /v1/connections.",
 	}
 	for _, h := range health {
@@ -191,8 +191,8 @@ func (s *Server) connections(c echo.Context) error {
 		}
 		v := healthOf(h, s.clock.Now())
 		l.Rows = append(l.Rows, row{Key: rowKey(h.ConnectionID), Cells: []cell{
-			{Value: h.ConnectionID, URL: v.LogURL}, {Value: string(h.Environment)}, {Value: v.State.Name, State: &v.State}, {Value: v.Says}, {Value: h.Endpoint}, {Value: timeOf(h.LastEvent), Sub: v.Age}, {Value: timeOf(h.LastReceived)}, {Value: timeOf(h.OldestPending)},
-			{Value: v.Pending, URL: v.LogURL + "&status=pending"}, {Value: v.Dead, URL: v.LogURL + "&attention=yes"}, {Value: h.LastHour["processed"] + h.LastHour["ignored"]}, {Value: v.P50}, {Value: v.P95}, {Value: h.OpenReads},
+			{Value: h.ConnectionID, URL: "/connections/" + h.ConnectionID}, {Value: string(h.Environment)}, {Value: v.State.Name, State: &v.State}, {Value: v.Says}, {Value: h.Endpoint}, {Value: timeOf(h.LastEvent), Sub: v.Age}, {Value: timeOf(h.LastReceived)}, {Value: timeOf(h.OldestPending)},
+			{Value: v.Pending, URL: v.LogURL + "&status=pending"}, {Value: v.Dead, URL: v.LogURL + "&attention=yes"}, {Value: h.LastHour["processed"] + h.LastHour["ignored"]}, {Value: v.P50}, {Value: v.P95}, {Value: v.P99}, {Value: h.OpenReads},
 		}})
 	}
 	if c.Param("format") != "" {

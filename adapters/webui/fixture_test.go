@@ -184,7 +184,7 @@ func newEcho(l *ledger) *echo.Echo {
 
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l, WhatIf: l}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l, WhatIf: l, Sources: flows{l}, GoLive: switches{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
@@ -282,7 +282,7 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 		Waiting:  []reconcile.CycleSummary{northwind}, Unpaid: l.invoices[:1],
 	}
 	l.health = []operate.Health{
-		{ConnectionID: "acme-stripe", Environment: account.Live, Endpoint: "enabled", LastEvent: ptr(now.Add(-time.Minute)), LastReceived: ptr(now.Add(-time.Minute)), Waiting: map[string]int64{"pending": 3, "dead": 1}, LastHour: map[string]int64{"processed": 412, "ignored": 9}, LagP50: ptr(180 * time.Millisecond), LagP95: ptr(2 * time.Second)},
+		{ConnectionID: "acme-stripe", Environment: account.Live, Endpoint: "enabled", LastEvent: ptr(now.Add(-time.Minute)), LastReceived: ptr(now.Add(-time.Minute)), Waiting: map[string]int64{"pending": 3, "dead": 1}, LastHour: map[string]int64{"processed": 412, "ignored": 9}, LagP50: ptr(180 * time.Millisecond), LagP95: ptr(2 * time.Second), LagP99: ptr(3 * time.Second)},
 		{ConnectionID: "northwind-stripe", Environment: account.Live, Endpoint: "enabled", LastEvent: ptr(now.Add(-3 * time.Hour)), Waiting: map[string]int64{}, LastHour: map[string]int64{}},
 		{ConnectionID: "sandbox-stripe", Environment: account.Test, Paused: true, PausedReason: "key_revoked", Waiting: map[string]int64{}, LastHour: map[string]int64{}},
 	}

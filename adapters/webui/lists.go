@@ -20,6 +20,7 @@ import (
 type Operate interface {
 	Events(ctx context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error)
 	Health(ctx context.Context, scope access.Scope, connectionID string) ([]operate.Health, error)
+	Pulse(ctx context.Context, scope access.Scope, connectionID string) (operate.Pulse, error)
 }
 
 // Customers answers who the customers are; *customers.Service is it.

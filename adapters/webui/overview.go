@@ -55,7 +55,7 @@ type healthRow struct {
 	Says          string
 	Pending, Dead int64
 	Age           string
-	P50, P95      string
+	P50, P95, P99 string
 	LogURL        string
 }
 
@@ -144,7 +144,7 @@ const lateAfter = 5 * time.Minute
 func healthOf(h operate.Health, now time.Time) healthRow {
 	row := healthRow{
 		Health: h, Pending: h.Waiting["pending"], Dead: h.Waiting["dead"] + h.Waiting["quarantined"], State: StateView{"flowing", "✓", "good"},
-		P50: lag(h.LagP50), P95: lag(h.LagP95), LogURL: query("/events", "connection", h.ConnectionID),
+		P50: lag(h.LagP50), P95: lag(h.LagP95), P99: lag(h.LagP99), LogURL: query("/events", "connection", h.ConnectionID),
 	}
 	switch {
 	case h.Paused:

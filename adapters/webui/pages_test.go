@@ -71,7 +71,7 @@ var everyPage = []string{
 	"/cycles", "/cycles?period=all", "/cycles/acme.2026-10", "/cycles/sandbox.2026-10", "/cycles/contoso.2026-10", "/cycles/northwind.2026-10",
 	"/cycles/fees.2026-10", "/cycles/shade.2026-10",
 	"/cycles/acme.2026-10/lines/trial-nudge-7", "/cycles/acme.2026-10/lines/trial-nudge-7?expected=415", "/cycles/acme.2026-10/lines/copy-test-2?expected=x",
-	"/", "/invoices", "/invoices?status=open&sort=amount&from=10", "/connections", "/events", "/events?attention=yes&q=cus_1", "/replays", "/snapshots", "/snapshots?account=acme", "/accounts/acme/snapshots/trial-nudge-7", "/accruals?account=acme", "/accruals", "/accruals?period=2026-10&history=all&months=closed", "/accounts/acme/customers", "/accounts/acme/customers/cus_RkA1b2C3d4E5f6",
+	"/", "/invoices", "/invoices?status=open&sort=amount&from=10", "/connections", "/connections/acme-stripe", "/connections/acme-stripe?checklist=acme", "/connections/sandbox-stripe", "/events", "/events?attention=yes&q=cus_1", "/replays", "/snapshots", "/snapshots?account=acme", "/accounts/acme/snapshots/trial-nudge-7", "/accruals?account=acme", "/accruals", "/accruals?period=2026-10&history=all&months=closed", "/accounts/acme/customers", "/accounts/acme/customers/cus_RkA1b2C3d4E5f6",
 	"/accounts/acme/customers/nobody", "/invoices?from=x", "/cycles/fees.2026-10/lines/fee:cap", "/cycles/acme.2026-10/lines/nothing",
 	"/readouts/" + caseGood, "/readouts/" + caseNull, "/accounts", "/accounts/acme/events", "/cycles/nothing",
 	"/adjustments", "/adjustments?cause=correction&state=proposed", "/cycles/acme.2026-10/corrections",

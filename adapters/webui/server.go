@@ -78,6 +78,8 @@ type Services struct {
 	Agreements  Agreements
 	WhatIf      WhatIf
 	Shipping    Shipping
+	Sources     Sources
+	GoLive      GoLive
 }
 
 // Options of the pages. The zero value works.
@@ -115,6 +117,8 @@ type Server struct {
 	correct    Corrections
 	agreements Agreements
 	simulate   WhatIf
+	sources    Sources
+	golive     GoLive
 	options    Options
 	clock      clock.Clock
 	log        *slog.Logger
@@ -134,10 +138,10 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif"} {
+	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -181,6 +185,7 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/accounts/:id/customers/:customer", s.customerPage)
 	e.GET("/connections", s.connections)
 	e.GET("/connections.:format", s.connectionsExport)
+	e.GET("/connections/:id", s.connectionPage)
 	e.GET("/events", s.eventLog)
 	e.GET("/events.:format", s.eventLogExport)
 	e.GET("/accruals", s.accruals)

@@ -151,9 +151,9 @@ type Health struct {
 	Waiting map[string]int64
 	// LastHour are the events that were classified within the last hour, by status.
 	LastHour map[string]int64
-	// LagP50 and LagP95 are the time from receipt to classification of those that were
+	// LagP50, LagP95 and LagP99 are the time from receipt to classification of those that were
 	// classified for the first time within the last hour; nil when there were none.
-	LagP50, LagP95 *time.Duration
+	LagP50, LagP95, LagP99 *time.Duration
 	// OpenReads are objects that wait to be read at Stripe.
 	OpenReads int64
 }
@@ -166,12 +166,35 @@ type TypeCount struct {
 	Facts map[string]int64
 }
 
+// LagHour is the time from receipt to classification of the events of one connection that
+// were classified for the first time within the hour that begins at From.
+type LagHour struct {
+	From time.Time
+	// Events are those the quantiles are taken from: LagHourSample at most.
+	Events int64
+	// P50 and P99 are nil when there were none.
+	P50, P99 *time.Duration
+}
+
+// LagHourSample bounds how many events of an hour its lag is taken from.
+const LagHourSample = 2000
+
+// Failure counts the events of a type that were set aside.
+type Failure struct {
+	Type, Status, Reason string
+	Events               int64
+}
+
 // Figures read lag and gaps.
 type Figures interface {
 	// Health returns all connections of a scope, or the named one of them.
 	Health(ctx context.Context, scope access.Scope, connectionID string, now time.Time) ([]Health, error)
 	// Totals counts all stored events of a connection by status.
 	Totals(ctx context.Context, connectionID string) (map[string]int64, error)
+	// LagHours returns the lag of every hour of an interval, the oldest first.
+	LagHours(ctx context.Context, connectionID string, from, until time.Time) ([]LagHour, error)
+	// Failures counts what is set aside now, the most first.
+	Failures(ctx context.Context, connectionID string) ([]Failure, error)
 	// Types counts a connection's events since a time by type.
 	Types(ctx context.Context, connectionID string, since time.Time) ([]TypeCount, error)
 }

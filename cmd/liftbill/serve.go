@@ -55,7 +55,7 @@ func (a *app) handler() (*echo.Echo, error) {
 	pages, err := webui.New(webui.Services{
 		Reconcile: a.reconcile(), Access: gate, Audit: a.audit(), Operate: a.operate(),
 		Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock}, Replays: a.db.NewReplays(), Deciding: a.deciding(), Accruals: a.accruals(), Shipping: a.onboard(), Notices: a.notices(), Previews: a.previews(),
-		Breaks: a.reconciler(), Mapping: a.mapping(), Corrections: a.invoicing(), Agreements: a.onboard(), WhatIf: a.whatif(),
+		Breaks: a.reconciler(), Mapping: a.mapping(), Corrections: a.invoicing(), Agreements: a.onboard(), WhatIf: a.whatif(), Sources: a.sources(), GoLive: a.goLive(),
 	}, options, a.clock, a.log)
 	if err != nil {
 		return nil, err
