@@ -53,15 +53,12 @@ func (c *console) replay(co *pipelinetest.Company) {
 	const id = "finance-asked-2026-10"
 	c.open(c.ui + "/namespaces/default/workflows/start-workflow")
 	in := `{"account":"` + co.ID + `","period":"` + pipelinetest.Month + `"}`
-	const start = `[data-testid=start-workflow-button]`
-	require.NoError(c, chromedp.Do(c.browser,
-		chromedp.WaitVisible(`#workflowId`), chromedp.SendKeys(`#workflowId`, id),
-		chromedp.SendKeys(`#taskQueue`, wire.QueueWorkflows), chromedp.SendKeys(`#workflowType`, wire.WorkflowBillingReplay),
-		chromedp.Click(`.cm-content`)))
-	c.until(`document.activeElement.matches(".cm-content") && document.execCommand("insertText", false, `+quote(in)+`)`, "the input")
-	c.until(`(() => { try { return JSON.parse(document.querySelector(".cm-content").innerText).account === `+quote(co.ID)+` } catch { return false } })()`, in)
+	c.typeInto("#workflowId", id)
+	c.typeInto("#taskQueue", wire.QueueWorkflows)
+	c.typeInto("#workflowType", wire.WorkflowBillingReplay)
+	c.typeInto(".cm-content", in)
 	c.shot("console-replay-form")
-	require.NoError(c, chromedp.Do(c.browser, chromedp.WaitEnabled(start), chromedp.Click(start)))
+	c.until(`(() => { const b = document.querySelector("[data-testid=start-workflow-button]"); if (!b || b.disabled) return false; b.click(); return true })()`, "a form that can be sent")
 	var out wire.ReplayResult
 	require.Eventually(c, func() bool {
 		_, err := c.s.Client().DescribeWorkflowExecution(c.Context(), id, "")
@@ -80,6 +77,14 @@ func (c *console) replay(co *pipelinetest.Company) {
 		c.details(check.Replayed)
 	}
 	c.shot("console-replay")
+}
+
+// typeInto puts a text into an empty field of the console as the keyboard does, and waits
+// until the field shows it.
+func (c *console) typeInto(field, text string) {
+	c.Helper()
+	c.until(`(() => { const f = document.querySelector(`+quote(field)+`); if (!f) return false; f.focus(); return document.activeElement === f && document.execCommand("insertText", false, `+quote(text)+`) })()`, field)
+	c.until(`(() => { const f = document.querySelector(`+quote(field)+`); return (f.value ?? f.innerText).replace(/\s/g, "") === `+quote(text)+` })()`, text)
 }
 
 // reset resets the finished run of a bill to its first task, to one in its middle and to its
@@ -107,7 +112,7 @@ func (c *console) reset(co *pipelinetest.Company) {
 	require.Equal(c, invoices, c.invoices(co))
 	require.Equal(c, before, c.tie(co))
 	c.open(c.ui + `/namespaces/default/workflows?query=` + "`WorkflowId`%3D%22" + id + "%22")
-	c.shows("Completed", id)
+	c.shows("4 COMPLETED", id)
 	c.shot("console-reset")
 }
 
