@@ -54,7 +54,7 @@ func openConsole(t *testing.T) context.Context {
 		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 10*time.Second, 100*time.Millisecond)
 	})
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")))
-	bounded, done := context.WithTimeout(ctx, 3*time.Minute)
+	bounded, done := context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(done)
 	return bounded
 }
@@ -70,7 +70,7 @@ func pagesAt(t *testing.T, d *pipelinetest.Deployment, ui string) string {
 			return next(c)
 		}
 	})
-	pages, err := webui.New(webui.Services{Reconcile: d.Reconcile(), Replays: d.DB.NewReplays(), Deciding: d.Deciding(), Notices: d.Notices()}, webui.Options{TemporalUI: ui}, d.Clock, slog.New(slog.DiscardHandler))
+	pages, err := webui.New(webui.Services{Reconcile: d.Reconcile(), Replays: d.DB.NewReplays(), Deciding: d.Deciding(), Notices: d.Notices(), Previews: d.Previews(), Accruals: d.Accruals(), Breaks: d.Reconciler()}, webui.Options{TemporalUI: ui}, d.Clock, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	pages.Register(e)
 	server := httptest.NewServer(e)
@@ -172,6 +172,10 @@ func TestConsoleForOperators(t *testing.T) {
 	}
 	c.savedQuestions()
 	c.runOf(acme)
+	c.approve(acme)
+	c.replay(acme)
+	c.reset(acme)
+	c.pageOf(acme)
 }
 
 func (c *console) keyOf(co *pipelinetest.Company) string {

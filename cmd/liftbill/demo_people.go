@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // demoPerson is somebody fictitious who works for the vendor. They exist because a first
@@ -104,4 +105,14 @@ func (w *world) releaseOne(ctx context.Context, desk *invoicing.Decisions, id st
 	}
 	_, err := desk.Decide(ctx, approver, invoicing.Wish{CycleID: id, Action: billing.ActApprove, PlanHash: t.InvoiceHash, Reason: "the account's first invoice"})
 	return err
+}
+
+// waitingFirst are the cycles of a month that wait for a person and that nobody saw yet.
+func waitingFirst(companies []*company, m period.Month, states map[string]billing.CycleState, seen map[string]bool) (ids []string) {
+	for _, c := range companies {
+		if id := billing.CycleID(c.id, m); states[c.id] == billing.AwaitingApproval && !seen[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

@@ -357,16 +357,6 @@ func (w *world) close(ctx context.Context, m period.Month, p *progress) error {
 	}
 }
 
-// waitingFirst are the cycles of a month that wait for a person and that nobody saw yet.
-func waitingFirst(companies []*company, m period.Month, states map[string]billing.CycleState, seen map[string]bool) (ids []string) {
-	for _, c := range companies {
-		if id := billing.CycleID(c.id, m); states[c.id] == billing.AwaitingApproval && !seen[id] {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 func (w *world) states(ctx context.Context, m period.Month) (map[string]billing.CycleState, error) {
 	out := map[string]billing.CycleState{}
 	for _, env := range environments {
