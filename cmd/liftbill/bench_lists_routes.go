@@ -41,6 +41,7 @@ var notLists = map[string]string{
 	"GET /v1/cycles/{id}":                                 "one object",
 	"GET /v1/breaks/{break}":                              "one object",
 	"GET /cycles/{id}":                                    "one object",
+	"GET /breaks/{id}":                                    "one object",
 	"GET /cycles/{id}/lines/{line}":                       "one object",
 	"GET /readouts/{case}":                                "one object",
 	"GET /accounts/{id}/customers/{customer}":             "one object",
@@ -69,7 +70,7 @@ func listRoutes(e *echo.Echo) []string {
 // that means several things is told apart by what stands before it.
 var listObjects = map[string]string{
 	"account": listsAccount(0), "accounts/{id}": listsAccount(0), "connections/{id}": listsAccount(0), "customer": "cus_0_0",
-	"cycles/{id}": listsAccount(0) + ".2025-06", "period": "2025-06",
+	"cycles/{id}": listsAccount(0) + ".2025-06", "period": "2025-06", "snapshot": "snap-3",
 }
 
 // pathOf puts objects into a route.
@@ -98,6 +99,7 @@ var listValues = map[string][]string{
 	"segment": {"trial_expiring", "failed_payment", "churned", "downgraded"}, "plan": {"price_3"}, "country": {"JP", "XX"}, "customer": {"cus_0_5"}, "object": {"in_0_100"},
 	"actor": {"user_1", "nobody"}, "action": {"cycle.approved"}, "object_id": {listsAccount(0) + ".2025-06"}, "outcome": {"refused"}, "severity": {"error"}, "owner": {"nobody"}, "age": {">30"},
 	"q": {"cus_0_5", "nothing-has-this"}, "subject": {"cus_0_5"}, "user": {"user-5"}, "source": {"metadata"}, "state": {"open"}, "type": {"invoice.paid", "never.sent"}, "status": {"open"},
+	"role": {"finance", "approver"}, "closed": {"open", "closed"}, "history": {"true"}, "GET /v1/notifications state": {"open", "all"},
 	"GET /v1/events status": {"processed", "dead", "pending"}, "GET /v1/accounts/{account}/customers status": {"active", "past_due"},
 	"GET /v1/connections/{id}/links state": {"linked", "conflict"}, "GET /v1/adjustments state": {"due", "applied"}, "GET /v1/approvals state": {"waiting", "decided"},
 	"GET /v1/approvals subject": {"cycle", "break"}, "origin_period": {"2025-06"}, "applied_period": {"2025-06"}, "cause": {"refund", "correction"},
@@ -190,7 +192,7 @@ func address(path string, q url.Values) string {
 }
 
 var (
-	filterForm  = regexp.MustCompile(`(?s)<form[^>]*class="filters"[^>]*>(.*?)</form>`)
+	filterForm  = regexp.MustCompile(`(?s)<form([^>]*class="filters"[^>]*)>(.*?)</form>`)
 	formSelect  = regexp.MustCompile(`(?s)<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>`)
 	formOption  = regexp.MustCompile(`<option value="([^"]*)"`)
 	formInput   = regexp.MustCompile(`<input[^>]*>`)
@@ -204,8 +206,8 @@ var (
 func pageCases(route, path, html string) ([]listCase, error) {
 	out := []listCase{{route, firstPage, path}}
 	form := ""
-	if m := filterForm.FindStringSubmatch(html); m != nil {
-		form = m[1]
+	if m := filterForm.FindStringSubmatch(html); m != nil && !strings.Contains(m[1], `method="post"`) { // that one does something
+		form = m[2]
 	}
 	add := func(name, value string) {
 		out = append(out, listCase{route, name + "=" + value, path + "?" + url.Values{name: {value}}.Encode()})
