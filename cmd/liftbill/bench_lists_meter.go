@@ -124,11 +124,11 @@ func (m *listsMeter) cases(ctx context.Context, doc apiDocument, route string) (
 	rule, _ := domain.RuleOf(route)
 	var out []listCase
 	if rule.Page {
-		html, _, askErr := m.ask(ctx, path)
+		body, _, askErr := m.ask(ctx, path)
 		if askErr != nil {
 			return nil, askErr
 		}
-		out, err = pageCases(route, path, string(html))
+		out, err = pageCases(route, path, string(body))
 	} else {
 		out, err = apiCases(doc, route, path)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"maps"
 	"net/http"
 	"net/url"
@@ -194,21 +195,20 @@ func address(path string, q url.Values) string {
 }
 
 var (
-	filterForm  = regexp.MustCompile(`(?s)<form([^>]*class="filters"[^>]*)>(.*?)</form>`)
-	formSelect  = regexp.MustCompile(`(?s)<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>`)
-	formOption  = regexp.MustCompile(`<option value="([^"]*)"`)
-	formInput   = regexp.MustCompile(`<input[^>]*>`)
-	inputName   = regexp.MustCompile(`name="([^"]+)"`)
-	orderLink   = regexp.MustCompile(`<th[^>]*><a href="([^"]*[?&;]sort=[^"]*)"`)
-	nextLink    = regexp.MustCompile(`<a[^>]*href="([^"]+)"[^>]*rel="next"`)
-	htmlEscapes = strings.NewReplacer("&amp;", "&", "&#43;", "+", "&#34;", `"`)
+	filterForm = regexp.MustCompile(`(?s)<form([^>]*class="filters"[^>]*)>(.*?)</form>`)
+	formSelect = regexp.MustCompile(`(?s)<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>`)
+	formOption = regexp.MustCompile(`<option value="([^"]*)"`)
+	formInput  = regexp.MustCompile(`<input[^>]*>`)
+	inputName  = regexp.MustCompile(`name="([^"]+)"`)
+	orderLink  = regexp.MustCompile(`<th[^>]*><a href="([^"]*[?&;]sort=[^"]*)"`)
+	nextLink   = regexp.MustCompile(`<a[^>]*href="([^"]+)"[^>]*rel="next"`)
 )
 
 // pageCases are the filters of the page's own form and the orders of its headings.
-func pageCases(route, path, html string) ([]listCase, error) {
+func pageCases(route, path, body string) ([]listCase, error) {
 	out := []listCase{{route, firstPage, path}}
 	form := ""
-	if m := filterForm.FindStringSubmatch(html); m != nil && !strings.Contains(m[1], `method="post"`) { // that one does something
+	if m := filterForm.FindStringSubmatch(body); m != nil && !strings.Contains(m[1], `method="post"`) { // that one does something
 		form = m[2]
 	}
 	add := func(name, value string) {
@@ -218,7 +218,7 @@ func pageCases(route, path, html string) ([]listCase, error) {
 		var values []string
 		for _, o := range formOption.FindAllStringSubmatch(m[2], -1) {
 			if o[1] != "" {
-				values = append(values, htmlEscapes.Replace(o[1]))
+				values = append(values, html.UnescapeString(o[1]))
 			}
 		}
 		if len(values) > 2 { // the first, one of the middle and the last
@@ -241,8 +241,8 @@ func pageCases(route, path, html string) ([]listCase, error) {
 			add(name[1], v)
 		}
 	}
-	for _, m := range orderLink.FindAllStringSubmatch(html, -1) {
-		to := htmlEscapes.Replace(m[1])
+	for _, m := range orderLink.FindAllStringSubmatch(body, -1) {
+		to := html.UnescapeString(m[1])
 		q, err := url.Parse(to)
 		if err != nil {
 			return nil, err
@@ -257,7 +257,7 @@ func pageCases(route, path, html string) ([]listCase, error) {
 func nextOf(route, path string, body []byte) string {
 	if rule, _ := access.RuleOf(route); rule.Page {
 		if m := nextLink.FindSubmatch(body); m != nil {
-			return htmlEscapes.Replace(string(m[1]))
+			return html.UnescapeString(string(m[1]))
 		}
 		return ""
 	}
