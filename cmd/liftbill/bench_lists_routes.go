@@ -16,6 +16,9 @@ import (
 	"github.com/liftbill/liftbill/domain/access"
 )
 
+// calculation is the reason of what computes a few rows from the terms that somebody enters.
+const calculation = "a calculation"
+
 // notLists are the routes that answer about one object, or to nobody who waits for a page,
 // each with its reason. Every other GET route is measured.
 var notLists = map[string]string{
@@ -43,6 +46,7 @@ var notLists = map[string]string{
 	"GET /v1/breaks/{break}":                              "one object",
 	"GET /cycles/{id}":                                    "one object",
 	"GET /breaks/{id}":                                    "one object",
+	"GET /accounts/{id}/whatif":                           calculation,
 	"GET /connections/{id}/compare":                       "a form",
 	"GET /cycles/{id}/lines/{line}":                       "one object",
 	"GET /readouts/{case}":                                "one object",
@@ -101,7 +105,7 @@ var listValues = map[string][]string{
 	"segment": {"trial_expiring", "failed_payment", "churned", "downgraded"}, "plan": {"price_3"}, "country": {"JP", "XX"}, "customer": {"cus_0_5"}, "object": {"in_0_100"},
 	"actor": {"user_1", "nobody"}, "action": {"cycle.approved"}, "object_id": {listsAccount(0) + ".2025-06"}, "outcome": {"refused"}, "severity": {"error"}, "owner": {"nobody"}, "age": {">30"},
 	"q": {"cus_0_5", "nothing-has-this"}, "subject": {"cus_0_5"}, "user": {"user-5"}, "source": {"metadata"}, "state": {"open"}, "type": {"invoice.paid", "never.sent"}, "status": {"open"},
-	"active": {"2025-06"}, "months": {"12"}, "share": {"0.2"}, "cap": {"50000"}, "floor": {"100"}, "fee": {"10"}, "terms": {`{"days_until_due": 14}`},
+	"active": {"2025-06"},
 	"role": {"finance", "approver"}, "closed": {"open", "closed"}, "history": {"true"}, "GET /v1/notifications state": {"open", "all"},
 	"GET /v1/events status": {"processed", "dead", "pending"}, "GET /v1/accounts/{account}/customers status": {"active", "past_due"},
 	"GET /v1/connections/{id}/links state": {"linked", "conflict"}, "GET /v1/adjustments state": {"due", "applied"}, "GET /v1/approvals state": {"waiting", "decided"},
