@@ -155,8 +155,9 @@ func (r *CustomerReader) Customers(ctx context.Context, accountID string, f cust
 	add(f.Status != "", "EXISTS ("+subscriptionOf+statusOf+" = @status)", "status", f.Status)
 	add(f.Currency != "", "c.currency = @currency", "currency", f.Currency)
 	add(f.Country != "", "c.country = @country", "country", f.Country)
-	add(f.Mapped == "yes", "coalesce(l.user_id, '') <> ''", "mapped", true)
-	add(f.Mapped == "no", "coalesce(l.user_id, '') = ''", "mapped", false)
+	// Said so that the planner expects many: it reads in the list's order and stops.
+	add(f.Mapped == "yes", "l.user_id <> ''", "mapped", true)
+	add(f.Mapped == "no", "(l.user_id <> '') IS NOT TRUE", "mapped", false)
 	add(f.Search != "", customerFound, "q", f.Search)
 	if f.Cursor != "" {
 		at, id, err := timeCursor(f.Cursor)

@@ -106,7 +106,7 @@ var listValues = map[string][]string{
 	"actor": {"user_1", "nobody"}, "action": {"cycle.approved"}, "object_id": {listsAccount(0) + ".2025-06"}, "outcome": {"refused"}, "severity": {"error"}, "owner": {"nobody"}, "age": {">30"},
 	"q": {"cus_0_5", "nothing-has-this"}, "subject": {"cus_0_5"}, "user": {"user-5"}, "source": {"metadata"}, "state": {"open"}, "type": {"invoice.paid", "never.sent"}, "status": {"open"},
 	"active": {"2025-06"},
-	"role": {"finance", "approver"}, "closed": {"open", "closed"}, "history": {"true"}, "GET /v1/notifications state": {"open", "all"},
+	"role":   {"finance", "approver"}, "closed": {"open", "closed"}, "history": {"true"}, "GET /v1/notifications state": {"open", "all"},
 	"GET /v1/events status": {"processed", "dead", "pending"}, "GET /v1/accounts/{account}/customers status": {"active", "past_due"},
 	"GET /v1/connections/{id}/links state": {"linked", "conflict"}, "GET /v1/adjustments state": {"due", "applied"}, "GET /v1/approvals state": {"waiting", "decided"},
 	"GET /v1/approvals subject": {"cycle", "break"}, "origin_period": {"2025-06"}, "applied_period": {"2025-06"}, "cause": {"refund", "correction"},
