@@ -97,7 +97,7 @@ func benchLift(ctx context.Context, f benchLiftFlags, note io.Writer) (liftRepor
 	var db *benchDatabase
 	if f.postgres {
 		var err error
-		if db, err = openBenchDatabase(ctx, f.database, f.data, false, note); err != nil {
+		if db, err = openBenchDatabase(ctx, f.database, f.data, false, false, note); err != nil {
 			return rep, err
 		}
 		defer db.close(ctx)

@@ -46,9 +46,11 @@ type benchDatabase struct {
 	db     *postgres.DB
 	conn   *pgx.Conn
 	n      int
+	// keep leaves the database for the next run.
+	keep bool
 }
 
-func openBenchDatabase(ctx context.Context, url, dir string, durable bool, note io.Writer) (*benchDatabase, error) {
+func openBenchDatabase(ctx context.Context, url, dir string, durable, keep bool, note io.Writer) (*benchDatabase, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -60,7 +62,7 @@ func openBenchDatabase(ctx context.Context, url, dir string, durable bool, note 
 	if err != nil {
 		return nil, exitError{exitEnvironment, err}
 	}
-	b := &benchDatabase{server: server}
+	b := &benchDatabase{server: server, keep: keep}
 	if err := b.open(ctx); err != nil {
 		b.close(ctx)
 		return nil, err
@@ -70,8 +72,10 @@ func openBenchDatabase(ctx context.Context, url, dir string, durable bool, note 
 }
 
 func (b *benchDatabase) open(ctx context.Context) error {
-	if err := b.drop(ctx); err != nil {
-		return err
+	if !b.keep {
+		if err := b.drop(ctx); err != nil {
+			return err
+		}
 	}
 	if err := b.server.EnsureDatabase(ctx, benchDatabaseName); err != nil {
 		return err
@@ -97,7 +101,8 @@ func (b *benchDatabase) drop(ctx context.Context) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// close drops the database and stops what was started; a benchmark leaves nothing behind.
+// close drops the database and stops what was started; a benchmark leaves nothing behind
+// that nobody asked to keep.
 func (b *benchDatabase) close(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	if b.conn != nil {
@@ -106,8 +111,13 @@ func (b *benchDatabase) close(ctx context.Context) {
 	if b.db != nil {
 		b.db.Close() //nolint:errcheck,gosec // the database is dropped next
 	}
-	if err := errors.Join(b.drop(ctx), b.server.Stop()); err != nil {
-		fmt.Fprintln(os.Stderr, "liftbill: the benchmark's database was not removed:", err)
+	if !b.keep {
+		if err := b.drop(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "liftbill: the benchmark's database was not removed:", err)
+		}
+	}
+	if err := b.server.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "liftbill: the benchmark's database server was not stopped:", err)
 	}
 }
 

@@ -17,7 +17,7 @@ type listsFlags struct {
 	limit                         time.Duration
 	only                          string
 	url, dir                      string
-	asJSON, explain               bool
+	asJSON, explain, keep         bool
 }
 
 // maxListsEvents keeps the benchmark's database below some tens of gigabytes.
@@ -33,7 +33,8 @@ handlers, sign-in and permissions included: the first page, a deep one, each fil
 Routes are those of the router; filters and orders are those of each page's own form and headings, and
 those of the API description. Beside them stands the floor: one hundred reward events by their key in
 SQL, and a page without a list. It exits with 1 when the p95 of any list reaches the limit.
-It uses a database of its own, which it drops at the end.`,
+It uses a database of its own, which it drops at the end unless it is to keep it. The figures are printed
+as they are measured.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.events < 1000 || f.events > maxListsEvents || f.accounts < 10 || f.accounts > 5000 || f.runs < 3 || f.runs > 1000 || f.pages < 2 || f.pages > 1000 {
 				return fault.InvalidField("events", "bench_range", "1,000 to %d events, 10 to 5,000 accounts, 3 to 1,000 runs, 2 to 1,000 pages", maxListsEvents)
@@ -50,6 +51,7 @@ It uses a database of its own, which it drops at the end.`,
 	cmd.Flags().BoolVar(&f.explain, "explain", false, "print the plan of each list's longest statement (EXPLAIN ANALYZE, BUFFERS)")
 	cmd.Flags().StringVar(&f.url, "database-url", "", "a PostgreSQL server; empty starts one")
 	cmd.Flags().StringVar(&f.dir, "dir", "var/bench", "where a server that is started keeps its data")
+	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the database in --dir, and use the one that an earlier run has left there")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	return cmd
 }
@@ -66,6 +68,17 @@ type listFigures struct {
 	Plan    string `json:"plan,omitempty"`
 }
 
+// line is the figures in milliseconds and what they are of.
+func (l listFigures) line() string {
+	mark := ""
+	if l.Slow {
+		mark = "  SLOW"
+	}
+	return fmt.Sprintf("%s %s %s  %s%s", milliseconds(l.P50), milliseconds(l.P95), milliseconds(l.P99), l.What, mark)
+}
+
+func milliseconds(ns int64) string { return fmt.Sprintf("%8.1f", float64(ns)/1e6) }
+
 // listsReport is what the benchmark prints.
 type listsReport struct {
 	Events   int   `json:"events"`
@@ -80,7 +93,7 @@ type listsReport struct {
 }
 
 func benchLists(ctx context.Context, out, note io.Writer, f listsFlags) error {
-	b, err := openBenchDatabase(ctx, f.url, f.dir, true, note)
+	b, err := openBenchDatabase(ctx, f.url, f.dir, true, f.keep, note)
 	if err != nil {
 		return err
 	}
@@ -112,20 +125,15 @@ func benchLists(ctx context.Context, out, note io.Writer, f listsFlags) error {
 }
 
 func (r listsReport) print(out io.Writer, f listsFlags) {
-	ms := func(ns int64) string { return fmt.Sprintf("%8.1f", float64(ns)/1e6) }
 	fmt.Fprintf(out, "%d reward events, %d accounts, %.1f GiB, %d requests of each kind, milliseconds\n\n", r.Events, r.Accounts, float64(r.Bytes)/(1<<30), r.Runs)
-	fmt.Fprintf(out, "     p50      p95      p99\n%s                    floor: 100 reward events by their key, in SQL\n%s                    floor: a page without a list\n", ms(r.SQL), ms(r.Page))
+	fmt.Fprintf(out, "     p50      p95      p99\n%s                    floor: 100 reward events by their key, in SQL\n%s                    floor: a page without a list\n", milliseconds(r.SQL), milliseconds(r.Page))
 	route := ""
 	for _, l := range r.Figures {
 		if l.Route != route {
 			fmt.Fprintf(out, "\n%s\n", l.Route)
 			route = l.Route
 		}
-		mark := ""
-		if l.Slow {
-			mark = "  SLOW"
-		}
-		fmt.Fprintf(out, "%s %s %s  %s%s\n", ms(l.P50), ms(l.P95), ms(l.P99), l.What, mark)
+		fmt.Fprintln(out, l.line())
 		if f.explain && l.Plan != "" {
 			fmt.Fprintln(out, l.Plan)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"maps"
 	"net/http"
 	"net/url"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/liftbill/liftbill/domain/access"
 )
+
+// calculation is the reason of what computes a few rows from the terms that somebody enters.
+const calculation = "a calculation"
 
 // notLists are the routes that answer about one object, or to nobody who waits for a page,
 // each with its reason. Every other GET route is measured.
@@ -41,6 +45,9 @@ var notLists = map[string]string{
 	"GET /v1/cycles/{id}":                                 "one object",
 	"GET /v1/breaks/{break}":                              "one object",
 	"GET /cycles/{id}":                                    "one object",
+	"GET /breaks/{id}":                                    "one object",
+	"GET /accounts/{id}/whatif":                           calculation,
+	"GET /connections/{id}/compare":                       "a form",
 	"GET /cycles/{id}/lines/{line}":                       "one object",
 	"GET /readouts/{case}":                                "one object",
 	"GET /accounts/{id}/customers/{customer}":             "one object",
@@ -69,7 +76,7 @@ func listRoutes(e *echo.Echo) []string {
 // that means several things is told apart by what stands before it.
 var listObjects = map[string]string{
 	"account": listsAccount(0), "accounts/{id}": listsAccount(0), "connections/{id}": listsAccount(0), "customer": "cus_0_0",
-	"cycles/{id}": listsAccount(0) + ".2025-06", "period": "2025-06",
+	"cycles/{id}": listsAccount(0) + ".2025-06", "period": "2025-06", "snapshot": "snap-3",
 }
 
 // pathOf puts objects into a route.
@@ -98,13 +105,15 @@ var listValues = map[string][]string{
 	"segment": {"trial_expiring", "failed_payment", "churned", "downgraded"}, "plan": {"price_3"}, "country": {"JP", "XX"}, "customer": {"cus_0_5"}, "object": {"in_0_100"},
 	"actor": {"user_1", "nobody"}, "action": {"cycle.approved"}, "object_id": {listsAccount(0) + ".2025-06"}, "outcome": {"refused"}, "severity": {"error"}, "owner": {"nobody"}, "age": {">30"},
 	"q": {"cus_0_5", "nothing-has-this"}, "subject": {"cus_0_5"}, "user": {"user-5"}, "source": {"metadata"}, "state": {"open"}, "type": {"invoice.paid", "never.sent"}, "status": {"open"},
+	"active": {"2025-06"},
+	"role":   {"finance", "approver"}, "closed": {"open", "closed"}, "history": {"true"}, "GET /v1/notifications state": {"open", "all"},
 	"GET /v1/events status": {"processed", "dead", "pending"}, "GET /v1/accounts/{account}/customers status": {"active", "past_due"},
 	"GET /v1/connections/{id}/links state": {"linked", "conflict"}, "GET /v1/adjustments state": {"due", "applied"}, "GET /v1/approvals state": {"waiting", "decided"},
 	"GET /v1/approvals subject": {"cycle", "break"}, "origin_period": {"2025-06"}, "applied_period": {"2025-06"}, "cause": {"refund", "correction"},
 	"GET /accounts q": {"acct-01", "nothing-has-this"}, "GET /v1/accounts q": {"acct-01", "nothing-has-this"}, "GET /v1/snapshots q": {"snap-3", "nothing-has-this"},
 	"GET /v1/cycles state": {"invoiced", "needs_human"}, "GET /v1/breaks type": {"amount_differs"}, "GET /v1/audit object": {"cycle"},
 	"GET /v1/events from": {"2025-06-01T00:00:00Z"}, "GET /v1/events to": {"2025-06-30T00:00:00Z"}, "GET /v1/audit from": {"2025-06-01T00:00:00Z"}, "GET /v1/audit to": {"2025-06-30T00:00:00Z"},
-	"GET /v1/invoices q": {"in_own_500", "nothing-has-this"}, "GET /invoices q": {"in_own_500", "nothing-has-this"}, "GET /invoices from": {"700"}, "GET /invoices to": {"310"},
+	"GET /v1/invoices q": {"in_own_500", "nothing-has-this"}, "GET /invoices q": {"in_own_500", "nothing-has-this"}, "GET /invoices from": {"700"}, "GET /invoices to": {"310"}, "GET /breaks from": {"700"}, "GET /breaks to": {"310"}, "GET /cycles from": {"700"}, "GET /cycles to": {"310"},
 	"GET /events q": {"evt_0_100", "cus_0_5", "in_0_100", "nothing-has-this"}, "GET /snapshots q": {"snap-3", "nothing-has-this"}, "GET /audit object": {"cycle"},
 }
 
@@ -190,22 +199,21 @@ func address(path string, q url.Values) string {
 }
 
 var (
-	filterForm  = regexp.MustCompile(`(?s)<form[^>]*class="filters"[^>]*>(.*?)</form>`)
-	formSelect  = regexp.MustCompile(`(?s)<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>`)
-	formOption  = regexp.MustCompile(`<option value="([^"]*)"`)
-	formInput   = regexp.MustCompile(`<input[^>]*>`)
-	inputName   = regexp.MustCompile(`name="([^"]+)"`)
-	orderLink   = regexp.MustCompile(`<th[^>]*><a href="([^"]*[?&;]sort=[^"]*)"`)
-	nextLink    = regexp.MustCompile(`<a[^>]*href="([^"]+)"[^>]*rel="next"`)
-	htmlEscapes = strings.NewReplacer("&amp;", "&", "&#43;", "+", "&#34;", `"`)
+	filterForm = regexp.MustCompile(`(?s)<form([^>]*class="filters"[^>]*)>(.*?)</form>`)
+	formSelect = regexp.MustCompile(`(?s)<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>`)
+	formOption = regexp.MustCompile(`<option value="([^"]*)"`)
+	formInput  = regexp.MustCompile(`<input[^>]*>`)
+	inputName  = regexp.MustCompile(`name="([^"]+)"`)
+	orderLink  = regexp.MustCompile(`<th[^>]*><a href="([^"]*[?&;]sort=[^"]*)"`)
+	nextLink   = regexp.MustCompile(`<a[^>]*href="([^"]+)"[^>]*rel="next"`)
 )
 
 // pageCases are the filters of the page's own form and the orders of its headings.
-func pageCases(route, path, html string) ([]listCase, error) {
+func pageCases(route, path, body string) ([]listCase, error) {
 	out := []listCase{{route, firstPage, path}}
 	form := ""
-	if m := filterForm.FindStringSubmatch(html); m != nil {
-		form = m[1]
+	if m := filterForm.FindStringSubmatch(body); m != nil && !strings.Contains(m[1], `method="post"`) { // that one does something
+		form = m[2]
 	}
 	add := func(name, value string) {
 		out = append(out, listCase{route, name + "=" + value, path + "?" + url.Values{name: {value}}.Encode()})
@@ -214,7 +222,7 @@ func pageCases(route, path, html string) ([]listCase, error) {
 		var values []string
 		for _, o := range formOption.FindAllStringSubmatch(m[2], -1) {
 			if o[1] != "" {
-				values = append(values, htmlEscapes.Replace(o[1]))
+				values = append(values, html.UnescapeString(o[1]))
 			}
 		}
 		if len(values) > 2 { // the first, one of the middle and the last
@@ -237,8 +245,8 @@ func pageCases(route, path, html string) ([]listCase, error) {
 			add(name[1], v)
 		}
 	}
-	for _, m := range orderLink.FindAllStringSubmatch(html, -1) {
-		to := htmlEscapes.Replace(m[1])
+	for _, m := range orderLink.FindAllStringSubmatch(body, -1) {
+		to := html.UnescapeString(m[1])
 		q, err := url.Parse(to)
 		if err != nil {
 			return nil, err
@@ -253,7 +261,7 @@ func pageCases(route, path, html string) ([]listCase, error) {
 func nextOf(route, path string, body []byte) string {
 	if rule, _ := access.RuleOf(route); rule.Page {
 		if m := nextLink.FindSubmatch(body); m != nil {
-			return htmlEscapes.Replace(string(m[1]))
+			return html.UnescapeString(string(m[1]))
 		}
 		return ""
 	}

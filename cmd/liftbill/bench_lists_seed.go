@@ -6,12 +6,17 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/period"
@@ -56,14 +61,49 @@ func (s *listsSeed) fill(ctx context.Context) error {
 	for i := range s.accounts {
 		s.shares = append(s.shares, max(20, int(math.Round(float64(s.events)/float64(i+1)/sum))))
 	}
-	if err := s.agreements(ctx); err != nil {
+	if _, err := s.conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS bench_stages (name text PRIMARY KEY, events int NOT NULL, accounts int NOT NULL)"); err != nil {
 		return err
 	}
-	// Rows are made as the product makes them, but in bulk: what triggers and foreign keys
-	// check of single rows is left out, as by a restore.
-	if _, err := s.conn.Exec(ctx, "SET session_replication_role = replica"); err != nil {
-		return errors.Join(errors.New("the benchmark needs a server on which it may leave out triggers"), err)
+	for _, stage := range []struct {
+		name string
+		make func(context.Context) error
+	}{{"agreements", s.agreements}, {"bulk", s.bulk}, {"months", s.months}} {
+		if err := s.stage(ctx, stage.name, stage.make); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// stage makes a part of the rows unless an earlier run that kept its database has made it.
+func (s *listsSeed) stage(ctx context.Context, name string, fill func(context.Context) error) error {
+	var events, accounts int
+	err := s.conn.QueryRow(ctx, "SELECT events, accounts FROM bench_stages WHERE name = $1", name).Scan(&events, &accounts)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+	case err != nil:
+		return err
+	case events != s.events || accounts != s.accounts:
+		return fault.InvalidField("keep", "bench_other_size", "the kept database has %d events of %d accounts", events, accounts).Fix("Ask for as many, or name another --dir")
+	default:
+		return nil
+	}
+	began := monotonic()
+	if err := fill(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.note, "%s: %s\n", name, (monotonic() - began).Round(time.Second))
+	_, err = s.conn.Exec(ctx, "INSERT INTO bench_stages VALUES ($1, $2, $3)", name, s.events, s.accounts)
+	return err
+}
+
+// bulkSession leaves out what triggers and foreign keys check of single rows, as a restore
+// does, and waits for no commit; the checkpoint of the end writes all.
+const bulkSession = "SET session_replication_role = replica; SET synchronous_commit = off"
+
+// bulk makes the accounts' rows as the product makes them, several accounts at a time.
+func (s *listsSeed) bulk(ctx context.Context) error {
+	fmt.Fprintf(s.note, "making %d reward events of %d accounts\n", s.events, s.accounts)
 	for n := range listsMonths + 1 {
 		for _, table := range []string{"reward_events", "stripe_events", "decisions"} {
 			if _, err := s.conn.Exec(ctx, "SELECT ensure_month_partition($1, $2)", table, listsBegin.AddDate(0, n, 0)); err != nil {
@@ -71,19 +111,58 @@ func (s *listsSeed) fill(ctx context.Context) error {
 			}
 		}
 	}
-	fmt.Fprintf(s.note, "making %d reward events of %d accounts\n", s.events, s.accounts)
-	for i := range s.accounts {
-		if err := s.account(ctx, i); err != nil {
-			return err
-		}
+	next := make(chan int)
+	g, ctx := errgroup.WithContext(ctx)
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() error {
+			conn, err := pgx.Connect(ctx, s.server.URL(benchDatabaseName))
+			if err != nil {
+				return err
+			}
+			defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // its rows are committed
+			if _, err := conn.Exec(ctx, bulkSession); err != nil {
+				return errors.Join(errors.New("the benchmark needs a server on which it may leave out triggers"), err)
+			}
+			for i := range next {
+				if err := s.account(ctx, conn, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
-	for _, sql := range listsOnce {
-		if _, err := s.conn.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("%.60s: %w", strings.TrimSpace(sql), err)
+	g.Go(func() error {
+		defer close(next)
+		for i := range s.accounts {
+			select {
+			case next <- i:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// months makes what follows from the accounts.
+func (s *listsSeed) months(ctx context.Context) error {
+	if _, err := s.conn.Exec(ctx, bulkSession); err != nil {
+		return err
+	}
+	err := pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+		for _, sql := range listsOnce {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("%.60s: %w", strings.TrimSpace(sql), err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	fmt.Fprintln(s.note, "vacuuming")
-	for _, sql := range []string{"SET session_replication_role = DEFAULT", "VACUUM (ANALYZE)", "CHECKPOINT"} { // as a database at rest would be
+	for _, sql := range []string{"RESET session_replication_role; RESET synchronous_commit", "VACUUM (ANALYZE)", "CHECKPOINT"} { // as a database at rest would be
 		if _, err := s.conn.Exec(ctx, sql); err != nil {
 			return err
 		}
@@ -144,7 +223,7 @@ func (s *listsSeed) agree(ctx context.Context, st onboard.Stores, i int) error {
 }
 
 // account makes the bulk of one account: facts, events, customers and decisions.
-func (s *listsSeed) account(ctx context.Context, i int) error {
+func (s *listsSeed) account(ctx context.Context, conn *pgx.Conn, i int) error {
 	n := s.shares[i]
 	with := strings.NewReplacer(
 		"@now", "'"+benchNow.Format(time.RFC3339)+"'::timestamptz", "@id", "'"+listsAccount(i)+"'", "@env", "'"+listsEnvironment(i).String()+"'", "@live", fmt.Sprint(listsEnvironment(i) == account.Live),
@@ -152,7 +231,7 @@ func (s *listsSeed) account(ctx context.Context, i int) error {
 		"@begin", fmt.Sprint(listsBegin.Unix()), "@step", fmt.Sprintf("%.3f", benchNow.Sub(listsBegin).Seconds()/float64(n)),
 	)
 	for _, sql := range listsPerAccount {
-		if _, err := s.conn.Exec(ctx, with.Replace(sql)); err != nil {
+		if _, err := conn.Exec(ctx, with.Replace(sql)); err != nil {
 			return fmt.Errorf("%.60s: %w", strings.TrimSpace(sql), err)
 		}
 	}
@@ -164,7 +243,7 @@ func (s *listsSeed) account(ctx context.Context, i int) error {
 var listsPerAccount = []string{
 	`INSERT INTO reward_events (connection_id, environment, fact_key, kind, is_reward, object_id, customer_id, subscription_id, invoice_id, charge_id, amount_minor, currency, effective_at, event_id, detail, recorded_at)
 	SELECT @id, @env, kind || ':' || kind || n, kind, true, kind || n, CASE WHEN kind IN ('refund', 'dispute') THEN '' ELSE 'cus_@no_' || c END, 'sub_@no_' || c, 'in_@no_' || n, 'ch_@no_' || n,
-		CASE kind WHEN 'revenue_confirmation' THEN 1000 + n * 7919 % 9000 WHEN 'refund' THEN -(500 + n % 300) WHEN 'dispute' THEN -(500 + n % 300) END,
+		CASE kind WHEN 'revenue_confirmation' THEN 1000 + n::bigint * 7919 % 9000 WHEN 'refund' THEN -(500 + n % 300) WHEN 'dispute' THEN -(500 + n % 300) END,
 		CASE WHEN kind IN ('revenue_confirmation', 'refund', 'dispute') THEN @currency ELSE '' END, at, 'evt_@no_' || n, '{"flags": {}}', at + interval '1 minute'
 	FROM (SELECT n, n::bigint * 7919 % @customers AS c, to_timestamp(@begin + n * @step) AS at, (ARRAY['payment_failed', 'refund', 'trial_start', 'conversion', 'upgrade', 'churn', 'downgrade', 'dispute'])[CASE WHEN n % 20 > 11 THEN n % 20 - 11 END] AS other
 		FROM generate_series(0, @events - 1) n) s, LATERAL (SELECT coalesce(other, 'revenue_confirmation') AS kind) k`,
@@ -217,18 +296,18 @@ var listsOnce = []string{
 	SELECT cycle_id, account_id, environment, period, starts, ends, account_id, plan_id,
 		CASE WHEN environment = 'test' THEN 'dry_run' WHEN month < 23 AND no % 7 = 0 THEN 'withheld' WHEN month < 23 THEN 'invoiced' WHEN no % 3 = 0 THEN 'awaiting_approval' WHEN no % 3 = 1 THEN 'needs_human' ELSE 'blocked' END,
 		'', ends + interval '3 days', 'digest', 1000000, 1000000, ends, ends + interval '3 days' + no * interval '1 second' FROM months`,
-	`INSERT INTO cycle_buckets (cycle_id, bucket, snapshot_id, currency, amount_minor, events)
-	SELECT cycle_id, b, '', currency, 100000, 100 FROM months, unnest(ARRAY['unmapped', 'no_decision', 'before_exposure']) b
-	UNION ALL SELECT cycle_id, 'snapshot', 'snap-' || n, currency, 175000, 100 FROM months, generate_series(0, 3) n`,
-	`INSERT INTO readouts (case_id, cycle_id, environment, account_id, snapshot_id, period, currency, units, holdout_units, observed_minor, lift, counterfactual, se, variance_cr, variance_b, variance_0, interval_low, interval_high,
+	`INSERT INTO all_cycle_buckets (revision, cycle_id, bucket, snapshot_id, currency, amount_minor, events)
+	SELECT 1, cycle_id, b, '', currency, 100000, 100 FROM months, unnest(ARRAY['unmapped', 'no_decision', 'before_exposure']) b
+	UNION ALL SELECT 1, cycle_id, 'snapshot', 'snap-' || n, currency, 175000, 100 FROM months, generate_series(0, 3) n`,
+	`INSERT INTO all_readouts (revision, case_id, cycle_id, environment, account_id, snapshot_id, period, currency, units, holdout_units, observed_minor, lift, counterfactual, se, variance_cr, variance_b, variance_0, interval_low, interval_high,
 		bound, z, ess, verdict, headline, explanation, checks, plan_hash, estimator, manifest, build, created_at)
-	SELECT substr(md5(cycle_id || n) || md5(n::text), 1, 26), cycle_id, environment, account_id, 'snap-' || n, period, currency, 10000, 2000, 175000, 50000 + no * 31 % 977, 100000, 9000, 1, 1, 1, 30000, 70000,
+	SELECT 1, substr(md5(cycle_id || n) || md5(n::text), 1, 26), cycle_id, environment, account_id, 'snap-' || n, period, currency, 10000, 2000, 175000, 50000 + no * 31 % 977, 100000, 9000, 1, 1, 1, 30000, 70000,
 		31000, '1.96', 5000, v, CASE v WHEN 'withheld' THEN 'LIFT_NOT_PROVEN' ELSE '' END, 'The measured lift is above zero.', (SELECT jsonb_agg(jsonb_build_object('code', 'CHECK_' || i, 'status', 'passed', 'value', '1.25', 'threshold', '2', 'explain', repeat('why it holds ', 6))) FROM generate_series(1, 20) i),
 		'hash', 'dr', repeat('m', 2000), '{}', ends FROM months, generate_series(0, 3) n, LATERAL (SELECT CASE WHEN n = 3 OR no % 7 = 0 THEN 'withheld' ELSE 'passed' END AS v) t`,
-	`INSERT INTO cycle_lines (cycle_id, environment, snapshot_id, case_id, verdict, measured_minor, bound_minor, high_water_from, high_water_to, base_minor, deferred_minor, fee_minor, billed_minor)
-	SELECT cycle_id, environment, snapshot_id, case_id, verdict, 50000, 31000, 0, b, b, 0, b / 5, b / 5 FROM readouts, LATERAL (SELECT CASE verdict WHEN 'passed' THEN 50000 ELSE 0 END AS b) t`,
-	`INSERT INTO invoices (cycle_id, environment, currency, total_minor, plan, plan_hash, created_at, phase)
-	SELECT m.cycle_id, m.environment, m.currency, 30000 + m.no * 7919 % 50000, '{}', 'hash', m.ends, 'full' FROM months m JOIN cycles c ON c.id = m.cycle_id WHERE c.state <> 'withheld'`,
+	`INSERT INTO all_cycle_lines (revision, cycle_id, environment, snapshot_id, case_id, verdict, measured_minor, bound_minor, high_water_from, high_water_to, base_minor, deferred_minor, fee_minor, billed_minor)
+	SELECT 1, cycle_id, environment, snapshot_id, case_id, verdict, 50000, 31000, 0, b, b, 0, b / 5, b / 5 FROM readouts, LATERAL (SELECT CASE verdict WHEN 'passed' THEN 50000 ELSE 0 END AS b) t`,
+	`INSERT INTO all_invoices (revision, cycle_id, environment, currency, total_minor, plan, plan_hash, created_at, phase)
+	SELECT 1, m.cycle_id, m.environment, m.currency, 30000 + m.no * 7919 % 50000, '{}', 'hash', m.ends, 'full' FROM months m JOIN cycles c ON c.id = m.cycle_id WHERE c.state <> 'withheld'`,
 	`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, invoice_id, number, stripe_status, stripe_total, finalized_at, created_at, updated_at)
 	SELECT md5(m.cycle_id), m.cycle_id, 'live', true, m.account_id, m.account_id, 'cus_payer_' || m.account_id, m.currency, m.period, 'main', 'hash', i.total_minor, 'released', 'in_own_' || m.no, 'LB-' || lpad(m.no::text, 8, '0'),
 		CASE WHEN m.month > 20 THEN 'open' WHEN m.no % 97 = 0 THEN 'void' ELSE 'paid' END, i.total_minor, m.ends + interval '4 days', m.ends, m.ends
@@ -244,6 +323,29 @@ var listsOnce = []string{
 		detail, target_connection, target_object, target_id, state, owner, reason, first_seen, last_seen, fingerprint, requested_by, requested_person, forced_by, forced_person, updated_at)
 	SELECT substr(md5(cycle_id || 'b' || n), 1, 26), account_id, environment, period, 'amount_differs', 'in_' || no || '_' || n, CASE WHEN n = 0 THEN 'error' ELSE 'warning' END, 'revenue', 'ledger', 'in_' || no || '_' || n, 500, currency, 500, 'stripe', 'in_' || no || '_' || n, 400, currency, 400,
 		100 + no % 900, currency, 'cus_' || no, 'amounts differ', account_id, 'invoice', 'in_1', CASE WHEN month > 21 THEN 'open' ELSE 'gone' END, '', '', ends + no * interval '1 second', ends, 'f', '', '', '', '', ends FROM months, generate_series(0, 3) n`,
+	`INSERT INTO cycle_revisions (cycle_id, environment, revision, decision_id, reason, actor, at, previous_state, previous_reason, previous_watermark, previous_input_digest)
+	SELECT cycle_id, environment, 2, cycle_id || '/0', 'late events', 'user:a', ends + interval '2 days', 'awaiting_approval', '', ends + interval '1 day', 'digest' FROM months WHERE month = 16`,
+	`UPDATE all_readouts x SET revision = 2 FROM months m WHERE m.month = 16 AND m.cycle_id = x.cycle_id`,
+	`UPDATE all_cycle_lines x SET revision = 2 FROM months m WHERE m.month = 16 AND m.cycle_id = x.cycle_id`,
+	`UPDATE all_cycle_buckets x SET revision = 2 FROM months m WHERE m.month = 16 AND m.cycle_id = x.cycle_id`,
+	`UPDATE all_invoices x SET revision = 2 FROM months m WHERE m.month = 16 AND m.cycle_id = x.cycle_id`,
+	`UPDATE cycles c SET revision = 2 FROM months m WHERE m.month = 16 AND m.cycle_id = c.id`,
+	`INSERT INTO true_ups (id, account_id, environment, settlement_cycle, booking_cycle, number, watermark, state, fees_settled, fees_measured, booked_before, due_minor, recorded_at)
+	SELECT account_id || '/' || month, account_id, environment, account_id || '.2025-01', cycle_id, month - 11, ends, CASE WHEN month = 23 THEN 'proposed' ELSE 'booked' END, 100000, 99000, 0, -1000, ends + no * interval '1 second' FROM months WHERE month > 11`,
+	`INSERT INTO true_up_lines (true_up_id, origin_cycle, snapshot_id, cause, facts, happened_at, revenue_minor, lift_minor, amount_minor, adjustment_id)
+	SELECT m.account_id || '/' || m.month, o.cycle_id, 'snap-' || n, c, 3, m.starts, -2000, -500, -100, CASE WHEN n = 0 THEN md5(m.cycle_id || o.cycle_id || c) ELSE '' END
+	FROM months m JOIN months o ON o.account_id = m.account_id AND o.month < 6, generate_series(0, 1) n, unnest(ARRAY['refund', 'dispute']) c WHERE m.month > 11`,
+	`INSERT INTO accruals (account_id, environment, period, as_of, run, period_start, period_end, time_zone, contract_id, computed_by, over, currency, phase, held, low_performance, low_fixed, low_balance,
+		expected_performance, expected_fixed, expected_balance, high, lines, waits_for, input_digest, digest)
+	SELECT account_id, environment, period, starts + d * interval '6 days' + no * interval '1 second', 'night/' || d, starts, ends, 'UTC', account_id, 'system:accruals', false, currency, 'full', '', 20000, 0, 0, 30000, 0, 0, 60000,
+		(SELECT jsonb_agg(jsonb_build_object('snapshot_id', 'snap-' || n, 'minor', 7500)) FROM generate_series(0, 3) n), '[]', 'd', 'd' FROM months, generate_series(1, 4) d`,
+	`INSERT INTO notifications (id, kind, environment, account_id, period, cycle_id, role, title, detail, next_action, path, opened_at, settled_at)
+	SELECT 'approval_waiting|' || cycle_id || '|' || role, 'approval_waiting', environment, account_id, period, cycle_id, role, 'An invoice waits', 'Its lines are ready.', 'Decide it.', '/cycles/' || cycle_id, ends + no * interval '1 second', CASE WHEN month < 22 THEN ends + interval '2 days' END
+	FROM months, unnest(ARRAY['finance', 'approver']) role`,
+	`INSERT INTO notification_deliveries (notification_id, episode, channel, attempts, next_at, delivered_at) SELECT id, 1, 'mail', 1, opened_at, opened_at FROM notifications`,
+	`INSERT INTO month_closes (account_id, environment, period, action, run_id, actor, person, reason, at) SELECT account_id, environment, period, 'closed', no, 'user:a', 'a', '', ends + interval '6 days' FROM months WHERE month < 20`,
+	`INSERT INTO mapping_spans (connection_id, subject_id, valid_from, valid_to, state, user_id, link_id, source)
+	SELECT a.source_connection, 'cus_' || n || '_conflict', '0001-01-01', 'infinity', 'conflict', '', md5(a.id || n), 'metadata' FROM accounts a, generate_series(1, 40) n`,
 	`INSERT INTO event_replays (account_id, period, equal, report, run_by, run_at) SELECT account_id, period, true, jsonb_build_object('account_id', account_id, 'period', period, 'run_by', 'ada', 'equal', true), 'ada', ends FROM months WHERE month % 6 = 0`,
 	`INSERT INTO audit_log (chain, seq, at, actor_kind, actor_id, actor_name, person, action, outcome, object, object_id, account_id, environment, request_id, reason, before, after, previous, hash)
 	SELECT environment, row_number() OVER (PARTITION BY environment ORDER BY month, no, n), starts + n * interval '1 hour', 'user', 'user_' || no % 40, 'Ada', 'user_' || no % 40,

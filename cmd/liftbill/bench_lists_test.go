@@ -33,9 +33,10 @@ func TestEveryListIsMeasured(t *testing.T) {
 			require.NotEqual(t, "#/components/parameters/Cursor", p.Ref, "%s has pages: it is a list", route)
 		}
 		file := route + ".{format}"
-		require.False(t, served[file], "%s has a file of its rows: it is a list", route)
+		require.False(t, served[file] && reason != calculation, "%s has a file of its rows: it is a list", route)
 	}
 	session := i.session(i.user(domain.Roles{domain.Admin}, domain.Everything()))
+	i.exec(`INSERT INTO policy_snapshots (account_id, id, environment, name, shipped_at) VALUES ($1, $2, 'live', 'Offer', now())`, accA, listObjects["snapshot"])
 	lists := listRoutes(i.e)
 	require.Greater(t, len(lists), 30)
 	for _, route := range lists {

@@ -72,7 +72,7 @@ type reconcileFigures struct {
 }
 
 func benchReconcile(ctx context.Context, out, note io.Writer, f reconcileFlags) error {
-	b, err := openBenchDatabase(ctx, f.url, f.dir, false, note)
+	b, err := openBenchDatabase(ctx, f.url, f.dir, false, false, note)
 	if err != nil {
 		return err
 	}
