@@ -59,4 +59,12 @@ func TestAccountHealthOfMonths(t *testing.T) {
 	}
 	require.NoError(t, w.exec(`UPDATE stripe_invoices SET status = 'paid', amount_remaining_minor = 0`))
 	require.Empty(t, health(now).Unpaid, "paid is not open")
+
+	held := w.propose("acme", "2026-02", 100_000.7)
+	require.NoError(t, w.exec(`UPDATE cycles SET state = 'withheld', reason = 'shadow_phase' WHERE id = $1`, held.ID))
+	require.Zero(t, health(now).Withheld, "a shadow month is not withheld")
+	require.NoError(t, w.exec(`UPDATE cycles SET reason = 'no snapshot passed' WHERE id = $1`, held.ID))
+	h = health(now)
+	require.EqualValues(t, 1, h.Withheld)
+	require.Equal(t, []string{"2026-01", "2026-02"}, []string{h.Trend[0].Period, h.Trend[1].Period}, "the oldest first")
 }
