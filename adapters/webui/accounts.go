@@ -31,6 +31,7 @@ type accountsView struct {
 type accountRow struct {
 	reconcile.Overview
 	Missing []string
+	Health  accountHealth
 }
 
 func (s *Server) accounts(c echo.Context) error {
@@ -57,8 +58,16 @@ func (s *Server) accounts(c echo.Context) error {
 	if f.Cursor != "" {
 		v.FirstURL = at(f.Sort, "")
 	}
+	var ids []string
 	for _, o := range page.Items {
-		row := accountRow{Overview: o, Missing: missing(o)}
+		ids = append(ids, o.ID)
+	}
+	health, err := s.reconcile.AccountHealth(c.Request().Context(), ids, s.clock.Now())
+	if err != nil {
+		return err
+	}
+	for _, o := range page.Items {
+		row := accountRow{Overview: o, Missing: missing(o), Health: accountHealthOf(health[o.ID], o.ID)}
 		if o.ContractID != "" {
 			risk, err := lift.KnownRisk(o.Rule())
 			if err != nil {

@@ -2,6 +2,10 @@ package webui_test
 
 import (
 	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 )
@@ -14,4 +18,27 @@ func (l *ledger) AccountList(_ context.Context, f reconcile.AccountsFilter) (rec
 		}
 	}
 	return page, l.err
+}
+
+// AccountHealth is that of acme; other accounts have none.
+func (l *ledger) AccountHealth(context.Context, []string, time.Time) (map[string]reconcile.AccountHealth, error) {
+	return map[string]reconcile.AccountHealth{"acme": {
+		AccountID: "acme", Period: "2026-10", Currency: "usd", PaidMinor: 1_000_000, UnmappedMinor: 45_000, Withheld: 2, OpenBreaks: 3,
+		Trend:  []reconcile.HealthMonth{{Period: "2026-08", Lift: -1_000, ESS: 410}, {Period: "2026-09", Lift: 40_000, ESS: 902}, {Period: "2026-10", Lift: 90_000, ESS: 1_450}},
+		Unpaid: []reconcile.Ageing{{Currency: "usd", Minor: [4]int64{412_050, 0, 0, 9_900}}},
+	}}, l.err
+}
+
+// TestHealthOfAccounts: each account shows how much of its revenue is mapped, its lift month
+// by month, months withheld, open breaks and what is unpaid by age, with links to the rows.
+func TestHealthOfAccounts(t *testing.T) {
+	t.Parallel()
+	p := open(t, newEcho(fixture()), "/accounts")
+	for _, want := range []string{"95.5 %", "effective sample 410 → 1450", "to 30 days 4,120.50 USD", "over 90 days 99.00 USD"} {
+		require.Contains(t, p.text, want)
+	}
+	require.NotContains(t, p.text, "31–60 days", "an empty bucket is not shown")
+	for _, link := range []string{"/coverage?account=acme", "/cycles?account=acme&period=all&state=withheld", "/breaks?account=acme", "/invoices?account=acme&status=open"} {
+		require.Contains(t, p.links, link)
+	}
 }

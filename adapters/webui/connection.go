@@ -176,7 +176,7 @@ func (s *Server) connectionPage(c echo.Context) error {
 				if !errors.As(err, &told) {
 					return err
 				}
-				row.Checked, row.Problem = nil, strings.TrimSpace(told.Msg + ". " + told.Remedy)
+				row.Checked, row.Problem = nil, strings.TrimSpace(told.Msg+". "+told.Remedy)
 			}
 		}
 		v.Accounts = append(v.Accounts, row)

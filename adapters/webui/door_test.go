@@ -34,6 +34,7 @@ type door struct {
 	changed app.UserChange
 	token   app.TokenInput
 	asked   audit.Filter
+	broken  trail.Chain
 	before  trail.Facts
 }
 
@@ -125,6 +126,13 @@ func (d *door) Entries(_ context.Context, f audit.Filter) (audit.Page, error) {
 		next = ""
 	}
 	return audit.Page{Items: []trail.Row{row}, NextCursor: next}, err
+}
+
+func (d *door) Verify(_ context.Context, chain trail.Chain, _ audit.Head) (audit.Head, error) {
+	if chain == d.broken {
+		return audit.Head{Chain: chain, Rows: 7}, fault.New(fault.Conflict, "audit_broken", "chain %s: row 8 does not follow row 7", chain)
+	}
+	return audit.Head{Chain: chain, Rows: 12, Hash: []byte{0xab, 0xcd}}, d.err
 }
 
 func signedIn() app.Caller {
@@ -314,4 +322,28 @@ func TestAuditPage(t *testing.T) {
 	d.before = trail.Facts{"hash": "5f0b", "same": "x"}
 	require.Equal(t, "hash 5f0b → 5f0c same x →", open(t, e, "/audit").row(t, "contract.created")[4], "of a change, what differs")
 	require.Equal(t, 400, open(t, e, "/audit?from=yesterday").status)
+}
+
+// TestVerifyTheChains: the button recomputes every chain, says where one is broken, and is
+// only for who sees all that the chains hold.
+func TestVerifyTheChains(t *testing.T) {
+	t.Parallel()
+	whole := signedIn()
+	whole.Scope = access.Everything()
+	d := &door{caller: whole}
+	e := newDoor(fixture(), d, webui.Options{})
+	require.Contains(t, open(t, e, "/audit").text, "Verify the chains")
+	page := send(t, e, "GET", "/audit/verify", nil).Body.String()
+	for _, chain := range trail.Chains() {
+		require.Contains(t, page, "Chain "+string(chain)+" is whole:")
+	}
+	require.Contains(t, page, "abcd")
+	d.broken = trail.TestChain
+	w := send(t, e, "GET", "/audit/verify", nil)
+	require.Equal(t, 200, w.Code)
+	require.Contains(t, w.Body.String(), "chain test: row 8 does not follow row 7")
+	require.NotContains(t, w.Body.String(), "Chain test is whole")
+	part := signedIn()
+	part.Scope = access.Scope{Accounts: []string{"acme"}, Environments: []account.Environment{account.Live}}
+	require.NotContains(t, open(t, newDoor(fixture(), &door{caller: part}, webui.Options{}), "/audit").text, "Verify the chains")
 }

@@ -49,6 +49,7 @@ type Reconcile interface {
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
 	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
 	AccountList(ctx context.Context, f reconcile.AccountsFilter) (reconcile.Page[reconcile.Overview], error)
+	AccountHealth(ctx context.Context, accountIDs []string, now time.Time) (map[string]reconcile.AccountHealth, error)
 	Overview(ctx context.Context, scope access.Scope, now time.Time) (reconcile.Board, error)
 	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
 	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)

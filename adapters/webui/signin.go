@@ -13,6 +13,7 @@ import (
 	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/audit"
 	"github.com/liftbill/liftbill/domain/access"
+	trail "github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -41,6 +42,7 @@ type Access interface {
 // Audit reads the audit log; *audit.Service is it.
 type Audit interface {
 	Entries(ctx context.Context, f audit.Filter) (audit.Page, error)
+	Verify(ctx context.Context, chain trail.Chain, anchor audit.Head) (audit.Head, error)
 }
 
 func (s *Server) registerAccess(e *echo.Echo) {
@@ -55,6 +57,7 @@ func (s *Server) registerAccess(e *echo.Echo) {
 	e.POST("/you/password", s.setPassword)
 	e.POST("/you/sign-out-everywhere", s.signOutEverywhere)
 	e.GET("/audit", s.auditPage)
+	e.GET("/audit/verify", s.verifyAudit)
 	s.registerUsers(e)
 }
 

@@ -27,6 +27,8 @@ type Reader interface {
 	Accounts(ctx context.Context, scope access.Scope) ([]Overview, error)
 	// AccountList pages the accounts with all of an overview.
 	AccountList(ctx context.Context, f AccountsFilter) (Page[Overview], error)
+	// AccountHealth tells how accounts do.
+	AccountHealth(ctx context.Context, accountIDs []string, now time.Time) ([]AccountHealth, error)
 	// AccountCounts counts the decisions and the stored Stripe events of an account.
 	AccountCounts(ctx context.Context, accountID string) (decisions, events int64, err error)
 	// Standings sums a period by environment and currency.
