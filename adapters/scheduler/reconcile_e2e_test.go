@@ -31,7 +31,7 @@ func TestReconcileOnTheRealServer(t *testing.T) {
 	}
 	ledger := worker.New(s.Client(), wire.QueueWorkflows, worker.Options{})
 	reading := worker.New(s.Client(), wire.QueueSource, worker.Options{DisableWorkflowWorker: true})
-	activities := &reconcile.Activities{Reconciler: d.Reconciler()}
+	activities := &reconcile.Activities{Reconciler: d.Reconciler(), Accruals: d.Accruals()}
 	reconcile.RegisterLedger(ledger, activities)
 	reconcile.RegisterSource(reading, activities)
 	for _, w := range []worker.Worker{ledger, reading} {
