@@ -67,4 +67,11 @@ func TestAccountHealthOfMonths(t *testing.T) {
 	h = health(now)
 	require.EqualValues(t, 1, h.Withheld)
 	require.Equal(t, []string{"2026-01", "2026-02"}, []string{h.Trend[0].Period, h.Trend[1].Period}, "the oldest first")
+
+	require.Zero(t, h.OpenBreaks)
+	require.NoError(t, w.exec(`INSERT INTO recon_breaks (id, account_id, environment, period, type, subject, severity, line, left_source, left_id, left_currency, left_counted, right_source, right_id, right_currency,
+			right_counted, amount_minor, currency, customer_id, detail, target_connection, target_object, target_id, state, owner, reason, first_seen, last_seen, fingerprint, requested_by, requested_person, forced_by, forced_person, updated_at)
+		SELECT lpad(n::text, 26, '0'), 'acme', 'live', '2026-01', 'amount_differs', 's' || n, 'error', 'revenue', '', '', '', 0, '', '', '', 0, 5, 'usd', '', '', '', '', '', CASE n WHEN 1 THEN 'open' WHEN 2 THEN 'waiting' ELSE 'gone' END, '', '', $1, $1, '', '', '', '', '', $1
+		FROM generate_series(1, 3) n`, now))
+	require.EqualValues(t, 2, health(now).OpenBreaks, "what went away is not open")
 }
