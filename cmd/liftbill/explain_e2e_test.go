@@ -68,7 +68,7 @@ func checkWhy(t *testing.T, ctx context.Context, s demoState) {
 		require.Contains(t, overview, want)
 	}
 	r.shot("overview")
-	r.click(`nav[aria-label="Main"] a[href="/cycles"]`)
+	r.click(`nav[aria-label="Billing"] a[href="/cycles"]`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible(`table.board`)))
 	r.shot("close-board")
 	r.click(`main a[href^="/cycles/acme."]`)
