@@ -1,16 +1,11 @@
 -- +goose Up
 -- What the lists of the pages and of the API are read by (docs/benchmarks.md shows their
 -- plans). Every order ends with what is unique, so that a page begins where the one before
--- ended. An index costs at every event: there is one for the order of the log, which grows
--- at its end, one for each filter that may select few of millions, and none more.
+-- ended. An index costs at every event, and seven more of them cost the endpoint its lead: there is
+-- one for the order of the log, which grows at its end, and none for what selects few of it.
 CREATE INDEX stripe_events_newest ON stripe_events (created DESC, connection_id DESC, event_id DESC);
-CREATE INDEX stripe_events_type ON stripe_events (type, created DESC, connection_id DESC, event_id DESC);
-CREATE INDEX stripe_events_object ON stripe_events (object_id);
 CREATE INDEX event_processing_attention_newest ON event_processing (created DESC, connection_id DESC, event_id DESC) WHERE status IN ('dead', 'quarantined');
 
-CREATE INDEX reward_events_kind ON reward_events (connection_id, kind, effective_at DESC, fact_key DESC);
-CREATE INDEX reward_events_object ON reward_events (connection_id, object_id);
-CREATE INDEX reward_events_event ON reward_events (connection_id, event_id);
 CREATE INDEX reward_events_charge ON reward_events (connection_id, charge_id) WHERE customer_id = '' AND charge_id <> '';
 CREATE INDEX charge_owners_customer ON charge_owners (connection_id, customer_id);
 
@@ -39,6 +34,6 @@ CREATE INDEX recon_breaks_account ON recon_breaks (account_id, first_seen DESC, 
 -- +goose Down
 DROP INDEX recon_breaks_account, recon_breaks_state, audit_log_refused, audit_log_action, policy_snapshots_newest, writeback_intents_customer, writeback_intents_account,
     writeback_intents_finalized, writeback_intents_number, writeback_intents_amount, writeback_intents_newest, cycles_state_newest, cycles_by_state, cycles_by_account,
-    cycles_updated, cycles_newest, charge_owners_customer, reward_events_charge, reward_events_event, reward_events_object, reward_events_kind,
-    event_processing_attention_newest, stripe_events_object, stripe_events_type, stripe_events_newest;
+    cycles_updated, cycles_newest, charge_owners_customer, reward_events_charge, 
+    event_processing_attention_newest, stripe_events_newest;
 CREATE INDEX cycles_period ON cycles (period DESC, id);
