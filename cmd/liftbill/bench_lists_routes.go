@@ -48,6 +48,8 @@ var notLists = map[string]string{
 	"GET /breaks/{id}":                                    "one object",
 	"GET /accounts/{id}/whatif":                           calculation,
 	"GET /connections/{id}/compare":                       "a form",
+	"GET /connections/{id}":                               "one object",
+	"GET /audit/verify":                                   "the whole log, on demand",
 	"GET /cycles/{id}/lines/{line}":                       "one object",
 	"GET /readouts/{case}":                                "one object",
 	"GET /accounts/{id}/customers/{customer}":             "one object",
