@@ -1,9 +1,8 @@
 -- +goose Up
 -- What the lists of the pages and of the API are read by (docs/benchmarks.md shows their
 -- plans). Every order ends with what is unique, so that a page begins where the one before
--- ended. An index costs at every event, and seven more of them cost the endpoint its lead: there is
--- one for the order of the log, which grows at its end, and none for what selects few of it.
-CREATE INDEX stripe_events_newest ON stripe_events (created DESC, connection_id DESC, event_id DESC);
+-- ended. An index on events or facts costs at every event, and eight of them cost the endpoint its
+-- lead: there is none of these.
 CREATE INDEX event_processing_attention_newest ON event_processing (created DESC, connection_id DESC, event_id DESC) WHERE status IN ('dead', 'quarantined');
 
 CREATE INDEX reward_events_charge ON reward_events (connection_id, charge_id) WHERE customer_id = '' AND charge_id <> '';
@@ -34,6 +33,6 @@ CREATE INDEX recon_breaks_account ON recon_breaks (account_id, first_seen DESC, 
 -- +goose Down
 DROP INDEX recon_breaks_account, recon_breaks_state, audit_log_refused, audit_log_action, policy_snapshots_newest, writeback_intents_customer, writeback_intents_account,
     writeback_intents_finalized, writeback_intents_number, writeback_intents_amount, writeback_intents_newest, cycles_state_newest, cycles_by_state, cycles_by_account,
-    cycles_updated, cycles_newest, charge_owners_customer, reward_events_charge, 
-    event_processing_attention_newest, stripe_events_newest;
+    cycles_updated, cycles_newest, charge_owners_customer, reward_events_charge,
+    event_processing_attention_newest;
 CREATE INDEX cycles_period ON cycles (period DESC, id);
