@@ -59,8 +59,8 @@ const summarySelect = `
 	LEFT JOIN LATERAL (
 		SELECT x.actor, x.at FROM (SELECT actor, at, action FROM month_closes WHERE account_id = c.account_id AND period = c.period ORDER BY seq DESC LIMIT 1) x WHERE x.action = 'closed') mc ON true`
 
-// cycleScale is the number of minor units in a major one of a cycle's contract.
-var cycleScale = minorScale("k.terms::json ->> 'currency'")
+// cycleCurrency is that of a cycle's contract.
+const cycleCurrency = `k.terms::json ->> 'currency'`
 
 func (r summaryRow) view() (reconcile.CycleSummary, error) {
 	var t billing.Terms
@@ -106,7 +106,7 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 	q.eq("c.state", f.State)
 	q.eq("c.account_id", f.AccountID)
 	q.eq("c.environment", f.Environment)
-	q.eq("k.terms::json ->> 'currency'", f.Currency)
+	q.eq(cycleCurrency, f.Currency)
 	switch f.Breaks {
 	case "open":
 		q.add("br.open > 0")
@@ -114,10 +114,10 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 		q.add("br.blocking > 0")
 	}
 	if f.Min != nil {
-		q.add("coalesce(i.total_minor, 0) >= ?::numeric * "+cycleScale, *f.Min)
+		q.major("coalesce(i.total_minor, 0)", cycleCurrency, ">=", *f.Min)
 	}
 	if f.Max != nil {
-		q.add("coalesce(i.total_minor, 0) <= ?::numeric * "+cycleScale, *f.Max)
+		q.major("coalesce(i.total_minor, 0)", cycleCurrency, "<=", *f.Max)
 	}
 	order, key, err := cycleOrders.page(&q, f.Sort, f.Cursor)
 	if err != nil {

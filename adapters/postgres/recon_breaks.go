@@ -6,14 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shopspring/decimal"
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
-	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/recon"
 )
 
@@ -160,19 +158,6 @@ func blockingBreak(alias string) string {
 var breakSelect = `SELECT a.name AS account_name, (SELECT count(*) FROM recon_break_changes n WHERE n.break_id = b.id AND n.action IN ('noted', 'linked')) AS notes, b.` + strings.Join(strings.FieldsFunc(breakFields, func(r rune) bool { return strings.ContainsRune(", \n\t", r) }), ", b.") +
 	` FROM recon_breaks b JOIN accounts a ON a.id = b.account_id`
 
-// minorScale is the number of minor units in a major one of the currency of a column.
-func minorScale(column string) string {
-	out := "CASE " + column
-	for _, c := range money.Currencies() {
-		if exp, _ := c.Exponent(); exp != 2 {
-			out += " WHEN '" + string(c) + "' THEN " + decimal.New(1, exp).String()
-		}
-	}
-	return out + " ELSE 100 END"
-}
-
-var breakScale = minorScale("b.currency")
-
 // breakOrders are the orders of the list; each ends in the ID.
 var breakOrders = map[string]struct {
 	column, cast string
@@ -208,10 +193,10 @@ func (r *Recon) Breaks(ctx context.Context, f reconcile.BreaksFilter, at time.Ti
 		q.add(blockingBreak("b"))
 	}
 	if f.Min != nil {
-		q.add("b.amount_minor >= ?::numeric * "+breakScale, *f.Min)
+		q.major("b.amount_minor", "b.currency", ">=", *f.Min)
 	}
 	if f.Max != nil {
-		q.add("b.amount_minor <= ?::numeric * "+breakScale, *f.Max)
+		q.major("b.amount_minor", "b.currency", "<=", *f.Max)
 	}
 	if f.Search != "" {
 		q.add("? IN (b.id, b.subject, b.left_id, b.right_id, b.customer_id, b.target_id)", f.Search)

@@ -121,18 +121,11 @@ func (s *Server) adjustmentsExport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := everything(func(cursor string, n int) ([]reconcile.Adjustment, string, error) {
+	return sendAll(s, c, l, adjustmentRow, func(cursor string, n int) ([]reconcile.Adjustment, string, error) {
 		f.Cursor, f.Limit = cursor, n
 		page, err := s.reconcile.Adjustments(c.Request().Context(), f)
 		return page.Items, page.NextCursor, err
 	})
-	if err != nil {
-		return err
-	}
-	for _, a := range all {
-		l.Rows = append(l.Rows, adjustmentRow(a))
-	}
-	return s.send(c, l.report(l.parameters()))
 }
 
 // correctionsView is what was corrected of one invoice, and what can be.

@@ -250,16 +250,9 @@ func (s *Server) breakExport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := everything(func(cursor string, n int) ([]reconcile.BreakView, string, error) {
+	return sendAll(s, c, l, breakRow, func(cursor string, n int) ([]reconcile.BreakView, string, error) {
 		f.Cursor, f.Limit = cursor, n
 		page, err := s.breaks.Breaks(c.Request().Context(), f)
 		return page.Items, page.NextCursor, err
 	})
-	if err != nil {
-		return err
-	}
-	for _, b := range all {
-		l.Rows = append(l.Rows, breakRow(b))
-	}
-	return s.send(c, l.report(l.parameters()))
 }

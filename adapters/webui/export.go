@@ -270,6 +270,18 @@ func checkFormat(c echo.Context) error {
 	return nil
 }
 
+// sendAll sends a list with the rows of all its pages.
+func sendAll[T any](s *Server, c echo.Context, l list, rowOf func(T) row, page func(cursor string, limit int) ([]T, string, error)) error {
+	all, err := everything(page)
+	if err != nil {
+		return err
+	}
+	for _, item := range all {
+		l.Rows = append(l.Rows, rowOf(item))
+	}
+	return s.send(c, l.report(l.parameters()))
+}
+
 // everything reads all pages of a list.
 func everything[T any](page func(cursor string, limit int) ([]T, string, error)) ([]T, error) {
 	var out []T

@@ -119,18 +119,11 @@ func (s *Server) invoicesExport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := everything(func(cursor string, n int) ([]reconcile.InvoiceRow, string, error) {
+	return sendAll(s, c, l, invoiceRow, func(cursor string, n int) ([]reconcile.InvoiceRow, string, error) {
 		f.Cursor, f.Limit = cursor, n
 		page, err := s.reconcile.Invoices(c.Request().Context(), f)
 		return page.Items, page.NextCursor, err
 	})
-	if err != nil {
-		return err
-	}
-	for _, i := range all {
-		l.Rows = append(l.Rows, invoiceRow(i))
-	}
-	return s.send(c, l.report(l.parameters()))
 }
 
 // eventStatuses are what the log can be filtered by.
@@ -251,18 +244,11 @@ func (s *Server) eventLogExport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := everything(func(cursor string, n int) ([]operate.Event, string, error) {
+	return sendAll(s, c, l, eventRow, func(cursor string, n int) ([]operate.Event, string, error) {
 		f.Cursor, f.Limit = cursor, n
 		page, err := s.operate.Events(c.Request().Context(), f)
 		return page.Items, page.NextCursor, err
 	})
-	if err != nil {
-		return err
-	}
-	for _, e := range all {
-		l.Rows = append(l.Rows, eventRow(e))
-	}
-	return s.send(c, l.report(l.parameters()))
 }
 
 // replayLimit is how many reports are shown; a replay is run by hand.

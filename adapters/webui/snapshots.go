@@ -89,18 +89,11 @@ func (s *Server) snapshotsExport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := everything(func(cursor string, n int) ([]reconcile.Snapshot, string, error) {
+	return sendAll(s, c, l, snapshotRow, func(cursor string, n int) ([]reconcile.Snapshot, string, error) {
 		f.Cursor, f.Limit = cursor, n
 		page, err := s.reconcile.Snapshots(c.Request().Context(), f)
 		return page.Items, page.NextCursor, err
 	})
-	if err != nil {
-		return err
-	}
-	for _, i := range all {
-		l.Rows = append(l.Rows, snapshotRow(i))
-	}
-	return s.send(c, l.report(l.parameters()))
 }
 
 // journalExport is what a general ledger takes: the receivable against the lines.
