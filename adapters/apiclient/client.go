@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
 // Options say which API, and as whom.
@@ -36,7 +37,7 @@ func New(o Options) (*ClientWithResponses, error) {
 		return nil, fault.New(fault.Unauthenticated, "token_missing", "no token was given").Fix("Set LIFTBILL_TOKEN; liftbill token create makes one")
 	}
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{Timeout: time.Hour}
+		o.HTTP = httpclient.New(time.Hour)
 	}
 	return NewClientWithResponses(strings.TrimRight(o.BaseURL, "/"), WithHTTPClient(o.HTTP), WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 		r.Header.Set("Authorization", "Bearer "+o.Token)

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
 // SearchAttributes are the keyword attributes that liftbill's workflows set.
@@ -196,8 +198,10 @@ func (t *Temporal) start(ctx context.Context, opts TemporalOptions, binary, db s
 func (t *Temporal) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
+	client := httpclient.New(0)
+	defer client.CloseIdleConnections()
 	for {
-		err := get(ctx, t.UIURL+"/api/v1/namespaces/"+t.Namespace)
+		err := get(ctx, client, t.UIURL+"/api/v1/namespaces/"+t.Namespace)
 		if err == nil {
 			return nil
 		}
@@ -212,12 +216,12 @@ func (t *Temporal) awaitReady(ctx context.Context) error {
 	}
 }
 
-func get(ctx context.Context, url string) error {
+func get(ctx context.Context, client *http.Client, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

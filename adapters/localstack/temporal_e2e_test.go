@@ -4,11 +4,13 @@ package localstack
 
 import (
 	"encoding/json"
-	"net/http"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
 // TestRealTemporal builds the real server (minutes, once) and starts it twice
@@ -21,7 +23,7 @@ func TestRealTemporal(t *testing.T) {
 	for range 2 {
 		s, err := EnsureTemporal(t.Context(), opts)
 		require.NoError(t, err)
-		resp, err := http.Get(s.UIURL + "/api/v1/namespaces/default")
+		resp, err := httpclient.New(time.Minute).Get(s.UIURL + "/api/v1/namespaces/default")
 		require.NoError(t, err)
 		var ns struct {
 			Config struct {

@@ -22,12 +22,16 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/notify"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
-// Headers of a request.
+// Headers of a request. The ID is sent twice: under the name that receivers and proxies know
+// without us, it also tells net/http that it may send the request again when a kept
+// connection turns out to be dead.
 const (
-	SignatureHeader = "Liftbill-Signature"
-	IDHeader        = "Liftbill-Notification"
+	SignatureHeader   = "Liftbill-Signature"
+	IDHeader          = "Liftbill-Notification"
+	IdempotencyHeader = "Idempotency-Key"
 )
 
 // minSecret is the fewest bytes of a secret.
@@ -53,11 +57,10 @@ func New(address, secret, pages string, clk clock.Clock) (*Channel, error) {
 	case len(secret) < minSecret:
 		return nil, fault.InvalidField("LIFTBILL_NOTIFY_SECRET", "notify_secret_short", "a secret of at least %d characters signs the notices", minSecret).Fix("Make one with: openssl rand -hex 32")
 	}
-	return &Channel{url: address, secret: []byte(secret), pages: pages, clock: clk, http: &http.Client{
-		Timeout: 20 * time.Second,
-		// A redirect would take the signed body somewhere that nobody named.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	c := &Channel{url: address, secret: []byte(secret), pages: pages, clock: clk, http: httpclient.New(20 * time.Second)}
+	// A redirect would take the signed body somewhere that nobody named.
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c, nil
 }
 
 func loopback(host string) bool {
@@ -106,6 +109,7 @@ func (c *Channel) Send(ctx context.Context, d notify.Delivery) error {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "liftbill")
 	req.Header.Set(IDHeader, out.ID)
+	req.Header.Set(IdempotencyHeader, out.ID)
 	req.Header.Set(SignatureHeader, Sign(c.secret, c.clock.Now(), body))
 	res, err := c.http.Do(req)
 	if err != nil { // its text may hold the address, which may be a secret

@@ -8,6 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,7 +65,7 @@ func TestSignedNotice(t *testing.T) {
 		require.NotContains(t, r.body, secret)
 		var b notifyhttp.Body
 		require.NoError(t, json.Unmarshal([]byte(r.body), &b))
-		require.Equal(t, b.ID, r.header.Get(notifyhttp.IDHeader))
+		require.Equal(t, []string{b.ID, b.ID}, []string{r.header.Get(notifyhttp.IDHeader), r.header.Get(notifyhttp.IdempotencyHeader)})
 		got = append(got, b)
 	}
 	require.Equal(t, got[0], got[1])
@@ -90,6 +93,65 @@ func TestFailuresNameNoAddress(t *testing.T) {
 		require.Equal(t, "notify_unreachable", fault.CodeOf(err))
 		require.NotContains(t, err.Error(), "T0KEN")
 	}
+}
+
+// Somebody closes the idle connections of the default transport, as every test server does
+// that closes, while ours is already idle and its answer not yet handed over: the notice was
+// taken and is not reported as lost.
+func TestConnectionsAreItsOwn(t *testing.T) {
+	t.Parallel()
+	var taken atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		taken.Add(1)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(srv.Close)
+	c, err := notifyhttp.New(srv.URL+"/hook", secret, "", clock.Fixed(now))
+	require.NoError(t, err)
+	for i := range int64(5) {
+		sent := make(chan struct{})
+		err := c.Send(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{PutIdleConn: func(error) {
+			httptest.NewUnstartedServer(nil).Close()
+			select { // a lost answer is noticed meanwhile
+			case <-sent:
+			case <-time.After(20 * time.Millisecond):
+			}
+		}}), delivery())
+		close(sent)
+		require.NoError(t, err)
+		require.Equal(t, i+1, taken.Load())
+	}
+}
+
+// A kept connection that the receiver drops instead of answering costs no attempt: the same
+// notice goes out again on a new one.
+func TestDroppedConnection(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	connections, ids, dropped := map[string]bool{}, map[string]int{}, false
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		ids[r.Header.Get(notifyhttp.IDHeader)]++
+		kept := connections[r.RemoteAddr]
+		connections[r.RemoteAddr] = true
+		if kept && !dropped {
+			dropped = true
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	c, err := notifyhttp.New(srv.URL+"/hook", secret, "", clock.Fixed(now))
+	require.NoError(t, err)
+	d := delivery()
+	const sent = 10
+	for range sent { // net/http keeps a connection nearly always
+		require.NoError(t, c.Send(t.Context(), d))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	require.True(t, dropped, "no connection was kept")
+	require.Equal(t, map[string]int{d.Key(): sent + 1}, ids)
 }
 
 func TestBadConfiguration(t *testing.T) {

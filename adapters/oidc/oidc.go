@@ -21,6 +21,7 @@ import (
 	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
 // Config names the provider and this client of it.
@@ -66,7 +67,7 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.GroupsClaim == "" {
 		cfg.GroupsClaim = "groups"
 	}
-	return &Provider{cfg: cfg, client: &http.Client{Timeout: timeout}}, nil
+	return &Provider{cfg: cfg, client: httpclient.New(timeout)}, nil
 }
 
 func loopback(host string) bool {

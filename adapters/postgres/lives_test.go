@@ -117,7 +117,7 @@ func (l *lives) call(method, path string, pairs ...string) []byte {
 	require.NoError(l.t, err)
 	req.Header.Set("Authorization", "Bearer "+livesKey)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
+	res, err := l.srv.Client.Do(req)
 	require.NoError(l.t, err)
 	defer res.Body.Close() //nolint:errcheck // a test
 	body, err := io.ReadAll(res.Body)

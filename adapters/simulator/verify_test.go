@@ -23,7 +23,7 @@ func (s *stand) post(secret, path string, form url.Values, out any) {
 	require.NoError(s.t, err)
 	req.Header.Set("Authorization", "Bearer "+secret)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.fake.Client.Do(req)
 	require.NoError(s.t, err)
 	defer func() { require.NoError(s.t, resp.Body.Close()) }()
 	require.Equal(s.t, http.StatusOK, resp.StatusCode)

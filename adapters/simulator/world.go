@@ -2,13 +2,13 @@ package simulator
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
 // World lets several businesses live on one stand-in and one clock.
@@ -25,7 +25,7 @@ type World struct {
 // NewWorld moves the clock and flushes the webhooks through the stand-in's control
 // API. Replace Advance to move other clocks along.
 func NewWorld(controlURL string, businesses ...*Business) *World {
-	c := newClient(Client{ControlURL: controlURL, HTTP: &http.Client{Timeout: 10 * time.Minute}})
+	c := newClient(Client{ControlURL: controlURL, HTTP: httpclient.New(10 * time.Minute)})
 	return &World{
 		Businesses: businesses,
 		Advance: func(ctx context.Context, to time.Time) error {

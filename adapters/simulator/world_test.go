@@ -57,7 +57,7 @@ func (s *stand) listen(secret string) {
 	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.fake.URL+"/v1/webhook_endpoints?enabled_events[]=*&url="+s.sink.URL, nil)
 	require.NoError(s.t, err)
 	req.Header.Set("Authorization", "Bearer "+secret)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.fake.Client.Do(req)
 	require.NoError(s.t, err)
 	require.NoError(s.t, resp.Body.Close())
 	require.Equal(s.t, http.StatusOK, resp.StatusCode)

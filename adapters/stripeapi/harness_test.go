@@ -81,6 +81,7 @@ type world struct {
 	fake   *stripefake.Server
 	tap    *wiretap
 	client *stripeapi.Client
+	web    *httptest.Server
 	url    string
 	logs   *syncBuffer
 	conns  map[string]account.Connection
@@ -130,7 +131,7 @@ func worldOn(t *testing.T, handler http.Handler) *world {
 	tap := &wiretap{next: handler}
 	web := httptest.NewServer(tap)
 	t.Cleanup(web.Close)
-	w := &world{t: t, tap: tap, url: web.URL, logs: &syncBuffer{}, conns: map[string]account.Connection{}, keys: map[string]account.SecretKey{}}
+	w := &world{t: t, tap: tap, web: web, url: web.URL, logs: &syncBuffer{}, conns: map[string]account.Connection{}, keys: map[string]account.SecretKey{}}
 	w.connect("issuer", account.Live, liveText)
 	w.connect("sandbox", account.Test, testText)
 	w.client = newClient(t, w, web.URL)
@@ -179,7 +180,7 @@ func (w *world) setup(mode, method, path string, form url.Values) map[string]any
 	require.NoError(w.t, err)
 	req.Header.Set("Authorization", "Bearer sk_"+mode+"_setup_of_the_test")
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
+	res, err := w.web.Client().Do(req)
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, res.Body.Close()) }()
 	var out map[string]any

@@ -85,7 +85,7 @@ func (w *world) customer(t *testing.T) string {
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer sk_live_setup_of_the_test")
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
+	res, err := w.fake.Client.Do(req)
 	require.NoError(t, err)
 	var payer struct {
 		ID string `json:"id"`

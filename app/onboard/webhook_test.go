@@ -23,7 +23,7 @@ func (w *world) stripe(t *testing.T, method, path string, form url.Values) {
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer sk_live_setup_of_the_test")
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
+	res, err := w.fake.Client.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Less(t, res.StatusCode, 300)

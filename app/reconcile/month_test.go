@@ -17,6 +17,7 @@ import (
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/recon"
+	"github.com/liftbill/liftbill/internal/httpclient"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
 
@@ -58,7 +59,7 @@ func (p *planted) sweep(context.Context, string) error {
 			return err
 		}
 		req.Header.Set("Authorization", "Bearer "+p.acme.Operator)
-		res, err := http.DefaultClient.Do(req)
+		res, err := p.Fake.Client.Do(req)
 		if err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func (p *planted) table(t *testing.T, path string) []map[string]string {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+path, http.NoBody)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer pipeline")
-	res, err := http.DefaultClient.Do(req)
+	res, err := httpclient.New(time.Minute).Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close() //nolint:errcheck // it was read
 	require.Equal(t, "text/csv; charset=utf-8", res.Header.Get("Content-Type"))

@@ -20,7 +20,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
+
+// web talks to the demos of this package.
+var web = httpclient.New(time.Minute)
 
 // binaries builds liftbill and stripefake once for the package's tests.
 func binaries(t *testing.T) string {
@@ -140,7 +145,7 @@ func getJSONAs(t *testing.T, token, address string, out any) {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := web.Do(req)
 	require.NoError(t, err)
 	raw, err := io.ReadAll(res.Body)
 	require.NoError(t, errors.Join(err, res.Body.Close()))
@@ -192,7 +197,7 @@ func TestDemoSurvivesKill9(t *testing.T) {
 	d := startDemo(t, bin, data)
 	s := d.state()
 	fault := `{"kind":"delay","method":"POST","path":"^/v1/invoices/[^/]+/finalize$","count":2,"delay":"3s"}`
-	res, err := http.Post(s.Stripe+"/_fake/faults", "application/json", strings.NewReader(fault)) //nolint:noctx // see getJSON
+	res, err := web.Post(s.Stripe+"/_fake/faults", "application/json", strings.NewReader(fault)) //nolint:noctx // see getJSON
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/localstack"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
 // answerWithin bounds how long a child may take to answer.
@@ -46,7 +47,7 @@ func (s *stack) answer(ctx context.Context, child *localstack.Process, url strin
 }
 
 // demoHTTP bounds every request of the demo; an upload of a month takes seconds.
-var demoHTTP = &http.Client{Timeout: 2 * time.Minute}
+var demoHTTP = httpclient.New(2 * time.Minute)
 
 // call sends a request to the stand-in's control address and decodes the answer.
 func call(ctx context.Context, method, url string, in, out any) error {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
 func TestServesUntilToldToStop(t *testing.T) {
@@ -36,7 +38,7 @@ func TestServesUntilToldToStop(t *testing.T) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v1/account", nil)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer sk_test_a")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := httpclient.New(time.Minute).Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)

@@ -39,6 +39,7 @@ import (
 	domain "github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/internal/assembly"
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
 // Deployment is the whole program in one process: the real use cases on the real
@@ -57,7 +58,7 @@ type Deployment struct {
 // NewDeployment starts one whose clock shows the given time.
 func NewDeployment(t testing.TB, start time.Time) *Deployment {
 	t.Helper()
-	d := &Deployment{Ledger: NewLedger(t), Fake: stripefake.Start(t, stripefake.Options{Start: start}), http: &http.Client{Timeout: time.Minute}}
+	d := &Deployment{Ledger: NewLedger(t), Fake: stripefake.Start(t, stripefake.Options{Start: start}), http: httpclient.New(time.Minute)}
 	d.Clock = Clock{d.Fake}
 	var err error
 	d.stripe, err = stripeapi.New(stripeapi.Config{

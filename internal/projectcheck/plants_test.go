@@ -2,7 +2,10 @@
 
 package projectcheck_test
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // plant is a file that breaks one rule, and what the linter must say of it.
 type plant struct {
@@ -92,6 +95,7 @@ func importPlants() []plant {
 	siblings("simulator", "adapters/simulator", self+"app/clock", self+"adapters/system")
 	siblings("localstack", "adapters/localstack", self+"domain/fault", self+"adapters/system")
 	siblings("system", "adapters/system", pgx, self+"adapters/localstack")
+	siblings("httpclient", "internal/httpclient", self+"domain/fault", self+"adapters/system")
 	siblings("assembly", "internal/assembly", self+"adapters/stripeapi", pgx)
 	siblings("campaign", "internal/campaign", self+"adapters/postgres", self+"app/measure", pgx)
 	siblings("campaign-audit", "internal/campaign/audit", self+"domain/billing", self+"app/invoicing")
@@ -153,6 +157,23 @@ func Calls(t *testing.T, db *gorm.DB) {
 	stripe.SetHTTPClient(http.DefaultClient)
 	fmt.Println()
 	t.SkipNow()
+}
+`
+
+// testCalls holds the calls that tests may not make either.
+const testCalls = `package zzcalls_test
+
+import (
+	"net/http"
+	"testing"
+)
+
+func TestPlanted(*testing.T) {
+	_, _ = http.DefaultClient, http.DefaultTransport
+	_, _ = http.Get("")
+	_, _ = http.Head("")
+	_, _ = http.Post("", "", nil)
+	_, _ = http.PostForm("", nil)
 }
 `
 
@@ -225,9 +246,12 @@ func callPlants() []plant {
 			"`slog.Default` forbidden because \"take a *slog.Logger\"", "`slog.SetDefault`",
 			"`context.Background` forbidden because \"propagate the caller's context\"", "`context.TODO`",
 			"`stripe.Key` forbidden because \"one client per connection; the package-level key would cross accounts and modes\"", "`stripe.SetHTTPClient`",
-			"`http.DefaultClient` forbidden because \"use a client with a timeout\"",
+			"`http.DefaultClient` forbidden because \"use a client of your own: internal/httpclient, or that of the test server\"",
 			"`fmt.Println` forbidden because \"write to the command's own output\"",
 			"`t.SkipNow` forbidden because \"a test fails when it lacks something; it does not skip\"",
+		}},
+		{file: strings.Replace(call, ".go", "_test.go", 1), source: testCalls, linter: "forbidigo", wants: []string{
+			"`http.DefaultClient`", "`http.DefaultTransport`", "`http.Get`", "`http.Head`", "`http.Post`", "`http.PostForm`",
 		}},
 	}
 	for linter, want := range map[string]string{

@@ -201,3 +201,35 @@ func TestGivenPackagesAreUsed(t *testing.T) {
 			"%s is not imported in %s", module, folder)
 	}
 }
+
+// TestClientsOwnTheirConnections refuses an http.Client that names no transport: it is one of
+// the users of http.DefaultTransport, whose idle connections anybody may close.
+func TestClientsOwnTheirConnections(t *testing.T) {
+	t.Parallel()
+	isClient := func(e ast.Expr) bool {
+		s, ok := e.(*ast.SelectorExpr)
+		if !ok {
+			return false
+		}
+		x, ok := s.X.(*ast.Ident)
+		return ok && x.Name == "http" && s.Sel.Name == "Client"
+	}
+	clients := 0
+	for _, p := range goFiles(t) {
+		ast.Inspect(p.file, func(n ast.Node) bool {
+			lit, ok := n.(*ast.CompositeLit)
+			if !ok || !isClient(lit.Type) {
+				return true
+			}
+			clients++
+			if !slices.ContainsFunc(lit.Elts, func(e ast.Expr) bool {
+				kv, ok := e.(*ast.KeyValueExpr)
+				return ok && kv.Key.(*ast.Ident).Name == "Transport"
+			}) {
+				t.Errorf("%s: this client shares its connections with the whole process: use internal/httpclient", p.set.Position(lit.Pos()))
+			}
+			return true
+		})
+	}
+	require.Positive(t, clients, "no client was found")
+}

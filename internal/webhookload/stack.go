@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/internal/httpclient"
 )
 
 // The one connection of the deployment, with its endpoint.
@@ -196,7 +197,7 @@ func (s *Stack) StartServe(ctx context.Context) error {
 func awaitAnswer(ctx context.Context, p *localstack.Process, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	client := &http.Client{Timeout: time.Second}
+	client := httpclient.New(time.Second)
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", http.NoBody)
 		if err != nil {

@@ -93,7 +93,7 @@ func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	s := New(o)
 	web := httptest.NewServer(s)
-	s.URL = web.URL
+	s.URL, s.Client = web.URL, web.Client()
 	t.Cleanup(func() {
 		web.CloseClientConnections()
 		web.Close()

@@ -77,7 +77,7 @@ func (f *fixture) control(method, path, body string, out any) int {
 	f.t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, f.URL+path, strings.NewReader(body))
 	require.NoError(f.t, err)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := f.Client.Do(req)
 	require.NoError(f.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	if out != nil {

@@ -20,6 +20,8 @@ var errBackwards = errors.New("stripefake: the clock only moves forward")
 type Server struct {
 	// URL is the base address; set by Start, or by the owner of the listener.
 	URL string
+	// Client reaches it over connections that are nobody else's; set by Start.
+	Client *http.Client
 	// Clock is the time of every object, event and signature.
 	Clock *Clock
 
