@@ -40,7 +40,7 @@ func TestStopAsksFirst(t *testing.T) {
 		Args: []string{"-c", `trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.02; done`},
 	})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return p.Tail(1) == "up" }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return p.Tail(1) == "up" }, time.Minute, 5*time.Millisecond)
 	require.NoError(t, p.Err())
 	require.NoError(t, p.Stop())
 	require.NoError(t, p.Stop(), "a second stop does nothing")
@@ -56,7 +56,7 @@ func TestStopKillsTheWholeGroupOfAStubbornChild(t *testing.T) {
 		Args: []string{"-c", `trap '' TERM; sleep 300 & echo $!; wait; wait`},
 	})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return p.Tail(1) != "" }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return p.Tail(1) != "" }, time.Minute, 5*time.Millisecond)
 	grandchild, err := strconv.Atoi(p.Tail(1))
 	require.NoError(t, err)
 	require.ErrorContains(t, p.Stop(), "stubborn did not stop within 100ms")

@@ -42,7 +42,7 @@ func TestNothingIsRecordedUpToAWatermarkLater(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool {
 		return one[int](w, `SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()`) > 0
-	}, 20*time.Second, 5*time.Millisecond, "the freeze waits")
+	}, time.Minute, 5*time.Millisecond, "the freeze waits")
 	select {
 	case <-frozen:
 		require.Fail(t, "frozen while a writer was under way")

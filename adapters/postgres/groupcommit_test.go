@@ -46,7 +46,7 @@ func newGate() (*gate, *postgres.GroupCommit) {
 
 func waiting(t *testing.T, g *postgres.GroupCommit, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { have, _ := g.Waiting(); return have == n }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { have, _ := g.Waiting(); return have == n }, time.Minute, time.Millisecond)
 }
 
 type appended struct {
@@ -90,7 +90,7 @@ func TestAppendsShareCommits(t *testing.T) {
 	for _, c := range rest {
 		require.Equal(t, appended{true, nil}, <-c)
 	}
-	require.Eventually(t, func() bool { _, writing := g.Waiting(); return !writing }, 10*time.Second, time.Millisecond, "no goroutine is left")
+	require.Eventually(t, func() bool { _, writing := g.Waiting(); return !writing }, time.Minute, time.Millisecond, "no goroutine is left")
 	again := appendLater(g, t.Context(), "again")
 	<-gate.in
 	gate.through <- nil
@@ -290,7 +290,7 @@ func TestTwoInboxesNeverDeadlock(t *testing.T) {
 		var n int
 		err := look.QueryRow(w.ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&n)
 		return err == nil && n == 2
-	}, 30*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	require.NoError(t, hold.Rollback(w.ctx))
 	require.NoError(t, <-errs)
 	require.NoError(t, <-errs)

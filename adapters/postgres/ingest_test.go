@@ -86,7 +86,7 @@ func TestPartitionsNeedNoSecondConnection(t *testing.T) {
 	w.deliver("evt_1", "invoice.paid", now, w.invoice("in_1", "cus_1", 2000, time.Date(2026, 1, 7, 0, 0, 0, 0, time.UTC)), nil)
 	c := w.classifier(nil)
 	c.Work = db.Classification()
-	ctx, cancel := context.WithTimeout(w.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
 	defer cancel()
 	b, err := c.Drain(ctx)
 	require.NoError(t, err)

@@ -63,7 +63,7 @@ func (c *console) replay(co *pipelinetest.Company) {
 	require.Eventually(c, func() bool {
 		_, err := c.s.Client().DescribeWorkflowExecution(c.Context(), id, "")
 		return err == nil
-	}, 30*time.Second, 100*time.Millisecond, "the form started nothing")
+	}, time.Minute, 100*time.Millisecond, "the form started nothing")
 	require.NoError(c, c.s.Client().GetWorkflow(c.Context(), id, "").Get(c.Context(), &out))
 	require.True(c, out.Equal, out.Difference)
 	require.NotEmpty(c, out.Checks)
@@ -169,7 +169,7 @@ func (c *console) pageOf(co *pipelinetest.Company) {
 			}
 		}
 		return err == nil && opened != ""
-	}, 30*time.Second, 100*time.Millisecond, "the link opens no page")
+	}, time.Minute, 100*time.Millisecond, "the link opens no page")
 	tab, done := chromedp.NewContext(c.browser, chromedp.WithTargetID(opened))
 	defer done()
 	page := *c

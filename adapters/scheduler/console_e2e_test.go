@@ -51,7 +51,7 @@ func openConsole(t *testing.T) context.Context {
 	t.Cleanup(func() {
 		cancel()
 		stop()
-		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 10*time.Second, 100*time.Millisecond)
+		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, time.Minute, 100*time.Millisecond)
 	})
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")))
 	bounded, done := context.WithTimeout(ctx, 5*time.Minute)
@@ -93,7 +93,7 @@ func (c *console) clickLink(part string) {
 // until waits for a script to say true.
 func (c *console) until(js, what string) {
 	c.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()

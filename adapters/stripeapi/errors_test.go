@@ -179,18 +179,36 @@ func TestFaultsOfTheWire(t *testing.T) {
 	}
 }
 
+// expiring is a context whose deadline is when somebody says.
+type expiring struct {
+	context.Context
+	over chan struct{}
+}
+
+func (e expiring) Done() <-chan struct{} { return e.over }
+
+func (e expiring) Err() error {
+	select {
+	case <-e.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 func TestContextEndsTheWait(t *testing.T) {
 	t.Parallel()
-	block := make(chan struct{})
-	w := worldOn(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-block }))
+	block, arrived := make(chan struct{}), expiring{t.Context(), make(chan struct{})}
+	w := worldOn(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(arrived.over)
+		<-block
+	}))
 	t.Cleanup(func() { close(block) }) // before the server waits for its handlers
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	err := stripeapi.SendOp(ctx, w.client, secretKey(t, liveText), "invoice.create", http.MethodPost, "/v1/invoices")
+	err := stripeapi.SendOp(arrived, w.client, secretKey(t, liveText), "invoice.create", http.MethodPost, "/v1/invoices")
 	require.True(t, fault.Is(err, fault.Indeterminate), "%v", err)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
-	ctx, cancel = context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err = stripeapi.SendOp(ctx, w.client, secretKey(t, liveText), "invoice.create", http.MethodPost, "/v1/invoices")
 	require.True(t, fault.Is(err, fault.Unavailable), "nothing was sent: %v", err)

@@ -142,7 +142,7 @@ func newClient(t *testing.T, w *world, base string, refused ...func(context.Cont
 	t.Helper()
 	refused = append(refused, nil)
 	client, err := stripeapi.New(stripeapi.Config{
-		APIBase: base, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: 5 * time.Second,
+		APIBase: base, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: time.Minute,
 		Clock: clock.Fixed(start), Logger: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		ConnectionKey: func(_ context.Context, id string) (account.Connection, account.SecretKey, error) {
 			conn, ok := w.conns[id]

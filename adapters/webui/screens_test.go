@@ -36,7 +36,7 @@ func chromium(t *testing.T) context.Context {
 	t.Cleanup(func() {
 		cancel()
 		stop()
-		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 10*time.Second, 100*time.Millisecond)
+		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, time.Minute, 100*time.Millisecond)
 	})
 	return ctx
 }
@@ -144,7 +144,7 @@ func TestKeys(t *testing.T) {
 	require.Eventually(t, func() bool {
 		at, err := chromedp.Run(ctx, chromedp.Location())
 		return err == nil && strings.Contains(at, "q=in_1QHaaaG9RKHgCVdKaaa")
-	}, 20*time.Second, 100*time.Millisecond, "an ID that is pasted into the search is searched")
+	}, time.Minute, 100*time.Millisecond, "an ID that is pasted into the search is searched")
 }
 
 // worker is somebody with every role, so that every form is shown.

@@ -60,7 +60,7 @@ func newWorld(t *testing.T) *world {
 		{Mode: "test", Secret: testKey, Permissions: all}, {Mode: "live", Secret: "sk_live_setup_of_the_test"},
 	}}}})
 	client, err := stripeapi.New(stripeapi.Config{
-		APIBase: fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: 5 * time.Second, Clock: clock.Fixed(now), Logger: slog.New(slog.DiscardHandler),
+		APIBase: fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: time.Minute, Clock: clock.Fixed(now), Logger: slog.New(slog.DiscardHandler),
 		ConnectionKey: func(context.Context, string) (account.Connection, account.SecretKey, error) {
 			return account.Connection{}, account.SecretKey{}, fault.New(fault.NotFound, "x", "not used here")
 		},

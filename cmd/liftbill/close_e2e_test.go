@@ -50,7 +50,7 @@ func (p *person) at(want string) {
 	require.Eventually(p.t, func() bool {
 		got, err := chromedp.Run(p.ctx, chromedp.Location())
 		return err == nil && strings.TrimPrefix(got, p.base) == want
-	}, 40*time.Second, 50*time.Millisecond, want)
+	}, time.Minute, 50*time.Millisecond, want)
 }
 
 func (p *person) signIn(email string) {
@@ -76,7 +76,7 @@ func (p *person) submits(selector string) {
 	require.Eventually(p.t, func() bool {
 		there, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](`window.before === undefined && document.readyState === "complete"`))
 		return err == nil && there
-	}, 60*time.Second, 50*time.Millisecond, selector)
+	}, time.Minute, 50*time.Millisecond, selector)
 }
 
 // glimpse is a picture of what the window shows of a long page, from the breaks on.
@@ -98,7 +98,7 @@ func (p *person) until(want string) {
 	require.Eventually(p.t, func() bool {
 		got, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](`(document.querySelector("main") || document.body).innerText`))
 		return err == nil && strings.Contains(strings.Join(strings.Fields(got), " "), want)
-	}, 60*time.Second, 200*time.Millisecond, want)
+	}, time.Minute, 200*time.Millisecond, want)
 }
 
 // page is the text of the page in one line.

@@ -372,7 +372,7 @@ func TestDemoAfterACrashOfTheParent(t *testing.T) {
 			}
 		}
 		return true
-	}, 30*time.Second, 100*time.Millisecond, "children of a killed demo live on")
+	}, time.Minute, 100*time.Millisecond, "children of a killed demo live on")
 
 	second := startDemo(t, bin, data, "--once", "--json", "--months", "2")
 	require.NoError(t, <-second.done, second.output())

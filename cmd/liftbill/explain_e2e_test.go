@@ -176,7 +176,7 @@ func downloaded(t *testing.T, dir, pattern string) [][]string {
 		}
 		raw, err = os.ReadFile(names[0])
 		return err == nil && strings.Contains(string(raw), "#digest")
-	}, 20*time.Second, 100*time.Millisecond, pattern)
+	}, time.Minute, 100*time.Millisecond, pattern)
 	all, err := csv.NewReader(strings.NewReader(string(raw))).ReadAll()
 	require.NoError(t, err)
 	rest, n, digest := string(raw), 0, ""

@@ -31,7 +31,7 @@ func browser(t *testing.T) context.Context {
 		cancel()
 		stop()
 		// Chromium may still be writing when its context ends.
-		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 10*time.Second, 100*time.Millisecond)
+		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, time.Minute, 100*time.Millisecond)
 	})
 	return ctx
 }
@@ -47,7 +47,7 @@ func enter(t *testing.T, ctx context.Context, s demoState, output string) {
 			got, err := chromedp.Run(ctx, chromedp.Location())
 			require.NoError(t, err)
 			return got == s.API+want
-		}, 20*time.Second, 50*time.Millisecond, want)
+		}, time.Minute, 50*time.Millisecond, want)
 	}
 	link := linkPattern.FindString(output)
 	require.NotEmpty(t, link, output)

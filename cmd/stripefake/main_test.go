@@ -33,7 +33,7 @@ func TestServesUntilToldToStop(t *testing.T) {
 		raw, err := os.ReadFile(ready)
 		url = strings.TrimSpace(string(raw))
 		return err == nil
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	require.FileExists(t, clock)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v1/account", nil)
 	require.NoError(t, err)

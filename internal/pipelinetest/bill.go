@@ -125,7 +125,7 @@ func (b *Bill) NewProcess(t testing.TB) *invoicing.Service {
 func (b *Bill) client(t testing.TB) *stripeapi.Client {
 	t.Helper()
 	client, err := stripeapi.New(stripeapi.Config{
-		APIBase: b.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: 10 * time.Second,
+		APIBase: b.Fake.URL, LiveRate: stripeapi.Unlimited, TestRate: stripeapi.Unlimited, HTTPTimeout: time.Minute,
 		Clock: b.Clock, Logger: slog.New(slog.DiscardHandler), ConnectionKey: b.Ledger.connectionKey, Writing: b.Ledger.DB.NewGoLive().Switch,
 	})
 	require.NoError(t, err)

@@ -67,6 +67,7 @@ func tick(t *testing.T, b *books, nominal, now time.Time) (wire.TickResult, erro
 	suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a busy machine is no deadlock
+	env.SetTestTimeout(time.Minute)
 	env.SetStartTime(now)
 	if !nominal.IsZero() {
 		key := temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")

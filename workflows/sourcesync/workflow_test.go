@@ -14,6 +14,7 @@ import (
 	tlog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	app "github.com/liftbill/liftbill/app/sourcesync"
@@ -103,6 +104,8 @@ func environment(t *testing.T, b *books) *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a busy machine is no deadlock
+	env.SetTestTimeout(time.Minute)
 	sourcesync.RegisterLedger(env, &sourcesync.LedgerActivities{Sources: b, Starter: b, Now: func() time.Time { return now }})
 	sourcesync.RegisterSource(env, &sourcesync.SourceActivities{Sync: b})
 	return env

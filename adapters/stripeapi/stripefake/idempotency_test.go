@@ -88,7 +88,7 @@ func TestWhatIdempotencyKeeps(t *testing.T) {
 func TestKeyInUse(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	require.NoError(t, f.AddFault(stripefake.FaultRule{Kind: stripefake.FaultDelay, Delay: 500 * time.Millisecond}))
+	require.NoError(t, f.AddFault(stripefake.FaultRule{Kind: stripefake.FaultDelay, Delay: 3 * time.Second}))
 	statuses := make([]int, 2)
 	codes := make([]string, 2)
 	var wg sync.WaitGroup
