@@ -231,7 +231,7 @@ func (c *cluster) process(program, logFile string, args ...string) ProcessOption
 // for demonstrations and tests only; a durable server keeps PostgreSQL's own.
 func serverSettings(port int, durable bool) []string {
 	settings := []string{
-		"listen_addresses=" + loopback, "unix_socket_directories=", "max_connections=300", "timezone=UTC", "log_timezone=UTC",
+		"listen_addresses=" + loopback, "unix_socket_directories=", "max_connections=1000", "timezone=UTC", "log_timezone=UTC",
 	}
 	if !durable {
 		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")

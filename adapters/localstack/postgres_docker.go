@@ -97,6 +97,6 @@ func dockerArgs(name string, port int, password string) []string {
 		"--volume", name + ":/var/lib/postgresql/data",
 		"--env", "POSTGRES_USER=" + superuser, "--env", "POSTGRES_PASSWORD=" + password, "--env", "POSTGRES_DB=" + defaultDatabase,
 		postgresImage,
-		"-c", "max_connections=300", "-c", "timezone=UTC", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+		"-c", "max_connections=1000", "-c", "timezone=UTC", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 	}
 }

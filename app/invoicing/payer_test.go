@@ -98,10 +98,13 @@ func TestTwoFirstCyclesShareAPayer(t *testing.T) {
 	for i := range errs {
 		s := b.NewProcess(t)
 		wg.Go(func() {
-			for range 20 { // a key that is in use is answered with 409, and tried again
+			// A key that is in use is answered with 409, and tried again for as long as whoever
+			// uses it takes.
+			for range 10_000 {
 				if _, errs[i] = s.EnsurePayer(t.Context(), b.Plan.CycleID); errs[i] == nil || !wferr.Retried(errs[i]) {
 					return
 				}
+				time.Sleep(time.Millisecond)
 			}
 		})
 	}

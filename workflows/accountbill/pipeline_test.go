@@ -33,7 +33,7 @@ func newEnvironment() *testsuite.TestWorkflowEnvironment {
 	suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a busy machine is no deadlock
-	env.SetTestTimeout(time.Minute)                                             // the limit is in real time, and the activities are real
+	env.SetTestTimeout(5 * time.Minute)                                         // the limit is in real time, and the activities are real
 	return env
 }
 

@@ -40,7 +40,7 @@ func start(t *testing.T, r billingreplay.Replays, input string) (out wire.Replay
 	suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
-	env.SetTestTimeout(time.Minute)
+	env.SetTestTimeout(5 * time.Minute)
 	billingreplay.RegisterWorkflow(env)
 	billingreplay.RegisterCompute(env, &billingreplay.Activities{Replays: r})
 	env.ExecuteWorkflow(wire.WorkflowBillingReplay, json.RawMessage(input))
