@@ -202,34 +202,37 @@ func TestGivenPackagesAreUsed(t *testing.T) {
 	}
 }
 
-// TestClientsOwnTheirConnections refuses an http.Client that names no transport: it is one of
-// the users of http.DefaultTransport, whose idle connections anybody may close.
+// TestClientsOwnTheirConnections refuses a client that does not say whose connections it uses:
+// both libraries then take those of http.DefaultTransport, which anybody may close.
 func TestClientsOwnTheirConnections(t *testing.T) {
 	t.Parallel()
-	isClient := func(e ast.Expr) bool {
-		s, ok := e.(*ast.SelectorExpr)
-		if !ok {
-			return false
-		}
-		x, ok := s.X.(*ast.Ident)
-		return ok && x.Name == "http" && s.Sel.Name == "Client"
-	}
-	clients := 0
+	wants := map[string]string{"http.Client": "Transport", "stripe.BackendConfig": "HTTPClient"}
+	seen := map[string]bool{}
 	for _, p := range goFiles(t) {
 		ast.Inspect(p.file, func(n ast.Node) bool {
 			lit, ok := n.(*ast.CompositeLit)
-			if !ok || !isClient(lit.Type) {
+			if !ok {
 				return true
 			}
-			clients++
+			name := ""
+			if s, ok := lit.Type.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok {
+					name = x.Name + "." + s.Sel.Name
+				}
+			}
+			field, ok := wants[name]
+			if !ok {
+				return true
+			}
+			seen[name] = true
 			if !slices.ContainsFunc(lit.Elts, func(e ast.Expr) bool {
 				kv, ok := e.(*ast.KeyValueExpr)
-				return ok && kv.Key.(*ast.Ident).Name == "Transport"
+				return ok && kv.Key.(*ast.Ident).Name == field
 			}) {
-				t.Errorf("%s: this client shares its connections with the whole process: use internal/httpclient", p.set.Position(lit.Pos()))
+				t.Errorf("%s: this %s has no %s and shares its connections with the whole process: use internal/httpclient", p.set.Position(lit.Pos()), name, field)
 			}
 			return true
 		})
 	}
-	require.Positive(t, clients, "no client was found")
+	require.Len(t, seen, len(wants), "a kind of client was not found")
 }

@@ -23,11 +23,11 @@ func TestControlAccountsAndKeys(t *testing.T) {
 	require.Regexp(t, "^rk_test_", made.Keys[0].Secret)
 	var key stripefake.Key
 	require.Equal(t, 200, f.control("POST", "/_fake/keys", `{"account":"acct_c","mode":"live"}`, &key))
-	a, err := apiOf(f.URL, key.Secret).Accounts.Get()
+	a, err := apiOf(f.Client, f.URL, key.Secret).Accounts.Get()
 	require.NoError(t, err)
 	require.Equal(t, "acct_c", a.ID)
 	require.Equal(t, 200, f.control("POST", "/_fake/keys/revoke", fmt.Sprintf(`{"secret":%q}`, key.Secret), nil))
-	_, err = apiOf(f.URL, key.Secret).Accounts.Get()
+	_, err = apiOf(f.Client, f.URL, key.Secret).Accounts.Get()
 	require.Equal(t, 401, stripeError(t, err).HTTPStatusCode)
 	var all struct{ Accounts []struct{ ID string } }
 	require.Equal(t, 200, f.control("GET", "/_fake/accounts", "", &all))

@@ -9,7 +9,7 @@
 //	srv := stripefake.Start(t, stripefake.Options{Accounts: []stripefake.AccountSpec{{
 //		ID: "acct_1", Keys: []stripefake.KeySpec{{Mode: stripefake.Live, Secret: "sk_live_x"}},
 //	}}})
-//	backend := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{URL: stripe.String(srv.URL)})
+//	backend := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{HTTPClient: srv.Client, URL: stripe.String(srv.URL)})
 //
 // Server is an http.Handler, cmd/stripefake serves it as a program, and
 // everything a test can do in process can also be done through the control API

@@ -40,13 +40,13 @@ func setup(t *testing.T, change ...func(*stripefake.Options)) *fixture {
 		c(&o)
 	}
 	srv := stripefake.Start(t, o)
-	return &fixture{Server: srv, t: t, api: apiOf(srv.URL, liveKey)}
+	return &fixture{Server: srv, t: t, api: apiOf(srv.Client, srv.URL, liveKey)}
 }
 
 // apiOf is stripe-go as the product uses it: no retries, no telemetry.
-func apiOf(url, key string) *client.API {
+func apiOf(web *http.Client, url, key string) *client.API {
 	b := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
-		URL: stripe.String(url), MaxNetworkRetries: stripe.Int64(0), EnableTelemetry: stripe.Bool(false),
+		HTTPClient: web, URL: stripe.String(url), MaxNetworkRetries: stripe.Int64(0), EnableTelemetry: stripe.Bool(false),
 		LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull},
 	})
 	return client.New(key, &stripe.Backends{API: b, Connect: b, Uploads: b})

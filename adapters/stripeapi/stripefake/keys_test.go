@@ -33,7 +33,7 @@ func TestRestrictedKeys(t *testing.T) {
 	k, err := f.AddKey(stripefake.KeySpec{Account: acct, Mode: stripefake.Live, Permissions: map[string]string{"customer": "write", "invoice": "read"}})
 	require.NoError(t, err)
 	require.Equal(t, "restricted", k.Kind)
-	api := apiOf(f.URL, k.Secret)
+	api := apiOf(f.Client, f.URL, k.Secret)
 	cu, err := api.Customers.New(&stripe.CustomerParams{})
 	require.NoError(t, err)
 	require.True(t, cu.Livemode)
@@ -50,7 +50,7 @@ func TestRestrictedKeys(t *testing.T) {
 
 	all, err := f.AddKey(stripefake.KeySpec{Account: acct, Mode: stripefake.Live, Permissions: map[string]string{"*": "read"}})
 	require.NoError(t, err)
-	_, err = apiOf(f.URL, all.Secret).Customers.New(&stripe.CustomerParams{})
+	_, err = apiOf(f.Client, f.URL, all.Secret).Customers.New(&stripe.CustomerParams{})
 	require.Contains(t, stripeError(t, err).Msg, "rak_customer_write")
 	require.Len(t, f.Requests(stripefake.RequestFilter{Method: "write", Status: 403}), 2)
 }
@@ -78,7 +78,7 @@ func TestNothingCrossesAccountOrMode(t *testing.T) {
 	f := setup(t)
 	other := f.MustAccount(stripefake.AccountSpec{ID: "acct_two", Keys: []stripefake.KeySpec{{Mode: stripefake.Live}}})
 	cu := f.customer("")
-	test, foreign := apiOf(f.URL, testKey), apiOf(f.URL, other.Keys[0].Secret)
+	test, foreign := apiOf(f.Client, f.URL, testKey), apiOf(f.Client, f.URL, other.Keys[0].Secret)
 	_, err := test.Customers.Get(cu.ID, nil)
 	se := stripeError(t, err)
 	require.Equal(t, stripe.ErrorCodeResourceMissing, se.Code)

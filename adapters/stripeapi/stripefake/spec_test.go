@@ -96,7 +96,7 @@ func TestAgreesWithTheOfficialDescription(t *testing.T) {
 	w := newWitness(t, f.Server)
 	front := httptest.NewServer(w)
 	t.Cleanup(front.Close)
-	f.api = apiOf(front.URL, liveKey)
+	f.api = apiOf(front.Client(), front.URL, liveKey)
 
 	session(f)
 

@@ -86,7 +86,7 @@ func TestRetries(t *testing.T) {
 func TestRetriesEnd(t *testing.T) {
 	t.Parallel()
 	f, h := setup(t), newHook(t)
-	f.api = apiOf(f.URL, testKey)
+	f.api = apiOf(f.Client, f.URL, testKey)
 	f.endpoint(h)
 	h.answer(http.StatusInternalServerError)
 	f.customer("")
