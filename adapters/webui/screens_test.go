@@ -27,7 +27,7 @@ func chromium(t *testing.T) context.Context {
 	t.Helper()
 	profile, err := os.MkdirTemp("", "liftbill-webui-")
 	require.NoError(t, err)
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.DisableGPU, chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true))
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.WSURLReadTimeout(2*time.Minute), chromedp.DisableGPU, chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true))
 	if os.Geteuid() == 0 {
 		opts = append(opts, chromedp.NoSandbox)
 	}
@@ -84,7 +84,7 @@ const printed = `[...document.querySelectorAll("nav, .filters, .steps, .pager, a
 func TestPrint(t *testing.T) {
 	server := httptest.NewServer(newDoor(fixture(), &door{caller: signedIn()}, webui.Options{}))
 	t.Cleanup(server.Close)
-	ctx, cancel := context.WithTimeout(chromium(t), time.Minute)
+	ctx, cancel := context.WithTimeout(chromium(t), 4*time.Minute)
 	defer cancel()
 	paper := chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
@@ -105,7 +105,7 @@ func TestPrint(t *testing.T) {
 func TestKeys(t *testing.T) {
 	server := httptest.NewServer(newDoor(fixture(), &door{caller: worker()}, webui.Options{}))
 	t.Cleanup(server.Close)
-	ctx, cancel := context.WithTimeout(chromium(t), time.Minute)
+	ctx, cancel := context.WithTimeout(chromium(t), 4*time.Minute)
 	defer cancel()
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+"/cycles"), chromedp.KeyEvent("j"), chromedp.KeyEvent("j")))
 	at, err := chromedp.Run(ctx, chromedp.Location())
