@@ -64,8 +64,8 @@ type eventWalk struct {
 	after *eventKey
 	// objects are what the events have to be about, as a JSON array; empty is anything.
 	objects string
-	left  int // events that it may still look at
-	found []eventKey
+	left    int // events that it may still look at
+	found   []eventKey
 	// last is the last event that it looked at.
 	last *eventKey
 	// stopped is where the walk ended before the end of the log.

@@ -87,6 +87,28 @@ func (k keyset[R]) page(q *where, sort, after string) (order string, key func(R)
 	return s.column + direction + ", " + k.id + direction, func(r R) string { return cursor(s.value(r), k.value(r)) }, nil
 }
 
+// reach bounds a page that is filtered: it looks at so many rows of the list behind the
+// cursor, which rows tells the keys of, in order, the first behind an offset. With more
+// behind them it adds the bound to q and returns the cursor at which a page that is not
+// full goes on. The bound is found first, so that rows which come meanwhile lie inside.
+func (k keyset[R]) reach(q *where, sort string, looked int, rows func(offset int) ([]R, error)) (next string, err error) {
+	found, err := rows(looked - 1)
+	if err != nil || len(found) < 2 {
+		return "", err
+	}
+	name, ascending := strings.CutSuffix(sort, "_asc")
+	if name == "" {
+		name = k.first
+	}
+	s, within := k.by[name], ">="
+	if ascending {
+		within = "<="
+	}
+	last := found[0]
+	q.add("("+s.column+", "+k.id+") "+within+" ("+s.kind.placeholder()+", ?)", s.value(last), k.value(last))
+	return cursor(s.value(last), k.value(last)), nil
+}
+
 // decimals lists the currencies whose minor unit is not a hundredth.
 var decimals = func() map[int32][]string {
 	out := map[int32][]string{}

@@ -18,10 +18,14 @@ import (
 )
 
 // Reader implements reconcile.Reader. Every statement names its columns and pages by key.
-type Reader struct{ db *DB }
+type Reader struct {
+	db *DB
+	// facts and owners bound what a filtered page of facts looks at.
+	facts, owners int
+}
 
 // NewReader opens the read side.
-func (db *DB) NewReader() *Reader { return &Reader{db} }
+func (db *DB) NewReader() *Reader { return &Reader{db, factsLooked, ownersLooked} }
 
 type summaryRow struct {
 	ID, AccountID, AccountName, Environment, Period, State, Reason, WorkflowID, Terms string
