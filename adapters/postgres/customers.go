@@ -10,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/liftbill/liftbill/app/customers"
+	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -141,11 +142,20 @@ const customerFound = `c.id = ANY (ARRAY(SELECT CAST(@q AS text)
 // no such time and comes last. A filtered page looks at so many customers at most: it may be
 // short, or empty, and still have a next one.
 func (r *CustomerReader) Customers(ctx context.Context, accountID string, f customers.Filter) (customers.Page[customers.Summary], error) {
-	var page customers.Page[customers.Summary]
 	connectionID, err := r.source(ctx, accountID)
 	if err != nil {
-		return page, err
+		return customers.Page[customers.Summary]{}, err
 	}
+	p, err := inSteps(f.Limit, r.looked, f.Cursor, func(cursor string, limit, looked int) (reconcile.Page[customers.Summary], error) {
+		step := f
+		step.Cursor, step.Limit = cursor, limit
+		return r.customers(ctx, connectionID, step, looked)
+	})
+	return customers.Page[customers.Summary]{Items: p.Items, NextCursor: p.NextCursor}, err
+}
+
+func (r *CustomerReader) customers(ctx context.Context, connectionID string, f customers.Filter, looked int) (reconcile.Page[customers.Summary], error) {
+	var page reconcile.Page[customers.Summary]
 	direction, beyond := " DESC", "<"
 	if f.Sort == customers.SortOldest {
 		direction, beyond = "", ">"
@@ -163,7 +173,7 @@ func (r *CustomerReader) Customers(ctx context.Context, accountID string, f cust
 	next := ""
 	if f.Search == "" && (f.Segment != "" || f.Plan != "" || f.Status != "" || f.Currency != "" || f.Country != "" || f.Mapped != "") {
 		var reach []customerListRow // found first, so that customers who come meanwhile lie inside
-		q.args["looked"] = r.looked - 1
+		q.args["looked"] = looked - 1
 		if err := r.db.gorm.WithContext(ctx).Raw("SELECT c.id, c.created_at FROM stripe_customers c WHERE "+q.sql()+order+" LIMIT 2 OFFSET @looked", q.args).Scan(&reach).Error; err != nil {
 			return page, wrap(err)
 		}
@@ -176,11 +186,11 @@ func (r *CustomerReader) Customers(ctx context.Context, accountID string, f cust
 	q.filter(f)
 	q.args["limit"] = f.Limit + 1
 	var rows []customerListRow
-	err = r.db.gorm.WithContext(ctx).Raw("SELECT "+customerColumns+" FROM stripe_customers c"+customerJoins+" WHERE "+oneByOne(q.sql())+order+" LIMIT @limit", q.args).Scan(&rows).Error
+	err := r.db.gorm.WithContext(ctx).Raw("SELECT "+customerColumns+" FROM stripe_customers c"+customerJoins+" WHERE "+oneByOne(q.sql())+order+" LIMIT @limit", q.args).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
 	}
-	page, err = customerPage(rows, f.Limit, customerListRow.view, func(last customerListRow) string { return keyOf(last.CreatedAt, last.ID) })
+	page, err = pageOf(rows, f.Limit, customerListRow.view, func(last customerListRow) string { return keyOf(last.CreatedAt, last.ID) })
 	if page.NextCursor == "" {
 		page.NextCursor = next
 	}

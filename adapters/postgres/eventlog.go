@@ -4,13 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -75,15 +74,6 @@ func (r eventRow) event() operate.Event {
 const loggedColumns = `e.connection_id, e.environment AS env, e.event_id, e.type, e.object_id, e.api_version, e.source, e.livemode, e.created, e.received_at,
 		p.processed_at, p.attempts, p.status, p.reason, encode(e.body_sha256, 'hex') AS body_sha256, length(e.sealed_body) = 0 AS body_erased`
 
-// What waits or was set aside is little, and has an index of its own; what is about one
-// object is found by its Bloom filters. The rows are looked up beside each: left to itself the
-// planner joins all of both tables, because it takes the columns of the key for independent.
-const (
-	fromProcessing = ` FROM event_processing p CROSS JOIN LATERAL (SELECT q.* FROM stripe_events q
-		WHERE q.connection_id = p.connection_id AND q.event_id = p.event_id AND q.created = p.created OFFSET 0) e`
-	fromObject = ` FROM stripe_events_about(?, ?::timestamptz, ?::timestamptz) k` + eventOfKey + processingOfEvent
-)
-
 // Events pages by (created, connection, event), newest first unless the sort says otherwise.
 // What few events have is found by an index of it; for everything else the log is walked,
 // and a page that looked at enough may be short and still have a next one.
@@ -98,11 +88,10 @@ func (l *EventLog) Events(ctx context.Context, f operate.EventsFilter) (operate.
 	}
 	var err error
 	switch {
-	case f.EventID == "" && f.Object != "":
-		from, to := w.whole().bounds()
-		return w.few(ctx, fromObject, "e", f.Object, from, to)
+	case f.EventID == "" && f.Object != "" && f.Customer == "" && !f.Attention:
+		err = w.about(ctx)
 	case f.EventID != "", f.Attention, f.Status == "pending", f.Status == "dead", f.Status == "quarantined":
-		return w.few(ctx, fromProcessing, "p")
+		err = w.processing(ctx)
 	case f.Customer != "":
 		err = w.customer(ctx)
 	case f.Type != "" && f.ConnectionID == "":
@@ -119,34 +108,33 @@ func (l *EventLog) Events(ctx context.Context, f operate.EventsFilter) (operate.
 	return w.page(ctx)
 }
 
-// few pages what a source selects few of, all of which may be sorted.
-func (w *eventWalk) few(ctx context.Context, from, table string, args ...any) (operate.Page[operate.Event], error) {
-	var page operate.Page[operate.Event]
-	q := selectionOf(w.f.Selection)
+// about pages the events of one object, which are few.
+func (w *eventWalk) about(ctx context.Context) error {
+	return w.lookUp(ctx, w.whole(), "stripe_events_about(?, ?::timestamptz, ?::timestamptz) k", []any{w.f.Object})
+}
+
+// processing pages what waits, was set aside or is named: little that stands in an index
+// of its own. Nothing is looked up for what is behind the page.
+func (w *eventWalk) processing(ctx context.Context) error {
+	q := selectionOf(operate.Selection{Scope: access.Everything(), EventID: w.f.EventID, Status: w.f.Status})
+	q.served(w.f.Scope, "c.environment", "c.id")
+	q.eq("p.connection_id", w.f.ConnectionID)
 	if w.f.Attention {
 		q.add("p.status IN ('dead', 'quarantined')")
 	}
-	if table == "p" {
-		q.eq("p.connection_id", w.f.ConnectionID)
-	}
+	from, to := window{w.f.From, w.f.To}.bounds()
+	q.add("p.created >= ?::timestamptz AND p.created < ?::timestamptz", from, to)
 	if k := w.after; k != nil {
-		q.add("(t.created, t.connection_id, t.event_id) @beyond (?::timestamptz, ?, ?)", instantKey(k.Created), k.ConnectionID, k.EventID)
+		q.add("(p.created, p.connection_id, p.event_id) @beyond (?::timestamptz, ?, ?)", instantKey(k.Created), k.ConnectionID, k.EventID)
 	}
-	sql := strings.ReplaceAll(w.order(q.sql()+" ORDER BY t.created @order, t.connection_id @order, t.event_id @order LIMIT ?"), "t.", table+".")
-	var rows []eventRow
-	err := w.log.db.gorm.WithContext(ctx).Raw("SELECT "+loggedColumns+from+sql, slices.Concat(args, q.args, []any{w.f.Limit + 1})...).Scan(&rows).Error
-	if err != nil {
-		return page, wrap(err)
+	of := selectionOf(operate.Selection{Scope: access.Everything(), ConnectionID: w.f.ConnectionID, Type: w.f.Type, Object: w.f.Object, Customer: w.f.Customer})
+	sql := " FROM event_processing p JOIN connections c ON c.id = p.connection_id" + q.sql() + " ORDER BY p.created @order, p.connection_id @order, p.event_id @order"
+	args := q.args
+	if len(of.conds) > 0 {
+		sql = " FROM (SELECT p.*" + sql + " OFFSET 0) p" + eventOfProcessing + of.sql() + " ORDER BY p.created @order, p.connection_id @order, p.event_id @order"
+		args = append(args, of.args...)
 	}
-	if len(rows) > w.f.Limit {
-		rows = rows[:w.f.Limit]
-		last := rows[w.f.Limit-1]
-		page.NextCursor = eventKey{last.Created, last.ConnectionID, last.EventID}.cursor()
-	}
-	for _, r := range rows {
-		page.Items = append(page.Items, r.event())
-	}
-	return page, nil
+	return w.keys(ctx, "SELECT p.created, p.connection_id, p.event_id"+sql+" LIMIT ?", append(args, w.f.Limit+1))
 }
 
 // customer looks the objects of a customer up, month by month; those of one with more of

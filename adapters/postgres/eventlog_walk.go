@@ -110,8 +110,19 @@ const (
 	widestRun = 200 * 24 * time.Hour
 )
 
-// run walks until the page is full, the log ends or enough was looked at.
+// run walks until the page is full, the log ends or enough was looked at: a first look at
+// few events fills most pages.
 func (w *eventWalk) run(ctx context.Context) error {
+	whole := w.left
+	w.left = min(whole, 4*w.f.Limit)
+	if err := w.walk(ctx); err != nil || w.stopped == nil || len(w.found) > w.f.Limit || whole <= 4*w.f.Limit {
+		return err
+	}
+	w.after, w.stopped, w.last, w.left = w.stopped, nil, nil, whole-4*w.f.Limit
+	return w.walk(ctx)
+}
+
+func (w *eventWalk) walk(ctx context.Context) error {
 	all := w.whole()
 	if w.f.ConnectionID != "" { // its key is the order
 		_, err := w.look(ctx, all)
@@ -216,6 +227,7 @@ func (w *eventWalk) look(ctx context.Context, here window) (seen int, err error)
 	var hit where
 	hit.add("k.n <= ?", w.left)
 	hit.eq("k.type", w.f.Type)
+	hit.eq("k.object_id", w.f.Object)
 	if w.objects != "" {
 		hit.add("k.object_id IN (SELECT jsonb_array_elements_text(?::jsonb))", w.objects)
 	}
@@ -311,14 +323,18 @@ func (w *eventWalk) monthsOf(ctx context.Context) ([]window, error) {
 
 func (w *eventWalk) lookUp(ctx context.Context, here window, source string, args []any) error {
 	from, to := here.bounds()
-	q := selectionOf(operate.Selection{Scope: w.f.Scope, ConnectionID: w.f.ConnectionID, Type: w.f.Type, Status: w.f.Status})
+	q := selectionOf(operate.Selection{Scope: w.f.Scope, ConnectionID: w.f.ConnectionID, Type: w.f.Type, Status: w.f.Status, Object: w.f.Object})
 	if w.after != nil {
 		q.add("(e.created, e.connection_id, e.event_id) @beyond (?::timestamptz, ?, ?)", instantKey(w.after.Created), w.after.ConnectionID, w.after.EventID)
 	}
+	return w.keys(ctx, "SELECT e.created, e.connection_id, e.event_id FROM "+source+eventOfKey+processingOfEvent+q.sql()+`
+		ORDER BY e.created @order, e.connection_id @order, e.event_id @order LIMIT ?`, slices.Concat(args, []any{from, to}, q.args, []any{w.f.Limit + 1 - len(w.found)}))
+}
+
+// keys adds what a statement finds.
+func (w *eventWalk) keys(ctx context.Context, sql string, args []any) error {
 	var keys []eventKey
-	err := w.log.db.gorm.WithContext(ctx).Raw(w.order("SELECT e.created, e.connection_id, e.event_id FROM "+source+eventOfKey+processingOfEvent+q.sql()+`
-		ORDER BY e.created @order, e.connection_id @order, e.event_id @order LIMIT ?`),
-		slices.Concat(args, []any{from, to}, q.args, []any{w.f.Limit + 1 - len(w.found)})...).Scan(&keys).Error
+	err := w.log.db.gorm.WithContext(ctx).Raw(w.order(sql), args...).Scan(&keys).Error
 	for _, k := range keys {
 		k.Created = k.Created.UTC()
 		w.found = append(w.found, k)
@@ -353,10 +369,13 @@ func (w *eventWalk) page(ctx context.Context) (operate.Page[operate.Event], erro
 	return page, wrap(err)
 }
 
-// eventOfKey and processingOfEvent look the two rows of a key k up.
+// The rows of the two tables are looked up one beside the other: left to itself the planner
+// joins all of both, because it takes the columns of the key for independent.
 const (
 	eventOfKey = ` CROSS JOIN LATERAL (SELECT q.* FROM stripe_events q
 		WHERE q.connection_id = k.connection_id AND q.created = k.created AND q.event_id = k.event_id OFFSET 0) e`
+	eventOfProcessing = ` CROSS JOIN LATERAL (SELECT q.* FROM stripe_events q
+		WHERE q.connection_id = p.connection_id AND q.created = p.created AND q.event_id = p.event_id OFFSET 0) e`
 	processingOfEvent = ` CROSS JOIN LATERAL (SELECT q.* FROM event_processing q
 		WHERE q.connection_id = e.connection_id AND q.event_id = e.event_id AND q.created = e.created OFFSET 0) p`
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -303,6 +304,8 @@ func (w *where) add(cond string, args ...any) {
 	w.conds = append(w.conds, cond)
 	w.args = append(w.args, args...)
 }
+
+func (w *where) clone() where { return where{slices.Clone(w.conds), slices.Clone(w.args)} }
 
 func (w *where) eq(column, value string) {
 	if value != "" {

@@ -133,40 +133,44 @@ func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.Cyc
 // up whose each fact is.
 const (
 	factsLooked  = 8000
-	ownersLooked = 1500
+	ownersLooked = 1000
 )
 
 // RewardEvents pages by (effective_at, fact_key), newest first. A page that is filtered by
 // what has no index looks at so many facts at most: it may be short, or empty, and still have
 // a next one.
 func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
-	var page reconcile.Page[reconcile.RewardEvent]
 	if err := r.exists(ctx, f.AccountID); err != nil {
-		return page, err
+		return reconcile.Page[reconcile.RewardEvent]{}, err
 	}
-	q := where{}
-	q.add("e.connection_id = (SELECT source_connection FROM accounts WHERE id = ?)", f.AccountID)
+	of := where{}
+	of.add("e.connection_id = (SELECT source_connection FROM accounts WHERE id = ?)", f.AccountID)
 	if f.Period != "" {
 		in, err := r.interval(ctx, f.AccountID, f.Period)
 		if err != nil {
-			return page, err
+			return reconcile.Page[reconcile.RewardEvent]{}, err
 		}
-		q.add("e.effective_at >= ? AND e.effective_at < ?", in.Start, in.End)
+		of.add("e.effective_at >= ? AND e.effective_at < ?", in.Start, in.End)
 	}
+	looked := r.facts
+	if f.Mapped != "" {
+		looked = r.owners
+	}
+	return inSteps(f.Limit, looked, f.Cursor, func(cursor string, limit, looked int) (reconcile.Page[reconcile.RewardEvent], error) {
+		step := f
+		step.Cursor, step.Limit = cursor, limit
+		return r.rewardEvents(ctx, of.clone(), step, looked)
+	})
+}
+
+func (r *Reader) rewardEvents(ctx context.Context, q where, f reconcile.RewardEventsFilter, looked int) (reconcile.Page[reconcile.RewardEvent], error) {
+	var page reconcile.Page[reconcile.RewardEvent]
 	order, key, err := rewardOrders.page(&q, f.Sort, f.Cursor)
 	if err != nil {
 		return page, err
 	}
-	with, source, args := "", "reward_events", []any(nil)
 	next := ""
-	switch {
-	case f.Search != "":
-		with, source, args = factsFound, "found", factsFoundArgs(f.AccountID, f.Search)
-	case f.Kind != "" || f.Mapped != "":
-		looked := r.facts
-		if f.Mapped != "" {
-			looked = r.owners
-		}
+	if f.Search == "" && (f.Kind != "" || f.Mapped != "") {
 		if next, err = rewardOrders.reach(&q, f.Sort, looked, func(offset int) (keys []reconcile.RewardEvent, err error) {
 			err = r.db.gorm.WithContext(ctx).Raw("SELECT e.effective_at, e.fact_key FROM reward_events e"+q.sql()+" ORDER BY "+order+" LIMIT 2 OFFSET ?", append(slices.Clone(q.args), offset)...).Scan(&keys).Error
 			return keys, err
@@ -174,13 +178,22 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 			return page, wrap(err)
 		}
 	}
-	rewardConditions(&q, f)
+	q.eq("e.kind", f.Kind)
+	with, source, args := "", "reward_events e", []any(nil)
+	switch {
+	case f.Search != "":
+		with, source, args = factsFound, "found e", factsFoundArgs(f.AccountID, f.Search)
+	case f.Mapped == "": // the page is known before anything is looked up for its rows
+		source, args = "(SELECT e.* FROM reward_events e"+q.sql()+" ORDER BY "+order+" LIMIT ?) e", append(q.args, f.Limit+1)
+		q = where{}
+	}
+	ownerConditions(&q, f)
 	var rows []reconcile.RewardEvent
 	err = r.db.gorm.WithContext(ctx).Raw(with+`
 		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, f.customer_id, `+ownerUser+` AS user_id, `+ownerSource+` AS mapped_by, `+ownerState+` AS link_state,
 			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice,
 			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred
-		FROM `+source+` e CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+
+		FROM `+source+` CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+
 		q.sql()+` ORDER BY `+order+` LIMIT ?`, slices.Concat(args, q.args, []any{f.Limit + 1})...).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
@@ -192,9 +205,8 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 	return page, err
 }
 
-// rewardConditions are those that are asked of each fact.
-func rewardConditions(q *where, f reconcile.RewardEventsFilter) {
-	q.eq("e.kind", f.Kind)
+// ownerConditions are those that need to know whose a fact is.
+func ownerConditions(q *where, f reconcile.RewardEventsFilter) {
 	switch f.Mapped {
 	case "yes":
 		q.add(ownerUser + " <> ''")
