@@ -10,14 +10,22 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/liftbill/liftbill/app/customers"
+	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // CustomerReader implements customers.Reader.
-type CustomerReader struct{ db *DB }
+type CustomerReader struct {
+	db *DB
+	// looked bounds what a filtered page looks at.
+	looked int
+}
+
+// customersLooked are the customers whose subscriptions a filtered page looks up.
+const customersLooked = 4000
 
 // NewCustomerReader opens the read side of customers.
-func (db *DB) NewCustomerReader() *CustomerReader { return &CustomerReader{db} }
+func (db *DB) NewCustomerReader() *CustomerReader { return &CustomerReader{db, customersLooked} }
 
 var _ customers.Reader = (*CustomerReader)(nil)
 
@@ -131,50 +139,89 @@ const customerFound = `c.id = ANY (ARRAY(SELECT CAST(@q AS text)
 	UNION SELECT b.customer_id FROM stripe_subscriptions b WHERE b.connection_id = @connection AND b.id = @q))`
 
 // Customers pages by (created_at, id), newest first. One that was never shown itself has
-// no such time and comes last.
+// no such time and comes last. A filtered page looks at so many customers at most: it may be
+// short, or empty, and still have a next one.
 func (r *CustomerReader) Customers(ctx context.Context, accountID string, f customers.Filter) (customers.Page[customers.Summary], error) {
-	var page customers.Page[customers.Summary]
 	connectionID, err := r.source(ctx, accountID)
 	if err != nil {
-		return page, err
+		return customers.Page[customers.Summary]{}, err
 	}
+	p, err := inSteps(f.Limit, r.looked, f.Cursor, func(cursor string, limit, looked int) (reconcile.Page[customers.Summary], error) {
+		step := f
+		step.Cursor, step.Limit = cursor, limit
+		return r.customers(ctx, connectionID, step, looked)
+	})
+	return customers.Page[customers.Summary]{Items: p.Items, NextCursor: p.NextCursor}, err
+}
+
+func (r *CustomerReader) customers(ctx context.Context, connectionID string, f customers.Filter, looked int) (reconcile.Page[customers.Summary], error) {
+	var page reconcile.Page[customers.Summary]
 	direction, beyond := " DESC", "<"
 	if f.Sort == customers.SortOldest {
 		direction, beyond = "", ">"
 	}
-	args := moments(connectionID, f.AsOf)
-	conds := []string{"c.connection_id = @connection"}
-	add := func(when bool, cond, name string, value any) {
-		if when {
-			conds = append(conds, cond)
-			args[name] = value
-		}
-	}
-	add(f.Segment != "", segmentCondition(f.Segment), "segment", f.Segment)
-	add(f.Plan != "", "EXISTS ("+liveOf+" AND @plan = ANY (s.price_ids || s.product_ids))", "plan", f.Plan)
-	add(f.Status != "", "EXISTS ("+subscriptionOf+statusOf+" = @status)", "status", f.Status)
-	add(f.Currency != "", "c.currency = @currency", "currency", f.Currency)
-	add(f.Country != "", "c.country = @country", "country", f.Country)
-	// Said so that the planner expects many: it reads in the list's order and stops.
-	add(f.Mapped == "yes", "l.user_id <> ''", "mapped", true)
-	add(f.Mapped == "no", "(l.user_id <> '') IS NOT TRUE", "mapped", false)
-	add(f.Search != "", customerFound, "q", f.Search)
+	order := " ORDER BY coalesce(c.created_at, 'epoch')" + direction + ", c.id" + direction
+	q := customerQuery{[]string{"c.connection_id = @connection"}, moments(connectionID, f.AsOf)}
 	if f.Cursor != "" {
 		at, id, err := timeCursor(f.Cursor)
 		if err != nil {
 			return page, err
 		}
-		add(true, "(coalesce(c.created_at, 'epoch'), c.id) "+beyond+" (@after, @after_id)", "after", at)
-		args["after_id"] = id
+		q.add(true, "(coalesce(c.created_at, 'epoch'), c.id) "+beyond+" (@after, @after_id)", "after", at)
+		q.args["after_id"] = id
 	}
-	args["limit"] = f.Limit + 1
+	next := ""
+	if f.Search == "" && (f.Segment != "" || f.Plan != "" || f.Status != "" || f.Currency != "" || f.Country != "" || f.Mapped != "") {
+		var reach []customerListRow // found first, so that customers who come meanwhile lie inside
+		q.args["looked"] = looked - 1
+		if err := r.db.gorm.WithContext(ctx).Raw("SELECT c.id, c.created_at FROM stripe_customers c WHERE "+q.sql()+order+" LIMIT 2 OFFSET @looked", q.args).Scan(&reach).Error; err != nil {
+			return page, wrap(err)
+		}
+		if len(reach) == 2 {
+			next = keyOf(reach[0].CreatedAt, reach[0].ID)
+			q.add(true, "(coalesce(c.created_at, 'epoch'), c.id) "+beyond+"= (coalesce(@reach, 'epoch'::timestamptz), @reach_id)", "reach", reach[0].CreatedAt)
+			q.args["reach_id"] = reach[0].ID
+		}
+	}
+	q.filter(f)
+	q.args["limit"] = f.Limit + 1
 	var rows []customerListRow
-	err = r.db.gorm.WithContext(ctx).Raw("SELECT "+customerColumns+" FROM stripe_customers c"+customerJoins+
-		" WHERE "+oneByOne(strings.Join(conds, " AND "))+" ORDER BY coalesce(c.created_at, 'epoch')"+direction+", c.id"+direction+" LIMIT @limit", args).Scan(&rows).Error
+	err := r.db.gorm.WithContext(ctx).Raw("SELECT "+customerColumns+" FROM stripe_customers c"+customerJoins+" WHERE "+oneByOne(q.sql())+order+" LIMIT @limit", q.args).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
 	}
-	return customerPage(rows, f.Limit, customerListRow.view, func(last customerListRow) string { return keyOf(last.CreatedAt, last.ID) })
+	page, err = pageOf(rows, f.Limit, customerListRow.view, func(last customerListRow) string { return keyOf(last.CreatedAt, last.ID) })
+	if page.NextCursor == "" {
+		page.NextCursor = next
+	}
+	return page, err
+}
+
+// customerQuery collects conditions on a customer c with their named arguments.
+type customerQuery struct {
+	conds []string
+	args  map[string]any
+}
+
+func (q *customerQuery) sql() string { return strings.Join(q.conds, " AND ") }
+
+func (q *customerQuery) add(when bool, cond, name string, value any) {
+	if when {
+		q.conds = append(q.conds, cond)
+		q.args[name] = value
+	}
+}
+
+func (q *customerQuery) filter(f customers.Filter) {
+	q.add(f.Segment != "", segmentCondition(f.Segment), "segment", f.Segment)
+	q.add(f.Plan != "", "EXISTS ("+liveOf+" AND @plan = ANY (s.price_ids || s.product_ids))", "plan", f.Plan)
+	q.add(f.Status != "", "EXISTS ("+subscriptionOf+statusOf+" = @status)", "status", f.Status)
+	q.add(f.Currency != "", "c.currency = @currency", "currency", f.Currency)
+	q.add(f.Country != "", "c.country = @country", "country", f.Country)
+	// Said so that the planner expects many: it reads in the list's order and stops.
+	q.add(f.Mapped == "yes", "l.user_id <> ''", "mapped", true)
+	q.add(f.Mapped == "no", "(l.user_id <> '') IS NOT TRUE", "mapped", false)
+	q.add(f.Search != "", customerFound, "q", f.Search)
 }
 
 // customerPage is pageOf for the pages of this use case.

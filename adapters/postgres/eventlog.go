@@ -3,30 +3,35 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"strings"
+	"math"
 	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // EventLog implements app/operate's Log, Queue and Figures.
-type EventLog struct{ db *DB }
+type EventLog struct {
+	db *DB
+	// looked and lookups bound what one page costs.
+	looked, lookups int
+}
 
 // NewEventLog opens the log of events.
-func (db *DB) NewEventLog() *EventLog { return &EventLog{db} }
+func (db *DB) NewEventLog() *EventLog { return &EventLog{db, eventsLooked, objectLookups} }
 
-// objectsOfCustomer selects events about a customer and about what its facts name. The
+// objectsOfCustomer lists a customer and what its facts name. The
 // connections that know the customer are found first: facts are looked up within one.
-const objectsOfCustomer = `e.object_id = ANY (ARRAY(SELECT CAST(? AS text) UNION
+const objectsOfCustomer = `SELECT CAST(? AS text) AS o UNION
 	SELECT o FROM (SELECT r.object_id, r.subscription_id, r.invoice_id, r.charge_id FROM connections c
 		JOIN stripe_customers k ON k.connection_id = c.id AND k.id = ?
 		CROSS JOIN LATERAL (SELECT * FROM reward_events f WHERE f.connection_id = c.id AND f.customer_id = ?) r WHERE ? IN ('', c.id)) f,
-		unnest(ARRAY[f.object_id, f.subscription_id, f.invoice_id, f.charge_id]) o WHERE o <> '')) AND ? IN ('', e.connection_id)`
+		unnest(ARRAY[f.object_id, f.subscription_id, f.invoice_id, f.charge_id]) o WHERE o <> ''`
 
 // selectionOf turns a selection into conditions on e, p and c.
 func selectionOf(s operate.Selection) selection {
@@ -40,7 +45,7 @@ func selectionOf(s operate.Selection) selection {
 	q.eq("p.status", s.Status)
 	q.eq("e.object_id", s.Object)
 	if s.Customer != "" {
-		q.add(objectsOfCustomer, s.Customer, s.Customer, s.Customer, s.ConnectionID, s.ConnectionID)
+		q.add("e.object_id = ANY (ARRAY("+objectsOfCustomer+"))", s.Customer, s.Customer, s.Customer, s.ConnectionID)
 	}
 	if !s.From.IsZero() {
 		q.add("e.created >= ?", s.From)
@@ -69,57 +74,97 @@ func (r eventRow) event() operate.Event {
 const loggedColumns = `e.connection_id, e.environment AS env, e.event_id, e.type, e.object_id, e.api_version, e.source, e.livemode, e.created, e.received_at,
 		p.processed_at, p.attempts, p.status, p.reason, encode(e.body_sha256, 'hex') AS body_sha256, length(e.sealed_body) = 0 AS body_erased`
 
-// The log is read in the order of one of its two tables, and the row of the other is looked
-// up beside each: left to itself the planner joins all of both, because it takes the three
-// columns of the key for independent. What waits or was set aside is little, and has an
-// index of its own; everything else is found soonest from the events.
-const (
-	fromEvents = ` FROM stripe_events e CROSS JOIN LATERAL (SELECT q.* FROM event_processing q
-		WHERE q.connection_id = e.connection_id AND q.event_id = e.event_id AND q.created = e.created OFFSET 0) p`
-	fromProcessing = ` FROM event_processing p CROSS JOIN LATERAL (SELECT q.* FROM stripe_events q
-		WHERE q.connection_id = p.connection_id AND q.event_id = p.event_id AND q.created = p.created OFFSET 0) e`
-)
-
 // Events pages by (created, connection, event), newest first unless the sort says otherwise.
+// What few events have is found by an index of it; for everything else the log is walked,
+// and a page that looked at enough may be short and still have a next one.
 func (l *EventLog) Events(ctx context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error) {
-	var page operate.Page[operate.Event]
-	direction, beyond := " DESC", "<"
-	if f.Sort == operate.SortOldest {
-		direction, beyond = "", ">"
+	w := eventWalk{log: l, f: f, left: l.looked}
+	if f.Cursor != "" {
+		key, err := parseEventKey(f.Cursor)
+		if err != nil {
+			return operate.Page[operate.Event]{}, err
+		}
+		w.after = &key
 	}
-	from, table := fromEvents, "e"
-	q := selectionOf(f.Selection)
-	if f.Attention {
+	var err error
+	switch {
+	case f.EventID == "" && f.Object != "" && f.Customer == "" && !f.Attention:
+		err = w.about(ctx)
+	case f.EventID != "", f.Attention, f.Status == "pending", f.Status == "dead", f.Status == "quarantined":
+		err = w.processing(ctx)
+	case f.Customer != "":
+		err = w.customer(ctx)
+	case f.Type != "" && f.ConnectionID == "":
+		err = w.typed(ctx)
+	default:
+		if f.Type == "" && f.Status == "" { // every one that is looked at is shown
+			w.left = f.Limit
+		}
+		err = w.run(ctx)
+	}
+	if err != nil {
+		return operate.Page[operate.Event]{}, err
+	}
+	return w.page(ctx)
+}
+
+// about pages the events of one object, which are few.
+func (w *eventWalk) about(ctx context.Context) error {
+	return w.lookUp(ctx, w.whole(), "stripe_events_about(?, ?::timestamptz, ?::timestamptz) k", []any{w.f.Object})
+}
+
+// processing pages what waits, was set aside or is named: little that stands in an index
+// of its own. Nothing is looked up for what is behind the page.
+func (w *eventWalk) processing(ctx context.Context) error {
+	q := selectionOf(operate.Selection{Scope: access.Everything(), EventID: w.f.EventID, Status: w.f.Status})
+	q.served(w.f.Scope, "c.environment", "c.id")
+	q.eq("p.connection_id", w.f.ConnectionID)
+	if w.f.Attention {
 		q.add("p.status IN ('dead', 'quarantined')")
 	}
-	switch {
-	case f.EventID != "", f.Attention, f.Status == "pending", f.Status == "dead", f.Status == "quarantined":
-		from, table = fromProcessing, "p"
-		q.eq("p.connection_id", f.ConnectionID)
+	from, to := window{w.f.From, w.f.To}.bounds()
+	q.add("p.created >= ?::timestamptz AND p.created < ?::timestamptz", from, to)
+	if k := w.after; k != nil {
+		q.add("(p.created, p.connection_id, p.event_id) @beyond (?::timestamptz, ?, ?)", instantKey(k.Created), k.ConnectionID, k.EventID)
 	}
-	if f.Cursor != "" {
-		at, id, err := timeCursor(f.Cursor)
-		connection, event, ok := strings.Cut(id, " ")
-		if err != nil || !ok {
-			return page, badCursor(f.Cursor)
-		}
-		q.add(strings.ReplaceAll("(t.created, t.connection_id, t.event_id) ", "t.", table+".")+beyond+" (?::timestamptz, ?, ?)", at, connection, event)
+	of := selectionOf(operate.Selection{Scope: access.Everything(), ConnectionID: w.f.ConnectionID, Type: w.f.Type, Object: w.f.Object, Customer: w.f.Customer})
+	sql := " FROM event_processing p JOIN connections c ON c.id = p.connection_id" + q.sql() + " ORDER BY p.created @order, p.connection_id @order, p.event_id @order"
+	args := q.args
+	if len(of.conds) > 0 {
+		sql = " FROM (SELECT p.*" + sql + " OFFSET 0) p" + eventOfProcessing + of.sql() + " ORDER BY p.created @order, p.connection_id @order, p.event_id @order"
+		args = append(args, of.args...)
 	}
-	order := strings.ReplaceAll(" ORDER BY t.created"+direction+", t.connection_id"+direction+", t.event_id"+direction, "t.", table+".")
-	var rows []eventRow
-	err := l.db.gorm.WithContext(ctx).Raw("SELECT "+loggedColumns+from+q.sql()+order+" LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
+	return w.keys(ctx, "SELECT p.created, p.connection_id, p.event_id"+sql+" LIMIT ?", append(args, w.f.Limit+1))
+}
+
+// customer looks the objects of a customer up, month by month; those of one with more of
+// them than may be looked up are told from the others while the log is walked.
+func (w *eventWalk) customer(ctx context.Context) error {
+	var objects []string
+	c := w.f.Customer
+	if err := w.log.db.gorm.WithContext(ctx).Raw(objectsOfCustomer, c, c, c, w.f.ConnectionID).Scan(&objects).Error; err != nil {
+		return wrap(err)
+	}
+	doc, err := json.Marshal(objects)
 	if err != nil {
-		return page, wrap(err)
+		return err
 	}
-	if len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-		last := rows[f.Limit-1]
-		page.NextCursor = cursor(instantKey(last.Created), last.ConnectionID+" "+last.EventID)
+	if len(objects) > w.log.lookups {
+		w.objects = string(doc)
+		return w.run(ctx)
 	}
-	for _, r := range rows {
-		page.Items = append(page.Items, r.event())
+	return w.months(ctx, "jsonb_array_elements_text(?::jsonb) AS o (id) CROSS JOIN LATERAL stripe_events_about(o.id, ?::timestamptz, ?::timestamptz) k",
+		[]any{string(doc)}, w.log.lookups/len(objects), false)
+}
+
+// typed walks, and goes on by the Bloom filters where it met none of the type: then it is
+// rare, or was never sent.
+func (w *eventWalk) typed(ctx context.Context) error {
+	if err := w.run(ctx); err != nil || w.stopped == nil || len(w.found) > 0 {
+		return err
 	}
-	return page, nil
+	w.after, w.stopped = w.stopped, nil
+	return w.months(ctx, "stripe_events_of_type(?, ?::timestamptz, ?::timestamptz) k", []any{w.f.Type}, math.MaxInt, true)
 }
 
 // Environment finds a connection's environment.
@@ -157,7 +202,7 @@ func (l *EventLog) Facts(ctx context.Context, connectionID string, keys []string
 
 // FactsOf loads the facts that an event booked.
 func (l *EventLog) FactsOf(ctx context.Context, connectionID, eventID string) ([]operate.EventFact, error) {
-	return l.facts(ctx, " AND event_id = ?", connectionID, eventID)
+	return l.facts(ctx, " AND (effective_at, fact_key) IN (SELECT k.effective_at, k.fact_key FROM reward_events_told_by(?) k WHERE k.connection_id = ?)", connectionID, eventID, connectionID)
 }
 
 func (l *EventLog) facts(ctx context.Context, cond string, args ...any) ([]operate.EventFact, error) {

@@ -31,6 +31,9 @@ func (in *Inbox) AppendAll(ctx context.Context, events []ingest.StoredEvent) ([]
 	return in.appendAll(ctx, events)
 }
 
+// Looking is the log whose pages look at so many events, and look up so many objects.
+func (l *EventLog) Looking(events, lookups int) *EventLog { return &EventLog{l.db, events, lookups} }
+
 // The bounds of what waits.
 const (
 	WaitingRows  = waitingRows

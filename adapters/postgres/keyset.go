@@ -7,6 +7,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/money"
 )
 
@@ -82,9 +83,54 @@ func (k keyset[R]) page(q *where, sort, after string) (order string, key func(R)
 		if err != nil {
 			return "", nil, badCursor(after)
 		}
+		if s.kind == byTime { // what partitions are left out by
+			q.add(s.column+" "+beyond+"= "+s.kind.placeholder(), at)
+		}
 		q.add("("+s.column+", "+k.id+") "+beyond+" ("+s.kind.placeholder()+", ?)", at, id)
 	}
 	return s.column + direction + ", " + k.id + direction, func(r R) string { return cursor(s.value(r), k.value(r)) }, nil
+}
+
+// reach bounds a page that is filtered: it looks at so many rows of the list behind the
+// cursor, which rows tells the keys of, in order, the first behind an offset. With more
+// behind them it adds the bound to q and returns the cursor at which a page that is not
+// full goes on. The bound is found first, so that rows which come meanwhile lie inside.
+func (k keyset[R]) reach(q *where, sort string, looked int, rows func(offset int) ([]R, error)) (next string, err error) {
+	found, err := rows(looked - 1)
+	if err != nil || len(found) < 2 {
+		return "", err
+	}
+	name, ascending := strings.CutSuffix(sort, "_asc")
+	if name == "" {
+		name = k.first
+	}
+	s, within := k.by[name], ">="
+	if ascending {
+		within = "<="
+	}
+	last := found[0]
+	if s.kind == byTime {
+		q.add(s.column+" "+within+" "+s.kind.placeholder(), s.value(last))
+	}
+	q.add("("+s.column+", "+k.id+") "+within+" ("+s.kind.placeholder()+", ?)", s.value(last), k.value(last))
+	return cursor(s.value(last), k.value(last)), nil
+}
+
+// inSteps collects a filtered page that may look at so many rows: a first look at a few of
+// them fills most pages, and spares looking everything up that lies behind.
+func inSteps[T any](limit, looked int, after string, page func(cursor string, limit, looked int) (reconcile.Page[T], error)) (reconcile.Page[T], error) {
+	out := reconcile.Page[T]{NextCursor: after}
+	for step := min(looked, 4*limit); ; step = looked {
+		p, err := page(out.NextCursor, limit-len(out.Items), step)
+		if err != nil {
+			return out, err
+		}
+		out.Items, out.NextCursor = append(out.Items, p.Items...), p.NextCursor
+		looked -= step
+		if len(out.Items) == limit || out.NextCursor == "" || looked <= 0 {
+			return out, nil
+		}
+	}
 }
 
 // decimals lists the currencies whose minor unit is not a hundredth.

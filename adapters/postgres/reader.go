@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,10 +19,14 @@ import (
 )
 
 // Reader implements reconcile.Reader. Every statement names its columns and pages by key.
-type Reader struct{ db *DB }
+type Reader struct {
+	db *DB
+	// facts and owners bound what a filtered page of facts looks at.
+	facts, owners int
+}
 
 // NewReader opens the read side.
-func (db *DB) NewReader() *Reader { return &Reader{db} }
+func (db *DB) NewReader() *Reader { return &Reader{db, factsLooked, ownersLooked} }
 
 type summaryRow struct {
 	ID, AccountID, AccountName, Environment, Period, State, Reason, WorkflowID, Terms string
@@ -299,6 +304,8 @@ func (w *where) add(cond string, args ...any) {
 	w.conds = append(w.conds, cond)
 	w.args = append(w.args, args...)
 }
+
+func (w *where) clone() where { return where{slices.Clone(w.conds), slices.Clone(w.args)} }
 
 func (w *where) eq(column, value string) {
 	if value != "" {

@@ -27,24 +27,13 @@ var partitionRE = regexp.MustCompile(`^stripe_events_(\d{4})(\d{2})$`)
 
 // Partitions lists the months with what is in them.
 func (a *Archive) Partitions(ctx context.Context) ([]operate.Partition, error) {
-	var names []string
-	err := a.db.gorm.WithContext(ctx).Raw(`SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-		WHERE i.inhparent = 'stripe_events'::regclass ORDER BY c.relname`).Scan(&names).Error
+	months, err := eventMonths(ctx, a.db.gorm)
 	if err != nil {
-		return nil, wrap(err)
+		return nil, err
 	}
 	var out []operate.Partition
-	for _, name := range names {
-		m := partitionRE.FindStringSubmatch(name)
-		if m == nil {
-			continue // the default partition
-		}
-		month, err := period.ParseMonth(m[1] + "-" + m[2])
-		if err != nil {
-			return nil, err
-		}
-		in := month.In(time.UTC)
-		p := operate.Partition{Name: name, From: in.Start, To: in.End}
+	for _, in := range months {
+		p := operate.Partition{Name: "stripe_events_" + in.Start.Format("200601"), From: in.Start, To: in.End}
 		var connections string
 		err = a.db.gorm.WithContext(ctx).Raw(`
 			SELECT count(*), count(*) FILTER (WHERE length(e.sealed_body) > 0), coalesce(sum(length(e.sealed_body)), 0)::bigint,
@@ -59,6 +48,29 @@ func (a *Archive) Partitions(ctx context.Context) ([]operate.Partition, error) {
 			return nil, err
 		}
 		out = append(out, p)
+	}
+	return out, nil
+}
+
+// eventMonths are the months with partitions of stored events, in order.
+func eventMonths(ctx context.Context, tx *gorm.DB) ([]period.Interval, error) {
+	var names []string
+	err := tx.WithContext(ctx).Raw(`SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = 'stripe_events'::regclass ORDER BY c.relname`).Scan(&names).Error
+	if err != nil {
+		return nil, wrap(err)
+	}
+	var out []period.Interval
+	for _, name := range names {
+		m := partitionRE.FindStringSubmatch(name)
+		if m == nil {
+			continue // the default partition
+		}
+		month, err := period.ParseMonth(m[1] + "-" + m[2])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, month.In(time.UTC))
 	}
 	return out, nil
 }

@@ -51,6 +51,15 @@ type benchDatabase struct {
 }
 
 func openBenchDatabase(ctx context.Context, url, dir string, durable, keep bool, note io.Writer) (*benchDatabase, error) {
+	return startBenchDatabase(ctx, url, dir, durable, keep, note, (*benchDatabase).open)
+}
+
+// attachBenchDatabase opens what is there, and leaves it there.
+func attachBenchDatabase(ctx context.Context, url, dir string, durable, _ bool, note io.Writer) (*benchDatabase, error) {
+	return startBenchDatabase(ctx, url, dir, durable, true, note, (*benchDatabase).connect)
+}
+
+func startBenchDatabase(ctx context.Context, url, dir string, durable, keep bool, note io.Writer, open func(*benchDatabase, context.Context) error) (*benchDatabase, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -63,7 +72,7 @@ func openBenchDatabase(ctx context.Context, url, dir string, durable, keep bool,
 		return nil, exitError{exitEnvironment, err}
 	}
 	b := &benchDatabase{server: server, keep: keep}
-	if err := b.open(ctx); err != nil {
+	if err := open(b, ctx); err != nil {
 		b.close(ctx)
 		return nil, err
 	}
@@ -80,12 +89,17 @@ func (b *benchDatabase) open(ctx context.Context) error {
 	if err := b.server.EnsureDatabase(ctx, benchDatabaseName); err != nil {
 		return err
 	}
+	if err := b.connect(ctx); err != nil {
+		return err
+	}
+	_, err := b.db.Migrate(ctx)
+	return err
+}
+
+func (b *benchDatabase) connect(ctx context.Context) error {
 	url := b.server.URL(benchDatabaseName)
 	var err error
 	if b.db, err = postgres.Open(ctx, url, postgres.Options{MaxConns: 4}); err != nil {
-		return err
-	}
-	if _, err = b.db.Migrate(ctx); err != nil {
 		return err
 	}
 	b.conn, err = pgx.Connect(ctx, url)

@@ -17,7 +17,7 @@ type listsFlags struct {
 	limit                         time.Duration
 	only                          string
 	url, dir                      string
-	asJSON, explain, keep         bool
+	asJSON, explain, keep, asIs   bool
 }
 
 // maxListsEvents keeps the benchmark's database below some tens of gigabytes.
@@ -39,6 +39,9 @@ as they are measured.`,
 			if f.events < 1000 || f.events > maxListsEvents || f.accounts < 10 || f.accounts > 5000 || f.runs < 3 || f.runs > 1000 || f.pages < 2 || f.pages > 1000 {
 				return fault.InvalidField("events", "bench_range", "1,000 to %d events, 10 to 5,000 accounts, 3 to 1,000 runs, 2 to 1,000 pages", maxListsEvents)
 			}
+			if f.asIs && f.url == "" {
+				return fault.InvalidField("as-is", "bench_no_database", "there is no database to measure as it is").Fix("Name its server with --database-url")
+			}
 			return benchLists(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), f)
 		},
 	}
@@ -52,6 +55,7 @@ as they are measured.`,
 	cmd.Flags().StringVar(&f.url, "database-url", "", "a PostgreSQL server; empty starts one")
 	cmd.Flags().StringVar(&f.dir, "dir", "var/bench", "where a server that is started keeps its data")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the database in --dir, and use the one that an earlier run has left there")
+	cmd.Flags().BoolVar(&f.asIs, "as-is", false, "only measure what an earlier run has left on --database-url: neither migrate nor fill nor drop it")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	return cmd
 }
@@ -93,17 +97,23 @@ type listsReport struct {
 }
 
 func benchLists(ctx context.Context, out, note io.Writer, f listsFlags) error {
-	b, err := openBenchDatabase(ctx, f.url, f.dir, true, f.keep, note)
+	open := openBenchDatabase
+	if f.asIs {
+		open = attachBenchDatabase
+	}
+	b, err := open(ctx, f.url, f.dir, true, f.keep, note)
 	if err != nil {
 		return err
 	}
 	defer b.close(ctx)
 	began := monotonic()
 	seed := &listsSeed{benchDatabase: b, events: f.events, accounts: f.accounts, note: note}
-	if err := seed.fill(ctx); err != nil {
-		return err
+	if !f.asIs {
+		if err := seed.fill(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(note, "filled in %s\n", (monotonic() - began).Round(time.Second))
 	}
-	fmt.Fprintf(note, "filled in %s\n", (monotonic() - began).Round(time.Second))
 	m, err := newListsMeter(ctx, b, f, note)
 	if err != nil {
 		return err
