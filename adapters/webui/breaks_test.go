@@ -3,6 +3,7 @@ package webui_test
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,12 @@ type differences struct{ l *ledger }
 
 func (d differences) Breaks(_ context.Context, f reconcile.BreaksFilter) (reconcile.Page[reconcile.BreakView], error) {
 	d.l.breaksAsked = f
+	if f.State == string(recon.ForceRequested) || f.Owner != "" {
+		own := slices.DeleteFunc(slices.Clone(d.l.breaks), func(b reconcile.BreakView) bool {
+			return f.State != "" && string(b.State) != f.State || f.Owner != "" && b.Owner != f.Owner
+		})
+		return reconcile.Page[reconcile.BreakView]{Items: own}, d.l.err
+	}
 	return reconcile.Page[reconcile.BreakView]{Items: d.l.breaks, NextCursor: d.l.more(f.Cursor)}, d.l.err
 }
 

@@ -264,6 +264,8 @@ func TestOverviewPage(t *testing.T) {
 	require.Contains(t, p.row(t, "Northwind Traders")[2], "Compare the invoice at Stripe")
 	require.Contains(t, p.row(t, "Connection acme-stripe")[2], "1 event set aside")
 	require.Contains(t, p.links, "/cycles?environment=live&period=2026-10")
+	require.Contains(t, p.row(t, "Acme sandbox")[2], "needs: issuer, payer, contract, plan, snapshot, decisions, events.")
+	require.Equal(t, 1, strings.Count(p.text, "Before a month can be billed it needs"), "an account that has everything is not called incomplete")
 	empty := open(t, newEcho(&ledger{}), "/")
 	require.Contains(t, empty.text, "Nothing is connected yet")
 	require.Contains(t, empty.text, "Nothing waits for anybody")

@@ -118,8 +118,13 @@ func (l *ledger) RewardEvents(_ context.Context, f reconcile.RewardEventsFilter)
 	l.eventsAsked = f
 	return reconcile.Page[reconcile.RewardEvent]{Items: l.events, NextCursor: l.next}, l.err
 }
+// Accounts tells the wiring only, as the real one does.
 func (l *ledger) Accounts(context.Context, access.Scope) ([]reconcile.Overview, error) {
-	return l.accounts, nil
+	var out []reconcile.Overview
+	for _, a := range l.accounts {
+		out = append(out, reconcile.Overview{ID: a.ID, Name: a.Name, Environment: a.Environment, SourceConnection: a.SourceConnection, IssuerConnection: a.IssuerConnection, PayerCustomer: a.PayerCustomer})
+	}
+	return out, nil
 }
 
 func (l *ledger) Overview(context.Context, access.Scope, time.Time) (reconcile.Board, error) {
