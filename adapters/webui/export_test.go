@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/liftbill/liftbill/adapters/webui"
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 )
@@ -86,14 +88,18 @@ func TestEveryExportCanBeChecked(t *testing.T) {
 		require.Equal(t, strconv.Itoa(len(f.rows)), f.head["#rows"][0][0], path)
 		require.NotEmpty(t, f.rows, path)
 		for _, total := range f.head["#control total"] {
-			name, currency := total[0], strings.ToLower(total[2])
+			name, currency, env := total[0], strings.ToLower(total[2]), ""
+			if len(total) > 4 {
+				env = total[4]
+			}
+			require.Equal(t, slices.Contains(f.header, "environment"), env != "", "%s: live and test are summed apart", path)
 			values, want := f.column(t, name), total[1]
 			if currency != "" {
 				values, want = f.column(t, name+"_minor"), total[3]
 			}
 			var sum int64
 			for i, v := range values {
-				if v == "" || (currency != "" && !strings.EqualFold(currencyOf(t, f, i, currency), currency)) {
+				if v == "" || (currency != "" && !strings.EqualFold(f.cell("currency", i, currency), currency)) || f.cell("environment", i, "") != env {
 					continue
 				}
 				n, err := strconv.ParseInt(v, 10, 64)
@@ -110,15 +116,43 @@ func TestEveryExportCanBeChecked(t *testing.T) {
 	}
 }
 
-// currencyOf is the currency of a row; a report of one cycle has one for all rows.
-func currencyOf(t *testing.T, f file, row int, otherwise string) string {
-	t.Helper()
-	for i, h := range f.header {
-		if h == "currency" {
-			return f.rows[row][i]
-		}
+// cell is that of a row by the name of its column; a report without the column has the same
+// for all rows.
+func (f file) cell(name string, row int, otherwise string) string {
+	if i := slices.Index(f.header, name); i >= 0 {
+		return f.rows[row][i]
 	}
 	return otherwise
+}
+
+// Money of live and of test is never in one sum: not in the totals of a page, not in the
+// control totals of a file, not in the formulas of a workbook.
+func TestLiveAndTestAreSummedApart(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	e := newDoor(l, &door{caller: signedIn()}, webui.Options{})
+	require.NotContains(t, open(t, e, "/accruals").html, `Total USD <span class="env`, "all rows are live")
+	live, test := accrualsOf()[0], accrualsOf()[0]
+	live.Environment, test.Environment = account.Live, account.Test
+	live.AccountID, test.AccountID = "acme", "sandbox"
+	l.accruals = []accrual.Accrual{live, test}
+	require.Contains(t, open(t, e, "/accruals").html, `Total USD <span class="env test">TEST</span>`)
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/accruals.xlsx", nil))
+	book, err := excelize.OpenReader(bytes.NewReader(w.Body.Bytes()))
+	require.NoError(t, err)
+	rows, err := book.GetRows("Data")
+	require.NoError(t, err)
+	require.Equal(t, []string{"Total USD live", "Total USD test"}, []string{rows[3][0], rows[4][0]})
+	at := slices.Index(rows[0], "expected_minor")
+	for _, line := range []int{4, 5} {
+		name, err := excelize.CoordinatesToCellName(at+1, line)
+		require.NoError(t, err)
+		sum, err := book.CalcCellValue("Data", name)
+		require.NoError(t, err)
+		require.Equal(t, rows[1][at], sum, "each its own row")
+	}
+	require.NoError(t, book.Close())
 }
 
 // The file holds what the page shows, and the filters reach the same rows.

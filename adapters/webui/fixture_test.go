@@ -118,6 +118,7 @@ func (l *ledger) RewardEvents(_ context.Context, f reconcile.RewardEventsFilter)
 	l.eventsAsked = f
 	return reconcile.Page[reconcile.RewardEvent]{Items: l.events, NextCursor: l.next}, l.err
 }
+
 // Accounts tells the wiring only, as the real one does.
 func (l *ledger) Accounts(context.Context, access.Scope) ([]reconcile.Overview, error) {
 	var out []reconcile.Overview

@@ -25,13 +25,13 @@ type overviewView struct {
 	Incomplete []accountRow
 	// MoreYours and MoreIncomplete: there are more than are listed.
 	MoreYours, MoreIncomplete bool
-	Health     []healthRow
-	Troubled   int // connections that need somebody
-	WaitingN   int
-	Told       told
-	Nothing    bool // no account yet
-	CyclesURL  string
-	Accrued    []accruedSum
+	Health                    []healthRow
+	Troubled                  int // connections that need somebody
+	WaitingN                  int
+	Told                      told
+	Nothing                   bool // no account yet
+	CyclesURL                 string
+	Accrued                   []accruedSum
 }
 
 // EventsOf is where the payments of an environment are listed: with its accounts.
