@@ -149,7 +149,7 @@ func TestBreaksAreListedAndFiltered(t *testing.T) {
 	require.Contains(t, first, "1.00 USD")
 	require.Contains(t, first, "-1.00 USD")
 	require.Contains(t, p.links, "/breaks/"+breakAmount)
-	require.Contains(t, p.links, "/cycles/acme.2026-10")
+	require.Contains(t, p.links, "/accounts/acme/months/2026-10")
 	require.Equal(t, "42.34 USD", p.row(t, "Total USD")[7])
 	require.NotContains(t, p.html, `name="pick"`, "an administrator does not work on breaks")
 
@@ -162,7 +162,7 @@ func TestBreaksAreListedAndFiltered(t *testing.T) {
 	require.True(t, l.breaksAsked.Blocking)
 	require.Contains(t, open(t, e, "/breaks?to=1e9").text, "Write it as 1234.56")
 	l.breaks = nil
-	require.Contains(t, open(t, e, "/breaks").text, "Nothing differs")
+	require.Contains(t, open(t, e, "/breaks").text, "No break is open")
 	require.Contains(t, open(t, e, "/breaks?type=timing").text, "Nothing matches")
 }
 

@@ -95,7 +95,7 @@ func (s *Server) showBreak(c echo.Context, status int, problem string) error {
 	caller, rule := app.From(ctx), b.Rule()
 	v := breakOneView{
 		BreakView: b, Rule: rule, State: breakState(b.State), Severity: severityView(rule.Severity), Effect: effects[rule.Effect], DifferenceMinor: b.Difference(b.Currency),
-		CycleURL: "/cycles/" + b.AccountID + "." + b.Period, ListURL: query("/breaks", "account", b.AccountID, "period", b.Period), LeftURL: stripeURL(b.Left.ID), RightURL: stripeURL(b.Right.ID), CustomerURL: customerURL(b.AccountID, b.CustomerID),
+		CycleURL: monthURL(b.AccountID, b.Period), ListURL: query("/breaks", "account", b.AccountID, "period", b.Period), LeftURL: stripeURL(b.Left.ID), RightURL: stripeURL(b.Right.ID), CustomerURL: customerURL(b.AccountID, b.CustomerID),
 		Pending: b.State.Pending(), Blocks: b.State.Pending() && rule.Severity.Blocks(), Reasons: texts(recon.Reasons()), Problem: problem, Me: caller.Name,
 	}
 	v.MayWork = caller.Can(access.ResolveBreak)

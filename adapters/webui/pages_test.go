@@ -76,7 +76,7 @@ var everyPage = []string{
 	"/readouts/" + caseGood, "/readouts/" + caseNull, "/accounts", "/accounts/acme/events", "/cycles/nothing",
 	"/adjustments", "/adjustments?cause=correction&state=proposed", "/cycles/acme.2026-10/corrections",
 	"/contracts", "/contracts?active=2026-10", "/accounts/acme/whatif", "/accounts/acme/whatif?share=0.15&months=3", "/accounts/acme/whatif?fee=x",
-	"/coverage", "/coverage?account=acme&period=2026-10&reason=never_mapped", "/coverage?account=nobody",
+	"/accounts/acme/months/2026-09", "/coverage", "/coverage?account=acme&period=2026-10&reason=never_mapped", "/coverage?account=nobody",
 	"/breaks", "/breaks?show=all&type=amount_differs&from=10", "/breaks?from=x", "/breaks/" + breakAmount, "/breaks/" + breakGhost, "/breaks/" + breakDone, "/breaks/nothing", "/connections/acme-stripe/compare", "/connections/acme-stripe/compare?object=invoice&object_id=in_1&back=/breaks",
 	"/sign-in", "/sign-in/link?link=x", "/you", "/access", "/audit",
 }
