@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
@@ -321,6 +322,13 @@ func TestListFilters(t *testing.T) {
 	require.Contains(t, p.links, "/invoices?cursor=c2&from=10&period=2026-10&q=in_1&sort=amount&status=open&to=99.50")
 	require.Contains(t, p.html, `aria-sort="descending"`)
 	require.Contains(t, p.html, `id="row-acme.2026-10"`, "a row has an address")
+	due := p.row(t, "Acme Inc.")
+	require.Equal(t, []string{"1,000.00 USD", "3,020.50 USD", "100.00 USD", "2026-11-01 09:30:00 UTC", "! 3 days"}, due[8:13])
+	require.Contains(t, p.links, "/cycles/acme.2026-10/corrections")
+	require.Equal(t, []string{"–", "–", "–", "–", "–"}, p.row(t, "Northwind Traders")[8:13], "what was not heard of is not nothing")
+	open(t, e, "/invoices?overdue=yes&since=2026-11-01&until=2026-11-30")
+	require.Equal(t, []time.Time{now, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}, []time.Time{l.invoicesAsked.DueBefore, l.invoicesAsked.From, l.invoicesAsked.To})
+	require.Equal(t, http.StatusBadRequest, open(t, e, "/invoices?until=tomorrow").status)
 	open(t, e, "/events?connection=acme-stripe&status=dead&q=evt_1&from=2026-11-01&to=2026-11-02")
 	require.Equal(t, []string{"acme-stripe", "dead", "evt_1", ""}, []string{l.logAsked.ConnectionID, l.logAsked.Status, l.logAsked.EventID, l.logAsked.Object})
 	require.Equal(t, 48.0, l.logAsked.To.Sub(l.logAsked.From).Hours(), "the last day is shown")

@@ -277,6 +277,8 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 		}
 	}
 	l.invoices = []reconcile.InvoiceRow{invoice(acme, "released", "open"), invoice(northwind, "needs_human", "open")}
+	l.invoices[0].Payment = &billing.Payment{Status: "open", PaidMinor: ptr[int64](100_000), RemainingMinor: ptr[int64](302_050), DueAt: ptr(now.AddDate(0, 0, -3))}
+	l.invoices[0].CreditedMinor = ptr[int64](10_000)
 	l.board = reconcile.Board{
 		Period: "2026-10",
 		Standings: []reconcile.Standing{

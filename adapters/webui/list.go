@@ -59,6 +59,8 @@ type list struct {
 	Ship *shipForm
 	// Links lead to other files of the same selection.
 	Links []crumb
+	// Version is that of the report: it grows when the columns change; 0 is 1.
+	Version int
 	// Keep are parameters that the filter form passes on.
 	Keep []parameter
 }
@@ -267,7 +269,7 @@ func (l list) totalsOf(env string, controls []control) []totalLine {
 
 // report is the list as a file.
 func (l list) report(parameters []parameter) report {
-	r := report{Name: l.Name, Title: l.Heading, Version: 1, Columns: l.Columns, Labels: l.Labels, Parameters: parameters}
+	r := report{Name: l.Name, Title: l.Heading, Version: max(l.Version, 1), Columns: l.Columns, Labels: l.Labels, Parameters: parameters}
 	for _, line := range l.Rows {
 		values := make([]any, len(line.Cells))
 		for i, c := range line.Cells {
