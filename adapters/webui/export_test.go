@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
+	"html"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -191,6 +193,27 @@ func trim(lines [][]string) [][]string {
 		out = append(out, l[:2])
 	}
 	return out
+}
+
+// Whatever can be taken as CSV can be taken as a workbook and as pages, from the same page
+// and with the same filters.
+func TestEveryFileIsOfferedInEveryFormat(t *testing.T) {
+	t.Parallel()
+	e := newDoor(fixture(), &door{caller: worker()}, webui.Options{})
+	offered := 0
+	for _, path := range everyPage {
+		p := open(t, e, path)
+		for _, m := range regexp.MustCompile(`href="([^"]*)" data-key="e"`).FindAllStringSubmatch(p.html, -1) {
+			csv := html.UnescapeString(m[1])
+			offered++
+			for _, format := range []string{".xlsx", ".pdf"} {
+				other := strings.Replace(csv, ".csv", format, 1)
+				require.Contains(t, p.links, other, path)
+				require.Equal(t, http.StatusOK, send(t, e, http.MethodGet, other, nil).Code, other)
+			}
+		}
+	}
+	require.Greater(t, offered, 25)
 }
 
 // A workbook has numbers as numbers, totals as formulas, and a header that stays.
