@@ -5481,6 +5481,15 @@ type ExportInvoicesParams struct {
 	// To As on the page: the filter or the order of the same name.
 	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
 
+	// Overdue As on the page: the filter or the order of the same name.
+	Overdue string `form:"overdue,omitempty" json:"overdue,omitempty,omitzero"`
+
+	// Since As on the page: the filter or the order of the same name.
+	Since string `form:"since,omitempty" json:"since,omitempty,omitzero"`
+
+	// Until As on the page: the filter or the order of the same name.
+	Until string `form:"until,omitempty" json:"until,omitempty,omitzero"`
+
 	// Q As on the page: the filter or the order of the same name.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 
@@ -17447,6 +17456,30 @@ func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, 
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "overdue", params.Overdue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {

@@ -19,6 +19,10 @@ const (
 		coalesce(greatest(p.said_at, p.read_at / 1000000), 0) AS seen_at`
 	paymentJoin = `
 	LEFT JOIN stripe_invoices p ON p.connection_id = w.issuer_connection AND p.id = w.invoice_id`
+	// paymentStatus is billing.LaterStatus of the two statuses: how the invoice was released,
+	// and how it was seen since. It is empty before the invoice is finalized.
+	paymentStatus = `CASE WHEN w.stripe_status = 'draft' AND p.status <> 'draft' OR w.stripe_status = 'open' AND p.status IN ('uncollectible', 'paid', 'void')
+		OR w.stripe_status = 'uncollectible' AND p.status IN ('paid', 'void') THEN p.status ELSE coalesce(w.stripe_status, '') END`
 )
 
 type paymentRow struct {

@@ -13,6 +13,13 @@ import (
 
 const accountColumns = `a.id, a.name, a.environment AS env, a.source_connection, coalesce(a.issuer_connection, '') AS issuer_connection, coalesce(a.payer_customer, '') AS payer_customer`
 
+// incompleteAccount holds of an account that lacks something that a billed month needs: each
+// is asked of an index, and the first that is missing decides.
+const incompleteAccount = `(coalesce(a.issuer_connection, '') = '' OR coalesce(a.payer_customer, '') = ''
+	OR NOT EXISTS (SELECT 1 FROM contracts k WHERE k.account_id = a.id) OR NOT EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = a.id)
+	OR NOT EXISTS (SELECT 1 FROM policy_snapshots s WHERE s.account_id = a.id) OR NOT EXISTS (SELECT 1 FROM decision_keys d WHERE d.account_id = a.id)
+	OR NOT EXISTS (SELECT 1 FROM stripe_events e WHERE e.connection_id = a.source_connection))`
+
 type overviewRow struct {
 	reconcile.Overview
 	Env, Terms string
@@ -33,7 +40,8 @@ func (r overviewRow) view() (reconcile.Overview, error) {
 	return out, nil
 }
 
-// Accounts lists the wiring of accounts.
+// Accounts lists the wiring of accounts: what they are called and what they are connected
+// to. What else they have, AccountList tells.
 func (r *Reader) Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error) {
 	q := where{}
 	q.scoped(scope, "a.environment", "a.id")
@@ -60,6 +68,9 @@ func (r *Reader) AccountList(ctx context.Context, f reconcile.AccountsFilter) (r
 	q.scoped(f.Scope, "a.environment", "a.id")
 	q.eq("a.environment", f.Environment)
 	q.eq("a.id", f.ID)
+	if f.Incomplete {
+		q.add(incompleteAccount)
+	}
 	if f.Search != "" {
 		q.add("(a.id ILIKE ? OR a.name ILIKE ? OR a.payer_customer ILIKE ?)", startsWith(f.Search), startsWith(f.Search), startsWith(f.Search))
 	}

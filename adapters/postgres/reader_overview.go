@@ -21,10 +21,10 @@ func (r *Reader) Standings(ctx context.Context, scope access.Scope, period strin
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		WITH months AS MATERIALIZED (
 			SELECT c.id, c.environment, k.terms::jsonb ->> 'currency' AS currency, coalesce(c.paid_minor, 0) AS paid, coalesce(i.total_minor, 0) AS engine,
-				w.stripe_total, coalesce(w.stripe_status, '') AS stripe_status
+				w.stripe_total, `+paymentStatus+` AS stripe_status
 			FROM cycles c JOIN contracts k ON k.id = c.contract_id
 			LEFT JOIN invoices i ON i.cycle_id = c.id
-			LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'`+q.sql()+`),
+			LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'`+paymentJoin+q.sql()+`),
 		places AS MATERIALIZED (
 			SELECT m.id, sum(b.amount_minor) FILTER (WHERE b.bucket = 'snapshot') AS attributed, sum(b.amount_minor) FILTER (WHERE b.bucket = 'unmapped') AS unmapped,
 				sum(b.amount_minor) FILTER (WHERE b.bucket = 'no_decision') AS undecided
@@ -56,10 +56,11 @@ func (r *Reader) Payments(ctx context.Context, scope access.Scope, since time.Ti
 }
 
 const invoiceSelect = `
-	SELECT w.cycle_id, w.account_id, a.name AS account_name, w.period, w.state, w.stripe_status, coalesce(w.invoice_id, '') AS invoice_id, w.number,
+	SELECT w.cycle_id, w.account_id, a.name AS account_name, w.period, w.state, ` + paymentStatus + ` AS stripe_status, coalesce(w.invoice_id, '') AS invoice_id, w.number,
 		w.customer AS payer, w.issuer_connection AS issuer, w.currency, w.total_minor AS engine_minor, w.stripe_total AS stripe_minor,
 		w.total_minor - w.stripe_total AS difference_minor, (SELECT count(*) FROM writeback_lines l WHERE l.intent_id = w.id) AS lines,
-		(SELECT count(*) FROM writeback_attempts t WHERE t.intent_id = w.id) AS attempts, w.plan_hash, w.finalized_at, w.created_at, w.updated_at, c.state AS cycle_state, ` + paymentColumns + `
+		(SELECT count(*) FROM writeback_attempts t WHERE t.intent_id = w.id) AS attempts, w.plan_hash, w.finalized_at, w.created_at, w.updated_at, c.state AS cycle_state,
+		(SELECT sum(k.amount_minor)::bigint FROM corrections k WHERE k.cycle_id = w.cycle_id AND k.state = 'done' AND k.kind LIKE 'credit%') AS credited_minor, ` + paymentColumns + `
 	FROM writeback_intents w JOIN accounts a ON a.id = w.account_id JOIN cycles c ON c.id = w.cycle_id` + paymentJoin
 
 // invoiceOrders are the orders of the list; an invoice that is not finalized comes as if
@@ -90,7 +91,16 @@ func (r *Reader) Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reco
 	if f.Status == "none" {
 		q.add("w.stripe_status = ''")
 	} else {
-		q.eq("w.stripe_status", f.Status)
+		q.eq(paymentStatus, f.Status)
+	}
+	if !f.DueBefore.IsZero() {
+		q.add("p.due_at < ? AND "+paymentStatus+" = 'open'", f.DueBefore)
+	}
+	if !f.From.IsZero() {
+		q.add("w.finalized_at >= ?", f.From)
+	}
+	if !f.To.IsZero() {
+		q.add("w.finalized_at < ?", f.To)
 	}
 	if f.AtStripe {
 		q.add("w.invoice_id IS NOT NULL")
@@ -126,7 +136,7 @@ func (r *Reader) Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reco
 type ownInvoiceRow struct {
 	CycleID, AccountID, AccountName, Period, State, StripeStatus, InvoiceID, Number, Payer, Issuer, Currency, PlanHash, CycleState string
 	EngineMinor                                                                                                                    int64
-	StripeMinor, DifferenceMinor                                                                                                   *int64
+	StripeMinor, DifferenceMinor, CreditedMinor                                                                                    *int64
 	Lines, Attempts                                                                                                                int
 	FinalizedAt                                                                                                                    *time.Time
 	CreatedAt, UpdatedAt                                                                                                           time.Time
@@ -137,7 +147,7 @@ func (r ownInvoiceRow) view() (reconcile.InvoiceRow, error) {
 	return reconcile.InvoiceRow{
 		CycleID: r.CycleID, AccountID: r.AccountID, AccountName: r.AccountName, Period: r.Period, State: r.State, StripeStatus: r.StripeStatus,
 		InvoiceID: r.InvoiceID, Number: r.Number, Payer: r.Payer, Issuer: r.Issuer, Currency: r.Currency, PlanHash: r.PlanHash,
-		CycleState: billing.CycleState(r.CycleState), EngineMinor: r.EngineMinor, StripeMinor: r.StripeMinor, DifferenceMinor: r.DifferenceMinor,
+		CycleState: billing.CycleState(r.CycleState), EngineMinor: r.EngineMinor, StripeMinor: r.StripeMinor, DifferenceMinor: r.DifferenceMinor, CreditedMinor: r.CreditedMinor,
 		Lines: r.Lines, Attempts: r.Attempts, HostedURL: r.Paid.HostedURL, PDFURL: r.Paid.PDFURL, Payment: r.Paid.payment(),
 		FinalizedAt: utc(r.FinalizedAt), CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
 	}, nil

@@ -165,3 +165,35 @@ func TestInvoiceAmountsHaveTheDecimalsOfTheirCurrency(t *testing.T) {
 		require.Equal(t, "amount_malformed", fault.CodeOf(err), text)
 	}
 }
+
+// An account is incomplete while it lacks anything of what the list shows of it, whichever
+// that is, and complete with all of it.
+func TestIncompleteAccounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	svc := &reconcile.Service{Reader: w.db.NewReader()}
+	ids := func(incomplete bool) (out []string) {
+		page, err := svc.AccountList(w.ctx, reconcile.AccountsFilter{Scope: access.Everything(), Incomplete: incomplete})
+		require.NoError(t, err)
+		for _, o := range page.Items {
+			whole := o.IssuerConnection != "" && o.PayerCustomer != "" && o.ContractID != "" && o.PlanID != "" && o.Snapshots > 0 && o.HasDecisions && o.HasEvents
+			require.False(t, incomplete && whole, o.ID)
+			if incomplete || !whole {
+				out = append(out, o.ID)
+			}
+		}
+		return out
+	}
+	require.Equal(t, ids(false), ids(true), "the same accounts lack something, by the list and by its filter")
+	require.Contains(t, ids(true), "acme", "nothing has arrived yet")
+	w.deliver("evt_1", "invoice.paid", day(5), w.invoice("in_1", "cus_1", 300, day(5)), nil)
+	require.NoError(t, w.exec(`INSERT INTO decision_keys (account_id, decision_id) VALUES ('acme', 'd1') ON CONFLICT DO NOTHING`))
+	require.NoError(t, w.exec(`UPDATE accounts SET issuer_connection = source_connection, payer_customer = 'cus_p' WHERE id = 'acme'`))
+	require.NotContains(t, ids(true), "acme", "it has everything")
+	require.Equal(t, ids(false), ids(true))
+	for _, lacks := range []string{`UPDATE accounts SET payer_customer = NULL WHERE id = 'acme'`, `DELETE FROM decision_keys WHERE account_id = 'acme'`} {
+		require.NoError(t, w.exec(lacks))
+		require.Contains(t, ids(true), "acme", lacks)
+		require.NoError(t, w.exec(`UPDATE accounts SET payer_customer = 'cus_p' WHERE id = 'acme'`))
+	}
+}

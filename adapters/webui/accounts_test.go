@@ -13,7 +13,7 @@ import (
 func (l *ledger) AccountList(_ context.Context, f reconcile.AccountsFilter) (reconcile.Page[reconcile.Overview], error) {
 	var page reconcile.Page[reconcile.Overview]
 	for _, a := range l.accounts {
-		if f.Environment == "" || f.Environment == string(a.Environment) {
+		if (f.Environment == "" || f.Environment == string(a.Environment)) && (!f.Incomplete || a.ContractID == "") {
 			page.Items = append(page.Items, a)
 		}
 	}

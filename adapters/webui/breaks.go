@@ -45,6 +45,8 @@ func (s *Server) registerBreaks(e exporting) {
 	e.POST("/cycles", s.cycleBulk)
 	e.POST("/cycles/:id/close", s.closeMonth)
 	e.POST("/cycles/:id/reconcile", s.runMonth)
+	e.GET("/accounts/:id/months/:period", s.accountMonth)
+	e.POST("/accounts/:id/months/:period/reconcile", s.runAccountMonth)
 	e.GET("/connections/:id/compare", s.comparePage)
 	e.POST("/connections/:id/compare", s.compare)
 }
@@ -177,7 +179,7 @@ func (s *Server) breakList(c echo.Context) (list, reconcile.BreaksFilter, error)
 			{Name: "reason"}, {Name: "notes", Kind: columnCount, Sum: true}, {Name: "detail"}, {Name: "break"},
 		},
 		Labels: []string{"Break", "Severity", "Status", "Account", "Environment", "Cycle", "Currency", "At stake", "Difference", "Effect on the invoice", "Age, days", "Owner", "Ours: where", "Ours: object", "Ours", "Theirs: where", "Theirs: object", "Theirs", "Customer", "First seen", "Last seen", "Reason", "Notes", "Detail", "Break ID"},
-		Empty:  "Nothing differs", EmptyHint: "Both sides are compared every night. Choose “Every break” to see what was resolved.",
+		Empty:  "No break is open", EmptyHint: "Both sides are compared every night, and when somebody asks for it; a month's page says when that was. Choose “Every break” to see what was resolved.",
 	}
 	if f.Sort != "" {
 		l.Keep = []parameter{{"sort", f.Sort}}
@@ -205,7 +207,7 @@ func breakRow(b reconcile.BreakView) row {
 	state, severity := breakState(b.State), severityView(b.Rule().Severity)
 	return row{Key: rowKey(b.ID), Pick: b.ID, Cells: []cell{
 		{Value: string(b.Type), URL: "/breaks/" + b.ID, Sub: b.Rule().Title}, {Value: string(b.Rule().Severity), State: &severity}, {Value: string(b.State), State: &state},
-		{Value: b.AccountName, Sub: b.AccountID, Env: b.Environment.String()}, {Value: b.Environment.String()}, {Value: b.Period, URL: "/cycles/" + b.AccountID + "." + b.Period, Sub: month(b.Period)}, {Value: strings.ToUpper(b.Currency)},
+		{Value: b.AccountName, Sub: b.AccountID, Env: b.Environment.String()}, {Value: b.Environment.String()}, {Value: b.Period, URL: monthURL(b.AccountID, b.Period), Sub: month(b.Period)}, {Value: strings.ToUpper(b.Currency)},
 		{Value: cashOf(b.AmountMinor, b.Currency), URL: "/breaks/" + b.ID}, {Value: cashOf(b.Difference(b.Currency), b.Currency)}, {Value: effects[b.Rule().Effect]}, {Value: string(b.Age)}, {Value: b.Owner},
 		{Value: b.Left.Source}, {Value: b.Left.ID, URL: stripeURL(b.Left.ID), Mono: true}, {Value: cash{b.Left.AmountMinor, b.Left.Currency}},
 		{Value: b.Right.Source}, {Value: b.Right.ID, URL: stripeURL(b.Right.ID), Mono: true}, {Value: cash{b.Right.AmountMinor, b.Right.Currency}},

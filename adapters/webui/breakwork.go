@@ -95,7 +95,7 @@ func (s *Server) showBreak(c echo.Context, status int, problem string) error {
 	caller, rule := app.From(ctx), b.Rule()
 	v := breakOneView{
 		BreakView: b, Rule: rule, State: breakState(b.State), Severity: severityView(rule.Severity), Effect: effects[rule.Effect], DifferenceMinor: b.Difference(b.Currency),
-		CycleURL: "/cycles/" + b.AccountID + "." + b.Period, ListURL: query("/breaks", "account", b.AccountID, "period", b.Period), LeftURL: stripeURL(b.Left.ID), RightURL: stripeURL(b.Right.ID), CustomerURL: customerURL(b.AccountID, b.CustomerID),
+		CycleURL: monthURL(b.AccountID, b.Period), ListURL: query("/breaks", "account", b.AccountID, "period", b.Period), LeftURL: stripeURL(b.Left.ID), RightURL: stripeURL(b.Right.ID), CustomerURL: customerURL(b.AccountID, b.CustomerID),
 		Pending: b.State.Pending(), Blocks: b.State.Pending() && rule.Severity.Blocks(), Reasons: texts(recon.Reasons()), Problem: problem, Me: caller.Name,
 	}
 	v.MayWork = caller.Can(access.ResolveBreak)
@@ -254,7 +254,22 @@ func (s *Server) showCompare(c echo.Context, status int, v compareView) error {
 	for _, o := range []string{"invoice", "subscription", "refund", "dispute"} {
 		v.Objects = append(v.Objects, Choice{Value: o, Label: o, Selected: o == v.Object})
 	}
-	return s.render(c, status, "compare", frame{Title: "Compare with Stripe now", Active: "breaks", Page: v})
+	env, err := s.environmentAt(c, v.Connection)
+	if err != nil {
+		return err
+	}
+	return s.render(c, status, "compare", frame{Title: "Compare with Stripe now", Active: "breaks", Environment: env, Page: v})
+}
+
+// environmentAt is the environment of a connection; empty for one that no account is wired to.
+func (s *Server) environmentAt(c echo.Context, connectionID string) (string, error) {
+	all, err := s.reconcile.Accounts(c.Request().Context(), scopeOf(c))
+	for _, a := range all {
+		if a.SourceConnection == connectionID || a.IssuerConnection == connectionID {
+			return a.Environment.String(), nil
+		}
+	}
+	return "", err
 }
 
 // compare reads one object at Stripe and sets it beside the ledger's. It changes nothing.

@@ -29,8 +29,11 @@ type closeView struct {
 	Stakes               []stakeView
 	BreaksURL, BlocksURL string
 	AllURL               string
-	MayClose, MayRun     bool
-	Problem, Done        string
+	// FileURL is the tie-out as CSV, RunURL compares the month, CloseURL closes it; empty where
+	// there is nothing to close.
+	FileURL, RunURL, CloseURL string
+	MayClose, MayRun          bool
+	Problem, Done             string
 }
 
 type closingView struct {
@@ -53,18 +56,29 @@ func (s *Server) closeOf(c echo.Context, t reconcile.TieOut) (*closeView, error)
 	if !monthly(t.Period) {
 		return nil, nil //nolint:nilnil // there is nothing to show
 	}
+	v, err := s.monthOf(c, t.AccountID, t.Period)
+	if err != nil {
+		return nil, err
+	}
+	v.RunURL, v.CloseURL = "/cycles/"+t.ID+"/reconcile", "/cycles/"+t.ID+"/close"
+	return v, nil
+}
+
+// monthOf loads how a month of an account stands, whether it has a cycle or not.
+func (s *Server) monthOf(c echo.Context, accountID, period string) (*closeView, error) {
 	ctx := c.Request().Context()
-	sum, err := s.breaks.Summary(ctx, t.AccountID, t.Period)
+	sum, err := s.breaks.Summary(ctx, accountID, period)
 	if err != nil {
 		return nil, err
 	}
-	closings, err := s.breaks.Closings(ctx, t.AccountID, t.Period)
+	closings, err := s.breaks.Closings(ctx, accountID, period)
 	if err != nil {
 		return nil, err
 	}
-	caller, at := app.From(ctx), []string{"account", t.AccountID, "period", t.Period}
+	caller, at := app.From(ctx), []string{"account", accountID, "period", period}
 	v := &closeView{
-		Ties: sum.Ties, Lines: sum.TieOut.Lines, Blocking: sum.Blocking, Newest: sum.Newest, Failed: sum.Newest != nil && sum.Newest.State == reconcile.Failed,
+		FileURL: "/v1/accounts/" + accountID + "/reconciliations/" + period + "/tie-out.csv",
+		Ties:    sum.Ties, Lines: sum.TieOut.Lines, Blocking: sum.Blocking, Newest: sum.Newest, Failed: sum.Newest != nil && sum.Newest.State == reconcile.Failed,
 		BreaksURL: query("/breaks", at...), BlocksURL: query("/breaks", append(at, "show", showBlocking)...), AllURL: query("/breaks", append(at, "show", showAll)...),
 		MayClose: caller.Can(access.DecideCycle), MayRun: caller.Can(access.RunSync),
 	}

@@ -1,6 +1,7 @@
 package webui_test
 
 import (
+	"net/http"
 	"net/url"
 	"testing"
 
@@ -96,4 +97,32 @@ func TestMarkedCycles(t *testing.T) {
 	d.caller.Roles = access.Roles{access.Viewer}
 	require.NotContains(t, open(t, e, "/cycles").html, `name="pick"`)
 	require.Equal(t, recon.Closed, l.closings[0].Action)
+}
+
+// A month without a cycle has a page of its own: its two sides, its file, and the comparison,
+// but nothing to close. One with a cycle leads there.
+func TestAMonthWithoutACycle(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	e := newDoor(l, &door{caller: worker()}, webui.Options{})
+	w := send(t, e, http.MethodGet, "/accounts/acme/months/2026-10", nil)
+	require.Equal(t, "/cycles/acme.2026-10#month", w.Header().Get("Location"))
+	const path = "/accounts/acme/months/2026-09"
+	p := open(t, e, path)
+	require.Equal(t, http.StatusOK, p.status)
+	require.Contains(t, p.text, "1 break keeps the month from being closed.")
+	require.Contains(t, p.text, "The month has no cycle")
+	require.Equal(t, "-1.00 USD ✕", p.row(t, "revenue USD")[6])
+	require.Contains(t, p.links, "/v1/accounts/acme/reconciliations/2026-09/tie-out.csv")
+	require.NotContains(t, p.html, "Close the month")
+	require.Contains(t, p.html, `action="`+path+`/reconcile"`)
+	w = send(t, e, http.MethodPost, path+"/reconcile", url.Values{})
+	require.Equal(t, path, w.Header().Get("Location"))
+	require.Equal(t, []string{"reconcile|acme|2026-09"}, l.worked)
+	l.refusal = fault.New(fault.Conflict, "period_not_begun", "2026-09 of account acme has not begun")
+	require.Contains(t, send(t, e, http.MethodPost, path+"/reconcile", url.Values{}).Body.String(), "has not begun")
+	for _, nothing := range []string{"/accounts/nobody/months/2026-09", "/accounts/acme/months/x", "/accounts/acme/months/2026-12-settlement"} {
+		require.GreaterOrEqual(t, open(t, e, nothing).status, 400, nothing)
+	}
+	require.Contains(t, open(t, e, "/breaks").links, "/accounts/acme/months/2026-10")
 }

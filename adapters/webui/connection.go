@@ -126,10 +126,14 @@ func lagPlotOf(hours []operate.LagHour, logURL string) *LagPlot {
 
 // tickLag is a power of ten of nanoseconds in a unit that keeps it short.
 func tickLag(d time.Duration) string {
-	if d < time.Second {
+	switch {
+	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 1000*time.Second:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	default:
+		return "~" + ago(d)
 	}
-	return fmt.Sprintf("%.0f s", d.Seconds())
 }
 
 // syncTones are how the verdicts on a source look.

@@ -87,6 +87,9 @@ func TestConnectionPage(t *testing.T) {
 
 	l.err = fault.New(fault.Unavailable, "stripe_unavailable", "Stripe cannot be asked now")
 	require.Contains(t, open(t, e, "/connections/acme-stripe?checklist=acme").text, "Stripe cannot be asked now", "the rest of the page holds")
+	l.err = nil
+	require.Contains(t, open(t, e, "/connections/acme-stripe").text, "100 ms", "ticks are times that people read")
+	require.NotRegexp(t, `[0-9]{4,} s`, open(t, e, "/connections/acme-stripe").text)
 	require.Contains(t, open(t, e, "/connections/northwind-stripe").text, "No event was classified", "no lag is not a lag of zero")
 	require.Equal(t, 404, send(t, e, "GET", "/connections/nothing", nil).Code)
 }

@@ -115,15 +115,16 @@ func (s *Server) contractsExport(c echo.Context) error {
 
 // whatIfView is months beside what they would have come to.
 type whatIfView struct {
-	ID, Name        string
-	Now             []string // the terms of the newest version, in words
-	Fields          []field
-	Bases           []Choice
-	More            string
-	Asked           bool
-	Answer          *whatif.Answer
-	Problem         string
-	CSVURL, XLSXURL string
+	ID, Name                string
+	Now                     []string // the terms of the newest version, in words
+	Fields                  []field
+	Bases                   []Choice
+	More                    string
+	Asked                   bool
+	Answer                  *whatif.Answer
+	Problem                 string
+	CSVURL, XLSXURL, PDFURL string
+	Environment             string
 }
 
 // whatIfFields are the terms with a field of their own; amounts are in major units.
@@ -142,7 +143,7 @@ func (s *Server) whatIf(c echo.Context) (whatIfView, int, error) {
 	if i < 0 {
 		return whatIfView{}, 0, access.Hidden(access.Account, c.Param("id"))
 	}
-	v := whatIfView{ID: accounts[i].ID, Name: accounts[i].Name, More: strings.TrimSpace(c.QueryParam("terms"))}
+	v := whatIfView{ID: accounts[i].ID, Name: accounts[i].Name, Environment: accounts[i].Environment.String(), More: strings.TrimSpace(c.QueryParam("terms"))}
 	versions, err := s.agreements.ContractVersions(ctx, v.ID)
 	if err != nil {
 		return v, 0, err
@@ -161,7 +162,7 @@ func (s *Server) whatIf(c echo.Context) (whatIfView, int, error) {
 	}
 	v.Bases = choices("As agreed", c.QueryParam("basis"), texts([]lift.Basis{lift.BasisMeasured, lift.BasisProven}), words)
 	at := "/accounts/" + v.ID + "/whatif"
-	v.CSVURL, v.XLSXURL, v.Asked = query(at+".csv", pairs...), query(at+".xlsx", pairs...), c.QueryString() != ""
+	v.CSVURL, v.XLSXURL, v.PDFURL, v.Asked = query(at+".csv", pairs...), query(at+".xlsx", pairs...), query(at+".pdf", pairs...), c.QueryString() != ""
 	if !v.Asked {
 		return v, http.StatusOK, nil
 	}
@@ -231,7 +232,7 @@ func (s *Server) whatIfPage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, "whatif", frame{Title: "What if, " + v.Name, Active: "contracts", Environment: "none", Page: v})
+	return s.render(c, status, "whatif", frame{Title: "What if, " + v.Name, Active: "contracts", Environment: v.Environment, Page: v})
 }
 
 func (s *Server) whatIfExport(c echo.Context) error {

@@ -41,7 +41,7 @@ type coverageView struct {
 	Customers   mapping.Share
 	Facts       mapping.Share
 	CSVURL      string
-	XLSX        string
+	XLSX, PDF   string
 	Done        string
 	Problem     string
 }
@@ -194,7 +194,7 @@ func (s *Server) showCoverage(c echo.Context, status int, done, problem string) 
 		return err
 	}
 	v.listView = l.view()
-	v.CSVURL, v.XLSX, v.Done, v.Problem = l.at("/coverage.csv"), l.at("/coverage.xlsx"), done, problem
+	v.CSVURL, v.XLSX, v.PDF, v.Done, v.Problem = l.at("/coverage.csv"), l.at("/coverage.xlsx"), l.at("/coverage.pdf"), done, problem
 	return s.render(c, status, "coverage", frame{Title: l.Heading, Active: l.Active, Environment: l.Environment, Page: v})
 }
 

@@ -139,6 +139,13 @@ func signedIn() app.Caller {
 	return app.Caller{Principal: ada().Principal(), Session: access.Given(sessionText), Info: access.Session{CreatedAt: now}, Client: "203.0.113.9"}
 }
 
+// worker is somebody with every role, so that every form is shown.
+func worker() app.Caller {
+	c := signedIn()
+	c.Roles = access.AllRoles()
+	return c
+}
+
 // send posts a form, or gets a page, and returns the answer as it is.
 func send(t *testing.T, e *echo.Echo, method, path string, fields url.Values) *httptest.ResponseRecorder {
 	t.Helper()

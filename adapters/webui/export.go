@@ -67,23 +67,39 @@ type report struct {
 	Rows   [][]any
 }
 
-// control is the total of a column over all rows.
+// control is the total of a column over all rows of an environment; Environment is empty in
+// a report that does not tell them apart.
 type control struct {
-	Column, Currency string
-	Value            int64
+	Column, Currency, Environment string
+	Value                         int64
 }
 
-// controls sum what can be summed; amounts of two currencies never meet.
+// environmentColumn is the column by which totals are kept apart.
+const environmentColumn = "environment"
+
+// environmentOf is the environment of a row, empty where the report has no such column.
+func (r report) environmentOf(row []any) string {
+	for i, c := range r.Columns {
+		if c.Name == environmentColumn {
+			env, _ := row[i].(string)
+			return env
+		}
+	}
+	return ""
+}
+
+// controls sum what can be summed; amounts of two currencies never meet, and those of live
+// and test neither.
 func (r report) controls() []control {
 	var out []control
-	add := func(name, currency string, v int64) {
+	add := func(name, currency, env string, v int64) {
 		for i := range out {
-			if out[i].Column == name && out[i].Currency == currency {
+			if out[i].Column == name && out[i].Currency == currency && out[i].Environment == env {
 				out[i].Value += v
 				return
 			}
 		}
-		out = append(out, control{name, currency, v})
+		out = append(out, control{name, currency, env, v})
 	}
 	for i, c := range r.Columns {
 		if !c.Sum {
@@ -93,10 +109,10 @@ func (r report) controls() []control {
 			switch v := row[i].(type) {
 			case cash:
 				if v.Minor != nil {
-					add(c.Name, v.Currency, *v.Minor)
+					add(c.Name, v.Currency, r.environmentOf(row), *v.Minor)
 				}
 			case int64:
-				add(c.Name, "", v)
+				add(c.Name, "", r.environmentOf(row), v)
 			}
 		}
 	}
@@ -199,11 +215,14 @@ func (r report) head(who string, at time.Time) (head, error) {
 	}
 	add("#rows", strconv.Itoa(len(r.Rows)))
 	for _, c := range r.controls() {
-		if c.Currency == "" {
-			add("#control total", c.Column, strconv.FormatInt(c.Value, 10))
-			continue
+		cells := []string{"#control total", c.Column, strconv.FormatInt(c.Value, 10), "", ""}
+		if c.Currency != "" {
+			cells = []string{"#control total", c.Column, major(c.Value, c.Currency), strings.ToUpper(c.Currency), strconv.FormatInt(c.Value, 10)}
 		}
-		add("#control total", c.Column, major(c.Value, c.Currency), strings.ToUpper(c.Currency), strconv.FormatInt(c.Value, 10))
+		if c.Environment != "" {
+			cells = append(cells, c.Environment)
+		}
+		add(cells...)
 	}
 	add("#digest", "sha256", h.Digest, "of the header line and the rows below, as they stand")
 	return h, nil

@@ -5,17 +5,22 @@ import (
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
+	"html"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 	"github.com/xuri/excelize/v2"
 
 	"github.com/liftbill/liftbill/adapters/webui"
+	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 )
@@ -86,14 +91,18 @@ func TestEveryExportCanBeChecked(t *testing.T) {
 		require.Equal(t, strconv.Itoa(len(f.rows)), f.head["#rows"][0][0], path)
 		require.NotEmpty(t, f.rows, path)
 		for _, total := range f.head["#control total"] {
-			name, currency := total[0], strings.ToLower(total[2])
+			name, currency, env := total[0], strings.ToLower(total[2]), ""
+			if len(total) > 4 {
+				env = total[4]
+			}
+			require.Equal(t, slices.Contains(f.header, "environment"), env != "", "%s: live and test are summed apart", path)
 			values, want := f.column(t, name), total[1]
 			if currency != "" {
 				values, want = f.column(t, name+"_minor"), total[3]
 			}
 			var sum int64
 			for i, v := range values {
-				if v == "" || (currency != "" && !strings.EqualFold(currencyOf(t, f, i, currency), currency)) {
+				if v == "" || (currency != "" && !strings.EqualFold(f.cell("currency", i, currency), currency)) || f.cell("environment", i, "") != env {
 					continue
 				}
 				n, err := strconv.ParseInt(v, 10, 64)
@@ -110,15 +119,43 @@ func TestEveryExportCanBeChecked(t *testing.T) {
 	}
 }
 
-// currencyOf is the currency of a row; a report of one cycle has one for all rows.
-func currencyOf(t *testing.T, f file, row int, otherwise string) string {
-	t.Helper()
-	for i, h := range f.header {
-		if h == "currency" {
-			return f.rows[row][i]
-		}
+// cell is that of a row by the name of its column; a report without the column has the same
+// for all rows.
+func (f file) cell(name string, row int, otherwise string) string {
+	if i := slices.Index(f.header, name); i >= 0 {
+		return f.rows[row][i]
 	}
 	return otherwise
+}
+
+// Money of live and of test is never in one sum: not in the totals of a page, not in the
+// control totals of a file, not in the formulas of a workbook.
+func TestLiveAndTestAreSummedApart(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	e := newDoor(l, &door{caller: signedIn()}, webui.Options{})
+	require.NotContains(t, open(t, e, "/accruals").html, `Total USD <span class="env`, "all rows are live")
+	live, test := accrualsOf()[0], accrualsOf()[0]
+	live.Environment, test.Environment = account.Live, account.Test
+	live.AccountID, test.AccountID = "acme", "sandbox"
+	l.accruals = []accrual.Accrual{live, test}
+	require.Contains(t, open(t, e, "/accruals").html, `Total USD <span class="env test">TEST</span>`)
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/accruals.xlsx", nil))
+	book, err := excelize.OpenReader(bytes.NewReader(w.Body.Bytes()))
+	require.NoError(t, err)
+	rows, err := book.GetRows("Data")
+	require.NoError(t, err)
+	require.Equal(t, []string{"Total USD live", "Total USD test"}, []string{rows[3][0], rows[4][0]})
+	at := slices.Index(rows[0], "expected_minor")
+	for _, line := range []int{4, 5} {
+		name, err := excelize.CoordinatesToCellName(at+1, line)
+		require.NoError(t, err)
+		sum, err := book.CalcCellValue("Data", name)
+		require.NoError(t, err)
+		require.Equal(t, rows[1][at], sum, "each its own row")
+	}
+	require.NoError(t, book.Close())
 }
 
 // The file holds what the page shows, and the filters reach the same rows.
@@ -156,6 +193,27 @@ func trim(lines [][]string) [][]string {
 		out = append(out, l[:2])
 	}
 	return out
+}
+
+// Whatever can be taken as CSV can be taken as a workbook and as pages, from the same page
+// and with the same filters.
+func TestEveryFileIsOfferedInEveryFormat(t *testing.T) {
+	t.Parallel()
+	e := newDoor(fixture(), &door{caller: worker()}, webui.Options{})
+	offered := 0
+	for _, path := range everyPage {
+		p := open(t, e, path)
+		for _, m := range regexp.MustCompile(`href="([^"]*)" data-key="e"`).FindAllStringSubmatch(p.html, -1) {
+			csv := html.UnescapeString(m[1])
+			offered++
+			for _, format := range []string{".xlsx", ".pdf"} {
+				other := strings.Replace(csv, ".csv", format, 1)
+				require.Contains(t, p.links, other, path)
+				require.Equal(t, http.StatusOK, send(t, e, http.MethodGet, other, nil).Code, other)
+			}
+		}
+	}
+	require.Greater(t, offered, 25)
 }
 
 // A workbook has numbers as numbers, totals as formulas, and a header that stays.
@@ -264,6 +322,8 @@ func TestOverviewPage(t *testing.T) {
 	require.Contains(t, p.row(t, "Northwind Traders")[2], "Compare the invoice at Stripe")
 	require.Contains(t, p.row(t, "Connection acme-stripe")[2], "1 event set aside")
 	require.Contains(t, p.links, "/cycles?environment=live&period=2026-10")
+	require.Contains(t, p.row(t, "Acme sandbox")[2], "needs: issuer, payer, contract, plan, snapshot, decisions, events.")
+	require.Equal(t, 1, strings.Count(p.text, "Before a month can be billed it needs"), "an account that has everything is not called incomplete")
 	empty := open(t, newEcho(&ledger{}), "/")
 	require.Contains(t, empty.text, "Nothing is connected yet")
 	require.Contains(t, empty.text, "Nothing waits for anybody")
@@ -285,6 +345,13 @@ func TestListFilters(t *testing.T) {
 	require.Contains(t, p.links, "/invoices?cursor=c2&from=10&period=2026-10&q=in_1&sort=amount&status=open&to=99.50")
 	require.Contains(t, p.html, `aria-sort="descending"`)
 	require.Contains(t, p.html, `id="row-acme.2026-10"`, "a row has an address")
+	due := p.row(t, "Acme Inc.")
+	require.Equal(t, []string{"1,000.00 USD", "3,020.50 USD", "100.00 USD", "2026-11-01 09:30:00 UTC", "! 3 days"}, due[8:13])
+	require.Contains(t, p.links, "/cycles/acme.2026-10/corrections")
+	require.Equal(t, []string{"–", "–", "–", "–", "–"}, p.row(t, "Northwind Traders")[8:13], "what was not heard of is not nothing")
+	open(t, e, "/invoices?overdue=yes&since=2026-11-01&until=2026-11-30")
+	require.Equal(t, []time.Time{now, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}, []time.Time{l.invoicesAsked.DueBefore, l.invoicesAsked.From, l.invoicesAsked.To})
+	require.Equal(t, http.StatusBadRequest, open(t, e, "/invoices?until=tomorrow").status)
 	open(t, e, "/events?connection=acme-stripe&status=dead&q=evt_1&from=2026-11-01&to=2026-11-02")
 	require.Equal(t, []string{"acme-stripe", "dead", "evt_1", ""}, []string{l.logAsked.ConnectionID, l.logAsked.Status, l.logAsked.EventID, l.logAsked.Object})
 	require.Equal(t, 48.0, l.logAsked.To.Sub(l.logAsked.From).Hours(), "the last day is shown")

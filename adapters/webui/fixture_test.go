@@ -118,8 +118,14 @@ func (l *ledger) RewardEvents(_ context.Context, f reconcile.RewardEventsFilter)
 	l.eventsAsked = f
 	return reconcile.Page[reconcile.RewardEvent]{Items: l.events, NextCursor: l.next}, l.err
 }
+
+// Accounts tells the wiring only, as the real one does.
 func (l *ledger) Accounts(context.Context, access.Scope) ([]reconcile.Overview, error) {
-	return l.accounts, nil
+	var out []reconcile.Overview
+	for _, a := range l.accounts {
+		out = append(out, reconcile.Overview{ID: a.ID, Name: a.Name, Environment: a.Environment, SourceConnection: a.SourceConnection, IssuerConnection: a.IssuerConnection, PayerCustomer: a.PayerCustomer})
+	}
+	return out, nil
 }
 
 func (l *ledger) Overview(context.Context, access.Scope, time.Time) (reconcile.Board, error) {
@@ -271,6 +277,8 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 		}
 	}
 	l.invoices = []reconcile.InvoiceRow{invoice(acme, "released", "open"), invoice(northwind, "needs_human", "open")}
+	l.invoices[0].Payment = &billing.Payment{Status: "open", PaidMinor: ptr[int64](100_000), RemainingMinor: ptr[int64](302_050), DueAt: ptr(now.AddDate(0, 0, -3))}
+	l.invoices[0].CreditedMinor = ptr[int64](10_000)
 	l.board = reconcile.Board{
 		Period: "2026-10",
 		Standings: []reconcile.Standing{

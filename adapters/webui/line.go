@@ -28,7 +28,6 @@ type lineView struct {
 	Answer      *answerView
 	CycleURL    string
 	SelfURL     string
-	ExportURL   string
 }
 
 type partView struct {
@@ -52,6 +51,9 @@ func lineURL(cycleID, key string) string {
 	return "/cycles/" + url.PathEscape(cycleID) + "/lines/" + url.PathEscape(key)
 }
 
+// ExportURL is the file of the line's arithmetic.
+func (v lineView) ExportURL(format string) string { return v.SelfURL + "/export." + format }
+
 func (s *Server) line(c echo.Context) error {
 	e, err := s.reconcile.Explain(c.Request().Context(), c.Param("id"), c.Param("line"))
 	if err != nil {
@@ -61,7 +63,6 @@ func (s *Server) line(c echo.Context) error {
 		Explanation: e, Test: e.Environment == account.Test, Agrees: len(e.Problems) == 0, Shown: amount(e.BilledMinor, e.Currency),
 		CycleURL: "/cycles/" + e.ID, SelfURL: lineURL(e.ID, e.Key), Expected: strings.TrimSpace(c.QueryParam("expected")),
 	}
-	v.ExportURL = v.SelfURL + "/export.csv"
 	if e.AmountMinor < 0 {
 		v.Shown = amount(e.AmountMinor, e.Currency)
 	}

@@ -59,6 +59,8 @@ type list struct {
 	Ship *shipForm
 	// Links lead to other files of the same selection.
 	Links []crumb
+	// Version is that of the report: it grows when the columns change; 0 is 1.
+	Version int
 	// Keep are parameters that the filter form passes on.
 	Keep []parameter
 }
@@ -149,8 +151,9 @@ type cellView struct {
 const longText = 34
 
 type totalLine struct {
-	Label, Sub string
-	Cells      []cellView
+	// Env is the environment of the rows that are summed; empty where all rows are of one.
+	Label, Sub, Env string
+	Cells           []cellView
 }
 
 func (l list) view() listView {
@@ -193,39 +196,62 @@ func viewCell(col column, c cell) cellView {
 	return v
 }
 
-// totals has one line per currency, and one for what has none.
+// totals has lines for each environment, where the rows have more than one, and in it one
+// per currency, and one for what has none.
 func (l list) totals() []totalLine {
-	controls := l.report(nil).controls()
+	r := l.report(nil)
+	controls := r.controls()
+	var envs []string
+	rows := map[string]int{}
+	for _, row := range r.Rows {
+		env := r.environmentOf(row)
+		if rows[env]++; rows[env] == 1 {
+			envs = append(envs, env)
+		}
+	}
+	if len(envs) == 0 {
+		envs = []string{""}
+	}
+	slices.Sort(envs)
+	var out []totalLine
+	for _, env := range envs {
+		lines := l.totalsOf(env, controls)
+		lines[0].Sub = plural(rows[env], "row")
+		if l.MoreURL != "" || l.FirstURL != "" {
+			lines[0].Sub += " on this page"
+		}
+		for i := range lines {
+			if len(envs) > 1 {
+				lines[i].Env = env
+			}
+		}
+		out = append(out, lines...)
+	}
+	return out
+}
+
+// totalsOf are the lines of one environment, at least one. Counts have no currency: beside
+// one currency they share its line, beside several they have a line of their own.
+func (l list) totalsOf(env string, controls []control) []totalLine {
 	var currencies []string
 	for _, c := range controls {
-		if !slices.Contains(currencies, c.Currency) {
+		if c.Environment == env && c.Currency != "" && !slices.Contains(currencies, c.Currency) {
 			currencies = append(currencies, c.Currency)
 		}
 	}
-	// Counts have no currency: beside one currency they share its line, beside several
-	// they have a line of their own.
-	counts := slices.Contains(currencies, "")
-	if counts && len(currencies) == 2 {
-		currencies = slices.DeleteFunc(currencies, func(c string) bool { return c == "" })
-	}
-	if len(currencies) == 0 {
-		currencies = []string{""}
+	counts := slices.ContainsFunc(controls, func(c control) bool { return c.Environment == env && c.Currency == "" })
+	if len(currencies) == 0 || counts && len(currencies) > 1 {
+		currencies = append(currencies, "")
 	}
 	slices.Sort(currencies)
 	var out []totalLine
 	for _, currency := range currencies {
-		t := totalLine{Label: strings.TrimSpace("Total " + strings.ToUpper(currency)), Sub: plural(len(l.Rows), "row")}
-		switch {
-		case len(out) > 0:
-			t.Sub = "" // the rows are counted once
-		case l.MoreURL != "" || l.FirstURL != "":
-			t.Sub += " on this page"
-		}
+		t := totalLine{Label: strings.TrimSpace("Total " + strings.ToUpper(currency))}
 		for i, c := range l.Columns {
 			v := cellView{Number: c.Kind == columnMoney || c.Kind == columnCount}
 			for _, total := range controls {
 				switch {
-				case total.Column != c.Name:
+				case total.Column != c.Name || total.Environment != env:
 				case c.Kind == columnMoney && total.Currency == currency:
 					v.Amount = amountOf(&total.Value, currency)
 				case c.Kind == columnCount && (currency == "" || len(currencies) == 1):
@@ -243,7 +269,7 @@ func (l list) totals() []totalLine {
 
 // report is the list as a file.
 func (l list) report(parameters []parameter) report {
-	r := report{Name: l.Name, Title: l.Heading, Version: 1, Columns: l.Columns, Labels: l.Labels, Parameters: parameters}
+	r := report{Name: l.Name, Title: l.Heading, Version: max(l.Version, 1), Columns: l.Columns, Labels: l.Labels, Parameters: parameters}
 	for _, line := range l.Rows {
 		values := make([]any, len(line.Cells))
 		for i, c := range line.Cells {

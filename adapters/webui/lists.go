@@ -14,6 +14,7 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/billing"
 )
 
 // Operate shows events and how they flow; *operate.Service is it.
@@ -57,29 +58,39 @@ func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, er
 	if f.MaxMajor, err = parseMajor("to", p("to"), f.Currency); err != nil {
 		return list{}, f, err
 	}
+	if f.From, f.To, err = daysOf(p("since"), p("until")); err != nil {
+		return list{}, f, err
+	}
+	if p("overdue") == "yes" {
+		f.DueBefore = s.clock.Now()
+	}
 	l := list{
-		Name: "invoices", Heading: "Invoices", Lead: "What was written to Stripe, or is being written: one row per payer and period.", Path: "/invoices", Active: "invoices", Environment: "live",
+		Name: "invoices", Version: 2, Heading: "Invoices", Lead: "What was written to Stripe, or is being written: one row per payer and period.", Path: "/invoices", Active: "invoices", Environment: "live",
 		Filters: []field{
 			{Name: "period", Label: "Period", Value: f.Period, Choices: choices("Every period", f.Period, periods, month)},
 			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
 			{Name: "status", Label: "Status at Stripe", Value: f.Status, Choices: choices("Every status", f.Status, reconcile.InvoiceStatuses(), words)},
 			{Name: "currency", Label: "Currency", Value: f.Currency, Hint: "usd"},
+			{Name: "overdue", Label: "Due", Value: p("overdue"), Choices: choices("Due or not", p("overdue"), []string{"yes"}, func(string) string { return "Overdue only" })},
 			{Name: "from", Label: "Amount from", Value: p("from"), Hint: "0.00"}, {Name: "to", Label: "to", Value: p("to"), Hint: "1000.00"},
+			{Name: "since", Label: "Finalized from", Value: p("since"), Type: "date"}, {Name: "until", Label: "to", Value: p("until"), Type: "date"},
 			{Name: "q", Label: "Invoice, number or payer", Value: f.Search, Type: "search", Hint: "in_…"},
 		},
 		Columns: []column{
 			{Name: "account"}, {Name: "period"}, {Name: "state"}, {Name: "stripe_status"}, {Name: "currency"}, {Name: "engine", Kind: columnMoney, Sum: true},
-			{Name: "stripe", Kind: columnMoney, Sum: true}, {Name: "difference", Kind: columnMoney, Sum: true}, {Name: "lines", Kind: columnCount, Sum: true},
-			{Name: "number"}, {Name: "invoice_id"}, {Name: "payer"}, {Name: "finalized_at", Kind: columnTime}, {Name: "attempts", Kind: columnCount, Sum: true}, {Name: "cycle"}, {Name: "issuer"}, {Name: "plan_hash"},
+			{Name: "stripe", Kind: columnMoney, Sum: true}, {Name: "difference", Kind: columnMoney, Sum: true},
+			{Name: "paid", Kind: columnMoney, Sum: true}, {Name: "open", Kind: columnMoney, Sum: true}, {Name: "credited", Kind: columnMoney, Sum: true}, {Name: "due_at", Kind: columnTime}, {Name: "overdue"},
+			{Name: "lines", Kind: columnCount, Sum: true}, {Name: "number"}, {Name: "invoice_id"}, {Name: "payer"}, {Name: "finalized_at", Kind: columnTime}, {Name: "attempts", Kind: columnCount, Sum: true}, {Name: "cycle"}, {Name: "issuer"}, {Name: "plan_hash"},
 		},
-		Labels: []string{"Account", "Period", "Write-back", "At Stripe", "Currency", "Engine", "Stripe", "Difference", "Lines", "Number", "Invoice", "Payer", "Finalized", "Requests", "Cycle", "Issuer", "Hash of the plan"},
+		Labels: []string{"Account", "Period", "Write-back", "At Stripe", "Currency", "Engine", "Stripe", "Difference", "Paid", "Open", "Credited", "Due", "Overdue", "Lines", "Number", "Invoice", "Payer", "Finalized", "Requests", "Cycle", "Issuer", "Hash of the plan"},
 		Empty:  "No invoice yet", EmptyHint: "An invoice appears when a live cycle has an amount to bill, an issuer and a payer.",
 	}
-	l.sorted(f.Sort, map[int]string{1: "period", 5: "amount", 9: "number", 12: "finalized"}, "period")
+	l.sorted(f.Sort, map[int]string{1: "period", 5: "amount", 14: "number", 17: "finalized"}, "period")
 	return l, f, nil
 }
 
-func invoiceRow(i reconcile.InvoiceRow) row {
+// invoiceRow is an invoice as it stands at a time.
+func invoiceRow(i reconcile.InvoiceRow, now time.Time) row {
 	finalized := time.Time{}
 	if i.FinalizedAt != nil {
 		finalized = *i.FinalizedAt
@@ -88,12 +99,42 @@ func invoiceRow(i reconcile.InvoiceRow) row {
 	if i.State == "released" || i.State == "finalized" {
 		state.Icon, state.Tone = "✓", "good"
 	}
+	var paid billing.Payment
+	if i.Payment != nil {
+		paid = *i.Payment
+	}
+	overdue, late := "", (*StateView)(nil)
+	if paid.DueAt != nil && i.StripeStatus == "open" && paid.DueAt.Before(now) {
+		overdue = plural(int(now.Sub(*paid.DueAt).Hours()/24), "day")
+		late = &StateView{Name: overdue, Icon: "!", Tone: "bad"}
+	}
 	return row{Key: rowKey(i.CycleID), Cells: []cell{
 		{Value: i.AccountName, URL: "/cycles/" + i.CycleID, Sub: i.AccountID}, {Value: i.Period, Sub: month(i.Period)}, {Value: i.State, State: &state}, {Value: i.StripeStatus}, {Value: strings.ToUpper(i.Currency)},
 		{Value: cashOf(i.EngineMinor, i.Currency), URL: "/cycles/" + i.CycleID + "#lines"}, {Value: cash{i.StripeMinor, i.Currency}, URL: "/cycles/" + i.CycleID + "#stripe"},
-		{Value: cash{i.DifferenceMinor, i.Currency}}, {Value: int64(i.Lines), URL: "/cycles/" + i.CycleID + "#lines"}, {Value: i.Number, URL: i.HostedURL, External: i.HostedURL != ""},
+		{Value: cash{i.DifferenceMinor, i.Currency}},
+		{Value: cash{paid.PaidMinor, i.Currency}}, {Value: cash{paid.RemainingMinor, i.Currency}}, {Value: cash{i.CreditedMinor, i.Currency}, URL: creditedURL(i)}, {Value: timeOf(paid.DueAt)}, {Value: overdue, State: late},
+		{Value: int64(i.Lines), URL: "/cycles/" + i.CycleID + "#lines"}, {Value: i.Number, URL: i.HostedURL, External: i.HostedURL != ""},
 		{Value: i.InvoiceID, Mono: true}, {Value: i.Payer, Mono: true}, {Value: finalized}, {Value: int64(i.Attempts), URL: "/cycles/" + i.CycleID + "#attempts"}, {Value: i.CycleID, Mono: true}, {Value: i.Issuer, Mono: true}, {Value: i.PlanHash, Mono: true},
 	}}
+}
+
+// creditedURL leads to the corrections of an invoice that has some.
+func creditedURL(i reconcile.InvoiceRow) string {
+	if i.CreditedMinor == nil {
+		return ""
+	}
+	return "/cycles/" + i.CycleID + "/corrections"
+}
+
+// daysOf are the bounds of two days, both of which are within: [from, to).
+func daysOf(since, until string) (from, to time.Time, err error) {
+	if from, err = dayOf("since", since); err != nil {
+		return from, to, err
+	}
+	if to, err = dayOf("until", until); err == nil && !to.IsZero() {
+		to = to.AddDate(0, 0, 1)
+	}
+	return from, to, err
 }
 
 func (s *Server) invoices(c echo.Context) error {
@@ -106,7 +147,7 @@ func (s *Server) invoices(c echo.Context) error {
 		return err
 	}
 	for _, i := range page.Items {
-		l.Rows = append(l.Rows, invoiceRow(i))
+		l.Rows = append(l.Rows, invoiceRow(i, s.clock.Now()))
 	}
 	return s.show(c, l, f.Cursor, page.NextCursor)
 }
@@ -119,7 +160,8 @@ func (s *Server) invoicesExport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendAll(s, c, l, invoiceRow, func(cursor string, n int) ([]reconcile.InvoiceRow, string, error) {
+	now := s.clock.Now()
+	return sendAll(s, c, l, func(i reconcile.InvoiceRow) row { return invoiceRow(i, now) }, func(cursor string, n int) ([]reconcile.InvoiceRow, string, error) {
 		f.Cursor, f.Limit = cursor, n
 		page, err := s.reconcile.Invoices(c.Request().Context(), f)
 		return page.Items, page.NextCursor, err

@@ -50,3 +50,31 @@ func TestOverviewTellsTheRoles(t *testing.T) {
 		require.Contains(t, p.html, "Look at it, then approve it")
 	}
 }
+
+// What waits for a person is theirs: the second person is asked and not who asked, the
+// owner of a break is told of it, and somebody without the permission of neither.
+func TestOverviewTellsThePerson(t *testing.T) {
+	t.Parallel()
+	l, d := fixture(), &door{caller: signedIn()}
+	ghost := "/breaks/" + breakGhost
+	for name, c := range map[string]struct {
+		roles    access.Roles
+		person   string
+		name     string
+		has, not []string
+	}{
+		"an approver":    {access.Roles{access.Approver}, "omar", "Omar", []string{ghost, "/cycles/acme.2026-10/corrections"}, []string{"/breaks/" + breakAmount}},
+		"who asked":      {access.Roles{access.Approver, access.Finance}, "nina", "Nina", []string{"/breaks/" + breakAmount}, []string{ghost}},
+		"somebody else":  {access.Roles{access.Finance}, "omar", "Omar", nil, []string{ghost, "/breaks/" + breakAmount, "/cycles/acme.2026-10/corrections"}},
+		"who only looks": {access.Roles{access.Viewer}, "vera", "Nina", nil, []string{ghost, "/breaks/" + breakAmount, "/cycles/acme.2026-10/corrections"}},
+	} {
+		d.caller.Roles, d.caller.Person, d.caller.Name = c.roles, c.person, c.name
+		p := open(t, newDoor(l, d, webui.Options{}), "/")
+		for _, link := range c.has {
+			require.Contains(t, p.links, link, name)
+		}
+		for _, link := range c.not {
+			require.NotContains(t, p.links, link, name)
+		}
+	}
+}

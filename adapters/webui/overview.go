@@ -20,14 +20,18 @@ type overviewView struct {
 	Standings  []standingView
 	Waiting    []cycleRow
 	Unpaid     []reconcile.InvoiceRow
+	// Yours waits for the person who looks, the rest for anybody whose work it is.
+	Yours      []yourRow
 	Incomplete []accountRow
-	Health     []healthRow
-	Troubled   int // connections that need somebody
-	WaitingN   int
-	Told       told
-	Nothing    bool // no account yet
-	CyclesURL  string
-	Accrued    []accruedSum
+	// MoreYours and MoreIncomplete: there are more than are listed.
+	MoreYours, MoreIncomplete bool
+	Health                    []healthRow
+	Troubled                  int // connections that need somebody
+	WaitingN                  int
+	Told                      told
+	Nothing                   bool // no account yet
+	CyclesURL                 string
+	Accrued                   []accruedSum
 }
 
 // EventsOf is where the payments of an environment are listed: with its accounts.
@@ -69,6 +73,10 @@ func (s *Server) overview(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	incomplete, err := s.reconcile.AccountList(ctx, reconcile.AccountsFilter{Scope: scope, Incomplete: true, Limit: yoursLimit})
+	if err != nil {
+		return err
+	}
 	health, err := s.operate.Health(ctx, scope, "")
 	if err != nil {
 		return err
@@ -84,10 +92,12 @@ func (s *Server) overview(c echo.Context) error {
 	for _, w := range b.Waiting {
 		v.Waiting = append(v.Waiting, s.cycleRow(w))
 	}
-	for _, o := range accounts {
-		if need := missing(o); len(need) > 0 {
-			v.Incomplete = append(v.Incomplete, accountRow{Overview: o, Missing: need})
-		}
+	for _, o := range incomplete.Items {
+		v.Incomplete = append(v.Incomplete, accountRow{Overview: o, Missing: missing(o)})
+	}
+	v.MoreIncomplete = incomplete.NextCursor != ""
+	if v.Yours, v.MoreYours, err = s.yours(c); err != nil {
+		return err
 	}
 	for _, h := range health {
 		row := healthOf(h, now)
@@ -96,7 +106,7 @@ func (s *Server) overview(c echo.Context) error {
 		}
 		v.Health = append(v.Health, row)
 	}
-	v.WaitingN = len(v.Waiting) + len(v.Unpaid) + len(v.Incomplete) + v.Troubled
+	v.WaitingN = len(v.Yours) + len(v.Waiting) + len(v.Unpaid) + len(v.Incomplete) + v.Troubled
 	return s.render(c, http.StatusOK, "overview", frame{Title: "Overview", Active: "overview", Page: v})
 }
 

@@ -259,7 +259,7 @@ func (s *sheet) widths(t pdfTable) []float64 {
 	return out
 }
 
-// totals are the sums of the columns that have one currency, or none.
+// totals are the sums of the columns, per environment and currency.
 func (s *sheet) totals(sec section) []string {
 	controls := report{Columns: sec.Columns, Rows: sec.Rows}.controls()
 	if len(controls) == 0 {
@@ -272,9 +272,9 @@ func (s *sheet) totals(sec section) []string {
 			switch {
 			case t.Column != c.Name:
 			case c.Kind == columnMoney:
-				parts = append(parts, shown(cashOf(t.Value, t.Currency)))
+				parts = append(parts, strings.TrimSpace(shown(cashOf(t.Value, t.Currency))+" "+t.Environment))
 			default:
-				parts = append(parts, count64(t.Value))
+				parts = append(parts, strings.TrimSpace(count64(t.Value)+" "+t.Environment))
 			}
 		}
 		out[i] = strings.Join(parts, " + ")

@@ -18,8 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/adapters/webui"
-	app "github.com/liftbill/liftbill/app/access"
-	"github.com/liftbill/liftbill/domain/access"
 )
 
 // chromium opens a headless browser with a profile of its own.
@@ -54,7 +52,7 @@ var screens = map[string]string{
 	"overview": "/", "board": "/cycles", "tieout": "/cycles/fees.2026-10", "line": "/cycles/acme.2026-10/lines/trial-nudge-7?expected=415", "charge": "/cycles/fees.2026-10/lines/fee:holdback",
 	"shadow": "/cycles/shade.2026-10", "readout": "/readouts/" + caseGood, "invoices": "/invoices", "events": "/events", "connections": "/connections", "connection": "/connections/acme-stripe?checklist=acme", "replays": "/replays", "accounts": "/accounts", "snapshots": "/snapshots", "snapshot": "/accounts/acme/snapshots/trial-nudge-7", "accruals": "/accruals",
 	"customers": "/accounts/acme/customers", "customer": "/accounts/acme/customers/cus_RkA1b2C3d4E5f6", "empty": "/cycles/nothing",
-	"breaks": "/breaks", "break": "/breaks/" + breakAmount, "break-forced": "/breaks/" + breakGhost, "compare": "/connections/acme-stripe/compare?object=invoice&object_id=in_1", "coverage": "/coverage",
+	"month": "/accounts/acme/months/2026-09", "breaks": "/breaks", "break": "/breaks/" + breakAmount, "break-forced": "/breaks/" + breakGhost, "compare": "/connections/acme-stripe/compare?object=invoice&object_id=in_1", "coverage": "/coverage",
 	"adjustments": "/adjustments", "corrections": "/cycles/acme.2026-10/corrections", "contracts": "/contracts", "whatif": "/accounts/acme/whatif?share=0.15",
 }
 
@@ -145,13 +143,6 @@ func TestKeys(t *testing.T) {
 		at, err := chromedp.Run(ctx, chromedp.Location())
 		return err == nil && strings.Contains(at, "q=in_1QHaaaG9RKHgCVdKaaa")
 	}, time.Minute, 100*time.Millisecond, "an ID that is pasted into the search is searched")
-}
-
-// worker is somebody with every role, so that every form is shown.
-func worker() app.Caller {
-	c := signedIn()
-	c.Roles = access.AllRoles()
-	return c
 }
 
 // TestScreens opens every page in a real browser, wide and narrow, light and dark: no page

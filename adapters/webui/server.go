@@ -142,7 +142,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {
+	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "accountmonth", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)

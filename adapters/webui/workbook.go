@@ -2,6 +2,7 @@ package webui
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -137,39 +138,124 @@ func fillCell(f *excelize.File, at, line int, cell any, cells []string, look loo
 	}
 }
 
-// totals adds a line of formulas; money only where all rows have one currency.
+// totals adds lines of formulas: one, or one for each environment and currency that rows
+// have, by the columns that tell them apart.
 func (r report) totals(f *excelize.File, bold int) error {
 	last := len(r.Rows) + 1
 	if len(r.Rows) == 0 {
 		return nil
 	}
-	if err := f.SetCellStr(dataSheet, cellName(0, last), "Total"); err != nil {
-		return err
-	}
-	currencies := map[string]map[string]bool{}
-	for _, c := range r.controls() {
-		if currencies[c.Column] == nil {
-			currencies[c.Column] = map[string]bool{}
+	controls := r.controls()
+	places := placesOf(controls)
+	width := len(r.table()[0])
+	for n, p := range places {
+		label := strings.Join(strings.Fields("Total "+strings.ToUpper(p.Currency)+" "+p.Environment), " ")
+		if len(places) == 1 {
+			label = "Total"
 		}
-		currencies[c.Column][c.Currency] = true
+		if err := f.SetCellStr(dataSheet, cellName(0, last+n), label); err != nil {
+			return err
+		}
+		if err := r.sums(f, last, last+n, p, places, controls); err != nil {
+			return err
+		}
+		if err := f.SetCellStyle(dataSheet, cellName(0, last+n), cellName(width-1, last+n), bold); err != nil {
+			return err
+		}
 	}
-	at := 0
+	return nil
+}
+
+// placesOf are the environments and currencies that have sums. Counts share the line of a
+// currency where their environment has one only.
+func placesOf(controls []control) []control {
+	var out []control
+	add := func(p control) {
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	for _, c := range controls {
+		if c.Currency != "" {
+			add(control{Currency: c.Currency, Environment: c.Environment})
+		}
+	}
+	for _, c := range controls {
+		if c.Currency == "" && currenciesOf(out, c.Environment) != 1 {
+			add(control{Environment: c.Environment})
+		}
+	}
+	if len(out) == 0 {
+		return []control{{}}
+	}
+	return out
+}
+
+// currenciesOf counts the currencies of an environment.
+func currenciesOf(places []control, env string) (n int) {
+	for _, p := range places {
+		if p.Environment == env && p.Currency != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// sums writes the formulas of one line of totals, over the rows above the line last.
+func (r report) sums(f *excelize.File, last, line int, p control, places, controls []control) error {
+	byEnvironment, byCurrency := r.among(environmentColumn, p.Environment, last), r.among("currency", p.Currency, last)
+	several, at := currenciesOf(places, p.Environment) > 1, 0
 	for _, c := range r.Columns {
-		n := 1
-		if c.Kind == columnMoney {
-			n = 2
+		from := at
+		at += c.cells()
+		has := slices.ContainsFunc(controls, func(t control) bool {
+			return t.Column == c.Name && t.Environment == p.Environment && (t.Currency == p.Currency || t.Currency == "" && !several)
+		})
+		money := c.Kind == columnMoney
+		if !has || money && several && byCurrency == "" {
+			continue // sums that no column tells apart are on the first sheet only
 		}
-		for k := range n {
-			if c.Sum && len(currencies[c.Name]) == 1 && at+k > 0 {
-				col := columnName(at + k)
-				if err := f.SetCellFormula(dataSheet, cellName(at+k, last), "SUM("+col+"2:"+col+strconv.Itoa(last)+")"); err != nil {
-					return err
-				}
+		for k := max(from, 1); k < at; k++ {
+			rows := columnName(k) + "2:" + columnName(k) + strconv.Itoa(last)
+			formula := "SUM(" + rows + ")"
+			if criteria := byEnvironment + byCurrency; len(places) > 1 && money && criteria != "" {
+				formula = "SUMIFS(" + rows + criteria + ")"
+			} else if len(places) > 1 && byEnvironment != "" {
+				formula = "SUMIFS(" + rows + byEnvironment + ")"
+			}
+			if err := f.SetCellFormula(dataSheet, cellName(k, line), formula); err != nil {
+				return err
 			}
 		}
-		at += n
 	}
-	return f.SetCellStyle(dataSheet, cellName(0, last), cellName(at-1, last), bold)
+	return nil
+}
+
+// among is the criterion of a formula that a column of text has a value, as the rows write
+// it; empty where there is no such column, or nothing to ask of it.
+func (r report) among(name, value string, last int) string {
+	at := 0
+	for i, c := range r.Columns {
+		if c.Name != name || c.Kind != columnText {
+			at += c.cells()
+			continue
+		}
+		for _, row := range r.Rows {
+			if text, ok := row[i].(string); ok && value != "" && strings.EqualFold(text, value) {
+				return ",$" + columnName(at) + "$2:$" + columnName(at) + "$" + strconv.Itoa(last) + `,"` + text + `"`
+			}
+		}
+		return ""
+	}
+	return ""
+}
+
+// cells is how many cells a column takes in a file.
+func (c column) cells() int {
+	if c.Kind == columnMoney {
+		return 2
+	}
+	return 1
 }
 
 func columnName(i int) string {

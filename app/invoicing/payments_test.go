@@ -16,6 +16,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
@@ -80,7 +81,30 @@ func payment(t *testing.T, b *pipelinetest.Bill) billing.Payment {
 	require.Equal(t, out.Payment.Status, out.StripeStatus)
 	require.NotEmpty(t, out.HostedURL)
 	require.NotEmpty(t, out.PDFURL)
+	requireListed(t, b, out.Payment.Status)
 	return *out.Payment
+}
+
+// requireListed demands that the list and the overview say of the invoice what its page says.
+func requireListed(t *testing.T, b *pipelinetest.Bill, status string) {
+	t.Helper()
+	svc := &reconcile.Service{Reader: b.Ledger.DB.NewReader()}
+	for _, s := range reconcile.InvoiceStatuses() {
+		page, err := svc.Invoices(t.Context(), reconcile.InvoicesFilter{Scope: access.Everything(), Search: b.Plan.CycleID, Status: s})
+		require.NoError(t, err)
+		require.Equal(t, s == status, len(page.Items) == 1, "the invoice is %s and listed as %s", status, s)
+		for _, row := range page.Items {
+			require.Equal(t, status, row.StripeStatus)
+		}
+	}
+	scope, err := access.NewScope([]string{b.Plan.AccountID}, []string{"live"})
+	require.NoError(t, err)
+	board, err := svc.Overview(t.Context(), scope, time.Now())
+	require.NoError(t, err)
+	require.Equal(t, status == "open", len(board.Unpaid) == 1, "what is paid waits for nobody")
+	for _, s := range board.Standings {
+		require.Equal(t, status == "paid", s.Settled == 1 && s.SettledMinor == s.InvoicedMinor, status)
+	}
 }
 
 // ownRevenue counts what of our own invoices was booked as somebody's revenue.

@@ -95,13 +95,16 @@ func (s *Service) Overview(ctx context.Context, scope access.Scope, now time.Tim
 // InvoiceRow is one invoice that we write at Stripe, or began to.
 type InvoiceRow struct {
 	CycleID, AccountID, AccountName, Period string
-	// State is that of the write-back: planned, pinned, verified, finalized, released or needs_human.
+	// State is that of the write-back: planned, pinned, verified, finalized, released or
+	// needs_human; StripeStatus is the invoice's own as it was last heard of.
 	State, StripeStatus, InvoiceID, Number, Payer, Issuer string
 	Currency                                              string
 	EngineMinor                                           int64
 	StripeMinor, DifferenceMinor                          *int64
-	Lines, Attempts                                       int
-	HostedURL, PDFURL, PlanHash                           string
+	// CreditedMinor is what credit notes of ours took back; nil where there is none.
+	CreditedMinor               *int64
+	Lines, Attempts             int
+	HostedURL, PDFURL, PlanHash string
 	// CycleState is that of the cycle, and Payment what has become of a finalized invoice.
 	CycleState           billing.CycleState
 	Payment              *billing.Payment
@@ -122,6 +125,9 @@ type InvoicesFilter struct {
 	// MinMajor and MaxMajor do so in major units: 1000 is 1,000 yen as well as 1,000.00
 	// dollars, whose minor units are not as many.
 	MinMajor, MaxMajor *decimal.Decimal
+	// DueBefore selects open invoices that were due before it, From and To those that were
+	// finalized in [From, To); zero is open.
+	DueBefore, From, To time.Time
 	// AtStripe leaves out what has no invoice at Stripe yet.
 	AtStripe bool
 	Sort     string // one of InvoiceSorts; "" is the newest period first

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
+	"github.com/liftbill/liftbill/domain/money"
 	"github.com/liftbill/liftbill/domain/recon"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
@@ -90,13 +91,23 @@ func (p *planted) requirePage(t *testing.T, c *pipelinetest.Company) {
 // requireTiesOnThePage demands 0.00 on every line of the month's tie-out.
 func (p *planted) requireTiesOnThePage(t *testing.T, c *pipelinetest.Company, lines []recon.TieOutLine) {
 	t.Helper()
-	page := p.Page(t, p.session, "/cycles/"+c.CycleID())
+	path := "/cycles/" + c.CycleID()
+	if c == p.borealis { // it was not billed
+		path = "/accounts/" + c.ID + "/months/" + pipelinetest.Month
+	}
+	page := p.Page(t, p.session, path)
 	require.Contains(t, plain(page), "The month ties out at 0.00.")
 	shown := lineRE.FindAllStringSubmatch(page, -1)
 	require.Len(t, shown, len(lines))
 	for i, m := range shown {
 		require.Equal(t, string(lines[i].Line), m[1])
-		require.Equal(t, "0.00 "+strings.ToUpper(lines[i].Currency)+" ✓", cellsOf(m[2])[6])
+		cells := cellsOf(m[2])
+		for n, minor := range []int64{lines[i].LeftMinor, lines[i].RightMinor, lines[i].DifferenceMinor, lines[i].ExplainedMinor} {
+			want, err := money.New(minor, money.Currency(lines[i].Currency))
+			require.NoError(t, err)
+			require.Equal(t, want.Major().StringFixed(2)+" "+strings.ToUpper(lines[i].Currency), strings.ReplaceAll(cells[n+1], ",", ""), "%s: %s", lines[i].Line, cells)
+		}
+		require.Equal(t, "0.00 "+strings.ToUpper(lines[i].Currency)+" ✓", cells[6])
 	}
 }
 

@@ -374,6 +374,8 @@ type AccountsFilter struct {
 	Environment string
 	// ID selects one account, Search those whose ID, name or payer begins with it.
 	ID, Search string
+	// Incomplete selects those that lack something that a billed month needs.
+	Incomplete bool
 	Sort       string // "" is by ID, "id_desc" that turned round
 	Cursor     string
 	Limit      int

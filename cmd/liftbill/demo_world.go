@@ -255,6 +255,9 @@ func (w *world) bill(ctx context.Context, p *progress) (*report, error) {
 	if err := w.accrue(ctx, last.Add(1), p); err != nil {
 		return nil, err
 	}
+	if err := w.compare(ctx, p); err != nil {
+		return nil, err
+	}
 	for _, c := range w.companies {
 		if err := c.business.Verify(ctx); err != nil {
 			return nil, fmt.Errorf("the simulation's own ledger of %s: %w", c.id, err)

@@ -306,6 +306,8 @@ var rules = withExports(map[string]Rule{
 	"POST /cycles":                                    need(DecideCycle, Filtered).page(),
 	"POST /cycles/{id}/close":                         need(DecideCycle, Cycle).named("id").page(),
 	"POST /cycles/{id}/reconcile":                     need(RunSync, Cycle).named("id").page(),
+	"GET /accounts/{id}/months/{period}":              need(ReadLedger, Account).named("id").page(),
+	"POST /accounts/{id}/months/{period}/reconcile":   need(RunSync, Account).named("id").page(),
 	"POST /breaks":                                    need(ResolveBreak, Filtered).page(),
 	"GET /breaks/{id}":                                need(ReadLedger, Break).named("id").page(),
 	"POST /breaks/{id}/assign":                        need(ResolveBreak, Break).named("id").page(),

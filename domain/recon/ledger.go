@@ -64,6 +64,14 @@ const (
 	EventGrace = time.Hour
 )
 
+// payments counts in words.
+func payments(n int64) string {
+	if n == 1 {
+		return "1 payment"
+	}
+	return fmt.Sprintf("%d payments", n)
+}
+
 // JudgeLedger judges our own side at a time.
 func (w Window) JudgeLedger(in Internals, at time.Time) []Finding {
 	var out []Finding
@@ -78,11 +86,11 @@ func (w Window) JudgeLedger(in Internals, at time.Time) []Finding {
 			})
 		}
 	}
-	each(UnmappedCustomer, in.Unmapped, func(m Money) string { return fmt.Sprintf("%d payments of a customer without a user", m.Facts) })
+	each(UnmappedCustomer, in.Unmapped, func(m Money) string { return payments(m.Facts) + " of a customer without a user" })
 	each(FXMissing, in.Foreign, func(m Money) string {
-		return fmt.Sprintf("%d payments in %s, which the contract does not bill", m.Facts, m.Currency)
+		return payments(m.Facts) + " in " + m.Currency + ", which the contract does not bill"
 	})
-	each(RewardWithoutDecision, in.NoDecision, func(m Money) string { return fmt.Sprintf("%d payments of users without a decision", m.Facts) })
+	each(RewardWithoutDecision, in.NoDecision, func(m Money) string { return payments(m.Facts) + " of users without a decision" })
 	each(LateEvent, in.Late, func(Money) string { return "recorded after the period was frozen" })
 	each(RefundAfterInvoice, in.Returned, func(Money) string { return "money of an invoiced period went back" })
 	each(OpenDispute, in.Disputed, func(Money) string { return "the dispute is not decided" })
