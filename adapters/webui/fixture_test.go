@@ -182,9 +182,16 @@ func newEcho(l *ledger) *echo.Echo {
 	return newDoor(l, &door{}, webui.Options{TemporalUI: "http://127.0.0.1:8233/"})
 }
 
+func servicesOf(l *ledger, d *door) webui.Services {
+	return webui.Services{
+		Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l,
+		WhatIf: l, Sources: flows{l}, GoLive: switches{l},
+	}
+}
+
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l, WhatIf: l, Sources: flows{l}, GoLive: switches{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(servicesOf(l, d), options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
