@@ -43,19 +43,20 @@ type ledger struct {
 	next     string
 	err      error
 
-	board    reconcile.Board
-	invoices []reconcile.InvoiceRow
-	health   []operate.Health
-	log      []operate.Event
-	clients  []customers.Summary
-	replays  []replay.Report
-	told     // of the notices
-	trend    []reconcile.TrendPoint
-	weights  []reconcile.WeightCount
-	breaks   []reconcile.BreakView
-	fields   []recon.Field
-	month    reconcile.Summary
-	closings []recon.Closing
+	board        reconcile.Board
+	invoices     []reconcile.InvoiceRow
+	health       []operate.Health
+	log          []operate.Event
+	clients      []customers.Summary
+	replays      []replay.Report
+	replaysAsked replay.Filter
+	told         // of the notices
+	trend        []reconcile.TrendPoint
+	weights      []reconcile.WeightCount
+	breaks       []reconcile.BreakView
+	fields       []recon.Field
+	month        reconcile.Summary
+	closings     []recon.Closing
 
 	accruals      []accrual.Accrual
 	accrualsAsked accrual.Filter
@@ -136,8 +137,9 @@ func (l *ledger) Events(_ context.Context, f operate.EventsFilter) (operate.Page
 func (l *ledger) Health(context.Context, access.Scope, string) ([]operate.Health, error) {
 	return l.health, nil
 }
-func (l *ledger) Replays(context.Context, access.Scope, string, int) ([]replay.Report, error) {
-	return l.replays, nil
+func (l *ledger) Replays(_ context.Context, f replay.Filter) (replay.Page, error) {
+	l.replaysAsked = f
+	return replay.Page{Items: l.replays, NextCursor: l.more(f.Cursor)}, nil
 }
 
 func (l *ledger) Trend(context.Context, reconcile.Readout) ([]reconcile.TrendPoint, error) {
@@ -308,5 +310,5 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 		})
 	}
 	l.weights = []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2_900}, {Holdout: true, Weight: 2.5, Units: 94}, {Weight: 2, Units: 2_910}, {Weight: 1.67, Units: 96}}
-	l.replays = []replay.Report{{AccountID: "acme", Environment: account.Live, Period: "2026-12-settlement", CycleID: "acme.2026-10", Events: 9_001, Facts: 8_000, Equal: true, RunBy: "Ada", RunAt: now}, {AccountID: "acme", Period: "2026-10", CycleID: "acme.2026-10", Difference: "fact paid:in_2 differs", RunAt: now}}
+	l.replays = someReplays()
 }

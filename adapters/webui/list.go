@@ -33,11 +33,13 @@ type field struct {
 // list is a table with filters: the page shows it, a report exports it.
 type list struct {
 	Name, Heading, Lead string
-	Path                string
-	Crumbs              []crumb
-	Filters             []field
-	Filtered            bool
-	Columns             []column
+	// Version is that of its file; 0 is 1.
+	Version  int
+	Path     string
+	Crumbs   []crumb
+	Filters  []field
+	Filtered bool
+	Columns  []column
 	// Labels are the headings of the columns; Sorts are addresses that sort by them.
 	Labels           []string
 	Sorts            map[int]sortLink
@@ -243,7 +245,7 @@ func (l list) totals() []totalLine {
 
 // report is the list as a file.
 func (l list) report(parameters []parameter) report {
-	r := report{Name: l.Name, Title: l.Heading, Version: 1, Columns: l.Columns, Labels: l.Labels, Parameters: parameters}
+	r := report{Name: l.Name, Title: l.Heading, Version: max(1, l.Version), Columns: l.Columns, Labels: l.Labels, Parameters: parameters}
 	for _, line := range l.Rows {
 		values := make([]any, len(line.Cells))
 		for i, c := range line.Cells {

@@ -18,6 +18,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/whatif"
 	domain "github.com/liftbill/liftbill/domain/access"
 )
@@ -39,7 +40,7 @@ func (d *Deployment) PageServices() webui.Services {
 	return webui.Services{
 		Reconcile: d.Reconcile(), Access: d.gate(), Audit: &audit.Service{Reader: d.DB.AuditReader()},
 		Operate:   &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
-		Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock}, Replays: d.DB.NewReplays(), Deciding: d.Deciding(), Breaks: d.Reconciler(), Notices: d.Notices(), Previews: d.Previews(), Accruals: d.Accruals(), Shipping: d.Onboard(),
+		Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock}, Replays: &replay.Reports{Archive: d.DB.NewReplays()}, Deciding: d.Deciding(), Breaks: d.Reconciler(), Notices: d.Notices(), Previews: d.Previews(), Accruals: d.Accruals(), Shipping: d.Onboard(),
 		Corrections: d.Invoicing(), Agreements: d.Onboard(), Sources: d.Sources(), GoLive: d.GoLive(), WhatIf: &whatif.Service{Ledger: d.DB.NewWhatIf()},
 		Mapping: &mapping.Service{Work: d.DB.Mapping(), Reader: d.DB.NewMappingReader(), Clock: d.Clock},
 	}
