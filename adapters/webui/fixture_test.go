@@ -212,6 +212,8 @@ const (
 	caseGood = "mfzwizltoq2dqnbrgmydcmrtgq"
 	caseNull = "nbswy3dpeb3w64tmmqqho2lume"
 	caseHarm = "orsxg5baoruw2zjanfxca5dine"
+	// caseAgain is caseGood with what came since.
+	caseAgain = "ppsgyai4sqsfuf54p47y3mhnge"
 )
 
 func fixture() *ledger {
@@ -220,14 +222,16 @@ func fixture() *ledger {
 			ID: id + ".2026-10", AccountID: id, AccountName: name, Environment: env, Period: "2026-10", State: state, Basis: "measured",
 			PeriodStart: time.Date(2026, 9, 30, 22, 0, 0, 0, time.UTC), PeriodEnd: time.Date(2026, 10, 31, 23, 0, 0, 0, time.UTC),
 			TimeZone: "Europe/Berlin", Currency: "usd", LiftMinor: engine * 5, Lines: 3, WithheldLines: 2, EngineMinor: engine,
-			WorkflowID: "cycle/live/" + id + "/2026-10", UpdatedAt: now.Add(-47 * time.Minute),
+			WorkflowID: "cycle/live/" + id + "/2026-10", UpdatedAt: now.Add(-47 * time.Minute), ContractID: id + "-2026", ContractVersion: 2, Revision: 1,
 		}
 	}
 	acme := cycle("acme", "Acme Inc.", account.Live, billing.Invoiced, 412_050)
+	acme.WithheldMinor, acme.LaterMinor = 31_210, -1_262
 	acme.StripeMinor, acme.DifferenceMinor, acme.StripeInvoiceID, acme.InvoiceNumber = ptr[int64](412_050), ptr[int64](0), "in_1QHk2vG9RKHgCVdKx01", "ACME-0001"
 	northwind := cycle("northwind", "Northwind Traders", account.Live, billing.NeedsHuman, 98_000)
 	northwind.Basis, northwind.Currency, northwind.TimeZone = "proven", "eur", "UTC"
 	northwind.StripeMinor, northwind.DifferenceMinor, northwind.StripeInvoiceID, northwind.InvoiceNumber = ptr[int64](97_500), ptr[int64](500), "in_1QHk9aG9RKHgCVdKy77", "NW-0004"
+	northwind.TrueUpMinor, northwind.Revision = -4_500, 3
 	northwind.OpenBreaks, northwind.BlockingBreaks, northwind.BreaksMinor = 3, 1, 2_000
 	acme.Approver, acme.ClosedBy, acme.ClosedAt, acme.Payment = "Ada", "user:nina", ptr(now.Add(-time.Minute)), &billing.Payment{Status: "open", DueAt: ptr(now.AddDate(0, 0, 20))}
 	northwind.Reason, northwind.NextAction = "the total at Stripe is not the planned one", billing.NeedsHuman.NextAction()
@@ -236,7 +240,7 @@ func fixture() *ledger {
 	sandbox := cycle("sandbox", "Acme sandbox", account.Test, billing.DryRun, 123_456)
 	l := &ledger{
 		cycles: []reconcile.CycleSummary{acme, northwind, contoso, sandbox}, periods: []string{"2026-10", "2026-09"},
-		tieOuts: map[string]reconcile.TieOut{acme.ID: acmeTieOut(acme)}, readouts: map[string]reconcile.Readout{caseGood: goodReadout(), caseNull: nullReadout(), caseHarm: harmReadout()},
+		tieOuts: map[string]reconcile.TieOut{acme.ID: acmeTieOut(acme)}, readouts: map[string]reconcile.Readout{caseGood: goodReadout(), caseNull: nullReadout(), caseHarm: harmReadout(), caseAgain: againReadout()},
 	}
 	test := acmeTieOut(sandbox)
 	test.StripeStatus, test.HostedURL, test.PDFURL, test.FinalizedAt, test.Attempts = "", "", "", nil, nil
@@ -311,4 +315,11 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 	}
 	l.weights = []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2_900}, {Holdout: true, Weight: 2.5, Units: 94}, {Weight: 2, Units: 2_910}, {Weight: 1.67, Units: 96}}
 	l.replays = someReplays()
+}
+
+func againReadout() reconcile.Readout {
+	r := goodReadout()
+	r.CaseID, r.PreviousCaseID, r.Billed, r.BaseMinor, r.FeeMinor, r.Lift = caseAgain, caseGood, false, 0, 0, r.Lift-6_310
+	r.TrueUp = &reconcile.ReadoutTrueUp{SettlementCycle: "acme.2026-10", SettledCase: caseGood, BookedBy: "acme.2026-10", Look: 2, At: now}
+	return r
 }

@@ -25,7 +25,7 @@ func someReplays() []replay.Report {
 			ID: 2, AccountID: "acme", Environment: account.Live, Period: "2026-10", CycleID: "acme.2026-10", Events: 17, Facts: 12, Difference: "input digest: the ledger has 55, the replay gives 66", RunBy: "cli:ada", RunAt: now.Add(-time.Hour), FinishedAt: now.Add(-time.Hour),
 			Inputs: replay.Digests{Ledger: digest("5"), Replay: digest("6")}, Outputs: replay.Digests{Ledger: digest("c"), Replay: digest("d")},
 		},
-		{ID: 1, AccountID: "sandbox", Environment: account.Test, Period: "2026-09", CycleID: "sandbox.2026-09", Equal: true, RunBy: "cli:kim", RunAt: now.AddDate(0, -1, 0), Inputs: replay.Digests{Ledger: digest("5"), Replay: digest("5")}},
+		{ID: 1, AccountID: "sandbox", Environment: account.Test, Period: "2026-09", CycleID: "sandbox.2026-10", Equal: true, RunBy: "cli:kim", RunAt: now.AddDate(0, -1, 0), Inputs: replay.Digests{Ledger: digest("5"), Replay: digest("5")}},
 	}
 }
 
