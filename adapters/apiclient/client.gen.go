@@ -207,6 +207,45 @@ func (e Environment) Valid() bool {
 	}
 }
 
+// Defines values for MonthState.
+const (
+	MonthStateClosed   MonthState = "closed"
+	MonthStateOpen     MonthState = "open"
+	MonthStateReopened MonthState = "reopened"
+)
+
+// Valid indicates whether the value is a known member of the MonthState enum.
+func (e MonthState) Valid() bool {
+	switch e {
+	case MonthStateClosed:
+		return true
+	case MonthStateOpen:
+		return true
+	case MonthStateReopened:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonthChangeAction.
+const (
+	MonthChangeActionClosed   MonthChangeAction = "closed"
+	MonthChangeActionReopened MonthChangeAction = "reopened"
+)
+
+// Valid indicates whether the value is a known member of the MonthChangeAction enum.
+func (e MonthChangeAction) Valid() bool {
+	switch e {
+	case MonthChangeActionClosed:
+		return true
+	case MonthChangeActionReopened:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReconciliationRunState.
 const (
 	ReconciliationRunStateComplete ReconciliationRunState = "complete"
@@ -942,6 +981,24 @@ func (e ListInvoicesParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for ListReplaysParamsResult.
+const (
+	Different ListReplaysParamsResult = "different"
+	Equal     ListReplaysParamsResult = "equal"
+)
+
+// Valid indicates whether the value is a known member of the ListReplaysParamsResult enum.
+func (e ListReplaysParamsResult) Valid() bool {
+	switch e {
+	case Different:
+		return true
+	case Equal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListSnapshotsParamsSort.
 const (
 	ListSnapshotsParamsSortAccount    ListSnapshotsParamsSort = "account"
@@ -999,7 +1056,7 @@ type AccountCreate struct {
 	SourceConnection string `json:"source_connection"`
 }
 
-// AccountDetail Example: {"account":{"basis":"measured","contract_id":"acme-contract-2","dead_events":0,"environment":"live","has_decisions":true,"has_events":true,"id":"acme","issuer_connection":"acme-stripe","known_risk":{"billed_fresh":100,"billed_sticky":89,"null_fresh":3.4,"null_sticky":3,"over_fresh":81,"over_sticky":55,"statement":"Known overbilling risk (simulated contract years, measured, proven_lift): a policy without any effect is billed in 3.0 % of years (3.4 % with new subscribers every month). With a true lift of 2 standard errors a month the total was at some time above the true lift in 55 % of years (81 %), and 89 % (100 %) of the true lift was billed."},"last_event_at":"2026-11-04T06:00:00Z","name":"Acme Inc.","payer_customer":"cus_GFN2JqQzLSvW1b","pending_events":0,"plan_id":"acme-plan","settlement":"proven_lift","snapshots":3,"source_connection":"acme-stripe"},"decisions":17357,"stripe_events":32547}
+// AccountDetail Example: {"account":{"basis":"measured","contract_id":"acme-contract-2","dead_events":0,"environment":"live","figures":{"counted_at":"2026-11-04T02:10:05Z","decisions":17281,"invoices":2,"revenue":{"currency":"usd","formatted":"149,697.00 USD","minor":14969700},"revenue_period":"2026-10","worth":[{"arr":"59827200","currency":"usd","mrr":"4985600","net_arr":"58947600","net_mrr":"4912300","undiscounted":2,"unknown":0}]},"has_decisions":true,"has_events":true,"id":"acme","issuer_connection":"acme-stripe","known_risk":{"billed_fresh":100,"billed_sticky":89,"null_fresh":3.4,"null_sticky":3,"over_fresh":81,"over_sticky":55,"statement":"Known overbilling risk (simulated contract years, measured, proven_lift): a policy without any effect is billed in 3.0 % of years (3.4 % with new subscribers every month). With a true lift of 2 standard errors a month the total was at some time above the true lift in 55 % of years (81 %), and 89 % (100 %) of the true lift was billed."},"last_event_at":"2026-11-04T06:00:00Z","name":"Acme Inc.","payer_customer":"cus_GFN2JqQzLSvW1b","pending_events":0,"plan_id":"acme-plan","settlement":"proven_lift","snapshots":3,"source_connection":"acme-stripe"},"decisions":17357,"stripe_events":32547}
 type AccountDetail struct {
 	Account AccountOverview `json:"account"`
 
@@ -1008,6 +1065,27 @@ type AccountDetail struct {
 
 	// StripeEvents Events of the source that are stored.
 	StripeEvents int64 `json:"stripe_events"`
+}
+
+// AccountFigures What an account comes to, as far as it was frozen or counted already.
+type AccountFigures struct {
+	// CountedAt When the decisions and the recurring revenue were counted: once a day, with a comparison of the account.
+	CountedAt time.Time `json:"counted_at,omitempty,omitzero"`
+
+	// Decisions Decisions that were stored at that time.
+	Decisions int64 `json:"decisions,omitempty,omitzero"`
+
+	// Invoices Our invoices that were finalized.
+	Invoices int64 `json:"invoices,omitempty,omitzero"`
+
+	// Revenue An exact amount of one currency.
+	Revenue Money `json:"revenue,omitempty,omitzero"`
+
+	// RevenuePeriod The newest month with measured revenue.
+	RevenuePeriod string `json:"revenue_period,omitempty,omitzero"`
+
+	// Worth Recurring revenue of all its customers at that time.
+	Worth []Worth `json:"worth,omitempty,omitzero"`
 }
 
 // AccountList defines model for AccountList.
@@ -1027,6 +1105,9 @@ type AccountOverview struct {
 
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
+
+	// Figures What an account comes to, as far as it was frozen or counted already.
+	Figures AccountFigures `json:"figures,omitempty,omitzero"`
 
 	// HasDecisions Whether a decision was ever uploaded.
 	HasDecisions bool `json:"has_decisions"`
@@ -1206,8 +1287,14 @@ type Adjustment struct {
 	Reason     string    `json:"reason,omitempty,omitzero"`
 	RecordedAt time.Time `json:"recorded_at"`
 
+	// RemeasuredCaseID Of a true-up: the readout of the same sealed plan with what came since.
+	RemeasuredCaseID string `json:"remeasured_case_id,omitempty,omitzero"`
+
 	// Revenue An exact amount of one currency.
 	Revenue Money `json:"revenue,omitempty,omitzero"`
+
+	// SettledCaseID Of a true-up: the readout that the year was settled with.
+	SettledCaseID string `json:"settled_case_id,omitempty,omitzero"`
 
 	// State `due`, `applied`, `left_out`, `nothing_due` or `proposed`; of a correction also `approved`, `done`, `needs_human` or `withdrawn`.
 	State string `json:"state"`
@@ -1216,7 +1303,7 @@ type Adjustment struct {
 	StripeID string `json:"stripe_id,omitempty,omitzero"`
 }
 
-// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied_cycle_id":"acme.2028-01","applied_period":"2028-01","carry":{"currency":"usd","formatted":"0.00 USD","minor":0},"cause":"refund","environment":"live","facts":3,"happened_at":"2028-01-17T14:05:44Z","key":"acme.2027-08-settlement/acme.2028-01/acme.2027-03/trial-offer-v3/refund","kind":"true_up","lift":{"currency":"usd","formatted":"-63.10 USD","minor":-6310},"line":"trial-offer-v3","origin_cycle_id":"acme.2027-03","origin_period":"2027-03","recorded_at":"2028-02-04T01:30:00Z","revenue":{"currency":"usd","formatted":"-147.00 USD","minor":-14700},"state":"applied"},{"account_id":"acme","amount":{"currency":"usd","formatted":"-40.00 USD","minor":-4000},"cause":"correction","environment":"live","happened_at":"2026-11-09T08:00:00Z","key":"5f0c8e1d-3c1b-5a52-9d0e-6b1f6a2c7d48","kind":"credit_before_payment","line":"checkout-copy-7","origin_cycle_id":"acme.2026-10","origin_period":"2026-10","proposed_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","reason":"a user was counted twice","recorded_at":"2026-11-09T08:00:00Z","state":"done","stripe_id":"cn_1QJ7Zb2eZvKYlo2C"}]}
+// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied_cycle_id":"acme.2028-01","applied_period":"2028-01","carry":{"currency":"usd","formatted":"0.00 USD","minor":0},"cause":"refund","environment":"live","facts":3,"happened_at":"2028-01-17T14:05:44Z","key":"acme.2027-08-settlement/acme.2028-01/acme.2027-03/trial-offer-v3/refund","kind":"true_up","lift":{"currency":"usd","formatted":"-63.10 USD","minor":-6310},"line":"trial-offer-v3","origin_cycle_id":"acme.2027-03","origin_period":"2027-03","recorded_at":"2028-02-04T01:30:00Z","remeasured_case_id":"ppsgyai4sqsfuf54p47y3mhnge","revenue":{"currency":"usd","formatted":"-147.00 USD","minor":-14700},"settled_case_id":"phqmihfbzcfxl434omk56ith5q","state":"applied"},{"account_id":"acme","amount":{"currency":"usd","formatted":"-40.00 USD","minor":-4000},"cause":"correction","environment":"live","happened_at":"2026-11-09T08:00:00Z","key":"5f0c8e1d-3c1b-5a52-9d0e-6b1f6a2c7d48","kind":"credit_before_payment","line":"checkout-copy-7","origin_cycle_id":"acme.2026-10","origin_period":"2026-10","proposed_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","reason":"a user was counted twice","recorded_at":"2026-11-09T08:00:00Z","state":"done","stripe_id":"cn_1QJ7Zb2eZvKYlo2C"}]}
 type AdjustmentList struct {
 	Items      []Adjustment `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
@@ -2265,10 +2352,12 @@ type CustomerList struct {
 
 // Cycle defines model for Cycle.
 type Cycle struct {
-	AccountID   string `json:"account_id"`
-	AccountName string `json:"account_name"`
-	Basis       string `json:"basis"`
-	Currency    string `json:"currency"`
+	AccountID       string `json:"account_id"`
+	AccountName     string `json:"account_name"`
+	Basis           string `json:"basis"`
+	ContractID      string `json:"contract_id,omitempty,omitzero"`
+	ContractVersion int    `json:"contract_version,omitempty,omitzero"`
+	Currency        string `json:"currency"`
 
 	// Difference An exact amount of one currency.
 	Difference Money `json:"difference,omitempty,omitzero"`
@@ -2295,13 +2384,19 @@ type Cycle struct {
 	PeriodStart time.Time `json:"period_start"`
 
 	// Reason Why it is blocked, withheld or waits for a person.
-	Reason          string `json:"reason,omitempty,omitzero"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Revision How often the cycle was computed, from 1.
+	Revision        int    `json:"revision,omitempty,omitzero"`
 	State           string `json:"state"`
 	StripeInvoiceID string `json:"stripe_invoice_id,omitempty,omitzero"`
 
 	// StripeTotal An exact amount of one currency.
-	StripeTotal   Money     `json:"stripe_total,omitempty,omitzero"`
-	TimeZone      string    `json:"time_zone"`
+	StripeTotal Money  `json:"stripe_total,omitempty,omitzero"`
+	TimeZone    string `json:"time_zone"`
+
+	// TrueUps An exact amount of one currency.
+	TrueUps       Money     `json:"true_ups,omitempty,omitzero"`
 	UpdatedAt     time.Time `json:"updated_at"`
 	WithheldLines int       `json:"withheld_lines"`
 	WorkflowID    string    `json:"workflow_id"`
@@ -2823,6 +2918,68 @@ type Money struct {
 	Minor int64 `json:"minor"`
 }
 
+// Month Example: {"account_id":"acme","blocking":1,"compared_at":"2026-11-06T02:10:05Z","cycle_state":"invoiced","environment":"live","history":[{"action":"closed","actor":"user:user_4kqzp3n6v2ab7dxe","at":"2026-11-05T09:12:00Z","run_id":40},{"action":"reopened","actor":"user:user_7mna2qk4c5pzr3td","at":"2026-11-05T15:40:21Z","reason":"The bank reported a late return"}],"obstacle":{"code":"month_blocked","detail":"1 breaks keep 2026-10 from being closed: amount_differs of in_1Q8fKp2eZvKYlo2C","remedy":"Resolve them first"},"period":"2026-10","run_id":41,"state":"reopened","ties":true}
+type Month struct {
+	AccountID string `json:"account_id"`
+
+	// Blocking Pending breaks that keep the month from being closed.
+	Blocking   int       `json:"blocking"`
+	ComparedAt time.Time `json:"compared_at,omitempty,omitzero"`
+
+	// CycleState The state of its billing; `not begun` before there is a cycle.
+	CycleState string `json:"cycle_state"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// History Oldest first.
+	History []MonthChange `json:"history"`
+
+	// Obstacle What keeps a month from being closed.
+	Obstacle MonthObstacle `json:"obstacle,omitempty,omitzero"`
+	Period   string        `json:"period"`
+
+	// RunID The newest complete comparison.
+	RunID int64      `json:"run_id,omitempty,omitzero"`
+	State MonthState `json:"state"`
+
+	// Ties Nothing remains on any line; false while no run is complete.
+	Ties bool `json:"ties"`
+}
+
+// MonthState defines model for Month.State.
+type MonthState string
+
+// MonthChange Something that was done to a month as a whole.
+type MonthChange struct {
+	Action MonthChangeAction `json:"action"`
+	Actor  string            `json:"actor"`
+	At     time.Time         `json:"at"`
+
+	// Reason Why it was opened again.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// RunID The comparison that a close rests on.
+	RunID int64 `json:"run_id,omitempty,omitzero"`
+}
+
+// MonthChangeAction defines model for MonthChange.Action.
+type MonthChangeAction string
+
+// MonthObstacle What keeps a month from being closed.
+type MonthObstacle struct {
+	// Code As the close is refused with: `cycle_not_over`, `month_not_compared`, `month_blocked` or `month_does_not_tie`.
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty,omitzero"`
+}
+
+// MonthReopen Example: {"reason":"The bank reported a late return"}
+type MonthReopen struct {
+	// Reason A sentence that an auditor understands in a year.
+	Reason string `json:"reason"`
+}
+
 // Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
 type Netting struct {
 	// LookbackDays Of `actual`: how long after the end of its month one still counts; 0 means no limit.
@@ -3246,8 +3403,11 @@ type Readout struct {
 	SnapshotName string     `json:"snapshot_name"`
 
 	// Superseded Another revision took its place: it bills nothing.
-	Superseded bool  `json:"superseded,omitempty,omitzero"`
-	Units      int64 `json:"units"`
+	Superseded bool `json:"superseded,omitempty,omitzero"`
+
+	// TrueUp The settled year was measured again with what came since. Nothing is billed on this readout itself; what is due of it is an adjustment.
+	TrueUp ReadoutTrueUp `json:"true_up,omitempty,omitzero"`
+	Units  int64         `json:"units"`
 
 	// Verdict `passed` or `withheld`.
 	Verdict string `json:"verdict"`
@@ -3260,6 +3420,21 @@ type Readout struct {
 type ReadoutList struct {
 	Items      []Readout `json:"items"`
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
+}
+
+// ReadoutTrueUp The settled year was measured again with what came since. Nothing is billed on this readout itself; what is due of it is an adjustment.
+type ReadoutTrueUp struct {
+	At time.Time `json:"at"`
+
+	// BookingCycleID The cycle that looked.
+	BookingCycleID string `json:"booking_cycle_id"`
+
+	// Look Which look at the year it is, from 1.
+	Look int `json:"look"`
+
+	// SettledCaseID The readout that the year was settled with.
+	SettledCaseID     string `json:"settled_case_id"`
+	SettlementCycleID string `json:"settlement_cycle_id"`
 }
 
 // Reconciliation Example: {"account_id":"acme","blocking":1,"complete":{"account_id":"acme","finished_at":"2026-11-06T02:10:05Z","found":2,"fresh":1,"id":41,"objects":1164,"period":"2026-10","reads":18,"requested_by":"system:reconcile","started_at":"2026-11-06T02:10:00Z","state":"complete"},"counts":[{"age":"2-3","at_stake":{"currency":"usd","formatted":"10.00 USD","minor":1000},"count":1,"state":"assigned","type":"amount_differs"},{"age":"0-1","at_stake":{"currency":"usd","formatted":"99.00 USD","minor":9900},"count":1,"state":"open","type":"refund_after_invoice"}],"lines":[{"currency":"usd","difference":{"currency":"usd","formatted":"10.00 USD","minor":1000},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"49,856.00 USD","minor":4985600},"ledger_objects":1127,"line":"revenue","open":{"currency":"usd","formatted":"10.00 USD","minor":1000},"remaining":{"currency":"usd","formatted":"10.00 USD","minor":1000},"stripe":{"currency":"usd","formatted":"49,846.00 USD","minor":4984600},"stripe_objects":1127,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"-832.00 USD","minor":-83200},"ledger_objects":34,"line":"refunds","open":{"currency":"usd","formatted":"0.00 USD","minor":0},"remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"stripe":{"currency":"usd","formatted":"-832.00 USD","minor":-83200},"stripe_objects":34,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"-98.00 USD","minor":-9800},"ledger_objects":2,"line":"disputes","open":{"currency":"usd","formatted":"0.00 USD","minor":0},"remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"stripe":{"currency":"usd","formatted":"-98.00 USD","minor":-9800},"stripe_objects":2,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"ledger_objects":1,"line":"invoice","open":{"currency":"usd","formatted":"0.00 USD","minor":0},"remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"stripe":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"stripe_objects":1,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}}],"newest":{"account_id":"acme","finished_at":"2026-11-06T02:10:05Z","found":2,"fresh":1,"id":41,"objects":1164,"period":"2026-10","reads":18,"requested_by":"system:reconcile","started_at":"2026-11-06T02:10:00Z","state":"complete"},"period":"2026-10","ties":false}
@@ -3325,10 +3500,12 @@ type RejectedRow struct {
 
 // Replay defines model for Replay.
 type Replay struct {
-	AccountID  string        `json:"account_id"`
-	Checks     []ReplayCheck `json:"checks"`
-	CycleID    string        `json:"cycle_id"`
-	Difference string        `json:"difference,omitempty,omitzero"`
+	AccountID string        `json:"account_id"`
+	Checks    []ReplayCheck `json:"checks"`
+	CycleID   string        `json:"cycle_id"`
+
+	// Difference The first one, in words.
+	Difference string `json:"difference,omitempty,omitzero"`
 
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
@@ -3337,11 +3514,27 @@ type Replay struct {
 	FactsEqual  int64       `json:"facts_equal"`
 
 	// FactsTaken Facts that no stored body tells again: of reads, and of erased bodies from before the contract year.
-	FactsTaken int64     `json:"facts_taken"`
-	Period     string    `json:"period"`
-	RunAt      time.Time `json:"run_at"`
-	RunBy      string    `json:"run_by"`
-	Watermark  time.Time `json:"watermark"`
+	FactsTaken int64 `json:"facts_taken"`
+
+	// FinishedAt Absent in reports of before it was recorded.
+	FinishedAt time.Time `json:"finished_at,omitempty,omitzero"`
+	ID         int64     `json:"id"`
+
+	// Inputs One digest as the ledger has it, and as the replay gave it.
+	Inputs ReplayDigests `json:"inputs"`
+
+	// Outputs One digest as the ledger has it, and as the replay gave it.
+	Outputs ReplayDigests `json:"outputs"`
+	Period  string        `json:"period"`
+
+	// RunAt When it began.
+	RunAt     time.Time `json:"run_at"`
+	RunBy     string    `json:"run_by"`
+	Watermark time.Time `json:"watermark"`
+
+	// WorkflowID The Temporal workflow that ran it; absent where a command did.
+	WorkflowID    string `json:"workflow_id,omitempty,omitzero"`
+	WorkflowRunID string `json:"workflow_run_id,omitempty,omitzero"`
 }
 
 // ReplayCheck defines model for ReplayCheck.
@@ -3352,9 +3545,17 @@ type ReplayCheck struct {
 	Stored   string `json:"stored"`
 }
 
-// ReplayList Example: {"items":[{"account_id":"acme","checks":[{"equal":true,"name":"reward facts","replayed":"5863","stored":"5863"},{"equal":true,"name":"unit table","replayed":"3 equal","stored":"3 equal"},{"equal":true,"name":"input digest","replayed":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","stored":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c"},{"equal":true,"name":"case ID","replayed":"4 equal","stored":"4 equal"}],"cycle_id":"acme.2026-09","environment":"live","equal":true,"events":17358,"facts_equal":5863,"facts_taken":0,"period":"2026-09","run_at":"2026-10-06T07:30:00Z","run_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","watermark":"2026-10-04T06:00:00Z"}]}
+// ReplayDigests One digest as the ledger has it, and as the replay gave it.
+type ReplayDigests struct {
+	// Ledger Empty where the report is older than the digest.
+	Ledger string `json:"ledger"`
+	Replay string `json:"replay"`
+}
+
+// ReplayList Example: {"items":[{"account_id":"acme","checks":[{"equal":true,"name":"reward facts","replayed":"5863","stored":"5863"},{"equal":true,"name":"unit table","replayed":"3 equal","stored":"3 equal"},{"equal":true,"name":"input digest","replayed":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","stored":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c"},{"equal":true,"name":"case ID","replayed":"4 equal","stored":"4 equal"}],"cycle_id":"acme.2026-09","environment":"live","equal":true,"events":17358,"facts_equal":5863,"facts_taken":0,"finished_at":"2026-10-06T07:30:41Z","id":12,"inputs":{"ledger":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","replay":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c"},"outputs":{"ledger":"0c1fd7a3c7c1a95b6e4d24a8f1c0ab0b6a1b3f5f4bfa6ed9f36f0e7a9d1f8e52","replay":"0c1fd7a3c7c1a95b6e4d24a8f1c0ab0b6a1b3f5f4bfa6ed9f36f0e7a9d1f8e52"},"period":"2026-09","run_at":"2026-10-06T07:30:00Z","run_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","watermark":"2026-10-04T06:00:00Z","workflow_id":"billing-replay/live/acme/2026-09","workflow_run_id":"0192b3b8-7f0e-7a55-8e0e-2c5a5c1d9f10"}]}
 type ReplayList struct {
-	Items []Replay `json:"items"`
+	Items      []Replay `json:"items"`
+	NextCursor string   `json:"next_cursor,omitempty,omitzero"`
 }
 
 // ReprocessRequest Example: {"dry_run":true,"from":"2026-10-01T00:00:00Z","reason":"upgraded to a version that knows the status","status":"quarantined","to":"2026-11-01T00:00:00Z","type":"customer.subscription.updated"}
@@ -4528,6 +4729,18 @@ type ChangeGoLiveParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// CloseMonthParams defines parameters for CloseMonth.
+type CloseMonthParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReopenMonthParams defines parameters for ReopenMonth.
+type ReopenMonthParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // NamePayerParams defines parameters for NamePayer.
 type NamePayerParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -5594,7 +5807,22 @@ type GetManifestParams struct {
 type ListReplaysParams struct {
 	// Account Only this account.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Period Only this month (YYYY-MM).
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Result Only with this result.
+	Result ListReplaysParamsResult `form:"result,omitempty" json:"result,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListReplaysParamsResult defines parameters for ListReplays.
+type ListReplaysParamsResult string
 
 // ListSnapshotsParams defines parameters for ListSnapshots.
 type ListSnapshotsParams struct {
@@ -5673,6 +5901,9 @@ type RunCycleJSONRequestBody = CyclePeriod
 
 // ChangeGoLiveJSONRequestBody defines body for ChangeGoLive for application/json ContentType.
 type ChangeGoLiveJSONRequestBody = GoLiveChange
+
+// ReopenMonthJSONRequestBody defines body for ReopenMonth for application/json ContentType.
+type ReopenMonthJSONRequestBody = MonthReopen
 
 // NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
 type NamePayerJSONRequestBody = PayerName
@@ -6084,6 +6315,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
 	ChangeGoLive(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, body ChangeGoLiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMonth Tell whether a month is closed, and what keeps it from being closed
+	//
+	// Corresponds with GET /v1/accounts/{account}/months/{period} (the `GetMonth` operationId).
+	GetMonth(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseMonth Close a month
+	//
+	// Possible when its cycle is over, it was compared with Stripe after that, no pending break
+	// is of severity `error` or `critical`, and nothing remains on any line. Otherwise the
+	// answer is `409` and says what is in the way.
+	//
+	// Corresponds with POST /v1/accounts/{account}/months/{period}/close (the `CloseMonth` operationId).
+	CloseMonth(ctx context.Context, account AccountPath, period PeriodPath, params *CloseMonthParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReopenMonthWithBody Open a closed month again
+	//
+	// It takes somebody other than who closed it, and a reason.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/months/{period}/reopen (the `ReopenMonth` operationId).
+	ReopenMonthWithBody(ctx context.Context, account AccountPath, period PeriodPath, params *ReopenMonthParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReopenMonth Open a closed month again
+	//
+	// It takes somebody other than who closed it, and a reason.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/months/{period}/reopen (the `ReopenMonth` operationId).
+	ReopenMonth(ctx context.Context, account AccountPath, period PeriodPath, params *ReopenMonthParams, body ReopenMonthJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// NamePayerWithBody Say who pays for an account
 	//
@@ -7174,7 +7437,7 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/readouts/{caseID}/manifest (the `GetManifest` operationId).
 	GetManifest(ctx context.Context, caseID CaseIDPath, params *GetManifestParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListReplays List months that were derived once more from their raw events
+	// ListReplays List months that were derived once more from their raw events, newest first
 	//
 	// Corresponds with GET /v1/replays (the `ListReplays` operationId).
 	ListReplays(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7704,6 +7967,78 @@ func (c *Client) ChangeGoLiveWithBody(ctx context.Context, account AccountPath, 
 // Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
 func (c *Client) ChangeGoLive(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, body ChangeGoLiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangeGoLiveRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMonth Tell whether a month is closed, and what keeps it from being closed
+//
+// Corresponds with GET /v1/accounts/{account}/months/{period} (the `GetMonth` operationId).
+func (c *Client) GetMonth(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMonthRequest(c.Server, account, period)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseMonth Close a month
+//
+// Possible when its cycle is over, it was compared with Stripe after that, no pending break
+// is of severity `error` or `critical`, and nothing remains on any line. Otherwise the
+// answer is `409` and says what is in the way.
+//
+// Corresponds with POST /v1/accounts/{account}/months/{period}/close (the `CloseMonth` operationId).
+func (c *Client) CloseMonth(ctx context.Context, account AccountPath, period PeriodPath, params *CloseMonthParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseMonthRequest(c.Server, account, period, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReopenMonthWithBody Open a closed month again
+//
+// It takes somebody other than who closed it, and a reason.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/months/{period}/reopen (the `ReopenMonth` operationId).
+func (c *Client) ReopenMonthWithBody(ctx context.Context, account AccountPath, period PeriodPath, params *ReopenMonthParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReopenMonthRequestWithBody(c.Server, account, period, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReopenMonth Open a closed month again
+//
+// It takes somebody other than who closed it, and a reason.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/months/{period}/reopen (the `ReopenMonth` operationId).
+func (c *Client) ReopenMonth(ctx context.Context, account AccountPath, period PeriodPath, params *ReopenMonthParams, body ReopenMonthJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReopenMonthRequest(c.Server, account, period, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -10143,7 +10478,7 @@ func (c *Client) GetManifest(ctx context.Context, caseID CaseIDPath, params *Get
 	return c.Client.Do(req)
 }
 
-// ListReplays List months that were derived once more from their raw events
+// ListReplays List months that were derived once more from their raw events, newest first
 //
 // Corresponds with GET /v1/replays (the `ListReplays` operationId).
 func (c *Client) ListReplays(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -11359,6 +11694,168 @@ func NewChangeGoLiveRequestWithBody(server string, account AccountPath, params *
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/go-live", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetMonthRequest constructs an http.Request for the GetMonth method
+func NewGetMonthRequest(server string, account AccountPath, period PeriodPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "period", period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/months/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCloseMonthRequest constructs an http.Request for the CloseMonth method
+func NewCloseMonthRequest(server string, account AccountPath, period PeriodPath, params *CloseMonthParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "period", period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/months/%s/close", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewReopenMonthRequest calls the generic ReopenMonth builder with application/json body
+func NewReopenMonthRequest(server string, account AccountPath, period PeriodPath, params *ReopenMonthParams, body ReopenMonthJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReopenMonthRequestWithBody(server, account, period, params, "application/json", bodyReader)
+}
+
+// NewReopenMonthRequestWithBody constructs an http.Request for the ReopenMonth method, with any body, and a specified content type
+func NewReopenMonthRequestWithBody(server string, account AccountPath, period PeriodPath, params *ReopenMonthParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "period", period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/months/%s/reopen", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -18071,6 +18568,38 @@ func NewListReplaysRequest(server string, params *ListReplaysParams) (*http.Requ
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "result", params.Result, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -18740,6 +19269,42 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/go-live (the `ChangeGoLive` operationId).
 	ChangeGoLiveWithResponse(ctx context.Context, account AccountPath, params *ChangeGoLiveParams, body ChangeGoLiveJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeGoLiveResponse, error)
+
+	// GetMonthWithResponse Tell whether a month is closed, and what keeps it from being closed
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/months/{period} (the `GetMonth` operationId).
+	GetMonthWithResponse(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*GetMonthResponse, error)
+
+	// CloseMonthWithResponse Close a month
+	//
+	// Possible when its cycle is over, it was compared with Stripe after that, no pending break
+	// is of severity `error` or `critical`, and nothing remains on any line. Otherwise the
+	// answer is `409` and says what is in the way.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/months/{period}/close (the `CloseMonth` operationId).
+	CloseMonthWithResponse(ctx context.Context, account AccountPath, period PeriodPath, params *CloseMonthParams, reqEditors ...RequestEditorFn) (*CloseMonthResponse, error)
+
+	// ReopenMonthWithBodyWithResponse Open a closed month again
+	//
+	// It takes somebody other than who closed it, and a reason.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/months/{period}/reopen (the `ReopenMonth` operationId).
+	ReopenMonthWithBodyWithResponse(ctx context.Context, account AccountPath, period PeriodPath, params *ReopenMonthParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReopenMonthResponse, error)
+
+	// ReopenMonthWithResponse Open a closed month again
+	//
+	// It takes somebody other than who closed it, and a reason.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/months/{period}/reopen (the `ReopenMonth` operationId).
+	ReopenMonthWithResponse(ctx context.Context, account AccountPath, period PeriodPath, params *ReopenMonthParams, body ReopenMonthJSONRequestBody, reqEditors ...RequestEditorFn) (*ReopenMonthResponse, error)
 
 	// NamePayerWithBodyWithResponse Say who pays for an account
 	//
@@ -19966,7 +20531,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/readouts/{caseID}/manifest (the `GetManifest` operationId).
 	GetManifestWithResponse(ctx context.Context, caseID CaseIDPath, params *GetManifestParams, reqEditors ...RequestEditorFn) (*GetManifestResponse, error)
 
-	// ListReplaysWithResponse List months that were derived once more from their raw events
+	// ListReplaysWithResponse List months that were derived once more from their raw events, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -20960,6 +21525,150 @@ func (r ChangeGoLiveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ChangeGoLiveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetMonthResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Month
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMonthResponse) GetJSON200() *Month {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetMonthResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMonthResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMonthResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMonthResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMonthResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CloseMonthResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Month
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CloseMonthResponse) GetJSON200() *Month {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CloseMonthResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CloseMonthResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CloseMonthResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CloseMonthResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CloseMonthResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReopenMonthResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Month
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReopenMonthResponse) GetJSON200() *Month {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReopenMonthResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReopenMonthResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReopenMonthResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReopenMonthResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReopenMonthResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -26601,6 +27310,66 @@ func (c *ClientWithResponses) ChangeGoLiveWithResponse(ctx context.Context, acco
 	return ParseChangeGoLiveResponse(rsp)
 }
 
+// GetMonthWithResponse Tell whether a month is closed, and what keeps it from being closed
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/months/{period} (the `GetMonth` operationId).
+func (c *ClientWithResponses) GetMonthWithResponse(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*GetMonthResponse, error) {
+	rsp, err := c.GetMonth(ctx, account, period, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMonthResponse(rsp)
+}
+
+// CloseMonthWithResponse Close a month
+//
+// Possible when its cycle is over, it was compared with Stripe after that, no pending break
+// is of severity `error` or `critical`, and nothing remains on any line. Otherwise the
+// answer is `409` and says what is in the way.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/months/{period}/close (the `CloseMonth` operationId).
+func (c *ClientWithResponses) CloseMonthWithResponse(ctx context.Context, account AccountPath, period PeriodPath, params *CloseMonthParams, reqEditors ...RequestEditorFn) (*CloseMonthResponse, error) {
+	rsp, err := c.CloseMonth(ctx, account, period, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCloseMonthResponse(rsp)
+}
+
+// ReopenMonthWithBodyWithResponse Open a closed month again
+//
+// It takes somebody other than who closed it, and a reason.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/months/{period}/reopen (the `ReopenMonth` operationId).
+func (c *ClientWithResponses) ReopenMonthWithBodyWithResponse(ctx context.Context, account AccountPath, period PeriodPath, params *ReopenMonthParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReopenMonthResponse, error) {
+	rsp, err := c.ReopenMonthWithBody(ctx, account, period, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReopenMonthResponse(rsp)
+}
+
+// ReopenMonthWithResponse Open a closed month again
+//
+// It takes somebody other than who closed it, and a reason.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/months/{period}/reopen (the `ReopenMonth` operationId).
+func (c *ClientWithResponses) ReopenMonthWithResponse(ctx context.Context, account AccountPath, period PeriodPath, params *ReopenMonthParams, body ReopenMonthJSONRequestBody, reqEditors ...RequestEditorFn) (*ReopenMonthResponse, error) {
+	rsp, err := c.ReopenMonth(ctx, account, period, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReopenMonthResponse(rsp)
+}
+
 // NamePayerWithBodyWithResponse Say who pays for an account
 //
 // Give the ID of a customer of the issuer, or a name and an e-mail address. With the
@@ -28630,7 +29399,7 @@ func (c *ClientWithResponses) GetManifestWithResponse(ctx context.Context, caseI
 	return ParseGetManifestResponse(rsp)
 }
 
-// ListReplaysWithResponse List months that were derived once more from their raw events
+// ListReplaysWithResponse List months that were derived once more from their raw events, newest first
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -29375,6 +30144,105 @@ func ParseChangeGoLiveResponse(rsp *http.Response) (*ChangeGoLiveResponse, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest GoLiveStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetMonthResponse parses an HTTP response from a GetMonthWithResponse call
+func ParseGetMonthResponse(rsp *http.Response) (*GetMonthResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMonthResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Month
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCloseMonthResponse parses an HTTP response from a CloseMonthWithResponse call
+func ParseCloseMonthResponse(rsp *http.Response) (*CloseMonthResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CloseMonthResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Month
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReopenMonthResponse parses an HTTP response from a ReopenMonthWithResponse call
+func ParseReopenMonthResponse(rsp *http.Response) (*ReopenMonthResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReopenMonthResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Month
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -25,6 +25,9 @@ type Breaks interface {
 	Compare(ctx context.Context, by domain.Principal, connectionID, object, id string) (reconcile.Comparison, error)
 	Tolerance(ctx context.Context, accountID string) (recon.Tolerance, error)
 	SetTolerance(ctx context.Context, by domain.Principal, accountID string, t recon.Tolerance, reason string) error
+	MonthStatus(ctx context.Context, accountID, month string) (reconcile.MonthStatus, error)
+	Close(ctx context.Context, by domain.Principal, accountID, month string) error
+	ReopenMonth(ctx context.Context, by domain.Principal, accountID, month, reason string) error
 }
 
 // ListBreaks lists breaks.

@@ -97,6 +97,13 @@ func toReadout(r reconcile.Readout) Readout {
 		Verdict: r.Verdict, HeadlineCode: r.HeadlineCode, Explanation: r.Explanation, Checks: convertAll(r.Checks, toCheck),
 		PlanHash: r.PlanHash, Estimator: r.Estimator, InputDigest: r.InputDigest, Watermark: r.Watermark,
 		Revision: r.Revision, Superseded: r.Superseded, Revisions: convertAll(r.Revisions, toRevision),
-		Billed: r.Billed, Base: toMoney(r.BaseMinor, r.Currency), Fee: toMoney(r.FeeMinor, r.Currency),
+		Billed: r.Billed, Base: toMoney(r.BaseMinor, r.Currency), Fee: toMoney(r.FeeMinor, r.Currency), TrueUp: toReadoutTrueUp(r.TrueUp),
 	}
+}
+
+func toReadoutTrueUp(t *reconcile.ReadoutTrueUp) ReadoutTrueUp {
+	if t == nil {
+		return ReadoutTrueUp{}
+	}
+	return ReadoutTrueUp{SettlementCycleID: t.SettlementCycle, SettledCaseID: t.SettledCase, BookingCycleID: t.BookedBy, Look: t.Look, At: t.At}
 }

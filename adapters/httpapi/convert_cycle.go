@@ -13,6 +13,7 @@ func toCycle(c reconcile.CycleSummary) Cycle {
 		Period: c.Period, PeriodStart: c.PeriodStart, PeriodEnd: c.PeriodEnd, TimeZone: c.TimeZone, Basis: c.Basis,
 		State: string(c.State), Reason: c.Reason, NextAction: c.NextAction, Currency: c.Currency,
 		Lift: toMoney(c.LiftMinor, c.Currency), Lines: c.Lines, WithheldLines: c.WithheldLines,
+		ContractID: c.ContractID, ContractVersion: c.ContractVersion, Revision: c.Revision, TrueUps: toMoney(c.TrueUpMinor, c.Currency),
 		EngineTotal: toMoney(c.EngineMinor, c.Currency), StripeTotal: toOptional(c.StripeMinor, c.Currency),
 		Difference: toOptional(c.DifferenceMinor, c.Currency), StripeInvoiceID: c.StripeInvoiceID,
 		InvoiceNumber: c.InvoiceNumber, Payment: toPayment(c.Payment, c.Currency), WorkflowID: c.WorkflowID, UpdatedAt: c.UpdatedAt,

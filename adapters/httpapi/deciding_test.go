@@ -97,7 +97,7 @@ func TestACycleWhoseRunEndedSaysSo(t *testing.T) {
 	t.Parallel()
 	b := &board{}
 	e := newServer(t, &fakes{deciding: b, previews: b, tieOut: func(id string) (reconcile.TieOut, error) {
-		return reconcile.TieOut{CycleSummary: reconcile.CycleSummary{ID: id, State: billing.Collecting, Currency: "usd"}, Revision: 1}, nil
+		return reconcile.TieOut{CycleSummary: reconcile.CycleSummary{ID: id, State: billing.Collecting, Currency: "usd", Revision: 1}}, nil
 	}})
 	w, body := serve(t, e, request(http.MethodGet, "/v1/cycles/acme.2026-10", ""))
 	require.Equal(t, http.StatusOK, w.Code, w.Body.String())

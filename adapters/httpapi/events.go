@@ -19,13 +19,10 @@ type Operate interface {
 	Flow(ctx context.Context, scope domain.Scope, connectionID string) (operate.Flow, error)
 }
 
-// Replays lists what was derived once more; the ledger of app/replay is it.
+// Replays lists what was derived once more; *replay.Reports is it.
 type Replays interface {
-	Replays(ctx context.Context, scope domain.Scope, accountID string, limit int) ([]replay.Report, error)
+	Replays(ctx context.Context, f replay.Filter) (replay.Page, error)
 }
-
-// maxReplays bounds what is listed.
-const maxReplays = 100
 
 func toEvent(e operate.Event) Event {
 	out := Event{
@@ -130,17 +127,21 @@ func (s *Server) GetFlow(ctx context.Context, r GetFlowRequestObject) (GetFlowRe
 
 // ListReplays lists replays.
 func (s *Server) ListReplays(ctx context.Context, r ListReplaysRequestObject) (ListReplaysResponseObject, error) {
-	all, err := s.Replays.Replays(ctx, access.From(ctx).Scope, r.Params.Account, maxReplays)
+	p := r.Params
+	page, err := s.Replays.Replays(ctx, replay.Filter{Scope: access.From(ctx).Scope, AccountID: p.Account, Period: p.Period, Result: string(p.Result), Cursor: p.Cursor, Limit: p.Limit})
 	if err != nil {
 		return nil, err
 	}
-	return ListReplays200JSONResponse{Items: convertAll(all, func(r replay.Report) Replay {
-		return Replay{
-			AccountID: r.AccountID, Environment: Environment(r.Environment), Period: r.Period, CycleID: r.CycleID, Watermark: r.Watermark, Events: r.Events,
-			FactsTaken: r.Taken, FactsEqual: r.Facts, Equal: r.Equal, Difference: r.Difference, RunBy: r.RunBy, RunAt: r.RunAt,
-			Checks: convertAll(r.Checks, func(c replay.Check) ReplayCheck {
-				return ReplayCheck{Name: c.Name, Equal: c.Equal, Stored: c.Stored, Replayed: c.Replayed}
-			}),
-		}
-	})}, nil
+	return ListReplays200JSONResponse{Items: convertAll(page.Items, toReplay), NextCursor: page.NextCursor}, nil
+}
+
+func toReplay(r replay.Report) Replay {
+	return Replay{
+		ID: r.ID, AccountID: r.AccountID, Environment: Environment(r.Environment), Period: r.Period, CycleID: r.CycleID, Watermark: r.Watermark, Events: r.Events,
+		FactsTaken: r.Taken, FactsEqual: r.Facts, Equal: r.Equal, Difference: r.Difference, Inputs: ReplayDigests(r.Inputs), Outputs: ReplayDigests(r.Outputs),
+		RunBy: r.RunBy, RunAt: r.RunAt, FinishedAt: r.FinishedAt, WorkflowID: r.WorkflowID, WorkflowRunID: r.WorkflowRunID,
+		Checks: convertAll(r.Checks, func(c replay.Check) ReplayCheck {
+			return ReplayCheck{Name: c.Name, Equal: c.Equal, Stored: c.Stored, Replayed: c.Replayed}
+		}),
+	}
 }

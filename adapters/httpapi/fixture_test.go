@@ -95,8 +95,8 @@ func (f *fakes) RequestBackfill(_ context.Context, _ domain.Principal, _ string,
 	return f.backfill(start)
 }
 
-func (f *fakes) Replays(context.Context, domain.Scope, string, int) ([]replay.Report, error) {
-	return f.replays, nil
+func (f *fakes) Replays(context.Context, replay.Filter) (replay.Page, error) {
+	return replay.Page{Items: f.replays}, nil
 }
 
 func (f *fakes) Notices(_ context.Context, in notify.Filter) (notify.Page, error) {

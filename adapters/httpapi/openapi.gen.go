@@ -206,6 +206,45 @@ func (e Environment) Valid() bool {
 	}
 }
 
+// Defines values for MonthState.
+const (
+	MonthStateClosed   MonthState = "closed"
+	MonthStateOpen     MonthState = "open"
+	MonthStateReopened MonthState = "reopened"
+)
+
+// Valid indicates whether the value is a known member of the MonthState enum.
+func (e MonthState) Valid() bool {
+	switch e {
+	case MonthStateClosed:
+		return true
+	case MonthStateOpen:
+		return true
+	case MonthStateReopened:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonthChangeAction.
+const (
+	MonthChangeActionClosed   MonthChangeAction = "closed"
+	MonthChangeActionReopened MonthChangeAction = "reopened"
+)
+
+// Valid indicates whether the value is a known member of the MonthChangeAction enum.
+func (e MonthChangeAction) Valid() bool {
+	switch e {
+	case MonthChangeActionClosed:
+		return true
+	case MonthChangeActionReopened:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReconciliationRunState.
 const (
 	ReconciliationRunStateComplete ReconciliationRunState = "complete"
@@ -500,6 +539,24 @@ func (e ListInvoicesParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for ListReplaysParamsResult.
+const (
+	Different ListReplaysParamsResult = "different"
+	Equal     ListReplaysParamsResult = "equal"
+)
+
+// Valid indicates whether the value is a known member of the ListReplaysParamsResult enum.
+func (e ListReplaysParamsResult) Valid() bool {
+	switch e {
+	case Different:
+		return true
+	case Equal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListSnapshotsParamsSort.
 const (
 	ListSnapshotsParamsSortAccount    ListSnapshotsParamsSort = "account"
@@ -557,7 +614,7 @@ type AccountCreate struct {
 	SourceConnection string `json:"source_connection"`
 }
 
-// AccountDetail Example: {"account":{"basis":"measured","contract_id":"acme-contract-2","dead_events":0,"environment":"live","has_decisions":true,"has_events":true,"id":"acme","issuer_connection":"acme-stripe","known_risk":{"billed_fresh":100,"billed_sticky":89,"null_fresh":3.4,"null_sticky":3,"over_fresh":81,"over_sticky":55,"statement":"Known overbilling risk (simulated contract years, measured, proven_lift): a policy without any effect is billed in 3.0 % of years (3.4 % with new subscribers every month). With a true lift of 2 standard errors a month the total was at some time above the true lift in 55 % of years (81 %), and 89 % (100 %) of the true lift was billed."},"last_event_at":"2026-11-04T06:00:00Z","name":"Acme Inc.","payer_customer":"cus_GFN2JqQzLSvW1b","pending_events":0,"plan_id":"acme-plan","settlement":"proven_lift","snapshots":3,"source_connection":"acme-stripe"},"decisions":17357,"stripe_events":32547}
+// AccountDetail Example: {"account":{"basis":"measured","contract_id":"acme-contract-2","dead_events":0,"environment":"live","figures":{"counted_at":"2026-11-04T02:10:05Z","decisions":17281,"invoices":2,"revenue":{"currency":"usd","formatted":"149,697.00 USD","minor":14969700},"revenue_period":"2026-10","worth":[{"arr":"59827200","currency":"usd","mrr":"4985600","net_arr":"58947600","net_mrr":"4912300","undiscounted":2,"unknown":0}]},"has_decisions":true,"has_events":true,"id":"acme","issuer_connection":"acme-stripe","known_risk":{"billed_fresh":100,"billed_sticky":89,"null_fresh":3.4,"null_sticky":3,"over_fresh":81,"over_sticky":55,"statement":"Known overbilling risk (simulated contract years, measured, proven_lift): a policy without any effect is billed in 3.0 % of years (3.4 % with new subscribers every month). With a true lift of 2 standard errors a month the total was at some time above the true lift in 55 % of years (81 %), and 89 % (100 %) of the true lift was billed."},"last_event_at":"2026-11-04T06:00:00Z","name":"Acme Inc.","payer_customer":"cus_GFN2JqQzLSvW1b","pending_events":0,"plan_id":"acme-plan","settlement":"proven_lift","snapshots":3,"source_connection":"acme-stripe"},"decisions":17357,"stripe_events":32547}
 type AccountDetail struct {
 	Account AccountOverview `json:"account"`
 
@@ -566,6 +623,27 @@ type AccountDetail struct {
 
 	// StripeEvents Events of the source that are stored.
 	StripeEvents int64 `json:"stripe_events"`
+}
+
+// AccountFigures What an account comes to, as far as it was frozen or counted already.
+type AccountFigures struct {
+	// CountedAt When the decisions and the recurring revenue were counted: once a day, with a comparison of the account.
+	CountedAt time.Time `json:"counted_at,omitempty,omitzero"`
+
+	// Decisions Decisions that were stored at that time.
+	Decisions int64 `json:"decisions,omitempty,omitzero"`
+
+	// Invoices Our invoices that were finalized.
+	Invoices int64 `json:"invoices,omitempty,omitzero"`
+
+	// Revenue An exact amount of one currency.
+	Revenue Money `json:"revenue,omitempty,omitzero"`
+
+	// RevenuePeriod The newest month with measured revenue.
+	RevenuePeriod string `json:"revenue_period,omitempty,omitzero"`
+
+	// Worth Recurring revenue of all its customers at that time.
+	Worth []Worth `json:"worth,omitempty,omitzero"`
 }
 
 // AccountList defines model for AccountList.
@@ -585,6 +663,9 @@ type AccountOverview struct {
 
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
+
+	// Figures What an account comes to, as far as it was frozen or counted already.
+	Figures AccountFigures `json:"figures,omitempty,omitzero"`
 
 	// HasDecisions Whether a decision was ever uploaded.
 	HasDecisions bool `json:"has_decisions"`
@@ -764,8 +845,14 @@ type Adjustment struct {
 	Reason     string    `json:"reason,omitempty,omitzero"`
 	RecordedAt time.Time `json:"recorded_at"`
 
+	// RemeasuredCaseID Of a true-up: the readout of the same sealed plan with what came since.
+	RemeasuredCaseID string `json:"remeasured_case_id,omitempty,omitzero"`
+
 	// Revenue An exact amount of one currency.
 	Revenue Money `json:"revenue,omitempty,omitzero"`
+
+	// SettledCaseID Of a true-up: the readout that the year was settled with.
+	SettledCaseID string `json:"settled_case_id,omitempty,omitzero"`
 
 	// State `due`, `applied`, `left_out`, `nothing_due` or `proposed`; of a correction also `approved`, `done`, `needs_human` or `withdrawn`.
 	State string `json:"state"`
@@ -774,7 +861,7 @@ type Adjustment struct {
 	StripeID string `json:"stripe_id,omitempty,omitzero"`
 }
 
-// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied_cycle_id":"acme.2028-01","applied_period":"2028-01","carry":{"currency":"usd","formatted":"0.00 USD","minor":0},"cause":"refund","environment":"live","facts":3,"happened_at":"2028-01-17T14:05:44Z","key":"acme.2027-08-settlement/acme.2028-01/acme.2027-03/trial-offer-v3/refund","kind":"true_up","lift":{"currency":"usd","formatted":"-63.10 USD","minor":-6310},"line":"trial-offer-v3","origin_cycle_id":"acme.2027-03","origin_period":"2027-03","recorded_at":"2028-02-04T01:30:00Z","revenue":{"currency":"usd","formatted":"-147.00 USD","minor":-14700},"state":"applied"},{"account_id":"acme","amount":{"currency":"usd","formatted":"-40.00 USD","minor":-4000},"cause":"correction","environment":"live","happened_at":"2026-11-09T08:00:00Z","key":"5f0c8e1d-3c1b-5a52-9d0e-6b1f6a2c7d48","kind":"credit_before_payment","line":"checkout-copy-7","origin_cycle_id":"acme.2026-10","origin_period":"2026-10","proposed_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","reason":"a user was counted twice","recorded_at":"2026-11-09T08:00:00Z","state":"done","stripe_id":"cn_1QJ7Zb2eZvKYlo2C"}]}
+// AdjustmentList Example: {"items":[{"account_id":"acme","amount":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied":{"currency":"usd","formatted":"-12.62 USD","minor":-1262},"applied_cycle_id":"acme.2028-01","applied_period":"2028-01","carry":{"currency":"usd","formatted":"0.00 USD","minor":0},"cause":"refund","environment":"live","facts":3,"happened_at":"2028-01-17T14:05:44Z","key":"acme.2027-08-settlement/acme.2028-01/acme.2027-03/trial-offer-v3/refund","kind":"true_up","lift":{"currency":"usd","formatted":"-63.10 USD","minor":-6310},"line":"trial-offer-v3","origin_cycle_id":"acme.2027-03","origin_period":"2027-03","recorded_at":"2028-02-04T01:30:00Z","remeasured_case_id":"ppsgyai4sqsfuf54p47y3mhnge","revenue":{"currency":"usd","formatted":"-147.00 USD","minor":-14700},"settled_case_id":"phqmihfbzcfxl434omk56ith5q","state":"applied"},{"account_id":"acme","amount":{"currency":"usd","formatted":"-40.00 USD","minor":-4000},"cause":"correction","environment":"live","happened_at":"2026-11-09T08:00:00Z","key":"5f0c8e1d-3c1b-5a52-9d0e-6b1f6a2c7d48","kind":"credit_before_payment","line":"checkout-copy-7","origin_cycle_id":"acme.2026-10","origin_period":"2026-10","proposed_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","reason":"a user was counted twice","recorded_at":"2026-11-09T08:00:00Z","state":"done","stripe_id":"cn_1QJ7Zb2eZvKYlo2C"}]}
 type AdjustmentList struct {
 	Items      []Adjustment `json:"items"`
 	NextCursor string       `json:"next_cursor,omitempty,omitzero"`
@@ -1823,10 +1910,12 @@ type CustomerList struct {
 
 // Cycle defines model for Cycle.
 type Cycle struct {
-	AccountID   string `json:"account_id"`
-	AccountName string `json:"account_name"`
-	Basis       string `json:"basis"`
-	Currency    string `json:"currency"`
+	AccountID       string `json:"account_id"`
+	AccountName     string `json:"account_name"`
+	Basis           string `json:"basis"`
+	ContractID      string `json:"contract_id,omitempty,omitzero"`
+	ContractVersion int    `json:"contract_version,omitempty,omitzero"`
+	Currency        string `json:"currency"`
 
 	// Difference An exact amount of one currency.
 	Difference Money `json:"difference,omitempty,omitzero"`
@@ -1853,13 +1942,19 @@ type Cycle struct {
 	PeriodStart time.Time `json:"period_start"`
 
 	// Reason Why it is blocked, withheld or waits for a person.
-	Reason          string `json:"reason,omitempty,omitzero"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Revision How often the cycle was computed, from 1.
+	Revision        int    `json:"revision,omitempty,omitzero"`
 	State           string `json:"state"`
 	StripeInvoiceID string `json:"stripe_invoice_id,omitempty,omitzero"`
 
 	// StripeTotal An exact amount of one currency.
-	StripeTotal   Money     `json:"stripe_total,omitempty,omitzero"`
-	TimeZone      string    `json:"time_zone"`
+	StripeTotal Money  `json:"stripe_total,omitempty,omitzero"`
+	TimeZone    string `json:"time_zone"`
+
+	// TrueUps An exact amount of one currency.
+	TrueUps       Money     `json:"true_ups,omitempty,omitzero"`
 	UpdatedAt     time.Time `json:"updated_at"`
 	WithheldLines int       `json:"withheld_lines"`
 	WorkflowID    string    `json:"workflow_id"`
@@ -2381,6 +2476,68 @@ type Money struct {
 	Minor int64 `json:"minor"`
 }
 
+// Month Example: {"account_id":"acme","blocking":1,"compared_at":"2026-11-06T02:10:05Z","cycle_state":"invoiced","environment":"live","history":[{"action":"closed","actor":"user:user_4kqzp3n6v2ab7dxe","at":"2026-11-05T09:12:00Z","run_id":40},{"action":"reopened","actor":"user:user_7mna2qk4c5pzr3td","at":"2026-11-05T15:40:21Z","reason":"The bank reported a late return"}],"obstacle":{"code":"month_blocked","detail":"1 breaks keep 2026-10 from being closed: amount_differs of in_1Q8fKp2eZvKYlo2C","remedy":"Resolve them first"},"period":"2026-10","run_id":41,"state":"reopened","ties":true}
+type Month struct {
+	AccountID string `json:"account_id"`
+
+	// Blocking Pending breaks that keep the month from being closed.
+	Blocking   int       `json:"blocking"`
+	ComparedAt time.Time `json:"compared_at,omitempty,omitzero"`
+
+	// CycleState The state of its billing; `not begun` before there is a cycle.
+	CycleState string `json:"cycle_state"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+
+	// History Oldest first.
+	History []MonthChange `json:"history"`
+
+	// Obstacle What keeps a month from being closed.
+	Obstacle MonthObstacle `json:"obstacle,omitempty,omitzero"`
+	Period   string        `json:"period"`
+
+	// RunID The newest complete comparison.
+	RunID int64      `json:"run_id,omitempty,omitzero"`
+	State MonthState `json:"state"`
+
+	// Ties Nothing remains on any line; false while no run is complete.
+	Ties bool `json:"ties"`
+}
+
+// MonthState defines model for Month.State.
+type MonthState string
+
+// MonthChange Something that was done to a month as a whole.
+type MonthChange struct {
+	Action MonthChangeAction `json:"action"`
+	Actor  string            `json:"actor"`
+	At     time.Time         `json:"at"`
+
+	// Reason Why it was opened again.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// RunID The comparison that a close rests on.
+	RunID int64 `json:"run_id,omitempty,omitzero"`
+}
+
+// MonthChangeAction defines model for MonthChange.Action.
+type MonthChangeAction string
+
+// MonthObstacle What keeps a month from being closed.
+type MonthObstacle struct {
+	// Code As the close is refused with: `cycle_not_over`, `month_not_compared`, `month_blocked` or `month_does_not_tie`.
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty,omitzero"`
+}
+
+// MonthReopen Example: {"reason":"The bank reported a late return"}
+type MonthReopen struct {
+	// Reason A sentence that an auditor understands in a year.
+	Reason string `json:"reason"`
+}
+
 // Netting How refunds and chargebacks count that come after the close of a month. Those known by then are always net.
 type Netting struct {
 	// LookbackDays Of `actual`: how long after the end of its month one still counts; 0 means no limit.
@@ -2804,8 +2961,11 @@ type Readout struct {
 	SnapshotName string     `json:"snapshot_name"`
 
 	// Superseded Another revision took its place: it bills nothing.
-	Superseded bool  `json:"superseded,omitempty,omitzero"`
-	Units      int64 `json:"units"`
+	Superseded bool `json:"superseded,omitempty,omitzero"`
+
+	// TrueUp The settled year was measured again with what came since. Nothing is billed on this readout itself; what is due of it is an adjustment.
+	TrueUp ReadoutTrueUp `json:"true_up,omitempty,omitzero"`
+	Units  int64         `json:"units"`
 
 	// Verdict `passed` or `withheld`.
 	Verdict string `json:"verdict"`
@@ -2818,6 +2978,21 @@ type Readout struct {
 type ReadoutList struct {
 	Items      []Readout `json:"items"`
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
+}
+
+// ReadoutTrueUp The settled year was measured again with what came since. Nothing is billed on this readout itself; what is due of it is an adjustment.
+type ReadoutTrueUp struct {
+	At time.Time `json:"at"`
+
+	// BookingCycleID The cycle that looked.
+	BookingCycleID string `json:"booking_cycle_id"`
+
+	// Look Which look at the year it is, from 1.
+	Look int `json:"look"`
+
+	// SettledCaseID The readout that the year was settled with.
+	SettledCaseID     string `json:"settled_case_id"`
+	SettlementCycleID string `json:"settlement_cycle_id"`
 }
 
 // Reconciliation Example: {"account_id":"acme","blocking":1,"complete":{"account_id":"acme","finished_at":"2026-11-06T02:10:05Z","found":2,"fresh":1,"id":41,"objects":1164,"period":"2026-10","reads":18,"requested_by":"system:reconcile","started_at":"2026-11-06T02:10:00Z","state":"complete"},"counts":[{"age":"2-3","at_stake":{"currency":"usd","formatted":"10.00 USD","minor":1000},"count":1,"state":"assigned","type":"amount_differs"},{"age":"0-1","at_stake":{"currency":"usd","formatted":"99.00 USD","minor":9900},"count":1,"state":"open","type":"refund_after_invoice"}],"lines":[{"currency":"usd","difference":{"currency":"usd","formatted":"10.00 USD","minor":1000},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"49,856.00 USD","minor":4985600},"ledger_objects":1127,"line":"revenue","open":{"currency":"usd","formatted":"10.00 USD","minor":1000},"remaining":{"currency":"usd","formatted":"10.00 USD","minor":1000},"stripe":{"currency":"usd","formatted":"49,846.00 USD","minor":4984600},"stripe_objects":1127,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"-832.00 USD","minor":-83200},"ledger_objects":34,"line":"refunds","open":{"currency":"usd","formatted":"0.00 USD","minor":0},"remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"stripe":{"currency":"usd","formatted":"-832.00 USD","minor":-83200},"stripe_objects":34,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"-98.00 USD","minor":-9800},"ledger_objects":2,"line":"disputes","open":{"currency":"usd","formatted":"0.00 USD","minor":0},"remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"stripe":{"currency":"usd","formatted":"-98.00 USD","minor":-9800},"stripe_objects":2,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}},{"currency":"usd","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"explained":{"currency":"usd","formatted":"0.00 USD","minor":0},"ledger":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"ledger_objects":1,"line":"invoice","open":{"currency":"usd","formatted":"0.00 USD","minor":0},"remaining":{"currency":"usd","formatted":"0.00 USD","minor":0},"stripe":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"stripe_objects":1,"unfound":{"currency":"usd","formatted":"0.00 USD","minor":0}}],"newest":{"account_id":"acme","finished_at":"2026-11-06T02:10:05Z","found":2,"fresh":1,"id":41,"objects":1164,"period":"2026-10","reads":18,"requested_by":"system:reconcile","started_at":"2026-11-06T02:10:00Z","state":"complete"},"period":"2026-10","ties":false}
@@ -2883,10 +3058,12 @@ type RejectedRow struct {
 
 // Replay defines model for Replay.
 type Replay struct {
-	AccountID  string        `json:"account_id"`
-	Checks     []ReplayCheck `json:"checks"`
-	CycleID    string        `json:"cycle_id"`
-	Difference string        `json:"difference,omitempty,omitzero"`
+	AccountID string        `json:"account_id"`
+	Checks    []ReplayCheck `json:"checks"`
+	CycleID   string        `json:"cycle_id"`
+
+	// Difference The first one, in words.
+	Difference string `json:"difference,omitempty,omitzero"`
 
 	// Environment Every object belongs to one; nothing crosses.
 	Environment Environment `json:"environment"`
@@ -2895,11 +3072,27 @@ type Replay struct {
 	FactsEqual  int64       `json:"facts_equal"`
 
 	// FactsTaken Facts that no stored body tells again: of reads, and of erased bodies from before the contract year.
-	FactsTaken int64     `json:"facts_taken"`
-	Period     string    `json:"period"`
-	RunAt      time.Time `json:"run_at"`
-	RunBy      string    `json:"run_by"`
-	Watermark  time.Time `json:"watermark"`
+	FactsTaken int64 `json:"facts_taken"`
+
+	// FinishedAt Absent in reports of before it was recorded.
+	FinishedAt time.Time `json:"finished_at,omitempty,omitzero"`
+	ID         int64     `json:"id"`
+
+	// Inputs One digest as the ledger has it, and as the replay gave it.
+	Inputs ReplayDigests `json:"inputs"`
+
+	// Outputs One digest as the ledger has it, and as the replay gave it.
+	Outputs ReplayDigests `json:"outputs"`
+	Period  string        `json:"period"`
+
+	// RunAt When it began.
+	RunAt     time.Time `json:"run_at"`
+	RunBy     string    `json:"run_by"`
+	Watermark time.Time `json:"watermark"`
+
+	// WorkflowID The Temporal workflow that ran it; absent where a command did.
+	WorkflowID    string `json:"workflow_id,omitempty,omitzero"`
+	WorkflowRunID string `json:"workflow_run_id,omitempty,omitzero"`
 }
 
 // ReplayCheck defines model for ReplayCheck.
@@ -2910,9 +3103,17 @@ type ReplayCheck struct {
 	Stored   string `json:"stored"`
 }
 
-// ReplayList Example: {"items":[{"account_id":"acme","checks":[{"equal":true,"name":"reward facts","replayed":"5863","stored":"5863"},{"equal":true,"name":"unit table","replayed":"3 equal","stored":"3 equal"},{"equal":true,"name":"input digest","replayed":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","stored":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c"},{"equal":true,"name":"case ID","replayed":"4 equal","stored":"4 equal"}],"cycle_id":"acme.2026-09","environment":"live","equal":true,"events":17358,"facts_equal":5863,"facts_taken":0,"period":"2026-09","run_at":"2026-10-06T07:30:00Z","run_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","watermark":"2026-10-04T06:00:00Z"}]}
+// ReplayDigests One digest as the ledger has it, and as the replay gave it.
+type ReplayDigests struct {
+	// Ledger Empty where the report is older than the digest.
+	Ledger string `json:"ledger"`
+	Replay string `json:"replay"`
+}
+
+// ReplayList Example: {"items":[{"account_id":"acme","checks":[{"equal":true,"name":"reward facts","replayed":"5863","stored":"5863"},{"equal":true,"name":"unit table","replayed":"3 equal","stored":"3 equal"},{"equal":true,"name":"input digest","replayed":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","stored":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c"},{"equal":true,"name":"case ID","replayed":"4 equal","stored":"4 equal"}],"cycle_id":"acme.2026-09","environment":"live","equal":true,"events":17358,"facts_equal":5863,"facts_taken":0,"finished_at":"2026-10-06T07:30:41Z","id":12,"inputs":{"ledger":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c","replay":"5f4c7ff6c9ab9da77d2e5ee7a3552964db829ff616eb93a2deedf6015b68440c"},"outputs":{"ledger":"0c1fd7a3c7c1a95b6e4d24a8f1c0ab0b6a1b3f5f4bfa6ed9f36f0e7a9d1f8e52","replay":"0c1fd7a3c7c1a95b6e4d24a8f1c0ab0b6a1b3f5f4bfa6ed9f36f0e7a9d1f8e52"},"period":"2026-09","run_at":"2026-10-06T07:30:00Z","run_by":"Ada Byron (user user_4kqzp3n6v2ab7dxe)","watermark":"2026-10-04T06:00:00Z","workflow_id":"billing-replay/live/acme/2026-09","workflow_run_id":"0192b3b8-7f0e-7a55-8e0e-2c5a5c1d9f10"}]}
 type ReplayList struct {
-	Items []Replay `json:"items"`
+	Items      []Replay `json:"items"`
+	NextCursor string   `json:"next_cursor,omitempty,omitzero"`
 }
 
 // ReprocessRequest Example: {"dry_run":true,"from":"2026-10-01T00:00:00Z","reason":"upgraded to a version that knows the status","status":"quarantined","to":"2026-11-01T00:00:00Z","type":"customer.subscription.updated"}
@@ -4083,6 +4284,18 @@ type ChangeGoLiveParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// CloseMonthParams defines parameters for CloseMonth.
+type CloseMonthParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReopenMonthParams defines parameters for ReopenMonth.
+type ReopenMonthParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // NamePayerParams defines parameters for NamePayer.
 type NamePayerParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -4777,7 +4990,22 @@ type GetManifestParams struct {
 type ListReplaysParams struct {
 	// Account Only this account.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Period Only this month (YYYY-MM).
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Result Only with this result.
+	Result ListReplaysParamsResult `form:"result,omitempty" json:"result,omitempty,omitzero"`
+
+	// Limit Rows of a page, 1 to 500; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListReplaysParamsResult defines parameters for ListReplays.
+type ListReplaysParamsResult string
 
 // ListSnapshotsParams defines parameters for ListSnapshots.
 type ListSnapshotsParams struct {
@@ -4856,6 +5084,9 @@ type RunCycleJSONRequestBody = CyclePeriod
 
 // ChangeGoLiveJSONRequestBody defines body for ChangeGoLive for application/json ContentType.
 type ChangeGoLiveJSONRequestBody = GoLiveChange
+
+// ReopenMonthJSONRequestBody defines body for ReopenMonth for application/json ContentType.
+type ReopenMonthJSONRequestBody = MonthReopen
 
 // NamePayerJSONRequestBody defines body for NamePayer for application/json ContentType.
 type NamePayerJSONRequestBody = PayerName
@@ -5018,6 +5249,15 @@ type ServerInterface interface {
 	// ChangeGoLive Open or close the writing of an account's invoices
 	// (POST /v1/accounts/{account}/go-live)
 	ChangeGoLive(ctx echo.Context, account AccountPath, params ChangeGoLiveParams) error
+	// GetMonth Tell whether a month is closed, and what keeps it from being closed
+	// (GET /v1/accounts/{account}/months/{period})
+	GetMonth(ctx echo.Context, account AccountPath, period PeriodPath) error
+	// CloseMonth Close a month
+	// (POST /v1/accounts/{account}/months/{period}/close)
+	CloseMonth(ctx echo.Context, account AccountPath, period PeriodPath, params CloseMonthParams) error
+	// ReopenMonth Open a closed month again
+	// (POST /v1/accounts/{account}/months/{period}/reopen)
+	ReopenMonth(ctx echo.Context, account AccountPath, period PeriodPath, params ReopenMonthParams) error
 	// NamePayer Say who pays for an account
 	// (POST /v1/accounts/{account}/payer)
 	NamePayer(ctx echo.Context, account AccountPath, params NamePayerParams) error
@@ -5261,7 +5501,7 @@ type ServerInterface interface {
 	// GetManifest Download the canonical manifest
 	// (GET /v1/readouts/{caseID}/manifest)
 	GetManifest(ctx echo.Context, caseID CaseIDPath, params GetManifestParams) error
-	// ListReplays List months that were derived once more from their raw events
+	// ListReplays List months that were derived once more from their raw events, newest first
 	// (GET /v1/replays)
 	ListReplays(ctx echo.Context, params ListReplaysParams) error
 	// ListSnapshots List the policy snapshots, newest first
@@ -5916,6 +6156,118 @@ func (w *ServerInterfaceWrapper) ChangeGoLive(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ChangeGoLive(ctx, account, params)
+	return err
+}
+
+// GetMonth converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMonth(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "period" -------------
+	var period PeriodPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "period", ctx.Param("period"), &period, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMonth(ctx, account, period)
+	return err
+}
+
+// CloseMonth converts echo context to params.
+func (w *ServerInterfaceWrapper) CloseMonth(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "period" -------------
+	var period PeriodPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "period", ctx.Param("period"), &period, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CloseMonthParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CloseMonth(ctx, account, period, params)
+	return err
+}
+
+// ReopenMonth converts echo context to params.
+func (w *ServerInterfaceWrapper) ReopenMonth(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "period" -------------
+	var period PeriodPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "period", ctx.Param("period"), &period, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReopenMonthParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReopenMonth(ctx, account, period, params)
 	return err
 }
 
@@ -8933,6 +9285,34 @@ func (w *ServerInterfaceWrapper) ListReplays(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
 	}
 
+	// ------------- Optional query parameter "period" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "period", ctx.QueryParams(), &params.Period, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// ------------- Optional query parameter "result" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "result", ctx.QueryParams(), &params.Result, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter result: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListReplays(ctx, params)
 	return err
@@ -9282,6 +9662,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/accounts/:account/reconciliations/:period", wrapper.GetReconciliation, options.OperationMiddlewares["getReconciliation"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/reconciliations/:period/tie-out.csv", wrapper.ExportTieOut, options.OperationMiddlewares["exportTieOut"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/reconciliations/:period/run", wrapper.RunReconciliation, options.OperationMiddlewares["runReconciliation"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/months/:period", wrapper.GetMonth, options.OperationMiddlewares["getMonth"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/months/:period/close", wrapper.CloseMonth, options.OperationMiddlewares["closeMonth"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/months/:period/reopen", wrapper.ReopenMonth, options.OperationMiddlewares["reopenMonth"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/tolerance", wrapper.GetTolerance, options.OperationMiddlewares["getTolerance"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/tolerance", wrapper.StateTolerance, options.OperationMiddlewares["stateTolerance"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/compare", wrapper.CompareWithStripe, options.OperationMiddlewares["compareWithStripe"]...)
@@ -10091,6 +10474,129 @@ type ChangeGoLivedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ChangeGoLivedefaultApplicationProblemPlusJSONResponse) VisitChangeGoLiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMonthRequestObject struct {
+	Account AccountPath `json:"account"`
+	Period  PeriodPath  `json:"period"`
+}
+
+type GetMonthResponseObject interface {
+	VisitGetMonthResponse(w http.ResponseWriter) error
+}
+
+type GetMonth200JSONResponse Month
+
+func (response GetMonth200JSONResponse) VisitGetMonthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMonthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMonthdefaultApplicationProblemPlusJSONResponse) VisitGetMonthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMonthRequestObject struct {
+	Account AccountPath `json:"account"`
+	Period  PeriodPath  `json:"period"`
+	Params  CloseMonthParams
+}
+
+type CloseMonthResponseObject interface {
+	VisitCloseMonthResponse(w http.ResponseWriter) error
+}
+
+type CloseMonth200JSONResponse Month
+
+func (response CloseMonth200JSONResponse) VisitCloseMonthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CloseMonthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CloseMonthdefaultApplicationProblemPlusJSONResponse) VisitCloseMonthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenMonthRequestObject struct {
+	Account AccountPath `json:"account"`
+	Period  PeriodPath  `json:"period"`
+	Params  ReopenMonthParams
+	Body    *ReopenMonthJSONRequestBody
+}
+
+type ReopenMonthResponseObject interface {
+	VisitReopenMonthResponse(w http.ResponseWriter) error
+}
+
+type ReopenMonth200JSONResponse Month
+
+func (response ReopenMonth200JSONResponse) VisitReopenMonthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenMonthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReopenMonthdefaultApplicationProblemPlusJSONResponse) VisitReopenMonthResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13813,6 +14319,15 @@ type StrictServerInterface interface {
 	// ChangeGoLive Open or close the writing of an account's invoices
 	// (POST /v1/accounts/{account}/go-live)
 	ChangeGoLive(ctx context.Context, request ChangeGoLiveRequestObject) (ChangeGoLiveResponseObject, error)
+	// GetMonth Tell whether a month is closed, and what keeps it from being closed
+	// (GET /v1/accounts/{account}/months/{period})
+	GetMonth(ctx context.Context, request GetMonthRequestObject) (GetMonthResponseObject, error)
+	// CloseMonth Close a month
+	// (POST /v1/accounts/{account}/months/{period}/close)
+	CloseMonth(ctx context.Context, request CloseMonthRequestObject) (CloseMonthResponseObject, error)
+	// ReopenMonth Open a closed month again
+	// (POST /v1/accounts/{account}/months/{period}/reopen)
+	ReopenMonth(ctx context.Context, request ReopenMonthRequestObject) (ReopenMonthResponseObject, error)
 	// NamePayer Say who pays for an account
 	// (POST /v1/accounts/{account}/payer)
 	NamePayer(ctx context.Context, request NamePayerRequestObject) (NamePayerResponseObject, error)
@@ -14056,7 +14571,7 @@ type StrictServerInterface interface {
 	// GetManifest Download the canonical manifest
 	// (GET /v1/readouts/{caseID}/manifest)
 	GetManifest(ctx context.Context, request GetManifestRequestObject) (GetManifestResponseObject, error)
-	// ListReplays List months that were derived once more from their raw events
+	// ListReplays List months that were derived once more from their raw events, newest first
 	// (GET /v1/replays)
 	ListReplays(ctx context.Context, request ListReplaysRequestObject) (ListReplaysResponseObject, error)
 	// ListSnapshots List the policy snapshots, newest first
@@ -14712,6 +15227,109 @@ func (sh *strictHandler) ChangeGoLive(ctx echo.Context, account AccountPath, par
 		return err
 	} else if validResponse, ok := response.(ChangeGoLiveResponseObject); ok {
 		return validResponse.VisitChangeGoLiveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetMonth operation middleware
+func (sh *strictHandler) GetMonth(ctx echo.Context, account AccountPath, period PeriodPath) error {
+	var request GetMonthRequestObject
+
+	request.Account = account
+	request.Period = period
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMonth(ctx.Request().Context(), request.(GetMonthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMonth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMonthResponseObject); ok {
+		return validResponse.VisitGetMonthResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CloseMonth operation middleware
+func (sh *strictHandler) CloseMonth(ctx echo.Context, account AccountPath, period PeriodPath, params CloseMonthParams) error {
+	var request CloseMonthRequestObject
+
+	request.Account = account
+	request.Period = period
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CloseMonth(ctx.Request().Context(), request.(CloseMonthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CloseMonth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CloseMonthResponseObject); ok {
+		return validResponse.VisitCloseMonthResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReopenMonth operation middleware
+func (sh *strictHandler) ReopenMonth(ctx echo.Context, account AccountPath, period PeriodPath, params ReopenMonthParams) error {
+	var request ReopenMonthRequestObject
+
+	request.Account = account
+	request.Period = period
+	request.Params = params
+
+	var body ReopenMonthJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReopenMonth(ctx.Request().Context(), request.(ReopenMonthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReopenMonth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReopenMonthResponseObject); ok {
+		return validResponse.VisitReopenMonthResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -84,6 +84,7 @@ func toAdjustment(a reconcile.Adjustment) Adjustment {
 		Key: a.Key, AccountID: a.AccountID, Environment: Environment(a.Environment), OriginCycleID: a.OriginCycle, OriginPeriod: a.OriginPeriod, Line: a.Line,
 		Cause: a.Cause, Kind: a.Kind, Reason: a.Reason, ProposedBy: a.By, StripeID: a.StripeID, Facts: a.Facts, Revenue: toOptional(a.RevenueMinor, a.Currency), Lift: toOptional(a.LiftMinor, a.Currency), Amount: toMoney(a.AmountMinor, a.Currency),
 		AppliedCycleID: a.AppliedCycle, AppliedPeriod: a.AppliedPeriod, State: string(a.State), HappenedAt: a.HappenedAt, RecordedAt: a.RecordedAt,
+		SettledCaseID: a.SettledCase, RemeasuredCaseID: a.RemeasuredCase,
 	}
 	if a.AppliedCycle != "" {
 		out.Applied = toMoney(a.AppliedMinor, a.Currency)

@@ -17,7 +17,8 @@ var locate = map[access.What]string{
 	access.Account: "SELECT environment, ARRAY[id] AS accounts FROM accounts WHERE id = ?",
 	access.Cycle:   "SELECT environment, ARRAY[account_id] AS accounts FROM cycles WHERE id = ?",
 	access.Break:   "SELECT environment, ARRAY[account_id] AS accounts FROM recon_breaks WHERE id = ?",
-	access.Readout: "SELECT environment, ARRAY[account_id] AS accounts FROM all_readouts WHERE case_id = ?",
+	access.Readout: `SELECT environment, ARRAY[account_id] AS accounts FROM (SELECT environment, account_id, case_id FROM all_readouts
+		UNION ALL SELECT t.environment, t.account_id, m.case_id FROM true_up_readouts m JOIN true_ups t ON t.id = m.true_up_id) r WHERE case_id = ? LIMIT 1`,
 	// A connection belongs to every account that is read or billed through it.
 	access.Connection: `SELECT environment, ARRAY(SELECT a.id FROM accounts a WHERE c.id IN (a.source_connection, a.issuer_connection) ORDER BY a.id) AS accounts
 		FROM connections c WHERE id = ?`,

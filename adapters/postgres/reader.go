@@ -133,7 +133,11 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 	if err != nil {
 		return reconcile.Page[reconcile.CycleSummary]{}, wrap(err)
 	}
-	return pageOf(rows, f.Limit, summaryRow.view, key)
+	page, err := pageOf(rows, f.Limit, summaryRow.view, key)
+	if err != nil {
+		return page, err
+	}
+	return page, boardFigures(ctx, r.db.gorm, page.Items)
 }
 
 // pageOf turns rows, of which one more than the limit was asked for, into a page.
@@ -174,7 +178,11 @@ func (r *Reader) TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, 
 	if err != nil {
 		return reconcile.TieOut{}, err
 	}
-	t := reconcile.TieOut{CycleSummary: summary}
+	board := []reconcile.CycleSummary{summary}
+	if err := boardFigures(ctx, r.db.gorm, board); err != nil {
+		return reconcile.TieOut{}, err
+	}
+	t := reconcile.TieOut{CycleSummary: board[0]}
 	for _, load := range []func(context.Context, *gorm.DB, *reconcile.TieOut) error{tieOutHead, tieOutRows, tieOutLines, tieOutWriteBack, tieOutDecisions, tieOutRevisions, tieOutResult, tieOutWarnings} {
 		if err := load(ctx, r.db.gorm, &t); err != nil {
 			return t, wrap(err)
@@ -185,13 +193,13 @@ func (r *Reader) TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, 
 
 func tieOutHead(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 	var h struct {
-		ContractID, TermsHash, Terms, PlanID, PlanHash, InputDigest string
-		Watermark                                                   *time.Time
-		PaidMinor, StripeNetMinor                                   *int64
-		PooledCase, Phase                                           string
+		TermsHash, Terms, PlanID, PlanHash, InputDigest string
+		Watermark                                       *time.Time
+		PaidMinor, StripeNetMinor                       *int64
+		PooledCase, Phase                               string
 	}
 	err := tx.WithContext(ctx).Raw(`
-		SELECT c.contract_id, k.terms_hash, k.terms, c.plan_id, p.plan_hash, c.input_digest, c.watermark, c.paid_minor, c.stripe_net_minor,
+		SELECT k.terms_hash, k.terms, c.plan_id, p.plan_hash, c.input_digest, c.watermark, c.paid_minor, c.stripe_net_minor,
 			coalesce((SELECT case_id FROM readouts r WHERE r.cycle_id = c.id AND r.snapshot_id = ?), '') AS pooled_case,
 			coalesce((SELECT phase FROM invoices i WHERE i.cycle_id = c.id), '') AS phase
 		FROM cycles c JOIN contracts k ON k.id = c.contract_id JOIN measurement_plans p ON p.id = c.plan_id WHERE c.id = ?`, lift.SnapshotPooled, t.ID).Scan(&h).Error
@@ -202,7 +210,7 @@ func tieOutHead(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 	if err := json.Unmarshal([]byte(h.Terms), &terms); err != nil {
 		return err
 	}
-	t.ContractID, t.ContractHash, t.Share, t.PlanID, t.PlanHash = h.ContractID, h.TermsHash, terms.Share, h.PlanID, h.PlanHash
+	t.ContractHash, t.Share, t.PlanID, t.PlanHash = h.TermsHash, terms.Share, h.PlanID, h.PlanHash
 	t.InputDigest, t.StripeNetMinor, t.PooledCaseID = h.InputDigest, h.StripeNetMinor, h.PooledCase
 	t.Terms, t.Phase = terms.Words(), h.Phase
 	if h.Watermark != nil {

@@ -87,8 +87,12 @@ func (r *Reader) Adjustments(ctx context.Context, f reconcile.AdjustmentsFilter)
 	if err != nil {
 		return page, wrap(err)
 	}
-	return pageOf(rows, f.Limit, func(r adjustmentRow) (reconcile.Adjustment, error) { return r.view(), nil },
+	page, err = pageOf(rows, f.Limit, func(r adjustmentRow) (reconcile.Adjustment, error) { return r.view(), nil },
 		func(r adjustmentRow) string { return cursor(r.RecordedAt.UTC().Format(time.RFC3339Nano), r.Key) })
+	if err != nil {
+		return page, err
+	}
+	return page, r.remeasured(ctx, page.Items)
 }
 
 func (r adjustmentRow) view() reconcile.Adjustment {

@@ -73,7 +73,7 @@ func (r *Reader) Readout(ctx context.Context, caseID string) (reconcile.Readout,
 		return reconcile.Readout{}, wrap(err)
 	}
 	if row.CaseID == "" {
-		return reconcile.Readout{}, fault.New(fault.NotFound, "readout_not_found", "there is no readout with the case ID %q", caseID)
+		return r.remeasuredReadout(ctx, caseID)
 	}
 	v, err := row.view()
 	if err != nil {

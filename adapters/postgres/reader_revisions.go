@@ -55,7 +55,6 @@ func tieOutRevisions(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) (err
 	if err != nil {
 		return err
 	}
-	t.Revision = len(t.Revisions)
 	return tx.WithContext(ctx).Raw(`SELECT w.begun, w.final, EXISTS (SELECT 1 FROM writeback_intents s WHERE s.cycle_id = c.id AND s.state = 'superseded' AND s.retired_at IS NULL) AS leftover,
 			EXISTS (SELECT 1 FROM cycles n WHERE n.account_id = c.account_id AND n.period > c.period AND n.watermark IS NOT NULL) AS later
 		FROM cycles c CROSS JOIN LATERAL (SELECT count(*) > 0 AS begun, coalesce(bool_or(x.finalized_at IS NOT NULL OR x.state IN ('finalized', 'released')), false) AS final

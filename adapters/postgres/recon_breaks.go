@@ -70,8 +70,13 @@ func breakValues(env account.Environment, b recon.Break) []any {
 
 // lockBreaks loads all breaks of a period under lock, in one order.
 func lockBreaks(tx *gorm.DB, accountID, period string) ([]recon.Break, error) {
+	return breaksOf(tx, accountID, period, " FOR UPDATE")
+}
+
+// breaksOf loads the breaks of a period; lock is a locking clause, or nothing.
+func breaksOf(tx *gorm.DB, accountID, period, lock string) ([]recon.Break, error) {
 	var rows []breakRow
-	err := tx.Raw(`SELECT `+breakFields+` FROM recon_breaks WHERE account_id = ? AND period = ? ORDER BY id FOR UPDATE`, accountID, period).Scan(&rows).Error
+	err := tx.Raw(`SELECT `+breakFields+` FROM recon_breaks WHERE account_id = ? AND period = ? ORDER BY id`+lock, accountID, period).Scan(&rows).Error
 	out := make([]recon.Break, len(rows))
 	for i, r := range rows {
 		out[i] = r.domain()

@@ -24,7 +24,11 @@ func (r *Recon) Change(ctx context.Context, accountID, period string, decide fun
 		if env == "" {
 			return fault.New(fault.NotFound, "account_not_found", "there is no account %q", accountID)
 		}
-		m, err := monthOf(tx, accountID, period)
+		breaks, err := lockBreaks(tx, accountID, period)
+		if err != nil {
+			return err
+		}
+		m, err := monthOf(tx, accountID, period, breaks)
 		if err != nil {
 			return err
 		}
@@ -46,28 +50,44 @@ func (r *Recon) Change(ctx context.Context, accountID, period string, decide fun
 	return wrap(err)
 }
 
-// monthOf is how a month stands, under lock.
-func monthOf(tx *gorm.DB, accountID, period string) (recon.Month, error) {
-	m := recon.Month{AccountID: accountID, Period: period}
-	var err error
-	if m.Breaks, err = lockBreaks(tx, accountID, period); err != nil {
-		return m, err
+// Month is how a month stands, as one statement after the other sees it: nothing rests on it.
+func (r *Recon) Month(ctx context.Context, accountID, period string) (account.Environment, recon.Month, error) {
+	tx := r.db.gorm.WithContext(ctx)
+	var env string
+	if err := tx.Raw(`SELECT environment FROM accounts WHERE id = ?`, accountID).Scan(&env).Error; err != nil {
+		return account.Test, recon.Month{}, wrap(err)
 	}
+	if env == "" {
+		return account.Test, recon.Month{}, fault.New(fault.NotFound, "account_not_found", "there is no account %q", accountID)
+	}
+	breaks, err := breaksOf(tx, accountID, period, "")
+	if err != nil {
+		return account.Test, recon.Month{}, wrap(err)
+	}
+	m, err := monthOf(tx, accountID, period, breaks)
+	return environmentOf(env), m, wrap(err)
+}
+
+// monthOf is how a month with these breaks stands.
+func monthOf(tx *gorm.DB, accountID, period string, breaks []recon.Break) (recon.Month, error) {
+	m := recon.Month{AccountID: accountID, Period: period, Breaks: breaks}
 	var row struct {
-		Last, State string
-		UpdatedAt   time.Time
-		RunID       int64
-		FinishedAt  time.Time
+		Last, LastBy, LastPerson, State string
+		UpdatedAt                       time.Time
+		RunID                           int64
+		FinishedAt                      time.Time
 	}
-	err = tx.Raw(`SELECT coalesce((SELECT action FROM month_closes WHERE account_id = ? AND period = ? ORDER BY seq DESC LIMIT 1), '') AS last,
+	err := tx.Raw(`SELECT coalesce(x.action, '') AS last, coalesce(x.actor, '') AS last_by, coalesce(x.person, '') AS last_person,
 		coalesce(c.state, '') AS state, c.updated_at, coalesce(r.id, 0) AS run_id, r.finished_at
-		FROM (SELECT 1) one LEFT JOIN cycles c ON c.account_id = ? AND c.period = ?
+		FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT action, actor, person FROM month_closes WHERE account_id = ? AND period = ? ORDER BY seq DESC LIMIT 1) x ON true
+		LEFT JOIN cycles c ON c.account_id = ? AND c.period = ?
 		LEFT JOIN LATERAL (SELECT id, finished_at FROM recon_runs WHERE account_id = ? AND period = ? AND state = 'complete' ORDER BY id DESC LIMIT 1) r ON true`,
 		accountID, period, accountID, period, accountID, period).Scan(&row).Error
 	if err != nil {
 		return m, err
 	}
-	m.Last, m.CycleState, m.Ended, m.ChangedAt = recon.CloseAction(row.Last), row.State, billing.CycleState(row.State).Terminal(), row.UpdatedAt
+	m.Last, m.LastBy = recon.CloseAction(row.Last), recon.Actor{ID: row.LastBy, Person: row.LastPerson}
+	m.CycleState, m.Ended, m.ChangedAt = row.State, billing.CycleState(row.State).Terminal(), row.UpdatedAt
 	if m.CycleState == "" {
 		m.CycleState = "not begun"
 	}

@@ -3,12 +3,12 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/replay"
-	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -76,14 +76,14 @@ func (r *Replays) Frozen(ctx context.Context, cycleID string) (replay.Frozen, er
 }
 
 // SaveReplay keeps a report and writes it down.
-func (r *Replays) SaveReplay(ctx context.Context, rep replay.Report, note audit.Entry) error {
+func (r *Replays) SaveReplay(ctx context.Context, rep replay.Report, note audit.Entry) (id int64, err error) {
 	doc, err := json.Marshal(rep)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return wrap(r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		err := tx.Exec(`INSERT INTO event_replays (account_id, period, equal, report, run_by, run_at) VALUES (?, ?, ?, ?, ?, ?)`,
-			rep.AccountID, rep.Period, rep.Equal, string(doc), rep.RunBy, rep.RunAt).Error
+	return id, wrap(r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Raw(`INSERT INTO event_replays (account_id, period, equal, report, run_by, run_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING seq`,
+			rep.AccountID, rep.Period, rep.Equal, string(doc), rep.RunBy, rep.RunAt).Scan(&id).Error
 		if err != nil {
 			return err
 		}
@@ -91,21 +91,45 @@ func (r *Replays) SaveReplay(ctx context.Context, rep replay.Report, note audit.
 	}))
 }
 
-// Replays lists the reports of a scope, newest first.
-func (r *Replays) Replays(ctx context.Context, scope access.Scope, accountID string, limit int) ([]replay.Report, error) {
-	var docs []string
+// Replays lists the reports of a filter, newest first.
+func (r *Replays) Replays(ctx context.Context, f replay.Filter) (replay.Page, error) {
 	var q where
-	q.scoped(scope, "a.environment", "a.id")
-	q.eq("a.id", accountID)
-	err := r.db.gorm.WithContext(ctx).Raw(`SELECT e.report::text FROM event_replays e JOIN accounts a ON a.id = e.account_id`+q.sql()+` ORDER BY e.seq DESC LIMIT ?`,
-		append(q.args, limit)...).Scan(&docs).Error
-	out := make([]replay.Report, len(docs))
-	for i, doc := range docs {
-		if err := json.Unmarshal([]byte(doc), &out[i]); err != nil {
-			return nil, err
-		}
+	q.scoped(f.Scope, "a.environment", "a.id")
+	q.eq("a.id", f.AccountID)
+	q.eq("e.period", f.Period)
+	if f.Result != "" {
+		q.add("e.equal = ?", f.Result == replay.Equal)
 	}
-	return out, wrap(err)
+	if f.Cursor != "" {
+		before, err := strconv.ParseInt(f.Cursor, 10, 64)
+		if err != nil {
+			return replay.Page{}, badCursor(f.Cursor)
+		}
+		q.add("e.seq < ?", before)
+	}
+	var rows []struct {
+		Seq    int64
+		Report string
+	}
+	err := r.db.gorm.WithContext(ctx).Raw(`SELECT e.seq, e.report::text AS report FROM event_replays e JOIN accounts a ON a.id = e.account_id`+q.sql()+` ORDER BY e.seq DESC LIMIT ?`,
+		append(q.args, f.Limit+1)...).Scan(&rows).Error
+	if err != nil {
+		return replay.Page{}, wrap(err)
+	}
+	var page replay.Page
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		page.NextCursor = strconv.FormatInt(rows[f.Limit-1].Seq, 10)
+	}
+	page.Items = make([]replay.Report, len(rows))
+	for i, row := range rows {
+		if err := json.Unmarshal([]byte(row.Report), &page.Items[i]); err != nil {
+			return page, err
+		}
+		page.Items[i].ID = row.Seq
+	}
+	return page, nil
 }
 
+var _ replay.Archive = (*Replays)(nil)
 var _ replay.Ledger = (*Replays)(nil)

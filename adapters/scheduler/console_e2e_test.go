@@ -70,7 +70,7 @@ func pagesAt(t *testing.T, d *pipelinetest.Deployment, ui string) string {
 			return next(c)
 		}
 	})
-	pages, err := webui.New(webui.Services{Reconcile: d.Reconcile(), Replays: d.DB.NewReplays(), Deciding: d.Deciding(), Notices: d.Notices(), Previews: d.Previews(), Accruals: d.Accruals(), Breaks: d.Reconciler()}, webui.Options{TemporalUI: ui}, d.Clock, slog.New(slog.DiscardHandler))
+	pages, err := webui.New(d.PageServices(), webui.Options{TemporalUI: ui}, d.Clock, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	pages.Register(e)
 	server := httptest.NewServer(e)

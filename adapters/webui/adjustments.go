@@ -58,7 +58,7 @@ func (s *Server) adjustmentList(c echo.Context) (list, reconcile.AdjustmentsFilt
 	}
 	accounts, err := s.reconcile.Accounts(ctx, scope)
 	return list{
-		Name: "adjustments", Heading: "Adjustments", Lead: "What changed later? True-ups of invoiced months, and corrections of their invoices.", Path: "/adjustments", Active: "adjustments",
+		Name: "adjustments", Heading: "Adjustments", Lead: "What changed later? True-ups of invoiced months, and corrections of their invoices.", Path: "/adjustments", Active: "adjustments", Version: 2,
 		Filters: []field{
 			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
 			{Name: "period", Label: "Origin", Value: f.OriginPeriod, Choices: choices("Every period", f.OriginPeriod, withChosen(periods, f.OriginPeriod), month)},
@@ -69,9 +69,9 @@ func (s *Server) adjustmentList(c echo.Context) (list, reconcile.AdjustmentsFilt
 		Columns: []column{
 			{Name: "origin"}, {Name: "account"}, {Name: "line"}, {Name: "cause"}, {Name: "kind"}, {Name: "state"}, {Name: "currency"},
 			{Name: "delta_revenue", Kind: columnMoney, Sum: true}, {Name: "delta_lift", Kind: columnMoney, Sum: true}, {Name: "delta_amount", Kind: columnMoney, Sum: true},
-			{Name: "applied_on"}, {Name: "carry_balance", Kind: columnMoney}, {Name: "proposed_by"}, {Name: "at", Kind: columnTime}, {Name: "reason"}, {Name: "adjustment"},
+			{Name: "applied_on"}, {Name: "carry_balance", Kind: columnMoney}, {Name: "proposed_by"}, {Name: "at", Kind: columnTime}, {Name: "reason"}, {Name: "settled_case"}, {Name: "remeasured_case"}, {Name: "adjustment"},
 		},
-		Labels: []string{"Origin", "Account", "Line", "Cause", "What is done", "State", "Currency", "Δ revenue", "Δ lift", "Δ amount", "Applied on", "Carry balance", "By", "Time", "Reason", "ID"},
+		Labels: []string{"Origin", "Account", "Line", "Cause", "What is done", "State", "Currency", "Δ revenue", "Δ lift", "Δ amount", "Applied on", "Carry balance", "By", "Time", "Reason", "Settled with", "Measured again", "ID"},
 		Empty:  "Nothing was adjusted", EmptyHint: "Refunds and disputes inside an open contract year need no adjustment: the next month measures the year net of them. A correction begins on the page of its cycle.",
 	}, f, err
 }
@@ -90,12 +90,21 @@ func adjustmentRow(a reconcile.Adjustment) row {
 	cells := []cell{
 		{Value: a.OriginPeriod, URL: "/cycles/" + a.OriginCycle, Sub: month(a.OriginPeriod)}, {Value: a.AccountName, Sub: a.AccountID, Env: a.Environment.String()}, {Value: a.Line, Mono: true}, {Value: words(a.Cause)}, {Value: words(a.Kind)},
 		{Value: string(a.State), State: &state}, {Value: strings.ToUpper(a.Currency)}, {Value: cash{a.RevenueMinor, a.Currency}}, {Value: cash{a.LiftMinor, a.Currency}}, {Value: cash{&a.AmountMinor, a.Currency}, URL: about},
-		on, {Value: cash{carry, a.Currency}}, {Value: a.By}, {Value: a.RecordedAt}, {Value: a.Reason}, {Value: a.Key, Mono: true},
+		on, {Value: cash{carry, a.Currency}}, {Value: a.By}, {Value: a.RecordedAt}, {Value: a.Reason}, readoutCell(a.SettledCase), readoutCell(a.RemeasuredCase), {Value: a.Key, Mono: true},
 	}
 	if a.Line != "" {
 		cells[2].URL = lineURL(a.OriginCycle, a.Line)
 	}
 	return row{Key: rowKey(a.Key), Cells: cells}
+}
+
+// readoutCell leads to a readout by its case ID, where there is one.
+func readoutCell(caseID string) cell {
+	c := cell{Value: caseID, Mono: true}
+	if caseID != "" {
+		c.URL = "/readouts/" + caseID
+	}
+	return c
 }
 
 func (s *Server) adjustments(c echo.Context) error {

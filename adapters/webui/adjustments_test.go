@@ -24,7 +24,7 @@ func (l *ledger) Adjustments(_ context.Context, f reconcile.AdjustmentsFilter) (
 	}
 	return reconcile.Page[reconcile.Adjustment]{NextCursor: l.more(f.Cursor), Items: []reconcile.Adjustment{
 		{Key: "acme.2026-10.c1", AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, OriginCycle: "acme.2026-10", OriginPeriod: "2026-10", Line: "trial-nudge-7", Cause: "correction", Kind: "credit_before_payment", Reason: "a pilot was free", State: "proposed", Currency: "usd", AmountMinor: -10_000, By: "Finn", RecordedAt: now},
-		{Key: "acme.2026-09.c1", AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, OriginCycle: "acme.2026-10", OriginPeriod: "2026-09", Line: "trial-nudge-7", Cause: "refund", Kind: "true_up", State: "applied", Currency: "usd", AmountMinor: -2_000, RevenueMinor: ptr[int64](-9_900), LiftMinor: ptr[int64](-10_000), BookedBy: "acme.2026-10", AppliedCycle: "acme.2026-10", AppliedPeriod: "2026-10", RecordedAt: now.Add(-time.Hour)},
+		{Key: "acme.2026-09.c1", AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, OriginCycle: "acme.2026-10", OriginPeriod: "2026-09", Line: "trial-nudge-7", Cause: "refund", Kind: "true_up", State: "applied", Currency: "usd", AmountMinor: -2_000, RevenueMinor: ptr[int64](-9_900), LiftMinor: ptr[int64](-10_000), BookedBy: "acme.2026-10", SettlementCycle: "acme.2026-10", SettledCase: caseGood, RemeasuredCase: caseAgain, AppliedCycle: "acme.2026-10", AppliedPeriod: "2026-10", RecordedAt: now.Add(-time.Hour)},
 	}}, l.err
 }
 
@@ -56,6 +56,16 @@ func TestAdjustments(t *testing.T) {
 	require.Equal(t, "-120.00 USD", p.row(t, "Total USD")[9])
 	require.Contains(t, p.links, "/cycles/acme.2026-10/corrections")
 	require.Contains(t, p.links, "/cycles/acme.2026-10/lines/trial-nudge-7")
+	require.Equal(t, []string{caseGood, caseAgain}, p.row(t, "true up")[15:17])
+	require.Equal(t, []string{"–", "–"}, p.row(t, "credit before payment")[15:17], "a person's correction measures nothing")
+	require.Contains(t, p.links, "/readouts/"+caseAgain)
+	again := open(t, e, "/readouts/"+caseAgain)
+	require.Contains(t, again.text, "Measured again: the year's lift still passes")
+	require.Contains(t, again.text, "Look 2 at the settled year")
+	require.NotContains(t, again.text, "Base of this cycle", "nothing is billed on it")
+	for _, link := range []string{"/readouts/" + caseGood, "/adjustments?account=acme", "/cycles/acme.2026-10", "/v1/readouts/" + caseAgain + "/manifest"} {
+		require.Contains(t, again.links, link)
+	}
 	l.accounts = nil
 	require.Contains(t, open(t, e, "/adjustments").text, "Nothing was adjusted")
 }

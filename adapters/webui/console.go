@@ -38,6 +38,14 @@ func (s *Server) consoleLinks(period string) []consoleLink {
 	return out
 }
 
+// runURL is one run in Temporal's web console; empty without a console or a run.
+func (s *Server) runURL(workflowID, runID string) string {
+	if s.options.TemporalUI == "" || workflowID == "" || runID == "" {
+		return ""
+	}
+	return s.options.TemporalUI + "/namespaces/" + url.PathEscape(s.options.TemporalNamespace) + "/workflows/" + url.PathEscape(workflowID) + "/" + url.PathEscape(runID) + "/history"
+}
+
 // asked is the list of the console that answers a question.
 func (s *Server) asked(question string) string {
 	return s.options.TemporalUI + "/namespaces/" + url.PathEscape(s.options.TemporalNamespace) + "/workflows?query=" +

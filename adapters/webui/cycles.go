@@ -47,7 +47,10 @@ type cycleRow struct {
 	WorkflowURL string
 	TiesOut     bool
 	BreaksURL   string
-	DueAt       string
+	// TrueUpsURL and LaterURL are the adjustments that the cycle has as lines, and those that
+	// stem from its month.
+	TrueUpsURL, LaterURL string
+	DueAt                string
 	// Age is how many days the period has been over.
 	Age int
 }
@@ -61,6 +64,7 @@ type cycleTotal struct {
 	Currency                              string
 	Cycles, Lines, Withheld               int
 	Lift, Engine, Stripe, Difference      int64
+	WithheldMinor, TrueUps, Later         int64
 	WithStripe, Unwritten, WithDifference int
 	Breaks, Blocking                      int
 	AtStake                               int64
@@ -170,7 +174,8 @@ func (s *Server) cycleRow(item reconcile.CycleSummary) cycleRow {
 		due = day(*item.Payment.DueAt)
 	}
 	return cycleRow{
-		BreaksURL: query("/breaks", "account", item.AccountID, "period", item.Period), DueAt: due, Age: max(0, int(s.clock.Now().Sub(item.PeriodEnd).Hours()/24)),
+		BreaksURL:  query("/breaks", "account", item.AccountID, "period", item.Period),
+		TrueUpsURL: query("/adjustments", "account", item.AccountID, "applied", item.Period), LaterURL: query("/adjustments", "account", item.AccountID, "period", item.Period), DueAt: due, Age: max(0, int(s.clock.Now().Sub(item.PeriodEnd).Hours()/24)),
 		CycleSummary: item, State: stateOf(string(item.State)), WorkflowURL: s.workflowURL(item.WorkflowID),
 		TiesOut: item.DifferenceMinor != nil && *item.DifferenceMinor == 0,
 	}
@@ -191,6 +196,9 @@ func totalsOf(rows []reconcile.CycleSummary) []cycleTotal {
 		t.Lines += r.Lines
 		t.Withheld += r.WithheldLines
 		t.Lift += r.LiftMinor
+		t.WithheldMinor += r.WithheldMinor
+		t.TrueUps += r.TrueUpMinor
+		t.Later += r.LaterMinor
 		t.Engine += r.EngineMinor
 		t.Breaks += r.OpenBreaks
 		t.Blocking += r.BlockingBreaks

@@ -30,7 +30,7 @@ func (s *Server) cyclesExport(c echo.Context) error {
 		return err
 	}
 	r := report{
-		Name: "cycles", Title: "Close board", Version: 2,
+		Name: "cycles", Title: "Close board", Version: 3,
 		Parameters: []parameter{{"period", c.QueryParam("period")}, {"state", q.State}, {"account", q.AccountID}, {"environment", q.Environment}, {"breaks", q.Breaks}, {"currency", q.Currency}, {"from", c.QueryParam("from")}, {"to", c.QueryParam("to")}},
 		Columns: []column{
 			{Name: "cycle"}, {Name: "account"}, {Name: "account_name"}, {Name: "environment"}, {Name: "period"}, {Name: "period_start", Kind: columnTime}, {Name: "period_end", Kind: columnTime}, {Name: "time_zone"},
@@ -39,6 +39,7 @@ func (s *Server) cyclesExport(c echo.Context) error {
 			{Name: "invoice_id"}, {Name: "invoice_number"}, {Name: "updated_at", Kind: columnTime},
 			{Name: "open_breaks", Kind: columnCount, Sum: true}, {Name: "blocking_breaks", Kind: columnCount, Sum: true}, {Name: "breaks_at_stake", Kind: columnMoney, Sum: true},
 			{Name: "approver"}, {Name: "due_at", Kind: columnTime}, {Name: "closed_at", Kind: columnTime}, {Name: "closed_by"},
+			{Name: "contract"}, {Name: "contract_version", Kind: columnCount}, {Name: "revision", Kind: columnCount}, {Name: "withheld_lift", Kind: columnMoney, Sum: true}, {Name: "true_ups", Kind: columnMoney, Sum: true}, {Name: "found_later", Kind: columnMoney, Sum: true},
 		},
 	}
 	for _, i := range all {
@@ -47,6 +48,7 @@ func (s *Server) cyclesExport(c echo.Context) error {
 			cashOf(i.LiftMinor, i.Currency), int64(i.Lines), int64(i.WithheldLines), cashOf(i.EngineMinor, i.Currency), cash{i.StripeMinor, i.Currency}, cash{i.DifferenceMinor, i.Currency},
 			i.StripeInvoiceID, i.InvoiceNumber, i.UpdatedAt,
 			int64(i.OpenBreaks), int64(i.BlockingBreaks), cashOf(i.BreaksMinor, i.Currency), i.Approver, dueOf(i), timeOf(i.ClosedAt), i.ClosedBy,
+			i.ContractID, int64(i.ContractVersion), int64(i.Revision), cashOf(i.WithheldMinor, i.Currency), cashOf(i.TrueUpMinor, i.Currency), cashOf(i.LaterMinor, i.Currency),
 		})
 	}
 	return s.send(c, r)
@@ -72,7 +74,7 @@ func (s *Server) cycleExport(c echo.Context) error {
 	}
 	r := report{
 		Name: "lines-" + t.ID, Title: "Lines of " + t.AccountName + ", " + month(t.Period), Version: 1,
-		Parameters: []parameter{{"cycle", t.ID}, {"contract_hash", t.ContractHash}, {"plan_hash", t.PlanHash}, {"input_digest", t.InputDigest}, {"state", string(t.State)}, {"environment", string(t.Environment)}},
+		Parameters: []parameter{{"cycle", t.ID}, {"revision", strconv.Itoa(t.Revision)}, {"contract_hash", t.ContractHash}, {"plan_hash", t.PlanHash}, {"input_digest", t.InputDigest}, {"state", string(t.State)}, {"environment", string(t.Environment)}},
 		Columns: []column{
 			{Name: "line"}, {Name: "kind"}, {Name: "name"}, {Name: "verdict"}, {Name: "reason"}, {Name: "explanation"}, {Name: "users", Kind: columnCount, Sum: true}, {Name: "holdout", Kind: columnCount, Sum: true},
 			{Name: "observed", Kind: columnMoney, Sum: true}, {Name: "measured_lift", Kind: columnMoney, Sum: true}, {Name: "lower_bound", Kind: columnMoney}, {Name: "billed_before", Kind: columnMoney, Sum: true},
@@ -110,7 +112,7 @@ func (s *Server) lineExport(c echo.Context) error {
 	}
 	r := report{
 		Name: "line-" + e.ID, Title: "Why " + e.Title + " has its amount", Version: 1,
-		Parameters: []parameter{{"cycle", e.ID}, {"line", e.Key}, {"contract", e.ContractID}, {"contract_hash", e.ContractHash}, {"input_digest", e.InputDigest}, {"on the invoice", major(e.BilledMinor, e.Currency)}, {"checked", agrees}},
+		Parameters: []parameter{{"cycle", e.ID}, {"revision", strconv.Itoa(e.Revision)}, {"line", e.Key}, {"contract", e.ContractID}, {"contract_hash", e.ContractHash}, {"input_digest", e.InputDigest}, {"on the invoice", major(e.BilledMinor, e.Currency)}, {"checked", agrees}},
 		Columns: []column{
 			{Name: "part"}, {Name: "sign"}, {Name: "figure"}, {Name: "note"}, {Name: "amount", Kind: columnMoney}, {Name: "exact_minor"}, {Name: "number"},
 			{Name: "step"}, {Name: "formula"}, {Name: "inputs"}, {Name: "stored_result"}, {Name: "recomputed"}, {Name: "holds"},

@@ -8,7 +8,7 @@ import (
 
 func acmeTieOut(c reconcile.CycleSummary) reconcile.TieOut {
 	return reconcile.TieOut{
-		CycleSummary: c, ContractID: "acme-2026", ContractHash: "9c1185a5c5e9fc54612808977ee8f548b2258d31", Share: "0.20", PlanID: "acme-plan-2026",
+		CycleSummary: c, ContractHash: "9c1185a5c5e9fc54612808977ee8f548b2258d31", Share: "0.20", PlanID: "acme-plan-2026",
 		PlanHash: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Watermark: now.Add(-9 * time.Hour),
 		InputDigest: "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9", PaidRevenueMinor: 10_812_400, StripeNetMinor: ptr[int64](10_812_400),
 		Buckets: []reconcile.BucketSum{

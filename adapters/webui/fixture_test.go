@@ -43,19 +43,20 @@ type ledger struct {
 	next     string
 	err      error
 
-	board    reconcile.Board
-	invoices []reconcile.InvoiceRow
-	health   []operate.Health
-	log      []operate.Event
-	clients  []customers.Summary
-	replays  []replay.Report
-	told     // of the notices
-	trend    []reconcile.TrendPoint
-	weights  []reconcile.WeightCount
-	breaks   []reconcile.BreakView
-	fields   []recon.Field
-	month    reconcile.Summary
-	closings []recon.Closing
+	board        reconcile.Board
+	invoices     []reconcile.InvoiceRow
+	health       []operate.Health
+	log          []operate.Event
+	clients      []customers.Summary
+	replays      []replay.Report
+	replaysAsked replay.Filter
+	told         // of the notices
+	trend        []reconcile.TrendPoint
+	weights      []reconcile.WeightCount
+	breaks       []reconcile.BreakView
+	fields       []recon.Field
+	month        reconcile.Summary
+	closings     []recon.Closing
 
 	accruals      []accrual.Accrual
 	accrualsAsked accrual.Filter
@@ -142,8 +143,9 @@ func (l *ledger) Events(_ context.Context, f operate.EventsFilter) (operate.Page
 func (l *ledger) Health(context.Context, access.Scope, string) ([]operate.Health, error) {
 	return l.health, nil
 }
-func (l *ledger) Replays(context.Context, access.Scope, string, int) ([]replay.Report, error) {
-	return l.replays, nil
+func (l *ledger) Replays(_ context.Context, f replay.Filter) (replay.Page, error) {
+	l.replaysAsked = f
+	return replay.Page{Items: l.replays, NextCursor: l.more(f.Cursor)}, nil
 }
 
 func (l *ledger) Trend(context.Context, reconcile.Readout) ([]reconcile.TrendPoint, error) {
@@ -188,9 +190,16 @@ func newEcho(l *ledger) *echo.Echo {
 	return newDoor(l, &door{}, webui.Options{TemporalUI: "http://127.0.0.1:8233/"})
 }
 
+func servicesOf(l *ledger, d *door) webui.Services {
+	return webui.Services{
+		Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l,
+		WhatIf: l, Sources: flows{l}, GoLive: switches{l},
+	}
+}
+
 // newDoor is newEcho with somebody at the door, whose caller every request has.
 func newDoor(l *ledger, d *door, options webui.Options) *echo.Echo {
-	s, err := webui.New(webui.Services{Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l, WhatIf: l, Sources: flows{l}, GoLive: switches{l}}, options, clock.Fixed(now), slog.New(slog.DiscardHandler))
+	s, err := webui.New(servicesOf(l, d), options, clock.Fixed(now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}
@@ -209,6 +218,8 @@ const (
 	caseGood = "mfzwizltoq2dqnbrgmydcmrtgq"
 	caseNull = "nbswy3dpeb3w64tmmqqho2lume"
 	caseHarm = "orsxg5baoruw2zjanfxca5dine"
+	// caseAgain is caseGood with what came since.
+	caseAgain = "ppsgyai4sqsfuf54p47y3mhnge"
 )
 
 func fixture() *ledger {
@@ -217,14 +228,16 @@ func fixture() *ledger {
 			ID: id + ".2026-10", AccountID: id, AccountName: name, Environment: env, Period: "2026-10", State: state, Basis: "measured",
 			PeriodStart: time.Date(2026, 9, 30, 22, 0, 0, 0, time.UTC), PeriodEnd: time.Date(2026, 10, 31, 23, 0, 0, 0, time.UTC),
 			TimeZone: "Europe/Berlin", Currency: "usd", LiftMinor: engine * 5, Lines: 3, WithheldLines: 2, EngineMinor: engine,
-			WorkflowID: "cycle/live/" + id + "/2026-10", UpdatedAt: now.Add(-47 * time.Minute),
+			WorkflowID: "cycle/live/" + id + "/2026-10", UpdatedAt: now.Add(-47 * time.Minute), ContractID: id + "-2026", ContractVersion: 2, Revision: 1,
 		}
 	}
 	acme := cycle("acme", "Acme Inc.", account.Live, billing.Invoiced, 412_050)
+	acme.WithheldMinor, acme.LaterMinor = 31_210, -1_262
 	acme.StripeMinor, acme.DifferenceMinor, acme.StripeInvoiceID, acme.InvoiceNumber = ptr[int64](412_050), ptr[int64](0), "in_1QHk2vG9RKHgCVdKx01", "ACME-0001"
 	northwind := cycle("northwind", "Northwind Traders", account.Live, billing.NeedsHuman, 98_000)
 	northwind.Basis, northwind.Currency, northwind.TimeZone = "proven", "eur", "UTC"
 	northwind.StripeMinor, northwind.DifferenceMinor, northwind.StripeInvoiceID, northwind.InvoiceNumber = ptr[int64](97_500), ptr[int64](500), "in_1QHk9aG9RKHgCVdKy77", "NW-0004"
+	northwind.TrueUpMinor, northwind.Revision = -4_500, 3
 	northwind.OpenBreaks, northwind.BlockingBreaks, northwind.BreaksMinor = 3, 1, 2_000
 	acme.Approver, acme.ClosedBy, acme.ClosedAt, acme.Payment = "Ada", "user:nina", ptr(now.Add(-time.Minute)), &billing.Payment{Status: "open", DueAt: ptr(now.AddDate(0, 0, 20))}
 	northwind.Reason, northwind.NextAction = "the total at Stripe is not the planned one", billing.NeedsHuman.NextAction()
@@ -233,7 +246,7 @@ func fixture() *ledger {
 	sandbox := cycle("sandbox", "Acme sandbox", account.Test, billing.DryRun, 123_456)
 	l := &ledger{
 		cycles: []reconcile.CycleSummary{acme, northwind, contoso, sandbox}, periods: []string{"2026-10", "2026-09"},
-		tieOuts: map[string]reconcile.TieOut{acme.ID: acmeTieOut(acme)}, readouts: map[string]reconcile.Readout{caseGood: goodReadout(), caseNull: nullReadout(), caseHarm: harmReadout()},
+		tieOuts: map[string]reconcile.TieOut{acme.ID: acmeTieOut(acme)}, readouts: map[string]reconcile.Readout{caseGood: goodReadout(), caseNull: nullReadout(), caseHarm: harmReadout(), caseAgain: againReadout()},
 	}
 	test := acmeTieOut(sandbox)
 	test.StripeStatus, test.HostedURL, test.PDFURL, test.FinalizedAt, test.Attempts = "", "", "", nil, nil
@@ -309,5 +322,12 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 		})
 	}
 	l.weights = []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2_900}, {Holdout: true, Weight: 2.5, Units: 94}, {Weight: 2, Units: 2_910}, {Weight: 1.67, Units: 96}}
-	l.replays = []replay.Report{{AccountID: "acme", Environment: account.Live, Period: "2026-12-settlement", CycleID: "acme.2026-10", Events: 9_001, Facts: 8_000, Equal: true, RunBy: "Ada", RunAt: now}, {AccountID: "acme", Period: "2026-10", CycleID: "acme.2026-10", Difference: "fact paid:in_2 differs", RunAt: now}}
+	l.replays = someReplays()
+}
+
+func againReadout() reconcile.Readout {
+	r := goodReadout()
+	r.CaseID, r.PreviousCaseID, r.Billed, r.BaseMinor, r.FeeMinor, r.Lift = caseAgain, caseGood, false, 0, 0, r.Lift-6_310
+	r.TrueUp = &reconcile.ReadoutTrueUp{SettlementCycle: "acme.2026-10", SettledCase: caseGood, BookedBy: "acme.2026-10", Look: 2, At: now}
+	return r
 }

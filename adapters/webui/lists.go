@@ -12,7 +12,6 @@ import (
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
-	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 )
@@ -28,11 +27,6 @@ type Operate interface {
 type Customers interface {
 	Customers(ctx context.Context, accountID string, f customers.Filter) (customers.Page[customers.Summary], error)
 	Customer(ctx context.Context, accountID, customerID string, asOf time.Time) (customers.Detail, error)
-}
-
-// Replays lists the reports of months that were derived again.
-type Replays interface {
-	Replays(ctx context.Context, scope access.Scope, accountID string, limit int) ([]replay.Report, error)
 }
 
 // listLimit is a page of a list.
@@ -291,50 +285,6 @@ func (s *Server) eventLogExport(c echo.Context) error {
 		page, err := s.operate.Events(c.Request().Context(), f)
 		return page.Items, page.NextCursor, err
 	})
-}
-
-// replayLimit is how many reports are shown; a replay is run by hand.
-const replayLimit = 200
-
-func (s *Server) replayPage(c echo.Context) error {
-	ctx, scope := c.Request().Context(), scopeOf(c)
-	accounts, err := s.reconcile.Accounts(ctx, scope)
-	if err != nil {
-		return err
-	}
-	account := c.QueryParam("account")
-	all, err := s.replays.Replays(ctx, scope, account, replayLimit)
-	if err != nil {
-		return err
-	}
-	l := list{
-		Name: "replays", Heading: "Replays", Lead: "Months that were derived again from the stored events, and compared hash by hash. Run one with: liftbill replay.", Path: "/replays", Active: "replays",
-		Filters: []field{{Name: "account", Label: "Account", Value: account, Choices: choices("Every account", account, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })}},
-		Columns: []column{{Name: "run_at", Kind: columnTime}, {Name: "account"}, {Name: "period"}, {Name: "result"}, {Name: "events", Kind: columnCount, Sum: true}, {Name: "facts_equal", Kind: columnCount, Sum: true}, {Name: "difference"}, {Name: "run_by"}, {Name: "cycle"}},
-		Labels:  []string{"Run at", "Account", "Period", "Result", "Events", "Facts equal", "First difference", "Run by", "Cycle"},
-		Empty:   "No replay yet", EmptyHint: "A replay derives a frozen month again and compares every hash.",
-	}
-	for _, r := range all {
-		state := StateView{"equal", "✓", "good"}
-		if !r.Equal {
-			state = StateView{"differs", "✕", "bad"}
-		}
-		l.Rows = append(l.Rows, row{Key: rowKey(r.AccountID, r.Period, r.RunAt.Unix()), Cells: []cell{
-			{Value: r.RunAt.UTC()}, {Value: nameOf(accounts, r.AccountID), URL: query("/cycles", "period", r.Period, "account", r.AccountID)}, {Value: r.Period, Sub: month(r.Period)},
-			{Value: state.Name, State: &state}, {Value: r.Events}, {Value: r.Facts}, {Value: r.Difference}, {Value: r.RunBy}, {Value: r.CycleID, URL: "/cycles/" + r.CycleID, Mono: true},
-		}})
-	}
-	if c.Param("format") != "" {
-		return s.send(c, l.report(l.parameters()))
-	}
-	return s.show(c, l, "", "")
-}
-
-func (s *Server) replayExport(c echo.Context) error {
-	if err := checkFormat(c); err != nil {
-		return err
-	}
-	return s.replayPage(c)
 }
 
 // accountOf finds an account of the caller's scope.

@@ -63,7 +63,7 @@ func (s *Server) readout(c echo.Context) error {
 		v.ESSRatio = percent(int64(math.Round(r.ESS)), r.HoldoutUnits)
 	}
 	v.Headline, v.FeeLabel = headline(r, v.Test)
-	if r.SnapshotID != lift.SnapshotPooled {
+	if r.SnapshotID != lift.SnapshotPooled && r.TrueUp == nil {
 		v.LineURL = lineURL(r.CycleID, r.SnapshotID)
 	}
 	points, err := s.reconcile.Trend(c.Request().Context(), r)
@@ -95,6 +95,10 @@ func (s *Server) readout(c echo.Context) error {
 // headline is the verdict in the fewest words, and what the fee is called.
 func headline(r reconcile.Readout, test bool) (string, string) {
 	switch {
+	case r.TrueUp != nil && r.Verdict == "passed":
+		return "Measured again: the year's lift still passes", ""
+	case r.TrueUp != nil:
+		return "Measured again: the year's lift does not pass any more", ""
 	case r.Billed && test:
 		return "It would be billed: this test account's lift is proven", "Would be invoiced"
 	case r.Billed:

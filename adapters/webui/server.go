@@ -15,10 +15,12 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -131,8 +133,28 @@ type Server struct {
 // policy lets a page load its own style and its own script, and nothing else.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// New parses the pages. An error is a mistake in a template.
+// check names the first use case that is missing, also where an interface holds a nil
+// pointer: a page would notice when it is asked for.
+func (s Services) check() error {
+	v := reflect.ValueOf(s)
+	for i := range v.NumField() {
+		f := v.Field(i)
+		if f.IsNil() || f.Elem().Kind() == reflect.Pointer && f.Elem().IsNil() {
+			return fmt.Errorf("the pages lack a use case: Services.%s is nil", v.Type().Field(i).Name)
+		}
+	}
+	return nil
+}
+
+// New parses the pages. An error is a mistake of the program: a use case that is missing, or
+// a template.
 func New(services Services, options Options, clk clock.Clock, logger *slog.Logger) (*Server, error) {
+	if err := services.check(); err != nil {
+		return nil, err
+	}
+	if clk == nil || logger == nil {
+		return nil, errors.New("the pages lack their clock or their log")
+	}
 	options.TemporalUI = strings.TrimRight(options.TemporalUI, "/")
 	if options.TemporalNamespace == "" {
 		options.TemporalNamespace = "default"

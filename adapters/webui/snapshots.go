@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -110,14 +111,14 @@ func (s *Server) journalExport(c echo.Context) error {
 		return err
 	}
 	r := report{
-		Name: "journal-" + t.ID, Title: "Journal of " + t.AccountName + ", " + month(t.Period), Version: 1,
-		Parameters: []parameter{{"cycle", t.ID}, {"state", string(t.State)}, {"contract_hash", t.ContractHash}},
+		Name: "journal-" + t.ID, Title: "Journal of " + t.AccountName + ", " + month(t.Period), Version: 2,
+		Parameters: []parameter{{"cycle", t.ID}, {"revision", strconv.Itoa(t.Revision)}, {"state", string(t.State)}, {"contract_hash", t.ContractHash}},
 		Columns: []column{
-			{Name: "date"}, {Name: "account"}, {Name: "line"}, {Name: "description"}, {Name: "debit", Kind: columnMoney, Sum: true}, {Name: "credit", Kind: columnMoney, Sum: true}, {Name: "currency"}, {Name: "reference"},
+			{Name: "date"}, {Name: "account"}, {Name: "line"}, {Name: "description"}, {Name: "debit", Kind: columnMoney, Sum: true}, {Name: "credit", Kind: columnMoney, Sum: true}, {Name: "currency"}, {Name: "reference"}, {Name: "revision", Kind: columnCount},
 		},
 	}
 	for _, e := range entries {
-		r.Rows = append(r.Rows, []any{e.Date.Format("2006-01-02"), s.bookedAs(e.Account), e.Line, e.Description, cashOf(e.DebitMinor, e.Currency), cashOf(e.CreditMinor, e.Currency), e.Currency, e.Reference})
+		r.Rows = append(r.Rows, []any{e.Date.Format("2006-01-02"), s.bookedAs(e.Account), e.Line, e.Description, cashOf(e.DebitMinor, e.Currency), cashOf(e.CreditMinor, e.Currency), e.Currency, e.Reference, int64(e.Revision)})
 	}
 	return s.send(c, r)
 }

@@ -19,7 +19,7 @@ func statement(t reconcile.TieOut) []section {
 	fact := func(name, value string) []any { return []any{name, value} }
 	facts := [][]any{
 		fact("Account", t.AccountName+" ("+t.AccountID+")"), fact("Environment", string(t.Environment)), fact("Period", month(t.Period)+", "+stamp(t.PeriodStart)+" to "+stamp(t.PeriodEnd)+", midnights of "+t.TimeZone),
-		fact("State", strings.TrimSpace(words(string(t.State))+" "+t.Reason)), fact("Contract", t.ContractID+", "+t.ContractHash), fact("Terms", "basis "+t.Basis+", share "+t.Share+"; "+strings.Join(t.Terms, "; ")),
+		fact("Revision", strconv.Itoa(t.Revision)), fact("State", strings.TrimSpace(words(string(t.State))+" "+t.Reason)), fact("Contract", t.ContractID+", "+t.ContractHash), fact("Terms", "basis "+t.Basis+", share "+t.Share+"; "+strings.Join(t.Terms, "; ")),
 		fact("Plan", t.PlanID+", "+t.PlanHash), fact("Inputs", t.InputDigest+", as of "+stamp(t.Watermark)),
 	}
 	switch {
@@ -109,7 +109,7 @@ func (s *Server) readoutExport(c echo.Context) error {
 	r := report{
 		Name: "readout-" + t.CaseID, Title: "Readout of " + t.SnapshotName + ", " + t.AccountName + ", " + month(t.Period), Version: 1,
 		Parameters: []parameter{
-			{"case", t.CaseID}, {"cycle", t.CycleID}, {"snapshot", t.SnapshotID}, {"environment", string(t.Environment)}, {"verdict", strings.TrimSpace(t.Verdict + " " + t.HeadlineCode)}, {"says", t.Explanation},
+			{"case", t.CaseID}, {"cycle", t.CycleID}, {"revision", strconv.Itoa(t.Revision)}, {"snapshot", t.SnapshotID}, {"environment", string(t.Environment)}, {"verdict", strings.TrimSpace(t.Verdict + " " + t.HeadlineCode)}, {"says", t.Explanation},
 			{"plan_hash", t.PlanHash}, {"estimator", t.Estimator}, {"input_digest", t.InputDigest},
 		},
 		Columns: []column{{Name: "part"}, {Name: "name"}, {Name: "amount", Kind: columnMoney}, {Name: "value"}, {Name: "threshold"}, {Name: "status"}, {Name: "explanation"}},

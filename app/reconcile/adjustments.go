@@ -73,6 +73,9 @@ type Adjustment struct {
 	AppliedCycle  string
 	AppliedPeriod string
 	AppliedMinor  int64
+	// SettledCase is the readout that the year was settled with, RemeasuredCase the one that the
+	// same sealed plan gives with what came since; empty for a correction.
+	SettledCase, RemeasuredCase string
 	// StripeID is the credit note of a correction.
 	StripeID string
 	State    AdjustmentState

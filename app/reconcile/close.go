@@ -19,6 +19,46 @@ type Closes interface {
 	Change(ctx context.Context, accountID, period string, decide func(env account.Environment, m recon.Month) (recon.Closing, audit.Entry, error)) error
 	// Closings lists what was done to a month, oldest first.
 	Closings(ctx context.Context, accountID, period string) ([]recon.Closing, error)
+	// Month is how a month stands. NotFound for an account that does not exist.
+	Month(ctx context.Context, accountID, period string) (account.Environment, recon.Month, error)
+}
+
+// MonthStatus is whether a month is closed, and what is in the way of it.
+type MonthStatus struct {
+	recon.Month
+	Environment account.Environment
+	// Closings is what was done to it, oldest first.
+	Closings []recon.Closing
+	// Obstacle is why it cannot be closed now; nil when it can, and when it is closed.
+	Obstacle error
+}
+
+// Closed reports whether the month is closed.
+func (m MonthStatus) Closed() bool { return m.Last == recon.Closed }
+
+// State is open, closed or reopened.
+func (m MonthStatus) State() string {
+	if m.Last == "" {
+		return "open"
+	}
+	return string(m.Last)
+}
+
+// MonthStatus says how a month stands as a whole.
+func (r *Reconciler) MonthStatus(ctx context.Context, accountID, month string) (MonthStatus, error) {
+	if _, err := period.ParseMonth(month); err != nil {
+		return MonthStatus{}, err
+	}
+	env, m, err := r.Closes.Month(ctx, accountID, month)
+	if err != nil {
+		return MonthStatus{}, err
+	}
+	out := MonthStatus{Month: m, Environment: env}
+	if !out.Closed() {
+		out.Obstacle = m.Obstacle()
+	}
+	out.Closings, err = r.Closes.Closings(ctx, accountID, month)
+	return out, err
 }
 
 // Close closes a month of an account.

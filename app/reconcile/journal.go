@@ -22,6 +22,9 @@ type JournalEntry struct {
 	Currency    string
 	// Reference is the invoice's number at Stripe, or the cycle where none stands yet.
 	Reference string
+	// Revision is that of the cycle: a month that was computed again is booked anew, and what was
+	// booked of an earlier revision is reversed.
+	Revision int
 }
 
 // The accounts of a journal.
@@ -52,7 +55,7 @@ func Journal(t TieOut) ([]JournalEntry, error) {
 		return nil, fault.Wrap(err, fault.Internal, "zone_unknown", "the time zone of cycle %s is not known", t.ID)
 	}
 	receivable := JournalEntry{
-		Date: t.PeriodEnd.In(zone).AddDate(0, 0, -1), Account: AccountUnbilled, Currency: t.Currency, Reference: t.ID, Description: "Outcome fees of " + t.AccountName + ", " + t.Period,
+		Date: t.PeriodEnd.In(zone).AddDate(0, 0, -1), Account: AccountUnbilled, Currency: t.Currency, Reference: t.ID, Revision: t.Revision, Description: "Outcome fees of " + t.AccountName + ", " + t.Period,
 	}
 	if t.StripeMinor != nil {
 		receivable.Account, receivable.Reference = AccountReceivable, t.InvoiceNumber

@@ -159,29 +159,51 @@ func (p *planted) settle(t *testing.T, r *reconcile.Reconciler, c *pipelinetest.
 	p.close(t, r, c)
 }
 
-// close closes the month once its cycle is over, and opens it again; borealis was not billed.
+// close closes the month through the API once its cycle is over, and somebody else opens it
+// again; borealis was not billed.
 func (p *planted) close(t *testing.T, r *reconcile.Reconciler, c *pipelinetest.Company) {
 	t.Helper()
-	nina := access.Operator("nina")
-	err := r.Close(t.Context(), nina, c.ID, pipelinetest.Month)
+	path := "/v1/accounts/" + c.ID + "/months/" + pipelinetest.Month
+	var m httpapi.Month
+	p.Get(t, path, &m)
+	require.Equal(t, httpapi.MonthState("open"), m.State)
+	require.True(t, m.Ties)
+	mine := access.Operator("pipeline") // as the API's caller
 	if c == p.borealis {
-		require.Equal(t, "cycle_not_over", fault.CodeOf(err))
+		require.Equal(t, "cycle_not_over", m.Obstacle.Code)
+		require.Equal(t, "cycle_not_over", fault.CodeOf(r.Close(t.Context(), mine, c.ID, pipelinetest.Month)))
 		return
 	}
-	require.NoError(t, err)
-	require.Equal(t, "month_closed", fault.CodeOf(r.Close(t.Context(), nina, c.ID, pipelinetest.Month)))
-	require.NoError(t, r.ReopenMonth(t.Context(), nina, c.ID, pipelinetest.Month, "a late letter of the bank"))
-	require.NoError(t, r.Close(t.Context(), nina, c.ID, pipelinetest.Month))
+	require.Empty(t, m.Obstacle.Code)
+	p.Post(t, path+"/close", nil, &m)
+	require.Equal(t, httpapi.MonthState("closed"), m.State)
+	require.Equal(t, "month_closed", fault.CodeOf(r.Close(t.Context(), mine, c.ID, pipelinetest.Month)))
+	require.Equal(t, "four_eyes", fault.CodeOf(r.ReopenMonth(t.Context(), mine, c.ID, pipelinetest.Month, "a late letter of the bank")))
+	_, err := p.SQL.Exec(t.Context(), `INSERT INTO month_closes (account_id, environment, period, action, actor, person, reason, at) SELECT account_id, environment, period, 'reopened', actor, person, 'x', now() FROM month_closes WHERE account_id = $1`, c.ID)
+	require.ErrorContains(t, err, "is not opened again by who closed it", "nor past the use case")
+	p.PostAs(t, pipelinetest.SecondPerson, path+"/reopen", httpapi.MonthReopen{Reason: "a late letter of the bank"}, &m)
+	require.Equal(t, httpapi.MonthState("reopened"), m.State)
+	p.Post(t, path+"/close", nil, &m)
+	require.Equal(t, []string{"closed cli:pipeline ", "reopened user:second a late letter of the bank", "closed cli:pipeline "}, historyOf(m))
+	require.Equal(t, m.RunID, m.History[2].RunID)
 	all, err := r.Closings(t.Context(), c.ID, pipelinetest.Month)
 	require.NoError(t, err)
-	require.Equal(t, []recon.CloseAction{recon.Closed, recon.Reopened, recon.Closed}, []recon.CloseAction{all[0].Action, all[1].Action, all[2].Action})
+	require.Len(t, all, 3)
 	cycle, err := p.Reconcile().TieOut(t.Context(), c.CycleID())
 	require.NoError(t, err)
-	require.Equal(t, "cli:nina", cycle.ClosedBy)
+	require.Equal(t, "cli:pipeline", cycle.ClosedBy)
 	require.Zero(t, cycle.OpenBreaks)
 	var rows int
 	require.NoError(t, p.SQL.QueryRow(t.Context(), `SELECT count(*) FROM audit_log WHERE action IN ('account.month_closed', 'account.month_reopened') AND object_id = $1`, c.ID).Scan(&rows))
 	require.Equal(t, 3, rows)
+}
+
+func historyOf(m httpapi.Month) []string {
+	var out []string
+	for _, h := range m.History {
+		out = append(out, fmt.Sprint(h.Action, " ", h.Actor, " ", h.Reason))
+	}
+	return out
 }
 
 // requireTies demands that nothing remains, whoever is asked.

@@ -34,10 +34,20 @@ type CycleSummary struct {
 	Currency    string
 	// LiftMinor is the measured incremental revenue of the billed lines.
 	LiftMinor int64
-	// WithheldLines counts snapshots whose lift was not billed.
+	// WithheldLines counts snapshots whose lift was not billed, WithheldMinor is what of it was
+	// deferred or waived.
 	WithheldLines int
+	WithheldMinor int64
 	Lines         int
-	EngineMinor   int64
+	// ContractID and ContractVersion are those of the terms that it was priced by.
+	ContractID      string
+	ContractVersion int
+	// Revision is how often the cycle was computed, from 1.
+	Revision int
+	// TrueUpMinor is the sum of its lines that true up earlier months; LaterMinor what was
+	// found to be due of this month since it was invoiced.
+	TrueUpMinor, LaterMinor int64
+	EngineMinor             int64
 	// StripeMinor is the total of the finalized invoice as Stripe returned it; nil when none was written.
 	StripeMinor     *int64
 	DifferenceMinor *int64
@@ -147,7 +157,6 @@ type Step struct {
 // TieOut is everything behind one cycle's total.
 type TieOut struct {
 	CycleSummary
-	ContractID   string
 	ContractHash string
 	Share        string
 	// Terms are the contract's terms of the price in plain words.
@@ -184,8 +193,7 @@ type TieOut struct {
 	// WaitingUntil is when the contract's terms decide; nil when nothing waits.
 	WaitingUntil *time.Time
 	Reminders    int
-	// Revision is how often the cycle was computed, Revisions when and why, oldest first.
-	Revision  int
+	// Revisions are when and why the cycle was computed, oldest first.
 	Revisions []Revision
 	// AtStripe is how far its invoice has come there.
 	AtStripe AtStripe
@@ -263,9 +271,12 @@ type Readout struct {
 	CycleID        string
 	// Revision is the revision of the cycle that the readout belongs to, Superseded that another
 	// one took its place. Revisions is how often the month was computed, and why.
-	Revision      int
-	Superseded    bool
-	Revisions     []Revision
+	Revision   int
+	Superseded bool
+	Revisions  []Revision
+	// TrueUp is set on a readout of a settled year that was measured again; nothing is billed
+	// on it itself.
+	TrueUp        *ReadoutTrueUp
 	AccountID     string
 	AccountName   string
 	Environment   account.Environment
@@ -300,6 +311,17 @@ type Readout struct {
 	Billed         bool
 	BaseMinor      int64
 	FeeMinor       int64
+}
+
+// ReadoutTrueUp is where a readout of a settled year with what came since belongs.
+type ReadoutTrueUp struct {
+	SettlementCycle string
+	// SettledCase is the readout that the year was settled with.
+	SettledCase string
+	// BookedBy is the cycle that looked, Look which look at the year it was, from 1.
+	BookedBy string
+	Look     int
+	At       time.Time
 }
 
 // RewardEvent is one booked fact.

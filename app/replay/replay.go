@@ -7,6 +7,8 @@ package replay
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,10 +44,8 @@ type Frozen struct {
 type Ledger interface {
 	// Frozen returns NotFound when the month has no cycle, Conflict when it is not frozen.
 	Frozen(ctx context.Context, cycleID string) (Frozen, error)
-	// SaveReplay keeps a report, and the note in the same transaction.
-	SaveReplay(ctx context.Context, r Report, note audit.Entry) error
-	// Replays lists the reports of a scope, newest first.
-	Replays(ctx context.Context, scope access.Scope, accountID string, limit int) ([]Report, error)
+	// SaveReplay keeps a report, and the note in the same transaction, and numbers it.
+	SaveReplay(ctx context.Context, r Report, note audit.Entry) (id int64, err error)
 }
 
 // Stage is a place of its own for one replay.
@@ -89,6 +89,9 @@ type Service[S Stage] struct {
 	Clock   clock.Clock
 }
 
+// inputCheck is the name of the check of the input digest.
+const inputCheck = "input digest"
+
 // Check compares one thing.
 type Check struct {
 	Name     string `json:"name"`
@@ -97,8 +100,26 @@ type Check struct {
 	Replayed string `json:"replayed"`
 }
 
+// Digests are one digest as the ledger has it, and as the replay gave it; empty where a report
+// is older than the digest.
+type Digests struct {
+	Ledger string `json:"ledger"`
+	Replay string `json:"replay"`
+}
+
+// Ask is which month is replayed, and what asks for it.
+type Ask struct {
+	AccountID, Period string
+	// For is who had it started, where a machine runs it; they say so themselves.
+	For string
+	// WorkflowID and WorkflowRunID are those of the Temporal run; empty without one.
+	WorkflowID, WorkflowRunID string
+}
+
 // Report is what a replay found.
 type Report struct {
+	// ID is its number, from 1; 0 before it is kept.
+	ID          int64               `json:"id,omitempty"`
 	AccountID   string              `json:"account_id"`
 	Environment account.Environment `json:"environment"`
 	Period      string              `json:"period"`
@@ -111,26 +132,40 @@ type Report struct {
 	Facts  int64 `json:"facts_equal"`
 	Equal  bool  `json:"equal"`
 	// Difference is the first one, in words; empty when all is equal.
-	Difference string    `json:"difference,omitempty"`
-	Checks     []Check   `json:"checks"`
-	RunBy      string    `json:"run_by"`
-	RunAt      time.Time `json:"run_at"`
+	Difference string `json:"difference,omitempty"`
+	// Inputs is the digest of all that the month was measured from, Outputs that of its case
+	// IDs by snapshot.
+	Inputs  Digests `json:"inputs,omitzero"`
+	Outputs Digests `json:"outputs,omitzero"`
+	Checks  []Check `json:"checks"`
+	RunBy   string  `json:"run_by"`
+	// RunAt is when it began, FinishedAt when it was over; zero in a report of before that was
+	// kept.
+	RunAt         time.Time `json:"run_at"`
+	FinishedAt    time.Time `json:"finished_at,omitzero"`
+	WorkflowID    string    `json:"workflow_id,omitempty"`
+	WorkflowRunID string    `json:"workflow_run_id,omitempty"`
+}
+
+// Took is how long the replay took; false where it was not kept.
+func (r Report) Took() (time.Duration, bool) {
+	return r.FinishedAt.Sub(r.RunAt), !r.FinishedAt.IsZero()
 }
 
 // Run replays an account's month.
-func (s *Service[S]) Run(ctx context.Context, by access.Principal, accountID, month string) (Report, error) {
-	m, err := period.Parse(month)
+func (s *Service[S]) Run(ctx context.Context, by access.Principal, ask Ask) (Report, error) {
+	m, err := period.Parse(ask.Period)
 	if err != nil {
 		return Report{}, err
 	}
 	if err := access.RequirePermission(by, access.RunCycle); err != nil {
 		return Report{}, err
 	}
-	f, err := s.Ledger.Frozen(ctx, billing.CycleID(accountID, m))
+	f, err := s.Ledger.Frozen(ctx, billing.CycleID(ask.AccountID, m))
 	if err != nil {
 		return Report{}, err
 	}
-	if err := access.Require(by, access.RunCycle, accountID, f.Environment); err != nil {
+	if err := access.Require(by, access.RunCycle, ask.AccountID, f.Environment); err != nil {
 		return Report{}, err
 	}
 	if f.Erased > 0 {
@@ -138,15 +173,20 @@ func (s *Service[S]) Run(ctx context.Context, by access.Principal, accountID, mo
 			Fix("The frozen inputs can still be estimated again: their digests are stored")
 	}
 	r := Report{
-		AccountID: accountID, Environment: f.Environment, Period: month, CycleID: f.CycleID, Watermark: f.Watermark, RunBy: by.Label(), RunAt: s.Clock.Now(),
+		AccountID: ask.AccountID, Environment: f.Environment, Period: ask.Period, CycleID: f.CycleID, Watermark: f.Watermark, RunBy: by.Label(), RunAt: s.Clock.Now(),
+		WorkflowID: ask.WorkflowID, WorkflowRunID: ask.WorkflowRunID,
+	}
+	if ask.For != "" {
+		r.RunBy += ", for " + ask.For
 	}
 	if err := s.onStage(ctx, f, &r); err != nil {
 		return r, err
 	}
-	r.Equal = r.Difference == ""
-	note := audit.New(by, r.RunAt, audit.MonthReplayed, "cycle", r.CycleID).In(accountID, r.Environment).
+	r.Equal, r.FinishedAt = r.Difference == "", s.Clock.Now()
+	note := audit.New(by, r.FinishedAt, audit.MonthReplayed, "cycle", r.CycleID).In(r.AccountID, r.Environment).
 		Changed(nil, audit.Facts{"equal": strconv.FormatBool(r.Equal), "difference": r.Difference})
-	return r, s.Ledger.SaveReplay(ctx, r, note)
+	r.ID, err = s.Ledger.SaveReplay(ctx, r, note)
+	return r, err
 }
 
 func (s *Service[S]) onStage(ctx context.Context, f Frozen, r *Report) (err error) {
@@ -177,9 +217,19 @@ func (s *Service[S]) onStage(ctx context.Context, f Frozen, r *Report) (err erro
 	}
 	r.each("link of a fact", f.Links, got.Links)
 	r.each("unit table", f.Units, got.Units)
-	r.check("input digest", f.InputDigest, got.InputDigest)
+	r.Inputs, r.Outputs = Digests{f.InputDigest, got.InputDigest}, Digests{outputsOf(f.Cases), outputsOf(got.Cases)}
+	r.check(inputCheck, f.InputDigest, got.InputDigest)
 	r.each("case ID", f.Cases, got.Cases)
 	return nil
+}
+
+// outputsOf is the digest of case IDs: SHA-256 over one line "snapshot case" each, by snapshot.
+func outputsOf(cases map[string]string) string {
+	sum := sha256.New()
+	for _, snapshot := range slices.Sorted(maps.Keys(cases)) {
+		fmt.Fprintf(sum, "%s %s\n", snapshot, cases[snapshot])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 func (r *Report) facts(d FactDifference) {

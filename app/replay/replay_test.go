@@ -96,7 +96,7 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 
 	before := rows(t, d)
 	for _, c := range companies {
-		r, err := d.Replays().Run(t.Context(), anna, c.ID, pipelinetest.Month)
+		r, err := d.Replays().Run(t.Context(), anna, replay.Ask{AccountID: c.ID, Period: pipelinetest.Month})
 		require.NoError(t, err)
 		require.True(t, r.Equal, r.Difference)
 		require.Greater(t, r.Events, int64(1000))
@@ -117,7 +117,7 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 	tag, err := d.SQL.Exec(t.Context(), `UPDATE stripe_events SET sealed_body = '' WHERE connection_id = $1 AND created < '2026-10-01'`, test+"-stripe")
 	require.NoError(t, err)
 	require.Positive(t, tag.RowsAffected())
-	r, err := d.Replays().Run(t.Context(), anna, test, pipelinetest.Month)
+	r, err := d.Replays().Run(t.Context(), anna, replay.Ask{AccountID: test, Period: pipelinetest.Month})
 	require.NoError(t, err)
 	require.True(t, r.Equal, r.Difference)
 	require.Positive(t, r.Taken)
@@ -133,17 +133,60 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 		tag, err := d.SQL.Exec(t.Context(), c.alter, test+"-stripe")
 		require.NoError(t, err)
 		require.EqualValues(t, 1, tag.RowsAffected(), c.first)
-		r, err := d.Replays().Run(t.Context(), anna, test, pipelinetest.Month)
+		r, err := d.Replays().Run(t.Context(), anna, replay.Ask{AccountID: test, Period: pipelinetest.Month})
 		require.NoError(t, err)
 		require.False(t, r.Equal)
 		require.True(t, strings.HasPrefix(r.Difference, c.first), r.Difference)
 	}
 	require.Zero(t, schemas(t, d))
 
+	reportsAreListed(t, d, test)
 	_, err = d.SQL.Exec(t.Context(), `UPDATE stripe_events SET sealed_body = '' WHERE connection_id = $1 AND type = 'invoice.paid'`, test+"-stripe")
 	require.NoError(t, err)
-	_, err = d.Replays().Run(t.Context(), anna, test, pipelinetest.Month)
+	_, err = d.Replays().Run(t.Context(), anna, replay.Ask{AccountID: test, Period: pipelinetest.Month})
 	require.Equal(t, "bodies_erased", fault.CodeOf(err))
+}
+
+// reportsAreListed: by result, account and month, page by page, the newest first.
+func reportsAreListed(t *testing.T, d *pipelinetest.Deployment, test string) {
+	t.Helper()
+	var all, differ httpapi.ReplayList
+	d.Get(t, "/v1/replays", &all)
+	require.Len(t, all.Items, 6)
+	d.Get(t, "/v1/replays?result=different&account="+test+"&period="+pipelinetest.Month+"&limit=2", &differ)
+	require.Len(t, differ.Items, 2)
+	require.Equal(t, differ.Items, all.Items[:2])
+	require.NotEqual(t, differ.Items[1].Inputs.Ledger, differ.Items[1].Inputs.Replay, "the digests are apart")
+	require.NotEmpty(t, differ.Items[1].Outputs.Ledger)
+	require.False(t, differ.Items[0].FinishedAt.IsZero())
+	var last, none httpapi.ReplayList
+	d.Get(t, "/v1/replays?result=different&limit=2&cursor="+differ.NextCursor, &last)
+	require.Equal(t, last.Items, all.Items[2:3])
+	require.Empty(t, last.NextCursor)
+	d.Get(t, "/v1/replays?period=2026-01", &none)
+	require.Empty(t, none.Items)
+	for code, f := range map[string]replay.Filter{"filter_unknown": {Result: "nearly"}, "limit_range": {Limit: 9_999}, "period_malformed": {Period: "October"}, "cursor_malformed": {Cursor: "x"}} {
+		_, err := (&replay.Reports{Archive: d.DB.NewReplays()}).Replays(t.Context(), f)
+		require.Equal(t, code, fault.CodeOf(err))
+	}
+}
+
+// TestAnOldReportHasItsInputs: what was kept before digests stood apart has that of its inputs
+// among the checks.
+func TestAnOldReportHasItsInputs(t *testing.T) {
+	t.Parallel()
+	page, err := (&replay.Reports{Archive: archive{{Checks: []replay.Check{{Name: "unit table"}, {Name: "input digest", Stored: "a", Replayed: "b"}}}, {}}}).Replays(t.Context(), replay.Filter{})
+	require.NoError(t, err)
+	require.Equal(t, replay.Digests{Ledger: "a", Replay: "b"}, page.Items[0].Inputs)
+	require.Empty(t, page.Items[1].Inputs)
+	_, known := page.Items[0].Took()
+	require.False(t, known)
+}
+
+type archive []replay.Report
+
+func (a archive) Replays(context.Context, replay.Filter) (replay.Page, error) {
+	return replay.Page{Items: a}, nil
 }
 
 // stage is one in memory.
@@ -174,13 +217,9 @@ type ledger struct {
 }
 
 func (l *ledger) Frozen(context.Context, string) (replay.Frozen, error) { return l.frozen, l.err }
-func (l *ledger) Replays(context.Context, access.Scope, string, int) ([]replay.Report, error) {
-	return l.saved, nil
-}
-
-func (l *ledger) SaveReplay(_ context.Context, r replay.Report, note audit.Entry) error {
+func (l *ledger) SaveReplay(_ context.Context, r replay.Report, note audit.Entry) (int64, error) {
 	l.saved, l.noted = append(l.saved, r), append(l.noted, note)
-	return nil
+	return 7, nil
 }
 
 func TestReportOfAReplay(t *testing.T) {
@@ -204,18 +243,23 @@ func TestReportOfAReplay(t *testing.T) {
 			Ledger: l, Clock: clock.Fixed(time.Unix(1, 0)), Prepare: func(context.Context, replay.Frozen) (*stage, error) { return s, nil },
 			Classify: func(context.Context, *stage, replay.Frozen) error { return nil }, Rebuild: func(context.Context, *stage, replay.Frozen) (replay.Rebuilt, error) { return got, nil },
 		}
-		r, err := service.Run(t.Context(), anna, "acme", "2026-10")
+		r, err := service.Run(t.Context(), anna, replay.Ask{AccountID: "acme", Period: "2026-10", For: "kim", WorkflowID: "w", WorkflowRunID: "r"})
 		require.NoError(t, err, name)
 		require.Equal(t, c.want, r.Difference, name)
 		require.Equal(t, c.want == "", r.Equal, name)
 		require.Equal(t, []int64{7, 2}, []int64{r.Events, r.Taken})
+		require.EqualValues(t, 7, r.ID)
+		r.ID = 0
 		require.Equal(t, []replay.Report{r}, l.saved)
+		require.Equal(t, []string{"cli:anna, for kim", "w", "r"}, []string{r.RunBy, r.WorkflowID, r.WorkflowRunID})
+		require.Equal(t, replay.Digests{Ledger: "d", Replay: got.InputDigest}, r.Inputs)
+		require.Equal(t, name == "a new snapshot", r.Outputs.Ledger != r.Outputs.Replay, name)
 		require.Equal(t, audit.MonthReplayed, l.noted[0].Action)
 		require.True(t, s.closed)
 
 		service.Rebuild = func(context.Context, *stage, replay.Frozen) (replay.Rebuilt, error) { return got, errors.New("boom") }
 		s.closed = false
-		_, err = service.Run(t.Context(), anna, "acme", "2026-10")
+		_, err = service.Run(t.Context(), anna, replay.Ask{AccountID: "acme", Period: "2026-10", For: "kim", WorkflowID: "w", WorkflowRunID: "r"})
 		require.ErrorContains(t, err, "boom")
 		require.True(t, s.closed, "the stage is removed whatever happens")
 		require.Len(t, l.saved, 1)
@@ -230,7 +274,7 @@ func TestReportOfAReplay(t *testing.T) {
 		"bodies_erased": {anna, "2026-10"}, "period_malformed": {anna, "October"}, access.CodePermission: {access.Principal{}, "2026-10"},
 		"account_not_found": {testOnly, "2026-10"},
 	} {
-		_, err := service.Run(t.Context(), args.by, "acme", args.period)
+		_, err := service.Run(t.Context(), args.by, replay.Ask{AccountID: "acme", Period: args.period})
 		require.Equal(t, code, fault.CodeOf(err))
 	}
 }

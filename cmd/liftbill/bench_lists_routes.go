@@ -39,6 +39,7 @@ var notLists = map[string]string{
 	"GET /v1/accounts/{account}/contracts/effective":      "one object",
 	"GET /v1/accounts/{account}/tolerance":                "one object",
 	"GET /v1/accounts/{account}/reconciliations/{period}": "one object",
+	"GET /v1/accounts/{account}/months/{period}":          "one object",
 	"GET /v1/accounts/{account}/customers/{customer}":     "one object",
 	"GET /v1/readouts/{caseID}":                           "one object",
 	"GET /v1/readouts/{caseID}/manifest":                  "one object",

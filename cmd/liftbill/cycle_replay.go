@@ -31,7 +31,7 @@ func cycleReplay() *cobra.Command {
 					return err
 				}
 				defer s.Close()
-				r, err := s.StartReplay(ctx, env, wire.ReplayInput{AccountID: f.account, Period: m.String()})
+				r, err := s.StartReplay(ctx, env, wire.ReplayInput{AccountID: f.account, Period: m.String(), By: operator().ID})
 				if err != nil {
 					return err
 				}

@@ -73,6 +73,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exitError{exitUsage, fmt.Errorf("%w (see %q)", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(newDemo(), newServe(), newWorker(), newMigrate(), newSchedules(), newDoctor(), newDecisions(), newAdmin(), newUser(), newToken(), newAudit(), newCycle(), newAccrual(), newReconcile(), newAccount(), newConnection(), newSync(), newEvents(), newWebhook(), newOPE(), newReadout(), newPlan(), newProjections(), newSimulate(), newBench(), newReplay(), newRetention())
+	root.AddCommand(newDemo(), newServe(), newWorker(), newMigrate(), newSchedules(), newDoctor(), newDecisions(), newAdmin(), newUser(), newToken(), newAudit(), newCycle(), newAccrual(), newReconcile(), newMonth(), newAccount(), newConnection(), newSync(), newEvents(), newWebhook(), newOPE(), newReadout(), newPlan(), newProjections(), newSimulate(), newBench(), newReplay(), newRetention())
 	return root
 }

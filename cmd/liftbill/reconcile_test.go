@@ -11,6 +11,8 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/adapters/system"
+	"github.com/liftbill/liftbill/domain/fault"
+	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
 )
 
@@ -61,12 +63,50 @@ func TestReconcileCommands(t *testing.T) {
 	out, err = command(append([]string{"status"}, month[:4]...)...)
 	require.NoError(t, err, "what is left keeps nobody from closing")
 	require.Contains(t, out, "customer without a user")
+	monthCommands(t, d)
 	_, err = command("run", "--account", "acme", "--period", "2031-01")
 	require.ErrorContains(t, err, "has not begun")
 	accrualCommands(t)
 	require.NoError(t, system.WriteClockFile(clockFile, d.Clock.Now().Add(time.Hour), false))
 	_, err = command("run", "--account", "nobody", "--period", "2026-10")
 	require.ErrorContains(t, err, "nobody")
+}
+
+// monthCommands: a month is looked at, closed once, and not opened again by who closed it.
+func monthCommands(t *testing.T, d *pipelinetest.Deployment) {
+	t.Helper()
+	month := func(verb string, more ...string) (monthView, error) {
+		out, err := execute(t, "", append([]string{"month", verb, "--account", "acme", "--period", pipelinetest.Month, "--json"}, more...)...)
+		var v monthView
+		if out != "" {
+			require.NoError(t, json.Unmarshal([]byte(out), &v))
+		}
+		return v, err
+	}
+	v, err := month("status")
+	require.Equal(t, exitFailed, exitCode(err))
+	require.Equal(t, []string{"open", "cycle_not_over"}, []string{v.State, v.Obstacle})
+	_, err = month("close")
+	require.Equal(t, "cycle_not_over", fault.CodeOf(err))
+	require.Equal(t, exitFailed, exitCode(err))
+	out, err := execute(t, "", "month", "status", "--account", "acme", "--period", pipelinetest.Month)
+	require.ErrorIs(t, err, errMonthOpen)
+	require.Contains(t, out, "cannot be closed: the cycle of 2026-10 is not begun")
+
+	p, err := period.Parse(pipelinetest.Month)
+	require.NoError(t, err)
+	cycle, err := d.Measure().Open(t.Context(), "acme", p, "wf")
+	require.NoError(t, err)
+	_, err = d.SQL.Exec(t.Context(), `UPDATE cycles SET state = 'withheld', updated_at = '2026-11-01' WHERE id = $1`, cycle.CycleID)
+	require.NoError(t, err)
+	v, err = month("close")
+	require.NoError(t, err)
+	require.Equal(t, "closed", v.State)
+	require.Equal(t, operator().ID, v.History[0].Actor)
+	_, err = month("status")
+	require.NoError(t, err, "it is closed")
+	_, err = month("reopen", "--reason", "a late letter")
+	require.Equal(t, "four_eyes", fault.CodeOf(err))
 }
 
 // accrualCommands: one is computed and listed, as a document and as text.

@@ -25,7 +25,7 @@ func newReplay() *cobra.Command {
 		Use: "events", Short: "Classify the raw events of a frozen month again, in tables of their own, and compare facts, unit tables and case IDs", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withApp(cmd, func(ctx context.Context, a *app) error {
-				r, err := a.replays().Run(ctx, operator(), f.account, f.period)
+				r, err := a.replays().Run(ctx, operator(), replay.Ask{AccountID: f.account, Period: f.period})
 				if err != nil {
 					return err
 				}

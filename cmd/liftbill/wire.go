@@ -29,6 +29,7 @@ import (
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/operate"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/account"
@@ -144,7 +145,7 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 		Connections: a.db, Ingest: a.ingest(), Decisions: &decisions.Service{Work: a.db.Decisions(), Clock: a.clock},
 		Reconcile: a.reconcile(), Breaks: a.reconciler(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
 		Sources: a.sources(), Invoicing: a.invoicing(), Deciding: a.deciding(), Previews: a.previews(), Accruals: a.accruals(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
-		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), GoLive: a.goLive(), Corrections: a.invoicing(), Replays: a.db.NewReplays(),
+		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), GoLive: a.goLive(), Corrections: a.invoicing(), Replays: &replay.Reports{Archive: a.db.NewReplays()},
 		Notices: a.notices(),
 	}
 }

@@ -236,6 +236,9 @@ var rules = withExports(map[string]Rule{
 	"GET /v1/accounts/{account}/reconciliations/{period}":             need(ReadLedger, Account).named("account"),
 	"GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv": need(ReadLedger, Account).named("account").exported(),
 	"POST /v1/accounts/{account}/reconciliations/{period}/run":        need(RunSync, Account).named("account"),
+	"GET /v1/accounts/{account}/months/{period}":                      need(ReadLedger, Account).named("account"),
+	"POST /v1/accounts/{account}/months/{period}/close":               need(DecideCycle, Account).named("account"),
+	"POST /v1/accounts/{account}/months/{period}/reopen":              need(DecideCycle, Account).named("account"), // not by who closed it: domain/recon
 	"GET /v1/accounts/{account}/tolerance":                            need(ReadLedger, Account).named("account"),
 	"POST /v1/accounts/{account}/tolerance":                           need(WriteContract, Account).named("account"),
 	"POST /v1/connections/{id}/compare":                               need(RunSync, Connection).named("id"),

@@ -32,8 +32,9 @@ type Closing struct {
 // Month is how a month stands when somebody wants to close it.
 type Month struct {
 	AccountID, Period string
-	// Last is what was done to it last; empty when nothing was.
-	Last CloseAction
+	// Last is what was done to it last, by LastBy; empty when nothing was.
+	Last   CloseAction
+	LastBy Actor
 	// CycleState is that of its billing, and Ended whether nothing moves it any more.
 	CycleState string
 	Ended      bool
@@ -103,10 +104,20 @@ func remaining(t TieOut) string {
 	return strings.Join(out, ", ")
 }
 
-// Reopen opens a closed month again.
+// Obstacle says why the month cannot be closed now, whoever asks; nil when it can.
+func (m Month) Obstacle() error {
+	_, err := m.Close(Actor{}, time.Time{})
+	return err
+}
+
+// Reopen opens a closed month again. It takes a second person: what one has closed, another
+// one opens. (An operator on the machine has no person; there the login counts.)
 func (m Month) Reopen(by Actor, reason string, at time.Time) (Closing, error) {
 	if m.Last != Closed {
 		return Closing{}, fault.New(fault.Conflict, "month_open", "%s of account %s is not closed", m.Period, m.AccountID)
+	}
+	if by.ID == m.LastBy.ID || by.Person != "" && by.Person == m.LastBy.Person {
+		return Closing{}, fault.New(fault.Forbidden, "four_eyes", "whoever closed %s does not open it again", m.Period).Fix("Ask somebody else who may decide about cycles")
 	}
 	text, err := checkText(reason)
 	if err != nil {

@@ -40,8 +40,10 @@ func TestAMonthIsClosedWhenNothingIsInTheWay(t *testing.T) {
 		spoil(&m)
 		_, err := m.Close(nina, after)
 		require.Equal(t, code, fault.CodeOf(err))
+		require.Equal(t, code, fault.CodeOf(m.Obstacle()))
 	}
 	m := ready()
+	require.NoError(t, m.Obstacle())
 	m.ComparedAt = inside.Add(-time.Second)
 	_, err = m.Close(nina, after)
 	require.Equal(t, "month_not_compared", fault.CodeOf(err), "the cycle has changed since")
@@ -57,12 +59,21 @@ func TestAMonthIsReopenedWithAReason(t *testing.T) {
 	m := ready()
 	_, err := m.Reopen(nina, "late", after)
 	require.Equal(t, "month_open", fault.CodeOf(err))
-	m.Last = recon.Closed
-	_, err = m.Reopen(nina, " ", after)
+	m.Last, m.LastBy = recon.Closed, nina
+	_, err = m.Reopen(omar, " ", after)
 	require.Equal(t, "text_missing", fault.CodeOf(err))
-	c, err := m.Reopen(nina, " a late letter ", after)
+	for _, same := range []recon.Actor{nina, ninas, {ID: nina.ID}} {
+		_, err = m.Reopen(same, "late", after)
+		require.Equal(t, "four_eyes", fault.CodeOf(err), "whoever closed it, by whatever token")
+	}
+	c, err := m.Reopen(omar, " a late letter ", after)
 	require.NoError(t, err)
-	require.Equal(t, recon.Closing{AccountID: "acme", Period: "2026-10", Action: recon.Reopened, Actor: nina, Reason: "a late letter", At: after}, c)
+	require.Equal(t, recon.Closing{AccountID: "acme", Period: "2026-10", Action: recon.Reopened, Actor: omar, Reason: "a late letter", At: after}, c)
+	m.LastBy = recon.Actor{ID: "cli:root"}
+	_, err = m.Reopen(recon.Actor{ID: "cli:root"}, "late", after)
+	require.Equal(t, "four_eyes", fault.CodeOf(err))
+	_, err = m.Reopen(recon.Actor{ID: "cli:kim"}, "late", after)
+	require.NoError(t, err, "two operators are two")
 }
 
 // TestNoBlockedMonthIsClosed: whatever breaks a month has, it closes only when none of them

@@ -18,6 +18,7 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/operate"
+	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/app/whatif"
 	domain "github.com/liftbill/liftbill/domain/access"
 )
@@ -33,17 +34,22 @@ func (d *Deployment) gate() *access.Service {
 	}
 }
 
+// PageServices are the use cases behind the pages.
+func (d *Deployment) PageServices() webui.Services {
+	log := d.DB.NewEventLog()
+	return webui.Services{
+		Reconcile: d.Reconcile(), Access: d.gate(), Audit: &audit.Service{Reader: d.DB.AuditReader()},
+		Operate:   &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
+		Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock}, Replays: &replay.Reports{Archive: d.DB.NewReplays()}, Deciding: d.Deciding(), Breaks: d.Reconciler(), Notices: d.Notices(), Previews: d.Previews(), Accruals: d.Accruals(), Shipping: d.Onboard(),
+		Corrections: d.Invoicing(), Agreements: d.Onboard(), Sources: d.Sources(), GoLive: d.GoLive(), WhatIf: &whatif.Service{Ledger: d.DB.NewWhatIf()},
+		Mapping: &mapping.Service{Work: d.DB.Mapping(), Reader: d.DB.NewMappingReader(), Clock: d.Clock},
+	}
+}
+
 // pages mounts what people see beside the API.
 func (d *Deployment) pages(t testing.TB, e *echo.Echo) {
 	t.Helper()
-	log := d.DB.NewEventLog()
-	s, err := webui.New(webui.Services{
-		Reconcile: d.Reconcile(), Access: d.gate(), Audit: &audit.Service{Reader: d.DB.AuditReader()},
-		Operate:   &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
-		Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock}, Replays: d.DB.NewReplays(), Deciding: d.Deciding(), Breaks: d.Reconciler(), Notices: d.Notices(), Previews: d.Previews(), Accruals: d.Accruals(), Shipping: d.Onboard(),
-		Corrections: d.Invoicing(), Agreements: d.Onboard(), Sources: d.Sources(), GoLive: d.GoLive(), WhatIf: &whatif.Service{Ledger: d.DB.NewWhatIf()},
-		Mapping: &mapping.Service{Work: d.DB.Mapping(), Reader: d.DB.NewMappingReader(), Clock: d.Clock},
-	}, webui.Options{PagesURL: d.URL}, d.Clock, slog.New(slog.DiscardHandler))
+	s, err := webui.New(d.PageServices(), webui.Options{PagesURL: d.URL}, d.Clock, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	s.Register(e)
 }

@@ -156,6 +156,8 @@ func TestRefundsAfterTheSettlement(t *testing.T) {
 		require.Equal(t, a.AmountMinor, a.AppliedMinor)
 	}
 	require.Equal(t, map[string]int{"refund": 4, "dispute": 1}, causes)
+	y.readoutsOf(found)
+	require.Equal(t, sumOf(found, amount), second.Cycle.TrueUps.Minor, "the board's true-ups are those of the page")
 	require.Zero(t, second.Cycle.EngineTotal.Minor, "a credit is carried, never a negative invoice")
 	require.Equal(t, string(billing.HeldCredit), second.Cycle.Reason)
 	require.Equal(t, sumOf(found, amount), found[0].CarryMinor)
@@ -177,6 +179,33 @@ func TestRefundsAfterTheSettlement(t *testing.T) {
 	y.speaksForThePolicy()
 	y.inAnyOrder()
 	require.Len(t, outcomeInvoices(t, y.d, y.c), 1, "there is no second bill")
+}
+
+// readoutsOf: a true-up leads to the readout that the year was settled with, and to the one that
+// was measured with what came since, which can be read like any other.
+func (y *settledYear) readoutsOf(found []reconcile.Adjustment) {
+	y.Helper()
+	var list httpapi.AdjustmentList
+	y.d.Get(y, "/v1/adjustments?account="+y.c.ID, &list)
+	require.Equal(y, found[0].RemeasuredCase, list.Items[0].RemeasuredCaseID)
+	for _, a := range found {
+		var settled, again httpapi.Readout
+		y.d.Get(y, "/v1/readouts/"+a.SettledCase, &settled)
+		y.d.Get(y, "/v1/readouts/"+a.RemeasuredCase, &again)
+		require.Equal(y, y.settlement, settled.CycleID)
+		require.Equal(y, httpapi.ReadoutTrueUp{}, settled.TrueUp)
+		require.Equal(y, a.SettledCase, again.PreviousCaseID)
+		require.Equal(y, httpapi.ReadoutTrueUp{SettlementCycleID: y.settlement, SettledCaseID: a.SettledCase, BookingCycleID: a.BookedBy, Look: again.TrueUp.Look, At: again.TrueUp.At}, again.TrueUp)
+		require.Equal(y, []any{settled.Units, settled.HoldoutUnits, settled.PlanHash, settled.SnapshotID}, []any{again.Units, again.HoldoutUnits, again.PlanHash, again.SnapshotID})
+		require.Less(y, again.Observed.Minor, settled.Observed.Minor, "money went back")
+		require.Len(y, again.Checks, len(settled.Checks))
+		require.False(y, again.Billed)
+		var manifest struct {
+			PlanHash string `json:"plan_hash"`
+		}
+		y.d.Get(y, "/v1/readouts/"+a.RemeasuredCase+"/manifest", &manifest)
+		require.Equal(y, again.PlanHash, manifest.PlanHash)
+	}
 }
 
 // speaksForThePolicy refunds a user of the holdout and books a payment that was late: both

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/workflows/heartbeat"
@@ -13,7 +15,7 @@ import (
 
 // Replays runs replays; *replay.Service is it.
 type Replays interface {
-	Run(ctx context.Context, by access.Principal, accountID, month string) (replay.Report, error)
+	Run(ctx context.Context, by access.Principal, ask replay.Ask) (replay.Report, error)
 }
 
 // Activities run on the compute queue. Pages is the base address of the pages that people
@@ -30,7 +32,8 @@ const beat = 10 * time.Second
 func (a *Activities) ReplayMonth(ctx context.Context, in wire.ReplayInput) (wire.ReplayResult, error) {
 	ctx, stop := heartbeat.Beat(ctx, beat, func() []any { return nil })
 	defer stop()
-	r, err := a.Replays.Run(ctx, access.Machine("replay"), in.AccountID, in.Period)
+	by := activity.GetInfo(ctx).WorkflowExecution
+	r, err := a.Replays.Run(ctx, access.Machine("replay"), replay.Ask{AccountID: in.AccountID, Period: in.Period, For: in.By, WorkflowID: by.ID, WorkflowRunID: by.RunID})
 	out := wire.ReplayResult{
 		CycleID: r.CycleID, Environment: r.Environment.String(), Watermark: r.Watermark, Events: r.Events, Facts: r.Facts, Equal: r.Equal, Difference: r.Difference,
 	}

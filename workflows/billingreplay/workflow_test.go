@@ -26,9 +26,9 @@ import (
 
 type replays func() (replay.Report, error)
 
-func (r replays) Run(_ context.Context, by access.Principal, accountID, month string) (replay.Report, error) {
-	if !by.Can(access.RunCycle) || accountID != "acme" || month != "2026-10" {
-		return replay.Report{}, fault.New(fault.Internal, "unexpected", "%s %s %s", by.ID, accountID, month)
+func (r replays) Run(_ context.Context, by access.Principal, ask replay.Ask) (replay.Report, error) {
+	if !by.Can(access.RunCycle) || ask.AccountID != "acme" || ask.Period != "2026-10" || ask.WorkflowID == "" || ask.WorkflowRunID == "" {
+		return replay.Report{}, fault.New(fault.Internal, "unexpected", "%s %+v", by.ID, ask)
 	}
 	return r()
 }
@@ -112,7 +112,7 @@ func TestReplayFromTheConsole(t *testing.T) {
 
 	_, err = d.SQL.Exec(t.Context(), `UPDATE cycles SET input_digest = 'altered' WHERE id = $1`, c.CycleID())
 	require.NoError(t, err)
-	out, details, err = start(t, d.Replays(), input)
+	out, details, err = start(t, d.Replays(), `{"account":"acme","period":"2026-10","by":"cli:ada"}`)
 	require.NoError(t, err, "a difference is a result")
 	require.False(t, out.Equal)
 	require.Contains(t, details, "| first difference | input digest: the ledger has altered")
@@ -120,4 +120,9 @@ func TestReplayFromTheConsole(t *testing.T) {
 	var kept httpapi.ReplayList
 	d.Get(t, "/v1/replays?account=acme", &kept)
 	require.Len(t, kept.Items, 2)
+	require.Equal(t, "liftbill, for cli:ada", kept.Items[0].RunBy)
+	require.Equal(t, "liftbill", kept.Items[1].RunBy, "the form need not say")
+	require.NotEmpty(t, kept.Items[0].WorkflowID)
+	require.NotEmpty(t, kept.Items[0].WorkflowRunID)
+	require.Equal(t, "altered", kept.Items[0].Inputs.Ledger)
 }

@@ -16,6 +16,8 @@ func ReplayWorkflowID(env account.Environment, accountID, period string) string 
 type ReplayInput struct {
 	AccountID string `json:"account"`
 	Period    string `json:"period"`
+	// By is who has it started, for the list of replays; who types the input may leave it out.
+	By string `json:"by,omitempty"`
 }
 
 // ReplayResult says whether the month came out as it is stored.
