@@ -166,17 +166,23 @@ func (s agreements) Contract(ctx context.Context, accountID string) (billing.Con
 
 // Versions are all versions, ascending; none is no error.
 func (s agreements) Versions(ctx context.Context, accountID string) (billing.Versions, error) {
+	all, err := s.VersionsOf(ctx, []string{accountID})
+	return all[accountID], err
+}
+
+// VersionsOf are the versions of several accounts, ascending, in one statement.
+func (s agreements) VersionsOf(ctx context.Context, accountIDs []string) (map[string]billing.Versions, error) {
 	var rows []contractRow
-	if err := s.tx.WithContext(ctx).Order("version").Find(&rows, "account_id = ?", accountID).Error; err != nil {
+	if err := s.tx.WithContext(ctx).Order("account_id, version").Find(&rows, "account_id = ANY (?)", words(accountIDs)).Error; err != nil {
 		return nil, wrap(err)
 	}
-	var out billing.Versions
+	out := map[string]billing.Versions{}
 	for _, r := range rows {
 		c, err := r.domain()
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, c)
+		out[r.AccountID] = append(out[r.AccountID], c)
 	}
 	return out, nil
 }

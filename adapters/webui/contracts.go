@@ -3,6 +3,7 @@ package webui
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 // Agreements are what was agreed on; *onboard.Service is it.
 type Agreements interface {
 	ContractVersions(ctx context.Context, accountID string) (billing.Versions, error)
+	ContractsOf(ctx context.Context, accountIDs []string) (map[string]billing.Versions, error)
 }
 
 // WhatIf prices past months under other terms; *whatif.Service is it. It cannot write.
@@ -35,12 +37,13 @@ func (s *Server) registerContracts(e exporting) {
 	e.GET("/accounts/:id/whatif.:format", s.whatIfExport)
 }
 
-// contractList has one row per version of the contracts in the scope.
-func (s *Server) contractList(c echo.Context) (list, error) {
+// contractList has one row per version of the contracts in the scope, of listLimit accounts
+// behind the cursor, which is an account, or of all of them.
+func (s *Server) contractList(c echo.Context, cursor string, limit int) (list, string, error) {
 	ctx := c.Request().Context()
 	accounts, err := s.reconcile.Accounts(ctx, scopeOf(c))
 	if err != nil {
-		return list{}, err
+		return list{}, "", err
 	}
 	id, active := c.QueryParam("account"), strings.TrimSpace(c.QueryParam("active"))
 	l := list{
@@ -56,26 +59,37 @@ func (s *Server) contractList(c echo.Context) (list, error) {
 		Labels: []string{"Account", "Version", "From", "Next change", "Share", "Basis", "Currency", "Platform fee", "Floor", "Time zone", "Close lag", "Collection", "Due days", "All terms", "Hash", "Agreed", "Contract", "Environment"},
 		Empty:  "No contract yet", EmptyHint: "Agree on one: POST /v1/accounts/{account}/contracts, or liftbill account.",
 	}
-	for _, a := range accounts {
-		if id != "" && a.ID != id {
+	shown := slices.DeleteFunc(slices.Clone(accounts), func(a reconcile.Overview) bool { return a.ID <= cursor || (id != "" && a.ID != id) })
+	next := ""
+	if len(shown) > limit {
+		shown = shown[:limit]
+		next = shown[limit-1].ID
+	}
+	agreed, err := s.agreements.ContractsOf(ctx, idsOf(shown))
+	if err != nil {
+		return l, "", err
+	}
+	for _, a := range shown {
+		l.Rows = append(l.Rows, contractRows(a, agreed[a.ID], active)...)
+	}
+	return l, next, nil
+}
+
+// contractRows are the versions of an account's contract, the newest first; with a month
+// only the one that is in force in it.
+func contractRows(a reconcile.Overview, versions billing.Versions, active string) []row {
+	var out []row
+	for i, v := range slices.Backward(versions) {
+		next := ""
+		if i+1 < len(versions) {
+			next = versions[i+1].EffectiveFrom.String()
+		}
+		if active != "" && (v.EffectiveFrom.String() > active || (next != "" && next <= active)) {
 			continue
 		}
-		versions, err := s.agreements.ContractVersions(ctx, a.ID)
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return l, err
-		}
-		for i, v := range slices.Backward(versions) {
-			next := ""
-			if i+1 < len(versions) {
-				next = versions[i+1].EffectiveFrom.String()
-			}
-			if active != "" && (v.EffectiveFrom.String() > active || (next != "" && next <= active)) {
-				continue
-			}
-			l.Rows = append(l.Rows, contractRow(a, v, next))
-		}
+		out = append(out, contractRow(a, v, next))
 	}
-	return l, nil
+	return out
 }
 
 func contractRow(a reconcile.Overview, v billing.Contract, next string) row {
@@ -95,18 +109,19 @@ func contractRow(a reconcile.Overview, v billing.Contract, next string) row {
 }
 
 func (s *Server) contracts(c echo.Context) error {
-	l, err := s.contractList(c)
+	cursor := c.QueryParam("cursor")
+	l, next, err := s.contractList(c, cursor, listLimit)
 	if err != nil {
 		return err
 	}
-	return s.show(c, l, "", "")
+	return s.show(c, l, cursor, next)
 }
 
 func (s *Server) contractsExport(c echo.Context) error {
 	if err := checkFormat(c); err != nil {
 		return err
 	}
-	l, err := s.contractList(c)
+	l, _, err := s.contractList(c, "", math.MaxInt)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,21 @@ func (l *ledger) ContractVersions(_ context.Context, accountID string) (billing.
 	return out, l.err
 }
 
+// ContractsOf leaves out who has none.
+func (l *ledger) ContractsOf(ctx context.Context, accountIDs []string) (map[string]billing.Versions, error) {
+	out := map[string]billing.Versions{}
+	for _, id := range accountIDs {
+		versions, err := l.ContractVersions(ctx, id)
+		switch {
+		case err == nil:
+			out[id] = versions
+		case !fault.Is(err, fault.NotFound):
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 func (l *ledger) Price(_ context.Context, accountID string, n int, changes []byte) (whatif.Answer, error) {
 	l.changes = strconv.Itoa(n) + " " + string(changes)
 	return whatif.Answer{AccountID: accountID, Currency: "usd", Asked: n, Months: []whatif.Compared{
@@ -47,6 +62,7 @@ func TestContractsAndTheirVersions(t *testing.T) {
 	first := p.row(t, "2026-08")
 	require.Equal(t, []string{"1", "2026-08", "2026-10", "0.20", "measured", "USD", "–"}, first[1:8], "what was not agreed on is not zero")
 	require.Contains(t, p.links, "/accounts/acme/whatif")
+	require.NotContains(t, open(t, e, "/contracts?cursor=acme").links, "/accounts/acme/whatif", "a page begins behind the account that its address names")
 	rows := download(t, e, "/contracts.csv?active=2026-09")
 	require.NotContains(t, rows.column(t, "version"), "2")
 	require.Contains(t, download(t, e, "/contracts.csv?active=2026-12").column(t, "platform_fee"), "800.00")

@@ -134,6 +134,18 @@ func (s *Service) ContractVersions(ctx context.Context, accountID string) (billi
 	return out, err
 }
 
+// ContractsOf lists the versions of several accounts' contracts, ascending, by account. An
+// account without a contract is left out.
+func (s *Service) ContractsOf(ctx context.Context, accountIDs []string) (map[string]billing.Versions, error) {
+	var out map[string]billing.Versions
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		var err error
+		out, err = st.Agreements.VersionsOf(ctx, accountIDs)
+		return err
+	})
+	return out, err
+}
+
 // agree refuses a plan that measures something else than the contract bills: another
 // currency, another settlement of the year, or a year that begins in another month.
 func agree(t billing.Terms, p lift.Plan) error {

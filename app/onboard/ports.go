@@ -242,6 +242,8 @@ type Agreements interface {
 	Contract(ctx context.Context, accountID string) (billing.Contract, error)
 	// Versions are all of them, ascending; none is no error.
 	Versions(ctx context.Context, accountID string) (billing.Versions, error)
+	// VersionsOf are the versions of several accounts, by account; one without a contract is left out.
+	VersionsOf(ctx context.Context, accountIDs []string) (map[string]billing.Versions, error)
 	// LockContract lets one transaction at a time add a version, and none open a cycle meanwhile.
 	LockContract(ctx context.Context, accountID string) error
 	InsertContract(ctx context.Context, c billing.Contract) error
