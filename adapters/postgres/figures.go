@@ -14,12 +14,12 @@ import (
 // lagSample bounds how many of the last hour's events the lag is taken from: the newest.
 const lagSample = 50_000
 
-// newestEvent looks the newest event of a connection up: in the partitions of the last weeks,
-// and in all of them only where there is none. The default partition may hold any time, so
+// newestEvent looks the newest event of a connection up: in the partitions of the weeks before
+// now, and in all of them only where there is none. The default partition may hold any time, so
 // that the newest of all partitions is known only when each was asked.
-func newestEvent(connection string) string {
+func newestEvent(connection, now string) string {
 	const newest = `SELECT e.created, e.received_at FROM stripe_events e WHERE e.connection_id = `
-	return `LEFT JOIN LATERAL (` + newest + connection + ` AND e.created >= CAST(@now AS timestamptz) - interval '35 days' ORDER BY e.created DESC LIMIT 1) late ON true
+	return `LEFT JOIN LATERAL (` + newest + connection + ` AND e.created >= ` + now + ` - interval '35 days' ORDER BY e.created DESC LIMIT 1) late ON true
 		LEFT JOIN LATERAL (` + newest + connection + ` AND late.created IS NULL ORDER BY e.created DESC LIMIT 1) early ON true
 		CROSS JOIN LATERAL (SELECT coalesce(late.created, early.created) AS created, coalesce(late.received_at, early.received_at) AS received_at) newest`
 }
@@ -49,7 +49,7 @@ var healthSelect = `
 		(SELECT count(*) FROM object_reads o WHERE o.connection_id = c.id AND o.status = 'pending') AS open_reads
 	FROM connections c LEFT JOIN webhook_endpoints w ON w.connection_id = c.id LEFT JOIN waiting q ON q.connection_id = c.id
 	LEFT JOIN processed d ON d.connection_id = c.id LEFT JOIN lag ON lag.connection_id = c.id
-	` + newestEvent("c.id") + `
+	` + newestEvent("c.id", "CAST(@now AS timestamptz)") + `
 	WHERE `
 
 // Health reads the figures of each connection. Nothing here grows with the number of

@@ -375,7 +375,9 @@ type AccountsFilter struct {
 	// ID selects one account, Search those whose ID, name or payer begins with it.
 	ID, Search string
 	Sort       string // "" is by ID, "id_desc" that turned round
-	Cursor     string
+	// Now is from where the newest event is looked for; it changes no answer.
+	Now    time.Time
+	Cursor string
 	Limit      int
 }
 
