@@ -378,7 +378,7 @@ type AccountsFilter struct {
 	// Now is from where the newest event is looked for; it changes no answer.
 	Now    time.Time
 	Cursor string
-	Limit      int
+	Limit  int
 }
 
 // AccountSorts are the orders of the list of accounts.
