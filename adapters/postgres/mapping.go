@@ -71,6 +71,9 @@ func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string
 	if err := m.spansUnder(ctx, s.ConnectionID, s.UserIDKey); err != nil {
 		return 0, err
 	}
+	if err := coverageChanged(tx, s.ConnectionID, at); err != nil {
+		return 0, err
+	}
 	var events int64
 	if len(again) > 0 {
 		var q selection
@@ -193,6 +196,9 @@ func (m mapper) Decide(ctx context.Context, connectionID string, s mapping.State
 		}
 		break
 	}
+	if err := coverageChanged(m.tx.WithContext(ctx), connectionID, at); err != nil {
+		return app.Link{}, false, err
+	}
 	link, err := linkOfStatement(ctx, m.tx, connectionID, s)
 	return link, created, err
 }
@@ -250,7 +256,10 @@ func (m mapper) Retract(ctx context.Context, connectionID, linkID string, by app
 	if err != nil {
 		return false, err
 	}
-	return true, replaceSpans(ctx, m.tx, []subject{of}, known, keys)
+	if err := replaceSpans(ctx, m.tx, []subject{of}, known, keys); err != nil {
+		return false, err
+	}
+	return true, coverageChanged(tx, connectionID, at)
 }
 
 // SaveUsers replaces the aids of the users.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	app "github.com/liftbill/liftbill/app/mapping"
@@ -82,15 +83,17 @@ func (r *MappingReader) Links(ctx context.Context, f app.LinksFilter) (app.Page[
 	return page, wrap(err)
 }
 
-// ownedFacts are a connection's facts of a time with their owners. What names no customer
-// because it is about a customer (mapping itself) is none, and our own invoices are nobody's.
-const ownedFacts = `
-	WITH facts AS MATERIALIZED (
-		SELECT ` + factColumns + `, r.kind, r.amount_minor, r.currency FROM reward_events r` + factJoins + `
-		WHERE r.connection_id = ? AND r.effective_at >= ? AND r.effective_at < ? AND NOT r.historic
+// ownedFacts and ownedRows are a connection's facts of a time with their owners. What names no
+// customer because it is about a customer (mapping itself) is none, and our own invoices are nobody's.
+// Between them stand the joins that find a fact's charge and payment.
+const (
+	ownedFacts = `facts AS MATERIALIZED (
+		SELECT ` + factColumns + `, r.kind, r.amount_minor, r.currency, r.effective_at FROM reward_events r`
+	ownedRows = `
+		WHERE r.connection_id = @connection AND r.effective_at >= @start AND r.effective_at < @end AND NOT r.historic
 			AND r.kind NOT IN ('customer_mapping', 'customer_deleted')),
 	owned AS MATERIALIZED (
-		SELECT f.customer_id, f.currency, CASE WHEN f.kind IN ? THEN f.amount_minor END AS amount_minor, ` + ownerUser + ` AS user_id, ` + ownerSource + ` AS source,
+		SELECT f.customer_id, f.currency, f.effective_at, CASE WHEN f.kind IN @money THEN f.amount_minor END AS amount_minor, ` + ownerUser + ` AS user_id, ` + ownerSource + ` AS source,
 			CASE
 				WHEN f.customer_id = '' THEN 'no_customer'
 				WHEN ` + ownerState + ` = 'conflict' THEN 'conflict'
@@ -99,12 +102,42 @@ const ownedFacts = `
 				WHEN ` + ownerState + ` = 'unlinked' THEN 'unlinked'
 				ELSE 'never_mapped' END AS reason
 		FROM facts f` + ownerJoins + ` WHERE NOT f.own_invoice)`
+	// ownedOnce is what is asked of one period, and ownedSpread of several.
+	ownedOnce   = `WITH ` + ownedFacts + factJoins + ownedRows + `, spread AS NOT MATERIALIZED (SELECT '' AS period, o.* FROM owned o)`
+	ownedSpread = `, spread AS MATERIALIZED (SELECT p.period, o.* FROM owned o JOIN periods p ON o.effective_at >= p.starts AND o.effective_at < p.ends)`
+)
+
+// What is asked of the facts of periods: how much of them is mapped, what is not by its reason
+// (an empty one is over all reasons), and whose that is.
+const (
+	coverageRows = `
+		SELECT period, 'customers' AS what, '' AS name, count(*) FILTER (WHERE mapped) AS mapped, count(*) AS total
+			FROM (SELECT period, bool_and(reason = '') AS mapped FROM spread WHERE customer_id <> '' GROUP BY period, customer_id) c GROUP BY period
+		UNION ALL SELECT period, 'facts', '', count(*) FILTER (WHERE reason = ''), count(*) FROM spread GROUP BY period
+		UNION ALL SELECT period, 'source', source, count(*), count(*) FROM spread WHERE reason = '' GROUP BY period, source
+		UNION ALL SELECT period, 'revenue', currency, coalesce(sum(amount_minor) FILTER (WHERE reason = ''), 0)::bigint, sum(amount_minor)::bigint
+			FROM spread WHERE amount_minor IS NOT NULL GROUP BY period, currency`
+	unmappedAmounts = `coalesce(jsonb_agg(jsonb_build_object('currency', currency, 'minor', minor) ORDER BY currency) FILTER (WHERE minor IS NOT NULL), '[]')::text AS amounts`
+	unmappedReasons = `
+		SELECT period, coalesce(reason, '') AS reason, sum(facts)::bigint AS facts, ` + unmappedAmounts + `
+		FROM (SELECT period, reason, currency, count(*) AS facts, sum(amount_minor)::bigint AS minor FROM spread WHERE reason <> ''
+			GROUP BY GROUPING SETS ((period, reason, currency), (period, currency))) s GROUP BY period, reason`
+	unmappedCustomers = `
+		SELECT period, customer_id, reason, sum(facts)::bigint AS facts, ` + unmappedAmounts + `
+		FROM (SELECT period, customer_id, reason, currency, count(*) AS facts, sum(amount_minor)::bigint AS minor FROM spread WHERE reason <> ''
+			GROUP BY period, customer_id, reason, currency) s GROUP BY period, customer_id, reason`
+)
+
+// ownedArgs are the parameters of the facts of a connection.
+func ownedArgs(connectionID string, in period.Interval) map[string]any {
+	return map[string]any{"connection": connectionID, "start": in.Start, "end": in.End, "money": moneyKinds()}
+}
 
 // interval is the filter's month in the time zone of the contract that the connection's
 // revenue is measured under; without a period all time.
 func (r *MappingReader) interval(ctx context.Context, f app.PeriodFilter) (period.Interval, error) {
 	if f.Period == "" {
-		return period.Interval{Start: time.Time{}, End: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}, nil
+		return allTime(), nil
 	}
 	var accountID string
 	err := r.db.gorm.WithContext(ctx).Raw(`SELECT id FROM accounts WHERE source_connection = ?`, f.ConnectionID).Scan(&accountID).Error
@@ -114,6 +147,17 @@ func (r *MappingReader) interval(ctx context.Context, f app.PeriodFilter) (perio
 	return r.db.NewReader().interval(ctx, accountID, f.Period)
 }
 
+type (
+	coverageRow struct {
+		What, Name    string
+		Mapped, Total int64
+	}
+	unmappedRow struct {
+		CustomerID, Reason, Amounts string
+		Facts                       int64
+	}
+)
+
 // Quarantine sums the facts without a user by reason, and pages their customers.
 func (r *MappingReader) Quarantine(ctx context.Context, f app.PeriodFilter) (app.Quarantine, error) {
 	var out app.Quarantine
@@ -121,18 +165,19 @@ func (r *MappingReader) Quarantine(ctx context.Context, f app.PeriodFilter) (app
 	if err != nil {
 		return out, err
 	}
-	args := []any{f.ConnectionID, in.Start, in.End, moneyKinds()}
-	var sums []struct {
-		Reason, Amounts string
-		Facts           int64
-	}
-	err = r.db.gorm.WithContext(ctx).Raw(ownedFacts+`
-		SELECT coalesce(reason, '') AS reason, sum(facts)::bigint AS facts,
-			coalesce(jsonb_agg(jsonb_build_object('currency', currency, 'minor', minor) ORDER BY currency) FILTER (WHERE minor IS NOT NULL), '[]')::text AS amounts
-		FROM (SELECT reason, currency, count(*) AS facts, sum(amount_minor)::bigint AS minor FROM owned WHERE reason <> ''
-			GROUP BY GROUPING SETS ((reason, currency), (currency))) s GROUP BY reason ORDER BY reason NULLS FIRST`, args...).Scan(&sums).Error
+	kept, err := keptCoverage(ctx, r.db.gorm, f.ConnectionID, f.Period, in)
 	if err != nil {
-		return out, wrap(err)
+		return out, err
+	}
+	var sums []unmappedRow
+	if kept == nil {
+		err = wrap(r.db.gorm.WithContext(ctx).Raw(ownedOnce+unmappedReasons+` ORDER BY reason NULLS FIRST`, ownedArgs(f.ConnectionID, in)).Scan(&sums).Error)
+	} else {
+		out.AsOf = &kept.AsOf
+		err = json.Unmarshal([]byte(kept.Reasons), &sums)
+	}
+	if err != nil {
+		return out, err
 	}
 	for _, s := range sums {
 		list, err := amounts(s.Amounts)
@@ -145,30 +190,26 @@ func (r *MappingReader) Quarantine(ctx context.Context, f app.PeriodFilter) (app
 		}
 		out.Reasons = append(out.Reasons, app.Unmapped{Reason: s.Reason, Facts: s.Facts, Amounts: list})
 	}
-	return out, r.quarantined(ctx, f, args, &out)
+	return out, r.quarantined(ctx, f, in, kept != nil, &out)
 }
 
 // quarantined lists the customers, by ID and reason.
-func (r *MappingReader) quarantined(ctx context.Context, f app.PeriodFilter, args []any, out *app.Quarantine) error {
-	id, reason := "", ""
+func (r *MappingReader) quarantined(ctx context.Context, f app.PeriodFilter, in period.Interval, kept bool, out *app.Quarantine) error {
+	args := ownedArgs(f.ConnectionID, in)
+	args["id"], args["reason"], args["limit"], args["period"] = "", "", f.Limit+1, f.Period
 	if f.Cursor != "" {
 		var err error
-		if id, reason, err = parseCursor(f.Cursor); err != nil {
+		if args["id"], args["reason"], err = parseCursor(f.Cursor); err != nil {
 			return err
 		}
 	}
-	var rows []struct {
-		CustomerID, Reason, Amounts string
-		Facts                       int64
+	sql := ownedOnce + ` SELECT customer_id, reason, facts, amounts FROM (` + unmappedCustomers + `) u WHERE (customer_id, reason) > (@id, @reason) ORDER BY customer_id, reason LIMIT @limit`
+	if kept {
+		sql = `SELECT customer_id, reason, facts, amounts FROM coverage_customers
+			WHERE connection_id = @connection AND period = @period AND (customer_id, reason) > (@id, @reason) ORDER BY customer_id, reason LIMIT @limit`
 	}
-	err := r.db.gorm.WithContext(ctx).Raw(ownedFacts+`
-		SELECT customer_id, reason, sum(facts)::bigint AS facts,
-			coalesce(jsonb_agg(jsonb_build_object('currency', currency, 'minor', minor) ORDER BY currency) FILTER (WHERE minor IS NOT NULL), '[]')::text AS amounts
-		FROM (SELECT customer_id, reason, currency, count(*) AS facts, sum(amount_minor)::bigint AS minor FROM owned WHERE reason <> ''
-			GROUP BY customer_id, reason, currency) s
-		WHERE (customer_id, reason) > (?, ?) GROUP BY customer_id, reason ORDER BY customer_id, reason LIMIT ?`,
-		append(append([]any{}, args...), id, reason, f.Limit+1)...).Scan(&rows).Error
-	if err != nil {
+	var rows []unmappedRow
+	if err := r.db.gorm.WithContext(ctx).Raw(sql, args).Scan(&rows).Error; err != nil {
 		return wrap(err)
 	}
 	if len(rows) > f.Limit {
@@ -192,19 +233,17 @@ func (r *MappingReader) Coverage(ctx context.Context, f app.PeriodFilter) (app.C
 	if out.Interval, err = r.interval(ctx, f); err != nil {
 		return out, err
 	}
-	args := []any{f.ConnectionID, out.Interval.Start, out.Interval.End, moneyKinds()}
-	var rows []struct {
-		What, Name    string
-		Mapped, Total int64
+	kept, err := keptCoverage(ctx, r.db.gorm, f.ConnectionID, f.Period, out.Interval)
+	if err != nil {
+		return out, err
 	}
-	err = r.db.gorm.WithContext(ctx).Raw(ownedFacts+`
-		SELECT 'customers' AS what, '' AS name, count(*) FILTER (WHERE mapped) AS mapped, count(*) AS total
-		FROM (SELECT bool_and(reason = '') AS mapped FROM owned WHERE customer_id <> '' GROUP BY customer_id) c
-		UNION ALL SELECT 'facts', '', count(*) FILTER (WHERE reason = ''), count(*) FROM owned
-		UNION ALL SELECT 'source', source, count(*), count(*) FROM owned WHERE reason = '' GROUP BY source
-		UNION ALL SELECT 'revenue', currency, coalesce(sum(amount_minor) FILTER (WHERE reason = ''), 0)::bigint, sum(amount_minor)::bigint
-			FROM owned WHERE amount_minor IS NOT NULL GROUP BY currency
-		ORDER BY what, name`, args...).Scan(&rows).Error
+	var rows []coverageRow
+	if kept == nil {
+		err = wrap(r.db.gorm.WithContext(ctx).Raw(ownedOnce+coverageRows+` ORDER BY what, name`, ownedArgs(f.ConnectionID, out.Interval)).Scan(&rows).Error)
+	} else {
+		out.AsOf = &kept.AsOf
+		err = json.Unmarshal([]byte(kept.Coverage), &rows)
+	}
 	for _, row := range rows {
 		switch row.What {
 		case "customers":
@@ -217,7 +256,7 @@ func (r *MappingReader) Coverage(ctx context.Context, f app.PeriodFilter) (app.C
 			out.Revenue = append(out.Revenue, app.Revenue{Currency: row.Name, Mapped: row.Mapped, Total: row.Total})
 		}
 	}
-	return out, wrap(err)
+	return out, err
 }
 
 var _ app.Reader = (*MappingReader)(nil)

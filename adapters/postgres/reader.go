@@ -49,20 +49,31 @@ const summarySelect = `
 		coalesce(i.total_minor, 0) AS engine_minor, w.stripe_total AS stripe_minor, coalesce(w.invoice_id, '') AS stripe_invoice_id,
 		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned, coalesce(i.plan_hash, '') AS invoice_hash,
 		br.open AS open_breaks, br.blocking AS blocking_breaks, br.stake AS breaks_minor, coalesce(ap.name, '') AS approver, coalesce(mc.actor, '') AS closed_by, mc.at AS closed_at, ` + paymentColumns + `
-	FROM cycles c JOIN accounts a ON a.id = c.account_id JOIN contracts k ON k.id = c.contract_id
-	LEFT JOIN invoices i ON i.cycle_id = c.id
+	FROM `
+
+// summaryJoins look up beside cycles c what they came to. The rows of the present revision
+// are named by the cycle's own number, so that each is one entry of a key; the views would
+// ask for the number row by row.
+const summaryJoins = ` JOIN accounts a ON a.id = c.account_id JOIN contracts k ON k.id = c.contract_id` + cycleInvoice + `
 	LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'` + paymentJoin + `
 	LEFT JOIN LATERAL (
 		SELECT sum(measured_minor) FILTER (WHERE fee_minor > 0)::bigint AS lift, count(*) FILTER (WHERE fee_minor = 0 AND base_minor = 0) AS withheld,
-			count(*) FILTER (WHERE billed_minor > 0) + (SELECT count(*) FROM cycle_charges WHERE cycle_id = c.id AND billed_minor > 0) AS billed
-		FROM cycle_lines WHERE cycle_id = c.id) l ON true
+			count(*) FILTER (WHERE billed_minor > 0) + (SELECT count(*) FROM all_cycle_charges WHERE cycle_id = c.id AND revision = c.revision AND billed_minor > 0) AS billed
+		FROM all_cycle_lines WHERE cycle_id = c.id AND revision = c.revision) l ON true
 	LEFT JOIN LATERAL (
 		SELECT count(*) AS open, count(*) FILTER (WHERE b.severity IN ('error', 'critical')) AS blocking, coalesce(sum(b.amount_minor) FILTER (WHERE b.currency = k.terms::json ->> 'currency'), 0)::bigint AS stake
-		FROM recon_breaks b WHERE b.account_id = c.account_id AND b.period = c.period AND b.state IN ('open', 'assigned', 'waiting', 'force_requested')) br ON true
+		FROM recon_breaks b WHERE b.account_id = c.account_id AND b.period = c.period AND ` + breakPending + `) br ON true
 	LEFT JOIN LATERAL (
 		SELECT CASE d.actor_kind WHEN 'system' THEN d.actor_id ELSE d.actor_name END AS name FROM cycle_decisions d WHERE d.cycle_id = c.id AND d.action = 'approve' ORDER BY d.number DESC LIMIT 1) ap ON true
 	LEFT JOIN LATERAL (
 		SELECT x.actor, x.at FROM (SELECT actor, at, action FROM month_closes WHERE account_id = c.account_id AND period = c.period ORDER BY seq DESC LIMIT 1) x WHERE x.action = 'closed') mc ON true`
+
+const (
+	breakPending = `b.state IN ('open', 'assigned', 'waiting', 'force_requested')`
+	// cycleInvoice is what the present revision of a cycle c comes to.
+	cycleInvoice = `
+	LEFT JOIN LATERAL (SELECT total_minor, plan_hash FROM all_invoices x WHERE x.cycle_id = c.id AND x.revision = c.revision OFFSET 0) i ON true`
+)
 
 // cycleCurrency is that of a cycle's contract.
 const cycleCurrency = `k.terms::json ->> 'currency'`
@@ -111,12 +122,19 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 	q.eq("c.state", f.State)
 	q.eq("c.account_id", f.AccountID)
 	q.eq("c.environment", f.Environment)
-	q.eq(cycleCurrency, f.Currency)
+	if f.Currency != "" {
+		q.add("c.contract_id IN (SELECT k.id FROM contracts k WHERE "+cycleCurrency+" = ?)", f.Currency)
+	}
+	const pending = "EXISTS (SELECT 1 FROM recon_breaks b WHERE b.account_id = c.account_id AND b.period = c.period AND " + breakPending
 	switch f.Breaks {
 	case "open":
-		q.add("br.open > 0")
+		q.add(pending + ")")
 	case "blocking":
-		q.add("br.blocking > 0")
+		q.add(pending + " AND b.severity IN ('error', 'critical'))")
+	}
+	from := "cycles c"
+	if f.Min != nil || f.Max != nil {
+		from += " JOIN contracts k ON k.id = c.contract_id" + cycleInvoice
 	}
 	if f.Min != nil {
 		q.major("coalesce(i.total_minor, 0)", cycleCurrency, ">=", *f.Min)
@@ -129,7 +147,8 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 		return reconcile.Page[reconcile.CycleSummary]{}, err
 	}
 	var rows []summaryRow
-	err = r.db.gorm.WithContext(ctx).Raw(summarySelect+q.sql()+" ORDER BY "+order+" LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
+	err = r.db.gorm.WithContext(ctx).Raw(`WITH shown AS MATERIALIZED (SELECT c.* FROM `+from+q.sql()+` ORDER BY `+order+` LIMIT ?)`+
+		summarySelect+`shown c`+summaryJoins+` ORDER BY `+order, append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return reconcile.Page[reconcile.CycleSummary]{}, wrap(err)
 	}
@@ -168,7 +187,7 @@ func (r *Reader) Periods(ctx context.Context, scope access.Scope) ([]string, err
 // TieOut loads everything behind one cycle's total.
 func (r *Reader) TieOut(ctx context.Context, cycleID string) (reconcile.TieOut, error) {
 	var row summaryRow
-	if err := r.db.gorm.WithContext(ctx).Raw(summarySelect+" WHERE c.id = ?", cycleID).Scan(&row).Error; err != nil {
+	if err := r.db.gorm.WithContext(ctx).Raw(summarySelect+"cycles c"+summaryJoins+" WHERE c.id = ?", cycleID).Scan(&row).Error; err != nil {
 		return reconcile.TieOut{}, wrap(err)
 	}
 	if row.ID == "" {

@@ -95,8 +95,8 @@ func (r *Reader) AccountList(ctx context.Context, f reconcile.AccountsFilter) (r
 			coalesce(waiting.n, 0) AS pending_events, coalesce(dead.n, 0) AS dead_events
 		FROM shown a LEFT JOIN waiting ON waiting.connection_id = a.source_connection LEFT JOIN dead ON dead.connection_id = a.source_connection
 		LEFT JOIN LATERAL (SELECT id, terms FROM contracts k WHERE k.account_id = a.id ORDER BY version DESC LIMIT 1) k ON true
-		LEFT JOIN LATERAL (SELECT e.created FROM stripe_events e WHERE e.connection_id = a.source_connection ORDER BY e.created DESC LIMIT 1) newest ON true
-		ORDER BY `+order, append(q.args, f.Limit+1)...).Scan(&rows).Error
+		`+newestEvent("a.source_connection", "CAST(? AS timestamptz)")+`
+		ORDER BY `+order, append(q.args, f.Limit+1, f.Now)...).Scan(&rows).Error
 	if err != nil {
 		return reconcile.Page[reconcile.Overview]{}, wrap(err)
 	}

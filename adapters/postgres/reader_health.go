@@ -17,12 +17,13 @@ func (r *Reader) AccountHealth(ctx context.Context, accountIDs []string, now tim
 	}
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		SELECT a.id AS account_id, coalesce(m.period, '') AS period, coalesce(m.currency, '') AS currency, coalesce(m.paid_minor, 0) AS paid_minor,
-			coalesce((SELECT sum(b.amount_minor)::bigint FROM cycle_buckets b WHERE b.cycle_id = m.id AND b.bucket = 'unmapped' AND b.currency = m.currency), 0) AS unmapped_minor,
+			coalesce((SELECT sum(b.amount_minor)::bigint FROM all_cycle_buckets b WHERE b.cycle_id = m.id AND b.revision = m.revision AND b.bucket = 'unmapped' AND b.currency = m.currency), 0) AS unmapped_minor,
 			(SELECT count(*) FROM cycles c WHERE c.account_id = a.id AND c.state = 'withheld' AND c.reason <> 'shadow_phase') AS withheld,
 			(SELECT count(*) FROM recon_breaks b WHERE b.account_id = a.id AND b.state IN ('open', 'assigned', 'waiting', 'force_requested')) AS open_breaks,
 			coalesce((SELECT jsonb_agg(jsonb_build_object('period', t.period, 'lift', t.lift, 'ess', t.ess) ORDER BY t.period) FROM (
-				SELECT r.period, sum(r.lift) AS lift, min(r.ess) AS ess FROM readouts r
-				WHERE r.account_id = a.id AND r.snapshot_id <> 'pooled' AND length(r.period) = 7 GROUP BY r.period ORDER BY r.period DESC LIMIT @months) t), '[]')::text AS trend,
+				SELECT y.period, sum(r.lift) AS lift, min(r.ess) AS ess FROM cycles y
+				CROSS JOIN LATERAL (SELECT lift, ess FROM all_readouts WHERE cycle_id = y.id AND revision = y.revision AND snapshot_id <> 'pooled' OFFSET 0) r
+				WHERE y.account_id = a.id AND length(y.period) = 7 GROUP BY y.period ORDER BY y.period DESC LIMIT @months) t), '[]')::text AS trend,
 			coalesce((SELECT jsonb_agg(jsonb_build_object('currency', u.currency, 'minor', jsonb_build_array(u.d30, u.d60, u.d90, u.more)) ORDER BY u.currency) FROM (
 				SELECT o.currency, coalesce(sum(o.remains) FILTER (WHERE o.days <= 30), 0) AS d30, coalesce(sum(o.remains) FILTER (WHERE o.days > 30 AND o.days <= 60), 0) AS d60,
 					coalesce(sum(o.remains) FILTER (WHERE o.days > 60 AND o.days <= 90), 0) AS d90, coalesce(sum(o.remains) FILTER (WHERE o.days > 90), 0) AS more
@@ -31,7 +32,7 @@ func (r *Reader) AccountHealth(ctx context.Context, accountIDs []string, now tim
 					WHERE w.account_id = a.id AND w.state = 'released' AND w.stripe_status = 'open' AND coalesce(p.status, 'open') IN ('draft', 'open')) o
 				WHERE o.remains > 0 GROUP BY o.currency) u), '[]')::text AS unpaid
 		FROM accounts a LEFT JOIN LATERAL (
-			SELECT c.id, c.period, c.paid_minor, p.plan::jsonb ->> 'currency' AS currency FROM cycles c JOIN measurement_plans p ON p.id = c.plan_id
+			SELECT c.id, c.revision, c.period, c.paid_minor, p.plan::jsonb ->> 'currency' AS currency FROM cycles c JOIN measurement_plans p ON p.id = c.plan_id
 			WHERE c.account_id = a.id AND c.paid_minor IS NOT NULL ORDER BY c.period DESC LIMIT 1) m ON true
 		WHERE a.id = ANY (CAST(@ids AS text[])) ORDER BY a.id`,
 		map[string]any{"ids": wordsOf(accountIDs), "now": now, "months": reconcile.HealthMonths}).Scan(&rows).Error

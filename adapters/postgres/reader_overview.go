@@ -8,7 +8,6 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
-	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // Standings sums the cycles of a period; its cost grows with the cycles and their buckets,
@@ -37,21 +36,30 @@ func (r *Reader) Standings(ctx context.Context, scope access.Scope, period strin
 	return out, wrap(err)
 }
 
-// Payments reads the last days of each connection by the index of the newest facts.
+// Payments reads the last days of each connection by the index of the newest facts, or what is
+// kept of them where they are many.
 func (r *Reader) Payments(ctx context.Context, scope access.Scope, since time.Time) ([]reconcile.Payments, error) {
 	q := where{}
 	q.scoped(scope, "a.environment", "a.id")
+	sources := `WITH sources AS MATERIALIZED (SELECT DISTINCT a.source_connection AS id, a.environment FROM accounts a` + q.sql() + `)`
+	db := r.db.gorm.WithContext(ctx)
+	var kept bool
+	if err := db.Raw(`SELECT EXISTS (SELECT 1 FROM payment_figures)`).Scan(&kept).Error; err != nil {
+		return nil, wrap(err)
+	}
 	var out []reconcile.Payments
-	args := append(append([]any{}, q.args...), since, reward.RevenueConfirmation, reward.RevenueConfirmation, reward.PaymentFailed, reward.PaymentRecovered,
-		[]string{string(reward.RevenueConfirmation), string(reward.PaymentFailed), string(reward.PaymentRecovered)})
-	err := r.db.gorm.WithContext(ctx).Raw(`
-		WITH sources AS MATERIALIZED (SELECT DISTINCT a.source_connection AS id, a.environment FROM accounts a`+q.sql()+`),
-		recent AS MATERIALIZED (
-			SELECT s.environment, e.kind, e.currency, e.amount_minor FROM sources s
-			JOIN reward_events e ON e.connection_id = s.id AND e.effective_at >= ? AND NOT e.historic)
-		SELECT environment, currency, count(*) FILTER (WHERE kind = ? AND amount_minor <> 0) AS paid, coalesce(sum(amount_minor) FILTER (WHERE kind = ?), 0)::bigint AS paid_minor,
-			count(*) FILTER (WHERE kind = ?) AS failed, count(*) FILTER (WHERE kind = ?) AS recovered
-		FROM recent WHERE kind IN ? GROUP BY environment, currency ORDER BY environment, currency`, args...).Scan(&out).Error
+	if kept {
+		err := db.Raw(sources+`
+			SELECT s.environment, f.currency, sum(f.paid)::bigint AS paid, sum(f.paid_minor)::bigint AS paid_minor, sum(f.failed)::bigint AS failed, sum(f.recovered)::bigint AS recovered, min(f.as_of) AS as_of
+			FROM sources s JOIN payment_figures f ON f.connection_id = s.id GROUP BY s.environment, f.currency ORDER BY s.environment, f.currency`, q.args...).Scan(&out).Error
+		for i := range out {
+			out[i].AsOf = utc(out[i].AsOf)
+		}
+		return out, wrap(err)
+	}
+	sums := db.Raw(`SELECT environment, currency, `+paymentSums+` FROM recent e WHERE kind IN @kinds GROUP BY environment, currency ORDER BY environment, currency`, paymentArgs(since))
+	recent := db.Raw(`SELECT s.environment, e.kind, e.currency, e.amount_minor FROM sources s JOIN reward_events e ON e.connection_id = s.id AND e.effective_at >= ? AND NOT e.historic`, since)
+	err := db.Raw(sources+`, recent AS MATERIALIZED (?) ?`, append(append([]any{}, q.args...), recent, sums)...).Scan(&out).Error
 	return out, wrap(err)
 }
 

@@ -26,6 +26,18 @@ const (
 					AND paid.invoice_id = coalesce(nullif(r.invoice_id, ''), o.invoice_id) AND paid.kind = 'revenue_confirmation' LIMIT 1) p ON true`
 )
 
+// paidOnce and factJoinsOnce do as factJoins does for a whole connection: its payments are read
+// once, the first of each invoice, and joined by hashing.
+const (
+	paidOnce = `paid AS MATERIALIZED (
+		SELECT DISTINCT ON (customer_id, invoice_id) customer_id, invoice_id, fact_key, effective_at, subscription_id FROM reward_events
+		WHERE connection_id = @connection AND kind = 'revenue_confirmation' AND invoice_id <> '' ORDER BY customer_id, invoice_id, effective_at, fact_key)`
+	factJoinsOnce = `
+			LEFT JOIN charge_owners o ON o.connection_id = r.connection_id AND o.charge_id = r.charge_id AND r.charge_id <> ''
+			LEFT JOIN paid p ON r.kind <> 'revenue_confirmation' AND r.amount_minor IS NOT NULL
+				AND p.customer_id = coalesce(nullif(r.customer_id, ''), o.customer_id) AND p.invoice_id = coalesce(nullif(r.invoice_id, ''), o.invoice_id)`
+)
+
 // ownerJoins complete rows f with the columns above with whose they are, in this order:
 // the link that a frozen month attributed the fact with, or its payment; the subscription's
 // own user where the connection reads it; the customer's. Each join gives one row at most.

@@ -36,7 +36,7 @@ type accountRow struct {
 
 func (s *Server) accounts(c echo.Context) error {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
-	f := reconcile.AccountsFilter{Scope: scopeOf(c), Environment: p("environment"), Search: p("q"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
+	f := reconcile.AccountsFilter{Scope: scopeOf(c), Environment: p("environment"), Search: p("q"), Sort: p("sort"), Now: s.clock.Now(), Cursor: p("cursor"), Limit: listLimit}
 	page, err := s.reconcile.AccountList(c.Request().Context(), f)
 	if err != nil {
 		return err

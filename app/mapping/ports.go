@@ -138,6 +138,8 @@ type Quarantine struct {
 	Customers []UnmappedCustomer
 	// NextCursor continues Customers; empty on the last page.
 	NextCursor string
+	// AsOf is when all of it was summed; nil is now.
+	AsOf *time.Time
 }
 
 // Share is how much of something is mapped.
@@ -160,6 +162,8 @@ type Coverage struct {
 	Revenue      []Revenue
 	// BySource counts the mapped facts by where their link comes from.
 	BySource map[string]int64
+	// AsOf is when all of it was summed; nil is now.
+	AsOf *time.Time
 }
 
 // Page is one page of a list: the cursor is empty on the last one.

@@ -45,6 +45,8 @@ type Payments struct {
 	PaidMinor   int64
 	// Failed counts attempts that failed, Recovered the invoices that were paid after one.
 	Failed, Recovered int64
+	// AsOf is when they were summed; nil is now.
+	AsOf *time.Time
 }
 
 // Board is the overview of a scope.

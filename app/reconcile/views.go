@@ -399,8 +399,10 @@ type AccountsFilter struct {
 	// Incomplete selects those that lack something that a billed month needs.
 	Incomplete bool
 	Sort       string // "" is by ID, "id_desc" that turned round
-	Cursor     string
-	Limit      int
+	// Now is from where the newest event is looked for; it changes no answer.
+	Now    time.Time
+	Cursor string
+	Limit  int
 }
 
 // AccountSorts are the orders of the list of accounts.
