@@ -33,13 +33,11 @@ type field struct {
 // list is a table with filters: the page shows it, a report exports it.
 type list struct {
 	Name, Heading, Lead string
-	// Version is that of its file; 0 is 1.
-	Version  int
-	Path     string
-	Crumbs   []crumb
-	Filters  []field
-	Filtered bool
-	Columns  []column
+	Path                string
+	Crumbs              []crumb
+	Filters             []field
+	Filtered            bool
+	Columns             []column
 	// Labels are the headings of the columns; Sorts are addresses that sort by them.
 	Labels           []string
 	Sorts            map[int]sortLink
