@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/liftbill/liftbill/app/ingest"
 )
@@ -39,3 +40,6 @@ const (
 	WaitingRows  = waitingRows
 	WaitingBytes = waitingBytes
 )
+
+// Pool is the database's pool.
+func (db *DB) Pool() *sql.DB { return db.sql }

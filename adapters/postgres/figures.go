@@ -152,7 +152,9 @@ func (l *EventLog) Totals(ctx context.Context, connectionID string) (map[string]
 		Status string
 		N      int64
 	}
-	err := l.db.gorm.WithContext(ctx).Raw(`SELECT status, count(*) AS n FROM event_processing WHERE connection_id = ? GROUP BY status`, connectionID).Scan(&rows).Error
+	err := l.db.gorm.WithContext(ctx).Raw(`SELECT p.status, count(*) AS n FROM stripe_events e
+		JOIN event_processing p ON p.event_id = e.event_id AND p.connection_id = e.connection_id AND p.created = e.created
+		WHERE e.connection_id = ? GROUP BY p.status`, connectionID).Scan(&rows).Error
 	out := map[string]int64{}
 	for _, r := range rows {
 		out[r.Status] = r.N

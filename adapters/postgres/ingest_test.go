@@ -230,3 +230,30 @@ func TestReadsAskedForMeanwhileStayPending(t *testing.T) {
 	require.Equal(t, 1, n)
 	require.Equal(t, "failed", one[string](w, "SELECT status FROM object_reads"))
 }
+
+// The classifier's statements outlive the transaction that prepared them, and what it asks
+// of the planner does not.
+func TestBatchesShareTheirStatements(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	db, err := postgres.Open(w.ctx, w.url, postgres.Options{MaxConns: 1})
+	require.NoError(t, err)
+	defer db.Close() //nolint:errcheck // nothing is open
+	c := w.classifier(nil)
+	c.Work = db.Classification()
+	prepared := func() (statements, mode string) {
+		w.paid(one[int](w, "SELECT count(*) FROM event_processing")+1, "cus_1")
+		require.NoError(t, w.exec("UPDATE event_processing SET status = 'pending'"))
+		_, err := c.Drain(w.ctx)
+		require.NoError(t, err)
+		require.NoError(t, db.Pool().QueryRowContext(w.ctx, `SELECT coalesce(string_agg(md5(statement) || prepare_time, ',' ORDER BY statement), ''), current_setting('plan_cache_mode')
+			FROM pg_prepared_statements WHERE statement ~ '^\s*(INSERT INTO|UPDATE) '`).Scan(&statements, &mode))
+		return statements, mode
+	}
+	prepared()
+	first, _ := prepared()
+	second, mode := prepared()
+	require.NotEmpty(t, first)
+	require.Equal(t, first, second)
+	require.Equal(t, "auto", mode)
+}

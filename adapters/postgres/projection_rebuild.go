@@ -122,15 +122,15 @@ const rebuildPage = 500
 
 // collect takes in what it has not yet: events that were classified, and what was read.
 func (r *rebuild) collect(ctx context.Context) error {
-	for after := int64(-1); ; {
-		next, err := r.events(ctx, after)
+	for after := (ingest.EventRef{}); ; {
+		last, err := r.events(ctx, after)
 		if err != nil {
 			return err
 		}
-		if next == after {
+		if last.EventID == "" {
 			break
 		}
-		after = next
+		after = last
 	}
 	for {
 		more, err := r.reads(ctx)
@@ -140,38 +140,45 @@ func (r *rebuild) collect(ctx context.Context) error {
 	}
 }
 
-// events joins one page behind seq and returns the last one's.
-func (r *rebuild) events(ctx context.Context, after int64) (int64, error) {
+// events joins what is left to join of one page of the connection's stored events, along their
+// key, and returns the last event of the page; none when there is no more.
+func (r *rebuild) events(ctx context.Context, after ingest.EventRef) (last ingest.EventRef, err error) {
 	seen := seenObjects{}
 	var seqs []int64
-	err := query(ctx, r.tx, `SELECT p.seq, p.connection_id, p.event_id, p.created, e.sealed_body, c.user_id_key
-		FROM event_processing p
-		JOIN LATERAL (SELECT sealed_body FROM stripe_events e
-			WHERE e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created LIMIT 1) e ON true
-		JOIN connections c ON c.id = p.connection_id
-		WHERE p.connection_id = $1 AND p.seq > $2 AND p.processed_at IS NOT NULL AND p.status <> 'dead'
-			AND NOT EXISTS (SELECT 1 FROM rebuild_events d WHERE d.seq = p.seq)
-		ORDER BY p.seq LIMIT $3`, []any{r.connection, after, rebuildPage}, func(scan func(...any) error) error {
-		var seq int64
-		var e ingest.PendingEvent
-		if err := scan(&seq, &e.ConnectionID, &e.EventID, &e.Created, &e.SealedBody, &e.UserIDKey); err != nil {
+	err = query(ctx, r.tx, `SELECT k.event_id, k.created, p.seq, e.sealed_body, c.user_id_key
+		FROM (SELECT event_id, created FROM stripe_events WHERE connection_id = $1 AND (created, event_id) > ($2, $3) ORDER BY created, event_id LIMIT $4) k
+		JOIN connections c ON c.id = $1
+		LEFT JOIN LATERAL (SELECT q.seq FROM event_processing q
+			WHERE q.event_id = k.event_id AND q.connection_id = $1 AND q.created = k.created AND q.processed_at IS NOT NULL AND q.status <> 'dead'
+				AND NOT EXISTS (SELECT 1 FROM rebuild_events d WHERE d.seq = q.seq)) p ON true
+		LEFT JOIN LATERAL (SELECT sealed_body FROM stripe_events s
+			WHERE s.connection_id = $1 AND s.event_id = k.event_id AND s.created = k.created AND p.seq IS NOT NULL LIMIT 1) e ON true
+		ORDER BY k.created, k.event_id`, []any{r.connection, after.Created, after.EventID, rebuildPage}, func(scan func(...any) error) error {
+		var seq *int64
+		e := ingest.PendingEvent{ConnectionID: r.connection}
+		if err := scan(&e.EventID, &e.Created, &seq, &e.SealedBody, &e.UserIDKey); err != nil {
 			return err
 		}
-		seqs = append(seqs, seq)
+		last = ingest.EventRef{ConnectionID: r.connection, EventID: e.EventID, Created: e.Created}
+		if seq == nil {
+			return nil
+		}
+		e.Seq = *seq
+		seqs = append(seqs, e.Seq)
 		if o, ok := r.observe(e); ok {
 			seen.add(r.connection, o)
 		}
 		return nil
 	})
 	if err != nil || len(seqs) == 0 {
-		return after, err
+		return last, err
 	}
 	r.out.Events += len(seqs)
 	if _, err := r.into.project(ctx, r.tx, seen); err != nil {
-		return after, err
+		return last, err
 	}
 	_, err = r.tx.ExecContext(ctx, "INSERT INTO rebuild_events SELECT unnest($1::bigint[])", seqs)
-	return seqs[len(seqs)-1], err
+	return last, err
 }
 
 // reads joins one page of what was read and is new to this run.

@@ -17,8 +17,20 @@ import (
 func (db *DB) Classification() Work[ingest.Stores] {
 	q := &queue{db: db}
 	return Work[ingest.Stores]{db: db, make: func(tx *gorm.DB) ingest.Stores {
-		return ingest.Stores{Queue: queueTx{q, tx}}
+		return ingest.Stores{Queue: queueTx{q, plain(tx)}}
 	}}
+}
+
+// plain is the same transaction without GORM's store of prepared statements. That store
+// prepares a statement anew in every transaction and lets it go with the transaction: three
+// round trips and a parse for what the driver, which keeps its own for each connection, does in
+// one. The classifier sends some twenty statements for each batch.
+func plain(tx *gorm.DB) *gorm.DB {
+	out := tx.Session(&gorm.Session{})
+	if prepared, ok := out.Statement.ConnPool.(*gorm.PreparedStmtTX); ok {
+		out.Statement.ConnPool = prepared.Tx
+	}
+	return out
 }
 
 // Reads implements ingest.ReadQueue.
@@ -35,8 +47,13 @@ type queueTx struct {
 }
 
 // Take locks a batch; SKIP LOCKED lets other classifiers take the next one. Events of
-// a paused connection stay where they are until it runs again.
+// a paused connection stay where they are until it runs again. Statements of the batch are
+// planned for the arrays that they get: a plan for any array expects ten rows, and pairs
+// hundreds with hundreds.
 func (q queueTx) Take(ctx context.Context, limit int) ([]ingest.PendingEvent, error) {
+	if _, err := q.tx.Statement.ConnPool.ExecContext(ctx, `SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
+		return nil, wrap(err)
+	}
 	rows, err := q.tx.Statement.ConnPool.QueryContext(ctx, `
 		WITH batch AS MATERIALIZED (
 			SELECT seq, connection_id, event_id, created FROM event_processing

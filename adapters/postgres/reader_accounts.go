@@ -111,6 +111,6 @@ func startsWith(text string) string {
 // AccountCounts reads an index from end to end, which is for one account only.
 func (r *Reader) AccountCounts(ctx context.Context, accountID string) (decisions, events int64, err error) {
 	err = r.db.gorm.WithContext(ctx).Raw(`SELECT (SELECT count(*) FROM decision_keys WHERE account_id = ?),
-		(SELECT count(*) FROM event_processing WHERE connection_id = (SELECT source_connection FROM accounts WHERE id = ?))`, accountID, accountID).Row().Scan(&decisions, &events)
+		(SELECT count(*) FROM stripe_events WHERE connection_id = (SELECT source_connection FROM accounts WHERE id = ?))`, accountID, accountID).Row().Scan(&decisions, &events)
 	return decisions, events, wrap(err)
 }

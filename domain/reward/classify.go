@@ -79,7 +79,7 @@ const (
 // Classify says what one event means, from its payload alone. The only error is a
 // body that is no event; whatever else is wrong becomes an Anomaly or a Read.
 func Classify(raw []byte, cfg Config) (Classification, error) {
-	env, members, err := parseEnvelope(raw)
+	env, all, err := parseEnvelope(raw, make([]member, 0, usualMembers))
 	if err != nil {
 		return Classification{}, err
 	}
@@ -90,19 +90,19 @@ func Classify(raw []byte, cfg Config) (Classification, error) {
 	case env.Object != "" && env.Object != "event":
 		b.out.Ignored = ignoredNotEvent
 	default:
-		b.readPayload(env, members)
+		b.readPayload(env, all)
 	}
 	return b.done(), nil
 }
 
 // readPayload decodes the object once, for the facts and for whoever follows objects.
-func (b *builder) readPayload(env Envelope, members int) {
+func (b *builder) readPayload(env Envelope, all payload) {
 	handle, known := handlers[env.Type]
 	if !known && (!followed[env.ObjectType] || unstable[env.Type]) {
 		b.out.Ignored = ignoredType
 		return
 	}
-	obj, prev := payload(env.Data, members), payload(env.Previous, 0)
+	obj, prev := all.node(), all.previous.node()
 	switch {
 	case !known:
 		b.out.Ignored = ignoredType
@@ -115,15 +115,6 @@ func (b *builder) readPayload(env Envelope, members int) {
 		b.identify(obj, prev)
 	}
 	b.see(obj, prev)
-}
-
-// payload decodes a part that the envelope has checked and cut out; a missing one is empty.
-func payload(raw []byte, members int) node {
-	if raw == nil {
-		return nil
-	}
-	n, _ := decodeSized(raw, members).(map[string]any)
-	return n
 }
 
 // builder collects what a handler finds.

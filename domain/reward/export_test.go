@@ -1,24 +1,40 @@
 package reward
 
+import "encoding/json"
+
 // Valid is what the scanner says of a text.
-func Valid(raw []byte) bool { return valid(raw) }
+func Valid(raw []byte) bool { return valid(string(raw)) }
 
 // Decode decodes a valid text to the last level.
-func Decode(raw []byte) any { return opened(decode(raw)) }
+func Decode(raw []byte) any {
+	l := lexer{raw: string(raw)}
+	return decoded(l.take())
+}
 
-func opened(v any) any {
-	switch v := open(v).(type) {
-	case map[string]any:
-		for k, e := range v {
-			v[k] = opened(e)
+func decoded(v value) any {
+	if s, ok := v.string(); ok {
+		return s
+	}
+	if text, ok := v.number(); ok {
+		return json.Number(text)
+	}
+	if is, ok := v.truth(); ok {
+		return is
+	}
+	switch v = v.open(); {
+	case v.begins('{'):
+		out := map[string]any{}
+		for k, e := range v.in.members {
+			out[k] = decoded(e)
 		}
-		return v
-	case []any:
-		for i, e := range v {
-			v[i] = opened(e)
+		return out
+	case v.begins('['):
+		out := []any{}
+		for _, e := range v.in.list {
+			out = append(out, decoded(e))
 		}
-		return v
+		return out
 	default:
-		return v
+		return nil
 	}
 }

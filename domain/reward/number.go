@@ -3,6 +3,7 @@ package reward
 import (
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -25,6 +26,30 @@ func parseDecimal(text string) (decimal.Decimal, bool) {
 		return decimal.Zero, false
 	}
 	return d, true
+}
+
+// shortDigits is how many digits fit 64 bits whatever they are.
+const shortDigits = 18
+
+// shortInteger reads what nearly every number is, a few digits, as parseDecimal and integer
+// together do.
+func shortInteger(text string) (int64, bool) {
+	figures := strings.TrimPrefix(text, "-")
+	if figures == "" || len(figures) > shortDigits {
+		return 0, false
+	}
+	var n int64
+	for i := range len(figures) {
+		c := figures[i]
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if len(figures) < len(text) {
+		n = -n
+	}
+	return n, true
 }
 
 // integer converts a whole decimal that fits 64 bits.

@@ -158,35 +158,10 @@ func (b *builder) see(obj, prev node) {
 func sight[T any](obj, prev node, gone bool, of func(node) T) *Sight[T] {
 	s := &Sight[T]{Now: of(obj), Deleted: gone, Bare: gone && !obj.isSet("created")}
 	if len(prev) > 0 {
-		undo := obj.apply(prev)
-		before := of(obj)
-		undo()
+		before := of(obj.overlay(prev))
 		s.Before = &before
 	}
 	return s
-}
-
-// apply puts the fields of patch in place, as overlay does, without copying the whole
-// object; undo restores it.
-func (n node) apply(patch node) (undo func()) {
-	was := make(node, len(patch))
-	for k := range patch {
-		sub, base := patch.obj(k), n.obj(k)
-		old, had := n[k]
-		if had {
-			was[k] = old
-		}
-		n[k] = patch[k]
-		if sub != nil && base != nil {
-			n[k] = map[string]any(base.overlay(sub))
-		}
-	}
-	return func() {
-		for k := range patch {
-			delete(n, k)
-		}
-		maps.Copy(n, was)
-	}
 }
 
 func invoiceStateOf(n node) InvoiceState {
@@ -355,11 +330,11 @@ func appendDiscounts(out []Discount, holder node) []Discount {
 		return append(out, discountOf(d))
 	}
 	list := holder.list("discounts")
-	names, bare := holder["discounts"].([]any)
+	bare := holder["discounts"].begins('[')
 	for k, d := range list {
 		one := discountOf(d)
 		if bare && len(d) == 0 {
-			one.ID, _ = names[k].(string) // only named
+			one.ID, _ = holder["discounts"].in.list[k].string() // only named
 		}
 		out = append(out, one)
 	}

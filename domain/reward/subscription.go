@@ -56,7 +56,7 @@ func previousOf(obj, prev node) node {
 	if prev.has("quantity") {
 		item["quantity"] = prev["quantity"]
 	}
-	before["items"] = []any{map[string]any(item)}
+	before["items"] = arrayOf(objectOf(item))
 	return before
 }
 

@@ -19,7 +19,7 @@ var classification = []Mutant{
 	},
 	{
 		Bug: 17, Name: "a request is an object", File: "domain/reward/envelope.go",
-		Old: "RequestID: n.id(\"request\"),", New: "RequestID: n.obj(\"request\").str(\"id\"),",
+		Old: "RequestID: h.request.id(),", New: "RequestID: h.request.node().str(\"id\"),",
 		Test: "domain/reward:TestBug17RequestAsString",
 	},
 	{
