@@ -163,7 +163,8 @@ func (p *planted) plantInFrozen(t *testing.T) {
 	p.BillMonth(t, p.cedar)
 	p.sql(t, `UPDATE kept SET recorded_at = recorded_at + interval '1 year'`)
 	p.sql(t, `INSERT INTO reward_events SELECT * FROM kept`)
-	p.sql(t, `UPDATE decisions SET propensity = array_fill(0::double precision, ARRAY[cardinality(propensity)]) WHERE ctid = (SELECT ctid FROM decisions WHERE account_id = 'cedar-test' AND ts >= '2026-10-02' AND ts < '2026-10-30' LIMIT 1)`)
+	p.sql(t, `UPDATE decisions SET propensity = array_fill(0::double precision, ARRAY[cardinality(propensity)]) WHERE (tableoid, ctid) = (SELECT tableoid, ctid FROM decisions
+		WHERE account_id = 'cedar-test' AND ts >= '2026-10-02' AND ts < '2026-10-30' ORDER BY ts LIMIT 1)`)
 	p.sql(t, `INSERT INTO event_replays (account_id, period, equal, report, run_by, run_at) VALUES ('cedar-test', '2026-10', false, '{}', 'the test', $1)`, p.Clock.Now())
 	body := []byte(`{"id":"evt_live","object":"event","type":"invoice.paid","livemode":true}`)
 	sealed, err := p.Box.Seal(ingest.BodyContext(conn), body)

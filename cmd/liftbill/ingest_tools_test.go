@@ -94,6 +94,9 @@ func TestEventsErase(t *testing.T) {
 	box, err := system.NewSecretBox(key)
 	require.NoError(t, err)
 	at := time.Date(2026, 10, 3, 9, 0, 0, 0, time.UTC)
+	clockFile := filepath.Join(t.TempDir(), "clock.json")
+	require.NoError(t, system.WriteClockFile(clockFile, at.Add(time.Hour), false))
+	t.Setenv("LIFTBILL_CLOCK_FILE", clockFile)
 	require.NoError(t, db.Onboarding().Do(ctx, func(ctx context.Context, st onboard.Stores) error {
 		return st.Connections.InsertConnection(ctx, onboard.SealedConnection{Connection: account.Connection{
 			ID: "acme", Environment: account.Live, Roles: account.Roles{Source: true}, StripeAccountID: "acct_1", UserIDKey: "user_id", KeyMask: "rk_live_…unit",

@@ -24,7 +24,8 @@ func TestReconcileCommands(t *testing.T) {
 	for _, c := range companies {
 		require.NoError(t, d.DrainAll(t.Context(), c.ID+"-stripe"))
 	}
-	_, err := d.SQL.Exec(t.Context(), `UPDATE reward_events SET amount_minor = amount_minor - 7 WHERE ctid = (SELECT ctid FROM reward_events WHERE connection_id = 'acme-stripe' AND kind = 'revenue_confirmation' AND effective_at < '2026-11-01' LIMIT 1) AND connection_id = 'acme-stripe'`)
+	_, err := d.SQL.Exec(t.Context(), `UPDATE reward_events SET amount_minor = amount_minor - 7 WHERE (tableoid, ctid) = (SELECT tableoid, ctid FROM reward_events
+		WHERE connection_id = 'acme-stripe' AND kind = 'revenue_confirmation' AND effective_at >= '2026-10-02' AND effective_at < '2026-10-31' ORDER BY fact_key LIMIT 1)`)
 	require.NoError(t, err)
 	clockFile := filepath.Join(t.TempDir(), "clock.json")
 	require.NoError(t, system.WriteClockFile(clockFile, d.Clock.Now(), false))
