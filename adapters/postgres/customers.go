@@ -156,9 +156,9 @@ func (r *CustomerReader) Customers(ctx context.Context, accountID string, f cust
 
 func (r *CustomerReader) customers(ctx context.Context, connectionID string, f customers.Filter, looked int) (reconcile.Page[customers.Summary], error) {
 	var page reconcile.Page[customers.Summary]
-	direction, beyond := " DESC", "<"
+	direction, beyond, within := " DESC", "<", ">="
 	if f.Sort == customers.SortOldest {
-		direction, beyond = "", ">"
+		direction, beyond, within = "", ">", "<="
 	}
 	order := " ORDER BY coalesce(c.created_at, 'epoch')" + direction + ", c.id" + direction
 	q := customerQuery{[]string{"c.connection_id = @connection"}, moments(connectionID, f.AsOf)}
@@ -179,7 +179,7 @@ func (r *CustomerReader) customers(ctx context.Context, connectionID string, f c
 		}
 		if len(reach) == 2 {
 			next = keyOf(reach[0].CreatedAt, reach[0].ID)
-			q.add(true, "(coalesce(c.created_at, 'epoch'), c.id) "+beyond+"= (coalesce(@reach, 'epoch'::timestamptz), @reach_id)", "reach", reach[0].CreatedAt)
+			q.add(true, "(coalesce(c.created_at, 'epoch'), c.id) "+within+" (coalesce(@reach, 'epoch'::timestamptz), @reach_id)", "reach", reach[0].CreatedAt)
 			q.args["reach_id"] = reach[0].ID
 		}
 	}
