@@ -22,7 +22,7 @@ type CustomerReader struct {
 }
 
 // customersLooked are the customers whose subscriptions a filtered page looks up.
-const customersLooked = 4000
+const customersLooked = 1500
 
 // NewCustomerReader opens the read side of customers.
 func (db *DB) NewCustomerReader() *CustomerReader { return &CustomerReader{db, customersLooked} }
@@ -40,6 +40,7 @@ func (r *CustomerReader) source(ctx context.Context, accountID string) (string, 
 const (
 	statusOf       = `CASE WHEN s.since <= @at THEN s.stands ELSE stripe_status_at(s.timeline, @at) END`
 	subscriptionOf = `SELECT 1 FROM stripe_subscriptions s WHERE s.connection_id = c.connection_id AND s.customer_id = c.id AND `
+	downgradesOf   = `SELECT 1 FROM reward_events e WHERE e.connection_id = c.connection_id AND e.customer_id = c.id AND `
 	liveOf         = subscriptionOf + statusOf + ` IN ('trialing', 'active', 'past_due')`
 )
 
@@ -56,8 +57,7 @@ func segmentCondition(s customers.Segment) string {
 		return `(NOT EXISTS (` + subscriptionOf + statusOf + ` IN ('trialing', 'active', 'past_due', 'paused', 'incomplete'))
 			AND EXISTS (` + subscriptionOf + statusOf + ` IN ('canceled', 'unpaid') AND stripe_paying_until(s.timeline, @at)))`
 	case customers.Downgraded:
-		return `EXISTS (SELECT 1 FROM reward_events e WHERE e.connection_id = c.connection_id AND e.customer_id = c.id AND e.kind = 'downgrade'
-			AND e.effective_at > @downgraded_since AND e.effective_at <= @as_of)`
+		return `EXISTS (` + downgradesOf + `e.kind = 'downgrade' AND e.effective_at > @downgraded_since AND e.effective_at <= @as_of)`
 	default:
 		return "true"
 	}
@@ -125,11 +125,15 @@ func (r customerListRow) view() (customers.Summary, error) {
 	return out, nil
 }
 
-// oneByOne has the subscriptions of each customer looked up where it stands in the order of
-// the list. Joining all of them first costs an account with many customers more than a page.
+// oneByOne has the subscriptions and facts of each customer looked up where it stands in the
+// order of the list. Joining all of them first costs an account with many customers more
+// than a page.
 func oneByOne(conditions string) string {
-	return strings.ReplaceAll(conditions, subscriptionOf,
-		`SELECT 1 FROM (SELECT q.* FROM stripe_subscriptions q WHERE q.connection_id = c.connection_id AND q.customer_id = c.id OFFSET 0) s WHERE `)
+	return strings.NewReplacer(
+		subscriptionOf, `SELECT 1 FROM (SELECT q.* FROM stripe_subscriptions q WHERE q.connection_id = c.connection_id AND q.customer_id = c.id OFFSET 0) s WHERE `,
+		downgradesOf, `SELECT 1 FROM (SELECT q.kind, q.effective_at FROM reward_events q WHERE q.connection_id = c.connection_id AND q.customer_id = c.id
+			AND q.effective_at > @downgraded_since AND q.effective_at <= @as_of OFFSET 0) e WHERE `,
+	).Replace(conditions)
 }
 
 // customerFound looks a customer up by its ID, by its user at the moment, or by one of its

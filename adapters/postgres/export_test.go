@@ -37,8 +37,10 @@ func (l *EventLog) Looking(events, lookups int) *EventLog { return &EventLog{l.d
 // Looking is the reader whose filtered pages look at so many customers.
 func (r *CustomerReader) Looking(looked int) *CustomerReader { return &CustomerReader{r.db, looked} }
 
-// Looking is the reader whose filtered pages look at so many facts.
-func (r *Reader) Looking(facts, owners int) *Reader { return &Reader{r.db, facts, owners} }
+// Looking is the reader whose filtered pages look at so many facts and adjustments.
+func (r *Reader) Looking(facts, owners, adjustments int) *Reader {
+	return &Reader{r.db, facts, owners, adjustments}
+}
 
 // The bounds of what waits.
 const (

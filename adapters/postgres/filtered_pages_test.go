@@ -97,7 +97,7 @@ func TestFilteredPagesOfFactsAreAllOfThem(t *testing.T) {
 		if f.Sort == "" {
 			slices.Reverse(want)
 		}
-		r := w.db.NewReader().Looking(rapid.IntRange(1, 200).Draw(rt, "looked"), rapid.IntRange(1, 200).Draw(rt, "owners"))
+		r := w.db.NewReader().Looking(rapid.IntRange(1, 200).Draw(rt, "looked"), rapid.IntRange(1, 200).Draw(rt, "owners"), 1)
 		got := walkPages(rt, rapid.IntRange(1, 30).Draw(rt, "limit"), func(cursor string, limit int) ([]string, string, error) {
 			f.Cursor, f.Limit = cursor, limit
 			p, err := r.RewardEvents(w.ctx, f)
