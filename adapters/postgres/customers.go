@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/reconcile"
@@ -190,7 +191,14 @@ func (r *CustomerReader) customers(ctx context.Context, connectionID string, f c
 	q.filter(f)
 	q.args["limit"] = f.Limit + 1
 	var rows []customerListRow
-	err := r.db.gorm.WithContext(ctx).Raw("SELECT "+customerColumns+" FROM stripe_customers c"+customerJoins+" WHERE "+oneByOne(q.sql())+order+" LIMIT @limit", q.args).Scan(&rows).Error
+	err := r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if f.Segment == customers.Downgraded { // a plan for any days takes a customer's facts for as many as the connection's
+			if err := tx.Exec("SET LOCAL plan_cache_mode = force_custom_plan").Error; err != nil {
+				return err
+			}
+		}
+		return tx.Raw("SELECT "+customerColumns+" FROM stripe_customers c"+customerJoins+" WHERE "+oneByOne(q.sql())+order+" LIMIT @limit", q.args).Scan(&rows).Error
+	})
 	if err != nil {
 		return page, wrap(err)
 	}

@@ -35,7 +35,7 @@ var adjustmentBranches = []string{
 }
 
 // adjustmentsLooked are the rows of each table that a filtered page begins with.
-const adjustmentsLooked = 150
+const adjustmentsLooked = 60
 
 // adjustmentReach is the time behind which a filtered page looks no further: the latest of
 // those that each table has as many rows up to, behind @until.
