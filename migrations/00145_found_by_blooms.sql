@@ -19,7 +19,7 @@ CREATE INDEX reward_events_found ON reward_events USING brin (
 -- one value by it, and plans once for a session.
 -- +goose StatementBegin
 CREATE FUNCTION stripe_events_about(object text, since timestamptz, until timestamptz)
-    RETURNS TABLE (connection_id text, created timestamptz, event_id text) LANGUAGE plpgsql STABLE ROWS 20
+    RETURNS TABLE (connection_id text, created timestamptz, event_id text) LANGUAGE plpgsql STABLE STRICT ROWS 20
     SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off SET max_parallel_workers_per_gather = 0 AS $$
 #variable_conflict use_column
 BEGIN
@@ -28,7 +28,7 @@ END $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE FUNCTION stripe_events_of_type(sought text, since timestamptz, until timestamptz)
-    RETURNS TABLE (connection_id text, created timestamptz, event_id text) LANGUAGE plpgsql STABLE ROWS 200
+    RETURNS TABLE (connection_id text, created timestamptz, event_id text) LANGUAGE plpgsql STABLE STRICT ROWS 200
     SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off SET max_parallel_workers_per_gather = 0 AS $$
 #variable_conflict use_column
 BEGIN
@@ -37,7 +37,7 @@ END $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE FUNCTION reward_events_about(object text)
-    RETURNS TABLE (connection_id text, effective_at timestamptz, fact_key text) LANGUAGE plpgsql STABLE ROWS 20
+    RETURNS TABLE (connection_id text, effective_at timestamptz, fact_key text) LANGUAGE plpgsql STABLE STRICT ROWS 20
     SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off SET max_parallel_workers_per_gather = 0 AS $$
 #variable_conflict use_column
 BEGIN
@@ -46,7 +46,7 @@ END $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE FUNCTION reward_events_told_by(event text)
-    RETURNS TABLE (connection_id text, effective_at timestamptz, fact_key text) LANGUAGE plpgsql STABLE ROWS 20
+    RETURNS TABLE (connection_id text, effective_at timestamptz, fact_key text) LANGUAGE plpgsql STABLE STRICT ROWS 20
     SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off SET max_parallel_workers_per_gather = 0 AS $$
 #variable_conflict use_column
 BEGIN

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/reconcile"
@@ -22,7 +23,7 @@ type CustomerReader struct {
 }
 
 // customersLooked are the customers whose subscriptions a filtered page looks up.
-const customersLooked = 4000
+const customersLooked = 1500
 
 // NewCustomerReader opens the read side of customers.
 func (db *DB) NewCustomerReader() *CustomerReader { return &CustomerReader{db, customersLooked} }
@@ -40,6 +41,7 @@ func (r *CustomerReader) source(ctx context.Context, accountID string) (string, 
 const (
 	statusOf       = `CASE WHEN s.since <= @at THEN s.stands ELSE stripe_status_at(s.timeline, @at) END`
 	subscriptionOf = `SELECT 1 FROM stripe_subscriptions s WHERE s.connection_id = c.connection_id AND s.customer_id = c.id AND `
+	downgradesOf   = `SELECT 1 FROM reward_events e WHERE e.connection_id = c.connection_id AND e.customer_id = c.id AND `
 	liveOf         = subscriptionOf + statusOf + ` IN ('trialing', 'active', 'past_due')`
 )
 
@@ -56,8 +58,7 @@ func segmentCondition(s customers.Segment) string {
 		return `(NOT EXISTS (` + subscriptionOf + statusOf + ` IN ('trialing', 'active', 'past_due', 'paused', 'incomplete'))
 			AND EXISTS (` + subscriptionOf + statusOf + ` IN ('canceled', 'unpaid') AND stripe_paying_until(s.timeline, @at)))`
 	case customers.Downgraded:
-		return `EXISTS (SELECT 1 FROM reward_events e WHERE e.connection_id = c.connection_id AND e.customer_id = c.id AND e.kind = 'downgrade'
-			AND e.effective_at > @downgraded_since AND e.effective_at <= @as_of)`
+		return `EXISTS (` + downgradesOf + `e.kind = 'downgrade' AND e.effective_at > @downgraded_since AND e.effective_at <= @as_of)`
 	default:
 		return "true"
 	}
@@ -125,11 +126,15 @@ func (r customerListRow) view() (customers.Summary, error) {
 	return out, nil
 }
 
-// oneByOne has the subscriptions of each customer looked up where it stands in the order of
-// the list. Joining all of them first costs an account with many customers more than a page.
+// oneByOne has the subscriptions and facts of each customer looked up where it stands in the
+// order of the list. Joining all of them first costs an account with many customers more
+// than a page.
 func oneByOne(conditions string) string {
-	return strings.ReplaceAll(conditions, subscriptionOf,
-		`SELECT 1 FROM (SELECT q.* FROM stripe_subscriptions q WHERE q.connection_id = c.connection_id AND q.customer_id = c.id OFFSET 0) s WHERE `)
+	return strings.NewReplacer(
+		subscriptionOf, `SELECT 1 FROM (SELECT q.* FROM stripe_subscriptions q WHERE q.connection_id = c.connection_id AND q.customer_id = c.id OFFSET 0) s WHERE `,
+		downgradesOf, `SELECT 1 FROM (SELECT q.kind, q.effective_at FROM reward_events q WHERE q.connection_id = c.connection_id AND q.customer_id = c.id
+			AND q.effective_at > @downgraded_since AND q.effective_at <= @as_of OFFSET 0) e WHERE `,
+	).Replace(conditions)
 }
 
 // customerFound looks a customer up by its ID, by its user at the moment, or by one of its
@@ -156,9 +161,9 @@ func (r *CustomerReader) Customers(ctx context.Context, accountID string, f cust
 
 func (r *CustomerReader) customers(ctx context.Context, connectionID string, f customers.Filter, looked int) (reconcile.Page[customers.Summary], error) {
 	var page reconcile.Page[customers.Summary]
-	direction, beyond := " DESC", "<"
+	direction, beyond, within := " DESC", "<", ">="
 	if f.Sort == customers.SortOldest {
-		direction, beyond = "", ">"
+		direction, beyond, within = "", ">", "<="
 	}
 	order := " ORDER BY coalesce(c.created_at, 'epoch')" + direction + ", c.id" + direction
 	q := customerQuery{[]string{"c.connection_id = @connection"}, moments(connectionID, f.AsOf)}
@@ -179,14 +184,21 @@ func (r *CustomerReader) customers(ctx context.Context, connectionID string, f c
 		}
 		if len(reach) == 2 {
 			next = keyOf(reach[0].CreatedAt, reach[0].ID)
-			q.add(true, "(coalesce(c.created_at, 'epoch'), c.id) "+beyond+"= (coalesce(@reach, 'epoch'::timestamptz), @reach_id)", "reach", reach[0].CreatedAt)
+			q.add(true, "(coalesce(c.created_at, 'epoch'), c.id) "+within+" (coalesce(@reach, 'epoch'::timestamptz), @reach_id)", "reach", reach[0].CreatedAt)
 			q.args["reach_id"] = reach[0].ID
 		}
 	}
 	q.filter(f)
 	q.args["limit"] = f.Limit + 1
 	var rows []customerListRow
-	err := r.db.gorm.WithContext(ctx).Raw("SELECT "+customerColumns+" FROM stripe_customers c"+customerJoins+" WHERE "+oneByOne(q.sql())+order+" LIMIT @limit", q.args).Scan(&rows).Error
+	err := r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if f.Segment == customers.Downgraded { // a plan for any days takes a customer's facts for as many as the connection's
+			if err := tx.Exec("SET LOCAL plan_cache_mode = force_custom_plan").Error; err != nil {
+				return err
+			}
+		}
+		return tx.Raw("SELECT "+customerColumns+" FROM stripe_customers c"+customerJoins+" WHERE "+oneByOne(q.sql())+order+" LIMIT @limit", q.args).Scan(&rows).Error
+	})
 	if err != nil {
 		return page, wrap(err)
 	}

@@ -13,8 +13,8 @@ import (
 // What one page of the log may cost, whatever it is filtered by: the events that are looked
 // at one after another, and the look-ups of an object in a month.
 const (
-	eventsLooked  = 8000
-	objectLookups = 250
+	eventsLooked  = 5000
+	objectLookups = 120
 )
 
 // eventKey is an event's place in the log. One without names stands before every event of

@@ -35,6 +35,14 @@ func (in *Inbox) AppendAll(ctx context.Context, events []ingest.StoredEvent) ([]
 // Looking is the log whose pages look at so many events, and look up so many objects.
 func (l *EventLog) Looking(events, lookups int) *EventLog { return &EventLog{l.db, events, lookups} }
 
+// Looking is the reader whose filtered pages look at so many customers.
+func (r *CustomerReader) Looking(looked int) *CustomerReader { return &CustomerReader{r.db, looked} }
+
+// Looking is the reader whose filtered pages look at so many facts and adjustments.
+func (r *Reader) Looking(facts, owners, adjustments int) *Reader {
+	return &Reader{r.db, facts, owners, adjustments}
+}
+
 // The bounds of what waits.
 const (
 	WaitingRows  = waitingRows

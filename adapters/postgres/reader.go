@@ -23,10 +23,12 @@ type Reader struct {
 	db *DB
 	// facts and owners bound what a filtered page of facts looks at.
 	facts, owners int
+	// adjustments bounds what a filtered page of adjustments begins with.
+	adjustments int
 }
 
 // NewReader opens the read side.
-func (db *DB) NewReader() *Reader { return &Reader{db, factsLooked, ownersLooked} }
+func (db *DB) NewReader() *Reader { return &Reader{db, factsLooked, ownersLooked, adjustmentsLooked} }
 
 type summaryRow struct {
 	ID, AccountID, AccountName, Environment, Period, State, Reason, WorkflowID, Terms string

@@ -133,7 +133,7 @@ func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.Cyc
 // up whose each fact is.
 const (
 	factsLooked  = 8000
-	ownersLooked = 1000
+	ownersLooked = 400
 )
 
 // RewardEvents pages by (effective_at, fact_key), newest first. A page that is filtered by
@@ -246,18 +246,24 @@ const factsFound = `
 	hits AS MATERIALIZED (
 		SELECT e.effective_at, e.fact_key FROM source s, whose w, reward_events e WHERE e.connection_id = s.id AND e.customer_id = w.id
 		UNION SELECT e.effective_at, e.fact_key FROM source s, charged c, reward_events e WHERE e.connection_id = s.id AND e.charge_id = c.charge_id AND e.customer_id = '' AND e.charge_id <> ''
-		UNION SELECT e.effective_at, e.fact_key FROM source s, reward_events_about(?) e WHERE e.connection_id = s.id
-		UNION SELECT e.effective_at, e.fact_key FROM source s, reward_events_told_by(?) e WHERE e.connection_id = s.id),
+		UNION SELECT e.effective_at, e.fact_key FROM source s, reward_events_about(CAST(? AS text)) e WHERE e.connection_id = s.id
+		UNION SELECT e.effective_at, e.fact_key FROM source s, reward_events_told_by(CAST(? AS text)) e WHERE e.connection_id = s.id),
 	found AS MATERIALIZED (
 		SELECT e.* FROM source s, hits h, reward_events e WHERE e.connection_id = s.id AND e.effective_at = h.effective_at AND e.fact_key = h.fact_key)`
 
-// factsFoundArgs are the arguments of factsFound. The key of a fact ends with its object.
+// factsFoundArgs are the arguments of factsFound. Only an event tells facts, and one that is
+// about a customer is its own; the key of a fact ends with its object.
 func factsFoundArgs(accountID, search string) []any {
-	object := search
-	if parts := strings.Split(search, ":"); len(parts) > 1 {
+	var object, event any
+	switch parts := strings.Split(search, ":"); {
+	case len(parts) > 1:
 		object = parts[1]
+	case strings.HasPrefix(search, "evt_"):
+		event = search
+	case !strings.HasPrefix(search, "cus_"):
+		object = search
 	}
-	return []any{accountID, search, search, search, search, search, search, search, object, search}
+	return []any{accountID, search, search, search, search, search, search, search, object, event}
 }
 
 // interval is a month of the account's contract, whose time zone bounds it; an account
