@@ -160,7 +160,7 @@ func sumCoverage(tx *gorm.DB, accountID, connectionID string, periods []figurePe
 	}
 	args["start"], args["end"] = allTime().Start, allTime().End
 	var out []figureDoc
-	err = tx.Raw(`WITH `+gapPeriods+`, `+paidOnce+`, `+ownedFacts+factJoinsOnce+ownedRows+ownedSpread+`,
+	err = tx.Raw(`WITH `+gapPeriods+`, `+ownOnly+`, `+paidOnce+`, `+ownedFacts+factJoinsOnce+ownedRows+ownedSpread+`,
 		found AS MATERIALIZED (`+unmappedCustomers+`),
 		gone AS (DELETE FROM coverage_customers c WHERE c.connection_id = @connection
 			AND NOT EXISTS (SELECT 1 FROM found f WHERE f.period = c.period AND f.customer_id = c.customer_id AND f.reason = c.reason)),
