@@ -159,7 +159,7 @@ func (s *Server) GetQuarantine(ctx context.Context, r GetQuarantineRequestObject
 		return nil, err
 	}
 	return GetQuarantine200JSONResponse{
-		Summary: summaryOf(q), Facts: q.Facts, Amounts: convertAll(q.Amounts, toAmount), NextCursor: q.NextCursor,
+		Summary: summaryOf(q), Facts: q.Facts, Amounts: convertAll(q.Amounts, toAmount), NextCursor: q.NextCursor, AsOf: orZero(q.AsOf),
 		Reasons: convertAll(q.Reasons, func(u mapping.Unmapped) Unmapped {
 			return Unmapped{Reason: u.Reason, Facts: u.Facts, Amounts: convertAll(u.Amounts, toAmount)}
 		}),
@@ -191,7 +191,7 @@ func (s *Server) GetCoverage(ctx context.Context, r GetCoverageRequestObject) (G
 		return nil, err
 	}
 	return GetCoverage200JSONResponse{
-		ConnectionID: c.ConnectionID, Period: c.Period, PeriodStart: c.Interval.Start, PeriodEnd: c.Interval.End, BySource: c.BySource,
+		ConnectionID: c.ConnectionID, Period: c.Period, PeriodStart: c.Interval.Start, PeriodEnd: c.Interval.End, BySource: c.BySource, AsOf: orZero(c.AsOf),
 		Customers: Share{Mapped: c.Customers.Mapped, Total: c.Customers.Total}, Facts: Share{Mapped: c.Facts.Mapped, Total: c.Facts.Total},
 		Revenue: convertAll(c.Revenue, func(v mapping.Revenue) RevenueShare {
 			return RevenueShare{Mapped: toMoney(v.Mapped, v.Currency), Total: toMoney(v.Total, v.Currency)}

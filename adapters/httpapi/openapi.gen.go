@@ -1738,6 +1738,9 @@ type CorrectionReason struct {
 
 // Coverage Example: {"by_source":{"metadata":5853},"connection_id":"acme-stripe","customers":{"mapped":1396,"total":1401},"facts":{"mapped":5853,"total":5863},"period":"2026-09","period_end":"2026-10-01T00:00:00Z","period_start":"2026-09-01T00:00:00Z","revenue":[{"mapped":{"currency":"usd","formatted":"50,412.50 USD","minor":5041250},"total":{"currency":"usd","formatted":"50,557.50 USD","minor":5055750}}]}
 type Coverage struct {
+	// AsOf When all of this was summed. Left out where it was summed for this answer, as it is for connections with up to 2,000 facts.
+	AsOf time.Time `json:"as_of,omitempty,omitzero"`
+
 	// BySource Mapped facts by where their link comes from.
 	BySource     map[string]int64 `json:"by_source"`
 	ConnectionID string           `json:"connection_id"`
@@ -2894,7 +2897,10 @@ type Problem struct {
 
 // Quarantine Example: {"amounts":[{"currency":"usd","formatted":"145.00 USD","minor":14500}],"customers":[{"amounts":[{"currency":"usd","formatted":"29.00 USD","minor":2900}],"customer_id":"cus_cEsysMP0HcSaTM","facts":2,"reason":"never_mapped"},{"amounts":[{"currency":"usd","formatted":"29.00 USD","minor":2900}],"customer_id":"cus_iHS5Q6PmRJWRGq","facts":2,"reason":"never_mapped"}],"facts":10,"next_cursor":"cus_iHS5Q6PmRJWRGq~never_mapped","reasons":[{"amounts":[{"currency":"usd","formatted":"145.00 USD","minor":14500}],"facts":10,"reason":"never_mapped"}],"summary":"10 facts, 145.00 USD unmapped"}
 type Quarantine struct {
-	Amounts    []Money    `json:"amounts"`
+	Amounts []Money `json:"amounts"`
+
+	// AsOf When all of this was summed. Left out where it was summed for this answer, as it is for connections with up to 2,000 facts.
+	AsOf       time.Time  `json:"as_of,omitempty,omitzero"`
 	Customers  []Unmapped `json:"customers"`
 	Facts      int64      `json:"facts"`
 	NextCursor string     `json:"next_cursor,omitempty,omitzero"`

@@ -63,13 +63,13 @@ type accrualRow struct {
 	RealisedMinor                                                                                                                                          *int64
 }
 
-// accrualSelect shows what the month's cycle came to, once it is final: what a person
-// skipped came to nothing.
+// accrualSelect shows accruals r, and what the month's cycle came to, once it is final: what
+// a person skipped came to nothing.
 const accrualSelect = `
 	SELECT r.*, a.name AS account_name, coalesce(c.state, '') AS state,
 		CASE WHEN c.state = 'skipped' THEN 0 WHEN c.state IN ('invoiced', 'withheld', 'dry_run') THEN coalesce(i.total_minor, 0) END AS realised_minor
 	FROM accruals r JOIN accounts a ON a.id = r.account_id
-	LEFT JOIN cycles c ON c.account_id = r.account_id AND c.period = r.period LEFT JOIN invoices i ON i.cycle_id = c.id`
+	LEFT JOIN cycles c ON c.account_id = r.account_id AND c.period = r.period` + cycleInvoice
 
 func (r accrualRow) accrual() (accrual.Accrual, error) {
 	out := accrual.Accrual{
@@ -149,19 +149,16 @@ func orEmpty[T any](in []T) []T {
 // Accruals pages by (as of, account and period), newest first.
 func (a *Accruals) Accruals(ctx context.Context, f accrual.Filter) (accrual.Page, error) {
 	q := where{}
-	q.scoped(f.Scope, "r.environment", "r.account_id")
-	q.eq("r.account_id", f.AccountID)
-	q.eq("r.period", f.Period)
-	q.eq("r.environment", f.Environment)
-	final := `(c.state IS NOT NULL AND c.state IN ('invoiced', 'withheld', 'dry_run', 'skipped'))`
+	q.scoped(f.Scope, "x.environment", "x.account_id")
+	q.eq("x.account_id", f.AccountID)
+	q.eq("x.period", f.Period)
+	q.eq("x.environment", f.Environment)
+	const final = `EXISTS (SELECT 1 FROM cycles c WHERE c.account_id = x.account_id AND c.period = x.period AND c.state IN ('invoiced', 'withheld', 'dry_run', 'skipped'))`
 	switch f.Closed {
 	case "closed":
 		q.add(final)
 	case "open":
 		q.add("NOT " + final)
-	}
-	if !f.History {
-		q.add(`NOT EXISTS (SELECT 1 FROM accruals n WHERE n.account_id = r.account_id AND n.period = r.period AND n.as_of > r.as_of)`)
 	}
 	if f.Cursor != "" {
 		at, _, err := parseCursor(f.Cursor)
@@ -172,11 +169,17 @@ func (a *Accruals) Accruals(ctx context.Context, f accrual.Filter) (accrual.Page
 			return accrual.Page{}, badCursor(f.Cursor)
 		}
 	}
-	if err := q.after(f.Cursor, "(r.as_of, r.account_id || '/' || r.period) < (?::timestamptz, ?)"); err != nil {
+	if err := q.after(f.Cursor, "(x.as_of, x.account_id || '/' || x.period) < (?::timestamptz, ?)"); err != nil {
 		return accrual.Page{}, err
 	}
+	of := "accrual_newest"
+	if f.History {
+		of = "accruals"
+	}
 	var rows []accrualRow
-	err := a.db.gorm.WithContext(ctx).Raw(accrualSelect+q.sql()+` ORDER BY r.as_of DESC, r.account_id || '/' || r.period DESC LIMIT ?`, append(q.args, f.Limit+1)...).Scan(&rows).Error
+	err := a.db.gorm.WithContext(ctx).Raw(`WITH shown AS MATERIALIZED (
+			SELECT x.account_id, x.period, x.as_of FROM `+of+` x`+q.sql()+` ORDER BY x.as_of DESC, x.account_id || '/' || x.period DESC LIMIT ?)`+accrualSelect+`
+		JOIN shown x ON x.account_id = r.account_id AND x.period = r.period AND x.as_of = r.as_of ORDER BY r.as_of DESC, r.account_id || '/' || r.period DESC`, append(q.args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return accrual.Page{}, wrap(err)
 	}

@@ -26,9 +26,12 @@ const (
 					AND paid.invoice_id = coalesce(nullif(r.invoice_id, ''), o.invoice_id) AND paid.kind = 'revenue_confirmation' LIMIT 1) p ON true`
 )
 
-// paidOnce and factJoinsOnce do as factJoins does for a whole connection: its payments are read
-// once, the first of each invoice, and joined by hashing.
+// ownOnly, paidOnce and factJoinsOnce do as factJoins does for a whole connection: what is
+// said of it is read once, and of its payments the first of each invoice, and joined by hashing.
 const (
+	ownOnly = `mapping_spans AS MATERIALIZED (SELECT * FROM mapping_spans WHERE connection_id = @connection),
+		fact_links AS MATERIALIZED (SELECT * FROM fact_links WHERE connection_id = @connection),
+		charge_owners AS MATERIALIZED (SELECT * FROM charge_owners WHERE connection_id = @connection)`
 	paidOnce = `paid AS MATERIALIZED (
 		SELECT DISTINCT ON (customer_id, invoice_id) customer_id, invoice_id, fact_key, effective_at, subscription_id FROM reward_events
 		WHERE connection_id = @connection AND kind = 'revenue_confirmation' AND invoice_id <> '' ORDER BY customer_id, invoice_id, effective_at, fact_key)`

@@ -44,6 +44,8 @@ type coverageView struct {
 	XLSX, PDF   string
 	Done        string
 	Problem     string
+	// AsOf is when the figures were summed; empty is now.
+	AsOf string
 }
 
 // shareView is how much of the net confirmed revenue in a currency is somebody's.
@@ -140,6 +142,9 @@ func (s *Server) fillCoverage(ctx context.Context, l *list, v *coverageView, a r
 		return err
 	}
 	v.Suggestions, v.Customers, v.Facts = open.Items, covered.Customers, covered.Facts
+	if covered.AsOf != nil {
+		v.AsOf = stamp(*covered.AsOf)
+	}
 	total := map[string]int64{}
 	for _, r := range covered.Revenue {
 		total[r.Currency] = r.Total

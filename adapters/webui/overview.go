@@ -39,6 +39,14 @@ func (overviewView) EventsOf(p *reconcile.Payments) string {
 	return query("/accounts", "environment", string(p.Environment))
 }
 
+// Summed says until when payments were summed; empty is now.
+func (overviewView) Summed(p *reconcile.Payments) string {
+	if p.AsOf == nil {
+		return ""
+	}
+	return ", as of " + stamp(*p.AsOf)
+}
+
 // standingView is one environment and currency.
 type standingView struct {
 	reconcile.Standing

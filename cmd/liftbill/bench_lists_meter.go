@@ -73,6 +73,9 @@ func newListsMeter(ctx context.Context, b *benchDatabase, f listsFlags, note io.
 	if m.e, err = m.app.handler(); err != nil {
 		return nil, err
 	}
+	if _, err := m.app.figures().Refresh(ctx); err != nil { // as a worker would have
+		return nil, err
+	}
 	return m, m.signIn(ctx)
 }
 

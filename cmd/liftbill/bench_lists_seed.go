@@ -339,6 +339,7 @@ var listsOnce = []string{
 		expected_performance, expected_fixed, expected_balance, high, lines, waits_for, input_digest, digest)
 	SELECT account_id, environment, period, starts + d * interval '6 days' + no * interval '1 second', 'night/' || d, starts, ends, 'UTC', account_id, 'system:accruals', false, currency, 'full', '', 20000, 0, 0, 30000, 0, 0, 60000,
 		(SELECT jsonb_agg(jsonb_build_object('snapshot_id', 'snap-' || n, 'minor', 7500)) FROM generate_series(0, 3) n), '[]', 'd', 'd' FROM months, generate_series(1, 4) d`,
+	`INSERT INTO accrual_newest SELECT account_id, period, min(environment), max(as_of) FROM accruals GROUP BY account_id, period`,
 	`INSERT INTO notifications (id, kind, environment, account_id, period, cycle_id, role, title, detail, next_action, path, opened_at, settled_at)
 	SELECT 'approval_waiting|' || cycle_id || '|' || role, 'approval_waiting', environment, account_id, period, cycle_id, role, 'An invoice waits', 'Its lines are ready.', 'Decide it.', '/cycles/' || cycle_id, ends + no * interval '1 second', CASE WHEN month < 22 THEN ends + interval '2 days' END
 	FROM months, unnest(ARRAY['finance', 'approver']) role`,

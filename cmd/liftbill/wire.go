@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/decisions"
+	"github.com/liftbill/liftbill/app/figures"
 	"github.com/liftbill/liftbill/app/golive"
 	"github.com/liftbill/liftbill/app/idempotency"
 	"github.com/liftbill/liftbill/app/ingest"
@@ -152,6 +153,10 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 
 func (a *app) mapping() *mapping.Service {
 	return &mapping.Service{Work: a.db.Mapping(), Reader: a.db.NewMappingReader(), Clock: a.clock}
+}
+
+func (a *app) figures() *figures.Service {
+	return &figures.Service{Ledger: a.db.NewKeptFigures(), Clock: a.clock}
 }
 
 func (a *app) operate() *operate.Service {

@@ -86,6 +86,7 @@ func (a *app) work(ctx context.Context) error {
 	go a.ingestEvents(ctx)
 	go a.followPayments(ctx)
 	go a.notifyPeople(ctx, channels)
+	go a.keepFigures(ctx)
 	if a.cfg.StripeLive {
 		go a.carryCorrections(ctx)
 	}
@@ -244,6 +245,21 @@ func (a *app) followPayments(ctx context.Context) {
 		_, err := inv.FollowPayments(ctx)
 		if err != nil && ctx.Err() == nil {
 			a.log.ErrorContext(ctx, "following payments", slog.Any("error", err))
+		}
+		return err
+	})
+}
+
+// figuresEvery is how often it is looked for sums of large connections that are due.
+const figuresEvery = time.Minute
+
+// keepFigures keeps the sums that pages show of them, until the context ends.
+func (a *app) keepFigures(ctx context.Context) {
+	s := a.figures()
+	every(ctx, figuresEvery, func() error {
+		_, err := s.Refresh(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "keeping figures", slog.Any("error", err))
 		}
 		return err
 	})

@@ -65,7 +65,7 @@ func importPlants() []plant {
 	add("app-ports", "app/uow/zzplanted", "planted.go", self+"app/clock")
 	add("app-ports", "app/secret/zzplanted", "planted.go", self+"app/clock")
 	for use, other := range map[string]string{
-		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "sourcesync": "ingest", "whatif": "invoicing", "access": "onboard", "idempotency": "access", "mapping": "ingest", "operate": "ingest", "replay": "measure", "golive": "onboard", "preview": "measure", "accrual": "preview", "customers": "reconcile", "trueups": "measure", "notify": "invoicing",
+		"decisions": "ingest", "ingest": "measure", "invoicing": "measure", "measure": "invoicing", "onboard": "ingest", "reconcile": "invoicing", "sourcesync": "ingest", "whatif": "invoicing", "access": "onboard", "idempotency": "access", "mapping": "ingest", "operate": "ingest", "replay": "measure", "golive": "onboard", "preview": "measure", "accrual": "preview", "customers": "reconcile", "trueups": "measure", "notify": "invoicing", "figures": "mapping",
 	} {
 		add("app-"+use, "app/"+use+"/zzplanted", "planted.go", self+"app/"+other)
 	}
