@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
@@ -14,14 +15,19 @@ import (
 const accountColumns = `a.id, a.name, a.environment AS env, a.source_connection, coalesce(a.issuer_connection, '') AS issuer_connection, coalesce(a.payer_customer, '') AS payer_customer`
 
 type overviewRow struct {
-	reconcile.Overview
-	Env, Terms string
+	ID, Name, Env, SourceConnection, IssuerConnection, PayerCustomer, ContractID, PlanID, Terms string
+	Snapshots                                                                                   int
+	HasDecisions, HasEvents                                                                     bool
+	PendingEvents, DeadEvents                                                                   int64
+	LastEventAt                                                                                 *time.Time
 }
 
 func (r overviewRow) view() (reconcile.Overview, error) {
-	out := r.Overview
-	out.Environment = environmentOf(r.Env)
-	out.LastEventAt = utc(out.LastEventAt)
+	out := reconcile.Overview{
+		ID: r.ID, Name: r.Name, Environment: environmentOf(r.Env), SourceConnection: r.SourceConnection, IssuerConnection: r.IssuerConnection, PayerCustomer: r.PayerCustomer,
+		ContractID: r.ContractID, PlanID: r.PlanID, Snapshots: r.Snapshots, HasDecisions: r.HasDecisions, HasEvents: r.HasEvents,
+		PendingEvents: r.PendingEvents, DeadEvents: r.DeadEvents, LastEventAt: utc(r.LastEventAt),
+	}
 	if r.Terms == "" {
 		return out, nil
 	}
