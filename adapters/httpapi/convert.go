@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
@@ -51,13 +52,28 @@ func toOverview(o reconcile.Overview) AccountOverview {
 		ID: o.ID, Environment: Environment(o.Environment), Name: o.Name,
 		SourceConnection: o.SourceConnection, IssuerConnection: o.IssuerConnection, PayerCustomer: o.PayerCustomer,
 		ContractID: o.ContractID, PlanID: o.PlanID, Snapshots: o.Snapshots, HasDecisions: o.HasDecisions,
-		HasEvents: o.HasEvents, PendingEvents: o.PendingEvents, DeadEvents: o.DeadEvents,
+		HasEvents: o.HasEvents, PendingEvents: o.PendingEvents, DeadEvents: o.DeadEvents, Figures: toFigures(o.Figures),
 	}
 	if o.LastEventAt != nil {
 		out.LastEventAt = *o.LastEventAt
 	}
 	if risk, err := lift.KnownRisk(o.Rule()); err == nil { // no contract has no rule
 		out.Basis, out.Settlement, out.KnownRisk = string(risk.Rule.Basis), string(risk.Rule.Settlement), toKnownRisk(risk)
+	}
+	return out
+}
+
+func toFigures(f reconcile.AccountFigures) AccountFigures {
+	out := AccountFigures{
+		RevenuePeriod: f.Period, Invoices: f.Invoices, Decisions: f.Decisions, CountedAt: orZero(f.CountedAt),
+		Worth: convertAll(f.Worth, func(w reconcile.Worth) Worth {
+			return Worth{
+				Currency: w.Currency, Mrr: w.MRR.String(), NetMrr: w.NetMRR.String(), Arr: customers.Annual(w.MRR).String(), NetArr: customers.Annual(w.NetMRR).String(), Unknown: w.Unknown, Undiscounted: w.Undiscounted,
+			}
+		}),
+	}
+	if f.Period != "" {
+		out.Revenue = toMoney(f.RevenueMinor, f.Currency)
 	}
 	return out
 }

@@ -249,16 +249,26 @@ func (s agreements) Plan(ctx context.Context, accountID string) (onboard.StoredP
 
 // Plans lists the plans of an account, one for each contract year, ascending.
 func (s agreements) Plans(ctx context.Context, accountID string) ([]onboard.StoredPlan, error) {
+	all, err := s.PlansOf(ctx, []string{accountID})
+	if err != nil {
+		return nil, err
+	}
+	return append([]onboard.StoredPlan{}, all[accountID]...), nil
+}
+
+// PlansOf are the plans of several accounts, ascending, in one statement.
+func (s agreements) PlansOf(ctx context.Context, accountIDs []string) (map[string][]onboard.StoredPlan, error) {
 	var rows []planRow
-	if err := s.tx.WithContext(ctx).Order("first_period").Find(&rows, "account_id = ?", accountID).Error; err != nil {
+	if err := s.tx.WithContext(ctx).Order("account_id, first_period").Find(&rows, "account_id = ANY (?)", words(accountIDs)).Error; err != nil {
 		return nil, wrap(err)
 	}
-	out := make([]onboard.StoredPlan, len(rows))
-	for i, r := range rows {
-		var err error
-		if out[i], err = r.domain(); err != nil {
+	out := map[string][]onboard.StoredPlan{}
+	for _, r := range rows {
+		p, err := r.domain()
+		if err != nil {
 			return nil, err
 		}
+		out[r.AccountID] = append(out[r.AccountID], p)
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
@@ -21,14 +22,19 @@ const incompleteAccount = `(coalesce(a.issuer_connection, '') = '' OR coalesce(a
 	OR NOT EXISTS (SELECT 1 FROM stripe_events e WHERE e.connection_id = a.source_connection))`
 
 type overviewRow struct {
-	reconcile.Overview
-	Env, Terms string
+	ID, Name, Env, SourceConnection, IssuerConnection, PayerCustomer, ContractID, PlanID, Terms string
+	Snapshots                                                                                   int
+	HasDecisions, HasEvents                                                                     bool
+	PendingEvents, DeadEvents                                                                   int64
+	LastEventAt                                                                                 *time.Time
 }
 
 func (r overviewRow) view() (reconcile.Overview, error) {
-	out := r.Overview
-	out.Environment = environmentOf(r.Env)
-	out.LastEventAt = utc(out.LastEventAt)
+	out := reconcile.Overview{
+		ID: r.ID, Name: r.Name, Environment: environmentOf(r.Env), SourceConnection: r.SourceConnection, IssuerConnection: r.IssuerConnection, PayerCustomer: r.PayerCustomer,
+		ContractID: r.ContractID, PlanID: r.PlanID, Snapshots: r.Snapshots, HasDecisions: r.HasDecisions, HasEvents: r.HasEvents,
+		PendingEvents: r.PendingEvents, DeadEvents: r.DeadEvents, LastEventAt: utc(r.LastEventAt),
+	}
 	if r.Terms == "" {
 		return out, nil
 	}

@@ -1,11 +1,13 @@
 package webui
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
+	"github.com/shopspring/decimal"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
@@ -24,6 +26,11 @@ type accountsView struct {
 	Filtered                     bool
 	MoreURL, FirstURL, IDSortURL string
 	Descending                   bool
+	Decisions, Invoices          int64
+	// Revenue and MRR are the sums of the page by currency.
+	Revenue, MRR []Amount
+	revenue      map[string]int64
+	mrr          map[string]decimal.Decimal
 	// Risks are those of the rules that the contracts have.
 	Risks []lift.Risk
 }
@@ -32,6 +39,9 @@ type accountRow struct {
 	reconcile.Overview
 	Missing []string
 	Health  accountHealth
+	// MRR is by currency; InvoicesURL leads to what Figures.Invoices counts.
+	MRR         []worthView
+	InvoicesURL string
 }
 
 func (s *Server) accounts(c echo.Context) error {
@@ -67,7 +77,11 @@ func (s *Server) accounts(c echo.Context) error {
 		return err
 	}
 	for _, o := range page.Items {
-		row := accountRow{Overview: o, Missing: missing(o), Health: accountHealthOf(health[o.ID], o.ID)}
+		row := accountRow{Overview: o, Missing: missing(o), Health: accountHealthOf(health[o.ID], o.ID), InvoicesURL: query("/invoices", "account", o.ID)}
+		for _, w := range o.Figures.Worth {
+			row.MRR = append(row.MRR, worthView{MRR: wholeMRR(w.MRR, w.Currency), Unknown: w.Unknown})
+		}
+		v.sum(o.Figures)
 		if o.ContractID != "" {
 			risk, err := lift.KnownRisk(o.Rule())
 			if err != nil {
@@ -91,7 +105,38 @@ func (s *Server) accounts(c echo.Context) error {
 			v.Incomplete++
 		}
 	}
+	v.totals()
 	return s.render(c, http.StatusOK, "accounts", frame{Title: "Accounts", Active: "accounts", Environment: env, Page: v})
+}
+
+// sum adds an account's figures to the totals of the page. Amounts of two currencies never meet.
+func (v *accountsView) sum(f reconcile.AccountFigures) {
+	v.Decisions += f.Decisions
+	v.Invoices += f.Invoices
+	if v.revenue == nil {
+		v.revenue, v.mrr = map[string]int64{}, map[string]decimal.Decimal{}
+	}
+	if f.Period != "" {
+		v.revenue[f.Currency] += f.RevenueMinor
+	}
+	for _, w := range f.Worth {
+		v.mrr[w.Currency] = v.mrr[w.Currency].Add(w.MRR)
+	}
+}
+
+// totals shows what was summed, by currency.
+func (v *accountsView) totals() {
+	for _, currency := range slices.Sorted(maps.Keys(v.revenue)) {
+		v.Revenue = append(v.Revenue, amount(v.revenue[currency], currency))
+	}
+	for _, currency := range slices.Sorted(maps.Keys(v.mrr)) {
+		v.MRR = append(v.MRR, *wholeMRR(v.mrr[currency], currency))
+	}
+}
+
+// wholeMRR shows recurring revenue of a whole account, rounded down to a minor unit.
+func wholeMRR(v decimal.Decimal, currency string) *Amount {
+	return amountOf(floorMinor(v, currency).Minor, currency)
 }
 
 // missing names what an account still needs before a cycle can bill it.

@@ -89,7 +89,7 @@ func adjustmentRow(a reconcile.Adjustment) row {
 	}
 	cells := []cell{
 		{Value: a.OriginPeriod, URL: "/cycles/" + a.OriginCycle, Sub: month(a.OriginPeriod)}, {Value: a.AccountName, Sub: a.AccountID, Env: a.Environment.String()}, {Value: a.Line, Mono: true}, {Value: words(a.Cause)}, {Value: words(a.Kind)},
-		{Value: string(a.State), State: &state}, {Value: strings.ToUpper(a.Currency)}, {Value: cash{a.RevenueMinor, a.Currency}}, {Value: cash{a.LiftMinor, a.Currency}}, {Value: cash{&a.AmountMinor, a.Currency}, URL: about},
+		{Value: string(a.State), State: &state}, {Value: strings.ToUpper(a.Currency)}, {Value: cash{a.RevenueMinor, a.Currency}}, {Value: cash{a.LiftMinor, a.Currency}, URL: readoutCell(a.RemeasuredCase).URL}, {Value: cash{&a.AmountMinor, a.Currency}, URL: about},
 		on, {Value: cash{carry, a.Currency}}, {Value: a.By}, {Value: a.RecordedAt}, {Value: a.Reason}, readoutCell(a.SettledCase), readoutCell(a.RemeasuredCase), {Value: a.Key, Mono: true},
 	}
 	if a.Line != "" {

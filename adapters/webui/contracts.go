@@ -3,26 +3,31 @@ package webui
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/liftbill/liftbill/app/onboard"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/whatif"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
+	"github.com/liftbill/liftbill/domain/period"
 )
 
 // Agreements are what was agreed on; *onboard.Service is it.
 type Agreements interface {
 	ContractVersions(ctx context.Context, accountID string) (billing.Versions, error)
 	ContractsOf(ctx context.Context, accountIDs []string) (map[string]billing.Versions, error)
+	PlansOf(ctx context.Context, accountIDs []string) (map[string][]onboard.StoredPlan, error)
 }
 
 // WhatIf prices past months under other terms; *whatif.Service is it. It cannot write.
@@ -47,17 +52,21 @@ func (s *Server) contractList(c echo.Context, cursor string, limit int) (list, s
 	}
 	id, active := c.QueryParam("account"), strings.TrimSpace(c.QueryParam("active"))
 	l := list{
-		Name: "contracts", Heading: "Contracts", Lead: "What did we agree? Every version with all of its terms; a version is never changed, the next one replaces it.", Path: "/contracts", Active: "contracts",
+		Name: "contracts", Heading: "Contracts", Lead: "What did we agree? Every version with all of its terms; a version is never changed, the next one replaces it.", Path: "/contracts", Active: "contracts", Version: 2,
 		Filters: []field{
 			{Name: "account", Label: "Account", Value: id, Choices: choices("Every account", id, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
 			{Name: "active", Label: "In force in", Value: active, Hint: "2026-10"},
 		},
 		Columns: []column{
-			{Name: "account"}, {Name: "version", Kind: columnCount}, {Name: "from"}, {Name: "next_change"}, {Name: "share"}, {Name: "basis"}, {Name: "currency"}, {Name: "platform_fee", Kind: columnMoney}, {Name: "floor", Kind: columnMoney},
-			{Name: "time_zone"}, {Name: "close_lag_days", Kind: columnCount}, {Name: "collection"}, {Name: "days_until_due", Kind: columnCount}, {Name: "terms"}, {Name: "signed_hash"}, {Name: "created_at", Kind: columnTime}, {Name: "contract"}, {Name: "environment"},
+			{Name: "account"}, {Name: "version", Kind: columnCount}, {Name: "from"}, {Name: "to"}, {Name: "next_change"}, {Name: "share"}, {Name: "tiers"}, {Name: "basis"}, {Name: "alpha_year"}, {Name: "alpha_look"}, {Name: "min_ess"}, {Name: "holdout"}, {Name: "holdout_min"},
+			{Name: "currency"}, {Name: "platform_fee", Kind: columnMoney}, {Name: "floor", Kind: columnMoney}, {Name: "caps"}, {Name: "commitment", Kind: columnMoney}, {Name: "commitment_every"},
+			{Name: "time_zone"}, {Name: "close_lag_days", Kind: columnCount}, {Name: "collection"}, {Name: "days_until_due", Kind: columnCount}, {Name: "terms"}, {Name: "signed_hash"}, {Name: "plan"}, {Name: "plan_hash"}, {Name: "created_at", Kind: columnTime}, {Name: "contract"}, {Name: "environment"},
 		},
-		Labels: []string{"Account", "Version", "From", "Next change", "Share", "Basis", "Currency", "Platform fee", "Floor", "Time zone", "Close lag", "Collection", "Due days", "All terms", "Hash", "Agreed", "Contract", "Environment"},
-		Empty:  "No contract yet", EmptyHint: "Agree on one: POST /v1/accounts/{account}/contracts, or liftbill account.",
+		Labels: []string{
+			"Account", "Version", "From", "To", "Next change", "Share", "Tiers", "Basis", "Alpha, year", "Alpha, a look", "ESS at least", "Holdout", "Holdout at least",
+			"Currency", "Platform fee", "Floor", "Caps", "Commitment", "every", "Time zone", "Close lag", "Collection", "Due days", "All terms", "Hash", "Plan", "Plan hash", "Agreed", "Contract", "Environment",
+		},
+		Empty: "No contract yet", EmptyHint: "Agree on one: POST /v1/accounts/{account}/contracts, or liftbill account.",
 	}
 	shown := slices.DeleteFunc(slices.Clone(accounts), func(a reconcile.Overview) bool { return a.ID <= cursor || (id != "" && a.ID != id) })
 	next := ""
@@ -69,30 +78,57 @@ func (s *Server) contractList(c echo.Context, cursor string, limit int) (list, s
 	if err != nil {
 		return l, "", err
 	}
+	plans, err := s.agreements.PlansOf(ctx, idsOf(shown))
+	if err != nil {
+		return l, "", err
+	}
+	on := period.Of(s.clock.Now(), time.UTC)
+	if active != "" {
+		if on, err = period.ParseMonth(active); err != nil {
+			return l, "", err
+		}
+	}
 	for _, a := range shown {
-		l.Rows = append(l.Rows, contractRows(a, agreed[a.ID], active)...)
+		l.Rows = append(l.Rows, contractRows(a, agreed[a.ID], plans[a.ID], active, on)...)
 	}
 	return l, next, nil
 }
 
 // contractRows are the versions of an account's contract, the newest first; with a month
-// only the one that is in force in it.
-func contractRows(a reconcile.Overview, versions billing.Versions, active string) []row {
+// only the one that is in force in it. Beside each stands the sealed plan of the contract year
+// of a month: on, or the month of the version that is next to it.
+func contractRows(a reconcile.Overview, versions billing.Versions, plans []onboard.StoredPlan, active string, on period.Month) []row {
 	var out []row
 	for i, v := range slices.Backward(versions) {
-		next := ""
+		span := versionSpan{from: v.EffectiveFrom}
+		at := on
 		if i+1 < len(versions) {
-			next = versions[i+1].EffectiveFrom.String()
+			span.next = versions[i+1].EffectiveFrom.String()
+			last := versions[i+1].EffectiveFrom.Add(-1)
+			span.to = last.String()
+			if at.Sub(last) > 0 {
+				at = last
+			}
 		}
-		if active != "" && (v.EffectiveFrom.String() > active || (next != "" && next <= active)) {
+		if at.Sub(v.EffectiveFrom) < 0 {
+			at = v.EffectiveFrom
+		}
+		if active != "" && at != on {
 			continue
 		}
-		out = append(out, contractRow(a, v, next))
+		plan, sealed := onboard.PlanOf(plans, at)
+		out = append(out, contractRow(a, v, span, plan, sealed))
 	}
 	return out
 }
 
-func contractRow(a reconcile.Overview, v billing.Contract, next string) row {
+// versionSpan is how long a version holds: to and next are empty for the newest.
+type versionSpan struct {
+	from     period.Month
+	to, next string
+}
+
+func contractRow(a reconcile.Overview, v billing.Contract, span versionSpan, plan onboard.StoredPlan, sealed bool) row {
 	t := v.Terms
 	cur := string(t.Currency)
 	optional := func(minor int64) cash {
@@ -101,11 +137,71 @@ func contractRow(a reconcile.Overview, v billing.Contract, next string) row {
 		}
 		return cashOf(minor, cur)
 	}
-	return row{Key: rowKey(v.ID, "-", v.Version), Cells: []cell{
-		{Value: a.Name, URL: "/accounts/" + a.ID + "/whatif", Sub: "what if?", Env: a.Environment.String()}, {Value: int64(v.Version)}, {Value: v.EffectiveFrom.String()}, {Value: next}, {Value: t.Share}, {Value: string(t.Basis)}, {Value: strings.ToUpper(cur)},
-		{Value: optional(t.PlatformFeeMinor)}, {Value: optional(t.FloorMinor)}, {Value: t.TimeZone}, {Value: int64(t.CloseLagDays)}, {Value: words(string(t.CollectionMethod))}, {Value: int64(t.DaysUntilDue)},
-		{Value: strings.Join(t.Words(), "; ")}, {Value: v.Hash, Mono: true}, {Value: v.CreatedAt}, {Value: v.ID, Mono: true, URL: query("/cycles", "period", everyPeriod, "account", a.ID)}, {Value: a.Environment.String()},
-	}}
+	commitment, every := cash{nil, cur}, ""
+	if t.Minimum != nil {
+		commitment, every = cashOf(t.Minimum.AmountMinor, cur), string(t.Minimum.Every)
+	}
+	cells := []cell{
+		{Value: a.Name, URL: "/accounts/" + a.ID + "/whatif", Sub: "what if?", Env: a.Environment.String()}, {Value: int64(v.Version)}, {Value: span.from.String()}, {Value: span.to}, {Value: span.next}, {Value: t.Share}, {Value: tiersOf(t)}, {Value: string(t.Basis)},
+	}
+	cells = append(cells, planCells(plan, sealed)...)
+	cells = append(cells, []cell{
+		{Value: strings.ToUpper(cur)}, {Value: optional(t.PlatformFeeMinor)}, {Value: optional(t.FloorMinor)}, {Value: capsOf(t)}, {Value: commitment}, {Value: every}, {Value: t.TimeZone}, {Value: int64(t.CloseLagDays)}, {Value: words(string(t.CollectionMethod))}, {Value: int64(t.DaysUntilDue)},
+		{Value: strings.Join(t.Words(), "; ")}, {Value: v.Hash, Mono: true}, {Value: plan.ID, Mono: true}, {Value: plan.Plan.Hash(), Mono: true}, {Value: v.CreatedAt}, {Value: v.ID, Mono: true, URL: query("/cycles", "period", everyPeriod, "account", a.ID)}, {Value: a.Environment.String()},
+	}...)
+	return row{Key: rowKey(v.ID, "-", v.Version), Cells: cells}
+}
+
+// planCells are what the sealed plan promises of the measurement: the error that the year and
+// one look at a snapshot may spend, the least effective sample, the probability of the holdout,
+// and the least of it that is billed on. All are unknown while nothing is sealed.
+func planCells(stored onboard.StoredPlan, sealed bool) []cell {
+	if !sealed {
+		return make([]cell, 5)
+	}
+	p := stored.Plan.Plan()
+	t := p.Thresholds
+	least := fmt.Sprintf("%s and %s, probability %s", plural(t.MinUnits, "user"), plural(t.MinBaselinePayers, "payer"), t.PropensityFloor)
+	holdout := cell{Value: p.HoldoutProbability}
+	if p.Randomisation == lift.RandomisedPerDecision {
+		holdout.Value = "drawn per decision"
+	}
+	return []cell{{Value: p.ErrorBudget.AlphaYear}, {Value: p.ErrorBudget.AlphaLine}, {Value: t.MinESS}, holdout, {Value: least}}
+}
+
+// amountText is an amount within a sentence.
+func amountText(minor int64, currency string) string {
+	a := amountOf(&minor, currency)
+	return a.Digits + " " + a.Currency
+}
+
+// tiersOf says the tiers in one line; empty without any.
+func tiersOf(t billing.Terms) string {
+	if t.Tiers == nil {
+		return ""
+	}
+	var parts []string
+	for _, tier := range t.Tiers.Above {
+		parts = append(parts, tier.Share+" from "+amountText(tier.FromMinor, string(t.Currency)))
+	}
+	return strings.Join(parts, ", ") + ", " + string(t.Tiers.Mode) + ", by " + string(t.Tiers.Reset)
+}
+
+// capsOf says the caps in one line; empty without any.
+func capsOf(t billing.Terms) string {
+	if t.Caps == nil {
+		return ""
+	}
+	var parts []string
+	for _, c := range []struct {
+		minor int64
+		of    string
+	}{{t.Caps.MonthMinor, "a month"}, {t.Caps.YearMinor, "a year"}, {t.Caps.TotalMinor, "in all"}} {
+		if c.minor > 0 {
+			parts = append(parts, amountText(c.minor, string(t.Currency))+" "+c.of)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (s *Server) contracts(c echo.Context) error {

@@ -262,7 +262,7 @@ func fixture() *ledger {
 	l.tieOuts[contoso.ID] = reconcile.TieOut{CycleSummary: contoso, Share: "0.20"}
 	l.tieOuts[northwind.ID] = reconcile.TieOut{CycleSummary: northwind, Share: "0.20"}
 	l.accounts = []reconcile.Overview{
-		{ID: "acme", Name: "Acme Inc.", Environment: account.Live, SourceConnection: "acme-stripe", IssuerConnection: "acme-stripe", PayerCustomer: "cus_RkPayer00000001", ContractID: "acme-2026", Basis: lift.BasisMeasured, PlanID: "acme-plan-2026", Snapshots: 3, HasDecisions: true, HasEvents: true, LastEventAt: ptr(now.Add(-3 * time.Minute))},
+		{ID: "acme", Name: "Acme Inc.", Environment: account.Live, SourceConnection: "acme-stripe", IssuerConnection: "acme-stripe", PayerCustomer: "cus_RkPayer00000001", ContractID: "acme-2026", Basis: lift.BasisMeasured, PlanID: "acme-plan-2026", Snapshots: 3, HasDecisions: true, HasEvents: true, LastEventAt: ptr(now.Add(-3 * time.Minute)), Figures: acmeFigures()},
 		{ID: "northwind", Name: "Northwind Traders", Environment: account.Live, SourceConnection: "northwind", IssuerConnection: "vendor", PayerCustomer: "cus_RkPayer00000002", ContractID: "nw-1", Basis: lift.BasisProven, Settlement: lift.SettleProvenThenPoint, PlanID: "nw-plan", Snapshots: 3, HasDecisions: true, HasEvents: true, PendingEvents: 12, DeadEvents: 1, LastEventAt: ptr(now.Add(-time.Hour))},
 		{ID: "contoso", Name: "Contoso Labs", Environment: account.Live, SourceConnection: "contoso", IssuerConnection: "contoso", PayerCustomer: "cus_RkPayer00000003", ContractID: "ct-1", Basis: lift.BasisProven, PlanID: "ct-plan", Snapshots: 2, HasDecisions: true, HasEvents: true, LastEventAt: ptr(now.Add(-time.Minute))},
 		{ID: "sandbox", Name: "Acme sandbox", Environment: account.Test, SourceConnection: "sandbox-stripe"},

@@ -145,10 +145,15 @@ type cellView struct {
 	Number bool
 	None   bool
 	Long   bool // a sentence, which may wrap
+	Essay  bool // several sentences, which need a column of some width
 }
 
-// longText is from how many characters on a cell may wrap.
-const longText = 34
+// longText is from how many characters on a cell may wrap, essayText from how many on it gets
+// more room.
+const (
+	longText  = 34
+	essayText = 160
+)
 
 type totalLine struct {
 	// Env is the environment of the rows that are summed; empty where all rows are of one.
@@ -192,7 +197,7 @@ func viewCell(col column, c cell) cellView {
 	default:
 		v.None = true
 	}
-	v.Long = !c.Mono && len(v.Text) > longText
+	v.Long, v.Essay = !c.Mono && len(v.Text) > longText, !c.Mono && len(v.Text) > essayText
 	return v
 }
 

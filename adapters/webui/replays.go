@@ -36,13 +36,13 @@ func (s *Server) replayList(c echo.Context) (list, replay.Filter, []reconcile.Ov
 			{Name: "period", Label: "Month", Value: f.Period, Choices: choices("Every month", f.Period, withChosen(periods, f.Period), month)},
 		},
 		Columns: []column{
-			{Name: "run"}, {Name: "account"}, {Name: "period"}, {Name: "result"}, {Name: "first_difference"},
+			{Name: "account"}, {Name: "period"}, {Name: "run"}, {Name: "result"}, {Name: "first_difference"},
 			{Name: "inputs_ledger"}, {Name: "inputs_replay"}, {Name: "outputs_ledger"}, {Name: "outputs_replay"},
 			{Name: "run_at", Kind: columnTime}, {Name: "duration_ms", Kind: columnCount}, {Name: "run_by"}, {Name: "workflow"},
 			{Name: "events", Kind: columnCount, Sum: true}, {Name: "facts_equal", Kind: columnCount, Sum: true}, {Name: "facts_taken", Kind: columnCount, Sum: true}, {Name: "cycle"}, {Name: "environment"},
 		},
 		Labels: []string{
-			"Run", "Account", "Month", "Result", "First difference", "Inputs, ledger", "Inputs, replay", "Outputs, ledger", "Outputs, replay",
+			"Account", "Month", "Run", "Result", "First difference", "Inputs, ledger", "Inputs, replay", "Outputs, ledger", "Outputs, replay",
 			"Run at", "Duration, ms", "Run by", "In Temporal", "Events", "Facts equal", "Facts taken as stored", "Cycle", "Environment",
 		},
 		Empty: "No replay yet", EmptyHint: "A replay derives a frozen month again and compares every digest.",
@@ -65,7 +65,7 @@ func (s *Server) replayRow(accounts []reconcile.Overview) func(replay.Report) ro
 			return x
 		}
 		return row{Key: rowKey("replay-", r.ID), Cells: []cell{
-			{Value: strconv.FormatInt(r.ID, 10)}, {Value: nameOf(accounts, r.AccountID), URL: query("/cycles", "period", r.Period, "account", r.AccountID), Env: string(r.Environment)}, {Value: r.Period, Sub: month(r.Period)},
+			{Value: nameOf(accounts, r.AccountID), URL: query("/cycles", "period", r.Period, "account", r.AccountID), Env: string(r.Environment)}, {Value: r.Period, Sub: month(r.Period)}, {Value: strconv.FormatInt(r.ID, 10)},
 			{Value: state.Name, State: &state}, {Value: r.Difference}, digest(r.Inputs.Ledger, replay.Digests{}), digest(r.Inputs.Replay, r.Inputs), digest(r.Outputs.Ledger, replay.Digests{}), digest(r.Outputs.Replay, r.Outputs),
 			{Value: r.RunAt.UTC()}, {Value: took}, {Value: r.RunBy}, {Value: r.WorkflowID, URL: s.runURL(r.WorkflowID, r.WorkflowRunID), External: true, Mono: true},
 			{Value: r.Events}, {Value: r.Facts}, {Value: r.Taken}, {Value: r.CycleID, URL: "/cycles/" + r.CycleID, Mono: true}, {Value: string(r.Environment)},

@@ -146,6 +146,17 @@ func (s *Service) ContractsOf(ctx context.Context, accountIDs []string) (map[str
 	return out, err
 }
 
+// PlansOf lists the sealed plans of several accounts, ascending by their first month, by account.
+func (s *Service) PlansOf(ctx context.Context, accountIDs []string) (map[string][]StoredPlan, error) {
+	var out map[string][]StoredPlan
+	err := s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
+		var err error
+		out, err = st.Agreements.PlansOf(ctx, accountIDs)
+		return err
+	})
+	return out, err
+}
+
 // agree refuses a plan that measures something else than the contract bills: another
 // currency, another settlement of the year, or a year that begins in another month.
 func agree(t billing.Terms, p lift.Plan) error {

@@ -78,6 +78,14 @@ func TestAgreements(t *testing.T) {
 	third.Version = 3
 	_, _, err = w.svc.SealPlan(w.ctx, by, "acme", onboard.PlanInput{ID: "p3", Plan: third, SaltHex: strings.Repeat("5b", 16)})
 	require.NoError(t, err)
+	plans, err := w.svc.PlansOf(w.ctx, []string{"nobody", "acme"})
+	require.NoError(t, err)
+	require.Len(t, plans, 1)
+	var years []string
+	for _, p := range plans["acme"] {
+		years = append(years, p.Plan.Plan().FirstPeriod)
+	}
+	require.Equal(t, []string{"2026-10", "2027-10", "2028-10"}, years)
 }
 
 // A plan without a holdout has no salt, and a contract that settles both ways needs a

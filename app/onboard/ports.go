@@ -244,6 +244,8 @@ type Agreements interface {
 	Versions(ctx context.Context, accountID string) (billing.Versions, error)
 	// VersionsOf are the versions of several accounts, by account; one without a contract is left out.
 	VersionsOf(ctx context.Context, accountIDs []string) (map[string]billing.Versions, error)
+	// PlansOf are the sealed plans of several accounts, ascending by first period, by account.
+	PlansOf(ctx context.Context, accountIDs []string) (map[string][]StoredPlan, error)
 	// LockContract lets one transaction at a time add a version, and none open a cycle meanwhile.
 	LockContract(ctx context.Context, accountID string) error
 	InsertContract(ctx context.Context, c billing.Contract) error

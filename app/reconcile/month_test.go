@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
@@ -156,7 +158,45 @@ func (p *planted) settle(t *testing.T, r *reconcile.Reconciler, c *pipelinetest.
 	p.requireTies(t, r, c)
 	p.requirePage(t, c)
 	p.requireTiesOnThePage(t, c, tieOut(t, r, c).TieOut.Lines)
+	p.requireFigures(t, r, c)
 	p.close(t, r, c)
+}
+
+// requireFigures: a comparison has counted the account once, and once only on a day.
+func (p *planted) requireFigures(t *testing.T, r *reconcile.Reconciler, c *pipelinetest.Company) {
+	t.Helper()
+	tag, err := p.SQL.Exec(t.Context(), `UPDATE account_figures SET at = at - interval '1 day', decisions = 0 WHERE account_id = $1`, c.ID)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, tag.RowsAffected(), "the first comparison has counted")
+	_, err = r.Reconcile(t.Context(), machine, c.ID, pipelinetest.Month, func(string) {})
+	require.NoError(t, err)
+	var a httpapi.AccountDetail
+	p.Get(t, "/v1/accounts/"+c.ID, &a)
+	f := a.Account.Figures
+	require.Positive(t, a.Decisions)
+	require.Equal(t, a.Decisions, f.Decisions)
+	var mrr string
+	var unknown int
+	require.NoError(t, p.SQL.QueryRow(t.Context(), `SELECT coalesce(sum(mrr_minor), 0)::text, count(*) FILTER (WHERE mrr_minor IS NULL) FROM stripe_subscriptions
+		WHERE connection_id = $1 AND status IN ('active', 'past_due') AND currency = 'usd'`, c.ID+"-stripe").Scan(&mrr, &unknown))
+	i := slices.IndexFunc(f.Worth, func(w httpapi.Worth) bool { return w.Currency == "usd" })
+	require.GreaterOrEqual(t, i, 0)
+	want, err := decimal.NewFromString(mrr)
+	require.NoError(t, err)
+	require.True(t, want.IsPositive())
+	require.Equal(t, []any{want.String(), want.Mul(decimal.NewFromInt(12)).String(), unknown}, []any{f.Worth[i].Mrr, f.Worth[i].Arr, f.Worth[i].Unknown})
+	if c != p.borealis {
+		tie, err := p.Reconcile().TieOut(t.Context(), c.CycleID())
+		require.NoError(t, err)
+		require.Equal(t, tie.PaidRevenueMinor, f.Revenue.Minor)
+		require.Equal(t, pipelinetest.Month, f.RevenuePeriod)
+	}
+	_, err = p.SQL.Exec(t.Context(), `UPDATE account_figures SET decisions = 5 WHERE account_id = $1`, c.ID)
+	require.NoError(t, err)
+	_, err = r.Reconcile(t.Context(), machine, c.ID, pipelinetest.Month, func(string) {})
+	require.NoError(t, err)
+	p.Get(t, "/v1/accounts/"+c.ID, &a)
+	require.EqualValues(t, 5, a.Account.Figures.Decisions, "not counted twice on a day")
 }
 
 // close closes the month through the API once its cycle is over, and somebody else opens it

@@ -126,6 +126,10 @@ type Ledger interface {
 	// Fail ends a run that could not see everything; breaks stay as they are.
 	Fail(ctx context.Context, run Run, at time.Time) error
 
+	// CountAccount counts an account's decisions and the recurring revenue of its customers, once
+	// on a UTC day.
+	CountAccount(ctx context.Context, accountID string, at time.Time) error
+
 	// Update changes one break under its lock, and appends the change and, where it makes
 	// one, the entry of the audit log. NotFound for an unknown break.
 	Update(ctx context.Context, id string, change func(*BreakRow) (recon.Change, audit.Entry, error)) (recon.Break, error)

@@ -92,7 +92,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, by access.Principal, account
 	if err != nil {
 		return out, w.fail(ctx, err)
 	}
-	return out, nil
+	return out, r.Ledger.CountAccount(ctx, accountID, at)
 }
 
 // actorOf is a principal as breaks keep it.

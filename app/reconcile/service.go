@@ -29,6 +29,8 @@ type Reader interface {
 	AccountList(ctx context.Context, f AccountsFilter) (Page[Overview], error)
 	// AccountHealth tells how accounts do.
 	AccountHealth(ctx context.Context, accountIDs []string, now time.Time) ([]AccountHealth, error)
+	// AccountFigures are what accounts come to, by ID.
+	AccountFigures(ctx context.Context, accountIDs []string) (map[string]AccountFigures, error)
 	// AccountCounts counts the decisions and the stored Stripe events of an account.
 	AccountCounts(ctx context.Context, accountID string) (decisions, events int64, err error)
 	// Standings sums a period by environment and currency.
@@ -145,12 +147,14 @@ func (s *Service) AccountList(ctx context.Context, f AccountsFilter) (Page[Overv
 	if f.Limit, err = limit(f.Limit); err != nil {
 		return Page[Overview]{}, err
 	}
-	return s.Reader.AccountList(ctx, f)
+	page, err := s.Reader.AccountList(ctx, f)
+	return s.withFigures(ctx, page, err)
 }
 
 // Account is one account of the scope; NotFound when there is none.
 func (s *Service) Account(ctx context.Context, scope access.Scope, id string) (AccountDetail, error) {
 	page, err := s.Reader.AccountList(ctx, AccountsFilter{Scope: scope, ID: id, Limit: 1})
+	page, err = s.withFigures(ctx, page, err)
 	if err != nil {
 		return AccountDetail{}, err
 	}

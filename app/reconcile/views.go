@@ -382,6 +382,8 @@ type Overview struct {
 	PendingEvents           int64
 	DeadEvents              int64
 	LastEventAt             *time.Time
+	// Figures are what it comes to; only in lists of accounts.
+	Figures AccountFigures
 }
 
 // AccountDetail is one account with the numbers of its rows.
