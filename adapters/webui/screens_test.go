@@ -143,6 +143,12 @@ func TestKeys(t *testing.T) {
 		at, err := chromedp.Run(ctx, chromedp.Location())
 		return err == nil && strings.Contains(at, "q=in_1QHaaaG9RKHgCVdKaaa")
 	}, 20*time.Second, 100*time.Millisecond, "an ID that is pasted into the search is searched")
+	_, err = chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => { const data = new DataTransfer(); data.setData("text", "in_1QHk2vG9RKHgCVdKx01"); return document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true })); })()`))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		at, err := chromedp.Run(ctx, chromedp.Location())
+		return err == nil && at == server.URL+"/cycles/acme.2026-10#stripe"
+	}, 20*time.Second, 100*time.Millisecond, "an ID that is pasted into a page leads to what it is")
 }
 
 // TestScreens opens every page in a real browser, wide and narrow, light and dark: no page

@@ -166,6 +166,7 @@ func (s *Server) Register(root *echo.Echo) {
 		s.errorPage(err, c)
 	}
 	e.GET("/", s.overview)
+	e.GET("/find", s.find)
 	e.GET("/cycles", s.cycles)
 	e.GET("/cycles.:format", s.cyclesExport)
 	e.GET("/cycles/:id", s.cycle)

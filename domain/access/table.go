@@ -277,6 +277,7 @@ var rules = withExports(map[string]Rule{
 	"GET /connections.{format}":                       need(Export, Filtered).page().exported(),
 	"GET /connections/{id}":                           need(ReadLedger, Connection).named("id").page(),
 	"GET /events":                                     need(ReadLedger, Filtered).page(),
+	"GET /find":                                       need(ReadLedger, Filtered).page(),
 	"GET /events.{format}":                            need(Export, Filtered).page().exported(),
 	"GET /replays":                                    need(ReadLedger, Filtered).page(),
 	"GET /replays.{format}":                           need(Export, Filtered).page().exported(),
