@@ -200,7 +200,7 @@ func trim(lines [][]string) [][]string {
 func TestEveryFileIsOfferedInEveryFormat(t *testing.T) {
 	t.Parallel()
 	e := newDoor(fixture(), &door{caller: worker()}, webui.Options{})
-	offered := 0
+	offered, served := 0, map[string]bool{}
 	for _, path := range everyPage {
 		p := open(t, e, path)
 		for _, m := range regexp.MustCompile(`href="([^"]*)" data-key="e"`).FindAllStringSubmatch(p.html, -1) {
@@ -209,7 +209,10 @@ func TestEveryFileIsOfferedInEveryFormat(t *testing.T) {
 			for _, format := range []string{".xlsx", ".pdf"} {
 				other := strings.Replace(csv, ".csv", format, 1)
 				require.Contains(t, p.links, other, path)
-				require.Equal(t, http.StatusOK, send(t, e, http.MethodGet, other, nil).Code, other)
+				if file, _, _ := strings.Cut(other, "?"); !served[file] {
+					served[file] = true
+					require.Equal(t, http.StatusOK, send(t, e, http.MethodGet, other, nil).Code, other)
+				}
 			}
 		}
 	}

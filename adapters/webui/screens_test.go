@@ -52,7 +52,7 @@ var screens = map[string]string{
 	"overview": "/", "board": "/cycles", "tieout": "/cycles/fees.2026-10", "line": "/cycles/acme.2026-10/lines/trial-nudge-7?expected=415", "charge": "/cycles/fees.2026-10/lines/fee:holdback",
 	"shadow": "/cycles/shade.2026-10", "readout": "/readouts/" + caseGood, "readout-again": "/readouts/" + caseAgain, "invoices": "/invoices", "events": "/events", "connections": "/connections", "connection": "/connections/acme-stripe?checklist=acme", "replays": "/replays", "accounts": "/accounts", "snapshots": "/snapshots", "snapshot": "/accounts/acme/snapshots/trial-nudge-7", "accruals": "/accruals",
 	"customers": "/accounts/acme/customers", "customer": "/accounts/acme/customers/cus_RkA1b2C3d4E5f6", "empty": "/cycles/nothing",
-	"month": "/accounts/acme/months/2026-09", "breaks": "/breaks", "break": "/breaks/" + breakAmount, "break-forced": "/breaks/" + breakGhost, "compare": "/connections/acme-stripe/compare?object=invoice&object_id=in_1", "coverage": "/coverage",
+	"month": "/accounts/acme/months/2026-09", "reward": "/accounts/acme/events/paid:in_2", "breaks": "/breaks", "break": "/breaks/" + breakAmount, "break-forced": "/breaks/" + breakGhost, "compare": "/connections/acme-stripe/compare?object=invoice&object_id=in_1", "coverage": "/coverage",
 	"adjustments": "/adjustments", "corrections": "/cycles/acme.2026-10/corrections", "contracts": "/contracts", "whatif": "/accounts/acme/whatif?share=0.15",
 }
 
@@ -143,6 +143,49 @@ func TestKeys(t *testing.T) {
 		at, err := chromedp.Run(ctx, chromedp.Location())
 		return err == nil && strings.Contains(at, "q=in_1QHaaaG9RKHgCVdKaaa")
 	}, time.Minute, 100*time.Millisecond, "an ID that is pasted into the search is searched")
+	_, err = chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => { const data = new DataTransfer(); data.setData("text", "in_1QHk2vG9RKHgCVdKx01"); return document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true })); })()`))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		at, err := chromedp.Run(ctx, chromedp.Location())
+		return err == nil && at == server.URL+"/cycles/acme.2026-10#stripe"
+	}, time.Minute, 100*time.Millisecond, "an ID that is pasted into a page leads to what it is")
+}
+
+// TestFocusAndMotion: what the keyboard is at can be seen on every kind of control, the first
+// stop skips the navigation, and nothing moves for whoever asked that nothing should.
+func TestFocusAndMotion(t *testing.T) {
+	server := httptest.NewServer(newDoor(fixture(), &door{caller: worker()}, webui.Options{}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(chromium(t), time.Minute)
+	defer cancel()
+	still := chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}})
+		return err
+	})
+	require.NoError(t, chromedp.Do(ctx, still, chromedp.Navigate(server.URL+"/breaks"), chromedp.KeyEvent("\t")))
+	seen := map[string]bool{}
+	for n := range 70 {
+		at, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`(() => { const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect(); return [e.tagName, s.outlineStyle, s.outlineWidth, r.width > 0 && r.left >= 0 ? "seen" : "hidden", e.textContent.trim()]; })()`))
+		require.NoError(t, err)
+		if at[0] == "BODY" || at[0] == "HTML" {
+			break // behind the last stop
+		}
+		at[4] = at[4][:min(len(at[4]), 40)]
+		if n == 0 {
+			require.Equal(t, "Skip to the content", at[4])
+		}
+		require.NotEqual(t, "none", at[1], "%v", at)
+		require.NotEqual(t, "0px", at[2], "%v", at)
+		require.Equal(t, "seen", at[3], "%v", at)
+		seen[at[0]] = true
+		require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("\t")))
+	}
+	for _, control := range []string{"A", "BUTTON", "SELECT", "INPUT"} {
+		require.True(t, seen[control], control)
+	}
+	moving, err := chromedp.Run(ctx, chromedp.Evaluate[int](`[...document.querySelectorAll("*")].filter((e) => { const s = getComputedStyle(e); return s.animationName !== "none" || (s.transitionDuration !== "0s" && s.transitionProperty !== "none") || s.scrollBehavior === "smooth"; }).length`))
+	require.NoError(t, err)
+	require.Zero(t, moving)
 }
 
 // TestScreens opens every page in a real browser, wide and narrow, light and dark: no page

@@ -62,10 +62,10 @@
     else if (box.open) box.close();
   }
 
-  // A Stripe ID in a search leads to its events from any page.
+  // A Stripe ID that is pasted into a page leads to what it is here.
   const stripeID = /^(evt|cus|in|sub|ch|re|dp|du|pi|cn)_[A-Za-z0-9]+$/;
   function jump(text) {
-    if (stripeID.test(text)) location.href = "/events?q=" + encodeURIComponent(text);
+    if (stripeID.test(text)) location.href = "/find?q=" + encodeURIComponent(text);
   }
 
   document.addEventListener("paste", (e) => {
