@@ -10,7 +10,6 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
-	"github.com/liftbill/liftbill/domain/decision"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
 )
@@ -108,52 +107,6 @@ func TestRewardEventFilters(t *testing.T) {
 	require.Equal(t, 3, count(reconcile.RewardEventsFilter{Search: "user-a"}))
 	require.Equal(t, 1, count(reconcile.RewardEventsFilter{Search: "evt_2"}))
 	require.Zero(t, count(reconcile.RewardEventsFilter{Search: "' OR 1=1 --"}))
-}
-
-// A fact is shown with the event that told it and the decisions about its user before it: a
-// refund with those of its charge's customer. The first of each snapshot exposes.
-func TestRewardEventDetail(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.deliver("evt_c", "customer.created", day(1), w.customer("cus_1", "user-a", day(1)), nil)
-	w.deliver("evt_1", "invoice.paid", day(5), w.invoice("in_1", "cus_1", 100, day(5)), nil)
-	w.deliver("evt_2", "invoice.paid", day(6), w.invoice("in_2", "cus_2", 200, day(6)), nil)
-	w.drain()
-	require.NoError(t, w.exec(`INSERT INTO charge_owners VALUES ('acme', 'ch_9', 'cus_1', 'in_1', false)`))
-	require.NoError(t, w.exec(`INSERT INTO reward_events (connection_id, environment, fact_key, kind, is_reward, object_id, charge_id, amount_minor, currency, effective_at, event_id, recorded_at)
-		VALUES ('acme', 'live', 'refund:re_1', 'refund', true, 're_1', 'ch_9', -50, 'usd', $1, 'evt_none', now())`, day(9)))
-	var rows []decision.Decision
-	for i, at := range []time.Time{day(2), day(3), day(8)} {
-		d := row(id("u%d", i), "user-a", at)
-		d.UnitID = "unit-a"
-		rows = append(rows, d)
-	}
-	rows = append(rows, row("other", "user-b", day(2)))
-	n, err := w.decisionsOf("acme", rows)
-	require.NoError(t, err)
-	require.Equal(t, 4, n)
-	svc := &reconcile.Service{Reader: w.db.NewReader()}
-	d, err := svc.RewardEvent(w.ctx, "acme", "revenue_confirmation:in_1")
-	require.NoError(t, err)
-	require.Equal(t, []string{"user-a", "invoice.paid", "webhook", "processed", "in_1"}, []string{d.UserID, d.EventType, d.EventSource, d.EventStatus, d.InvoiceID})
-	require.Equal(t, []string{"d-u1", "d-u0"}, []string{d.Decisions[0].DecisionID, d.Decisions[1].DecisionID}, "the newest first, and none that came later")
-	require.Len(t, d.Decisions, 2)
-	require.Equal(t, []bool{false, true}, []bool{d.Decisions[0].First, d.Decisions[1].First})
-	require.Equal(t, 0.75, *d.Decisions[0].Propensity)
-	refund, err := svc.RewardEvent(w.ctx, "acme", "refund:re_1")
-	require.NoError(t, err)
-	require.Equal(t, "user-a", refund.UserID)
-	require.Len(t, refund.Decisions, 3)
-	require.Empty(t, refund.EventType, "its event is not kept")
-	nobody, err := svc.RewardEvent(w.ctx, "acme", "revenue_confirmation:in_2")
-	require.NoError(t, err)
-	require.Empty(t, nobody.Decisions)
-	for _, key := range []string{"revenue_confirmation:in_9", ""} {
-		_, err = svc.RewardEvent(w.ctx, "acme", key)
-		require.True(t, fault.Is(err, fault.NotFound), key)
-	}
-	_, err = svc.RewardEvent(w.ctx, "zz", "revenue_confirmation:in_1")
-	require.True(t, fault.Is(err, fault.NotFound))
 }
 
 // The tie-out's numbers are those of the stored rows, each against the other.

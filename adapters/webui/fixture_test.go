@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -116,21 +115,6 @@ func (l *ledger) Readout(_ context.Context, id string) (reconcile.Readout, error
 	}
 	return r, nil
 }
-func (l *ledger) RewardEvent(_ context.Context, accountID, key string) (reconcile.RewardDetail, error) {
-	for _, e := range l.events {
-		if accountID == "acme" && e.FactKey == key {
-			d := reconcile.RewardDetail{RewardEvent: e, ObjectID: strings.TrimPrefix(key, "refund:"), RecordedAt: now, EventType: "invoice.paid", EventSource: "webhook", EventStatus: "processed", EventCreated: ptr(now)}
-			if e.UserID != "" {
-				d.Decisions = []reconcile.JoinedDecision{
-					{DecisionID: "d2", SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", Arm: "policy", ArmProb: 0.5, Action: "nudge", Propensity: ptr(0.75), At: now.AddDate(0, 0, -1)},
-					{DecisionID: "d1", SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", Arm: "policy", ArmProb: 0.5, Action: "wait", Propensity: ptr(0.25), At: now.AddDate(0, 0, -2), First: true},
-				}
-			}
-			return d, nil
-		}
-	}
-	return reconcile.RewardDetail{}, fault.New(fault.NotFound, "reward_event_not_found", "there is no reward event %q", key)
-}
 func (l *ledger) RewardEvents(_ context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
 	l.eventsAsked = f
 	return reconcile.Page[reconcile.RewardEvent]{Items: l.events, NextCursor: l.next}, l.err
@@ -197,11 +181,6 @@ func (p people) Customer(_ context.Context, _, id string, _ time.Time) (customer
 				}}},
 				Invoices: []customers.Invoice{{ID: "in_1QHbbbG9RKHgCVdKbbb", Invoice: projection.Invoice{Status: "open", Currency: "usd", Total: ptr[int64](9_900), AmountPaid: ptr[int64](0), AmountRemains: ptr[int64](9_900)}}},
 			}, nil
-		}
-	}
-	for _, e := range p.l.events {
-		if e.CustomerID == id {
-			return customers.Detail{Summary: customers.Summary{ID: id, UserID: e.UserID}, AsOf: now}, nil
 		}
 	}
 	return customers.Detail{}, fault.New(fault.NotFound, "customer_not_found", "there is no customer %q", id)

@@ -19,7 +19,7 @@ import (
 // functions are what the templates may call.
 var functions = template.FuncMap{
 	"amount": amount, "amountOf": amountOf, "count": count, "count64": count64, "stamp": stamp, "stampOf": stampOf,
-	"day": day, "hour": hour, "month": month, "sentence": sentence, "titled": titled, "words": words, "stateOf": stateOf, "query": query, "lineURL": lineURL, "monthURL": monthURL, "rewardURL": rewardURL, "rowKey": func(text string) string { return rowKey(text) }, "stripeURL": stripeURL, "customerURL": customerURL, "chargeName": chargeName, "amountIsZero": func(minor *int64) bool { return minor != nil && *minor == 0 }, "code": strings.ToUpper,
+	"day": day, "hour": hour, "month": month, "sentence": sentence, "titled": titled, "words": words, "stateOf": stateOf, "query": query, "lineURL": lineURL, "monthURL": monthURL, "chargeName": chargeName, "amountIsZero": func(minor *int64) bool { return minor != nil && *minor == 0 }, "code": strings.ToUpper,
 	"string":  func(v any) string { return fmt.Sprint(v) },
 	"inRange": func(a accrual.Accrual) bool { in, known := a.Within(); return in && known },
 }

@@ -22,8 +22,6 @@ type Reader interface {
 	Readout(ctx context.Context, caseID string) (Readout, error)
 	Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error)
 	RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error)
-	// RewardEvent reads one fact with the event that told it and the decisions before it.
-	RewardEvent(ctx context.Context, accountID, factKey string) (RewardDetail, error)
 	// Accounts lists every account of the scope by ID with its wiring, and nothing that is
 	// counted or looked for.
 	Accounts(ctx context.Context, scope access.Scope) ([]Overview, error)

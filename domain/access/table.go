@@ -288,7 +288,6 @@ var rules = withExports(map[string]Rule{
 	"GET /readouts/{case}":                            need(ReadLedger, Readout).named("case").page(),
 	"GET /accounts":                                   need(ReadLedger, Filtered).page(),
 	"GET /accounts/{id}/events":                       need(ReadLedger, Account).named("id").page(),
-	"GET /accounts/{id}/events/{fact}":                need(ReadLedger, Account).named("id").page(),
 	"GET /audit":                                      need(ReadAudit, Filtered).page(),
 	"GET /audit/verify":                               need(ReadAudit, WholeInstallation).page(),
 	"GET /audit.{format}":                             need(Export, Filtered).page().exported(),
