@@ -198,7 +198,7 @@ func (a *app) fetchEvents(ctx context.Context, connectionID string) error {
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
-		Ledger: a.db.NewCycles(), Planner: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.sources(), a.classifier()},
+		Ledger: a.db.NewCycles(), Planner: a.db.NewCycles(), Tracer: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.sources(), a.classifier()},
 		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(),
 	}
 }

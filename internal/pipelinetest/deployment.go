@@ -137,7 +137,7 @@ func (d *Deployment) Reconcile() *reconcile.Service {
 // Measure turns a month into readouts.
 func (d *Deployment) Measure() *measure.Service {
 	return &measure.Service{
-		Ledger: d.DB.NewCycles(), Planner: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
+		Ledger: d.DB.NewCycles(), Planner: d.DB.NewCycles(), Tracer: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
 		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"},
 	}
 }
