@@ -148,6 +148,9 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 	case "no":
 		q.add(ownerUser + " = ''")
 	}
+	if err := r.selectRewards(ctx, &q, f); err != nil {
+		return reconcile.Page[reconcile.RewardEvent]{}, err
+	}
 	source := "reward_events"
 	if f.Search != "" {
 		source = "found"
@@ -164,15 +167,19 @@ func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilte
 		with = factsFound
 		args = append([]any{f.AccountID, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search, f.Search}, args...)
 	}
-	var rows []reconcile.RewardEvent
+	var found []rewardRow
 	err = r.db.gorm.WithContext(ctx).Raw(with+`
 		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, f.customer_id, `+ownerUser+` AS user_id, `+ownerSource+` AS mapped_by, `+ownerState+` AS link_state,
 			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice,
-			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred
+			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred, `+factState+` AS state
 		FROM `+source+` e CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+
-		q.sql()+` ORDER BY `+order+` LIMIT ?`, append(args, f.Limit+1)...).Scan(&rows).Error
+		q.sql()+` ORDER BY `+order+` LIMIT ?`, append(args, f.Limit+1)...).Scan(&found).Error
 	if err != nil {
 		return page, wrap(err)
+	}
+	rows := make([]reconcile.RewardEvent, len(found))
+	for i, e := range found {
+		rows[i] = e.event()
 	}
 	return pageOf(rows, f.Limit, func(e reconcile.RewardEvent) (reconcile.RewardEvent, error) { return e, nil }, key)
 }
@@ -218,18 +225,23 @@ func (r *Reader) interval(ctx context.Context, accountID, name string) (period.I
 	if err != nil {
 		return period.Interval{}, err
 	}
-	zone := time.UTC
+	zone, err := r.Zone(ctx, accountID)
+	if err != nil {
+		return period.Interval{}, err
+	}
+	return m.In(zone), nil
+}
+
+// Zone is the time zone of the account's contract, UTC without one.
+func (r *Reader) Zone(ctx context.Context, accountID string) (*time.Location, error) {
 	c, err := agreements{r.db.gorm}.Contract(ctx, accountID)
 	switch {
 	case fault.Is(err, fault.NotFound):
+		return time.UTC, nil
 	case err != nil:
-		return period.Interval{}, err
-	default:
-		if zone, err = c.Zone(); err != nil {
-			return period.Interval{}, err
-		}
+		return nil, err
 	}
-	return m.In(zone), nil
+	return c.Zone()
 }
 
 // exists answers NotFound for an account that is not there: a typo must not look like

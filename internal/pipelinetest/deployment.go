@@ -131,7 +131,7 @@ func (openDoor) AuthenticateToken(_ context.Context, text, requestID string) (ac
 
 // Reconcile answers finance's questions.
 func (d *Deployment) Reconcile() *reconcile.Service {
-	return &reconcile.Service{Reader: d.DB.NewReader()}
+	return &reconcile.Service{Reader: d.DB.NewReader(), Places: d.Measure()}
 }
 
 // Measure turns a month into readouts.
