@@ -21,6 +21,8 @@ type Operate interface {
 	Events(ctx context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error)
 	Health(ctx context.Context, scope access.Scope, connectionID string) ([]operate.Health, error)
 	Pulse(ctx context.Context, scope access.Scope, connectionID string) (operate.Pulse, error)
+	Reprocess(ctx context.Context, by access.Principal, sel operate.Selection, reason string, dryRun bool) (operate.Reprocessed, error)
+	Reread(ctx context.Context, by access.Principal, connectionID, objectID, reason string) error
 }
 
 // Customers answers who the customers are; *customers.Service is it.

@@ -52,7 +52,7 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 // screens are the pages that are looked at.
 var screens = map[string]string{
 	"overview": "/", "board": "/cycles", "tieout": "/cycles/fees.2026-10", "line": "/cycles/acme.2026-10/lines/trial-nudge-7?expected=415", "charge": "/cycles/fees.2026-10/lines/fee:holdback",
-	"shadow": "/cycles/shade.2026-10", "readout": "/readouts/" + caseGood, "invoices": "/invoices", "events": "/events", "connections": "/connections", "connection": "/connections/acme-stripe?checklist=acme", "replays": "/replays", "accounts": "/accounts", "snapshots": "/snapshots", "snapshot": "/accounts/acme/snapshots/trial-nudge-7", "accruals": "/accruals",
+	"shadow": "/cycles/shade.2026-10", "readout": "/readouts/" + caseGood, "invoices": "/invoices", "events": "/events", "rewards": "/accounts/acme/events", "reward": eventPath("paid:in_2", 2), "reward-none": eventPath("paid:in_3", 3), "connections": "/connections", "connection": "/connections/acme-stripe?checklist=acme", "replays": "/replays", "accounts": "/accounts", "snapshots": "/snapshots", "snapshot": "/accounts/acme/snapshots/trial-nudge-7", "accruals": "/accruals",
 	"customers": "/accounts/acme/customers", "customer": "/accounts/acme/customers/cus_RkA1b2C3d4E5f6", "empty": "/cycles/nothing",
 	"breaks": "/breaks", "break": "/breaks/" + breakAmount, "break-forced": "/breaks/" + breakGhost, "compare": "/connections/acme-stripe/compare?object=invoice&object_id=in_1", "coverage": "/coverage",
 	"adjustments": "/adjustments", "corrections": "/cycles/acme.2026-10/corrections", "contracts": "/contracts", "whatif": "/accounts/acme/whatif?share=0.15",

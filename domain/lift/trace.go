@@ -120,6 +120,26 @@ func (p Placement) Decision() *Exposure {
 	return &p.Decisions[p.Latest]
 }
 
+// Shown are the indexes of at most n decisions, in their order: the first one for the
+// snapshot, the latest one, and those before and behind it that are nearest.
+func (p Placement) Shown(n int) []int {
+	if len(p.Decisions) <= n {
+		n = len(p.Decisions)
+	}
+	from := 0
+	if p.Latest >= 0 {
+		from = max(0, min(p.Latest-n/2, len(p.Decisions)-n))
+	}
+	out := make([]int, 0, n)
+	if p.First >= 0 && p.First < from {
+		out, from = append(out, p.First), from+1
+	}
+	for i := from; len(out) < n; i++ {
+		out = append(out, i)
+	}
+	return out
+}
+
 // Outcomes lists the words that Outcome has, "joined" first.
 func Outcomes() []string {
 	out := []string{"joined"}
