@@ -377,15 +377,18 @@ func (e TieOutLineLine) Valid() bool {
 
 // Defines values for ExportFormat.
 const (
-	ExportFormatCsv  ExportFormat = "csv"
-	ExportFormatPdf  ExportFormat = "pdf"
-	ExportFormatXlsx ExportFormat = "xlsx"
+	ExportFormatCsv    ExportFormat = "csv"
+	ExportFormatNdjson ExportFormat = "ndjson"
+	ExportFormatPdf    ExportFormat = "pdf"
+	ExportFormatXlsx   ExportFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportFormat enum.
 func (e ExportFormat) Valid() bool {
 	switch e {
 	case ExportFormatCsv:
+		return true
+	case ExportFormatNdjson:
 		return true
 	case ExportFormatPdf:
 		return true
@@ -656,15 +659,18 @@ func (e ListEventsParamsSort) Valid() bool {
 
 // Defines values for ExportCustomersParamsFormat.
 const (
-	ExportCustomersParamsFormatCsv  ExportCustomersParamsFormat = "csv"
-	ExportCustomersParamsFormatPdf  ExportCustomersParamsFormat = "pdf"
-	ExportCustomersParamsFormatXlsx ExportCustomersParamsFormat = "xlsx"
+	ExportCustomersParamsFormatCsv    ExportCustomersParamsFormat = "csv"
+	ExportCustomersParamsFormatNdjson ExportCustomersParamsFormat = "ndjson"
+	ExportCustomersParamsFormatPdf    ExportCustomersParamsFormat = "pdf"
+	ExportCustomersParamsFormatXlsx   ExportCustomersParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportCustomersParamsFormat enum.
 func (e ExportCustomersParamsFormat) Valid() bool {
 	switch e {
 	case ExportCustomersParamsFormatCsv:
+		return true
+	case ExportCustomersParamsFormatNdjson:
 		return true
 	case ExportCustomersParamsFormatPdf:
 		return true
@@ -677,15 +683,18 @@ func (e ExportCustomersParamsFormat) Valid() bool {
 
 // Defines values for ExportRewardEventsParamsFormat.
 const (
-	ExportRewardEventsParamsFormatCsv  ExportRewardEventsParamsFormat = "csv"
-	ExportRewardEventsParamsFormatPdf  ExportRewardEventsParamsFormat = "pdf"
-	ExportRewardEventsParamsFormatXlsx ExportRewardEventsParamsFormat = "xlsx"
+	ExportRewardEventsParamsFormatCsv    ExportRewardEventsParamsFormat = "csv"
+	ExportRewardEventsParamsFormatNdjson ExportRewardEventsParamsFormat = "ndjson"
+	ExportRewardEventsParamsFormatPdf    ExportRewardEventsParamsFormat = "pdf"
+	ExportRewardEventsParamsFormatXlsx   ExportRewardEventsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportRewardEventsParamsFormat enum.
 func (e ExportRewardEventsParamsFormat) Valid() bool {
 	switch e {
 	case ExportRewardEventsParamsFormatCsv:
+		return true
+	case ExportRewardEventsParamsFormatNdjson:
 		return true
 	case ExportRewardEventsParamsFormatPdf:
 		return true
@@ -698,15 +707,18 @@ func (e ExportRewardEventsParamsFormat) Valid() bool {
 
 // Defines values for ExportWhatIfParamsFormat.
 const (
-	ExportWhatIfParamsFormatCsv  ExportWhatIfParamsFormat = "csv"
-	ExportWhatIfParamsFormatPdf  ExportWhatIfParamsFormat = "pdf"
-	ExportWhatIfParamsFormatXlsx ExportWhatIfParamsFormat = "xlsx"
+	ExportWhatIfParamsFormatCsv    ExportWhatIfParamsFormat = "csv"
+	ExportWhatIfParamsFormatNdjson ExportWhatIfParamsFormat = "ndjson"
+	ExportWhatIfParamsFormatPdf    ExportWhatIfParamsFormat = "pdf"
+	ExportWhatIfParamsFormatXlsx   ExportWhatIfParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportWhatIfParamsFormat enum.
 func (e ExportWhatIfParamsFormat) Valid() bool {
 	switch e {
 	case ExportWhatIfParamsFormatCsv:
+		return true
+	case ExportWhatIfParamsFormatNdjson:
 		return true
 	case ExportWhatIfParamsFormatPdf:
 		return true
@@ -719,15 +731,18 @@ func (e ExportWhatIfParamsFormat) Valid() bool {
 
 // Defines values for ExportAccrualsParamsFormat.
 const (
-	ExportAccrualsParamsFormatCsv  ExportAccrualsParamsFormat = "csv"
-	ExportAccrualsParamsFormatPdf  ExportAccrualsParamsFormat = "pdf"
-	ExportAccrualsParamsFormatXlsx ExportAccrualsParamsFormat = "xlsx"
+	ExportAccrualsParamsFormatCsv    ExportAccrualsParamsFormat = "csv"
+	ExportAccrualsParamsFormatNdjson ExportAccrualsParamsFormat = "ndjson"
+	ExportAccrualsParamsFormatPdf    ExportAccrualsParamsFormat = "pdf"
+	ExportAccrualsParamsFormatXlsx   ExportAccrualsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportAccrualsParamsFormat enum.
 func (e ExportAccrualsParamsFormat) Valid() bool {
 	switch e {
 	case ExportAccrualsParamsFormatCsv:
+		return true
+	case ExportAccrualsParamsFormatNdjson:
 		return true
 	case ExportAccrualsParamsFormatPdf:
 		return true
@@ -740,15 +755,18 @@ func (e ExportAccrualsParamsFormat) Valid() bool {
 
 // Defines values for ExportAccrualJournalParamsFormat.
 const (
-	ExportAccrualJournalParamsFormatCsv  ExportAccrualJournalParamsFormat = "csv"
-	ExportAccrualJournalParamsFormatPdf  ExportAccrualJournalParamsFormat = "pdf"
-	ExportAccrualJournalParamsFormatXlsx ExportAccrualJournalParamsFormat = "xlsx"
+	ExportAccrualJournalParamsFormatCsv    ExportAccrualJournalParamsFormat = "csv"
+	ExportAccrualJournalParamsFormatNdjson ExportAccrualJournalParamsFormat = "ndjson"
+	ExportAccrualJournalParamsFormatPdf    ExportAccrualJournalParamsFormat = "pdf"
+	ExportAccrualJournalParamsFormatXlsx   ExportAccrualJournalParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportAccrualJournalParamsFormat enum.
 func (e ExportAccrualJournalParamsFormat) Valid() bool {
 	switch e {
 	case ExportAccrualJournalParamsFormatCsv:
+		return true
+	case ExportAccrualJournalParamsFormatNdjson:
 		return true
 	case ExportAccrualJournalParamsFormatPdf:
 		return true
@@ -761,15 +779,18 @@ func (e ExportAccrualJournalParamsFormat) Valid() bool {
 
 // Defines values for ExportAdjustmentsParamsFormat.
 const (
-	ExportAdjustmentsParamsFormatCsv  ExportAdjustmentsParamsFormat = "csv"
-	ExportAdjustmentsParamsFormatPdf  ExportAdjustmentsParamsFormat = "pdf"
-	ExportAdjustmentsParamsFormatXlsx ExportAdjustmentsParamsFormat = "xlsx"
+	ExportAdjustmentsParamsFormatCsv    ExportAdjustmentsParamsFormat = "csv"
+	ExportAdjustmentsParamsFormatNdjson ExportAdjustmentsParamsFormat = "ndjson"
+	ExportAdjustmentsParamsFormatPdf    ExportAdjustmentsParamsFormat = "pdf"
+	ExportAdjustmentsParamsFormatXlsx   ExportAdjustmentsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportAdjustmentsParamsFormat enum.
 func (e ExportAdjustmentsParamsFormat) Valid() bool {
 	switch e {
 	case ExportAdjustmentsParamsFormatCsv:
+		return true
+	case ExportAdjustmentsParamsFormatNdjson:
 		return true
 	case ExportAdjustmentsParamsFormatPdf:
 		return true
@@ -782,15 +803,18 @@ func (e ExportAdjustmentsParamsFormat) Valid() bool {
 
 // Defines values for ExportAuditParamsFormat.
 const (
-	ExportAuditParamsFormatCsv  ExportAuditParamsFormat = "csv"
-	ExportAuditParamsFormatPdf  ExportAuditParamsFormat = "pdf"
-	ExportAuditParamsFormatXlsx ExportAuditParamsFormat = "xlsx"
+	ExportAuditParamsFormatCsv    ExportAuditParamsFormat = "csv"
+	ExportAuditParamsFormatNdjson ExportAuditParamsFormat = "ndjson"
+	ExportAuditParamsFormatPdf    ExportAuditParamsFormat = "pdf"
+	ExportAuditParamsFormatXlsx   ExportAuditParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportAuditParamsFormat enum.
 func (e ExportAuditParamsFormat) Valid() bool {
 	switch e {
 	case ExportAuditParamsFormatCsv:
+		return true
+	case ExportAuditParamsFormatNdjson:
 		return true
 	case ExportAuditParamsFormatPdf:
 		return true
@@ -803,15 +827,18 @@ func (e ExportAuditParamsFormat) Valid() bool {
 
 // Defines values for ExportBreakListParamsFormat.
 const (
-	ExportBreakListParamsFormatCsv  ExportBreakListParamsFormat = "csv"
-	ExportBreakListParamsFormatPdf  ExportBreakListParamsFormat = "pdf"
-	ExportBreakListParamsFormatXlsx ExportBreakListParamsFormat = "xlsx"
+	ExportBreakListParamsFormatCsv    ExportBreakListParamsFormat = "csv"
+	ExportBreakListParamsFormatNdjson ExportBreakListParamsFormat = "ndjson"
+	ExportBreakListParamsFormatPdf    ExportBreakListParamsFormat = "pdf"
+	ExportBreakListParamsFormatXlsx   ExportBreakListParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportBreakListParamsFormat enum.
 func (e ExportBreakListParamsFormat) Valid() bool {
 	switch e {
 	case ExportBreakListParamsFormatCsv:
+		return true
+	case ExportBreakListParamsFormatNdjson:
 		return true
 	case ExportBreakListParamsFormatPdf:
 		return true
@@ -824,15 +851,18 @@ func (e ExportBreakListParamsFormat) Valid() bool {
 
 // Defines values for ExportConnectionsParamsFormat.
 const (
-	ExportConnectionsParamsFormatCsv  ExportConnectionsParamsFormat = "csv"
-	ExportConnectionsParamsFormatPdf  ExportConnectionsParamsFormat = "pdf"
-	ExportConnectionsParamsFormatXlsx ExportConnectionsParamsFormat = "xlsx"
+	ExportConnectionsParamsFormatCsv    ExportConnectionsParamsFormat = "csv"
+	ExportConnectionsParamsFormatNdjson ExportConnectionsParamsFormat = "ndjson"
+	ExportConnectionsParamsFormatPdf    ExportConnectionsParamsFormat = "pdf"
+	ExportConnectionsParamsFormatXlsx   ExportConnectionsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportConnectionsParamsFormat enum.
 func (e ExportConnectionsParamsFormat) Valid() bool {
 	switch e {
 	case ExportConnectionsParamsFormatCsv:
+		return true
+	case ExportConnectionsParamsFormatNdjson:
 		return true
 	case ExportConnectionsParamsFormatPdf:
 		return true
@@ -845,15 +875,18 @@ func (e ExportConnectionsParamsFormat) Valid() bool {
 
 // Defines values for ExportContractsParamsFormat.
 const (
-	ExportContractsParamsFormatCsv  ExportContractsParamsFormat = "csv"
-	ExportContractsParamsFormatPdf  ExportContractsParamsFormat = "pdf"
-	ExportContractsParamsFormatXlsx ExportContractsParamsFormat = "xlsx"
+	ExportContractsParamsFormatCsv    ExportContractsParamsFormat = "csv"
+	ExportContractsParamsFormatNdjson ExportContractsParamsFormat = "ndjson"
+	ExportContractsParamsFormatPdf    ExportContractsParamsFormat = "pdf"
+	ExportContractsParamsFormatXlsx   ExportContractsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportContractsParamsFormat enum.
 func (e ExportContractsParamsFormat) Valid() bool {
 	switch e {
 	case ExportContractsParamsFormatCsv:
+		return true
+	case ExportContractsParamsFormatNdjson:
 		return true
 	case ExportContractsParamsFormatPdf:
 		return true
@@ -866,15 +899,18 @@ func (e ExportContractsParamsFormat) Valid() bool {
 
 // Defines values for ExportCoverageParamsFormat.
 const (
-	ExportCoverageParamsFormatCsv  ExportCoverageParamsFormat = "csv"
-	ExportCoverageParamsFormatPdf  ExportCoverageParamsFormat = "pdf"
-	ExportCoverageParamsFormatXlsx ExportCoverageParamsFormat = "xlsx"
+	ExportCoverageParamsFormatCsv    ExportCoverageParamsFormat = "csv"
+	ExportCoverageParamsFormatNdjson ExportCoverageParamsFormat = "ndjson"
+	ExportCoverageParamsFormatPdf    ExportCoverageParamsFormat = "pdf"
+	ExportCoverageParamsFormatXlsx   ExportCoverageParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportCoverageParamsFormat enum.
 func (e ExportCoverageParamsFormat) Valid() bool {
 	switch e {
 	case ExportCoverageParamsFormatCsv:
+		return true
+	case ExportCoverageParamsFormatNdjson:
 		return true
 	case ExportCoverageParamsFormatPdf:
 		return true
@@ -887,15 +923,18 @@ func (e ExportCoverageParamsFormat) Valid() bool {
 
 // Defines values for ExportCyclesParamsFormat.
 const (
-	ExportCyclesParamsFormatCsv  ExportCyclesParamsFormat = "csv"
-	ExportCyclesParamsFormatPdf  ExportCyclesParamsFormat = "pdf"
-	ExportCyclesParamsFormatXlsx ExportCyclesParamsFormat = "xlsx"
+	ExportCyclesParamsFormatCsv    ExportCyclesParamsFormat = "csv"
+	ExportCyclesParamsFormatNdjson ExportCyclesParamsFormat = "ndjson"
+	ExportCyclesParamsFormatPdf    ExportCyclesParamsFormat = "pdf"
+	ExportCyclesParamsFormatXlsx   ExportCyclesParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportCyclesParamsFormat enum.
 func (e ExportCyclesParamsFormat) Valid() bool {
 	switch e {
 	case ExportCyclesParamsFormatCsv:
+		return true
+	case ExportCyclesParamsFormatNdjson:
 		return true
 	case ExportCyclesParamsFormatPdf:
 		return true
@@ -908,15 +947,18 @@ func (e ExportCyclesParamsFormat) Valid() bool {
 
 // Defines values for ExportCycleLinesParamsFormat.
 const (
-	ExportCycleLinesParamsFormatCsv  ExportCycleLinesParamsFormat = "csv"
-	ExportCycleLinesParamsFormatPdf  ExportCycleLinesParamsFormat = "pdf"
-	ExportCycleLinesParamsFormatXlsx ExportCycleLinesParamsFormat = "xlsx"
+	ExportCycleLinesParamsFormatCsv    ExportCycleLinesParamsFormat = "csv"
+	ExportCycleLinesParamsFormatNdjson ExportCycleLinesParamsFormat = "ndjson"
+	ExportCycleLinesParamsFormatPdf    ExportCycleLinesParamsFormat = "pdf"
+	ExportCycleLinesParamsFormatXlsx   ExportCycleLinesParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportCycleLinesParamsFormat enum.
 func (e ExportCycleLinesParamsFormat) Valid() bool {
 	switch e {
 	case ExportCycleLinesParamsFormatCsv:
+		return true
+	case ExportCycleLinesParamsFormatNdjson:
 		return true
 	case ExportCycleLinesParamsFormatPdf:
 		return true
@@ -929,15 +971,18 @@ func (e ExportCycleLinesParamsFormat) Valid() bool {
 
 // Defines values for ExportJournalParamsFormat.
 const (
-	ExportJournalParamsFormatCsv  ExportJournalParamsFormat = "csv"
-	ExportJournalParamsFormatPdf  ExportJournalParamsFormat = "pdf"
-	ExportJournalParamsFormatXlsx ExportJournalParamsFormat = "xlsx"
+	ExportJournalParamsFormatCsv    ExportJournalParamsFormat = "csv"
+	ExportJournalParamsFormatNdjson ExportJournalParamsFormat = "ndjson"
+	ExportJournalParamsFormatPdf    ExportJournalParamsFormat = "pdf"
+	ExportJournalParamsFormatXlsx   ExportJournalParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportJournalParamsFormat enum.
 func (e ExportJournalParamsFormat) Valid() bool {
 	switch e {
 	case ExportJournalParamsFormatCsv:
+		return true
+	case ExportJournalParamsFormatNdjson:
 		return true
 	case ExportJournalParamsFormatPdf:
 		return true
@@ -950,15 +995,18 @@ func (e ExportJournalParamsFormat) Valid() bool {
 
 // Defines values for ExportLineParamsFormat.
 const (
-	ExportLineParamsFormatCsv  ExportLineParamsFormat = "csv"
-	ExportLineParamsFormatPdf  ExportLineParamsFormat = "pdf"
-	ExportLineParamsFormatXlsx ExportLineParamsFormat = "xlsx"
+	ExportLineParamsFormatCsv    ExportLineParamsFormat = "csv"
+	ExportLineParamsFormatNdjson ExportLineParamsFormat = "ndjson"
+	ExportLineParamsFormatPdf    ExportLineParamsFormat = "pdf"
+	ExportLineParamsFormatXlsx   ExportLineParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportLineParamsFormat enum.
 func (e ExportLineParamsFormat) Valid() bool {
 	switch e {
 	case ExportLineParamsFormatCsv:
+		return true
+	case ExportLineParamsFormatNdjson:
 		return true
 	case ExportLineParamsFormatPdf:
 		return true
@@ -971,15 +1019,18 @@ func (e ExportLineParamsFormat) Valid() bool {
 
 // Defines values for ExportEventsParamsFormat.
 const (
-	ExportEventsParamsFormatCsv  ExportEventsParamsFormat = "csv"
-	ExportEventsParamsFormatPdf  ExportEventsParamsFormat = "pdf"
-	ExportEventsParamsFormatXlsx ExportEventsParamsFormat = "xlsx"
+	ExportEventsParamsFormatCsv    ExportEventsParamsFormat = "csv"
+	ExportEventsParamsFormatNdjson ExportEventsParamsFormat = "ndjson"
+	ExportEventsParamsFormatPdf    ExportEventsParamsFormat = "pdf"
+	ExportEventsParamsFormatXlsx   ExportEventsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportEventsParamsFormat enum.
 func (e ExportEventsParamsFormat) Valid() bool {
 	switch e {
 	case ExportEventsParamsFormatCsv:
+		return true
+	case ExportEventsParamsFormatNdjson:
 		return true
 	case ExportEventsParamsFormatPdf:
 		return true
@@ -992,15 +1043,18 @@ func (e ExportEventsParamsFormat) Valid() bool {
 
 // Defines values for ExportInvoicesParamsFormat.
 const (
-	ExportInvoicesParamsFormatCsv  ExportInvoicesParamsFormat = "csv"
-	ExportInvoicesParamsFormatPdf  ExportInvoicesParamsFormat = "pdf"
-	ExportInvoicesParamsFormatXlsx ExportInvoicesParamsFormat = "xlsx"
+	ExportInvoicesParamsFormatCsv    ExportInvoicesParamsFormat = "csv"
+	ExportInvoicesParamsFormatNdjson ExportInvoicesParamsFormat = "ndjson"
+	ExportInvoicesParamsFormatPdf    ExportInvoicesParamsFormat = "pdf"
+	ExportInvoicesParamsFormatXlsx   ExportInvoicesParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportInvoicesParamsFormat enum.
 func (e ExportInvoicesParamsFormat) Valid() bool {
 	switch e {
 	case ExportInvoicesParamsFormatCsv:
+		return true
+	case ExportInvoicesParamsFormatNdjson:
 		return true
 	case ExportInvoicesParamsFormatPdf:
 		return true
@@ -1013,15 +1067,18 @@ func (e ExportInvoicesParamsFormat) Valid() bool {
 
 // Defines values for ExportReadoutParamsFormat.
 const (
-	ExportReadoutParamsFormatCsv  ExportReadoutParamsFormat = "csv"
-	ExportReadoutParamsFormatPdf  ExportReadoutParamsFormat = "pdf"
-	ExportReadoutParamsFormatXlsx ExportReadoutParamsFormat = "xlsx"
+	ExportReadoutParamsFormatCsv    ExportReadoutParamsFormat = "csv"
+	ExportReadoutParamsFormatNdjson ExportReadoutParamsFormat = "ndjson"
+	ExportReadoutParamsFormatPdf    ExportReadoutParamsFormat = "pdf"
+	ExportReadoutParamsFormatXlsx   ExportReadoutParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportReadoutParamsFormat enum.
 func (e ExportReadoutParamsFormat) Valid() bool {
 	switch e {
 	case ExportReadoutParamsFormatCsv:
+		return true
+	case ExportReadoutParamsFormatNdjson:
 		return true
 	case ExportReadoutParamsFormatPdf:
 		return true
@@ -1034,15 +1091,18 @@ func (e ExportReadoutParamsFormat) Valid() bool {
 
 // Defines values for ExportReplaysParamsFormat.
 const (
-	ExportReplaysParamsFormatCsv  ExportReplaysParamsFormat = "csv"
-	ExportReplaysParamsFormatPdf  ExportReplaysParamsFormat = "pdf"
-	ExportReplaysParamsFormatXlsx ExportReplaysParamsFormat = "xlsx"
+	ExportReplaysParamsFormatCsv    ExportReplaysParamsFormat = "csv"
+	ExportReplaysParamsFormatNdjson ExportReplaysParamsFormat = "ndjson"
+	ExportReplaysParamsFormatPdf    ExportReplaysParamsFormat = "pdf"
+	ExportReplaysParamsFormatXlsx   ExportReplaysParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportReplaysParamsFormat enum.
 func (e ExportReplaysParamsFormat) Valid() bool {
 	switch e {
 	case ExportReplaysParamsFormatCsv:
+		return true
+	case ExportReplaysParamsFormatNdjson:
 		return true
 	case ExportReplaysParamsFormatPdf:
 		return true
@@ -1055,15 +1115,18 @@ func (e ExportReplaysParamsFormat) Valid() bool {
 
 // Defines values for ExportSnapshotsParamsFormat.
 const (
-	ExportSnapshotsParamsFormatCsv  ExportSnapshotsParamsFormat = "csv"
-	ExportSnapshotsParamsFormatPdf  ExportSnapshotsParamsFormat = "pdf"
-	ExportSnapshotsParamsFormatXlsx ExportSnapshotsParamsFormat = "xlsx"
+	ExportSnapshotsParamsFormatCsv    ExportSnapshotsParamsFormat = "csv"
+	ExportSnapshotsParamsFormatNdjson ExportSnapshotsParamsFormat = "ndjson"
+	ExportSnapshotsParamsFormatPdf    ExportSnapshotsParamsFormat = "pdf"
+	ExportSnapshotsParamsFormatXlsx   ExportSnapshotsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportSnapshotsParamsFormat enum.
 func (e ExportSnapshotsParamsFormat) Valid() bool {
 	switch e {
 	case ExportSnapshotsParamsFormatCsv:
+		return true
+	case ExportSnapshotsParamsFormatNdjson:
 		return true
 	case ExportSnapshotsParamsFormatPdf:
 		return true
@@ -3224,7 +3287,7 @@ type Placement struct {
 	UnitID string `json:"unit_id,omitempty,omitzero"`
 	UserID string `json:"user_id,omitempty,omitzero"`
 
-	// Why The rule and the times that decided
+	// Why The rule and the times that decided, in plain words.
 	Why string `json:"why"`
 
 	// WindowDays The attribution window of the plan.

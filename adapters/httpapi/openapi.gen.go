@@ -2782,7 +2782,7 @@ type Placement struct {
 	UnitID string `json:"unit_id,omitempty,omitzero"`
 	UserID string `json:"user_id,omitempty,omitzero"`
 
-	// Why The rule and the times that decided
+	// Why The rule and the times that decided, in plain words.
 	Why string `json:"why"`
 
 	// WindowDays The attribution window of the plan.
