@@ -195,9 +195,10 @@ func connectionsOf(accounts []reconcile.Overview) []string {
 	return slices.Compact(out)
 }
 
-func eventRow(e operate.Event) row {
-	state := stateOf(e.Status)
-	switch e.Status {
+// eventState is how the status of a stored event looks.
+func eventState(status string) StateView {
+	state := stateOf(status)
+	switch status {
 	case "processed":
 		state.Icon, state.Tone = "✓", "good"
 	case "ignored":
@@ -205,6 +206,11 @@ func eventRow(e operate.Event) row {
 	case "dead", "quarantined":
 		state.Icon, state.Tone = "✕", "bad"
 	}
+	return state
+}
+
+func eventRow(e operate.Event) row {
+	state := eventState(e.Status)
 	means, do := "", ""
 	if e.Status == "dead" || e.Status == "quarantined" {
 		a := operate.ActionOf(e.Reason)

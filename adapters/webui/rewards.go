@@ -20,7 +20,7 @@ import (
 type eventsView struct {
 	AccountID, AccountName string
 	Environment            account.Environment
-	Zone                   string
+	Zone, SourceURL        string
 	Kinds, Periods         []Choice
 	Mapping, Joining       []Choice
 	States, Sources        []Choice
@@ -136,6 +136,9 @@ func (s *Server) events(c echo.Context) error {
 	}
 	for _, e := range page.Items {
 		v.Rows = append(v.Rows, rewardRowOf(e, o.ID, zone))
+	}
+	if o.SourceConnection != "" {
+		v.SourceURL = query("/connections/"+o.SourceConnection, "first", "wait")
 	}
 	v.Time = timeOrder{Ascending: f.Sort == effectiveAscending}
 	v.Time.turn(effectiveAscending, func(sort string) string { return v.at(v.ResetURL(), "sort", sort) })
