@@ -160,8 +160,8 @@ type Placer interface {
 	Places(ctx context.Context, accountID string, facts []lift.FactRef) (map[string][]lift.Placement, error)
 }
 
-// maxLookedAt bounds how many facts one page looks at for the filters that no index knows.
-const maxLookedAt = 2000
+// maxRounds bounds how often one page reads on for the filters that no index knows.
+const maxRounds = 20
 
 // RewardEvents lists booked facts of an account, newest first.
 func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error) {
@@ -174,8 +174,8 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 	}
 	f.Places = f.Places || f.Joined != ""
 	f.MoneyOnly = f.Joined != ""
-	out, want, looked := Page[RewardEvent]{}, f.Limit, 0
-	for {
+	out, want := Page[RewardEvent]{}, f.Limit
+	for round := 1; ; round++ {
 		page, err := s.Reader.RewardEvents(ctx, f)
 		if err != nil {
 			return Page[RewardEvent]{}, err
@@ -188,12 +188,11 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 				out.Items = append(out.Items, e)
 			}
 		}
-		looked += len(page.Items)
 		out.NextCursor = page.NextCursor
-		if page.NextCursor == "" || len(out.Items) >= (want+1)/2 || looked >= maxLookedAt {
+		if page.NextCursor == "" || len(out.Items) >= (want+1)/2 || round == maxRounds {
 			return out, nil
 		}
-		f.Cursor, f.Limit = page.NextCursor, min(MaxLimit, want-len(out.Items))
+		f.Cursor, f.Limit = page.NextCursor, want-len(out.Items)
 	}
 }
 
