@@ -267,6 +267,60 @@ func (e ReconciliationRunState) Valid() bool {
 	}
 }
 
+// Defines values for RewardEventSource.
+const (
+	RewardEventSourceBackfill RewardEventSource = "backfill"
+	RewardEventSourcePull     RewardEventSource = "pull"
+	RewardEventSourceRead     RewardEventSource = "read"
+	RewardEventSourceResend   RewardEventSource = "resend"
+	RewardEventSourceWebhook  RewardEventSource = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the RewardEventSource enum.
+func (e RewardEventSource) Valid() bool {
+	switch e {
+	case RewardEventSourceBackfill:
+		return true
+	case RewardEventSourcePull:
+		return true
+	case RewardEventSourceRead:
+		return true
+	case RewardEventSourceResend:
+		return true
+	case RewardEventSourceWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RewardEventState.
+const (
+	RewardEventStateHistoric   RewardEventState = "historic"
+	RewardEventStateMoney      RewardEventState = "money"
+	RewardEventStateOwnInvoice RewardEventState = "own_invoice"
+	RewardEventStateSignal     RewardEventState = "signal"
+	RewardEventStateStateOnly  RewardEventState = "state_only"
+)
+
+// Valid indicates whether the value is a known member of the RewardEventState enum.
+func (e RewardEventState) Valid() bool {
+	switch e {
+	case RewardEventStateHistoric:
+		return true
+	case RewardEventStateMoney:
+		return true
+	case RewardEventStateOwnInvoice:
+		return true
+	case RewardEventStateSignal:
+		return true
+	case RewardEventStateStateOnly:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SourceSyncPull.
 const (
 	Always SourceSyncPull = "always"
@@ -317,19 +371,19 @@ func (e SourceSyncState) Valid() bool {
 
 // Defines values for SyncRunTask.
 const (
-	DailyCheck  SyncRunTask = "daily_check"
-	HourlyCheck SyncRunTask = "hourly_check"
-	Pull        SyncRunTask = "pull"
+	SyncRunTaskDailyCheck  SyncRunTask = "daily_check"
+	SyncRunTaskHourlyCheck SyncRunTask = "hourly_check"
+	SyncRunTaskPull        SyncRunTask = "pull"
 )
 
 // Valid indicates whether the value is a known member of the SyncRunTask enum.
 func (e SyncRunTask) Valid() bool {
 	switch e {
-	case DailyCheck:
+	case SyncRunTaskDailyCheck:
 		return true
-	case HourlyCheck:
+	case SyncRunTaskHourlyCheck:
 		return true
-	case Pull:
+	case SyncRunTaskPull:
 		return true
 	default:
 		return false
@@ -362,15 +416,18 @@ func (e TieOutLineLine) Valid() bool {
 
 // Defines values for ExportFormat.
 const (
-	ExportFormatCsv  ExportFormat = "csv"
-	ExportFormatPdf  ExportFormat = "pdf"
-	ExportFormatXlsx ExportFormat = "xlsx"
+	ExportFormatCsv    ExportFormat = "csv"
+	ExportFormatNdjson ExportFormat = "ndjson"
+	ExportFormatPdf    ExportFormat = "pdf"
+	ExportFormatXlsx   ExportFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportFormat enum.
 func (e ExportFormat) Valid() bool {
 	switch e {
 	case ExportFormatCsv:
+		return true
+	case ExportFormatNdjson:
 		return true
 	case ExportFormatPdf:
 		return true
@@ -444,6 +501,117 @@ func (e ListReadoutsParamsSort) Valid() bool {
 	case ListReadoutsParamsSortUsers:
 		return true
 	case ListReadoutsParamsSortUsersAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsState.
+const (
+	ListRewardEventsParamsStateHistoric   ListRewardEventsParamsState = "historic"
+	ListRewardEventsParamsStateMoney      ListRewardEventsParamsState = "money"
+	ListRewardEventsParamsStateOwnInvoice ListRewardEventsParamsState = "own_invoice"
+	ListRewardEventsParamsStateSignal     ListRewardEventsParamsState = "signal"
+	ListRewardEventsParamsStateStateOnly  ListRewardEventsParamsState = "state_only"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsState enum.
+func (e ListRewardEventsParamsState) Valid() bool {
+	switch e {
+	case ListRewardEventsParamsStateHistoric:
+		return true
+	case ListRewardEventsParamsStateMoney:
+		return true
+	case ListRewardEventsParamsStateOwnInvoice:
+		return true
+	case ListRewardEventsParamsStateSignal:
+		return true
+	case ListRewardEventsParamsStateStateOnly:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsSource.
+const (
+	ListRewardEventsParamsSourceBackfill ListRewardEventsParamsSource = "backfill"
+	ListRewardEventsParamsSourcePull     ListRewardEventsParamsSource = "pull"
+	ListRewardEventsParamsSourceRead     ListRewardEventsParamsSource = "read"
+	ListRewardEventsParamsSourceResend   ListRewardEventsParamsSource = "resend"
+	ListRewardEventsParamsSourceWebhook  ListRewardEventsParamsSource = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsSource enum.
+func (e ListRewardEventsParamsSource) Valid() bool {
+	switch e {
+	case ListRewardEventsParamsSourceBackfill:
+		return true
+	case ListRewardEventsParamsSourcePull:
+		return true
+	case ListRewardEventsParamsSourceRead:
+		return true
+	case ListRewardEventsParamsSourceResend:
+		return true
+	case ListRewardEventsParamsSourceWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsJoined.
+const (
+	ListRewardEventsParamsJoinedBeforeExposure ListRewardEventsParamsJoined = "before_exposure"
+	ListRewardEventsParamsJoinedNextYear       ListRewardEventsParamsJoined = "next_year"
+	ListRewardEventsParamsJoinedNo             ListRewardEventsParamsJoined = "no"
+	ListRewardEventsParamsJoinedNoDecision     ListRewardEventsParamsJoined = "no_decision"
+	ListRewardEventsParamsJoinedNoSubscription ListRewardEventsParamsJoined = "no_subscription"
+	ListRewardEventsParamsJoinedOtherCurrency  ListRewardEventsParamsJoined = "other_currency"
+	ListRewardEventsParamsJoinedOutOfWindow    ListRewardEventsParamsJoined = "out_of_window"
+	ListRewardEventsParamsJoinedOwnInvoice     ListRewardEventsParamsJoined = "own_invoice"
+	ListRewardEventsParamsJoinedUnmapped       ListRewardEventsParamsJoined = "unmapped"
+	ListRewardEventsParamsJoinedYes            ListRewardEventsParamsJoined = "yes"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsJoined enum.
+func (e ListRewardEventsParamsJoined) Valid() bool {
+	switch e {
+	case ListRewardEventsParamsJoinedBeforeExposure:
+		return true
+	case ListRewardEventsParamsJoinedNextYear:
+		return true
+	case ListRewardEventsParamsJoinedNo:
+		return true
+	case ListRewardEventsParamsJoinedNoDecision:
+		return true
+	case ListRewardEventsParamsJoinedNoSubscription:
+		return true
+	case ListRewardEventsParamsJoinedOtherCurrency:
+		return true
+	case ListRewardEventsParamsJoinedOutOfWindow:
+		return true
+	case ListRewardEventsParamsJoinedOwnInvoice:
+		return true
+	case ListRewardEventsParamsJoinedUnmapped:
+		return true
+	case ListRewardEventsParamsJoinedYes:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsExpand.
+const (
+	Joined ListRewardEventsParamsExpand = "joined"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsExpand enum.
+func (e ListRewardEventsParamsExpand) Valid() bool {
+	switch e {
+	case Joined:
 		return true
 	default:
 		return false
@@ -530,15 +698,18 @@ func (e ListEventsParamsSort) Valid() bool {
 
 // Defines values for ExportCustomersParamsFormat.
 const (
-	ExportCustomersParamsFormatCsv  ExportCustomersParamsFormat = "csv"
-	ExportCustomersParamsFormatPdf  ExportCustomersParamsFormat = "pdf"
-	ExportCustomersParamsFormatXlsx ExportCustomersParamsFormat = "xlsx"
+	ExportCustomersParamsFormatCsv    ExportCustomersParamsFormat = "csv"
+	ExportCustomersParamsFormatNdjson ExportCustomersParamsFormat = "ndjson"
+	ExportCustomersParamsFormatPdf    ExportCustomersParamsFormat = "pdf"
+	ExportCustomersParamsFormatXlsx   ExportCustomersParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportCustomersParamsFormat enum.
 func (e ExportCustomersParamsFormat) Valid() bool {
 	switch e {
 	case ExportCustomersParamsFormatCsv:
+		return true
+	case ExportCustomersParamsFormatNdjson:
 		return true
 	case ExportCustomersParamsFormatPdf:
 		return true
@@ -551,15 +722,18 @@ func (e ExportCustomersParamsFormat) Valid() bool {
 
 // Defines values for ExportRewardEventsParamsFormat.
 const (
-	ExportRewardEventsParamsFormatCsv  ExportRewardEventsParamsFormat = "csv"
-	ExportRewardEventsParamsFormatPdf  ExportRewardEventsParamsFormat = "pdf"
-	ExportRewardEventsParamsFormatXlsx ExportRewardEventsParamsFormat = "xlsx"
+	ExportRewardEventsParamsFormatCsv    ExportRewardEventsParamsFormat = "csv"
+	ExportRewardEventsParamsFormatNdjson ExportRewardEventsParamsFormat = "ndjson"
+	ExportRewardEventsParamsFormatPdf    ExportRewardEventsParamsFormat = "pdf"
+	ExportRewardEventsParamsFormatXlsx   ExportRewardEventsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportRewardEventsParamsFormat enum.
 func (e ExportRewardEventsParamsFormat) Valid() bool {
 	switch e {
 	case ExportRewardEventsParamsFormatCsv:
+		return true
+	case ExportRewardEventsParamsFormatNdjson:
 		return true
 	case ExportRewardEventsParamsFormatPdf:
 		return true
@@ -572,15 +746,18 @@ func (e ExportRewardEventsParamsFormat) Valid() bool {
 
 // Defines values for ExportWhatIfParamsFormat.
 const (
-	ExportWhatIfParamsFormatCsv  ExportWhatIfParamsFormat = "csv"
-	ExportWhatIfParamsFormatPdf  ExportWhatIfParamsFormat = "pdf"
-	ExportWhatIfParamsFormatXlsx ExportWhatIfParamsFormat = "xlsx"
+	ExportWhatIfParamsFormatCsv    ExportWhatIfParamsFormat = "csv"
+	ExportWhatIfParamsFormatNdjson ExportWhatIfParamsFormat = "ndjson"
+	ExportWhatIfParamsFormatPdf    ExportWhatIfParamsFormat = "pdf"
+	ExportWhatIfParamsFormatXlsx   ExportWhatIfParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportWhatIfParamsFormat enum.
 func (e ExportWhatIfParamsFormat) Valid() bool {
 	switch e {
 	case ExportWhatIfParamsFormatCsv:
+		return true
+	case ExportWhatIfParamsFormatNdjson:
 		return true
 	case ExportWhatIfParamsFormatPdf:
 		return true
@@ -593,15 +770,18 @@ func (e ExportWhatIfParamsFormat) Valid() bool {
 
 // Defines values for ExportAccrualsParamsFormat.
 const (
-	ExportAccrualsParamsFormatCsv  ExportAccrualsParamsFormat = "csv"
-	ExportAccrualsParamsFormatPdf  ExportAccrualsParamsFormat = "pdf"
-	ExportAccrualsParamsFormatXlsx ExportAccrualsParamsFormat = "xlsx"
+	ExportAccrualsParamsFormatCsv    ExportAccrualsParamsFormat = "csv"
+	ExportAccrualsParamsFormatNdjson ExportAccrualsParamsFormat = "ndjson"
+	ExportAccrualsParamsFormatPdf    ExportAccrualsParamsFormat = "pdf"
+	ExportAccrualsParamsFormatXlsx   ExportAccrualsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportAccrualsParamsFormat enum.
 func (e ExportAccrualsParamsFormat) Valid() bool {
 	switch e {
 	case ExportAccrualsParamsFormatCsv:
+		return true
+	case ExportAccrualsParamsFormatNdjson:
 		return true
 	case ExportAccrualsParamsFormatPdf:
 		return true
@@ -614,15 +794,18 @@ func (e ExportAccrualsParamsFormat) Valid() bool {
 
 // Defines values for ExportAccrualJournalParamsFormat.
 const (
-	ExportAccrualJournalParamsFormatCsv  ExportAccrualJournalParamsFormat = "csv"
-	ExportAccrualJournalParamsFormatPdf  ExportAccrualJournalParamsFormat = "pdf"
-	ExportAccrualJournalParamsFormatXlsx ExportAccrualJournalParamsFormat = "xlsx"
+	ExportAccrualJournalParamsFormatCsv    ExportAccrualJournalParamsFormat = "csv"
+	ExportAccrualJournalParamsFormatNdjson ExportAccrualJournalParamsFormat = "ndjson"
+	ExportAccrualJournalParamsFormatPdf    ExportAccrualJournalParamsFormat = "pdf"
+	ExportAccrualJournalParamsFormatXlsx   ExportAccrualJournalParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportAccrualJournalParamsFormat enum.
 func (e ExportAccrualJournalParamsFormat) Valid() bool {
 	switch e {
 	case ExportAccrualJournalParamsFormatCsv:
+		return true
+	case ExportAccrualJournalParamsFormatNdjson:
 		return true
 	case ExportAccrualJournalParamsFormatPdf:
 		return true
@@ -635,15 +818,18 @@ func (e ExportAccrualJournalParamsFormat) Valid() bool {
 
 // Defines values for ExportAdjustmentsParamsFormat.
 const (
-	ExportAdjustmentsParamsFormatCsv  ExportAdjustmentsParamsFormat = "csv"
-	ExportAdjustmentsParamsFormatPdf  ExportAdjustmentsParamsFormat = "pdf"
-	ExportAdjustmentsParamsFormatXlsx ExportAdjustmentsParamsFormat = "xlsx"
+	ExportAdjustmentsParamsFormatCsv    ExportAdjustmentsParamsFormat = "csv"
+	ExportAdjustmentsParamsFormatNdjson ExportAdjustmentsParamsFormat = "ndjson"
+	ExportAdjustmentsParamsFormatPdf    ExportAdjustmentsParamsFormat = "pdf"
+	ExportAdjustmentsParamsFormatXlsx   ExportAdjustmentsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportAdjustmentsParamsFormat enum.
 func (e ExportAdjustmentsParamsFormat) Valid() bool {
 	switch e {
 	case ExportAdjustmentsParamsFormatCsv:
+		return true
+	case ExportAdjustmentsParamsFormatNdjson:
 		return true
 	case ExportAdjustmentsParamsFormatPdf:
 		return true
@@ -656,15 +842,18 @@ func (e ExportAdjustmentsParamsFormat) Valid() bool {
 
 // Defines values for ExportAuditParamsFormat.
 const (
-	ExportAuditParamsFormatCsv  ExportAuditParamsFormat = "csv"
-	ExportAuditParamsFormatPdf  ExportAuditParamsFormat = "pdf"
-	ExportAuditParamsFormatXlsx ExportAuditParamsFormat = "xlsx"
+	ExportAuditParamsFormatCsv    ExportAuditParamsFormat = "csv"
+	ExportAuditParamsFormatNdjson ExportAuditParamsFormat = "ndjson"
+	ExportAuditParamsFormatPdf    ExportAuditParamsFormat = "pdf"
+	ExportAuditParamsFormatXlsx   ExportAuditParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportAuditParamsFormat enum.
 func (e ExportAuditParamsFormat) Valid() bool {
 	switch e {
 	case ExportAuditParamsFormatCsv:
+		return true
+	case ExportAuditParamsFormatNdjson:
 		return true
 	case ExportAuditParamsFormatPdf:
 		return true
@@ -677,15 +866,18 @@ func (e ExportAuditParamsFormat) Valid() bool {
 
 // Defines values for ExportBreakListParamsFormat.
 const (
-	ExportBreakListParamsFormatCsv  ExportBreakListParamsFormat = "csv"
-	ExportBreakListParamsFormatPdf  ExportBreakListParamsFormat = "pdf"
-	ExportBreakListParamsFormatXlsx ExportBreakListParamsFormat = "xlsx"
+	ExportBreakListParamsFormatCsv    ExportBreakListParamsFormat = "csv"
+	ExportBreakListParamsFormatNdjson ExportBreakListParamsFormat = "ndjson"
+	ExportBreakListParamsFormatPdf    ExportBreakListParamsFormat = "pdf"
+	ExportBreakListParamsFormatXlsx   ExportBreakListParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportBreakListParamsFormat enum.
 func (e ExportBreakListParamsFormat) Valid() bool {
 	switch e {
 	case ExportBreakListParamsFormatCsv:
+		return true
+	case ExportBreakListParamsFormatNdjson:
 		return true
 	case ExportBreakListParamsFormatPdf:
 		return true
@@ -698,15 +890,18 @@ func (e ExportBreakListParamsFormat) Valid() bool {
 
 // Defines values for ExportConnectionsParamsFormat.
 const (
-	ExportConnectionsParamsFormatCsv  ExportConnectionsParamsFormat = "csv"
-	ExportConnectionsParamsFormatPdf  ExportConnectionsParamsFormat = "pdf"
-	ExportConnectionsParamsFormatXlsx ExportConnectionsParamsFormat = "xlsx"
+	ExportConnectionsParamsFormatCsv    ExportConnectionsParamsFormat = "csv"
+	ExportConnectionsParamsFormatNdjson ExportConnectionsParamsFormat = "ndjson"
+	ExportConnectionsParamsFormatPdf    ExportConnectionsParamsFormat = "pdf"
+	ExportConnectionsParamsFormatXlsx   ExportConnectionsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportConnectionsParamsFormat enum.
 func (e ExportConnectionsParamsFormat) Valid() bool {
 	switch e {
 	case ExportConnectionsParamsFormatCsv:
+		return true
+	case ExportConnectionsParamsFormatNdjson:
 		return true
 	case ExportConnectionsParamsFormatPdf:
 		return true
@@ -719,15 +914,18 @@ func (e ExportConnectionsParamsFormat) Valid() bool {
 
 // Defines values for ExportContractsParamsFormat.
 const (
-	ExportContractsParamsFormatCsv  ExportContractsParamsFormat = "csv"
-	ExportContractsParamsFormatPdf  ExportContractsParamsFormat = "pdf"
-	ExportContractsParamsFormatXlsx ExportContractsParamsFormat = "xlsx"
+	ExportContractsParamsFormatCsv    ExportContractsParamsFormat = "csv"
+	ExportContractsParamsFormatNdjson ExportContractsParamsFormat = "ndjson"
+	ExportContractsParamsFormatPdf    ExportContractsParamsFormat = "pdf"
+	ExportContractsParamsFormatXlsx   ExportContractsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportContractsParamsFormat enum.
 func (e ExportContractsParamsFormat) Valid() bool {
 	switch e {
 	case ExportContractsParamsFormatCsv:
+		return true
+	case ExportContractsParamsFormatNdjson:
 		return true
 	case ExportContractsParamsFormatPdf:
 		return true
@@ -740,15 +938,18 @@ func (e ExportContractsParamsFormat) Valid() bool {
 
 // Defines values for ExportCoverageParamsFormat.
 const (
-	ExportCoverageParamsFormatCsv  ExportCoverageParamsFormat = "csv"
-	ExportCoverageParamsFormatPdf  ExportCoverageParamsFormat = "pdf"
-	ExportCoverageParamsFormatXlsx ExportCoverageParamsFormat = "xlsx"
+	ExportCoverageParamsFormatCsv    ExportCoverageParamsFormat = "csv"
+	ExportCoverageParamsFormatNdjson ExportCoverageParamsFormat = "ndjson"
+	ExportCoverageParamsFormatPdf    ExportCoverageParamsFormat = "pdf"
+	ExportCoverageParamsFormatXlsx   ExportCoverageParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportCoverageParamsFormat enum.
 func (e ExportCoverageParamsFormat) Valid() bool {
 	switch e {
 	case ExportCoverageParamsFormatCsv:
+		return true
+	case ExportCoverageParamsFormatNdjson:
 		return true
 	case ExportCoverageParamsFormatPdf:
 		return true
@@ -761,15 +962,18 @@ func (e ExportCoverageParamsFormat) Valid() bool {
 
 // Defines values for ExportCyclesParamsFormat.
 const (
-	ExportCyclesParamsFormatCsv  ExportCyclesParamsFormat = "csv"
-	ExportCyclesParamsFormatPdf  ExportCyclesParamsFormat = "pdf"
-	ExportCyclesParamsFormatXlsx ExportCyclesParamsFormat = "xlsx"
+	ExportCyclesParamsFormatCsv    ExportCyclesParamsFormat = "csv"
+	ExportCyclesParamsFormatNdjson ExportCyclesParamsFormat = "ndjson"
+	ExportCyclesParamsFormatPdf    ExportCyclesParamsFormat = "pdf"
+	ExportCyclesParamsFormatXlsx   ExportCyclesParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportCyclesParamsFormat enum.
 func (e ExportCyclesParamsFormat) Valid() bool {
 	switch e {
 	case ExportCyclesParamsFormatCsv:
+		return true
+	case ExportCyclesParamsFormatNdjson:
 		return true
 	case ExportCyclesParamsFormatPdf:
 		return true
@@ -782,15 +986,18 @@ func (e ExportCyclesParamsFormat) Valid() bool {
 
 // Defines values for ExportCycleLinesParamsFormat.
 const (
-	ExportCycleLinesParamsFormatCsv  ExportCycleLinesParamsFormat = "csv"
-	ExportCycleLinesParamsFormatPdf  ExportCycleLinesParamsFormat = "pdf"
-	ExportCycleLinesParamsFormatXlsx ExportCycleLinesParamsFormat = "xlsx"
+	ExportCycleLinesParamsFormatCsv    ExportCycleLinesParamsFormat = "csv"
+	ExportCycleLinesParamsFormatNdjson ExportCycleLinesParamsFormat = "ndjson"
+	ExportCycleLinesParamsFormatPdf    ExportCycleLinesParamsFormat = "pdf"
+	ExportCycleLinesParamsFormatXlsx   ExportCycleLinesParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportCycleLinesParamsFormat enum.
 func (e ExportCycleLinesParamsFormat) Valid() bool {
 	switch e {
 	case ExportCycleLinesParamsFormatCsv:
+		return true
+	case ExportCycleLinesParamsFormatNdjson:
 		return true
 	case ExportCycleLinesParamsFormatPdf:
 		return true
@@ -803,15 +1010,18 @@ func (e ExportCycleLinesParamsFormat) Valid() bool {
 
 // Defines values for ExportJournalParamsFormat.
 const (
-	ExportJournalParamsFormatCsv  ExportJournalParamsFormat = "csv"
-	ExportJournalParamsFormatPdf  ExportJournalParamsFormat = "pdf"
-	ExportJournalParamsFormatXlsx ExportJournalParamsFormat = "xlsx"
+	ExportJournalParamsFormatCsv    ExportJournalParamsFormat = "csv"
+	ExportJournalParamsFormatNdjson ExportJournalParamsFormat = "ndjson"
+	ExportJournalParamsFormatPdf    ExportJournalParamsFormat = "pdf"
+	ExportJournalParamsFormatXlsx   ExportJournalParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportJournalParamsFormat enum.
 func (e ExportJournalParamsFormat) Valid() bool {
 	switch e {
 	case ExportJournalParamsFormatCsv:
+		return true
+	case ExportJournalParamsFormatNdjson:
 		return true
 	case ExportJournalParamsFormatPdf:
 		return true
@@ -824,15 +1034,18 @@ func (e ExportJournalParamsFormat) Valid() bool {
 
 // Defines values for ExportLineParamsFormat.
 const (
-	ExportLineParamsFormatCsv  ExportLineParamsFormat = "csv"
-	ExportLineParamsFormatPdf  ExportLineParamsFormat = "pdf"
-	ExportLineParamsFormatXlsx ExportLineParamsFormat = "xlsx"
+	ExportLineParamsFormatCsv    ExportLineParamsFormat = "csv"
+	ExportLineParamsFormatNdjson ExportLineParamsFormat = "ndjson"
+	ExportLineParamsFormatPdf    ExportLineParamsFormat = "pdf"
+	ExportLineParamsFormatXlsx   ExportLineParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportLineParamsFormat enum.
 func (e ExportLineParamsFormat) Valid() bool {
 	switch e {
 	case ExportLineParamsFormatCsv:
+		return true
+	case ExportLineParamsFormatNdjson:
 		return true
 	case ExportLineParamsFormatPdf:
 		return true
@@ -845,15 +1058,18 @@ func (e ExportLineParamsFormat) Valid() bool {
 
 // Defines values for ExportEventsParamsFormat.
 const (
-	ExportEventsParamsFormatCsv  ExportEventsParamsFormat = "csv"
-	ExportEventsParamsFormatPdf  ExportEventsParamsFormat = "pdf"
-	ExportEventsParamsFormatXlsx ExportEventsParamsFormat = "xlsx"
+	ExportEventsParamsFormatCsv    ExportEventsParamsFormat = "csv"
+	ExportEventsParamsFormatNdjson ExportEventsParamsFormat = "ndjson"
+	ExportEventsParamsFormatPdf    ExportEventsParamsFormat = "pdf"
+	ExportEventsParamsFormatXlsx   ExportEventsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportEventsParamsFormat enum.
 func (e ExportEventsParamsFormat) Valid() bool {
 	switch e {
 	case ExportEventsParamsFormatCsv:
+		return true
+	case ExportEventsParamsFormatNdjson:
 		return true
 	case ExportEventsParamsFormatPdf:
 		return true
@@ -866,15 +1082,18 @@ func (e ExportEventsParamsFormat) Valid() bool {
 
 // Defines values for ExportInvoicesParamsFormat.
 const (
-	ExportInvoicesParamsFormatCsv  ExportInvoicesParamsFormat = "csv"
-	ExportInvoicesParamsFormatPdf  ExportInvoicesParamsFormat = "pdf"
-	ExportInvoicesParamsFormatXlsx ExportInvoicesParamsFormat = "xlsx"
+	ExportInvoicesParamsFormatCsv    ExportInvoicesParamsFormat = "csv"
+	ExportInvoicesParamsFormatNdjson ExportInvoicesParamsFormat = "ndjson"
+	ExportInvoicesParamsFormatPdf    ExportInvoicesParamsFormat = "pdf"
+	ExportInvoicesParamsFormatXlsx   ExportInvoicesParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportInvoicesParamsFormat enum.
 func (e ExportInvoicesParamsFormat) Valid() bool {
 	switch e {
 	case ExportInvoicesParamsFormatCsv:
+		return true
+	case ExportInvoicesParamsFormatNdjson:
 		return true
 	case ExportInvoicesParamsFormatPdf:
 		return true
@@ -887,15 +1106,18 @@ func (e ExportInvoicesParamsFormat) Valid() bool {
 
 // Defines values for ExportReadoutParamsFormat.
 const (
-	ExportReadoutParamsFormatCsv  ExportReadoutParamsFormat = "csv"
-	ExportReadoutParamsFormatPdf  ExportReadoutParamsFormat = "pdf"
-	ExportReadoutParamsFormatXlsx ExportReadoutParamsFormat = "xlsx"
+	ExportReadoutParamsFormatCsv    ExportReadoutParamsFormat = "csv"
+	ExportReadoutParamsFormatNdjson ExportReadoutParamsFormat = "ndjson"
+	ExportReadoutParamsFormatPdf    ExportReadoutParamsFormat = "pdf"
+	ExportReadoutParamsFormatXlsx   ExportReadoutParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportReadoutParamsFormat enum.
 func (e ExportReadoutParamsFormat) Valid() bool {
 	switch e {
 	case ExportReadoutParamsFormatCsv:
+		return true
+	case ExportReadoutParamsFormatNdjson:
 		return true
 	case ExportReadoutParamsFormatPdf:
 		return true
@@ -908,15 +1130,18 @@ func (e ExportReadoutParamsFormat) Valid() bool {
 
 // Defines values for ExportReplaysParamsFormat.
 const (
-	ExportReplaysParamsFormatCsv  ExportReplaysParamsFormat = "csv"
-	ExportReplaysParamsFormatPdf  ExportReplaysParamsFormat = "pdf"
-	ExportReplaysParamsFormatXlsx ExportReplaysParamsFormat = "xlsx"
+	ExportReplaysParamsFormatCsv    ExportReplaysParamsFormat = "csv"
+	ExportReplaysParamsFormatNdjson ExportReplaysParamsFormat = "ndjson"
+	ExportReplaysParamsFormatPdf    ExportReplaysParamsFormat = "pdf"
+	ExportReplaysParamsFormatXlsx   ExportReplaysParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportReplaysParamsFormat enum.
 func (e ExportReplaysParamsFormat) Valid() bool {
 	switch e {
 	case ExportReplaysParamsFormatCsv:
+		return true
+	case ExportReplaysParamsFormatNdjson:
 		return true
 	case ExportReplaysParamsFormatPdf:
 		return true
@@ -929,15 +1154,18 @@ func (e ExportReplaysParamsFormat) Valid() bool {
 
 // Defines values for ExportSnapshotsParamsFormat.
 const (
-	ExportSnapshotsParamsFormatCsv  ExportSnapshotsParamsFormat = "csv"
-	ExportSnapshotsParamsFormatPdf  ExportSnapshotsParamsFormat = "pdf"
-	ExportSnapshotsParamsFormatXlsx ExportSnapshotsParamsFormat = "xlsx"
+	ExportSnapshotsParamsFormatCsv    ExportSnapshotsParamsFormat = "csv"
+	ExportSnapshotsParamsFormatNdjson ExportSnapshotsParamsFormat = "ndjson"
+	ExportSnapshotsParamsFormatPdf    ExportSnapshotsParamsFormat = "pdf"
+	ExportSnapshotsParamsFormatXlsx   ExportSnapshotsParamsFormat = "xlsx"
 )
 
 // Valid indicates whether the value is a known member of the ExportSnapshotsParamsFormat enum.
 func (e ExportSnapshotsParamsFormat) Valid() bool {
 	switch e {
 	case ExportSnapshotsParamsFormatCsv:
+		return true
+	case ExportSnapshotsParamsFormatNdjson:
 		return true
 	case ExportSnapshotsParamsFormatPdf:
 		return true
@@ -2670,6 +2898,37 @@ type InvoiceList struct {
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
 }
 
+// JoinedDecision defines model for JoinedDecision.
+type JoinedDecision struct {
+	// Action What was chosen.
+	Action string `json:"action"`
+
+	// Arm `policy` or `holdout`.
+	Arm            string    `json:"arm"`
+	At             time.Time `json:"at"`
+	BaselineAction string    `json:"baseline_action"`
+
+	// ChosenPropensity That of the action that was chosen.
+	ChosenPropensity float64  `json:"chosen_propensity,omitempty,omitzero"`
+	DecisionID       string   `json:"decision_id"`
+	EligibleActions  []string `json:"eligible_actions"`
+
+	// First The unit's first one for the same snapshot, with which the attribution window begins.
+	First bool `json:"first,omitempty,omitzero"`
+
+	// Latest The latest one at or before the event.
+	Latest bool `json:"latest,omitempty,omitzero"`
+
+	// Propensity Of each eligible action, under the whole of holdout and policy.
+	Propensity []float64 `json:"propensity"`
+	SnapshotID string    `json:"snapshot_id"`
+	Surface    string    `json:"surface,omitempty,omitzero"`
+
+	// UnitID As it was logged.
+	UnitID string `json:"unit_id"`
+	UserID string `json:"user_id"`
+}
+
 // KeyFinding defines model for KeyFinding.
 type KeyFinding struct {
 	// Do What to do about it.
@@ -3147,6 +3406,55 @@ type Phase struct {
 	WaiveFixedFees bool `json:"waive_fixed_fees"`
 }
 
+// Placement Where an event went in one contract year, and which decisions say so.
+type Placement struct {
+	// AsOf Up to when what was known counts.
+	AsOf time.Time `json:"as_of,omitempty,omitzero"`
+
+	// CycleID The newest cycle of the year that froze the event, or the one that will.
+	CycleID string `json:"cycle_id,omitempty,omitzero"`
+
+	// Decisions The decisions of the year about the unit, oldest first; with more than 100, the first one for the snapshot and the last before the event among them.
+	Decisions []JoinedDecision `json:"decisions"`
+
+	// DecisionsInAll How many there are.
+	DecisionsInAll int `json:"decisions_in_all,omitempty,omitzero"`
+
+	// Frozen False where no cycle has frozen the event yet, so that this is how it would be joined now.
+	Frozen bool `json:"frozen"`
+
+	// LinkID The statement that joined the customer to the user.
+	LinkID   string `json:"link_id,omitempty,omitzero"`
+	MappedBy string `json:"mapped_by,omitempty,omitzero"`
+
+	// NextYearFrom From when on the unit belongs to the next contract year.
+	NextYearFrom time.Time `json:"next_year_from,omitempty,omitzero"`
+
+	// Outcome `joined`; the bucket that it went to instead: `own_invoice`, `unmapped`, `next_year`, `no_decision`, `before_exposure`, `out_of_window`; or why no readout counts it: `no_money`, `historic`, `other_currency`, `no_subscription`, `no_agreement`.
+	Outcome  string `json:"outcome"`
+	Period   string `json:"period,omitempty,omitzero"`
+	PlanHash string `json:"plan_hash,omitempty,omitzero"`
+	PlanID   string `json:"plan_id,omitempty,omitzero"`
+	Revision int    `json:"revision,omitempty,omitzero"`
+
+	// SnapshotID The snapshot that the event's money counts for.
+	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+
+	// Unit `user` or `account`.
+	Unit string `json:"unit,omitempty,omitzero"`
+
+	// UnitID The unit that its customer's user belongs to.
+	UnitID string `json:"unit_id,omitempty,omitzero"`
+	UserID string `json:"user_id,omitempty,omitzero"`
+
+	// Why The rule and the times that decided, in plain words.
+	Why string `json:"why"`
+
+	// WindowDays The attribution window of the plan.
+	WindowDays   int       `json:"window_days,omitempty,omitzero"`
+	WindowEndsAt time.Time `json:"window_ends_at,omitempty,omitzero"`
+}
+
 // Plan Example: {"account_id":"acme","environment":"live","hash":"4e45278b55b5f0013768deef5cb5f9e9cfdf117956bb2ea0b4fd21b59cfc34f7","id":"acme-plan","plan":{"attribution_days":90,"baseline":"baseline","currency":"usd","error_budget":{"alpha_line":"0.0005","alpha_line_settlement":"0.007","alpha_pooled":"0.002","alpha_pooled_settlement":"0.028","alpha_year":"0.05","snapshots":4,"z_line":"3.290527","z_line_settlement":"2.457263","z_pooled":"2.878162","z_pooled_settlement":"1.911036"},"estimator_id":"aipw-hajek-ridge/1","features":["mobile_share","tenure_days","visits"],"first_period":"2026-09","folds":5,"holdout_probability":"0.5","lambda":"0.001","randomisation":"holdout","reward":{"subscription_only":false},"salt_commitment":"82305a41a2d5ce6a084b9ae11dcb5116ec899a619efac1ad3b72acd1b5d598bd","thresholds":{"calibration_z":"3.29","chi_square_z":"3.090232","crossover_share":"0.01","max_holdout":"0.5","max_weight_dominance":"0.01","min_baseline_payers":100,"min_ess":"1000","min_ess_ratio":"0.05","min_units":1000,"placebo_z":"3.290527","propensity_floor":"0.02","propensity_missing_share":"0.001","source_lag_hours":72,"srm_z":"3.290527","unmapped_share":"0.02"},"unit":"user","version":1},"sealed_at":"2026-08-31T00:00:00Z"}
 type Plan struct {
 	AccountID string `json:"account_id"`
@@ -3361,6 +3669,20 @@ type ReadAllowance struct {
 
 	// Used GET requests of the last days.
 	Used int `json:"used"`
+}
+
+// ReadQueued Example: {"object":"invoice","object_id":"in_1"}
+type ReadQueued struct {
+	// Object What kind of object it is.
+	Object   string `json:"object"`
+	ObjectID string `json:"object_id"`
+}
+
+// ReadRequest Example: {"object_id":"in_1","reason":"the amount differs from the dashboard"}
+type ReadRequest struct {
+	// ObjectID An invoice, a subscription, a charge, a refund, a dispute, a credit note or a customer, by its ID.
+	ObjectID string `json:"object_id"`
+	Reason   string `json:"reason"`
 }
 
 // Readout Example: {"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"12,448.27 USD","minor":1244827},"billed":true,"case_id":"phqmihfbzcfxl434omk56ith5q","checks":[{"code":"PLAN_NOT_SEALED","explain":"The plan was sealed at 2026-08-31T00:00:00Z; the measurement began at 2026-09-01T00:00:00Z.","status":"passed","threshold":"2026-09-01T00:00:00Z","value":"2026-08-31T00:00:00Z"},{"code":"SRM","explain":"3639 of 7200 units are in the holdout, 0.9192 standard deviations from the planned share; by surface and month chi-square 2.6144 on 4 degrees of freedom, at most 18.7244, furthest off: web 2026-10 (z = 1.2721); by action chi-square 1.2362 on 2 degrees of freedom, at most 14.1329, furthest off: offer_extended (z = -0.8667).","status":"passed","threshold":"|z| \u003c= 3.290527, by surface and month \u003c= 18.7244, by action \u003c= 14.1329","value":"0.9192, by surface and month 2.6144, by action 1.2362"},{"code":"PLACEBO_LIFT","explain":"Not evaluated: the plan has no pre_revenue feature.","status":"not_evaluated","threshold":"|z| \u003c= 3.290527","value":"unknown"},{"code":"RECON_MISMATCH","explain":"Net paid revenue: 149,697.00 USD against 149,697.00 USD at Stripe.","status":"passed","threshold":"0 in every currency","value":"usd 0"},{"code":"MIN_UNITS","explain":"The smaller arm has 3561 units, at least 1000 are required.","status":"passed","threshold":"\u003e= 1000","value":"3561"},{"code":"LCB_NOT_POSITIVE","explain":"The lift is 19,334.48 USD, and its lower bound at the scheduled error budget (z = 3.290527) is 11,746.33 USD.","status":"passed","threshold":"\u003e 0","value":"11,746.33 USD"}],"currency":"usd","cycle_id":"acme.2026-10","environment":"live","estimate":{"bound":1174633.6375841135,"counterfactual":5213451.695164349,"effective_sample_size":3639,"interval_high":2385427.4043795825,"interval_low":1481469.20529172,"lift":1933448.3048356513,"standard_error":230605.81701701207,"variance_baseline":40558073565.35585,"variance_cluster_robust":52297924039.35971,"variance_no_effect":53179042842.08365,"z":"3.290527"},"estimator":"aipw-hajek-ridge/1","explanation":"trial-offer-v3: all checks passed. The lift is 19,334.48 USD, and its lower bound at the scheduled error budget (z = 3.290527) is 11,746.33 USD.","fee":{"currency":"usd","formatted":"2,489.65 USD","minor":248965},"holdout_units":3639,"input_digest":"2258944be13b5d5648c95f6d07ed5d6804fc31d806f8367313e9898368c9f8b6","observed":{"currency":"usd","formatted":"71,469.00 USD","minor":7146900},"period":"2026-10","plan_hash":"4e45278b55b5f0013768deef5cb5f9e9cfdf117956bb2ea0b4fd21b59cfc34f7","previous_case_id":"ppsgyai4sqsfuf54p47y3mhnge","revision":1,"revisions":[{"input_digest":"2258944be13b5d5648c95f6d07ed5d6804fc31d806f8367313e9898368c9f8b6","invoice_hash":"2eb44cd779d4bee3372a6753fb4ee59c58e3b3ec1f3d2f55264125d15dfec672","number":1,"state":"invoiced","superseded":false,"total":{"currency":"usd","formatted":"2,489.65 USD","minor":248965},"watermark":"2026-11-04T06:00:00Z"}],"snapshot_id":"trial-offer-v3","snapshot_name":"Trial offer v3","units":7200,"verdict":"passed","watermark":"2026-11-04T06:00:00Z"}
@@ -3649,7 +3971,8 @@ type RevisionList struct {
 	Items []Revision `json:"items"`
 }
 
-// RewardEvent defines model for RewardEvent.
+// RewardEvent One normalised fact, whatever its kind. What each kind holds is said by a schema of its
+// own: see RewardEventOfKind.
 type RewardEvent struct {
 	// Amount An exact amount of one currency.
 	Amount       Money     `json:"amount,omitempty,omitzero"`
@@ -3657,7 +3980,12 @@ type RewardEvent struct {
 	ConnectionID string    `json:"connection_id"`
 	CustomerID   string    `json:"customer_id,omitempty,omitzero"`
 	EffectiveAt  time.Time `json:"effective_at"`
-	EventID      string    `json:"event_id,omitempty,omitzero"`
+
+	// EventID The Stripe event that told it first, or `read:` and the object that was read.
+	EventID string `json:"event_id"`
+
+	// EventType The Stripe type of that event; absent when an object was read.
+	EventType string `json:"event_type,omitempty,omitzero"`
 
 	// FactKey The natural key that makes webhook and pull agree.
 	FactKey string `json:"fact_key"`
@@ -3665,13 +3993,19 @@ type RewardEvent struct {
 	// Historic True for a fact from before the start of the rewards, which counts nowhere.
 	Historic bool `json:"historic,omitempty,omitzero"`
 
+	// ID Names the event within its account: when it took effect and its natural key.
+	ID string `json:"id"`
+
 	// Inferred True for a conclusion from lists; no event told it.
 	Inferred  bool   `json:"inferred,omitempty,omitzero"`
 	InvoiceID string `json:"invoice_id,omitempty,omitzero"`
 
 	// IsReward False for a state fact that carries no reward.
-	IsReward bool   `json:"is_reward"`
-	Kind     string `json:"kind"`
+	IsReward bool `json:"is_reward"`
+
+	// Joined Where an event was joined, in short.
+	Joined RewardEventJoin `json:"joined,omitempty,omitzero"`
+	Kind   string          `json:"kind"`
 
 	// LinkState `linked`, `unlinked`, `conflict` or `closed`; absent when nothing was ever said of the customer.
 	LinkState string `json:"link_state,omitempty,omitzero"`
@@ -3680,11 +4014,130 @@ type RewardEvent struct {
 	MappedBy string `json:"mapped_by,omitempty,omitzero"`
 
 	// OwnInvoice Our own outcome invoices never count as reward revenue.
-	OwnInvoice     bool   `json:"own_invoice"`
-	SubscriptionID string `json:"subscription_id,omitempty,omitzero"`
+	OwnInvoice bool `json:"own_invoice"`
+
+	// Source How it came.
+	Source RewardEventSource `json:"source"`
+
+	// State `money` moves money that a readout may count, `signal` is a reward event without money,
+	// `state_only` is no reward event, `own_invoice` is our own outcome invoice, `historic` lies
+	// before the start of the rewards.
+	State          RewardEventState `json:"state"`
+	SubscriptionID string           `json:"subscription_id,omitempty,omitzero"`
 
 	// UserID Absent when the customer is not mapped.
 	UserID string `json:"user_id,omitempty,omitzero"`
+}
+
+// RewardEventSource How it came.
+type RewardEventSource string
+
+// RewardEventState `money` moves money that a readout may count, `signal` is a reward event without money,
+// `state_only` is no reward event, `own_invoice` is our own outcome invoice, `historic` lies
+// before the start of the rewards.
+type RewardEventState string
+
+// RewardEventDetail Example: {"detail":{},"effective_local":"2026-10-09T10:00:00+02:00","event":{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"connection_id":"acme-stripe","customer_id":"cus_1","effective_at":"2026-10-09T08:00:00Z","event_id":"evt_1","event_type":"invoice.paid","fact_key":"revenue_confirmation:in_1","id":"2026-10-09T08:00:00Z~revenue_confirmation:in_1","invoice_id":"in_1","is_reward":true,"kind":"revenue_confirmation","link_state":"linked","mapped_by":"metadata","own_invoice":false,"source":"webhook","state":"money","user_id":"u-1"},"frozen_by":"acme.2026-10","object_id":"in_1","places":[{"as_of":"2026-11-04T00:00:00Z","cycle_id":"acme.2026-10","decisions":[{"action":"nudge","arm":"policy","at":"2026-10-03T12:00:00Z","baseline_action":"none","chosen_propensity":0.8,"decision_id":"d-1","eligible_actions":["none","nudge"],"first":true,"latest":true,"propensity":[0.2,0.8],"snapshot_id":"trial-nudge-7","surface":"web","unit_id":"u-1","user_id":"u-1"}],"frozen":true,"mapped_by":"metadata","outcome":"joined","period":"2026-10","plan_hash":"6f1ed002ab5595859014ebf0951522d9","plan_id":"acme-plan-2026","revision":1,"snapshot_id":"trial-nudge-7","unit":"user","unit_id":"u-1","user_id":"u-1","why":"The latest decision about the unit u-1 at or before the event is of 2026-10-03 12:00:00 UTC, for the snapshot trial-nudge-7. The attribution window of 30 days after the first decision for that snapshot, of 2026-10-03 12:00:00 UTC, ends on 2026-11-02 12:00:00 UTC, not before the event. Policy and holdout follow the same rule.","window_days":30,"window_ends_at":"2026-11-02T12:00:00Z"}],"recorded_at":"2026-10-09T08:00:02Z","time_zone":"Europe/Berlin"}
+type RewardEventDetail struct {
+	// Detail What else the event says, by its kind; what does not apply is absent.
+	Detail RewardEventFacts `json:"detail"`
+
+	// EffectiveLocal When it took effect in that time zone.
+	EffectiveLocal string `json:"effective_local"`
+
+	// Event One normalised fact, whatever its kind. What each kind holds is said by a schema of its
+	// own: see RewardEventOfKind.
+	Event RewardEvent `json:"event"`
+
+	// FrozenBy The cycle that fixed whose the event is.
+	FrozenBy string `json:"frozen_by,omitempty,omitzero"`
+
+	// ObjectID The Stripe object that it is about.
+	ObjectID string `json:"object_id"`
+
+	// Places Where it went: the contract year that joined it first. In the run-off of a year an event may be that year's or the next one's.
+	Places []Placement `json:"places"`
+
+	// RecordedAt When it became known here.
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// TimeZone That of the contract.
+	TimeZone string `json:"time_zone"`
+}
+
+// RewardEventFacts What else the event says, by its kind; what does not apply is absent.
+type RewardEventFacts struct {
+	// Flags What qualifies an event; what does not hold is absent.
+	Flags RewardEventFlags `json:"flags,omitempty,omitzero"`
+
+	// MrrAfter And after it.
+	MrrAfter string `json:"mrr_after,omitempty,omitzero"`
+
+	// MrrBefore Monthly worth before the change, in minor units, exact.
+	MrrBefore string `json:"mrr_before,omitempty,omitzero"`
+
+	// UserID Of a mapping: the user that Stripe named.
+	UserID string `json:"user_id,omitempty,omitzero"`
+}
+
+// RewardEventFlags What qualifies an event; what does not hold is absent.
+type RewardEventFlags struct {
+	// AtTrialEnd The failed payment is the first one after a trial.
+	AtTrialEnd bool `json:"at_trial_end,omitempty,omitzero"`
+
+	// Behavior Of a pause of collection: `keep_as_draft`, `mark_uncollectible` or `void`.
+	Behavior string `json:"behavior,omitempty,omitzero"`
+
+	// Cause Of churn: `voluntary`, `involuntary` or `unknown`.
+	Cause string `json:"cause,omitempty,omitzero"`
+
+	// Free The subscription costs nothing so far.
+	Free bool `json:"free,omitempty,omitzero"`
+
+	// Gross The amount may include tax, which the payload does not separate.
+	Gross bool `json:"gross,omitempty,omitzero"`
+
+	// Inferred Concluded from an object as it is now; no event told it.
+	Inferred bool `json:"inferred,omitempty,omitzero"`
+
+	// InvoiceNet The invoice's total without tax in minor units.
+	InvoiceNet int64 `json:"invoice_net,omitempty,omitzero"`
+
+	// NoPaymentMethod The pause was caused by a trial that ended without a payment method.
+	NoPaymentMethod bool `json:"no_payment_method,omitempty,omitzero"`
+
+	// NotFinal Churn by the status unpaid, which a late payment can still revert.
+	NotFinal bool `json:"not_final,omitempty,omitzero"`
+
+	// OutOfBand The money did not pass through Stripe.
+	OutOfBand bool `json:"out_of_band,omitempty,omitzero"`
+
+	// Reentry A paying subscription went back into a trial.
+	Reentry bool `json:"reentry,omitempty,omitzero"`
+
+	// Unconfirmed A conversion that no money has confirmed yet.
+	Unconfirmed bool `json:"unconfirmed,omitempty,omitzero"`
+
+	// Undo It takes back an earlier event of the same object.
+	Undo bool `json:"undo,omitempty,omitzero"`
+}
+
+// RewardEventJoin Where an event was joined, in short.
+type RewardEventJoin struct {
+	Arm string `json:"arm,omitempty,omitzero"`
+
+	// CycleID The cycle that joined it, or will.
+	CycleID string `json:"cycle_id,omitempty,omitzero"`
+
+	// DecisionID The latest decision about its unit at or before it.
+	DecisionID string `json:"decision_id,omitempty,omitzero"`
+
+	// Frozen False where no cycle has frozen the event yet, so that this is how it would be joined now.
+	Frozen bool `json:"frozen"`
+
+	// Outcome `joined`, the bucket that it went to instead, or why no readout counts it.
+	Outcome    string `json:"outcome"`
+	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
 }
 
 // RewardEventList defines model for RewardEventList.
@@ -4812,8 +5265,40 @@ type ListRewardEventsParams struct {
 	// Period Only this month (YYYY-MM).
 	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
 
+	// From Only what took effect on this day (YYYY-MM-DD) of the contract's time zone or later.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Only what took effect on this day or earlier.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// State Only this state.
+	State ListRewardEventsParamsState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
 	// Mapped Only events of customers that are mapped to a user (`yes`) or are not (`no`).
 	Mapped string `form:"mapped,omitempty" json:"mapped,omitempty,omitzero"`
+
+	// Currency Only amounts in this currency.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// AmountFrom Only amounts of at least this size, in major units, whichever way the money goes.
+	AmountFrom string `form:"amount_from,omitempty" json:"amount_from,omitempty,omitzero"`
+
+	// AmountTo Only amounts of at most this size, in major units.
+	AmountTo string `form:"amount_to,omitempty" json:"amount_to,omitempty,omitzero"`
+
+	// Type Only what a Stripe event of this type told first. This filter, `source` and `joined`
+	// are asked of every event that the others select: a page of them may be short, or
+	// empty, and have a next one.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Source Only what came this way; `read` is an object that was read.
+	Source ListRewardEventsParamsSource `form:"source,omitempty" json:"source,omitempty,omitzero"`
+
+	// Joined Only money that was joined with a decision (`yes`) or was not (`no`), or where it went instead.
+	Joined ListRewardEventsParamsJoined `form:"joined,omitempty" json:"joined,omitempty,omitzero"`
+
+	// Expand `joined` says of each event where it was joined.
+	Expand ListRewardEventsParamsExpand `form:"expand,omitempty" json:"expand,omitempty,omitzero"`
 
 	// Q A Stripe ID or a user ID.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
@@ -4827,6 +5312,18 @@ type ListRewardEventsParams struct {
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListRewardEventsParamsState defines parameters for ListRewardEvents.
+type ListRewardEventsParamsState string
+
+// ListRewardEventsParamsSource defines parameters for ListRewardEvents.
+type ListRewardEventsParamsSource string
+
+// ListRewardEventsParamsJoined defines parameters for ListRewardEvents.
+type ListRewardEventsParamsJoined string
+
+// ListRewardEventsParamsExpand defines parameters for ListRewardEvents.
+type ListRewardEventsParamsExpand string
 
 // ListRewardEventsParamsSort defines parameters for ListRewardEvents.
 type ListRewardEventsParamsSort string
@@ -5194,6 +5691,12 @@ type GetQuarantineParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// RequestReadParams defines parameters for RequestRead.
+type RequestReadParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ReprocessParams defines parameters for Reprocess.
 type ReprocessParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
@@ -5414,6 +5917,36 @@ type ExportRewardEventsParams struct {
 
 	// Q As on the page: the filter or the order of the same name.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// From As on the page: the filter or the order of the same name.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To As on the page: the filter or the order of the same name.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// State As on the page: the filter or the order of the same name.
+	State string `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Currency As on the page: the filter or the order of the same name.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// AmountFrom As on the page: the filter or the order of the same name.
+	AmountFrom string `form:"amount_from,omitempty" json:"amount_from,omitempty,omitzero"`
+
+	// AmountTo As on the page: the filter or the order of the same name.
+	AmountTo string `form:"amount_to,omitempty" json:"amount_to,omitempty,omitzero"`
+
+	// Type As on the page: the filter or the order of the same name.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Source As on the page: the filter or the order of the same name.
+	Source string `form:"source,omitempty" json:"source,omitempty,omitzero"`
+
+	// Joined As on the page: the filter or the order of the same name.
+	Joined string `form:"joined,omitempty" json:"joined,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
 }
 
 // ExportRewardEventsParamsFormat defines parameters for ExportRewardEvents.
@@ -5974,6 +6507,9 @@ type ChangeMappingJSONRequestBody = MappingChange
 // PauseConnectionJSONRequestBody defines body for PauseConnection for application/json ContentType.
 type PauseConnectionJSONRequestBody = PauseRequest
 
+// RequestReadJSONRequestBody defines body for RequestRead for application/json ContentType.
+type RequestReadJSONRequestBody = ReadRequest
+
 // ReprocessJSONRequestBody defines body for Reprocess for application/json ContentType.
 type ReprocessJSONRequestBody = ReprocessRequest
 
@@ -6488,6 +7024,15 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/reward-events (the `ListRewardEvents` operationId).
 	ListRewardEvents(ctx context.Context, account AccountPath, params *ListRewardEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetRewardEvent Show one reward event with the decisions that it was joined with
+	//
+	// Where its money went and why: the rule of attribution is that of the readouts, applied
+	// to this one event. Of an event that a cycle froze it is what the newest such cycle of
+	// the contract year joined; of another one, how it would be joined now.
+	//
+	// Corresponds with GET /v1/accounts/{account}/reward-events/{event} (the `GetRewardEvent` operationId).
+	GetRewardEvent(ctx context.Context, account AccountPath, event string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetSegments Count the customers of every segment and plan
 	//
 	// Corresponds with GET /v1/accounts/{account}/segments (the `GetSegments` operationId).
@@ -6934,6 +7479,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/connections/{id}/quarantine (the `GetQuarantine` operationId).
 	GetQuarantine(ctx context.Context, id ConnectionIDPath, params *GetQuarantineParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestReadWithBody Have one object read at Stripe again
+	//
+	// The read is queued and made within the connection's read allowance. What the object tells
+	// is booked under natural keys: what is known already changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/connections/{id}/reads (the `RequestRead` operationId).
+	RequestReadWithBody(ctx context.Context, id ConnectionIDPath, params *RequestReadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RequestRead Have one object read at Stripe again
+	//
+	// The read is queued and made within the connection's read allowance. What the object tells
+	// is booked under natural keys: what is known already changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/connections/{id}/reads (the `RequestRead` operationId).
+	RequestRead(ctx context.Context, id ConnectionIDPath, params *RequestReadParams, body RequestReadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReprocessWithBody Classify stored events again
 	//
@@ -8329,6 +8894,25 @@ func (c *Client) ListRewardEvents(ctx context.Context, account AccountPath, para
 	return c.Client.Do(req)
 }
 
+// GetRewardEvent Show one reward event with the decisions that it was joined with
+//
+// Where its money went and why: the rule of attribution is that of the readouts, applied
+// to this one event. Of an event that a cycle froze it is what the newest such cycle of
+// the contract year joined; of another one, how it would be joined now.
+//
+// Corresponds with GET /v1/accounts/{account}/reward-events/{event} (the `GetRewardEvent` operationId).
+func (c *Client) GetRewardEvent(ctx context.Context, account AccountPath, event string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRewardEventRequest(c.Server, account, event)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetSegments Count the customers of every segment and plan
 //
 // Corresponds with GET /v1/accounts/{account}/segments (the `GetSegments` operationId).
@@ -9326,6 +9910,46 @@ func (c *Client) PauseConnection(ctx context.Context, id ConnectionIDPath, param
 // Corresponds with GET /v1/connections/{id}/quarantine (the `GetQuarantine` operationId).
 func (c *Client) GetQuarantine(ctx context.Context, id ConnectionIDPath, params *GetQuarantineParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetQuarantineRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestReadWithBody Have one object read at Stripe again
+//
+// The read is queued and made within the connection's read allowance. What the object tells
+// is booked under natural keys: what is known already changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/connections/{id}/reads (the `RequestRead` operationId).
+func (c *Client) RequestReadWithBody(ctx context.Context, id ConnectionIDPath, params *RequestReadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestReadRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RequestRead Have one object read at Stripe again
+//
+// The read is queued and made within the connection's read allowance. What the object tells
+// is booked under natural keys: what is known already changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/connections/{id}/reads (the `RequestRead` operationId).
+func (c *Client) RequestRead(ctx context.Context, id ConnectionIDPath, params *RequestReadParams, body RequestReadJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRequestReadRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -12467,7 +13091,87 @@ func NewListRewardEventsRequest(server string, account AccountPath, params *List
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "mapped", params.Mapped, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "currency", params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "amount_from", params.AmountFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "amount_to", params.AmountTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "joined", params.Joined, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expand", params.Expand, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -12511,6 +13215,47 @@ func NewListRewardEventsRequest(server string, account AccountPath, params *List
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRewardEventRequest constructs an http.Request for the GetRewardEvent method
+func NewGetRewardEventRequest(server string, account AccountPath, event string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "event", event, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/reward-events/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -15020,6 +15765,66 @@ func NewGetQuarantineRequest(server string, id ConnectionIDPath, params *GetQuar
 	return req, nil
 }
 
+// NewRequestReadRequest calls the generic RequestRead builder with application/json body
+func NewRequestReadRequest(server string, id ConnectionIDPath, params *RequestReadParams, body RequestReadJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRequestReadRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRequestReadRequestWithBody constructs an http.Request for the RequestRead method, with any body, and a specified content type
+func NewRequestReadRequestWithBody(server string, id ConnectionIDPath, params *RequestReadParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/connections/%s/reads", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewReprocessRequest calls the generic Reprocess builder with application/json body
 func NewReprocessRequest(server string, id ConnectionIDPath, params *ReprocessParams, body ReprocessJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -16697,6 +17502,86 @@ func NewExportRewardEventsRequest(server string, id string, format ExportRewardE
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "currency", params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "amount_from", params.AmountFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "amount_to", params.AmountTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "joined", params.Joined, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -19458,6 +20343,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/reward-events (the `ListRewardEvents` operationId).
 	ListRewardEventsWithResponse(ctx context.Context, account AccountPath, params *ListRewardEventsParams, reqEditors ...RequestEditorFn) (*ListRewardEventsResponse, error)
 
+	// GetRewardEventWithResponse Show one reward event with the decisions that it was joined with
+	//
+	// Where its money went and why: the rule of attribution is that of the readouts, applied
+	// to this one event. Of an event that a cycle froze it is what the newest such cycle of
+	// the contract year joined; of another one, how it would be joined now.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/reward-events/{event} (the `GetRewardEvent` operationId).
+	GetRewardEventWithResponse(ctx context.Context, account AccountPath, event string, reqEditors ...RequestEditorFn) (*GetRewardEventResponse, error)
+
 	// GetSegmentsWithResponse Count the customers of every segment and plan
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -19948,6 +20844,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/connections/{id}/quarantine (the `GetQuarantine` operationId).
 	GetQuarantineWithResponse(ctx context.Context, id ConnectionIDPath, params *GetQuarantineParams, reqEditors ...RequestEditorFn) (*GetQuarantineResponse, error)
+
+	// RequestReadWithBodyWithResponse Have one object read at Stripe again
+	//
+	// The read is queued and made within the connection's read allowance. What the object tells
+	// is booked under natural keys: what is known already changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/connections/{id}/reads (the `RequestRead` operationId).
+	RequestReadWithBodyWithResponse(ctx context.Context, id ConnectionIDPath, params *RequestReadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestReadResponse, error)
+
+	// RequestReadWithResponse Have one object read at Stripe again
+	//
+	// The read is queued and made within the connection's read allowance. What the object tells
+	// is booked under natural keys: what is known already changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/connections/{id}/reads (the `RequestRead` operationId).
+	RequestReadWithResponse(ctx context.Context, id ConnectionIDPath, params *RequestReadParams, body RequestReadJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestReadResponse, error)
 
 	// ReprocessWithBodyWithResponse Classify stored events again
 	//
@@ -22161,6 +23077,54 @@ func (r ListRewardEventsResponse) ContentType() string {
 	return ""
 }
 
+type GetRewardEventResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RewardEventDetail
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRewardEventResponse) GetJSON200() *RewardEventDetail {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRewardEventResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRewardEventResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRewardEventResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRewardEventResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRewardEventResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetSegmentsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -24055,6 +25019,54 @@ func (r GetQuarantineResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetQuarantineResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RequestReadResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReadQueued
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RequestReadResponse) GetJSON200() *ReadQueued {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RequestReadResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RequestReadResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RequestReadResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RequestReadResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RequestReadResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -27606,6 +28618,23 @@ func (c *ClientWithResponses) ListRewardEventsWithResponse(ctx context.Context, 
 	return ParseListRewardEventsResponse(rsp)
 }
 
+// GetRewardEventWithResponse Show one reward event with the decisions that it was joined with
+//
+// Where its money went and why: the rule of attribution is that of the readouts, applied
+// to this one event. Of an event that a cycle froze it is what the newest such cycle of
+// the contract year joined; of another one, how it would be joined now.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/reward-events/{event} (the `GetRewardEvent` operationId).
+func (c *ClientWithResponses) GetRewardEventWithResponse(ctx context.Context, account AccountPath, event string, reqEditors ...RequestEditorFn) (*GetRewardEventResponse, error) {
+	rsp, err := c.GetRewardEvent(ctx, account, event, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRewardEventResponse(rsp)
+}
+
 // GetSegmentsWithResponse Count the customers of every segment and plan
 //
 // Returns a wrapper object for the known response body format(s).
@@ -28431,6 +29460,38 @@ func (c *ClientWithResponses) GetQuarantineWithResponse(ctx context.Context, id 
 		return nil, err
 	}
 	return ParseGetQuarantineResponse(rsp)
+}
+
+// RequestReadWithBodyWithResponse Have one object read at Stripe again
+//
+// The read is queued and made within the connection's read allowance. What the object tells
+// is booked under natural keys: what is known already changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/connections/{id}/reads (the `RequestRead` operationId).
+func (c *ClientWithResponses) RequestReadWithBodyWithResponse(ctx context.Context, id ConnectionIDPath, params *RequestReadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RequestReadResponse, error) {
+	rsp, err := c.RequestReadWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestReadResponse(rsp)
+}
+
+// RequestReadWithResponse Have one object read at Stripe again
+//
+// The read is queued and made within the connection's read allowance. What the object tells
+// is booked under natural keys: what is known already changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/connections/{id}/reads (the `RequestRead` operationId).
+func (c *ClientWithResponses) RequestReadWithResponse(ctx context.Context, id ConnectionIDPath, params *RequestReadParams, body RequestReadJSONRequestBody, reqEditors ...RequestEditorFn) (*RequestReadResponse, error) {
+	rsp, err := c.RequestRead(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRequestReadResponse(rsp)
 }
 
 // ReprocessWithBodyWithResponse Classify stored events again
@@ -30596,6 +31657,39 @@ func ParseListRewardEventsResponse(rsp *http.Response) (*ListRewardEventsRespons
 	return response, nil
 }
 
+// ParseGetRewardEventResponse parses an HTTP response from a GetRewardEventWithResponse call
+func ParseGetRewardEventResponse(rsp *http.Response) (*GetRewardEventResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRewardEventResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RewardEventDetail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetSegmentsResponse parses an HTTP response from a GetSegmentsWithResponse call
 func ParseGetSegmentsResponse(rsp *http.Response) (*GetSegmentsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -31894,6 +32988,39 @@ func ParseGetQuarantineResponse(rsp *http.Response) (*GetQuarantineResponse, err
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Quarantine
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRequestReadResponse parses an HTTP response from a RequestReadWithResponse call
+func ParseRequestReadResponse(rsp *http.Response) (*RequestReadResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RequestReadResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReadQueued
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

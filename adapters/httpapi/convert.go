@@ -86,15 +86,6 @@ func toPlan(p onboard.StoredPlan) (Plan, error) {
 	return out, nil
 }
 
-func toRewardEvent(e reconcile.RewardEvent) RewardEvent {
-	return RewardEvent{
-		ConnectionID: e.ConnectionID, FactKey: e.FactKey, Kind: e.Kind, IsReward: e.IsReward,
-		CustomerID: e.CustomerID, UserID: e.UserID, MappedBy: e.MappedBy, LinkState: e.LinkState, SubscriptionID: e.SubscriptionID, InvoiceID: e.InvoiceID, ChargeID: e.ChargeID,
-		Amount: toOptional(e.AmountMinor, e.Currency), EffectiveAt: e.EffectiveAt, EventID: e.EventID, OwnInvoice: e.OwnInvoice,
-		Historic: e.Historic, Inferred: e.Inferred,
-	}
-}
-
 func toCheck(c reconcile.Check) Check {
 	return Check{Code: c.Code, Status: c.Status, Value: c.Value, Threshold: c.Threshold, Explain: c.Explain}
 }

@@ -15,6 +15,7 @@ type Operate interface {
 	Events(ctx context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error)
 	Event(ctx context.Context, connectionID, eventID string) (operate.EventDetail, error)
 	Reprocess(ctx context.Context, by domain.Principal, sel operate.Selection, reason string, dryRun bool) (operate.Reprocessed, error)
+	Reread(ctx context.Context, by domain.Principal, connectionID, objectID, reason string) error
 	Health(ctx context.Context, scope domain.Scope, connectionID string) ([]operate.Health, error)
 	Flow(ctx context.Context, scope domain.Scope, connectionID string) (operate.Flow, error)
 }
@@ -86,6 +87,14 @@ func (s *Server) Reprocess(ctx context.Context, r ReprocessRequestObject) (Repro
 		return nil, err
 	}
 	return Reprocess200JSONResponse{Events: got.Events, Left: got.Left, DryRun: got.DryRun}, nil
+}
+
+// RequestRead has one object read at Stripe again.
+func (s *Server) RequestRead(ctx context.Context, r RequestReadRequestObject) (RequestReadResponseObject, error) {
+	if err := s.Operate.Reread(ctx, access.From(ctx).Principal, r.ID, r.Body.ObjectID, r.Body.Reason); err != nil {
+		return nil, err
+	}
+	return RequestRead200JSONResponse{ObjectID: r.Body.ObjectID, Object: operate.ObjectOf(r.Body.ObjectID)}, nil
 }
 
 func (s *Server) toHealth(h operate.Health) ConnectionHealth {

@@ -19,6 +19,7 @@ import (
 
 // operator stands in for the use case of looking after events.
 type operator struct {
+	reread string
 	filter operate.EventsFilter
 	sel    operate.Selection
 	dry    bool
@@ -39,6 +40,10 @@ func (o *operator) Event(context.Context, string, string) (operate.EventDetail, 
 	return operate.EventDetail{Event: dead, Facts: []operate.EventFact{{BookedBy: "evt_0", Key: "k", Kind: "refund", AmountMinor: &amount, Currency: "usd", EffectiveAt: at, RecordedAt: at}}}, nil
 }
 
+func (o *operator) Reread(_ context.Context, _ access.Principal, connection, object, reason string) error {
+	o.reread = connection + " " + object + " " + reason
+	return nil
+}
 func (o *operator) Reprocess(_ context.Context, _ access.Principal, s operate.Selection, _ string, dry bool) (operate.Reprocessed, error) {
 	o.sel, o.dry = s, dry
 	return operate.Reprocessed{Events: 3, Left: 1, DryRun: dry}, nil

@@ -46,6 +46,7 @@ type fakes struct {
 	tieOut      func(string) (reconcile.TieOut, error)
 	readout     func(string) (reconcile.Readout, error)
 	events      func(reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
+	event       func(id string) (reconcile.RewardEventDetail, error)
 	invoices    func(reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
 	accounts    []reconcile.Overview
 	snapshots   []reconcile.Snapshot
@@ -155,6 +156,9 @@ func (f *fakes) Readout(_ context.Context, id string) (reconcile.Readout, error)
 }
 func (f *fakes) Readouts(context.Context, string, reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error) {
 	return reconcile.Page[reconcile.Readout]{}, nil
+}
+func (f *fakes) RewardEvent(_ context.Context, _, id string) (reconcile.RewardEventDetail, error) {
+	return f.event(id)
 }
 func (f *fakes) RewardEvents(_ context.Context, q reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
 	return f.events(q)

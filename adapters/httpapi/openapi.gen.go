@@ -266,6 +266,60 @@ func (e ReconciliationRunState) Valid() bool {
 	}
 }
 
+// Defines values for RewardEventSource.
+const (
+	RewardEventSourceBackfill RewardEventSource = "backfill"
+	RewardEventSourcePull     RewardEventSource = "pull"
+	RewardEventSourceRead     RewardEventSource = "read"
+	RewardEventSourceResend   RewardEventSource = "resend"
+	RewardEventSourceWebhook  RewardEventSource = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the RewardEventSource enum.
+func (e RewardEventSource) Valid() bool {
+	switch e {
+	case RewardEventSourceBackfill:
+		return true
+	case RewardEventSourcePull:
+		return true
+	case RewardEventSourceRead:
+		return true
+	case RewardEventSourceResend:
+		return true
+	case RewardEventSourceWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RewardEventState.
+const (
+	RewardEventStateHistoric   RewardEventState = "historic"
+	RewardEventStateMoney      RewardEventState = "money"
+	RewardEventStateOwnInvoice RewardEventState = "own_invoice"
+	RewardEventStateSignal     RewardEventState = "signal"
+	RewardEventStateStateOnly  RewardEventState = "state_only"
+)
+
+// Valid indicates whether the value is a known member of the RewardEventState enum.
+func (e RewardEventState) Valid() bool {
+	switch e {
+	case RewardEventStateHistoric:
+		return true
+	case RewardEventStateMoney:
+		return true
+	case RewardEventStateOwnInvoice:
+		return true
+	case RewardEventStateSignal:
+		return true
+	case RewardEventStateStateOnly:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SourceSyncPull.
 const (
 	Always SourceSyncPull = "always"
@@ -316,19 +370,19 @@ func (e SourceSyncState) Valid() bool {
 
 // Defines values for SyncRunTask.
 const (
-	DailyCheck  SyncRunTask = "daily_check"
-	HourlyCheck SyncRunTask = "hourly_check"
-	Pull        SyncRunTask = "pull"
+	SyncRunTaskDailyCheck  SyncRunTask = "daily_check"
+	SyncRunTaskHourlyCheck SyncRunTask = "hourly_check"
+	SyncRunTaskPull        SyncRunTask = "pull"
 )
 
 // Valid indicates whether the value is a known member of the SyncRunTask enum.
 func (e SyncRunTask) Valid() bool {
 	switch e {
-	case DailyCheck:
+	case SyncRunTaskDailyCheck:
 		return true
-	case HourlyCheck:
+	case SyncRunTaskHourlyCheck:
 		return true
-	case Pull:
+	case SyncRunTaskPull:
 		return true
 	default:
 		return false
@@ -422,6 +476,117 @@ func (e ListReadoutsParamsSort) Valid() bool {
 	case ListReadoutsParamsSortUsers:
 		return true
 	case ListReadoutsParamsSortUsersAsc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsState.
+const (
+	ListRewardEventsParamsStateHistoric   ListRewardEventsParamsState = "historic"
+	ListRewardEventsParamsStateMoney      ListRewardEventsParamsState = "money"
+	ListRewardEventsParamsStateOwnInvoice ListRewardEventsParamsState = "own_invoice"
+	ListRewardEventsParamsStateSignal     ListRewardEventsParamsState = "signal"
+	ListRewardEventsParamsStateStateOnly  ListRewardEventsParamsState = "state_only"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsState enum.
+func (e ListRewardEventsParamsState) Valid() bool {
+	switch e {
+	case ListRewardEventsParamsStateHistoric:
+		return true
+	case ListRewardEventsParamsStateMoney:
+		return true
+	case ListRewardEventsParamsStateOwnInvoice:
+		return true
+	case ListRewardEventsParamsStateSignal:
+		return true
+	case ListRewardEventsParamsStateStateOnly:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsSource.
+const (
+	ListRewardEventsParamsSourceBackfill ListRewardEventsParamsSource = "backfill"
+	ListRewardEventsParamsSourcePull     ListRewardEventsParamsSource = "pull"
+	ListRewardEventsParamsSourceRead     ListRewardEventsParamsSource = "read"
+	ListRewardEventsParamsSourceResend   ListRewardEventsParamsSource = "resend"
+	ListRewardEventsParamsSourceWebhook  ListRewardEventsParamsSource = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsSource enum.
+func (e ListRewardEventsParamsSource) Valid() bool {
+	switch e {
+	case ListRewardEventsParamsSourceBackfill:
+		return true
+	case ListRewardEventsParamsSourcePull:
+		return true
+	case ListRewardEventsParamsSourceRead:
+		return true
+	case ListRewardEventsParamsSourceResend:
+		return true
+	case ListRewardEventsParamsSourceWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsJoined.
+const (
+	ListRewardEventsParamsJoinedBeforeExposure ListRewardEventsParamsJoined = "before_exposure"
+	ListRewardEventsParamsJoinedNextYear       ListRewardEventsParamsJoined = "next_year"
+	ListRewardEventsParamsJoinedNo             ListRewardEventsParamsJoined = "no"
+	ListRewardEventsParamsJoinedNoDecision     ListRewardEventsParamsJoined = "no_decision"
+	ListRewardEventsParamsJoinedNoSubscription ListRewardEventsParamsJoined = "no_subscription"
+	ListRewardEventsParamsJoinedOtherCurrency  ListRewardEventsParamsJoined = "other_currency"
+	ListRewardEventsParamsJoinedOutOfWindow    ListRewardEventsParamsJoined = "out_of_window"
+	ListRewardEventsParamsJoinedOwnInvoice     ListRewardEventsParamsJoined = "own_invoice"
+	ListRewardEventsParamsJoinedUnmapped       ListRewardEventsParamsJoined = "unmapped"
+	ListRewardEventsParamsJoinedYes            ListRewardEventsParamsJoined = "yes"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsJoined enum.
+func (e ListRewardEventsParamsJoined) Valid() bool {
+	switch e {
+	case ListRewardEventsParamsJoinedBeforeExposure:
+		return true
+	case ListRewardEventsParamsJoinedNextYear:
+		return true
+	case ListRewardEventsParamsJoinedNo:
+		return true
+	case ListRewardEventsParamsJoinedNoDecision:
+		return true
+	case ListRewardEventsParamsJoinedNoSubscription:
+		return true
+	case ListRewardEventsParamsJoinedOtherCurrency:
+		return true
+	case ListRewardEventsParamsJoinedOutOfWindow:
+		return true
+	case ListRewardEventsParamsJoinedOwnInvoice:
+		return true
+	case ListRewardEventsParamsJoinedUnmapped:
+		return true
+	case ListRewardEventsParamsJoinedYes:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRewardEventsParamsExpand.
+const (
+	Joined ListRewardEventsParamsExpand = "joined"
+)
+
+// Valid indicates whether the value is a known member of the ListRewardEventsParamsExpand enum.
+func (e ListRewardEventsParamsExpand) Valid() bool {
+	switch e {
+	case Joined:
 		return true
 	default:
 		return false
@@ -2228,6 +2393,37 @@ type InvoiceList struct {
 	NextCursor string    `json:"next_cursor,omitempty,omitzero"`
 }
 
+// JoinedDecision defines model for JoinedDecision.
+type JoinedDecision struct {
+	// Action What was chosen.
+	Action string `json:"action"`
+
+	// Arm `policy` or `holdout`.
+	Arm            string    `json:"arm"`
+	At             time.Time `json:"at"`
+	BaselineAction string    `json:"baseline_action"`
+
+	// ChosenPropensity That of the action that was chosen.
+	ChosenPropensity float64  `json:"chosen_propensity,omitempty,omitzero"`
+	DecisionID       string   `json:"decision_id"`
+	EligibleActions  []string `json:"eligible_actions"`
+
+	// First The unit's first one for the same snapshot, with which the attribution window begins.
+	First bool `json:"first,omitempty,omitzero"`
+
+	// Latest The latest one at or before the event.
+	Latest bool `json:"latest,omitempty,omitzero"`
+
+	// Propensity Of each eligible action, under the whole of holdout and policy.
+	Propensity []float64 `json:"propensity"`
+	SnapshotID string    `json:"snapshot_id"`
+	Surface    string    `json:"surface,omitempty,omitzero"`
+
+	// UnitID As it was logged.
+	UnitID string `json:"unit_id"`
+	UserID string `json:"user_id"`
+}
+
 // KeyFinding defines model for KeyFinding.
 type KeyFinding struct {
 	// Do What to do about it.
@@ -2705,6 +2901,55 @@ type Phase struct {
 	WaiveFixedFees bool `json:"waive_fixed_fees"`
 }
 
+// Placement Where an event went in one contract year, and which decisions say so.
+type Placement struct {
+	// AsOf Up to when what was known counts.
+	AsOf time.Time `json:"as_of,omitempty,omitzero"`
+
+	// CycleID The newest cycle of the year that froze the event, or the one that will.
+	CycleID string `json:"cycle_id,omitempty,omitzero"`
+
+	// Decisions The decisions of the year about the unit, oldest first; with more than 100, the first one for the snapshot and the last before the event among them.
+	Decisions []JoinedDecision `json:"decisions"`
+
+	// DecisionsInAll How many there are.
+	DecisionsInAll int `json:"decisions_in_all,omitempty,omitzero"`
+
+	// Frozen False where no cycle has frozen the event yet, so that this is how it would be joined now.
+	Frozen bool `json:"frozen"`
+
+	// LinkID The statement that joined the customer to the user.
+	LinkID   string `json:"link_id,omitempty,omitzero"`
+	MappedBy string `json:"mapped_by,omitempty,omitzero"`
+
+	// NextYearFrom From when on the unit belongs to the next contract year.
+	NextYearFrom time.Time `json:"next_year_from,omitempty,omitzero"`
+
+	// Outcome `joined`; the bucket that it went to instead: `own_invoice`, `unmapped`, `next_year`, `no_decision`, `before_exposure`, `out_of_window`; or why no readout counts it: `no_money`, `historic`, `other_currency`, `no_subscription`, `no_agreement`.
+	Outcome  string `json:"outcome"`
+	Period   string `json:"period,omitempty,omitzero"`
+	PlanHash string `json:"plan_hash,omitempty,omitzero"`
+	PlanID   string `json:"plan_id,omitempty,omitzero"`
+	Revision int    `json:"revision,omitempty,omitzero"`
+
+	// SnapshotID The snapshot that the event's money counts for.
+	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+
+	// Unit `user` or `account`.
+	Unit string `json:"unit,omitempty,omitzero"`
+
+	// UnitID The unit that its customer's user belongs to.
+	UnitID string `json:"unit_id,omitempty,omitzero"`
+	UserID string `json:"user_id,omitempty,omitzero"`
+
+	// Why The rule and the times that decided, in plain words.
+	Why string `json:"why"`
+
+	// WindowDays The attribution window of the plan.
+	WindowDays   int       `json:"window_days,omitempty,omitzero"`
+	WindowEndsAt time.Time `json:"window_ends_at,omitempty,omitzero"`
+}
+
 // Plan Example: {"account_id":"acme","environment":"live","hash":"4e45278b55b5f0013768deef5cb5f9e9cfdf117956bb2ea0b4fd21b59cfc34f7","id":"acme-plan","plan":{"attribution_days":90,"baseline":"baseline","currency":"usd","error_budget":{"alpha_line":"0.0005","alpha_line_settlement":"0.007","alpha_pooled":"0.002","alpha_pooled_settlement":"0.028","alpha_year":"0.05","snapshots":4,"z_line":"3.290527","z_line_settlement":"2.457263","z_pooled":"2.878162","z_pooled_settlement":"1.911036"},"estimator_id":"aipw-hajek-ridge/1","features":["mobile_share","tenure_days","visits"],"first_period":"2026-09","folds":5,"holdout_probability":"0.5","lambda":"0.001","randomisation":"holdout","reward":{"subscription_only":false},"salt_commitment":"82305a41a2d5ce6a084b9ae11dcb5116ec899a619efac1ad3b72acd1b5d598bd","thresholds":{"calibration_z":"3.29","chi_square_z":"3.090232","crossover_share":"0.01","max_holdout":"0.5","max_weight_dominance":"0.01","min_baseline_payers":100,"min_ess":"1000","min_ess_ratio":"0.05","min_units":1000,"placebo_z":"3.290527","propensity_floor":"0.02","propensity_missing_share":"0.001","source_lag_hours":72,"srm_z":"3.290527","unmapped_share":"0.02"},"unit":"user","version":1},"sealed_at":"2026-08-31T00:00:00Z"}
 type Plan struct {
 	AccountID string `json:"account_id"`
@@ -2919,6 +3164,20 @@ type ReadAllowance struct {
 
 	// Used GET requests of the last days.
 	Used int `json:"used"`
+}
+
+// ReadQueued Example: {"object":"invoice","object_id":"in_1"}
+type ReadQueued struct {
+	// Object What kind of object it is.
+	Object   string `json:"object"`
+	ObjectID string `json:"object_id"`
+}
+
+// ReadRequest Example: {"object_id":"in_1","reason":"the amount differs from the dashboard"}
+type ReadRequest struct {
+	// ObjectID An invoice, a subscription, a charge, a refund, a dispute, a credit note or a customer, by its ID.
+	ObjectID string `json:"object_id"`
+	Reason   string `json:"reason"`
 }
 
 // Readout Example: {"account_id":"acme","account_name":"Acme Inc.","base":{"currency":"usd","formatted":"12,448.27 USD","minor":1244827},"billed":true,"case_id":"phqmihfbzcfxl434omk56ith5q","checks":[{"code":"PLAN_NOT_SEALED","explain":"The plan was sealed at 2026-08-31T00:00:00Z; the measurement began at 2026-09-01T00:00:00Z.","status":"passed","threshold":"2026-09-01T00:00:00Z","value":"2026-08-31T00:00:00Z"},{"code":"SRM","explain":"3639 of 7200 units are in the holdout, 0.9192 standard deviations from the planned share; by surface and month chi-square 2.6144 on 4 degrees of freedom, at most 18.7244, furthest off: web 2026-10 (z = 1.2721); by action chi-square 1.2362 on 2 degrees of freedom, at most 14.1329, furthest off: offer_extended (z = -0.8667).","status":"passed","threshold":"|z| \u003c= 3.290527, by surface and month \u003c= 18.7244, by action \u003c= 14.1329","value":"0.9192, by surface and month 2.6144, by action 1.2362"},{"code":"PLACEBO_LIFT","explain":"Not evaluated: the plan has no pre_revenue feature.","status":"not_evaluated","threshold":"|z| \u003c= 3.290527","value":"unknown"},{"code":"RECON_MISMATCH","explain":"Net paid revenue: 149,697.00 USD against 149,697.00 USD at Stripe.","status":"passed","threshold":"0 in every currency","value":"usd 0"},{"code":"MIN_UNITS","explain":"The smaller arm has 3561 units, at least 1000 are required.","status":"passed","threshold":"\u003e= 1000","value":"3561"},{"code":"LCB_NOT_POSITIVE","explain":"The lift is 19,334.48 USD, and its lower bound at the scheduled error budget (z = 3.290527) is 11,746.33 USD.","status":"passed","threshold":"\u003e 0","value":"11,746.33 USD"}],"currency":"usd","cycle_id":"acme.2026-10","environment":"live","estimate":{"bound":1174633.6375841135,"counterfactual":5213451.695164349,"effective_sample_size":3639,"interval_high":2385427.4043795825,"interval_low":1481469.20529172,"lift":1933448.3048356513,"standard_error":230605.81701701207,"variance_baseline":40558073565.35585,"variance_cluster_robust":52297924039.35971,"variance_no_effect":53179042842.08365,"z":"3.290527"},"estimator":"aipw-hajek-ridge/1","explanation":"trial-offer-v3: all checks passed. The lift is 19,334.48 USD, and its lower bound at the scheduled error budget (z = 3.290527) is 11,746.33 USD.","fee":{"currency":"usd","formatted":"2,489.65 USD","minor":248965},"holdout_units":3639,"input_digest":"2258944be13b5d5648c95f6d07ed5d6804fc31d806f8367313e9898368c9f8b6","observed":{"currency":"usd","formatted":"71,469.00 USD","minor":7146900},"period":"2026-10","plan_hash":"4e45278b55b5f0013768deef5cb5f9e9cfdf117956bb2ea0b4fd21b59cfc34f7","previous_case_id":"ppsgyai4sqsfuf54p47y3mhnge","revision":1,"revisions":[{"input_digest":"2258944be13b5d5648c95f6d07ed5d6804fc31d806f8367313e9898368c9f8b6","invoice_hash":"2eb44cd779d4bee3372a6753fb4ee59c58e3b3ec1f3d2f55264125d15dfec672","number":1,"state":"invoiced","superseded":false,"total":{"currency":"usd","formatted":"2,489.65 USD","minor":248965},"watermark":"2026-11-04T06:00:00Z"}],"snapshot_id":"trial-offer-v3","snapshot_name":"Trial offer v3","units":7200,"verdict":"passed","watermark":"2026-11-04T06:00:00Z"}
@@ -3207,7 +3466,8 @@ type RevisionList struct {
 	Items []Revision `json:"items"`
 }
 
-// RewardEvent defines model for RewardEvent.
+// RewardEvent One normalised fact, whatever its kind. What each kind holds is said by a schema of its
+// own: see RewardEventOfKind.
 type RewardEvent struct {
 	// Amount An exact amount of one currency.
 	Amount       Money     `json:"amount,omitempty,omitzero"`
@@ -3215,7 +3475,12 @@ type RewardEvent struct {
 	ConnectionID string    `json:"connection_id"`
 	CustomerID   string    `json:"customer_id,omitempty,omitzero"`
 	EffectiveAt  time.Time `json:"effective_at"`
-	EventID      string    `json:"event_id,omitempty,omitzero"`
+
+	// EventID The Stripe event that told it first, or `read:` and the object that was read.
+	EventID string `json:"event_id"`
+
+	// EventType The Stripe type of that event; absent when an object was read.
+	EventType string `json:"event_type,omitempty,omitzero"`
 
 	// FactKey The natural key that makes webhook and pull agree.
 	FactKey string `json:"fact_key"`
@@ -3223,13 +3488,19 @@ type RewardEvent struct {
 	// Historic True for a fact from before the start of the rewards, which counts nowhere.
 	Historic bool `json:"historic,omitempty,omitzero"`
 
+	// ID Names the event within its account: when it took effect and its natural key.
+	ID string `json:"id"`
+
 	// Inferred True for a conclusion from lists; no event told it.
 	Inferred  bool   `json:"inferred,omitempty,omitzero"`
 	InvoiceID string `json:"invoice_id,omitempty,omitzero"`
 
 	// IsReward False for a state fact that carries no reward.
-	IsReward bool   `json:"is_reward"`
-	Kind     string `json:"kind"`
+	IsReward bool `json:"is_reward"`
+
+	// Joined Where an event was joined, in short.
+	Joined RewardEventJoin `json:"joined,omitempty,omitzero"`
+	Kind   string          `json:"kind"`
 
 	// LinkState `linked`, `unlinked`, `conflict` or `closed`; absent when nothing was ever said of the customer.
 	LinkState string `json:"link_state,omitempty,omitzero"`
@@ -3238,11 +3509,130 @@ type RewardEvent struct {
 	MappedBy string `json:"mapped_by,omitempty,omitzero"`
 
 	// OwnInvoice Our own outcome invoices never count as reward revenue.
-	OwnInvoice     bool   `json:"own_invoice"`
-	SubscriptionID string `json:"subscription_id,omitempty,omitzero"`
+	OwnInvoice bool `json:"own_invoice"`
+
+	// Source How it came.
+	Source RewardEventSource `json:"source"`
+
+	// State `money` moves money that a readout may count, `signal` is a reward event without money,
+	// `state_only` is no reward event, `own_invoice` is our own outcome invoice, `historic` lies
+	// before the start of the rewards.
+	State          RewardEventState `json:"state"`
+	SubscriptionID string           `json:"subscription_id,omitempty,omitzero"`
 
 	// UserID Absent when the customer is not mapped.
 	UserID string `json:"user_id,omitempty,omitzero"`
+}
+
+// RewardEventSource How it came.
+type RewardEventSource string
+
+// RewardEventState `money` moves money that a readout may count, `signal` is a reward event without money,
+// `state_only` is no reward event, `own_invoice` is our own outcome invoice, `historic` lies
+// before the start of the rewards.
+type RewardEventState string
+
+// RewardEventDetail Example: {"detail":{},"effective_local":"2026-10-09T10:00:00+02:00","event":{"amount":{"currency":"usd","formatted":"49.00 USD","minor":4900},"connection_id":"acme-stripe","customer_id":"cus_1","effective_at":"2026-10-09T08:00:00Z","event_id":"evt_1","event_type":"invoice.paid","fact_key":"revenue_confirmation:in_1","id":"2026-10-09T08:00:00Z~revenue_confirmation:in_1","invoice_id":"in_1","is_reward":true,"kind":"revenue_confirmation","link_state":"linked","mapped_by":"metadata","own_invoice":false,"source":"webhook","state":"money","user_id":"u-1"},"frozen_by":"acme.2026-10","object_id":"in_1","places":[{"as_of":"2026-11-04T00:00:00Z","cycle_id":"acme.2026-10","decisions":[{"action":"nudge","arm":"policy","at":"2026-10-03T12:00:00Z","baseline_action":"none","chosen_propensity":0.8,"decision_id":"d-1","eligible_actions":["none","nudge"],"first":true,"latest":true,"propensity":[0.2,0.8],"snapshot_id":"trial-nudge-7","surface":"web","unit_id":"u-1","user_id":"u-1"}],"frozen":true,"mapped_by":"metadata","outcome":"joined","period":"2026-10","plan_hash":"6f1ed002ab5595859014ebf0951522d9","plan_id":"acme-plan-2026","revision":1,"snapshot_id":"trial-nudge-7","unit":"user","unit_id":"u-1","user_id":"u-1","why":"The latest decision about the unit u-1 at or before the event is of 2026-10-03 12:00:00 UTC, for the snapshot trial-nudge-7. The attribution window of 30 days after the first decision for that snapshot, of 2026-10-03 12:00:00 UTC, ends on 2026-11-02 12:00:00 UTC, not before the event. Policy and holdout follow the same rule.","window_days":30,"window_ends_at":"2026-11-02T12:00:00Z"}],"recorded_at":"2026-10-09T08:00:02Z","time_zone":"Europe/Berlin"}
+type RewardEventDetail struct {
+	// Detail What else the event says, by its kind; what does not apply is absent.
+	Detail RewardEventFacts `json:"detail"`
+
+	// EffectiveLocal When it took effect in that time zone.
+	EffectiveLocal string `json:"effective_local"`
+
+	// Event One normalised fact, whatever its kind. What each kind holds is said by a schema of its
+	// own: see RewardEventOfKind.
+	Event RewardEvent `json:"event"`
+
+	// FrozenBy The cycle that fixed whose the event is.
+	FrozenBy string `json:"frozen_by,omitempty,omitzero"`
+
+	// ObjectID The Stripe object that it is about.
+	ObjectID string `json:"object_id"`
+
+	// Places Where it went: the contract year that joined it first. In the run-off of a year an event may be that year's or the next one's.
+	Places []Placement `json:"places"`
+
+	// RecordedAt When it became known here.
+	RecordedAt time.Time `json:"recorded_at"`
+
+	// TimeZone That of the contract.
+	TimeZone string `json:"time_zone"`
+}
+
+// RewardEventFacts What else the event says, by its kind; what does not apply is absent.
+type RewardEventFacts struct {
+	// Flags What qualifies an event; what does not hold is absent.
+	Flags RewardEventFlags `json:"flags,omitempty,omitzero"`
+
+	// MrrAfter And after it.
+	MrrAfter string `json:"mrr_after,omitempty,omitzero"`
+
+	// MrrBefore Monthly worth before the change, in minor units, exact.
+	MrrBefore string `json:"mrr_before,omitempty,omitzero"`
+
+	// UserID Of a mapping: the user that Stripe named.
+	UserID string `json:"user_id,omitempty,omitzero"`
+}
+
+// RewardEventFlags What qualifies an event; what does not hold is absent.
+type RewardEventFlags struct {
+	// AtTrialEnd The failed payment is the first one after a trial.
+	AtTrialEnd bool `json:"at_trial_end,omitempty,omitzero"`
+
+	// Behavior Of a pause of collection: `keep_as_draft`, `mark_uncollectible` or `void`.
+	Behavior string `json:"behavior,omitempty,omitzero"`
+
+	// Cause Of churn: `voluntary`, `involuntary` or `unknown`.
+	Cause string `json:"cause,omitempty,omitzero"`
+
+	// Free The subscription costs nothing so far.
+	Free bool `json:"free,omitempty,omitzero"`
+
+	// Gross The amount may include tax, which the payload does not separate.
+	Gross bool `json:"gross,omitempty,omitzero"`
+
+	// Inferred Concluded from an object as it is now; no event told it.
+	Inferred bool `json:"inferred,omitempty,omitzero"`
+
+	// InvoiceNet The invoice's total without tax in minor units.
+	InvoiceNet int64 `json:"invoice_net,omitempty,omitzero"`
+
+	// NoPaymentMethod The pause was caused by a trial that ended without a payment method.
+	NoPaymentMethod bool `json:"no_payment_method,omitempty,omitzero"`
+
+	// NotFinal Churn by the status unpaid, which a late payment can still revert.
+	NotFinal bool `json:"not_final,omitempty,omitzero"`
+
+	// OutOfBand The money did not pass through Stripe.
+	OutOfBand bool `json:"out_of_band,omitempty,omitzero"`
+
+	// Reentry A paying subscription went back into a trial.
+	Reentry bool `json:"reentry,omitempty,omitzero"`
+
+	// Unconfirmed A conversion that no money has confirmed yet.
+	Unconfirmed bool `json:"unconfirmed,omitempty,omitzero"`
+
+	// Undo It takes back an earlier event of the same object.
+	Undo bool `json:"undo,omitempty,omitzero"`
+}
+
+// RewardEventJoin Where an event was joined, in short.
+type RewardEventJoin struct {
+	Arm string `json:"arm,omitempty,omitzero"`
+
+	// CycleID The cycle that joined it, or will.
+	CycleID string `json:"cycle_id,omitempty,omitzero"`
+
+	// DecisionID The latest decision about its unit at or before it.
+	DecisionID string `json:"decision_id,omitempty,omitzero"`
+
+	// Frozen False where no cycle has frozen the event yet, so that this is how it would be joined now.
+	Frozen bool `json:"frozen"`
+
+	// Outcome `joined`, the bucket that it went to instead, or why no readout counts it.
+	Outcome    string `json:"outcome"`
+	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
 }
 
 // RewardEventList defines model for RewardEventList.
@@ -4367,8 +4757,40 @@ type ListRewardEventsParams struct {
 	// Period Only this month (YYYY-MM).
 	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
 
+	// From Only what took effect on this day (YYYY-MM-DD) of the contract's time zone or later.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Only what took effect on this day or earlier.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// State Only this state.
+	State ListRewardEventsParamsState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
 	// Mapped Only events of customers that are mapped to a user (`yes`) or are not (`no`).
 	Mapped string `form:"mapped,omitempty" json:"mapped,omitempty,omitzero"`
+
+	// Currency Only amounts in this currency.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// AmountFrom Only amounts of at least this size, in major units, whichever way the money goes.
+	AmountFrom string `form:"amount_from,omitempty" json:"amount_from,omitempty,omitzero"`
+
+	// AmountTo Only amounts of at most this size, in major units.
+	AmountTo string `form:"amount_to,omitempty" json:"amount_to,omitempty,omitzero"`
+
+	// Type Only what a Stripe event of this type told first. This filter, `source` and `joined`
+	// are asked of every event that the others select: a page of them may be short, or
+	// empty, and have a next one.
+	Type string `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// Source Only what came this way; `read` is an object that was read.
+	Source ListRewardEventsParamsSource `form:"source,omitempty" json:"source,omitempty,omitzero"`
+
+	// Joined Only money that was joined with a decision (`yes`) or was not (`no`), or where it went instead.
+	Joined ListRewardEventsParamsJoined `form:"joined,omitempty" json:"joined,omitempty,omitzero"`
+
+	// Expand `joined` says of each event where it was joined.
+	Expand ListRewardEventsParamsExpand `form:"expand,omitempty" json:"expand,omitempty,omitzero"`
 
 	// Q A Stripe ID or a user ID.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
@@ -4382,6 +4804,18 @@ type ListRewardEventsParams struct {
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListRewardEventsParamsState defines parameters for ListRewardEvents.
+type ListRewardEventsParamsState string
+
+// ListRewardEventsParamsSource defines parameters for ListRewardEvents.
+type ListRewardEventsParamsSource string
+
+// ListRewardEventsParamsJoined defines parameters for ListRewardEvents.
+type ListRewardEventsParamsJoined string
+
+// ListRewardEventsParamsExpand defines parameters for ListRewardEvents.
+type ListRewardEventsParamsExpand string
 
 // ListRewardEventsParamsSort defines parameters for ListRewardEvents.
 type ListRewardEventsParamsSort string
@@ -4747,6 +5181,12 @@ type GetQuarantineParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// RequestReadParams defines parameters for RequestRead.
+type RequestReadParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ReprocessParams defines parameters for Reprocess.
@@ -5157,6 +5597,9 @@ type ChangeMappingJSONRequestBody = MappingChange
 // PauseConnectionJSONRequestBody defines body for PauseConnection for application/json ContentType.
 type PauseConnectionJSONRequestBody = PauseRequest
 
+// RequestReadJSONRequestBody defines body for RequestRead for application/json ContentType.
+type RequestReadJSONRequestBody = ReadRequest
+
 // ReprocessJSONRequestBody defines body for Reprocess for application/json ContentType.
 type ReprocessJSONRequestBody = ReprocessRequest
 
@@ -5294,6 +5737,9 @@ type ServerInterface interface {
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx echo.Context, account AccountPath, params ListRewardEventsParams) error
+	// GetRewardEvent Show one reward event with the decisions that it was joined with
+	// (GET /v1/accounts/{account}/reward-events/{event})
+	GetRewardEvent(ctx echo.Context, account AccountPath, event string) error
 	// GetSegments Count the customers of every segment and plan
 	// (GET /v1/accounts/{account}/segments)
 	GetSegments(ctx echo.Context, account AccountPath, params GetSegmentsParams) error
@@ -5411,6 +5857,9 @@ type ServerInterface interface {
 	// GetQuarantine Show the facts that have no user, and what they are worth
 	// (GET /v1/connections/{id}/quarantine)
 	GetQuarantine(ctx echo.Context, id ConnectionIDPath, params GetQuarantineParams) error
+	// RequestRead Have one object read at Stripe again
+	// (POST /v1/connections/{id}/reads)
+	RequestRead(ctx echo.Context, id ConnectionIDPath, params RequestReadParams) error
 	// Reprocess Classify stored events again
 	// (POST /v1/connections/{id}/reprocess)
 	Reprocess(ctx echo.Context, id ConnectionIDPath, params ReprocessParams) error
@@ -6618,11 +7067,81 @@ func (w *ServerInterfaceWrapper) ListRewardEvents(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
 	}
 
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
 	// ------------- Optional query parameter "mapped" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "mapped", ctx.QueryParams(), &params.Mapped, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter mapped: %s", err))
+	}
+
+	// ------------- Optional query parameter "currency" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "currency", ctx.QueryParams(), &params.Currency, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter currency: %s", err))
+	}
+
+	// ------------- Optional query parameter "amount_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "amount_from", ctx.QueryParams(), &params.AmountFrom, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter amount_from: %s", err))
+	}
+
+	// ------------- Optional query parameter "amount_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "amount_to", ctx.QueryParams(), &params.AmountTo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter amount_to: %s", err))
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", ctx.QueryParams(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Optional query parameter "joined" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "joined", ctx.QueryParams(), &params.Joined, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter joined: %s", err))
+	}
+
+	// ------------- Optional query parameter "expand" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expand", ctx.QueryParams(), &params.Expand, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter expand: %s", err))
 	}
 
 	// ------------- Optional query parameter "q" -------------
@@ -6655,6 +7174,30 @@ func (w *ServerInterfaceWrapper) ListRewardEvents(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListRewardEvents(ctx, account, params)
+	return err
+}
+
+// GetRewardEvent converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRewardEvent(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "event" -------------
+	var event string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "event", ctx.Param("event"), &event, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRewardEvent(ctx, account, event)
 	return err
 }
 
@@ -8157,6 +8700,42 @@ func (w *ServerInterfaceWrapper) GetQuarantine(ctx echo.Context) error {
 	return err
 }
 
+// RequestRead converts echo context to params.
+func (w *ServerInterfaceWrapper) RequestRead(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestReadParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RequestRead(ctx, id, params)
+	return err
+}
+
 // Reprocess converts echo context to params.
 func (w *ServerInterfaceWrapper) Reprocess(ctx echo.Context) error {
 	var err error
@@ -9603,6 +10182,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/snapshots/:snapshot/retire", wrapper.RetireSnapshot, options.OperationMiddlewares["retireSnapshot"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/decisions", wrapper.UploadDecisions, options.OperationMiddlewares["uploadDecisions"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/reward-events", wrapper.ListRewardEvents, options.OperationMiddlewares["listRewardEvents"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/reward-events/:event", wrapper.GetRewardEvent, options.OperationMiddlewares["getRewardEvent"]...)
+	router.POST(options.BaseURL+"/v1/connections/:id/reads", wrapper.RequestRead, options.OperationMiddlewares["requestRead"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/readouts", wrapper.ListReadouts, options.OperationMiddlewares["listReadouts"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/customers", wrapper.ListCustomers, options.OperationMiddlewares["listCustomers"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/customers/:customer", wrapper.GetCustomer, options.OperationMiddlewares["getCustomer"]...)
@@ -11028,6 +11609,46 @@ type ListRewardEventsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListRewardEventsdefaultApplicationProblemPlusJSONResponse) VisitListRewardEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRewardEventRequestObject struct {
+	Account AccountPath `json:"account"`
+	Event   string      `json:"event"`
+}
+
+type GetRewardEventResponseObject interface {
+	VisitGetRewardEventResponse(w http.ResponseWriter) error
+}
+
+type GetRewardEvent200JSONResponse RewardEventDetail
+
+func (response GetRewardEvent200JSONResponse) VisitGetRewardEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRewardEventdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetRewardEventdefaultApplicationProblemPlusJSONResponse) VisitGetRewardEventResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12668,6 +13289,47 @@ type GetQuarantinedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetQuarantinedefaultApplicationProblemPlusJSONResponse) VisitGetQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestReadRequestObject struct {
+	ID     ConnectionIDPath `json:"id"`
+	Params RequestReadParams
+	Body   *RequestReadJSONRequestBody
+}
+
+type RequestReadResponseObject interface {
+	VisitRequestReadResponse(w http.ResponseWriter) error
+}
+
+type RequestRead200JSONResponse ReadQueued
+
+func (response RequestRead200JSONResponse) VisitRequestReadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestReaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RequestReaddefaultApplicationProblemPlusJSONResponse) VisitRequestReadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14364,6 +15026,9 @@ type StrictServerInterface interface {
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx context.Context, request ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error)
+	// GetRewardEvent Show one reward event with the decisions that it was joined with
+	// (GET /v1/accounts/{account}/reward-events/{event})
+	GetRewardEvent(ctx context.Context, request GetRewardEventRequestObject) (GetRewardEventResponseObject, error)
 	// GetSegments Count the customers of every segment and plan
 	// (GET /v1/accounts/{account}/segments)
 	GetSegments(ctx context.Context, request GetSegmentsRequestObject) (GetSegmentsResponseObject, error)
@@ -14481,6 +15146,9 @@ type StrictServerInterface interface {
 	// GetQuarantine Show the facts that have no user, and what they are worth
 	// (GET /v1/connections/{id}/quarantine)
 	GetQuarantine(ctx context.Context, request GetQuarantineRequestObject) (GetQuarantineResponseObject, error)
+	// RequestRead Have one object read at Stripe again
+	// (POST /v1/connections/{id}/reads)
+	RequestRead(ctx context.Context, request RequestReadRequestObject) (RequestReadResponseObject, error)
 	// Reprocess Classify stored events again
 	// (POST /v1/connections/{id}/reprocess)
 	Reprocess(ctx context.Context, request ReprocessRequestObject) (ReprocessResponseObject, error)
@@ -15689,6 +16357,32 @@ func (sh *strictHandler) ListRewardEvents(ctx echo.Context, account AccountPath,
 		return err
 	} else if validResponse, ok := response.(ListRewardEventsResponseObject); ok {
 		return validResponse.VisitListRewardEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRewardEvent operation middleware
+func (sh *strictHandler) GetRewardEvent(ctx echo.Context, account AccountPath, event string) error {
+	var request GetRewardEventRequestObject
+
+	request.Account = account
+	request.Event = event
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRewardEvent(ctx.Request().Context(), request.(GetRewardEventRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRewardEvent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRewardEventResponseObject); ok {
+		return validResponse.VisitGetRewardEventResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -17081,6 +17775,55 @@ func (sh *strictHandler) GetQuarantine(ctx echo.Context, id ConnectionIDPath, pa
 		return err
 	} else if validResponse, ok := response.(GetQuarantineResponseObject); ok {
 		return validResponse.VisitGetQuarantineResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RequestRead operation middleware
+func (sh *strictHandler) RequestRead(ctx echo.Context, id ConnectionIDPath, params RequestReadParams) error {
+	var request RequestReadRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RequestReadJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestRead(ctx.Request().Context(), request.(RequestReadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestRead")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RequestReadResponseObject); ok {
+		return validResponse.VisitRequestReadResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -13,18 +13,6 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 )
 
-// ListRewardEvents lists the facts of an account.
-func (s *Server) ListRewardEvents(ctx context.Context, r ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error) {
-	page, err := s.Reconcile.RewardEvents(ctx, reconcile.RewardEventsFilter{
-		AccountID: r.Account, Kind: r.Params.Kind, Period: r.Params.Period, Mapped: r.Params.Mapped,
-		Search: r.Params.Q, Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return ListRewardEvents200JSONResponse{Items: convertAll(page.Items, toRewardEvent), NextCursor: page.NextCursor}, nil
-}
-
 // ListReadouts lists the readouts of an account.
 func (s *Server) ListReadouts(ctx context.Context, r ListReadoutsRequestObject) (ListReadoutsResponseObject, error) {
 	page, err := s.Reconcile.Readouts(ctx, r.Account, reconcile.CyclesFilter{

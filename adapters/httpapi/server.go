@@ -97,6 +97,7 @@ type Reconcile interface {
 	Readout(ctx context.Context, caseID string) (reconcile.Readout, error)
 	Readouts(ctx context.Context, accountID string, f reconcile.CyclesFilter) (reconcile.Page[reconcile.Readout], error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
+	RewardEvent(ctx context.Context, accountID, id string) (reconcile.RewardEventDetail, error)
 	AccountList(ctx context.Context, f reconcile.AccountsFilter) (reconcile.Page[reconcile.Overview], error)
 	Account(ctx context.Context, scope access.Scope, id string) (reconcile.AccountDetail, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)

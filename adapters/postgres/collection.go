@@ -17,15 +17,21 @@ import (
 // a feature that a decision does not carry is 0. Logs repeat the same lists of actions
 // over and over, so that each list is kept once.
 func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time.Time) ([]lift.Exposure, error) {
+	return c.exposures(ctx, cy, watermark, "''", "")
+}
+
+// exposures are the decisions that Exposures lists, or those of them that a condition
+// selects, under the names that a column gives them.
+func (c *Cycles) exposures(ctx context.Context, cy measure.Cycle, watermark time.Time, name, only string, args ...any) ([]lift.Exposure, error) {
 	names, err := json.Marshal(cy.Plan.Plan().Features)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := c.db.gorm.WithContext(ctx).Raw(`
-		SELECT unit_id, user_id, snapshot_id, arm, ts, propensity::text, to_json(eligible_actions)::text, action, baseline_action,
+		SELECT `+name+`, unit_id, user_id, snapshot_id, arm, ts, propensity::text, to_json(eligible_actions)::text, action, baseline_action,
 			surface, plan_hash, salt_commitment, ARRAY(SELECT coalesce((features ->> f)::float8, 0) FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS n(f, i) ORDER BY i)::text
-		FROM decisions WHERE account_id = ? AND ts >= ? AND ts < ? AND recorded_at <= ? ORDER BY ts, decision_id`,
-		string(names), cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, watermark).Rows()
+		FROM decisions WHERE account_id = ? AND ts >= ? AND ts < ? AND recorded_at <= ?`+only+` ORDER BY ts, decision_id`,
+		append([]any{string(names), cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, watermark}, args...)...).Rows()
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -36,7 +42,7 @@ func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time
 		var e lift.Exposure
 		var arm, actions string
 		var propensity, features floats
-		if err := rows.Scan(&e.UnitID, &e.UserID, &e.SnapshotID, &arm, &e.At, &propensity, &actions, &e.Action, &e.Baseline,
+		if err := rows.Scan(&e.DecisionID, &e.UnitID, &e.UserID, &e.SnapshotID, &arm, &e.At, &propensity, &actions, &e.Action, &e.Baseline,
 			&e.Surface, &e.PlanHash, &e.SaltCommitment, &features); err != nil {
 			return nil, wrap(err)
 		}
@@ -65,11 +71,16 @@ func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time
 // to, each from when it was known: what a person decided is known since then, however far
 // back it reaches.
 func (c *Cycles) Links(ctx context.Context, cy measure.Cycle) ([]lift.Link, error) {
+	return c.links(ctx, cy, "")
+}
+
+// links are those that Links lists, or those of them that a condition selects.
+func (c *Cycles) links(ctx context.Context, cy measure.Cycle, only string, args ...any) ([]lift.Link, error) {
 	var out []lift.Link
 	err := c.db.gorm.WithContext(ctx).Raw(`
 		SELECT s.subject_id AS customer_id, s.user_id, greatest(s.valid_from, m.valid_from, CASE WHEN m.source <> 'metadata' THEN m.recorded_at END) AS "from"
 		FROM mapping_spans s JOIN mapping_statements m ON m.connection_id = s.connection_id AND m.link_id = s.link_id
-		WHERE s.connection_id = ? AND s.state = 'linked' ORDER BY s.subject_id, s.valid_from`, cy.Account.SourceConnection).Scan(&out).Error
+		WHERE s.connection_id = ? AND s.state = 'linked'`+only+` ORDER BY s.subject_id, s.valid_from`, append([]any{cy.Account.SourceConnection}, args...)...).Scan(&out).Error
 	for i := range out {
 		out[i].From = out[i].From.UTC()
 	}

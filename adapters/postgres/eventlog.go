@@ -260,6 +260,16 @@ func (l *EventLog) LogRequest(ctx context.Context, s operate.Selection, events i
 	}))
 }
 
+// AskRead queues a read, and writes down who asked for it.
+func (l *EventLog) AskRead(ctx context.Context, connectionID, object, objectID string, at time.Time, note audit.Entry) error {
+	return wrap(l.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := askReads(ctx, tx, []readRow{{connectionID, object, objectID, "requested"}}, at); err != nil {
+			return err
+		}
+		return auditLog{tx}.Append(ctx, note)
+	}))
+}
+
 var (
 	_ operate.Log     = (*EventLog)(nil)
 	_ operate.Queue   = (*EventLog)(nil)

@@ -235,3 +235,27 @@ func TestFiguresOfTheFlow(t *testing.T) {
 	_, err = w.operate().Flow(w.ctx, access.Everything(), "nobody")
 	require.True(t, fault.Is(err, fault.NotFound))
 }
+
+// TestOneObjectIsReadAgain: who may run a synchronisation has one object read again, with a
+// reason; it is queued whether it was read before or not, and written down.
+func TestOneObjectIsReadAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	by := access.Operator("test")
+	for _, id := range []string{"in_1", "sub_1", "in_1"} {
+		require.NoError(t, w.operate().Reread(w.ctx, by, "acme", id, " differs "))
+	}
+	require.Equal(t, "invoice in_1 requested pending 2,subscription sub_1 requested pending 1",
+		one[string](w, "SELECT string_agg(object || ' ' || object_id || ' ' || reason || ' ' || status || ' ' || asked, ',' ORDER BY object_id) FROM object_reads"))
+	require.Equal(t, "in_1 differs", one[string](w, "SELECT after::jsonb->>'object_id' || ' ' || reason FROM audit_log WHERE action = 'connection.object_reread' ORDER BY seq LIMIT 1"))
+	for code, err := range map[string]error{
+		"reason_missing": w.operate().Reread(w.ctx, by, "acme", "in_1", "  "), "object_unknown": w.operate().Reread(w.ctx, by, "acme", "evt_1", "x"),
+		"connection_not_found": w.operate().Reread(w.ctx, by, "nowhere", "in_1", "x"),
+	} {
+		require.Equal(t, code, fault.CodeOf(err))
+	}
+	viewer := access.Principal{Kind: access.User, ID: "v", Roles: access.Roles{access.Viewer}, Scope: access.Everything()}
+	require.True(t, fault.Is(w.operate().Reread(w.ctx, viewer, "acme", "in_1", "x"), fault.Forbidden))
+	other := access.Principal{Kind: access.User, ID: "f", Roles: access.Roles{access.Finance}, Scope: access.Scope{Environments: []account.Environment{account.Test}, AllAccounts: true}}
+	require.True(t, fault.Is(w.operate().Reread(w.ctx, other, "acme", "in_1", "x"), fault.NotFound), "what is out of reach is hidden")
+}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/liftbill/liftbill/app/reconcile"
@@ -129,143 +127,6 @@ func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.Cyc
 	return pageOf(rows, f.Limit, readoutRow.view, key)
 }
 
-// What a filtered page of facts may look at: one compares a column, the other one looks
-// up whose each fact is.
-const (
-	factsLooked  = 8000
-	ownersLooked = 400
-)
-
-// RewardEvents pages by (effective_at, fact_key), newest first. A page that is filtered by
-// what has no index looks at so many facts at most: it may be short, or empty, and still have
-// a next one.
-func (r *Reader) RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
-	if err := r.exists(ctx, f.AccountID); err != nil {
-		return reconcile.Page[reconcile.RewardEvent]{}, err
-	}
-	of := where{}
-	of.add("e.connection_id = (SELECT source_connection FROM accounts WHERE id = ?)", f.AccountID)
-	if f.Period != "" {
-		in, err := r.interval(ctx, f.AccountID, f.Period)
-		if err != nil {
-			return reconcile.Page[reconcile.RewardEvent]{}, err
-		}
-		of.add("e.effective_at >= ? AND e.effective_at < ?", in.Start, in.End)
-	}
-	looked := r.facts
-	if f.Mapped != "" {
-		looked = r.owners
-	}
-	return inSteps(f.Limit, looked, f.Cursor, func(cursor string, limit, looked int) (reconcile.Page[reconcile.RewardEvent], error) {
-		step := f
-		step.Cursor, step.Limit = cursor, limit
-		return r.rewardEvents(ctx, of.clone(), step, looked)
-	})
-}
-
-func (r *Reader) rewardEvents(ctx context.Context, q where, f reconcile.RewardEventsFilter, looked int) (reconcile.Page[reconcile.RewardEvent], error) {
-	var page reconcile.Page[reconcile.RewardEvent]
-	order, key, err := rewardOrders.page(&q, f.Sort, f.Cursor)
-	if err != nil {
-		return page, err
-	}
-	next := ""
-	if f.Search == "" && (f.Kind != "" || f.Mapped != "") {
-		if next, err = rewardOrders.reach(&q, f.Sort, looked, func(offset int) (keys []reconcile.RewardEvent, err error) {
-			err = r.db.gorm.WithContext(ctx).Raw("SELECT e.effective_at, e.fact_key FROM reward_events e"+q.sql()+" ORDER BY "+order+" LIMIT 2 OFFSET ?", append(slices.Clone(q.args), offset)...).Scan(&keys).Error
-			return keys, err
-		}); err != nil {
-			return page, wrap(err)
-		}
-	}
-	q.eq("e.kind", f.Kind)
-	with, source, args := "", "reward_events e", []any(nil)
-	switch {
-	case f.Search != "":
-		with, source, args = factsFound, "found e", factsFoundArgs(f.AccountID, f.Search)
-	case f.Mapped == "": // the page is known before anything is looked up for its rows
-		source, args = "(SELECT e.* FROM reward_events e"+q.sql()+" ORDER BY "+order+" LIMIT ?) e", append(q.args, f.Limit+1)
-		q = where{}
-	}
-	ownerConditions(&q, f)
-	var rows []reconcile.RewardEvent
-	err = r.db.gorm.WithContext(ctx).Raw(with+`
-		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, f.customer_id, `+ownerUser+` AS user_id, `+ownerSource+` AS mapped_by, `+ownerState+` AS link_state,
-			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice,
-			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred
-		FROM `+source+` CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+
-		q.sql()+` ORDER BY `+order+` LIMIT ?`, slices.Concat(args, q.args, []any{f.Limit + 1})...).Scan(&rows).Error
-	if err != nil {
-		return page, wrap(err)
-	}
-	page, err = pageOf(rows, f.Limit, func(e reconcile.RewardEvent) (reconcile.RewardEvent, error) { return e, nil }, key)
-	if page.NextCursor == "" {
-		page.NextCursor = next
-	}
-	return page, err
-}
-
-// ownerConditions are those that need to know whose a fact is.
-func ownerConditions(q *where, f reconcile.RewardEventsFilter) {
-	switch f.Mapped {
-	case "yes":
-		q.add(ownerUser + " <> ''")
-	case "no":
-		q.add(ownerUser + " = ''")
-	}
-	if f.Search != "" {
-		q.add("? IN (f.customer_id, e.subscription_id, e.invoice_id, e.charge_id, e.event_id, e.object_id, e.fact_key, "+ownerUser+")", f.Search)
-	}
-}
-
-var rewardOrders = keyset[reconcile.RewardEvent]{
-	id: "e.fact_key", value: func(e reconcile.RewardEvent) string { return e.FactKey }, first: "effective",
-	by: map[string]sorting[reconcile.RewardEvent]{
-		"effective": {"e.effective_at", byTime, func(e reconcile.RewardEvent) string { return instantKey(e.EffectiveAt) }},
-	},
-}
-
-// factsFound are the facts that a Stripe ID or a user may be found in, each way by an index:
-// those of the customers whom it names or belongs to, their charges', and those that an
-// event told or that are about the object. The conditions of the list are asked of them.
-const factsFound = `
-	WITH source AS MATERIALIZED (SELECT source_connection AS id FROM accounts WHERE id = ?),
-	known AS MATERIALIZED (
-		SELECT CAST(? AS text) AS id
-		UNION SELECT m.subject_id FROM source s JOIN mapping_spans m ON m.connection_id = s.id AND m.user_id = ?
-		UNION SELECT b.customer_id FROM source s JOIN stripe_subscriptions b ON b.connection_id = s.id AND b.id = ?
-		UNION SELECT i.customer_id FROM source s JOIN stripe_invoices i ON i.connection_id = s.id AND i.id = ?
-		UNION SELECT o.customer_id FROM source s JOIN charge_owners o ON o.connection_id = s.id AND o.charge_id = ?
-		UNION SELECT h.customer_id FROM source s JOIN stripe_charges h ON h.connection_id = s.id AND h.id = ?),
-	whose AS MATERIALIZED (
-		SELECT id FROM known WHERE id LIKE 'cus\_%'
-		UNION SELECT b.customer_id FROM known k, source s JOIN stripe_subscriptions b ON b.connection_id = s.id WHERE b.id = k.id AND k.id LIKE 'sub\_%'),
-	charged AS MATERIALIZED (
-		SELECT o.charge_id FROM whose w, source s JOIN charge_owners o ON o.connection_id = s.id WHERE o.customer_id = w.id
-		UNION SELECT CAST(? AS text)),
-	hits AS MATERIALIZED (
-		SELECT e.effective_at, e.fact_key FROM source s, whose w, reward_events e WHERE e.connection_id = s.id AND e.customer_id = w.id
-		UNION SELECT e.effective_at, e.fact_key FROM source s, charged c, reward_events e WHERE e.connection_id = s.id AND e.charge_id = c.charge_id AND e.customer_id = '' AND e.charge_id <> ''
-		UNION SELECT e.effective_at, e.fact_key FROM source s, reward_events_about(CAST(? AS text)) e WHERE e.connection_id = s.id
-		UNION SELECT e.effective_at, e.fact_key FROM source s, reward_events_told_by(CAST(? AS text)) e WHERE e.connection_id = s.id),
-	found AS MATERIALIZED (
-		SELECT e.* FROM source s, hits h, reward_events e WHERE e.connection_id = s.id AND e.effective_at = h.effective_at AND e.fact_key = h.fact_key)`
-
-// factsFoundArgs are the arguments of factsFound. Only an event tells facts, and one that is
-// about a customer is its own; the key of a fact ends with its object.
-func factsFoundArgs(accountID, search string) []any {
-	var object, event any
-	switch parts := strings.Split(search, ":"); {
-	case len(parts) > 1:
-		object = parts[1]
-	case strings.HasPrefix(search, "evt_"):
-		event = search
-	case !strings.HasPrefix(search, "cus_"):
-		object = search
-	}
-	return []any{accountID, search, search, search, search, search, search, search, object, event}
-}
-
 // interval is a month of the account's contract, whose time zone bounds it; an account
 // without a contract has UTC's months.
 func (r *Reader) interval(ctx context.Context, accountID, name string) (period.Interval, error) {
@@ -273,18 +134,23 @@ func (r *Reader) interval(ctx context.Context, accountID, name string) (period.I
 	if err != nil {
 		return period.Interval{}, err
 	}
-	zone := time.UTC
+	zone, err := r.Zone(ctx, accountID)
+	if err != nil {
+		return period.Interval{}, err
+	}
+	return m.In(zone), nil
+}
+
+// Zone is the time zone of the account's contract, UTC without one.
+func (r *Reader) Zone(ctx context.Context, accountID string) (*time.Location, error) {
 	c, err := agreements{r.db.gorm}.Contract(ctx, accountID)
 	switch {
 	case fault.Is(err, fault.NotFound):
+		return time.UTC, nil
 	case err != nil:
-		return period.Interval{}, err
-	default:
-		if zone, err = c.Zone(); err != nil {
-			return period.Interval{}, err
-		}
+		return nil, err
 	}
-	return m.In(zone), nil
+	return c.Zone()
 }
 
 // exists answers NotFound for an account that is not there: a typo must not look like

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/reconcile"
@@ -107,6 +108,42 @@ func TestRewardEventFilters(t *testing.T) {
 	require.Equal(t, 3, count(reconcile.RewardEventsFilter{Search: "user-a"}))
 	require.Equal(t, 1, count(reconcile.RewardEventsFilter{Search: "evt_2"}))
 	require.Zero(t, count(reconcile.RewardEventsFilter{Search: "' OR 1=1 --"}))
+
+	require.NoError(t, w.exec(`UPDATE reward_events SET historic = true WHERE event_id = 'evt_2'`))
+	for state, n := range map[string]int{"money": 2, "signal": 1, "historic": 1, "own_invoice": 0, "state_only": 0} {
+		require.Equal(t, n, count(reconcile.RewardEventsFilter{State: state}), state)
+	}
+	require.Equal(t, 2, count(reconcile.RewardEventsFilter{MoneyOnly: true, Currency: "USD", To: "2026-01-31"}))
+	require.Equal(t, 3, count(reconcile.RewardEventsFilter{From: "2026-01-05"}))
+	require.Equal(t, 2, count(reconcile.RewardEventsFilter{From: "2026-01-01", To: "2026-01-05"}))
+	require.Equal(t, 2, count(reconcile.RewardEventsFilter{Max: ptr(decimal.RequireFromString("1"))}), "the size counts, whichever way the money goes")
+	require.Equal(t, 1, count(reconcile.RewardEventsFilter{Min: ptr(decimal.RequireFromString("0.6")), Max: ptr(decimal.RequireFromString("1.00"))}))
+	require.Zero(t, count(reconcile.RewardEventsFilter{Currency: "eur"}))
+
+	svc := &reconcile.Service{Reader: w.db.NewReader()}
+	for f, n := range map[reconcile.RewardEventsFilter]int{
+		{Type: "invoice.paid"}: 2, {Type: "invoice.paid", Kind: "refund"}: 0, {Source: "webhook"}: 3, {Source: "read"}: 1, {Source: "pull"}: 0,
+	} {
+		f.AccountID = "acme"
+		p, err := svc.RewardEvents(w.ctx, f)
+		require.NoError(t, err)
+		require.Len(t, p.Items, n, "%+v", f)
+	}
+	page, err := svc.RewardEvents(w.ctx, reconcile.RewardEventsFilter{AccountID: "acme"})
+	require.NoError(t, err)
+	for _, e := range page.Items {
+		one, err := svc.RewardEvent(w.ctx, "acme", e.ID())
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(e, one.RewardEvent), "the list and the page say the same")
+		require.NotEmpty(t, one.ObjectID)
+		require.Equal(t, "UTC", one.Zone.String())
+	}
+	_, err = svc.RewardEvent(w.ctx, "acme", "2026-01-05T10:00:00Z~revenue_confirmation:in_x")
+	require.Equal(t, "reward_event_not_found", fault.CodeOf(err))
+	_, err = svc.RewardEvent(w.ctx, "trial", page.Items[0].ID())
+	require.Equal(t, "reward_event_not_found", fault.CodeOf(err), "another account's")
+	_, err = svc.RewardEvent(w.ctx, "acme", "in_1")
+	require.Equal(t, "reward_event_id", fault.CodeOf(err))
 }
 
 // The tie-out's numbers are those of the stored rows, each against the other.

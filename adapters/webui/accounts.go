@@ -12,7 +12,6 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/lift"
-	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // accountsView is what is wired to what.
@@ -152,120 +151,6 @@ func missing(o reconcile.Overview) []string {
 		if !need.have {
 			out = append(out, need.name)
 		}
-	}
-	return out
-}
-
-// eventsView is the list of an account's booked facts.
-type eventsView struct {
-	AccountID, AccountName      string
-	Kinds, Periods, Mapping     []Choice
-	Search                      string
-	Rows                        []reconcile.RewardEvent
-	Totals                      []eventTotal
-	Filtered                    bool
-	MoreURL, FirstURL, ResetURL string
-	Time                        timeOrder
-	export                      func(format string) string
-}
-
-// effectiveAscending lists the reward events that took effect first before later ones.
-const effectiveAscending = "effective_asc"
-
-// ExportURL is the file of what the filters select.
-func (v eventsView) ExportURL(format string) string { return v.export(format) }
-
-// eventTotal sums one kind in one currency; revenue and refunds are not netted
-// here, so that each sum can be compared with Stripe's list of that object.
-type eventTotal struct {
-	Kind, Currency string
-	Events         int
-	Minor          int64
-}
-
-func (s *Server) events(c echo.Context) error {
-	ctx := c.Request().Context()
-	all, err := s.reconcile.Accounts(ctx, scopeOf(c))
-	if err != nil {
-		return err
-	}
-	id := c.Param("id")
-	i := slices.IndexFunc(all, func(o reconcile.Overview) bool { return o.ID == id })
-	if i < 0 {
-		return echo.NewHTTPError(http.StatusNotFound)
-	}
-	periods, err := s.reconcile.Periods(ctx, scopeOf(c))
-	if err != nil {
-		return err
-	}
-	q := reconcile.RewardEventsFilter{
-		AccountID: id, Kind: c.QueryParam("kind"), Period: c.QueryParam("period"), Mapped: c.QueryParam("mapped"),
-		Search: strings.TrimSpace(c.QueryParam("q")), Sort: c.QueryParam("sort"), Cursor: c.QueryParam("cursor"), Limit: 100,
-	}
-	page, err := s.reconcile.RewardEvents(ctx, q)
-	if err != nil {
-		return err
-	}
-	mapping := map[string]string{"yes": "Mapped to a user", "no": "Not mapped"}
-	v := eventsView{
-		AccountID: id, AccountName: all[i].Name, Search: q.Search, Rows: page.Items, Totals: eventTotals(page.Items),
-		Kinds:    choices("Every kind", q.Kind, rewardKinds(q.Kind), words),
-		Periods:  choices("Every period", q.Period, periods, month),
-		Mapping:  choices("Mapped or not", q.Mapped, []string{"yes", "no"}, func(m string) string { return mapping[m] }),
-		Filtered: q.Kind != "" || q.Period != "" || q.Mapped != "" || q.Search != "" || q.Cursor != "",
-		ResetURL: "/accounts/" + id + "/events",
-	}
-	v.export = func(format string) string {
-		return query(v.ResetURL+"."+format, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search, "sort", q.Sort)
-	}
-	at := func(cursor string) string {
-		return query(v.ResetURL, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search, "sort", q.Sort, "cursor", cursor)
-	}
-	v.Time = timeOrder{Ascending: q.Sort == effectiveAscending}
-	v.Time.turn(effectiveAscending, func(sort string) string {
-		return query(v.ResetURL, "kind", q.Kind, "period", q.Period, "mapped", q.Mapped, "q", q.Search, "sort", sort)
-	})
-	if page.NextCursor != "" {
-		v.MoreURL = at(page.NextCursor)
-	}
-	if q.Cursor != "" {
-		v.FirstURL = at("")
-	}
-	return s.render(c, http.StatusOK, "events", frame{
-		Title: "Reward events, " + v.AccountName, Active: "accounts", Environment: string(all[i].Environment), Page: v,
-	})
-}
-
-func eventTotals(rows []reconcile.RewardEvent) []eventTotal {
-	var out []eventTotal
-	for _, r := range rows {
-		if r.AmountMinor == nil {
-			continue
-		}
-		i := slices.IndexFunc(out, func(t eventTotal) bool { return t.Kind == r.Kind && t.Currency == r.Currency })
-		if i < 0 {
-			i = len(out)
-			out = append(out, eventTotal{Kind: r.Kind, Currency: r.Currency})
-		}
-		out[i].Events++
-		out[i].Minor += *r.AmountMinor
-	}
-	slices.SortFunc(out, func(a, b eventTotal) int { return strings.Compare(a.Currency+a.Kind, b.Currency+b.Kind) })
-	return out
-}
-
-// rewardKinds are the public kinds, and the one that the address names.
-func rewardKinds(present string) []string {
-	var out []string
-	for _, k := range []reward.Kind{
-		reward.RevenueConfirmation, reward.Refund, reward.Dispute, reward.DisputeWon, reward.DisputeLost,
-		reward.TrialStart, reward.TrialWillEnd, reward.TrialExpired, reward.TrialCancelled, reward.Conversion, reward.Reactivation,
-		reward.Upgrade, reward.Downgrade, reward.Churn, reward.PaymentFailed, reward.PaymentRecovered, reward.CustomerMapping,
-	} {
-		out = append(out, string(k))
-	}
-	if present != "" && !slices.Contains(out, present) {
-		out = append(out, present)
 	}
 	return out
 }

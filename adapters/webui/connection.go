@@ -36,6 +36,8 @@ type GoLive interface {
 // connectionView is one connection.
 type connectionView struct {
 	healthRow
+	// First waits for the first event; nil where nobody does.
+	First    *firstEventView
 	Plot     *LagPlot
 	Failures []failureRow
 	// Sync is nil for a connection that is no source.
@@ -160,6 +162,9 @@ func (s *Server) connectionPage(c echo.Context) error {
 	case err == nil:
 		v.Sync, v.SyncState, v.SyncLag, v.Fetched = &status, syncTones[status.Verdict], lag(&status.Lag), stamp(status.HighWater)
 	case !fault.Is(err, fault.NotFound):
+		return err
+	}
+	if v.First, err = s.firstEvent(c, pulse.Health, v.Sync != nil); err != nil {
 		return err
 	}
 	accounts, err := s.reconcile.Accounts(ctx, scopeOf(c))

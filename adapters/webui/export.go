@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -256,6 +257,13 @@ func (s *Server) send(c echo.Context, r report, sections ...section) error {
 		}
 		return c.Blob(http.StatusOK, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", book)
 	}
+	if format == "ndjson" {
+		rows, err := r.ndjson(h)
+		if err != nil {
+			return err
+		}
+		return c.Blob(http.StatusOK, "application/x-ndjson", rows)
+	}
 	lines := r.table()
 	width := len(lines[0])
 	for _, l := range h.Lines {
@@ -283,7 +291,7 @@ func padded(lines [][]string, width int) [][]string {
 
 // checkFormat answers 404 for a format that there is not.
 func checkFormat(c echo.Context) error {
-	if f := c.Param("format"); f != "csv" && f != "xlsx" && f != "pdf" {
+	if !slices.Contains([]string{"csv", "xlsx", "pdf", "ndjson"}, c.Param("format")) {
 		return echo.NewHTTPError(http.StatusNotFound)
 	}
 	return nil

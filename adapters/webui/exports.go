@@ -134,42 +134,6 @@ func (s *Server) lineExport(c echo.Context) error {
 	return s.send(c, r)
 }
 
-// rewardsExport has every reward event that the page's filters select.
-func (s *Server) rewardsExport(c echo.Context) error {
-	if err := checkFormat(c); err != nil {
-		return err
-	}
-	o, err := s.accountOf(c)
-	if err != nil {
-		return err
-	}
-	q := reconcile.RewardEventsFilter{
-		AccountID: o.ID, Kind: c.QueryParam("kind"), Period: c.QueryParam("period"), Mapped: c.QueryParam("mapped"), Search: strings.TrimSpace(c.QueryParam("q")), Sort: c.QueryParam("sort"),
-	}
-	all, err := everything(func(cursor string, n int) ([]reconcile.RewardEvent, string, error) {
-		q.Cursor, q.Limit = cursor, n
-		page, err := s.reconcile.RewardEvents(c.Request().Context(), q)
-		return page.Items, page.NextCursor, err
-	})
-	if err != nil {
-		return err
-	}
-	r := report{
-		Name: "reward-events-" + o.ID, Title: "Reward events of " + o.Name, Version: 1,
-		Parameters: []parameter{{"account", o.ID}, {"kind", q.Kind}, {"period", q.Period}, {"mapped", q.Mapped}, {"q", q.Search}, {"sort", q.Sort}},
-		Columns: []column{
-			{Name: "effective_at", Kind: columnTime}, {Name: "kind"}, {Name: "currency"}, {Name: "amount", Kind: columnMoney, Sum: true}, {Name: "user"}, {Name: "customer"}, {Name: "invoice"}, {Name: "charge"},
-			{Name: "subscription"}, {Name: "event"}, {Name: "fact"}, {Name: "own_invoice"}, {Name: "mapped_by"}, {Name: "connection"},
-		},
-	}
-	for _, e := range all {
-		r.Rows = append(r.Rows, []any{
-			e.EffectiveAt, e.Kind, e.Currency, cash{e.AmountMinor, e.Currency}, e.UserID, e.CustomerID, e.InvoiceID, e.ChargeID, e.SubscriptionID, e.EventID, e.FactKey, strconv.FormatBool(e.OwnInvoice), e.MappedBy, e.ConnectionID,
-		})
-	}
-	return s.send(c, r)
-}
-
 // connections shows how events flow through each of them.
 func (s *Server) connections(c echo.Context) error {
 	health, err := s.operate.Health(c.Request().Context(), scopeOf(c), "")

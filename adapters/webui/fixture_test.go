@@ -79,6 +79,7 @@ type ledger struct {
 	wanted        invoicing.Wanted
 	changes       string
 	worked        []string // what was asked of breaks
+	steps         []string // what was asked for a reward event
 }
 
 func (l *ledger) Cycles(_ context.Context, f reconcile.CyclesFilter) (reconcile.Page[reconcile.CycleSummary], error) {
@@ -119,6 +120,28 @@ func (l *ledger) RewardEvents(_ context.Context, f reconcile.RewardEventsFilter)
 	l.eventsAsked = f
 	return reconcile.Page[reconcile.RewardEvent]{Items: l.events, NextCursor: l.next}, l.err
 }
+func (l *ledger) RewardEvent(_ context.Context, _, id string) (reconcile.RewardEventDetail, error) {
+	for _, e := range l.events {
+		if e.ID() == id {
+			e.CustomerID = l.clients[0].ID // one that has a page
+			return reconcile.RewardEventDetail{
+				RewardEvent: e, ObjectID: e.InvoiceID, RecordedAt: e.EffectiveAt.Add(2 * time.Second), Detail: `{"mrr_before":"4900","flags":{"unconfirmed":true}}`, FrozenBy: "acme.2026-10", Zone: berlin,
+			}, nil
+		}
+	}
+	return reconcile.RewardEventDetail{}, fault.New(fault.NotFound, "reward_event_not_found", "there is no fact %q", id)
+}
+func (l *ledger) Zone(context.Context, string) (*time.Location, error) { return berlin, nil }
+func (l *ledger) Reprocess(_ context.Context, _ access.Principal, s operate.Selection, reason string, _ bool) (operate.Reprocessed, error) {
+	l.steps = append(l.steps, "replay "+s.ConnectionID+" "+s.EventID+" "+reason)
+	return operate.Reprocessed{Events: 1}, l.refusal
+}
+func (l *ledger) Reread(_ context.Context, _ access.Principal, connection, object, reason string) error {
+	l.steps = append(l.steps, "refetch "+connection+" "+object+" "+reason)
+	return l.refusal
+}
+
+var berlin = time.FixedZone("Europe/Berlin", 3600)
 
 // Accounts tells the wiring only, as the real one does.
 func (l *ledger) Accounts(context.Context, access.Scope) ([]reconcile.Overview, error) {
@@ -272,13 +295,33 @@ func fixture() *ledger {
 	l.closings = []recon.Closing{{Action: recon.Closed, RunID: 6, Actor: recon.Actor{ID: "user:nina"}, At: now.Add(-9 * time.Hour)}, {Action: recon.Reopened, Actor: recon.Actor{ID: "user:omar"}, Reason: "a late letter of the bank", At: now.Add(-8 * time.Hour)}}
 	l.accruals = accrualsOf()
 	l.events = []reconcile.RewardEvent{
-		{ConnectionID: "acme-stripe", FactKey: "refund:re_1", Kind: "refund", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", ChargeID: "ch_3QHk2vG9RKHgCVdK0aaa", InvoiceID: "in_1QHaaaG9RKHgCVdKaaa", AmountMinor: ptr[int64](4_900), Currency: "usd", EffectiveAt: now.Add(-time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcd"},
-		{ConnectionID: "acme-stripe", FactKey: "paid:in_2", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f7", UserID: "user-10423", InvoiceID: "in_1QHbbbG9RKHgCVdKbbb", SubscriptionID: "sub_1QHbbbG9RKHgCVdK", AmountMinor: ptr[int64](9_900), Currency: "usd", EffectiveAt: now.Add(-2 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bce"},
-		{ConnectionID: "acme-stripe", FactKey: "paid:in_3", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f8", InvoiceID: "in_1QHcccG9RKHgCVdKccc", AmountMinor: ptr[int64](2_900), Currency: "usd", EffectiveAt: now.Add(-3 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcf"},
+		{ConnectionID: "acme-stripe", FactKey: "refund:re_1", Kind: "refund", IsReward: true, State: "money", Teller: reconcile.Teller{EventID: "evt_1QHk3aG9RKHgCVdK2bcd", Type: "charge.refunded", Source: "pull"}, Places: []lift.Placement{aPlace("refund:re_1", lift.BucketOutOfWindow)}, CustomerID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", ChargeID: "ch_3QHk2vG9RKHgCVdK0aaa", InvoiceID: "in_1QHaaaG9RKHgCVdKaaa", AmountMinor: ptr[int64](4_900), Currency: "usd", EffectiveAt: now.Add(-time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcd"},
+		{ConnectionID: "acme-stripe", FactKey: "paid:in_2", Kind: "revenue_confirmation", IsReward: true, State: "money", Teller: reconcile.Teller{EventID: "evt_1QHk3aG9RKHgCVdK2bce", Type: "invoice.paid", Source: "webhook"}, Places: []lift.Placement{aPlace("paid:in_2", "")}, CustomerID: "cus_RkA1b2C3d4E5f7", UserID: "user-10423", InvoiceID: "in_1QHbbbG9RKHgCVdKbbb", SubscriptionID: "sub_1QHbbbG9RKHgCVdK", AmountMinor: ptr[int64](9_900), Currency: "usd", EffectiveAt: now.Add(-2 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bce"},
+		{ConnectionID: "acme-stripe", FactKey: "paid:in_3", Kind: "revenue_confirmation", IsReward: true, State: "money", Places: []lift.Placement{aPlace("paid:in_3", lift.BucketUnmapped)}, CustomerID: "cus_RkA1b2C3d4E5f8", InvoiceID: "in_1QHcccG9RKHgCVdKccc", AmountMinor: ptr[int64](2_900), Currency: "usd", EffectiveAt: now.Add(-3 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcf"},
 		{ConnectionID: "acme-stripe", FactKey: "paid:in_own", Kind: "revenue_confirmation", IsReward: true, CustomerID: "cus_RkPayer00000001", InvoiceID: "in_1QHk2vG9RKHgCVdKx01", AmountMinor: ptr[int64](412_050), Currency: "usd", OwnInvoice: true, EffectiveAt: now.Add(-4 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bcg"},
 		{ConnectionID: "acme-stripe", FactKey: "trial:sub_4", Kind: "trial_start", IsReward: true, CustomerID: "cus_RkA1b2C3d4E5f9", UserID: "user-10424", SubscriptionID: "sub_1QHdddG9RKHgCVdK", EffectiveAt: now.Add(-5 * time.Hour), EventID: "evt_1QHk3aG9RKHgCVdK2bch"},
 	}
 	return l
+}
+
+// aPlace is where a payment of user-10423 went.
+func aPlace(key string, bucket lift.Bucket) lift.Placement {
+	decision := func(id string, at time.Time, action string, p ...float64) lift.Exposure {
+		return lift.Exposure{DecisionID: id, UnitID: "user-10423", UserID: "user-10423", SnapshotID: "trial-nudge-7", Arm: lift.ArmPolicy, At: at, Action: action, Baseline: "none", Actions: []string{"none", "nudge"}, Propensity: p, PropensityOK: true, Surface: "web"}
+	}
+	p := lift.Placement{
+		Traced: lift.Traced{Attribution: lift.Attribution{Key: key, SnapshotID: "trial-nudge-7", Bucket: bucket}, UnitID: "user-10423", Latest: 1, First: 0, Until: now.Add(20 * 24 * time.Hour), Decisions: []lift.Exposure{
+			decision("dec-01HQ7", now.Add(-10*24*time.Hour), "nudge", 0.2, 0.8), decision("dec-01HQ8", now.Add(-5*24*time.Hour), "none", 0.25, 0.75), decision("dec-01HQ9", now, "nudge", 0.2, 0.8),
+		}},
+		At: now.Add(-2 * time.Hour), CycleID: "acme.2026-10", Period: "2026-10", Frozen: true, Revision: 1, Watermark: now.Add(-time.Minute), PlanID: "acme-plan-2026", Unit: "user", WindowDays: 30, UserID: "user-10423", LinkSource: "metadata",
+	}
+	if bucket != "" {
+		p.SnapshotID = ""
+	}
+	if bucket == lift.BucketUnmapped {
+		p.Latest, p.First, p.Decisions, p.UnitID, p.UserID, p.Frozen = -1, -1, nil, "", "", false
+	}
+	return p
 }
 
 // fill adds what the overview and the lists show.

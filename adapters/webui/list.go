@@ -343,11 +343,7 @@ func (l list) ResetURL() string {
 // parseMajor reads an amount filter, in the currency that is chosen beside it or in any;
 // nil where nothing was typed.
 func parseMajor(name, text, currency string) (*decimal.Decimal, error) {
-	if text == "" {
-		return nil, nil //nolint:nilnil // no bound is no error
-	}
-	d, err := reconcile.ParseMajor(name, text, strings.ToLower(currency))
-	return &d, err
+	return reconcile.ParseBound(name, text, currency)
 }
 
 func rowKey(parts ...any) string {

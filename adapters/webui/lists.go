@@ -21,6 +21,8 @@ type Operate interface {
 	Events(ctx context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error)
 	Health(ctx context.Context, scope access.Scope, connectionID string) ([]operate.Health, error)
 	Pulse(ctx context.Context, scope access.Scope, connectionID string) (operate.Pulse, error)
+	Reprocess(ctx context.Context, by access.Principal, sel operate.Selection, reason string, dryRun bool) (operate.Reprocessed, error)
+	Reread(ctx context.Context, by access.Principal, connectionID, objectID, reason string) error
 }
 
 // Customers answers who the customers are; *customers.Service is it.
@@ -229,9 +231,10 @@ func connectionsOf(accounts []reconcile.Overview) []string {
 	return slices.Compact(out)
 }
 
-func eventRow(e operate.Event) row {
-	state := stateOf(e.Status)
-	switch e.Status {
+// eventState is how the status of a stored event looks.
+func eventState(status string) StateView {
+	state := stateOf(status)
+	switch status {
 	case "processed":
 		state.Icon, state.Tone = "✓", "good"
 	case "ignored":
@@ -239,6 +242,11 @@ func eventRow(e operate.Event) row {
 	case "dead", "quarantined":
 		state.Icon, state.Tone = "✕", "bad"
 	}
+	return state
+}
+
+func eventRow(e operate.Event) row {
+	state := eventState(e.Status)
 	means, do := "", ""
 	if e.Status == "dead" || e.Status == "quarantined" {
 		a := operate.ActionOf(e.Reason)

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/labstack/echo/v4"
@@ -73,14 +75,20 @@ var everyPage = []string{
 	"/cycles", "/cycles?period=all", "/cycles/acme.2026-10", "/cycles/sandbox.2026-10", "/cycles/contoso.2026-10", "/cycles/northwind.2026-10",
 	"/cycles/fees.2026-10", "/cycles/shade.2026-10",
 	"/cycles/acme.2026-10/lines/trial-nudge-7", "/cycles/acme.2026-10/lines/trial-nudge-7?expected=415", "/cycles/acme.2026-10/lines/copy-test-2?expected=x",
-	"/", "/invoices", "/invoices?status=open&sort=amount&from=10", "/connections", "/connections/acme-stripe", "/connections/acme-stripe?checklist=acme", "/connections/sandbox-stripe", "/events", "/events?attention=yes&q=cus_1", "/replays", "/snapshots", "/snapshots?account=acme", "/accounts/acme/snapshots/trial-nudge-7", "/accruals?account=acme", "/accruals", "/accruals?period=2026-10&history=all&months=closed", "/accounts/acme/customers", "/accounts/acme/customers/cus_RkA1b2C3d4E5f6",
+	"/", "/invoices", "/invoices?status=open&sort=amount&from=10", "/connections", "/connections/acme-stripe", "/connections/acme-stripe?checklist=acme", "/connections/sandbox-stripe", "/connections/acme-stripe?first=wait", "/events", "/events?attention=yes&q=cus_1", "/replays", "/snapshots", "/snapshots?account=acme", "/accounts/acme/snapshots/trial-nudge-7", "/accruals?account=acme", "/accruals", "/accruals?period=2026-10&history=all&months=closed", "/accounts/acme/customers", "/accounts/acme/customers/cus_RkA1b2C3d4E5f6",
 	"/accounts/acme/customers/nobody", "/invoices?from=x", "/cycles/fees.2026-10/lines/fee:cap", "/cycles/acme.2026-10/lines/nothing",
-	"/readouts/" + caseGood, "/readouts/" + caseNull, "/accounts", "/accounts/acme/events", "/cycles/nothing",
+	"/readouts/" + caseGood, "/readouts/" + caseNull, "/accounts", "/accounts/acme/events", "/accounts/acme/events?joined=no&currency=usd&amount_from=1", "/accounts/acme/events?amount_from=x", "/cycles/nothing",
+	eventPath("paid:in_2", 2), eventPath("paid:in_2", 2) + "?done=replay", eventPath("refund:re_1", 1), eventPath("paid:in_3", 3), eventPath("trial:sub_4", 5), eventPath("nothing", 1),
 	"/adjustments", "/adjustments?cause=correction&state=proposed", "/cycles/acme.2026-10/corrections",
 	"/contracts", "/contracts?active=2026-10", "/accounts/acme/whatif", "/accounts/acme/whatif?share=0.15&months=3", "/accounts/acme/whatif?fee=x",
 	"/accounts/acme/months/2026-09", "/coverage", "/coverage?account=acme&period=2026-10&reason=never_mapped", "/coverage?account=nobody",
 	"/breaks", "/breaks?show=all&type=amount_differs&from=10", "/breaks?from=x", "/breaks/" + breakAmount, "/breaks/" + breakGhost, "/breaks/" + breakDone, "/breaks/nothing", "/connections/acme-stripe/compare", "/connections/acme-stripe/compare?object=invoice&object_id=in_1&back=/breaks",
 	"/sign-in", "/sign-in/link?link=x", "/you", "/access", "/audit",
+}
+
+// eventPath is the page of a fact of so many hours ago.
+func eventPath(key string, hours int) string {
+	return "/accounts/acme/events/" + url.PathEscape(now.Add(-time.Duration(hours)*time.Hour).Format(time.RFC3339Nano)+"~"+key)
 }
 
 func TestEveryPageIsSoundAndSelfContained(t *testing.T) {
@@ -312,10 +320,10 @@ func TestAccountsAndEvents(t *testing.T) {
 	require.Contains(t, open(t, newEcho(&ledger{}), "/accounts").text, "No accounts yet")
 
 	p = open(t, e, "/accounts/acme/events?kind=refund&period=2026-10&mapped=no&q=+cus_1+&cursor=e1")
-	require.Empty(t, cmp.Diff(reconcile.RewardEventsFilter{AccountID: "acme", Kind: "refund", Period: "2026-10", Mapped: "no", Search: "cus_1", Cursor: "e1", Limit: 100}, l.eventsAsked))
+	require.Empty(t, cmp.Diff(reconcile.RewardEventsFilter{AccountID: "acme", Kind: "refund", Period: "2026-10", Mapped: "no", Search: "cus_1", Cursor: "e1", Limit: 100, Places: true}, l.eventsAsked))
 	require.Contains(t, p.links, "/accounts/acme/events?cursor=e2&kind=refund&mapped=no&period=2026-10&q=cus_1")
 	require.Equal(t, "4,248.50 USD", p.row(t, "3 events")[2], "a total is the sum of its kind")
-	require.Contains(t, p.row(t, "our own invoice")[3], "–")
+	require.Contains(t, p.row(t, "our own invoice")[4], "–")
 	l.events = nil
 	require.Contains(t, open(t, e, "/accounts/acme/events").text, "No events yet")
 	require.Contains(t, open(t, e, "/accounts/acme/events?kind=churn").text, "No event matches")

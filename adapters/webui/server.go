@@ -49,6 +49,8 @@ type Reconcile interface {
 	Explain(ctx context.Context, cycleID, line string) (reconcile.Explanation, error)
 	Readout(ctx context.Context, caseID string) (reconcile.Readout, error)
 	RewardEvents(ctx context.Context, f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error)
+	RewardEvent(ctx context.Context, accountID, id string) (reconcile.RewardEventDetail, error)
+	Zone(ctx context.Context, accountID string) (*time.Location, error)
 	Accounts(ctx context.Context, scope access.Scope) ([]reconcile.Overview, error)
 	AccountList(ctx context.Context, f reconcile.AccountsFilter) (reconcile.Page[reconcile.Overview], error)
 	AccountHealth(ctx context.Context, accountIDs []string, now time.Time) (map[string]reconcile.AccountHealth, error)
@@ -164,7 +166,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "accountmonth", "line", "readout", "accounts", "events", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {
+	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "accountmonth", "line", "readout", "accounts", "events", "event", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -204,6 +206,8 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/accounts", s.accounts)
 	e.GET("/accounts/:id/events", s.events)
 	e.GET("/accounts/:id/events.:format", s.rewardsExport)
+	e.GET("/accounts/:id/events/:event", s.event)
+	e.POST("/accounts/:id/events/:event/:step", s.eventStep)
 	e.GET("/accounts/:id/customers", s.customers)
 	e.GET("/accounts/:id/customers.:format", s.customersExport)
 	e.GET("/accounts/:id/customers/:customer", s.customerPage)

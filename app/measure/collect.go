@@ -19,8 +19,9 @@ import (
 // Service is the use case.
 type Service struct {
 	Ledger Ledger
-	// Planner is for previews only.
+	// Planner is for previews and places, Tracer for places only.
 	Planner Planner
+	Tracer  Tracer
 	Source  Source
 	Drainer Drainer
 	Box     secret.Box
@@ -262,22 +263,27 @@ func firstLinks(rows []RevenueRow) []FactLink {
 	return out
 }
 
+// outside is why the contract does not measure money; empty when it does.
+func outside(r RevenueRow, contract billing.Contract, plan lift.Plan) lift.Uncounted {
+	switch {
+	case r.Currency != string(contract.Terms.Currency):
+		return lift.UncountedCurrency
+	case plan.Reward.SubscriptionOnly && !r.Subscription && !r.OwnInvoice:
+		return lift.UncountedSubscription
+	}
+	return ""
+}
+
 // scope separates what the contract measures from what it does not, by reason and
 // currency, and sums what was paid in each currency, our own invoices aside.
 func scope(rows []RevenueRow, contract billing.Contract, plan lift.Plan) (in []lift.Revenue, out []OutOfScope, paid map[string]int64) {
 	paid = map[string]int64{}
-	currency := string(contract.Terms.Currency)
 	type kind struct{ reason, currency string }
-	outside := map[kind]*OutOfScope{}
+	elsewhere := map[kind]*OutOfScope{}
 	for _, r := range rows {
-		k := kind{currency: r.Currency}
-		switch {
-		case r.Currency != currency && r.OwnInvoice:
+		k := kind{string(outside(r, contract, plan)), r.Currency}
+		if r.OwnInvoice && k.reason != "" {
 			k.reason = string(lift.BucketOwnInvoice)
-		case r.Currency != currency:
-			k.reason = "other_currency"
-		case plan.Reward.SubscriptionOnly && !r.Subscription && !r.OwnInvoice:
-			k.reason = "no_subscription"
 		}
 		if !r.OwnInvoice {
 			paid[r.Currency] += r.AmountMinor
@@ -286,15 +292,15 @@ func scope(rows []RevenueRow, contract billing.Contract, plan lift.Plan) (in []l
 			in = append(in, r.Revenue)
 			continue
 		}
-		o := outside[k]
+		o := elsewhere[k]
 		if o == nil {
 			o = &OutOfScope{Reason: k.reason, Currency: k.currency}
-			outside[k] = o
+			elsewhere[k] = o
 		}
 		o.SumMinor += r.AmountMinor
 		o.Events++
 	}
-	for _, o := range outside {
+	for _, o := range elsewhere {
 		out = append(out, *o)
 	}
 	sort.Slice(out, func(i, j int) bool {

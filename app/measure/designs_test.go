@@ -194,6 +194,7 @@ func TestAccountsEndToEnd(t *testing.T) {
 		(SELECT unit_id FROM decisions WHERE user_id IN ($1, $2))`, user, other).Scan(&units))
 	require.Equal(t, 1, units)
 	require.Equal(t, lift.Passed, check(t, merged, lift.CodeReconMismatch).Status)
+	requireBuckets(t, d, c.ID, c.CycleID())
 }
 
 // TestTheLastMonthRevealsTheSalt: until then it is secret; then everybody can recompute

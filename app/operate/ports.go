@@ -130,6 +130,8 @@ type Queue interface {
 	// LogRequest keeps who had what classified again, and appends the note in the same
 	// transaction.
 	LogRequest(ctx context.Context, s Selection, events int64, who, reason string, at time.Time, note audit.Entry) error
+	// AskRead queues the read of one object, and appends the note in the same transaction.
+	AskRead(ctx context.Context, connectionID, object, objectID string, at time.Time, note audit.Entry) error
 }
 
 // Health is how the events of one connection flow.

@@ -56,6 +56,18 @@ func ParseMinor(field, text, currency string) (int64, error) {
 // mostDecimals is how many decimals the currency with the smallest minor unit has.
 const mostDecimals = 3
 
+// ParseBound is ParseMajor for a bound of a list; nil where nothing was given.
+func ParseBound(field, text, currency string) (*decimal.Decimal, error) {
+	if text = strings.TrimSpace(text); text == "" {
+		return nil, nil //nolint:nilnil // no bound is no error
+	}
+	d, err := ParseMajor(field, text, strings.ToLower(currency))
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
 // ParseMajor reads an amount of major units as people write it. With a currency it is a
 // whole number of its minor units; with none it has the decimals that any currency has.
 func ParseMajor(field, text, currency string) (decimal.Decimal, error) {

@@ -22,6 +22,13 @@ type Reader interface {
 	Readout(ctx context.Context, caseID string) (Readout, error)
 	Readouts(ctx context.Context, accountID string, f CyclesFilter) (Page[Readout], error)
 	RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error)
+	// RewardEvent is one fact by when it took effect and its key; NotFound when the account's
+	// source has none.
+	RewardEvent(ctx context.Context, accountID string, at time.Time, factKey string) (RewardEventDetail, error)
+	// Tellers finds stored events of a connection by their IDs; what is not there is left out.
+	Tellers(ctx context.Context, connectionID string, eventIDs []string) (map[string]Teller, error)
+	// Zone is the time zone of the account's contract, UTC without one.
+	Zone(ctx context.Context, accountID string) (*time.Location, error)
 	// Accounts lists every account of the scope by ID with its wiring, and nothing that is
 	// counted or looked for.
 	Accounts(ctx context.Context, scope access.Scope) ([]Overview, error)
@@ -60,7 +67,11 @@ const (
 )
 
 // Service answers finance's questions; every method checks its input and reads.
-type Service struct{ Reader Reader }
+type Service struct {
+	Reader Reader
+	// Places says where reward events were joined; without it no list and no page can.
+	Places Placer
+}
 
 // Cycles lists the cycles that the filter selects, newest period first.
 func (s *Service) Cycles(ctx context.Context, f CyclesFilter) (Page[CycleSummary], error) {
@@ -108,24 +119,6 @@ func (s *Service) Readouts(ctx context.Context, accountID string, f CyclesFilter
 		return Page[Readout]{}, err
 	}
 	return s.Reader.Readouts(ctx, accountID, f)
-}
-
-// RewardEvents lists booked facts of an account, newest first.
-func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error) {
-	if err := checkPeriod(f.Period); err != nil {
-		return Page[RewardEvent]{}, err
-	}
-	if f.Mapped != "" && f.Mapped != "yes" && f.Mapped != "no" {
-		return Page[RewardEvent]{}, fault.InvalidField("mapped", "filter_unknown", "%q is not a choice", f.Mapped).Fix("Use yes or no, or leave it out")
-	}
-	if err := checkSort(f.Sort, RewardEventSorts()); err != nil {
-		return Page[RewardEvent]{}, err
-	}
-	var err error
-	if f.Limit, err = limit(f.Limit); err != nil {
-		return Page[RewardEvent]{}, err
-	}
-	return s.Reader.RewardEvents(ctx, f)
 }
 
 // Accounts lists every account of the scope with its wiring only: for a choice.
@@ -197,9 +190,6 @@ func CycleSorts() []string {
 func ReadoutSorts() []string {
 	return []string{"period_asc", "lift", "lift_asc", "bound", "bound_asc", "users", "users_asc", "ess", "ess_asc"}
 }
-
-// RewardEventSorts are the orders of the reward events of an account.
-func RewardEventSorts() []string { return []string{"effective_asc"} }
 
 // checkSort refuses an order that a list does not have; the empty one is the list's own.
 func checkSort(sort string, all []string) error {

@@ -324,44 +324,6 @@ type ReadoutTrueUp struct {
 	At       time.Time
 }
 
-// RewardEvent is one booked fact.
-type RewardEvent struct {
-	ConnectionID string
-	FactKey      string
-	Kind         string
-	IsReward     bool
-	CustomerID   string
-	UserID       string // empty when the customer is not mapped
-	// MappedBy is the source of the link: metadata, email, domain or manual.
-	MappedBy string
-	// LinkState is linked, unlinked, conflict or closed; empty when nothing was ever said
-	// of the customer.
-	LinkState      string
-	SubscriptionID string
-	InvoiceID      string
-	ChargeID       string
-	AmountMinor    *int64
-	Currency       string
-	EffectiveAt    time.Time
-	EventID        string
-	OwnInvoice     bool
-	// Historic facts lie before the start of the rewards; Inferred ones are a conclusion
-	// from lists and not told by an event.
-	Historic, Inferred bool
-}
-
-// RewardEventsFilter selects reward events of an account, newest first.
-type RewardEventsFilter struct {
-	AccountID string
-	Kind      string
-	Period    string
-	Mapped    string // "", "yes", "no"
-	Search    string // a Stripe ID or a user ID
-	Sort      string // "" is the newest first
-	Cursor    string
-	Limit     int
-}
-
 // Overview is one account with what it is wired to.
 type Overview struct {
 	ID               string

@@ -171,7 +171,9 @@ func (a *app) onboard() *onboard.Service {
 	}
 }
 
-func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader: a.db.NewReader()} }
+func (a *app) reconcile() *reconcile.Service {
+	return &reconcile.Service{Reader: a.db.NewReader(), Places: a.measure()}
+}
 
 // reconciler compares the ledger with Stripe. Orphans at the issuer are swept where the
 // process may write; elsewhere the nightly run of a worker that may does it.
@@ -204,7 +206,7 @@ func (a *app) fetchEvents(ctx context.Context, connectionID string) error {
 
 func (a *app) measure() *measure.Service {
 	return &measure.Service{
-		Ledger: a.db.NewCycles(), Planner: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.sources(), a.classifier()},
+		Ledger: a.db.NewCycles(), Planner: a.db.NewCycles(), Tracer: a.db.NewCycles(), Source: stripeapi.NewSourceReader(a.stripe), Drainer: drainer{a.db, a.sources(), a.classifier()},
 		Box: a.box, Clock: a.clock, SaltContext: onboard.SaltContext, Build: buildInfo(),
 	}
 }

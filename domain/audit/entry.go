@@ -41,6 +41,7 @@ const (
 	SuggestionRejected  Action = "suggestion.rejected"
 	UserHashesUploaded  Action = "connection.user_hashes_uploaded"
 	EventsReprocessed   Action = "connection.events_reprocessed"
+	ObjectReread        Action = "connection.object_reread"
 	CustomerErased      Action = "connection.customer_bodies_erased"
 	BodiesErased        Action = "events.bodies_erased"
 	ProjectionsRebuilt  Action = "projections.rebuilt"

@@ -12,7 +12,9 @@ import (
 // that changes the unit's snapshot; with per-decision randomisation it needs them
 // all. Further ones do no harm.
 type Exposure struct {
-	UnitID string
+	// DecisionID names the decision for whoever reads a trace; nothing is computed from it.
+	DecisionID string
+	UnitID     string
 	// UserID is whom the decision was about; a unit may have several users.
 	UserID     string
 	SnapshotID string

@@ -176,19 +176,16 @@ func Join(plan Plan, exposures []Exposure, revenue []Revenue, links []Link) (Joi
 			return Joined{}, err
 		}
 	}
-	for i := range exposures {
-		if err := checkExposure(plan, &exposures[i], i); err != nil {
-			return Joined{}, err
-		}
+	where, err := arrange(plan, exposures, links)
+	if err != nil {
+		return Joined{}, err
 	}
-	exposures, next := thisYear(exposures)
-	out := Joined{buckets: map[Bucket]Tally{}, Exposures: len(exposures), MissingPropensity: len(exposures), merged: mergeUnits(plan, exposures, links)}
-	units, ids := histories(plan, exposures, &out.merged)
+	units, ids := where.units, where.ids
+	out := Joined{buckets: map[Bucket]Tally{}, Exposures: where.decisions, MissingPropensity: where.decisions, merged: where.merged}
 	for _, id := range ids {
 		out.MissingPropensity -= len(units[id].exposures)
 	}
-	window := time.Duration(plan.AttributionDays) * 24 * time.Hour
-	if err := out.attribute(places{units, cutsOf(next, &out.merged), window}, revenue); err != nil {
+	if err := out.attribute(where, revenue); err != nil {
 		return Joined{}, err
 	}
 	for _, id := range ids {
@@ -196,7 +193,7 @@ func Join(plan Plan, exposures []Exposure, revenue []Revenue, links []Link) (Joi
 			out.Crossover = append(out.Crossover, id)
 		}
 	}
-	b := tableBuilder{perDecision: plan.PerDecision(), h: h.Float(), window: window, rows: map[string][]UnitRow{}, balancers: map[string]*balancer{}}
+	b := tableBuilder{perDecision: plan.PerDecision(), h: h.Float(), window: where.window, rows: map[string][]UnitRow{}, balancers: map[string]*balancer{}}
 	for _, id := range ids {
 		if err := b.add(id, units[id]); err != nil {
 			return Joined{}, err
@@ -245,9 +242,36 @@ func histories(plan Plan, exposures []Exposure, merged *merger) (map[string]*uni
 
 // places is what the place of an event depends on.
 type places struct {
-	units  map[string]*unitHistory
-	cuts   map[string]time.Time
-	window time.Duration
+	units map[string]*unitHistory
+	// ids are the units, ascending; decisions counts those of the year.
+	ids       []string
+	decisions int
+	merged    merger
+	cuts      map[string]time.Time
+	window    time.Duration
+}
+
+// arrange checks the decisions and puts them as the rule of attribution reads them.
+func arrange(plan Plan, exposures []Exposure, links []Link) (places, error) {
+	for i := range exposures {
+		if err := checkExposure(plan, &exposures[i], i); err != nil {
+			return places{}, err
+		}
+	}
+	year, next := thisYear(exposures)
+	p := places{decisions: len(year), merged: mergeUnits(plan, year, links), window: time.Duration(plan.AttributionDays) * 24 * time.Hour}
+	p.units, p.ids = histories(plan, year, &p.merged)
+	p.cuts = cutsOf(next, &p.merged)
+	return p, nil
+}
+
+// place is where an event of a unit went. latest is the unit's latest decision at or before
+// the event, first its first decision for the same snapshot, both by their index in the
+// unit's history; -1 where the rule did not come to them.
+type place struct {
+	snapshot      string
+	bucket        Bucket
+	latest, first int
 }
 
 // attribute gives every event its place and keeps the sums.
@@ -261,7 +285,8 @@ func (j *Joined) attribute(where places, revenue []Revenue) error {
 		}
 		seen[r.Key] = true
 		unit := j.merged.root(r.UnitID)
-		snapshot, bucket := where.of(unit, r)
+		at := where.of(unit, r)
+		snapshot, bucket := at.snapshot, at.bucket
 		j.Attributions[i] = Attribution{Key: r.Key, SnapshotID: snapshot, Bucket: bucket}
 		if !add(&j.Input, r.AmountMinor) {
 			return overflow()
@@ -288,28 +313,30 @@ func (j *Joined) attribute(where places, revenue []Revenue) error {
 }
 
 // of is the attribution rule for one event of a unit.
-func (p places) of(unit string, r *Revenue) (snapshot string, bucket Bucket) {
+func (p places) of(unit string, r *Revenue) place {
 	u := p.units[unit]
 	cut, again := p.cuts[unit]
+	none := func(b Bucket) place { return place{bucket: b, latest: -1, first: -1} }
 	switch {
 	case r.OwnInvoice:
-		return "", BucketOwnInvoice
+		return none(BucketOwnInvoice)
 	case r.UnitID == "":
-		return "", BucketUnmapped
+		return none(BucketUnmapped)
 	case again && !r.At.Before(cut):
-		return "", BucketNextYear
+		return none(BucketNextYear)
 	case u == nil:
-		return "", BucketNoDecision
+		return none(BucketNoDecision)
 	}
 	after := sort.Search(len(u.exposures), func(i int) bool { return u.exposures[i].At.After(r.At) })
 	if after == 0 {
-		return "", BucketBeforeExposure
+		return none(BucketBeforeExposure)
 	}
-	snapshot = u.exposures[after-1].SnapshotID
-	if r.At.After(u.exposures[u.firstOf[snapshot]].At.Add(p.window)) {
-		return "", BucketOutOfWindow
+	at := place{snapshot: u.exposures[after-1].SnapshotID, latest: after - 1}
+	at.first = u.firstOf[at.snapshot]
+	if r.At.After(u.exposures[at.first].At.Add(p.window)) {
+		at.snapshot, at.bucket = "", BucketOutOfWindow
 	}
-	return snapshot, ""
+	return at
 }
 
 // tie checks that every minor unit of the input is on a snapshot or in a

@@ -42,16 +42,12 @@ type LatePlace struct {
 // comes. But once a unit has been decided about again in a later year, what it pays or gets
 // back from then on is that year's, whose own measurement nets it: no cent counts twice.
 func PlaceLate(plan Plan, exposures, later []Exposure, links []Link, late []Late) ([]LatePlace, error) {
-	for i := range exposures {
-		if err := checkExposure(plan, &exposures[i], i); err != nil {
-			return nil, err
-		}
+	where, err := arrange(plan, exposures, links)
+	if err != nil {
+		return nil, err
 	}
-	year, runOff := thisYear(exposures)
-	merged := mergeUnits(plan, year, links)
-	units, _ := histories(plan, year, &merged)
-	where := places{units, cutsOf(runOff, &merged), time.Duration(plan.AttributionDays) * 24 * time.Hour}
-	cuts := cutsOf(later, &merged)
+	merged := &where.merged
+	cuts := cutsOf(later, merged)
 	out := make([]LatePlace, len(late))
 	seen := make(map[string]bool, len(late))
 	for i := range late {
@@ -65,7 +61,8 @@ func PlaceLate(plan Plan, exposures, later []Exposure, links []Link, late []Late
 			out[i].Bucket = BucketNextYear
 			continue
 		}
-		out[i].SnapshotID, out[i].Bucket = where.of(out[i].UnitID, &Revenue{UnitID: l.UnitID, At: l.PaidAt, OwnInvoice: l.OwnInvoice})
+		at := where.of(out[i].UnitID, &Revenue{UnitID: l.UnitID, At: l.PaidAt, OwnInvoice: l.OwnInvoice})
+		out[i].SnapshotID, out[i].Bucket = at.snapshot, at.bucket
 	}
 	return out, nil
 }

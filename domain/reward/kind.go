@@ -68,5 +68,24 @@ var rewardKinds = map[Kind]bool{
 // IsReward reports whether the kind is a reward event; the rest are state facts.
 func (k Kind) IsReward() bool { return rewardKinds[k] }
 
+// RewardKinds lists the reward-event kinds: what moves money first, then the life of a
+// subscription, then who the customer is.
+func RewardKinds() []Kind {
+	return []Kind{
+		RevenueConfirmation, Refund, Dispute, DisputeWon, DisputeLost,
+		TrialStart, TrialWillEnd, TrialExpired, TrialCancelled, Conversion, Reactivation,
+		Upgrade, Downgrade, Churn, PaymentFailed, PaymentRecovered, CustomerMapping,
+	}
+}
+
+// StateKinds lists the kinds of facts that carry no reward.
+func StateKinds() []Kind {
+	return []Kind{
+		FreeStart, ActivationFailed, PaymentAtRisk, Pause, Resume, ChurnFinalised, PlanChangeNeutral, PlanChangeUnknown, PlanChangeNoMRR,
+		CancelScheduled, TrialCancelScheduled, CancelUnscheduled, CollectionPaused, CollectionResumed, TrialRescheduled, DiscountChanged,
+		RevenueOutOfBand, InvoiceVoided, InvoiceUncollectible, ActionRequired, RefundFailed, CustomerDeleted,
+	}
+}
+
 // String is the public name.
 func (k Kind) String() string { return string(k) }

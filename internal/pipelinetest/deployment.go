@@ -132,13 +132,13 @@ func (openDoor) AuthenticateToken(_ context.Context, text, requestID string) (ac
 
 // Reconcile answers finance's questions.
 func (d *Deployment) Reconcile() *reconcile.Service {
-	return &reconcile.Service{Reader: d.DB.NewReader()}
+	return &reconcile.Service{Reader: d.DB.NewReader(), Places: d.Measure()}
 }
 
 // Measure turns a month into readouts.
 func (d *Deployment) Measure() *measure.Service {
 	return &measure.Service{
-		Ledger: d.DB.NewCycles(), Planner: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
+		Ledger: d.DB.NewCycles(), Planner: d.DB.NewCycles(), Tracer: d.DB.NewCycles(), Source: stripeapi.NewSourceReader(d.stripe), Drainer: d,
 		Box: d.Box, Clock: d.Clock, SaltContext: onboard.SaltContext, Build: map[string]string{"test": "pipeline"},
 	}
 }
