@@ -165,7 +165,9 @@ func (a *app) onboard() *onboard.Service {
 	}
 }
 
-func (a *app) reconcile() *reconcile.Service { return &reconcile.Service{Reader: a.db.NewReader(), Places: a.measure()} }
+func (a *app) reconcile() *reconcile.Service {
+	return &reconcile.Service{Reader: a.db.NewReader(), Places: a.measure()}
+}
 
 // reconciler compares the ledger with Stripe. Orphans at the issuer are swept where the
 // process may write; elsewhere the nightly run of a worker that may does it.
