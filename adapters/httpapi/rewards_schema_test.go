@@ -196,10 +196,10 @@ func schemas(t *testing.T) map[string]*openapi3.Schema {
 func TestEveryKindHasASchema(t *testing.T) {
 	t.Parallel()
 	var listed, described []string
-	for _, k := range append(reward.RewardKinds(), reward.StateKinds()...) {
+	for _, k := range append(reward.Kinds(), reward.StateKinds()...) {
 		listed = append(listed, string(k))
 	}
-	for _, k := range reward.RewardKinds() {
+	for _, k := range reward.Kinds() {
 		require.True(t, k.IsReward(), k)
 	}
 	for _, k := range reward.StateKinds() {
@@ -279,7 +279,7 @@ func TestRewardEventsFollowTheirSchemas(t *testing.T) {
 		require.NoError(t, of[kind].VisitJSON(one.Event), "%v", one.Event)
 		require.Equal(t, item["id"], one.Event["id"])
 	}
-	for _, k := range reward.RewardKinds() {
+	for _, k := range reward.Kinds() {
 		require.Contains(t, examples, string(k), "no example of this kind was made")
 		for name, spoilt := range spoil(examples[string(k)]) {
 			require.Error(t, of[string(k)].VisitJSON(spoilt), "%s: %s", k, name)

@@ -236,7 +236,7 @@ func eventTotals(rows []reconcile.RewardEvent) []eventTotal {
 // rewardKinds are the public kinds, and the one that the address names.
 func rewardKinds(present string) []string {
 	var out []string
-	for _, k := range reward.RewardKinds() {
+	for _, k := range reward.Kinds() {
 		out = append(out, string(k))
 	}
 	if present != "" && !slices.Contains(out, present) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -136,7 +137,7 @@ func TestNDJSON(t *testing.T) {
 			case string:
 				require.Equal(t, table.rows[i][k], v, name)
 			case float64:
-				require.Equal(t, table.rows[i][k], decimal.NewFromFloat(v).String(), name)
+				require.Equal(t, table.rows[i][k], strconv.FormatInt(int64(v), 10), name)
 			}
 		}
 	}

@@ -182,14 +182,17 @@ func (p Placement) rule() string {
 		return fmt.Sprintf("No decision of the contract year is about the unit %s.", p.UnitID)
 	case BucketBeforeExposure:
 		return fmt.Sprintf("The first decision about the unit %s came after the event, on %s.", p.UnitID, instant(p.Decisions[0].At))
+	case BucketOutOfWindow:
+		return p.window() + ", before the event."
 	}
+	return p.window() + ", not before the event. Policy and holdout follow the same rule."
+}
+
+// window says which decision the rule came to, and when its window ends.
+func (p Placement) window() string {
 	last, first := p.Decisions[p.Latest], p.Decisions[p.First]
-	window := fmt.Sprintf("The attribution window of %d days after the first decision for that snapshot, of %s, ends on %s", p.WindowDays, instant(first.At), instant(p.Until))
-	said := fmt.Sprintf("The latest decision about the unit %s at or before the event is of %s, for the snapshot %s. %s", p.UnitID, instant(last.At), last.SnapshotID, window)
-	if p.Bucket == BucketOutOfWindow {
-		return said + ", before the event."
-	}
-	return said + ", not before the event. Policy and holdout follow the same rule."
+	return fmt.Sprintf("The latest decision about the unit %s at or before the event is of %s, for the snapshot %s. The attribution window of %d days after the first decision for that snapshot, of %s, ends on %s",
+		p.UnitID, instant(last.At), last.SnapshotID, p.WindowDays, instant(first.At), instant(p.Until))
 }
 
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

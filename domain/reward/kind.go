@@ -68,9 +68,9 @@ var rewardKinds = map[Kind]bool{
 // IsReward reports whether the kind is a reward event; the rest are state facts.
 func (k Kind) IsReward() bool { return rewardKinds[k] }
 
-// RewardKinds lists the reward-event kinds: what moves money first, then the life of a
+// Kinds lists the reward-event kinds: what moves money first, then the life of a
 // subscription, then who the customer is.
-func RewardKinds() []Kind {
+func Kinds() []Kind {
 	return []Kind{
 		RevenueConfirmation, Refund, Dispute, DisputeWon, DisputeLost,
 		TrialStart, TrialWillEnd, TrialExpired, TrialCancelled, Conversion, Reactivation,
