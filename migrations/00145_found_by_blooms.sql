@@ -3,17 +3,17 @@
 -- only, and a sorted index of any of them costs at every event. A block range index costs
 -- nothing when a row is written: a range is summarized once it is full. Its Bloom filters say
 -- of 64 pages of the table whether a value may be in them; one in ten thousand says so
--- wrongly. Ranges that have no summary yet are read: the worker sees to it (BRIN ranges
--- that a crowded autovacuum has dropped the request of stay without one otherwise).
+-- wrongly. A range without a summary is read; the worker summarizes what filled up, because
+-- autovacuum drops the requests that it gets more of than it keeps.
 CREATE INDEX stripe_events_found ON stripe_events USING brin (
     object_id text_bloom_ops (n_distinct_per_range = 2900, false_positive_rate = 0.0001),
     type text_bloom_ops (n_distinct_per_range = 64, false_positive_rate = 0.001),
     created
-) WITH (pages_per_range = 64, autosummarize = on);
+) WITH (pages_per_range = 64);
 CREATE INDEX reward_events_found ON reward_events USING brin (
     object_id text_bloom_ops (n_distinct_per_range = 1100, false_positive_rate = 0.0001),
     event_id text_bloom_ops (n_distinct_per_range = 1100, false_positive_rate = 0.0001)
-) WITH (pages_per_range = 32, autosummarize = on);
+) WITH (pages_per_range = 32);
 
 -- The planner takes a Bloom filter for one that every range passes. Each function asks for
 -- one value by it, and plans once for a session.

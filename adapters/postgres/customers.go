@@ -236,12 +236,6 @@ func (q *customerQuery) filter(f customers.Filter) {
 	q.add(f.Search != "", customerFound, "q", f.Search)
 }
 
-// customerPage is pageOf for the pages of this use case.
-func customerPage[R, V any](rows []R, limit int, view func(R) (V, error), key func(last R) string) (customers.Page[V], error) {
-	p, err := pageOf(rows, limit, view, key)
-	return customers.Page[V]{Items: p.Items, NextCursor: p.NextCursor}, err
-}
-
 // keyOf is the cursor of a row that is sorted by a time that may be missing, and its ID.
 func keyOf(at *time.Time, id string) string {
 	if at == nil {

@@ -324,7 +324,13 @@ func TestAccountsAndEvents(t *testing.T) {
 	require.Contains(t, p.links, "/accounts/acme/events?cursor=e2&kind=refund&mapped=no&period=2026-10&q=cus_1")
 	require.Equal(t, "4,248.50 USD", p.row(t, "3 events")[2], "a total is the sum of its kind")
 	require.Contains(t, p.row(t, "our own invoice")[4], "–")
-	l.events = nil
+	l.events, l.log = nil, nil
+	for _, path := range []string{"/accounts/acme/events?kind=churn", "/events?type=never.sent"} {
+		part := open(t, e, path)
+		require.Contains(t, part.text, "Nothing so far", "one page looks at a part of the list only")
+		require.Contains(t, strings.Join(part.links, " "), "cursor=e2")
+	}
+	l.next = ""
 	require.Contains(t, open(t, e, "/accounts/acme/events").text, "No events yet")
 	require.Contains(t, open(t, e, "/accounts/acme/events?kind=churn").text, "No event matches")
 }

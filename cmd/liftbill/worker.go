@@ -85,6 +85,7 @@ func (a *app) work(ctx context.Context) error {
 	go a.keepSchedules(ctx, s)
 	go a.ingestEvents(ctx)
 	go a.followPayments(ctx)
+	go a.summarizeEvents(ctx)
 	go a.notifyPeople(ctx, channels)
 	go a.keepFigures(ctx)
 	if a.cfg.StripeLive {
@@ -260,6 +261,20 @@ func (a *app) keepFigures(ctx context.Context) {
 		_, err := s.Refresh(ctx)
 		if err != nil && ctx.Err() == nil {
 			a.log.ErrorContext(ctx, "keeping figures", slog.Any("error", err))
+		}
+		return err
+	})
+}
+
+// summariesEvery is how soon what is stored can be found by what it is about without being read.
+const summariesEvery = time.Minute
+
+// summarizeEvents keeps stored events and facts easy to find, until the context ends.
+func (a *app) summarizeEvents(ctx context.Context) {
+	every(ctx, summariesEvery, func() error {
+		err := a.db.SummarizeEvents(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "summarizing events", slog.Any("error", err))
 		}
 		return err
 	})
