@@ -19,15 +19,14 @@ func (r *Reader) Standings(ctx context.Context, scope access.Scope, period strin
 	var out []reconcile.Standing
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		WITH months AS MATERIALIZED (
-			SELECT c.id, c.environment, k.terms::jsonb ->> 'currency' AS currency, coalesce(c.paid_minor, 0) AS paid, coalesce(i.total_minor, 0) AS engine,
+			SELECT c.id, c.revision, c.environment, k.terms::jsonb ->> 'currency' AS currency, coalesce(c.paid_minor, 0) AS paid, coalesce(i.total_minor, 0) AS engine,
 				w.stripe_total, `+paymentStatus+` AS stripe_status
-			FROM cycles c JOIN contracts k ON k.id = c.contract_id
-			LEFT JOIN invoices i ON i.cycle_id = c.id
+			FROM cycles c JOIN contracts k ON k.id = c.contract_id`+cycleInvoice+`
 			LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'`+paymentJoin+q.sql()+`),
 		places AS MATERIALIZED (
 			SELECT m.id, sum(b.amount_minor) FILTER (WHERE b.bucket = 'snapshot') AS attributed, sum(b.amount_minor) FILTER (WHERE b.bucket = 'unmapped') AS unmapped,
 				sum(b.amount_minor) FILTER (WHERE b.bucket = 'no_decision') AS undecided
-			FROM months m JOIN cycle_buckets b ON b.cycle_id = m.id AND b.currency = m.currency GROUP BY m.id)
+			FROM months m JOIN all_cycle_buckets b ON b.cycle_id = m.id AND b.revision = m.revision AND b.currency = m.currency GROUP BY m.id)
 		SELECT m.environment, m.currency, count(*) AS cycles, sum(m.paid)::bigint AS paid_minor, coalesce(sum(p.attributed), 0)::bigint AS attributed_minor,
 			coalesce(sum(p.unmapped), 0)::bigint AS unmapped_minor, coalesce(sum(p.undecided), 0)::bigint AS undecided_minor, sum(m.engine)::bigint AS engine_minor,
 			count(m.stripe_total) AS invoices, coalesce(sum(m.stripe_total), 0)::bigint AS invoiced_minor,

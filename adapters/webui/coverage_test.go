@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,7 +29,7 @@ func (j joins) Quarantine(context.Context, mapping.PeriodFilter) (mapping.Quaran
 	return mapping.Quarantine{Reasons: []mapping.Unmapped{{Reason: mapping.ReasonNeverMapped, Facts: 20, Amounts: []mapping.Amount{{Currency: "usd", Minor: 98_000}}}, {Reason: mapping.ReasonConflict, Facts: 2}}}, j.l.err
 }
 func (j joins) Coverage(context.Context, mapping.PeriodFilter) (mapping.Coverage, error) {
-	return mapping.Coverage{Customers: mapping.Share{Mapped: 1_180, Total: 1_200}, Facts: mapping.Share{Mapped: 1_204, Total: 1_226}, Revenue: []mapping.Revenue{{Currency: "usd", Mapped: 882_000, Total: 980_000}}}, nil
+	return mapping.Coverage{AsOf: j.l.summed, Customers: mapping.Share{Mapped: 1_180, Total: 1_200}, Facts: mapping.Share{Mapped: 1_204, Total: 1_226}, Revenue: []mapping.Revenue{{Currency: "usd", Mapped: 882_000, Total: 980_000}}}, nil
 }
 func (j joins) Suggestions(context.Context, mapping.SuggestionsFilter) (mapping.Page[mapping.Suggestion], error) {
 	return mapping.Page[mapping.Suggestion]{Items: []mapping.Suggestion{{ID: "sug1", Customer: "cus_RkA1b2C3d4E5f6", User: "user-10422", By: "email", State: "open", Facts: 4, Amounts: []mapping.Amount{{Currency: "usd", Minor: 29_700}}}}}, nil
@@ -56,6 +57,7 @@ func TestJoinCoverage(t *testing.T) {
 	require.Contains(t, p.text, "90.0 % 8,820.00 USD of 9,800.00 USD")
 	require.Contains(t, p.links, "/accounts/acme/events?mapped=no&period=2026-10")
 	require.Contains(t, p.links, "/cycles/acme.2026-10#buckets")
+	require.NotContains(t, p.text, "Summed at")
 	require.Equal(t, 404, open(t, e, "/coverage?account=nobody").status)
 	l.accounts = nil
 	require.Contains(t, open(t, e, "/coverage").text, "No account yet")
@@ -79,4 +81,16 @@ func TestSuggestionsAreDecided(t *testing.T) {
 	require.Contains(t, w.Body.String(), "Reason: say why. It is kept with the decision.")
 	d.caller.Roles = access.Roles{access.Viewer}
 	require.NotContains(t, open(t, e, "/coverage").html, `value="accept"`)
+}
+
+// Sums that were kept say of when they are.
+func TestKeptSumsSayOfWhenTheyAre(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	l.summed = ptr(now.Add(-17 * time.Minute))
+	l.board.Payments[0].AsOf = l.summed
+	e := newDoor(l, &door{caller: signedIn()}, webui.Options{})
+	said := "ummed at " + l.summed.Format("2006-01-02 15:04:05") + " UTC"
+	require.Contains(t, open(t, e, "/coverage?account=acme").text, "S"+said)
+	require.Contains(t, open(t, e, "/").text, "within 7 days, s"+said)
 }

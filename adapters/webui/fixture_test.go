@@ -57,6 +57,7 @@ type ledger struct {
 	fields       []recon.Field
 	month        reconcile.Summary
 	closings     []recon.Closing
+	summed       *time.Time // of the coverage
 
 	accruals      []accrual.Accrual
 	accrualsAsked accrual.Filter

@@ -44,7 +44,7 @@ func (overviewView) Summed(p *reconcile.Payments) string {
 	if p.AsOf == nil {
 		return ""
 	}
-	return ", as of " + stamp(*p.AsOf)
+	return ", summed at " + stamp(*p.AsOf)
 }
 
 // standingView is one environment and currency.
