@@ -133,7 +133,7 @@ func (r *Reader) Readouts(ctx context.Context, accountID string, f reconcile.Cyc
 // up whose each fact is.
 const (
 	factsLooked  = 8000
-	ownersLooked = 400
+	ownersLooked = 300
 )
 
 // RewardEvents pages by (effective_at, fact_key), newest first. A page that is filtered by
