@@ -43,7 +43,7 @@ func (b business) call(method, path string, pairs ...string) map[string]any {
 	require.NoError(b.t, err)
 	req.Header.Set("Authorization", "Bearer "+b.secret)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultClient.Do(req)
+	res, err := b.d.Fake.Client.Do(req)
 	require.NoError(b.t, err)
 	defer res.Body.Close() //nolint:errcheck // a test
 	raw, err := io.ReadAll(res.Body)

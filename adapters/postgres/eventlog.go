@@ -157,13 +157,25 @@ func (w *eventWalk) customer(ctx context.Context) error {
 		[]any{string(doc)}, w.log.lookups/len(objects), false)
 }
 
-// typed walks, and goes on by the Bloom filters where it met none of the type: then it is
-// rare, or was never sent.
+// typed glances, walks on where it met one of the type, and goes by the Bloom filters where it
+// met none: then it is rare, or was never sent.
 func (w *eventWalk) typed(ctx context.Context) error {
-	if err := w.run(ctx); err != nil || w.stopped == nil || len(w.found) > 0 {
+	rest, err := w.glance(ctx)
+	switch {
+	case err != nil || w.stopped == nil || len(w.found) > w.f.Limit:
 		return err
+	case len(w.found) > 0 && rest > 0:
+		return w.goOn(ctx, rest)
+	case len(w.found) > 0:
+		return nil
 	}
 	w.after, w.stopped = w.stopped, nil
+	var some bool
+	from, to := w.whole().bounds()
+	err = w.log.db.gorm.WithContext(ctx).Raw("SELECT stripe_events_have_type(?, ?::timestamptz, ?::timestamptz)", w.f.Type, from, to).Scan(&some).Error
+	if err != nil || !some {
+		return wrap(err)
+	}
 	return w.months(ctx, "stripe_events_of_type(?, ?::timestamptz, ?::timestamptz) k", []any{w.f.Type}, math.MaxInt, true)
 }
 

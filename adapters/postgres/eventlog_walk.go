@@ -14,7 +14,7 @@ import (
 // at one after another, and the look-ups of an object in a month.
 const (
 	eventsLooked  = 5000
-	objectLookups = 120
+	objectLookups = 60
 )
 
 // eventKey is an event's place in the log. One without names stands before every event of
@@ -113,12 +113,23 @@ const (
 // run walks until the page is full, the log ends or enough was looked at: a first look at
 // few events fills most pages.
 func (w *eventWalk) run(ctx context.Context) error {
-	whole := w.left
-	w.left = min(whole, 4*w.f.Limit)
-	if err := w.walk(ctx); err != nil || w.stopped == nil || len(w.found) > w.f.Limit || whole <= 4*w.f.Limit {
+	rest, err := w.glance(ctx)
+	if err != nil || w.stopped == nil || len(w.found) > w.f.Limit || rest == 0 {
 		return err
 	}
-	w.after, w.stopped, w.last, w.left = w.stopped, nil, nil, whole-4*w.f.Limit
+	return w.goOn(ctx, rest)
+}
+
+// glance walks through few events and says how many more may be looked at.
+func (w *eventWalk) glance(ctx context.Context) (rest int, err error) {
+	whole := w.left
+	w.left = min(whole, 4*w.f.Limit)
+	return whole - w.left, w.walk(ctx)
+}
+
+// goOn walks on from where the walk stopped.
+func (w *eventWalk) goOn(ctx context.Context, left int) error {
+	w.after, w.stopped, w.last, w.left = w.stopped, nil, nil, left
 	return w.walk(ctx)
 }
 

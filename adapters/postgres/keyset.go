@@ -120,7 +120,7 @@ func (k keyset[R]) reach(q *where, sort string, looked int, rows func(offset int
 // them fills most pages, and spares looking everything up that lies behind.
 func inSteps[T any](limit, looked int, after string, page func(cursor string, limit, looked int) (reconcile.Page[T], error)) (reconcile.Page[T], error) {
 	out := reconcile.Page[T]{NextCursor: after}
-	for step := min(looked, 4*limit); ; step = looked {
+	for step := min(looked, 2*limit); ; step = looked {
 		p, err := page(out.NextCursor, limit-len(out.Items), step)
 		if err != nil {
 			return out, err

@@ -61,7 +61,7 @@ func (r *Reader) days(ctx context.Context, q *where, f reconcile.RewardEventsFil
 // up whose each fact is.
 const (
 	factsLooked  = 8000
-	ownersLooked = 400
+	ownersLooked = 300
 )
 
 // RewardEvents pages by (effective_at, fact_key), newest first. A page that is filtered by
