@@ -30,8 +30,8 @@ func tieOutWarnings(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error
 		first AS (SELECT * FROM moved WHERE watermark IS NULL OR recorded_at <= watermark ORDER BY valid_from, subject_id LIMIT 1),
 		contested AS MATERIALIZED (
 			SELECT DISTINCT s.subject_id FROM cycle c JOIN mapping_spans s ON s.connection_id = c.source_connection AND s.state = 'conflict'
-			JOIN reward_events r ON r.connection_id = s.connection_id AND r.customer_id = s.subject_id AND r.effective_at >= c.period_start AND r.effective_at < c.period_end
-				AND r.effective_at >= s.valid_from AND r.effective_at < s.valid_to)
+			CROSS JOIN LATERAL (SELECT 1 FROM reward_events r WHERE r.connection_id = s.connection_id AND r.customer_id = s.subject_id
+				AND r.effective_at >= greatest(c.period_start, s.valid_from) AND r.effective_at < least(c.period_end, s.valid_to) LIMIT 1) r)
 		SELECT (SELECT count(*) FROM moved WHERE watermark IS NULL OR recorded_at <= watermark) AS moved,
 			(SELECT count(*) FROM moved WHERE recorded_at > watermark) AS late, (SELECT count(*) FROM contested) AS conflicts,
 			coalesce((SELECT min(subject_id) FROM contested), '') AS contested,

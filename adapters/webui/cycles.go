@@ -16,6 +16,9 @@ import (
 	"github.com/liftbill/liftbill/domain/billing"
 )
 
+// boardLimit is a page of the close board, which says of its totals that they are its own.
+const boardLimit = 200
+
 // everyPeriod selects all periods; without a period the newest one is shown.
 const everyPeriod = "all"
 
@@ -77,7 +80,7 @@ func cyclesFilter(c echo.Context) (reconcile.CyclesFilter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
 	q := reconcile.CyclesFilter{
 		Scope: scopeOf(c), Period: p("period"), State: p("state"), AccountID: p("account"), Environment: p("environment"), Breaks: p("breaks"), Currency: strings.ToLower(p("currency")),
-		Cursor: p("cursor"), Limit: reconcile.MaxLimit,
+		Cursor: p("cursor"), Limit: boardLimit,
 	}
 	var err error
 	if q.Min, err = parseMajor("from", p("from"), q.Currency); err != nil {

@@ -156,7 +156,7 @@ func TestCloseBoard(t *testing.T) {
 	t.Parallel()
 	l := fixture()
 	p := open(t, newEcho(l), "/cycles")
-	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{Period: "2026-10", Limit: reconcile.MaxLimit}, l.cyclesAsked), "the newest period is shown first")
+	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{Period: "2026-10", Limit: 200}, l.cyclesAsked), "the newest period is shown first")
 	require.Equal(t, []string{"2 312.10 USD", "0.00 USD -12.62 USD found later", "4,120.50 USD", "4,120.50 USD", "0.00 USD ✓"}, p.row(t, "ACME-0001")[4:9])
 	require.Contains(t, p.row(t, "ACME-0001")[0], "acme-2026 , version 2, basis measured")
 	require.Equal(t, "-45.00 EUR", p.row(t, "NW-0004")[5])
@@ -183,7 +183,7 @@ func TestCloseBoardFilters(t *testing.T) {
 	l := fixture()
 	l.next = "c2"
 	p := open(t, newEcho(l), "/cycles?period=all&state=invoiced&account=acme&environment=live&cursor=c1")
-	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{State: "invoiced", AccountID: "acme", Environment: "live", Cursor: "c1", Limit: reconcile.MaxLimit}, l.cyclesAsked))
+	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{State: "invoiced", AccountID: "acme", Environment: "live", Cursor: "c1", Limit: 200}, l.cyclesAsked))
 	require.Contains(t, p.links, "/cycles?account=acme&cursor=c2&environment=live&period=all&state=invoiced")
 	require.Contains(t, p.links, "/cycles?account=acme&environment=live&period=all&state=invoiced")
 	require.Contains(t, p.text, "on this page", "a total of one page says so")
