@@ -26,6 +26,14 @@ func (r rewardRow) event() reconcile.RewardEvent {
 	}
 }
 
+func rewardEvents(rows []rewardRow) []reconcile.RewardEvent {
+	out := make([]reconcile.RewardEvent, len(rows))
+	for i, r := range rows {
+		out[i] = r.event()
+	}
+	return out
+}
+
 // movesMoney holds for facts e that a readout may count.
 var movesMoney = "(e.kind IN ('" + strings.Join(moneyKinds(), "', '") + "') AND coalesce(e.amount_minor, 0) <> 0)"
 
@@ -104,9 +112,10 @@ func (r *Reader) rewardEvents(ctx context.Context, q where, f reconcile.RewardEv
 	ofColumns := where{}
 	columnConditions(&ofColumns, f)
 	if f.Search == "" && (len(ofColumns.conds) > 0 || ofOwners(f)) {
-		if next, err = rewardOrders.reach(&q, f.Sort, looked, func(offset int) (keys []reconcile.RewardEvent, err error) {
-			err = r.db.gorm.WithContext(ctx).Raw("SELECT e.effective_at, e.fact_key FROM reward_events e"+q.sql()+" ORDER BY "+order+" LIMIT 2 OFFSET ?", append(slices.Clone(q.args), offset)...).Scan(&keys).Error
-			return keys, err
+		if next, err = rewardOrders.reach(&q, f.Sort, looked, func(offset int) ([]reconcile.RewardEvent, error) {
+			var keys []rewardRow
+			err := r.db.gorm.WithContext(ctx).Raw("SELECT e.effective_at, e.fact_key FROM reward_events e"+q.sql()+" ORDER BY "+order+" LIMIT 2 OFFSET ?", append(slices.Clone(q.args), offset)...).Scan(&keys).Error
+			return rewardEvents(keys), err
 		}); err != nil {
 			return page, wrap(err)
 		}
@@ -131,11 +140,7 @@ func (r *Reader) rewardEvents(ctx context.Context, q where, f reconcile.RewardEv
 	if err != nil {
 		return page, wrap(err)
 	}
-	rows := make([]reconcile.RewardEvent, len(found))
-	for i, e := range found {
-		rows[i] = e.event()
-	}
-	page, err = pageOf(rows, f.Limit, func(e reconcile.RewardEvent) (reconcile.RewardEvent, error) { return e, nil }, key)
+	page, err = pageOf(rewardEvents(found), f.Limit, func(e reconcile.RewardEvent) (reconcile.RewardEvent, error) { return e, nil }, key)
 	if page.NextCursor == "" {
 		page.NextCursor = next
 	}

@@ -49,6 +49,8 @@ func TestReplays(t *testing.T) {
 	old := p.row(t, "cli:kim")
 	require.Equal(t, []string{"–", "–"}, old[7:9])
 	require.Equal(t, "–", old[10], "it was not kept how long it took")
-	require.Equal(t, "Total 3 rows on this page", p.row(t, "Total")[0])
-	require.Equal(t, "9,018", p.row(t, "Total")[13])
+	live, test := p.row(t, "Total LIVE"), p.row(t, "Total TEST")
+	require.Equal(t, "Total LIVE 2 rows on this page", live[0])
+	require.Equal(t, "Total TEST 1 row on this page", test[0])
+	require.Equal(t, []string{"9,018", "0"}, []string{live[13], test[13]})
 }

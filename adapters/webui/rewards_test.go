@@ -46,7 +46,7 @@ func TestRewardEventsSayWhereTheyWereJoined(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, open(t, e, "/accounts/acme/events?amount_from=much").status)
 	l.events, l.next = nil, "further"
 	p = open(t, e, "/accounts/acme/events?joined=no")
-	require.Contains(t, p.text, "Nothing among the events looked at")
+	require.Contains(t, p.text, "Nothing so far")
 	require.Contains(t, p.links, "/accounts/acme/events?cursor=further&joined=no", "an empty page of a filter without an index goes on")
 }
 
