@@ -28,7 +28,6 @@ var notLists = map[string]string{
 	"GET /v1/me":                 "no rows",
 	"GET /v1/accounts/{account}": "one object, counted", "GET /v1/connections/{id}": "one object", "GET /v1/accounts/{account}/snapshots/{snapshot}": "one object",
 	"GET /v1/connections/{id}/webhook-endpoint":           "one object",
-	"GET /accounts/{id}/events/{fact}":                    "one object",
 	"GET /accounts/{id}/months/{period}":                  "one object",
 	"GET /find":                                           "leads to one object",
 	"GET /v1/connections/{id}/sync":                       "one object",
