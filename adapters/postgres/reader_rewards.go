@@ -69,7 +69,7 @@ func (r *Reader) days(ctx context.Context, q *where, f reconcile.RewardEventsFil
 // up whose each fact is.
 const (
 	factsLooked  = 8000
-	ownersLooked = 300
+	ownersLooked = 200
 )
 
 // RewardEvents pages by (effective_at, fact_key), newest first. A page that is filtered by
