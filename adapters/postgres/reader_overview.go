@@ -26,7 +26,7 @@ func (r *Reader) Standings(ctx context.Context, scope access.Scope, period strin
 		places AS MATERIALIZED (
 			SELECT m.id, sum(b.amount_minor) FILTER (WHERE b.bucket = 'snapshot') AS attributed, sum(b.amount_minor) FILTER (WHERE b.bucket = 'unmapped') AS unmapped,
 				sum(b.amount_minor) FILTER (WHERE b.bucket = 'no_decision') AS undecided
-			FROM months m JOIN all_cycle_buckets b ON b.cycle_id = m.id AND b.revision = m.revision AND b.currency = m.currency GROUP BY m.id)
+			FROM months m CROSS JOIN LATERAL (SELECT * FROM all_cycle_buckets b WHERE b.cycle_id = m.id AND b.revision = m.revision AND b.currency = m.currency OFFSET 0) b GROUP BY m.id)
 		SELECT m.environment, m.currency, count(*) AS cycles, sum(m.paid)::bigint AS paid_minor, coalesce(sum(p.attributed), 0)::bigint AS attributed_minor,
 			coalesce(sum(p.unmapped), 0)::bigint AS unmapped_minor, coalesce(sum(p.undecided), 0)::bigint AS undecided_minor, sum(m.engine)::bigint AS engine_minor,
 			count(m.stripe_total) AS invoices, coalesce(sum(m.stripe_total), 0)::bigint AS invoiced_minor,
