@@ -28,7 +28,7 @@ func detailOf(r reconcile.InvoiceRow) reconcile.InvoiceDetail {
 	if r.State != "released" {
 		return d
 	}
-	d.Plan.PONumber = "PO-4711"
+	d.Plan.PONumber, d.EvidenceDigest, d.PlanHash = "PO-4711", evidence, "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 	d.Plan.Metadata = map[string]string{"lb_cycle": r.Period, "lb_readouts_n": "1", "lb_readouts_1": caseGood + "," + caseNull, "lb_readouts_sha256": evidence, "lb_po_number": "PO-4711"}
 	d.Lines = []reconcile.InvoiceLine{
 		{Line: "trial-nudge-7", Kind: "lift", Description: "Trial nudge, version 7 (trial-nudge-7): 20 % of proven incremental revenue", Snapshot: "trial-nudge-7", CaseID: caseGood, ReadoutDigest: readoutDigest, AmountMinor: 412_050, StripeID: "ii_1", StripeMinor: ptr[int64](412_050)},
