@@ -129,10 +129,11 @@ var disputeStatuses = map[string][]string{
 	"lost": {"lost"}, "won": {"won"}, "open": {"needs_response", "under_review", "warning_needs_response", "warning_under_review"},
 }
 
-// invoiceCarries selects by disputes and by what the invoice carries at Stripe.
+// invoiceCarries selects by disputes and by what the invoice carries at Stripe. An array is
+// found once, by the index; joined to the list, plans would be read one by one.
 func invoiceCarries(q *where, f reconcile.InvoicesFilter) {
 	entry := func(key, value string) {
-		q.add("w.cycle_id IN (SELECT v.cycle_id FROM "+invoicePlans+" WHERE ((v.plan::jsonb) -> 'Metadata') @> jsonb_build_object(CAST(? AS text), CAST(? AS text)))", key, value)
+		q.add("w.cycle_id = ANY (ARRAY(SELECT v.cycle_id FROM "+invoicePlans+" WHERE ((v.plan::jsonb) -> 'Metadata') @> jsonb_build_object(CAST(? AS text), CAST(? AS text))))", key, value)
 	}
 	if f.Dispute != "" {
 		q.add(`EXISTS (SELECT 1 FROM `+invoiceCharges+` h JOIN stripe_disputes d ON d.connection_id = w.issuer_connection AND d.charge_id = h.id
@@ -144,8 +145,8 @@ func invoiceCarries(q *where, f reconcile.InvoicesFilter) {
 	if key, value, ok := strings.Cut(f.Metadata, "="); ok {
 		entry(key, value)
 	} else if f.Metadata != "" {
-		q.add(`w.cycle_id IN (SELECT v.cycle_id FROM all_readouts o JOIN `+invoicePlans+` ON v.cycle_id = o.cycle_id AND v.revision = o.revision
-			WHERE o.case_id = ? AND ((v.plan::jsonb) -> 'Lines') @> jsonb_build_array(jsonb_build_object('Metadata', jsonb_build_object('lb_readout', CAST(? AS text)))))`, f.Metadata, f.Metadata)
+		q.add(`w.cycle_id = ANY (ARRAY(SELECT v.cycle_id FROM all_readouts o JOIN `+invoicePlans+` ON v.cycle_id = o.cycle_id AND v.revision = o.revision
+			WHERE o.case_id = ? AND ((v.plan::jsonb) -> 'Lines') @> jsonb_build_array(jsonb_build_object('Metadata', jsonb_build_object('lb_readout', CAST(? AS text))))))`, f.Metadata, f.Metadata)
 	}
 }
 
