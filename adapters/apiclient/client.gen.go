@@ -1104,6 +1104,30 @@ func (e ExportInvoicesParamsFormat) Valid() bool {
 	}
 }
 
+// Defines values for ExportInvoiceLinesParamsFormat.
+const (
+	ExportInvoiceLinesParamsFormatCsv    ExportInvoiceLinesParamsFormat = "csv"
+	ExportInvoiceLinesParamsFormatNdjson ExportInvoiceLinesParamsFormat = "ndjson"
+	ExportInvoiceLinesParamsFormatPdf    ExportInvoiceLinesParamsFormat = "pdf"
+	ExportInvoiceLinesParamsFormatXlsx   ExportInvoiceLinesParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportInvoiceLinesParamsFormat enum.
+func (e ExportInvoiceLinesParamsFormat) Valid() bool {
+	switch e {
+	case ExportInvoiceLinesParamsFormatCsv:
+		return true
+	case ExportInvoiceLinesParamsFormatNdjson:
+		return true
+	case ExportInvoiceLinesParamsFormatPdf:
+		return true
+	case ExportInvoiceLinesParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExportReadoutParamsFormat.
 const (
 	ExportReadoutParamsFormatCsv    ExportReadoutParamsFormat = "csv"
@@ -2859,13 +2883,19 @@ type IngestHealth struct {
 // Invoice defines model for Invoice.
 type Invoice struct {
 	AccountID string `json:"account_id"`
-	CycleID   string `json:"cycle_id"`
+
+	// Attempts Requests to Stripe that wrote or read it.
+	Attempts int    `json:"attempts,omitempty,omitzero"`
+	CycleID  string `json:"cycle_id"`
 
 	// Difference An exact amount of one currency.
 	Difference Money `json:"difference,omitempty,omitzero"`
 
 	// EngineTotal An exact amount of one currency.
-	EngineTotal      Money     `json:"engine_total"`
+	EngineTotal Money `json:"engine_total"`
+
+	// EvidenceDigest The SHA-256 of the case IDs of the readouts that it bills, sorted and joined by commas; in its metadata as `lb_readouts_sha256`.
+	EvidenceDigest   string    `json:"evidence_digest,omitempty,omitzero"`
 	FinalizedAt      time.Time `json:"finalized_at,omitempty,omitzero"`
 	IssuerConnection string    `json:"issuer_connection,omitempty,omitzero"`
 	Lines            int       `json:"lines,omitempty,omitzero"`
@@ -6242,6 +6272,15 @@ type ExportInvoicesParams struct {
 	// Until As on the page: the filter or the order of the same name.
 	Until string `form:"until,omitempty" json:"until,omitempty,omitzero"`
 
+	// Dispute As on the page: the filter or the order of the same name.
+	Dispute string `form:"dispute,omitempty" json:"dispute,omitempty,omitzero"`
+
+	// Metadata As on the page: the filter or the order of the same name.
+	Metadata string `form:"metadata,omitempty" json:"metadata,omitempty,omitzero"`
+
+	// PoNumber As on the page: the filter or the order of the same name.
+	PoNumber string `form:"po_number,omitempty" json:"po_number,omitempty,omitzero"`
+
 	// Q As on the page: the filter or the order of the same name.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 
@@ -6251,6 +6290,9 @@ type ExportInvoicesParams struct {
 
 // ExportInvoicesParamsFormat defines parameters for ExportInvoices.
 type ExportInvoicesParamsFormat string
+
+// ExportInvoiceLinesParamsFormat defines parameters for ExportInvoiceLines.
+type ExportInvoiceLinesParamsFormat string
 
 // ExportReadoutParamsFormat defines parameters for ExportReadout.
 type ExportReadoutParamsFormat string
@@ -6301,6 +6343,24 @@ type ListInvoicesParams struct {
 
 	// MaxMinor Only with at most this total, in minor units of the invoice's currency.
 	MaxMinor int64 `form:"max_minor,omitempty" json:"max_minor,omitempty,omitzero"`
+
+	// From Only those that were finalized at or after this time.
+	From time.Time `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Only those that were finalized before this time.
+	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// DueBefore Only open ones that were due before this time: with the present time, the overdue ones.
+	DueBefore time.Time `form:"due_before,omitempty" json:"due_before,omitempty,omitzero"`
+
+	// Dispute Only with a dispute of one of their charges that is `lost`, `won` or `open`.
+	Dispute string `form:"dispute,omitempty" json:"dispute,omitempty,omitzero"`
+
+	// Metadata What the invoice carries at Stripe: the case ID of a readout that it bills, or an entry of its metadata as `key=value`, for example `lb_revision=2`.
+	Metadata string `form:"metadata,omitempty" json:"metadata,omitempty,omitzero"`
+
+	// PoNumber The buyer's own number that is printed on it.
+	PoNumber string `form:"po_number,omitempty" json:"po_number,omitempty,omitzero"`
 
 	// Q An invoice, its number, its payer or its cycle.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
@@ -7955,6 +8015,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 	ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportInvoiceLines Export the lines of an invoice
+	//
+	// Corresponds with GET /v1/exports/invoices/{id}/export.{format} (the `ExportInvoiceLines` operationId).
+	ExportInvoiceLines(ctx context.Context, id string, format ExportInvoiceLinesParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportReadout Export the figures of a readout
 	//
@@ -10956,6 +11021,21 @@ func (c *Client) ExportEvents(ctx context.Context, format ExportEventsParamsForm
 // Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 func (c *Client) ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExportInvoicesRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportInvoiceLines Export the lines of an invoice
+//
+// Corresponds with GET /v1/exports/invoices/{id}/export.{format} (the `ExportInvoiceLines` operationId).
+func (c *Client) ExportInvoiceLines(ctx context.Context, id string, format ExportInvoiceLinesParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportInvoiceLinesRequest(c.Server, id, format)
 	if err != nil {
 		return nil, err
 	}
@@ -18875,6 +18955,30 @@ func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, 
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dispute", params.Dispute, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "po_number", params.PoNumber, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
@@ -18895,6 +18999,47 @@ func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, 
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportInvoiceLinesRequest constructs an http.Request for the ExportInvoiceLines method
+func NewExportInvoiceLinesRequest(server string, id string, format ExportInvoiceLinesParamsFormat) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/invoices/%s/export.%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -19180,6 +19325,54 @@ func NewListInvoicesRequest(server string, params *ListInvoicesParams) (*http.Re
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_minor", params.MaxMinor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "due_before", params.DueBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dispute", params.Dispute, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "po_number", params.PoNumber, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -21382,6 +21575,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 	ExportInvoicesWithResponse(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*ExportInvoicesResponse, error)
+
+	// ExportInvoiceLinesWithResponse Export the lines of an invoice
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/invoices/{id}/export.{format} (the `ExportInvoiceLines` operationId).
+	ExportInvoiceLinesWithResponse(ctx context.Context, id string, format ExportInvoiceLinesParamsFormat, reqEditors ...RequestEditorFn) (*ExportInvoiceLinesResponse, error)
 
 	// ExportReadoutWithResponse Export the figures of a readout
 	//
@@ -27144,6 +27344,54 @@ func (r ExportInvoicesResponse) ContentType() string {
 	return ""
 }
 
+// ExportInvoiceLinesResponse200Headers the declared response headers of an HTTP 200 response for ExportInvoiceLines
+type ExportInvoiceLinesResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportInvoiceLinesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportInvoiceLinesResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportInvoiceLinesResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportInvoiceLinesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportInvoiceLinesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportInvoiceLinesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportInvoiceLinesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ExportReadoutResponse200Headers the declared response headers of an HTTP 200 response for ExportReadout
 type ExportReadoutResponse200Headers struct {
 	ReportDigest string
@@ -30340,6 +30588,19 @@ func (c *ClientWithResponses) ExportInvoicesWithResponse(ctx context.Context, fo
 		return nil, err
 	}
 	return ParseExportInvoicesResponse(rsp)
+}
+
+// ExportInvoiceLinesWithResponse Export the lines of an invoice
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/invoices/{id}/export.{format} (the `ExportInvoiceLines` operationId).
+func (c *ClientWithResponses) ExportInvoiceLinesWithResponse(ctx context.Context, id string, format ExportInvoiceLinesParamsFormat, reqEditors ...RequestEditorFn) (*ExportInvoiceLinesResponse, error) {
+	rsp, err := c.ExportInvoiceLines(ctx, id, format, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportInvoiceLinesResponse(rsp)
 }
 
 // ExportReadoutWithResponse Export the figures of a readout
@@ -34553,6 +34814,45 @@ func ParseExportInvoicesResponse(rsp *http.Response) (*ExportInvoicesResponse, e
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ExportInvoicesResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportInvoiceLinesResponse parses an HTTP response from a ExportInvoiceLinesWithResponse call
+func ParseExportInvoiceLinesResponse(rsp *http.Response) (*ExportInvoiceLinesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportInvoiceLinesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportInvoiceLinesResponse200Headers
 		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

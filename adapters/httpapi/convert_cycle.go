@@ -23,8 +23,8 @@ func toCycle(c reconcile.CycleSummary) Cycle {
 func toInvoice(i reconcile.InvoiceRow) Invoice {
 	return Invoice{
 		StripeInvoiceID: i.InvoiceID, Number: i.Number, CycleID: i.CycleID, AccountID: i.AccountID, Period: i.Period,
-		State: string(i.CycleState), WritebackState: i.State, IssuerConnection: i.Issuer, Payer: i.Payer, PlanHash: i.PlanHash, FinalizedAt: orZero(i.FinalizedAt),
-		Lines: i.Lines, EngineTotal: toMoney(i.EngineMinor, i.Currency), StripeTotal: toOptional(i.StripeMinor, i.Currency),
+		State: string(i.CycleState), WritebackState: i.State, IssuerConnection: i.Issuer, Payer: i.Payer, PlanHash: i.PlanHash, EvidenceDigest: i.EvidenceDigest, FinalizedAt: orZero(i.FinalizedAt),
+		Lines: i.Lines, Attempts: i.Attempts, EngineTotal: toMoney(i.EngineMinor, i.Currency), StripeTotal: toOptional(i.StripeMinor, i.Currency),
 		Difference: toOptional(i.DifferenceMinor, i.Currency), Payment: toPayment(i.Payment, i.Currency),
 	}
 }

@@ -2354,13 +2354,19 @@ type IngestHealth struct {
 // Invoice defines model for Invoice.
 type Invoice struct {
 	AccountID string `json:"account_id"`
-	CycleID   string `json:"cycle_id"`
+
+	// Attempts Requests to Stripe that wrote or read it.
+	Attempts int    `json:"attempts,omitempty,omitzero"`
+	CycleID  string `json:"cycle_id"`
 
 	// Difference An exact amount of one currency.
 	Difference Money `json:"difference,omitempty,omitzero"`
 
 	// EngineTotal An exact amount of one currency.
-	EngineTotal      Money     `json:"engine_total"`
+	EngineTotal Money `json:"engine_total"`
+
+	// EvidenceDigest The SHA-256 of the case IDs of the readouts that it bills, sorted and joined by commas; in its metadata as `lb_readouts_sha256`.
+	EvidenceDigest   string    `json:"evidence_digest,omitempty,omitzero"`
 	FinalizedAt      time.Time `json:"finalized_at,omitempty,omitzero"`
 	IssuerConnection string    `json:"issuer_connection,omitempty,omitzero"`
 	Lines            int       `json:"lines,omitempty,omitzero"`
@@ -5391,6 +5397,24 @@ type ListInvoicesParams struct {
 
 	// MaxMinor Only with at most this total, in minor units of the invoice's currency.
 	MaxMinor int64 `form:"max_minor,omitempty" json:"max_minor,omitempty,omitzero"`
+
+	// From Only those that were finalized at or after this time.
+	From time.Time `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To Only those that were finalized before this time.
+	To time.Time `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// DueBefore Only open ones that were due before this time: with the present time, the overdue ones.
+	DueBefore time.Time `form:"due_before,omitempty" json:"due_before,omitempty,omitzero"`
+
+	// Dispute Only with a dispute of one of their charges that is `lost`, `won` or `open`.
+	Dispute string `form:"dispute,omitempty" json:"dispute,omitempty,omitzero"`
+
+	// Metadata What the invoice carries at Stripe: the case ID of a readout that it bills, or an entry of its metadata as `key=value`, for example `lb_revision=2`.
+	Metadata string `form:"metadata,omitempty" json:"metadata,omitempty,omitzero"`
+
+	// PoNumber The buyer's own number that is printed on it.
+	PoNumber string `form:"po_number,omitempty" json:"po_number,omitempty,omitzero"`
 
 	// Q An invoice, its number, its payer or its cycle.
 	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
@@ -9715,6 +9739,48 @@ func (w *ServerInterfaceWrapper) ListInvoices(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_minor", ctx.QueryParams(), &params.MaxMinor, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter max_minor: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "due_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "due_before", ctx.QueryParams(), &params.DueBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter due_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "dispute" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dispute", ctx.QueryParams(), &params.Dispute, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dispute: %s", err))
+	}
+
+	// ------------- Optional query parameter "metadata" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "metadata", ctx.QueryParams(), &params.Metadata, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter metadata: %s", err))
+	}
+
+	// ------------- Optional query parameter "po_number" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "po_number", ctx.QueryParams(), &params.PoNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter po_number: %s", err))
 	}
 
 	// ------------- Optional query parameter "q" -------------

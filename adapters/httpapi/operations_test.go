@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -203,7 +204,7 @@ func TestListsPassTheirFiltersOn(t *testing.T) {
 		},
 		invoices: func(f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error) {
 			invoices = f
-			return reconcile.Page[reconcile.InvoiceRow]{NextCursor: "n2", Items: []reconcile.InvoiceRow{{CycleID: "a.2026-10", InvoiceID: "in_1", Currency: "jpy", EngineMinor: 500}}}, nil
+			return reconcile.Page[reconcile.InvoiceRow]{NextCursor: "n2", Items: []reconcile.InvoiceRow{{CycleID: "a.2026-10", InvoiceID: "in_1", Currency: "jpy", EngineMinor: 500, Attempts: 3, EvidenceDigest: "9d31"}}}, nil
 		},
 		events: func(f reconcile.RewardEventsFilter) (reconcile.Page[reconcile.RewardEvent], error) {
 			events = f
@@ -217,12 +218,14 @@ func TestListsPassTheirFiltersOn(t *testing.T) {
 	require.NotContains(t, items[1], "stripe_total", "empty and zero are different")
 	require.Equal(t, "n", body["next_cursor"])
 
-	_, body = serve(t, e, request(http.MethodGet, "/v1/invoices?period=2026-10&account=acme&status=open&currency=jpy&min_minor=5&sort=amount&q=in_1&limit=7&cursor=c", ""))
+	_, body = serve(t, e, request(http.MethodGet, "/v1/invoices?period=2026-10&account=acme&status=open&currency=jpy&min_minor=5&sort=amount&q=in_1&limit=7&cursor=c&from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z&due_before=2026-11-20T00:00:00Z&dispute=lost&metadata=lb_revision%3D2&po_number=PO-1", ""))
 	least := int64(5)
 	require.Empty(t, cmp.Diff(reconcile.InvoicesFilter{
 		Scope: access.Everything(), Period: "2026-10", AccountID: "acme", Status: "open", Search: "in_1", Currency: "jpy", MinMinor: &least, AtStripe: true, Sort: "amount", Cursor: "c", Limit: 7,
+		From: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), DueBefore: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), Dispute: "lost", Metadata: "lb_revision=2", PONumber: "PO-1",
 	}, invoices))
 	require.Equal(t, "500 JPY", body["items"].([]any)[0].(map[string]any)["engine_total"].(map[string]any)["formatted"])
+	require.Equal(t, []any{3.0, "9d31"}, []any{body["items"].([]any)[0].(map[string]any)["attempts"], body["items"].([]any)[0].(map[string]any)["evidence_digest"]})
 	require.Equal(t, "n2", body["next_cursor"])
 
 	_, body = serve(t, e, request(http.MethodGet, "/v1/accounts/acme/reward-events?kind=refund&period=2026-10&mapped=no&q=cus_1", ""))

@@ -112,7 +112,8 @@ func (s *Server) ListInvoices(ctx context.Context, r ListInvoicesRequestObject) 
 	p := r.Params
 	page, err := s.Reconcile.Invoices(ctx, reconcile.InvoicesFilter{
 		Scope: access.From(ctx).Scope, Period: p.Period, AccountID: p.Account, Status: p.Status, Search: p.Q, Currency: p.Currency,
-		MinMinor: boundOf(p.MinMinor), MaxMinor: boundOf(p.MaxMinor), AtStripe: true, Sort: string(p.Sort), Cursor: p.Cursor, Limit: p.Limit,
+		MinMinor: boundOf(p.MinMinor), MaxMinor: boundOf(p.MaxMinor),
+		From: p.From, To: p.To, DueBefore: p.DueBefore, Dispute: p.Dispute, Metadata: p.Metadata, PONumber: p.PoNumber, AtStripe: true, Sort: string(p.Sort), Cursor: p.Cursor, Limit: p.Limit,
 	})
 	if err != nil {
 		return nil, err

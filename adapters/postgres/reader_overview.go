@@ -2,12 +2,10 @@ package postgres
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
-	"github.com/liftbill/liftbill/domain/billing"
 )
 
 // Standings sums the cycles of a period; its cost grows with the cycles and their buckets,
@@ -60,102 +58,4 @@ func (r *Reader) Payments(ctx context.Context, scope access.Scope, since time.Ti
 	recent := db.Raw(`SELECT s.environment, e.kind, e.currency, e.amount_minor FROM sources s JOIN reward_events e ON e.connection_id = s.id AND e.effective_at >= ? AND NOT e.historic`, since)
 	err := db.Raw(sources+`, recent AS MATERIALIZED (?) ?`, append(append([]any{}, q.args...), recent, sums)...).Scan(&out).Error
 	return out, wrap(err)
-}
-
-const invoiceSelect = `
-	SELECT w.cycle_id, w.account_id, a.name AS account_name, w.period, w.state, ` + paymentStatus + ` AS stripe_status, coalesce(w.invoice_id, '') AS invoice_id, w.number,
-		w.customer AS payer, w.issuer_connection AS issuer, w.currency, w.total_minor AS engine_minor, w.stripe_total AS stripe_minor,
-		w.total_minor - w.stripe_total AS difference_minor, (SELECT count(*) FROM writeback_lines l WHERE l.intent_id = w.id) AS lines,
-		(SELECT count(*) FROM writeback_attempts t WHERE t.intent_id = w.id) AS attempts, w.plan_hash, w.finalized_at, w.created_at, w.updated_at, c.state AS cycle_state,
-		(SELECT sum(k.amount_minor)::bigint FROM corrections k WHERE k.cycle_id = w.cycle_id AND k.state = 'done' AND k.kind LIKE 'credit%') AS credited_minor, ` + paymentColumns + `
-	FROM writeback_intents w JOIN accounts a ON a.id = w.account_id JOIN cycles c ON c.id = w.cycle_id` + paymentJoin
-
-// invoiceOrders are the orders of the list; an invoice that is not finalized comes as if
-// it had been before all others.
-var invoiceOrders = keyset[ownInvoiceRow]{
-	id: "w.cycle_id", value: func(i ownInvoiceRow) string { return i.CycleID }, first: "period",
-	by: map[string]sorting[ownInvoiceRow]{
-		"period": {"w.period", byText, func(i ownInvoiceRow) string { return i.Period }},
-		"amount": {"w.total_minor", byNumber, func(i ownInvoiceRow) string { return strconv.FormatInt(i.EngineMinor, 10) }},
-		"number": {"w.number", byText, func(i ownInvoiceRow) string { return i.Number }},
-		"finalized": {"coalesce(w.finalized_at, 'epoch')", byTime, func(i ownInvoiceRow) string {
-			if i.FinalizedAt == nil {
-				return instantKey(time.Unix(0, 0))
-			}
-			return instantKey(*i.FinalizedAt)
-		}},
-	},
-}
-
-// Invoices pages by the key of the order that is asked for.
-func (r *Reader) Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error) {
-	q := where{}
-	q.add("w.state <> 'superseded'")
-	q.scoped(f.Scope, "w.environment", "w.account_id")
-	q.eq("w.period", f.Period)
-	q.eq("w.account_id", f.AccountID)
-	q.eq("w.currency", f.Currency)
-	if f.Status == "none" {
-		q.add("w.stripe_status = ''")
-	} else {
-		q.eq(paymentStatus, f.Status)
-	}
-	if !f.DueBefore.IsZero() {
-		q.add("p.due_at < ? AND "+paymentStatus+" = 'open'", f.DueBefore)
-	}
-	if !f.From.IsZero() {
-		q.add("w.finalized_at >= ?", f.From)
-	}
-	if !f.To.IsZero() {
-		q.add("w.finalized_at < ?", f.To)
-	}
-	if f.AtStripe {
-		q.add("w.invoice_id IS NOT NULL")
-	}
-	if f.Search != "" {
-		q.add("(w.invoice_id = ? OR w.number = ? OR w.customer = ? OR w.cycle_id = ?)", f.Search, f.Search, f.Search, f.Search)
-	}
-	if f.MinMinor != nil {
-		q.add("w.total_minor >= ?", *f.MinMinor)
-	}
-	if f.MaxMinor != nil {
-		q.add("w.total_minor <= ?", *f.MaxMinor)
-	}
-	if f.MinMajor != nil {
-		q.major("w.total_minor", "w.currency", ">=", *f.MinMajor)
-	}
-	if f.MaxMajor != nil {
-		q.major("w.total_minor", "w.currency", "<=", *f.MaxMajor)
-	}
-	order, key, err := invoiceOrders.page(&q, f.Sort, f.Cursor)
-	if err != nil {
-		return reconcile.Page[reconcile.InvoiceRow]{}, err
-	}
-	var rows []ownInvoiceRow
-	err = r.db.gorm.WithContext(ctx).Raw(invoiceSelect+q.sql()+" ORDER BY "+order+" LIMIT ?", append(q.args, f.Limit+1)...).Scan(&rows).Error
-	if err != nil {
-		return reconcile.Page[reconcile.InvoiceRow]{}, wrap(err)
-	}
-	return pageOf(rows, f.Limit, ownInvoiceRow.view, key)
-}
-
-// ownInvoiceRow is one of our invoices with what has become of it.
-type ownInvoiceRow struct {
-	CycleID, AccountID, AccountName, Period, State, StripeStatus, InvoiceID, Number, Payer, Issuer, Currency, PlanHash, CycleState string
-	EngineMinor                                                                                                                    int64
-	StripeMinor, DifferenceMinor, CreditedMinor                                                                                    *int64
-	Lines, Attempts                                                                                                                int
-	FinalizedAt                                                                                                                    *time.Time
-	CreatedAt, UpdatedAt                                                                                                           time.Time
-	Paid                                                                                                                           paymentRow `gorm:"embedded"`
-}
-
-func (r ownInvoiceRow) view() (reconcile.InvoiceRow, error) {
-	return reconcile.InvoiceRow{
-		CycleID: r.CycleID, AccountID: r.AccountID, AccountName: r.AccountName, Period: r.Period, State: r.State, StripeStatus: r.StripeStatus,
-		InvoiceID: r.InvoiceID, Number: r.Number, Payer: r.Payer, Issuer: r.Issuer, Currency: r.Currency, PlanHash: r.PlanHash,
-		CycleState: billing.CycleState(r.CycleState), EngineMinor: r.EngineMinor, StripeMinor: r.StripeMinor, DifferenceMinor: r.DifferenceMinor, CreditedMinor: r.CreditedMinor,
-		Lines: r.Lines, Attempts: r.Attempts, HostedURL: r.Paid.HostedURL, PDFURL: r.Paid.PDFURL, Payment: r.Paid.payment(),
-		FinalizedAt: utc(r.FinalizedAt), CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
-	}, nil
 }

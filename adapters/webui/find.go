@@ -11,7 +11,7 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 )
 
-// find leads from an ID of Stripe's to what it is here: an invoice of ours to its cycle, a
+// find leads from an ID of Stripe's to what it is here: an invoice of ours to its page, a
 // customer to their page, another object to the facts that are about it, an event to the
 // log. What is not known is looked for in the log, which says so.
 func (s *Server) find(c echo.Context) error {
@@ -33,7 +33,7 @@ func (s *Server) placeOf(c echo.Context, id string) (string, error) {
 			return "", err
 		}
 		if len(own.Items) > 0 {
-			return "/cycles/" + own.Items[0].CycleID + "#stripe", nil
+			return invoiceURL(own.Items[0].CycleID), nil
 		}
 	}
 	f := operate.EventsFilter{Selection: operate.Selection{Scope: scope}, Limit: 1}

@@ -17,7 +17,7 @@ func TestFind(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, w.Code)
 		return w.Header().Get("Location")
 	}
-	require.Equal(t, "/cycles/acme.2026-10#stripe", at("in_1QHk2vG9RKHgCVdKx01"), "an invoice of ours")
+	require.Equal(t, "/invoices/acme.2026-10", at("in_1QHk2vG9RKHgCVdKx01"), "an invoice of ours")
 	require.Equal(t, "in_1QHk2vG9RKHgCVdKx01", l.invoicesAsked.Search)
 	require.Equal(t, "/events?q=evt_1", at("evt_1"))
 	require.Equal(t, "/accounts/acme/customers/cus_1", at("cus_1"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -160,6 +161,22 @@ func (l *ledger) Invoices(_ context.Context, f reconcile.InvoicesFilter) (reconc
 	l.invoicesAsked = f
 	return reconcile.Page[reconcile.InvoiceRow]{Items: l.invoices, NextCursor: l.more(f.Cursor)}, l.err
 }
+
+// Invoice adds to a row of the list what its page shows besides.
+func (l *ledger) Invoice(_ context.Context, id string) (reconcile.InvoiceDetail, error) {
+	rows := slices.Clone(l.invoices)
+	if fees := l.tieOuts["fees.2026-10"]; len(rows) > 0 { // one with fees, which the list leaves out
+		row := rows[0]
+		row.CycleID, row.EngineMinor, row.StripeMinor = fees.ID, fees.EngineMinor, fees.StripeMinor
+		rows = append(rows, row)
+	}
+	i := slices.IndexFunc(rows, func(r reconcile.InvoiceRow) bool { return r.CycleID == id })
+	if i < 0 {
+		return reconcile.InvoiceDetail{}, fault.New(fault.NotFound, "invoice_not_found", "nothing of cycle %q was written to Stripe", id)
+	}
+	return detailOf(rows[i]), nil
+}
+
 func (l *ledger) Events(_ context.Context, f operate.EventsFilter) (operate.Page[operate.Event], error) {
 	l.logAsked = f
 	return operate.Page[operate.Event]{Items: l.log, NextCursor: l.more(f.Cursor)}, l.err
@@ -329,7 +346,7 @@ func aPlace(key string, bucket lift.Bucket) lift.Placement {
 func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 	invoice := func(c reconcile.CycleSummary, state, status string) reconcile.InvoiceRow {
 		return reconcile.InvoiceRow{
-			CycleID: c.ID, AccountID: c.AccountID, AccountName: c.AccountName, Period: c.Period, State: state, StripeStatus: status, InvoiceID: c.StripeInvoiceID, Number: c.InvoiceNumber, Payer: "cus_RkPayer00000001",
+			CycleID: c.ID, AccountID: c.AccountID, AccountName: c.AccountName, Period: c.Period, State: state, StripeStatus: status, InvoiceID: c.StripeInvoiceID, Number: c.InvoiceNumber, Payer: "cus_RkPayer00000001", Issuer: "acme-stripe",
 			Currency: c.Currency, EngineMinor: c.EngineMinor, StripeMinor: c.StripeMinor, DifferenceMinor: c.DifferenceMinor, Lines: 1, Attempts: 5, HostedURL: "https://invoice.stripe.com/i/acct_x/test", FinalizedAt: ptr(now.Add(-46 * time.Minute)), CreatedAt: now, UpdatedAt: now,
 		}
 	}

@@ -38,7 +38,7 @@ const listLimit = 100
 func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
 	ctx, scope := c.Request().Context(), scopeOf(c)
-	f := reconcile.InvoicesFilter{Scope: scope, Period: p("period"), AccountID: p("account"), Status: p("status"), Search: p("q"), Currency: p("currency"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
+	f := reconcile.InvoicesFilter{Scope: scope, Period: p("period"), AccountID: p("account"), Status: p("status"), Search: p("q"), Currency: p("currency"), Dispute: p("dispute"), Metadata: p("metadata"), PONumber: p("po_number"), Sort: p("sort"), Cursor: p("cursor"), Limit: listLimit}
 	periods, err := s.reconcile.Periods(ctx, scope)
 	if err != nil {
 		return list{}, f, err
@@ -61,15 +61,18 @@ func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, er
 		f.DueBefore = s.clock.Now()
 	}
 	l := list{
-		Name: "invoices", Version: 2, Heading: "Invoices", Lead: "What was written to Stripe, or is being written: one row per payer and period.", Path: "/invoices", Active: "invoices", Environment: "live",
+		Name: "invoices", Version: 3, Heading: "Invoices", Lead: "What was written to Stripe, or is being written: one row per payer and period.", Path: "/invoices", Active: "invoices", Environment: "live",
 		Filters: []field{
 			{Name: "period", Label: "Period", Value: f.Period, Choices: choices("Every period", f.Period, periods, month)},
 			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
 			{Name: "status", Label: "Status at Stripe", Value: f.Status, Choices: choices("Every status", f.Status, reconcile.InvoiceStatuses(), words)},
 			{Name: "currency", Label: "Currency", Value: f.Currency, Hint: "usd"},
 			{Name: "overdue", Label: "Due", Value: p("overdue"), Choices: choices("Due or not", p("overdue"), []string{"yes"}, func(string) string { return "Overdue only" })},
+			{Name: "dispute", Label: "Dispute", Value: f.Dispute, Choices: choices("Disputed or not", f.Dispute, reconcile.InvoiceDisputes(), func(v string) string { return "Dispute " + v })},
 			{Name: "from", Label: "Amount from", Value: p("from"), Hint: "0.00"}, {Name: "to", Label: "to", Value: p("to"), Hint: "1000.00"},
 			{Name: "since", Label: "Finalized from", Value: p("since"), Type: "date"}, {Name: "until", Label: "to", Value: p("until"), Type: "date"},
+			{Name: "po_number", Label: "PO number", Value: f.PONumber},
+			{Name: "metadata", Label: "Case ID or metadata", Value: f.Metadata, Hint: "key=value"},
 			{Name: "q", Label: "Invoice, number or payer", Value: f.Search, Type: "search", Hint: "in_…"},
 		},
 		Columns: []column{
@@ -77,8 +80,9 @@ func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, er
 			{Name: "stripe", Kind: columnMoney, Sum: true}, {Name: "difference", Kind: columnMoney, Sum: true},
 			{Name: "paid", Kind: columnMoney, Sum: true}, {Name: "open", Kind: columnMoney, Sum: true}, {Name: "credited", Kind: columnMoney, Sum: true}, {Name: "due_at", Kind: columnTime}, {Name: "overdue"},
 			{Name: "lines", Kind: columnCount, Sum: true}, {Name: "number"}, {Name: "invoice_id"}, {Name: "payer"}, {Name: "finalized_at", Kind: columnTime}, {Name: "attempts", Kind: columnCount, Sum: true}, {Name: "cycle"}, {Name: "issuer"}, {Name: "plan_hash"},
+			{Name: "evidence_digest"}, {Name: "hosted_url"}, {Name: "pdf_url"},
 		},
-		Labels: []string{"Account", "Period", "Write-back", "At Stripe", "Currency", "Engine", "Stripe", "Difference", "Paid", "Open", "Credited", "Due", "Overdue", "Lines", "Number", "Invoice", "Payer", "Finalized", "Requests", "Cycle", "Issuer", "Hash of the plan"},
+		Labels: []string{"Account", "Period", "Write-back", "At Stripe", "Currency", "Engine", "Stripe", "Difference", "Paid", "Open", "Credited", "Due", "Overdue", "Lines", "Number", "Invoice", "Payer", "Finalized", "Requests", "Cycle", "Issuer", "Hash of the plan", "Evidence digest", "Hosted page", "PDF"},
 		Empty:  "No invoice yet", EmptyHint: "An invoice appears when a live cycle has an amount to bill, an issuer and a payer.",
 	}
 	l.sorted(f.Sort, map[int]string{1: "period", 5: "amount", 14: "number", 17: "finalized"}, "period")
@@ -91,26 +95,24 @@ func invoiceRow(i reconcile.InvoiceRow, now time.Time) row {
 	if i.FinalizedAt != nil {
 		finalized = *i.FinalizedAt
 	}
-	state := stateOf(i.State)
-	if i.State == "released" || i.State == "finalized" {
-		state.Icon, state.Tone = "✓", "good"
-	}
+	state := writeBackState(i.State)
 	var paid billing.Payment
 	if i.Payment != nil {
 		paid = *i.Payment
 	}
-	overdue, late := "", (*StateView)(nil)
-	if paid.DueAt != nil && i.StripeStatus == "open" && paid.DueAt.Before(now) {
-		overdue = plural(int(now.Sub(*paid.DueAt).Hours()/24), "day")
+	page := invoiceURL(i.CycleID)
+	overdue, late := overdueBy(i, now), (*StateView)(nil)
+	if overdue != "" {
 		late = &StateView{Name: overdue, Icon: "!", Tone: "bad"}
 	}
 	return row{Key: rowKey(i.CycleID), Cells: []cell{
-		{Value: i.AccountName, URL: "/cycles/" + i.CycleID, Sub: i.AccountID}, {Value: i.Period, Sub: month(i.Period)}, {Value: i.State, State: &state}, {Value: i.StripeStatus}, {Value: strings.ToUpper(i.Currency)},
-		{Value: cashOf(i.EngineMinor, i.Currency), URL: "/cycles/" + i.CycleID + "#lines"}, {Value: cash{i.StripeMinor, i.Currency}, URL: "/cycles/" + i.CycleID + "#stripe"},
+		{Value: i.AccountName, URL: page, Sub: i.AccountID}, {Value: i.Period, URL: "/cycles/" + i.CycleID, Sub: month(i.Period)}, {Value: i.State, State: &state}, {Value: i.StripeStatus}, {Value: strings.ToUpper(i.Currency)},
+		{Value: cashOf(i.EngineMinor, i.Currency), URL: page + "#lines"}, {Value: cash{i.StripeMinor, i.Currency}, URL: "/cycles/" + i.CycleID + "#stripe"},
 		{Value: cash{i.DifferenceMinor, i.Currency}},
 		{Value: cash{paid.PaidMinor, i.Currency}}, {Value: cash{paid.RemainingMinor, i.Currency}}, {Value: cash{i.CreditedMinor, i.Currency}, URL: creditedURL(i)}, {Value: timeOf(paid.DueAt)}, {Value: overdue, State: late},
-		{Value: int64(i.Lines), URL: "/cycles/" + i.CycleID + "#lines"}, {Value: i.Number, URL: i.HostedURL, External: i.HostedURL != ""},
-		{Value: i.InvoiceID, Mono: true}, {Value: i.Payer, Mono: true}, {Value: finalized}, {Value: int64(i.Attempts), URL: "/cycles/" + i.CycleID + "#attempts"}, {Value: i.CycleID, Mono: true}, {Value: i.Issuer, Mono: true}, {Value: i.PlanHash, Mono: true},
+		{Value: int64(i.Lines), URL: page + "#lines"}, {Value: i.Number, URL: i.HostedURL, External: i.HostedURL != ""},
+		{Value: i.InvoiceID, Mono: true, URL: page}, {Value: i.Payer, Mono: true}, {Value: finalized}, {Value: int64(i.Attempts), URL: page + "#attempts"}, {Value: i.CycleID, Mono: true}, {Value: i.Issuer, Mono: true}, {Value: i.PlanHash, Mono: true},
+		{Value: i.EvidenceDigest, Mono: true, URL: page + "#evidence"}, {Value: i.HostedURL, Mono: true, URL: i.HostedURL, External: true}, {Value: i.PDFURL, Mono: true, URL: i.PDFURL, External: true},
 	}}
 }
 

@@ -50,7 +50,7 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 // screens are the pages that are looked at.
 var screens = map[string]string{
 	"overview": "/", "board": "/cycles", "tieout": "/cycles/fees.2026-10", "line": "/cycles/acme.2026-10/lines/trial-nudge-7?expected=415", "charge": "/cycles/fees.2026-10/lines/fee:holdback",
-	"shadow": "/cycles/shade.2026-10", "readout": "/readouts/" + caseGood, "readout-again": "/readouts/" + caseAgain, "invoices": "/invoices", "events": "/events", "rewards": "/accounts/acme/events", "reward": eventPath("paid:in_2", 2), "reward-none": eventPath("paid:in_3", 3), "connections": "/connections", "first": "/connections/acme-stripe?first=wait", "waiting": "/connections/sandbox-stripe?first=stop", "connection": "/connections/acme-stripe?checklist=acme", "replays": "/replays", "accounts": "/accounts", "snapshots": "/snapshots", "snapshot": "/accounts/acme/snapshots/trial-nudge-7", "accruals": "/accruals",
+	"shadow": "/cycles/shade.2026-10", "readout": "/readouts/" + caseGood, "readout-again": "/readouts/" + caseAgain, "invoices": "/invoices", "invoice": "/invoices/acme.2026-10", "events": "/events", "rewards": "/accounts/acme/events", "reward": eventPath("paid:in_2", 2), "reward-none": eventPath("paid:in_3", 3), "connections": "/connections", "first": "/connections/acme-stripe?first=wait", "waiting": "/connections/sandbox-stripe?first=stop", "connection": "/connections/acme-stripe?checklist=acme", "replays": "/replays", "accounts": "/accounts", "snapshots": "/snapshots", "snapshot": "/accounts/acme/snapshots/trial-nudge-7", "accruals": "/accruals",
 	"customers": "/accounts/acme/customers", "customer": "/accounts/acme/customers/cus_RkA1b2C3d4E5f6", "empty": "/cycles/nothing",
 	"month": "/accounts/acme/months/2026-09", "breaks": "/breaks", "break": "/breaks/" + breakAmount, "break-forced": "/breaks/" + breakGhost, "compare": "/connections/acme-stripe/compare?object=invoice&object_id=in_1", "coverage": "/coverage",
 	"adjustments": "/adjustments", "corrections": "/cycles/acme.2026-10/corrections", "contracts": "/contracts", "whatif": "/accounts/acme/whatif?share=0.15",
@@ -147,7 +147,7 @@ func TestKeys(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		at, err := chromedp.Run(ctx, chromedp.Location())
-		return err == nil && at == server.URL+"/cycles/acme.2026-10#stripe"
+		return err == nil && at == server.URL+"/invoices/acme.2026-10"
 	}, time.Minute, 100*time.Millisecond, "an ID that is pasted into a page leads to what it is")
 }
 

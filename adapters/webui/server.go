@@ -56,6 +56,7 @@ type Reconcile interface {
 	AccountHealth(ctx context.Context, accountIDs []string, now time.Time) (map[string]reconcile.AccountHealth, error)
 	Overview(ctx context.Context, scope access.Scope, now time.Time) (reconcile.Board, error)
 	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
+	Invoice(ctx context.Context, cycleID string) (reconcile.InvoiceDetail, error)
 	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)
 	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
@@ -166,7 +167,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
-	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "accountmonth", "line", "readout", "accounts", "events", "event", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {
+	for _, name := range []string{"overview", "list", "invoice", "customer", "snapshot", "cycles", "cycle", "accountmonth", "line", "readout", "accounts", "events", "event", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/month.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -203,6 +204,8 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/readouts/:case/export.:format", s.readoutExport)
 	e.GET("/invoices", s.invoices)
 	e.GET("/invoices.:format", s.invoicesExport)
+	e.GET("/invoices/:id", s.invoice)
+	e.GET("/invoices/:id/export.:format", s.invoiceExport)
 	e.GET("/accounts", s.accounts)
 	e.GET("/accounts/:id/events", s.events)
 	e.GET("/accounts/:id/events.:format", s.rewardsExport)

@@ -10,8 +10,6 @@ import (
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
-	"github.com/liftbill/liftbill/domain/fault"
-	"github.com/liftbill/liftbill/domain/money"
 )
 
 // PaymentWindow is how far back the overview counts the payments of a vendor's customers.
@@ -107,6 +105,9 @@ type InvoiceRow struct {
 	CreditedMinor               *int64
 	Lines, Attempts             int
 	HostedURL, PDFURL, PlanHash string
+	// EvidenceDigest is the SHA-256 of the case IDs of the readouts that the invoice bills, as it
+	// stands in the invoice's metadata (lb_readouts_sha256).
+	EvidenceDigest string
 	// CycleState is that of the cycle, and Payment what has become of a finalized invoice.
 	CycleState           billing.CycleState
 	Payment              *billing.Payment
@@ -132,42 +133,13 @@ type InvoicesFilter struct {
 	DueBefore, From, To time.Time
 	// AtStripe leaves out what has no invoice at Stripe yet.
 	AtStripe bool
-	Sort     string // one of InvoiceSorts; "" is the newest period first
-	Cursor   string
-	Limit    int
-}
-
-// InvoiceSorts are the orders of the list of invoices.
-func InvoiceSorts() []string {
-	return []string{"period_asc", "amount", "amount_asc", "finalized", "finalized_asc", "number", "number_asc"}
-}
-
-// InvoiceStatuses are what an invoice can be filtered by.
-func InvoiceStatuses() []string {
-	return []string{"draft", "open", "paid", "void", "uncollectible", "none"}
-}
-
-// Invoices lists invoices, newest period first.
-func (s *Service) Invoices(ctx context.Context, f InvoicesFilter) (Page[InvoiceRow], error) {
-	if err := checkPeriod(f.Period); err != nil {
-		return Page[InvoiceRow]{}, err
-	}
-	if f.Status != "" && !slices.Contains(InvoiceStatuses(), f.Status) {
-		return Page[InvoiceRow]{}, fault.InvalidField("status", "filter_unknown", "%q is not a status of an invoice", f.Status).Fix("Use draft, open, paid, void, uncollectible or none")
-	}
-	if f.Currency != "" {
-		c, err := money.ParseCurrency(f.Currency)
-		if err != nil {
-			return Page[InvoiceRow]{}, err
-		}
-		f.Currency = string(c)
-	}
-	if err := checkSort(f.Sort, InvoiceSorts()); err != nil {
-		return Page[InvoiceRow]{}, err
-	}
-	var err error
-	if f.Limit, err = limit(f.Limit); err != nil {
-		return Page[InvoiceRow]{}, err
-	}
-	return s.Reader.Invoices(ctx, f)
+	// Dispute is one of InvoiceDisputes: the payer's bank took a charge of the invoice back, or
+	// asks for it.
+	Dispute string
+	// Metadata is what the invoice carries at Stripe: the case ID of a readout that it bills, or
+	// an entry as key=value. PONumber is the buyer's own number, which stands there as well.
+	Metadata, PONumber string
+	Sort               string // one of InvoiceSorts; "" is the newest period first
+	Cursor             string
+	Limit              int
 }

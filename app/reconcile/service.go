@@ -45,6 +45,8 @@ type Reader interface {
 	// Payments counts what happened since a time, by environment and currency.
 	Payments(ctx context.Context, scope access.Scope, since time.Time) ([]Payments, error)
 	Invoices(ctx context.Context, f InvoicesFilter) (Page[InvoiceRow], error)
+	// Invoice is that of a cycle; NotFound where there is none.
+	Invoice(ctx context.Context, cycleID string) (InvoiceDetail, error)
 	// Trend lists a snapshot's readouts of a contract year up to a cycle, oldest first.
 	Trend(ctx context.Context, cycleID, snapshotID string) ([]TrendPoint, error)
 	// Weights counts the frozen users of a cycle's snapshot by arm and weight.

@@ -307,7 +307,7 @@ var listsOnce = []string{
 	`INSERT INTO all_cycle_lines (revision, cycle_id, environment, snapshot_id, case_id, verdict, measured_minor, bound_minor, high_water_from, high_water_to, base_minor, deferred_minor, fee_minor, billed_minor)
 	SELECT 1, cycle_id, environment, snapshot_id, case_id, verdict, 50000, 31000, 0, b, b, 0, b / 5, b / 5 FROM readouts, LATERAL (SELECT CASE verdict WHEN 'passed' THEN 50000 ELSE 0 END AS b) t`,
 	`INSERT INTO all_invoices (revision, cycle_id, environment, currency, total_minor, plan, plan_hash, created_at, phase)
-	SELECT 1, m.cycle_id, m.environment, m.currency, 30000 + m.no * 7919 % 50000, '{}', 'hash', m.ends, 'full' FROM months m JOIN cycles c ON c.id = m.cycle_id WHERE c.state <> 'withheld'`,
+	SELECT 1, m.cycle_id, m.environment, m.currency, 30000 + m.no * 7919 % 50000, jsonb_build_object('Metadata', jsonb_build_object('lb_account', m.account_id, 'lb_cycle', m.period, 'lb_po_number', 'PO-' || m.no % 97, 'lb_readouts_sha256', md5(m.cycle_id)), 'Lines', '[]'::jsonb)::text, 'hash', m.ends, 'full' FROM months m JOIN cycles c ON c.id = m.cycle_id WHERE c.state <> 'withheld'`,
 	`INSERT INTO writeback_intents (id, cycle_id, environment, livemode, account_id, issuer_connection, customer, currency, period, part, plan_hash, total_minor, state, invoice_id, number, stripe_status, stripe_total, finalized_at, created_at, updated_at)
 	SELECT md5(m.cycle_id), m.cycle_id, 'live', true, m.account_id, m.account_id, 'cus_payer_' || m.account_id, m.currency, m.period, 'main', 'hash', i.total_minor, 'released', 'in_own_' || m.no, 'LB-' || lpad(m.no::text, 8, '0'),
 		CASE WHEN m.month > 20 THEN 'open' WHEN m.no % 97 = 0 THEN 'void' ELSE 'paid' END, i.total_minor, m.ends + interval '4 days', m.ends, m.ends

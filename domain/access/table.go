@@ -274,6 +274,8 @@ var rules = withExports(map[string]Rule{
 	"GET /snapshots.{format}":                         need(Export, Filtered).page().exported(),
 	"GET /invoices":                                   need(ReadLedger, Filtered).page(),
 	"GET /invoices.{format}":                          need(Export, Filtered).page().exported(),
+	"GET /invoices/{id}":                              need(ReadLedger, Cycle).named("id").page(),
+	"GET /invoices/{id}/export.{format}":              need(Export, Cycle).named("id").page().exported(),
 	"GET /accounts/{id}/events.{format}":              need(Export, Account).named("id").page().exported(),
 	"GET /accounts/{id}/customers":                    need(ReadLedger, Account).named("id").page(),
 	"GET /accounts/{id}/customers.{format}":           need(Export, Account).named("id").page().exported(),
