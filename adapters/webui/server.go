@@ -85,6 +85,7 @@ type Services struct {
 	Shipping    Shipping
 	Sources     Sources
 	GoLive      GoLive
+	Keys        Keys
 }
 
 // Options of the pages. The zero value works.
@@ -124,6 +125,7 @@ type Server struct {
 	simulate   WhatIf
 	sources    Sources
 	golive     GoLive
+	keys       Keys
 	options    Options
 	clock      clock.Clock
 	log        *slog.Logger
@@ -163,7 +165,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, keys: services.Keys, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
 	for _, name := range []string{"overview", "list", "customer", "snapshot", "cycles", "cycle", "accountmonth", "line", "readout", "accounts", "events", "event", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {
@@ -214,6 +216,7 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/connections", s.connections)
 	e.GET("/connections.:format", s.connectionsExport)
 	e.GET("/connections/:id", s.connectionPage)
+	e.GET("/connections/:id/doctor.:format", s.doctorExport)
 	e.GET("/events", s.eventLog)
 	e.GET("/events.:format", s.eventLogExport)
 	e.GET("/accruals", s.accruals)

@@ -281,6 +281,7 @@ var rules = withExports(map[string]Rule{
 	"GET /connections":                                need(ReadLedger, Filtered).page(),
 	"GET /connections.{format}":                       need(Export, Filtered).page().exported(),
 	"GET /connections/{id}":                           need(ReadLedger, Connection).named("id").page(),
+	"GET /connections/{id}/doctor.{format}":           need(Export, Connection).named("id").page().exported(),
 	"GET /events":                                     need(ReadLedger, Filtered).page(),
 	"GET /find":                                       need(ReadLedger, Filtered).page(),
 	"GET /events.{format}":                            need(Export, Filtered).page().exported(),
