@@ -217,7 +217,7 @@ func newEcho(l *ledger) *echo.Echo {
 func servicesOf(l *ledger, d *door) webui.Services {
 	return webui.Services{
 		Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l,
-		WhatIf: l, Sources: flows{l}, GoLive: switches{l}, Keys: scopes{l},
+		WhatIf: l, Sources: flows{l}, GoLive: switches{l}, Keys: scopes{l}, Replaying: again{l},
 	}
 }
 

@@ -289,6 +289,7 @@ var rules = withExports(map[string]Rule{
 	"GET /replays.{format}":                           need(Export, Filtered).page().exported(),
 	"GET /readouts/{case}/export.{format}":            need(Export, Readout).named("case").page().exported(),
 	"GET /readouts/{case}":                            need(ReadLedger, Readout).named("case").page(),
+	"POST /readouts/{case}/recompute":                 need(RunCycle, Readout).named("case").page(),
 	"GET /accounts":                                   need(ReadLedger, Filtered).page(),
 	"GET /accounts/{id}/events":                       need(ReadLedger, Account).named("id").page(),
 	"GET /accounts/{id}/events/{event}":               need(ReadLedger, Account).named("id").page(),
