@@ -366,6 +366,13 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 		})
 	}
 	l.weights = []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2_900}, {Holdout: true, Weight: 2.5, Units: 94}, {Weight: 2, Units: 2_910}, {Weight: 1.67, Units: 96}}
+	for i, w := range l.weights {
+		each := int64(858)
+		if !w.Holdout {
+			each = 1_545
+		}
+		l.weights[i].SumMinor, l.weights[i].Inverse, l.weights[i].WeightedMinor = each*w.Units, w.Weight*float64(w.Units), w.Weight*float64(each*w.Units)
+	}
 	l.replays = someReplays()
 }
 

@@ -29,6 +29,8 @@ type readoutView struct {
 	FeeLabel, ManifestURL, EventsURL string
 	LineURL                          string
 	Trend                            *Trend
+	// Figures are those of the manifest; nil where it cannot be read.
+	Figures *figuresView
 	// Again is the replay of the month; nil where there is none.
 	Again        *againView
 	Weights      []armWeights
@@ -82,6 +84,7 @@ func (s *Server) showReadout(c echo.Context, status int, r reconcile.Readout, pr
 	if err != nil {
 		return err
 	}
+	v.Figures = measuredOf(r, weights)
 	v.Weights, v.MaxWeighed, v.MaxWeighed64 = weightsOf(weights), reconcile.MaxWeighed, reconcile.MaxWeighed
 	for _, check := range r.Checks {
 		v.Checks = append(v.Checks, checkRow{Check: check, State: stateOf(check.Status)})
