@@ -117,7 +117,7 @@ func measuredOf(r reconcile.Readout, weights []reconcile.WeightCount) *figuresVi
 	for _, b := range m.Inputs.Buckets {
 		v.Buckets = append(v.Buckets, lostRow{words(string(b.Bucket)), b.Events, amount(b.SumMinor, r.Currency)})
 	}
-	v.Estimates, v.Diagnostics = v.estimates(r, m), v.diagnostics(r, m)
+	v.Estimates, v.Diagnostics = v.estimates(r, m), v.diagnostics(m)
 	return &v
 }
 
@@ -145,7 +145,7 @@ func (v figuresView) estimates(r reconcile.Readout, m lift.Manifest) []figureRow
 }
 
 // diagnostics are the figures that the guardrail looks at.
-func (v figuresView) diagnostics(r reconcile.Readout, m lift.Manifest) []figureRow {
+func (v figuresView) diagnostics(m lift.Manifest) []figureRow {
 	var out []figureRow
 	add := func(name, value, says string) {
 		out = append(out, figureRow{Name: name, Value: value, Says: says})
