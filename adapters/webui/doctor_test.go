@@ -25,7 +25,7 @@ func (s scopes) KeyReport(_ context.Context, id string) (onboard.KeyReport, erro
 	if id != "acme-stripe" {
 		return onboard.KeyReport{}, fault.New(fault.NotFound, "key_not_checked", "the key of connection %q was never checked", id)
 	}
-	return onboard.KeyReport{ConnectionID: id, KeyMask: "rk_live_…4242", Environment: account.Live, CheckedBy: "user:ada", CheckedAt: now.Add(-26 * time.Hour), Findings: []account.Finding{
+	return onboard.KeyReport{Replaced: s.l.next == "replaced", ConnectionID: id, KeyMask: "rk_live_…4242", Environment: account.Live, CheckedBy: "user:ada", CheckedAt: now.Add(-26 * time.Hour), Findings: []account.Finding{
 		{Severity: account.Fine, Permission: "Customers: read", Slug: "customers", Message: "the key may read customers"},
 		{Severity: account.Broad, Permission: "Payouts: write", Slug: "payouts", Message: "the key may write payouts, which nothing needs", Do: "Set Payouts to none in the Stripe Dashboard"},
 		{Severity: account.Missing, Permission: "Events: read", Slug: "events", Message: "the key may not read events", Do: "Set Events to read in the Stripe Dashboard"},
@@ -56,6 +56,10 @@ func TestConnectionKeyAndDoctor(t *testing.T) {
 	require.Equal(t, []string{"–", "as needed"}, []string{p.row(t, "Customers: read")[3], strings.TrimPrefix(p.row(t, "Customers: read")[1], "✓ ")})
 	require.Less(t, strings.Index(p.text, "Events: read"), strings.Index(p.text, "Customers: read"), "what is missing comes first")
 	require.Contains(t, open(t, e, "/connections/northwind-stripe").text, "Stripe was not asked yet what the key may do")
+
+	require.NotContains(t, p.text, "the key was replaced since")
+	l.next = "replaced"
+	require.Contains(t, open(t, e, "/connections/acme-stripe").text, "the key was replaced since")
 
 	doctor := "/connections/acme-stripe/doctor.csv"
 	d.caller.Roles = access.Roles{access.Viewer}

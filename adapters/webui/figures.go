@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"math"
@@ -58,7 +59,7 @@ func armOf(all []reconcile.WeightCount, holdout bool) armFigures {
 			a.Inverse, a.WeightedMinor = a.Inverse+w.Inverse, a.WeightedMinor+w.WeightedMinor
 		}
 	}
-	slices.SortFunc(rows, func(x, y reconcile.WeightCount) int { return int(math.Copysign(1, x.Weight-y.Weight)) })
+	slices.SortFunc(rows, func(x, y reconcile.WeightCount) int { return cmp.Compare(x.Weight, y.Weight) })
 	at := func(share float64) string {
 		var seen int64
 		for _, w := range rows {
@@ -127,7 +128,7 @@ func (v figuresView) estimates(r reconcile.Readout, m lift.Manifest) []figureRow
 	row := func(name, says string, x float64) figureRow {
 		return figureRow{Name: name, Says: says, Amount: estimate(x, r.Currency), Exact: x}
 	}
-	out := []figureRow{row("Doubly robust", "Models, corrected by the weighted residuals of the holdout. The fee is computed from this one.", r.Lift)}
+	out := []figureRow{row("Doubly robust", "Models, corrected by the weighted residuals of the holdout. What is billed, and its bound, come from this one.", r.Lift)}
 	if m.Result != nil {
 		out = append(out, row("Direct", "The models alone say what users would have paid. For comparison.", float64(m.Result.T)+float64(m.Result.Units)*float64(m.Result.R)))
 	}

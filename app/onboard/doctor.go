@@ -81,7 +81,7 @@ func (s *Service) diagnoseKey(ctx context.Context, by access.Principal, c accoun
 	if len(notes) > 0 {
 		detail += "; " + strings.Join(notes, ", ")
 	}
-	if r.KeyMask != c.KeyMask {
+	if r.Replaced {
 		detail += "; the key was replaced since"
 	}
 	if len(missing) > 0 {
