@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,12 +18,12 @@ import (
 // a feature that a decision does not carry is 0. Logs repeat the same lists of actions
 // over and over, so that each list is kept once.
 func (c *Cycles) Exposures(ctx context.Context, cy measure.Cycle, watermark time.Time) ([]lift.Exposure, error) {
-	return c.exposures(ctx, cy, watermark, "''", "")
+	return c.exposures(ctx, cy, watermark, "''", "decisions")
 }
 
-// exposures are the decisions that Exposures lists, or those of them that a condition
-// selects, under the names that a column gives them.
-func (c *Cycles) exposures(ctx context.Context, cy measure.Cycle, watermark time.Time, name, only string, args ...any) ([]lift.Exposure, error) {
+// exposures are the decisions of a source that Exposures lists, under the names that a column
+// gives them.
+func (c *Cycles) exposures(ctx context.Context, cy measure.Cycle, watermark time.Time, name, source string, args ...any) ([]lift.Exposure, error) {
 	names, err := json.Marshal(cy.Plan.Plan().Features)
 	if err != nil {
 		return nil, err
@@ -30,8 +31,8 @@ func (c *Cycles) exposures(ctx context.Context, cy measure.Cycle, watermark time
 	rows, err := c.db.gorm.WithContext(ctx).Raw(`
 		SELECT `+name+`, unit_id, user_id, snapshot_id, arm, ts, propensity::text, to_json(eligible_actions)::text, action, baseline_action,
 			surface, plan_hash, salt_commitment, ARRAY(SELECT coalesce((features ->> f)::float8, 0) FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS n(f, i) ORDER BY i)::text
-		FROM decisions WHERE account_id = ? AND ts >= ? AND ts < ? AND recorded_at <= ?`+only+` ORDER BY ts, decision_id`,
-		append([]any{string(names), cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, watermark}, args...)...).Rows()
+		FROM `+source+` WHERE account_id = ? AND ts >= ? AND ts < ? AND recorded_at <= ? ORDER BY ts, decision_id`,
+		slices.Concat([]any{string(names)}, args, []any{cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End, watermark})...).Rows()
 	if err != nil {
 		return nil, wrap(err)
 	}

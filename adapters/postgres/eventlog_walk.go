@@ -13,7 +13,7 @@ import (
 // What one page of the log may cost, whatever it is filtered by: the events that are looked
 // at one after another, and the look-ups of an object in a month.
 const (
-	eventsLooked  = 5000
+	eventsLooked  = 2500
 	objectLookups = 60
 )
 

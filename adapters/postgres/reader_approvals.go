@@ -23,13 +23,13 @@ type approvalSource struct {
 var approvalSources = []approvalSource{
 	{
 		state: "waiting", subject: "cycle", id: "('a~' || c.id)", at: "coalesce(c.waiting_since, c.updated_at)", environment: "c.environment", accountID: "c.account_id", period: "c.period",
-		columns: "c.id AS subject_id, 'approve' AS action, i.total_minor AS amount_minor, coalesce(i.currency, '') AS currency, '' AS actor, c.reason",
-		from:    "cycles c LEFT JOIN invoices i ON i.cycle_id = c.id", cond: "c.state = 'awaiting_approval'",
+		columns: "c.id AS subject_id, 'approve' AS action, NULL::bigint AS amount_minor, '' AS currency, '' AS actor, c.reason",
+		from:    "cycles c", cond: "c.state = 'awaiting_approval'",
 	},
 	{
 		state: "decided", subject: "cycle", id: "('b~' || d.id)", at: "d.at", environment: "c.environment", accountID: "c.account_id", period: "c.period",
-		columns: "c.id AS subject_id, d.action, d.total_minor AS amount_minor, coalesce(i.currency, '') AS currency, d.actor_id AS actor, d.reason",
-		from:    "cycle_decisions d JOIN cycles c ON c.id = d.cycle_id LEFT JOIN invoices i ON i.cycle_id = c.id",
+		columns: "c.id AS subject_id, d.action, d.total_minor AS amount_minor, '' AS currency, d.actor_id AS actor, d.reason",
+		from:    "cycle_decisions d JOIN cycles c ON c.id = d.cycle_id",
 	},
 	{
 		state: "waiting", subject: "correction", id: "('c~' || k.id)", at: "k.proposed_at", environment: "c.environment", accountID: "c.account_id", period: "c.period",
@@ -90,7 +90,13 @@ func (r *Reader) Approvals(ctx context.Context, f reconcile.ApprovalsFilter) (re
 		Env string
 	}
 	var rows []approvalRow
-	err := r.db.gorm.WithContext(ctx).Raw("SELECT * FROM ("+strings.Join(parts, " UNION ALL ")+") s ORDER BY at DESC, id DESC LIMIT ?", append(args, f.Limit+1)...).Scan(&rows).Error
+	err := r.db.gorm.WithContext(ctx).Raw(`
+		SELECT s.id, s.state, s.subject, s.account_id, s.env, s.period, s.subject_id, s.action, s.actor, s.reason, s.at, coalesce(i.currency, s.currency) AS currency,
+			CASE WHEN s.subject = 'cycle' AND s.state = 'waiting' THEN i.total_minor ELSE s.amount_minor END AS amount_minor
+		FROM (SELECT * FROM (`+strings.Join(parts, " UNION ALL ")+`) s ORDER BY at DESC, id DESC LIMIT ?) s
+		LEFT JOIN cycles c ON s.subject = 'cycle' AND c.id = s.subject_id
+		LEFT JOIN all_invoices i ON i.cycle_id = c.id AND i.revision = c.revision
+		ORDER BY s.at DESC, s.id DESC`, append(args, f.Limit+1)...).Scan(&rows).Error
 	if err != nil {
 		return page, wrap(err)
 	}

@@ -69,7 +69,7 @@ func (r *Reader) days(ctx context.Context, q *where, f reconcile.RewardEventsFil
 // up whose each fact is.
 const (
 	factsLooked  = 8000
-	ownersLooked = 300
+	ownersLooked = 200
 )
 
 // RewardEvents pages by (effective_at, fact_key), newest first. A page that is filtered by
@@ -153,6 +153,16 @@ func ofOwners(f reconcile.RewardEventsFilter) bool { return f.Mapped != "" || f.
 // columnConditions are those that a fact's own columns answer.
 func columnConditions(q *where, f reconcile.RewardEventsFilter) {
 	q.eq("e.kind", f.Kind)
+	switch f.State { // whether it is our own invoice is looked up for what is left
+	case reconcile.StateHistoric:
+		q.add("e.historic")
+	case reconcile.StateMoney:
+		q.add("NOT e.historic AND " + movesMoney)
+	case reconcile.StateSignal:
+		q.add("NOT e.historic AND e.is_reward AND NOT " + movesMoney)
+	case reconcile.StateFact:
+		q.add("NOT e.historic AND NOT e.is_reward AND NOT " + movesMoney)
+	}
 	if f.MoneyOnly {
 		q.add(movesMoney)
 	}

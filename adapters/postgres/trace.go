@@ -125,6 +125,11 @@ const tiedTo = `
 		WHERE x.id <> '')
 	SELECT kind, id FROM near`
 
+// ofUnits are the decisions of given units in a time, each unit's found by its key. As one
+// condition on all units, a plan for any arguments reads every decision of the account.
+const ofUnits = `unnest(CAST(? AS text[])) u(id) CROSS JOIN LATERAL (
+	SELECT d.* FROM decisions d WHERE d.account_id = ? AND d.unit_id = u.id AND d.ts >= ? AND d.ts < ? OFFSET 0) decisions`
+
 // Near implements measure.Tracer.
 func (c *Cycles) Near(ctx context.Context, cy measure.Cycle, watermark time.Time, units []string) ([]lift.Exposure, []lift.Link, error) {
 	if len(units) == 0 {
@@ -147,7 +152,7 @@ func (c *Cycles) Near(ctx context.Context, cy measure.Cycle, watermark time.Time
 			}
 		}
 	}
-	exposures, err := c.exposures(ctx, cy, watermark, "decision_id", " AND unit_id = ANY (CAST(? AS text[]))", words(units))
+	exposures, err := c.exposures(ctx, cy, watermark, "decision_id", ofUnits, words(units), cy.Account.ID, cy.YearToDate.Start, cy.YearToDate.End)
 	if err != nil || len(customers) == 0 {
 		return exposures, nil, err
 	}

@@ -125,7 +125,11 @@ func TestMonthOnTheRealServer(t *testing.T) {
 	cycle := wire.CycleWorkflowID(account.Live, wire.CalendarID(pipelinetest.Calendar()), pipelinetest.Month)
 	res, err := s.WaitCycle(t.Context(), cycle)
 	require.NoError(t, err)
-	require.Equal(t, 2, res.Counts.Finished+res.Counts.Waiting, "a first invoice waits for a person, and the cycle does not wait with it")
+	states := 0 // the cycle waits for no person; it may end before or after what was approved is written
+	for _, n := range res.Counts.ByState {
+		states += n
+	}
+	require.Equal(t, []int{2, 2}, []int{res.Counts.Total, states}, "%+v", res)
 
 	for _, c := range companies {
 		var step wire.BillStep // the run that lost its answer ends after its heartbeat's timeout

@@ -160,8 +160,12 @@ type Placer interface {
 	Places(ctx context.Context, accountID string, facts []lift.FactRef) (map[string][]lift.Placement, error)
 }
 
-// maxRounds bounds how often one page reads on for the filters that no index knows.
-const maxRounds = 20
+// A page of the filters that no index knows looks at so many facts, at most: at the event that
+// told each, and at where each was joined.
+const (
+	tellersLooked = 300
+	placesLooked  = 100
+)
 
 // RewardEvents lists booked facts of an account, newest first.
 func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[RewardEvent], error) {
@@ -174,8 +178,11 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 	}
 	f.Places = f.Places || f.Joined != ""
 	f.MoneyOnly = f.Joined != ""
-	out, want := Page[RewardEvent]{}, f.Limit
-	for round := 1; ; round++ {
+	out, want, budget := Page[RewardEvent]{}, f.Limit, tellersLooked
+	if f.Joined != "" {
+		budget = placesLooked
+	}
+	for {
 		page, err := s.Reader.RewardEvents(ctx, f)
 		if err != nil {
 			return Page[RewardEvent]{}, err
@@ -189,7 +196,8 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 			}
 		}
 		out.NextCursor = page.NextCursor
-		if page.NextCursor == "" || len(out.Items) >= (want+1)/2 || round == maxRounds {
+		budget -= f.Limit
+		if page.NextCursor == "" || len(out.Items) >= (want+1)/2 || budget <= 0 {
 			return out, nil
 		}
 		f.Cursor, f.Limit = page.NextCursor, want-len(out.Items)

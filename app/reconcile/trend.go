@@ -107,8 +107,8 @@ type PropensityCount struct {
 
 // Bounds of what a page counts.
 const (
-	MaxDecisionsCounted = 1_000_000
-	MaxPropensities     = 100_000
+	MaxDecisionsCounted = 20_000
+	MaxPropensities     = 5_000
 )
 
 // SnapshotDetail is everything that is known of a snapshot; NotFound when there is none.

@@ -281,7 +281,7 @@ func (p *person) takesFiles(cycle string) {
 		}
 	}
 	p.open("/cycles")
-	total := evaluate[[]string](p.reader, `[...document.querySelector('table.board tbody tr').cells].slice(5, 8).map((c) => c.innerText.replace(/,/g, '').trim())`)
+	total := evaluate[[]string](p.reader, `[...document.querySelector('table.board tbody tr').cells].slice(6, 9).map((c) => c.innerText.replace(/,/g, '').trim())`)
 	p.click(`main a[data-key="e"]`)
 	row := records(downloaded(p.t, dir, "liftbill-cycles-*.csv"))[0]
 	require.Equal(p.t, "/cycles/"+row["cycle"], cycle)

@@ -207,10 +207,14 @@ func (c *cycle) settle(ctx workflow.Context) (wire.CycleResult, error) {
 }
 
 func (c *cycle) count(ctx workflow.Context) (wire.Counts, error) {
+	var counts wire.Counts // a new one: states that nobody is in any more would stay in the old one's map
 	err := workflow.ExecuteActivity(options(ctx, "How the period stands"), wire.ActivityCycleCounts, wire.CountsInput{
 		Environment: c.in.Environment, Calendar: c.in.Calendar, Period: c.in.Period, AsOf: c.in.AsOf,
-	}).Get(ctx, &c.counts)
-	return c.counts, err
+	}).Get(ctx, &counts)
+	if err == nil {
+		c.counts = counts
+	}
+	return counts, err
 }
 
 func (c *cycle) details(ctx workflow.Context) {
