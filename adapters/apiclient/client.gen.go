@@ -912,6 +912,30 @@ func (e ExportConnectionsParamsFormat) Valid() bool {
 	}
 }
 
+// Defines values for ExportDoctorParamsFormat.
+const (
+	ExportDoctorParamsFormatCsv    ExportDoctorParamsFormat = "csv"
+	ExportDoctorParamsFormatNdjson ExportDoctorParamsFormat = "ndjson"
+	ExportDoctorParamsFormatPdf    ExportDoctorParamsFormat = "pdf"
+	ExportDoctorParamsFormatXlsx   ExportDoctorParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportDoctorParamsFormat enum.
+func (e ExportDoctorParamsFormat) Valid() bool {
+	switch e {
+	case ExportDoctorParamsFormatCsv:
+		return true
+	case ExportDoctorParamsFormatNdjson:
+		return true
+	case ExportDoctorParamsFormatPdf:
+		return true
+	case ExportDoctorParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExportContractsParamsFormat.
 const (
 	ExportContractsParamsFormatCsv    ExportContractsParamsFormat = "csv"
@@ -6156,6 +6180,9 @@ type ExportBreakListParamsFormat string
 // ExportConnectionsParamsFormat defines parameters for ExportConnections.
 type ExportConnectionsParamsFormat string
 
+// ExportDoctorParamsFormat defines parameters for ExportDoctor.
+type ExportDoctorParamsFormat string
+
 // ExportContractsParams defines parameters for ExportContracts.
 type ExportContractsParams struct {
 	// Account As on the page: the filter or the order of the same name.
@@ -7972,6 +7999,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
 	ExportConnections(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportDoctor Export the doctor's report of a connection
+	//
+	// What is stored of the connection: its key, its webhook endpoint, how events flow, what
+	// was set aside, and gaps. Stripe is not asked.
+	//
+	// Corresponds with GET /v1/exports/connections/{id}/doctor.{format} (the `ExportDoctor` operationId).
+	ExportDoctor(ctx context.Context, id string, format ExportDoctorParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportContracts Export the versions of the contracts
 	//
@@ -10898,6 +10933,24 @@ func (c *Client) ExportBreakList(ctx context.Context, format ExportBreakListPara
 // Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
 func (c *Client) ExportConnections(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExportConnectionsRequest(c.Server, format)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportDoctor Export the doctor's report of a connection
+//
+// What is stored of the connection: its key, its webhook endpoint, how events flow, what
+// was set aside, and gaps. Stripe is not asked.
+//
+// Corresponds with GET /v1/exports/connections/{id}/doctor.{format} (the `ExportDoctor` operationId).
+func (c *Client) ExportDoctor(ctx context.Context, id string, format ExportDoctorParamsFormat, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportDoctorRequest(c.Server, id, format)
 	if err != nil {
 		return nil, err
 	}
@@ -18378,6 +18431,47 @@ func NewExportConnectionsRequest(server string, format ExportConnectionsParamsFo
 	return req, nil
 }
 
+// NewExportDoctorRequest constructs an http.Request for the ExportDoctor method
+func NewExportDoctorRequest(server string, id string, format ExportDoctorParamsFormat) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/connections/%s/doctor.%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewExportContractsRequest constructs an http.Request for the ExportContracts method
 func NewExportContractsRequest(server string, format ExportContractsParamsFormat, params *ExportContractsParams) (*http.Request, error) {
 	var err error
@@ -21516,6 +21610,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/exports/connections.{format} (the `ExportConnections` operationId).
 	ExportConnectionsWithResponse(ctx context.Context, format ExportConnectionsParamsFormat, reqEditors ...RequestEditorFn) (*ExportConnectionsResponse, error)
+
+	// ExportDoctorWithResponse Export the doctor's report of a connection
+	//
+	// What is stored of the connection: its key, its webhook endpoint, how events flow, what
+	// was set aside, and gaps. Stripe is not asked.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/connections/{id}/doctor.{format} (the `ExportDoctor` operationId).
+	ExportDoctorWithResponse(ctx context.Context, id string, format ExportDoctorParamsFormat, reqEditors ...RequestEditorFn) (*ExportDoctorResponse, error)
 
 	// ExportContractsWithResponse Export the versions of the contracts
 	//
@@ -26960,6 +27064,54 @@ func (r ExportConnectionsResponse) ContentType() string {
 	return ""
 }
 
+// ExportDoctorResponse200Headers the declared response headers of an HTTP 200 response for ExportDoctor
+type ExportDoctorResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportDoctorResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportDoctorResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportDoctorResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportDoctorResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportDoctorResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportDoctorResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportDoctorResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ExportContractsResponse200Headers the declared response headers of an HTTP 200 response for ExportContracts
 type ExportContractsResponse200Headers struct {
 	ReportDigest string
@@ -30481,6 +30633,22 @@ func (c *ClientWithResponses) ExportConnectionsWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseExportConnectionsResponse(rsp)
+}
+
+// ExportDoctorWithResponse Export the doctor's report of a connection
+//
+// What is stored of the connection: its key, its webhook endpoint, how events flow, what
+// was set aside, and gaps. Stripe is not asked.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/connections/{id}/doctor.{format} (the `ExportDoctor` operationId).
+func (c *ClientWithResponses) ExportDoctorWithResponse(ctx context.Context, id string, format ExportDoctorParamsFormat, reqEditors ...RequestEditorFn) (*ExportDoctorResponse, error) {
+	rsp, err := c.ExportDoctor(ctx, id, format, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportDoctorResponse(rsp)
 }
 
 // ExportContractsWithResponse Export the versions of the contracts
@@ -34502,6 +34670,45 @@ func ParseExportConnectionsResponse(rsp *http.Response) (*ExportConnectionsRespo
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ExportConnectionsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportDoctorResponse parses an HTTP response from a ExportDoctorWithResponse call
+func ParseExportDoctorResponse(rsp *http.Response) (*ExportDoctorResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportDoctorResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportDoctorResponse200Headers
 		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -21,7 +21,7 @@ type readoutRow struct {
 	CaseID, PreviousCaseID, CycleID, AccountID, AccountName, Environment, SnapshotID, SnapshotName, Period, Currency string
 	Units, HoldoutUnits, ObservedMinor                                                                               int64
 	Lift, Counterfactual, SE, VarianceCR, VarianceB, Variance0, IntervalLow, IntervalHigh, Bound, ESS                float64
-	Z, Verdict, Headline, Explanation, Checks, PlanHash, Estimator, InputDigest, Manifest                            string
+	Z, Verdict, Headline, Explanation, Checks, PlanHash, Estimator, InputDigest, Manifest, Build                     string
 	Watermark                                                                                                        time.Time
 	BaseMinor, FeeMinor                                                                                              int64
 	Billed, Superseded                                                                                               bool
@@ -35,7 +35,7 @@ const readoutSelect = `
 		coalesce(s.name, 'All snapshots together') AS snapshot_name, r.period, r.currency, r.units, r.holdout_units, r.observed_minor,
 		r.lift, r.counterfactual, r.se, r.variance_cr AS variance_cr, r.variance_b AS variance_b, r.variance_0 AS variance0,
 		r.interval_low, r.interval_high, r.bound, r.ess, r.z, r.verdict, r.headline, r.explanation, r.checks::text AS checks, r.plan_hash,
-		r.estimator, r.manifest, coalesce(v.previous_input_digest, c.input_digest) AS input_digest, coalesce(v.previous_watermark, c.watermark) AS watermark,
+		r.estimator, r.manifest, r.build::text AS build, coalesce(v.previous_input_digest, c.input_digest) AS input_digest, coalesce(v.previous_watermark, c.watermark) AS watermark,
 		r.revision, r.revision <> c.revision AS superseded, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.fee_minor, 0) AS fee_minor,
 		coalesce(l.fee_minor > 0 AND i.phase <> 'shadow', false) AS billed
 	FROM all_readouts r JOIN accounts a ON a.id = r.account_id JOIN cycles c ON c.id = r.cycle_id
@@ -53,6 +53,9 @@ func (r readoutRow) view() (reconcile.Readout, error) {
 		Bound: r.Bound, Z: r.Z, ESS: r.ESS, Verdict: r.Verdict, HeadlineCode: r.Headline, Explanation: r.Explanation, PlanHash: r.PlanHash,
 		Estimator: r.Estimator, InputDigest: r.InputDigest, Watermark: r.Watermark.UTC(), Manifest: r.Manifest,
 		Billed: r.Billed && !r.Superseded, BaseMinor: r.BaseMinor, FeeMinor: r.FeeMinor, Revision: r.Revision, Superseded: r.Superseded,
+	}
+	if err := json.Unmarshal([]byte(r.Build), &v.Build); err != nil {
+		return v, fault.Wrap(err, fault.Internal, "build_unreadable", "the build of case %s cannot be read", r.CaseID)
 	}
 	var checks []lift.Check
 	if err := json.Unmarshal([]byte(r.Checks), &checks); err != nil {

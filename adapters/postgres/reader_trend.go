@@ -26,7 +26,9 @@ func (r *Reader) Trend(ctx context.Context, cycleID, snapshotID string) ([]recon
 func (r *Reader) Weights(ctx context.Context, cycleID, snapshotID string, revision int) ([]reconcile.WeightCount, error) {
 	var out []reconcile.WeightCount
 	err := r.db.gorm.WithContext(ctx).Raw(`
-		SELECT holdout, round((1 / CASE WHEN holdout THEN baseline_prob ELSE 1 - baseline_prob END)::numeric, 2)::float8 AS weight, count(*) AS units
+		SELECT holdout, round((1 / CASE WHEN holdout THEN baseline_prob ELSE 1 - baseline_prob END)::numeric, 2)::float8 AS weight, count(*) AS units,
+			sum(y_minor)::bigint AS sum_minor, sum(1 / CASE WHEN holdout THEN baseline_prob ELSE 1 - baseline_prob END) AS inverse,
+			sum(y_minor / CASE WHEN holdout THEN baseline_prob ELSE 1 - baseline_prob END) AS weighted_minor
 		FROM cycle_units WHERE cycle_id = ? AND snapshot_id = ? AND revision = ? GROUP BY 1, 2 ORDER BY 1 DESC, 2`, cycleID, snapshotID, revision).Scan(&out).Error
 	return out, wrap(err)
 }

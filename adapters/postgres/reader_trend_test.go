@@ -42,10 +42,10 @@ func TestTrend(t *testing.T) {
 	require.Greater(t, points[1].MarkMinor, points[0].MarkMinor)
 
 	require.NoError(t, w.exec(`INSERT INTO cycle_units (cycle_id, snapshot_id, bucket, unit_id, holdout, baseline_prob, y_minor, features, first_exposure)
-		SELECT 'acme.2026-02', 's-a', 0, 'u' || n, n <= 3, CASE WHEN n = 3 THEN 0.4 ELSE 0.5 END, 0, '{}', now() FROM generate_series(1, 7) n`))
+		SELECT 'acme.2026-02', 's-a', 0, 'u' || n, n <= 3, CASE WHEN n = 3 THEN 0.4 ELSE 0.5 END, 100 * n, '{}', now() FROM generate_series(1, 7) n`))
 	weights, err := svc.Weights(w.ctx, of)
 	require.NoError(t, err)
-	require.Equal(t, []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2}, {Holdout: true, Weight: 2.5, Units: 1}, {Weight: 2, Units: 4}}, weights)
+	require.Equal(t, []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2, SumMinor: 300, Inverse: 4, WeightedMinor: 600}, {Holdout: true, Weight: 2.5, Units: 1, SumMinor: 300, Inverse: 2.5, WeightedMinor: 750}, {Weight: 2, Units: 4, SumMinor: 2200, Inverse: 8, WeightedMinor: 4400}}, weights)
 	of.Units = reconcile.MaxWeighed + 1
 	weights, err = svc.Weights(w.ctx, of)
 	require.NoError(t, err)

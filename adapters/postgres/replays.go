@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -33,9 +34,9 @@ func (r *Replays) Frozen(ctx context.Context, cycleID string) (replay.Frozen, er
 	case err != nil:
 		return replay.Frozen{}, wrap(err)
 	case row.ID == "":
-		return replay.Frozen{}, fault.New(fault.NotFound, "cycle_not_found", "there is no cycle %q", cycleID)
+		return replay.Frozen{}, cycleMissing(cycleID)
 	case row.Watermark == nil:
-		return replay.Frozen{}, fault.New(fault.Conflict, "not_collected", "cycle %s has no frozen inputs yet", cycleID).Fix("Run the cycle first")
+		return replay.Frozen{}, notCollected(cycleID)
 	}
 	out := replay.Frozen{
 		CycleID: row.ID, AccountID: row.AccountID, ConnectionID: row.ConnectionID, Environment: environmentOf(row.Environment), InputDigest: row.InputDigest,
@@ -73,6 +74,37 @@ func (r *Replays) Frozen(ctx context.Context, cycleID string) (replay.Frozen, er
 		WHERE p.connection_id = ? AND coalesce(p.first_processed_at, p.processed_at) <= ? AND length(e.sealed_body) = 0 AND p.created >= ?`,
 		out.ConnectionID, out.Watermark, cycle.YearToDate.Start).Scan(&out.Erased).Error
 	return out, wrap(err)
+}
+
+// Replayable is the environment of a cycle whose inputs are frozen.
+func (r *Replays) Replayable(ctx context.Context, cycleID string) (account.Environment, error) {
+	var row struct {
+		Environment string
+		Frozen      bool
+	}
+	err := r.db.gorm.WithContext(ctx).Raw(`SELECT environment, watermark IS NOT NULL AS frozen FROM cycles WHERE id = ?`, cycleID).Scan(&row).Error
+	switch {
+	case err != nil:
+		return "", wrap(err)
+	case row.Environment == "":
+		return "", cycleMissing(cycleID)
+	case !row.Frozen:
+		return "", notCollected(cycleID)
+	}
+	return environmentOf(row.Environment), nil
+}
+
+func cycleMissing(id string) error {
+	return fault.New(fault.NotFound, "cycle_not_found", "there is no cycle %q", id)
+}
+
+func notCollected(id string) error {
+	return fault.New(fault.Conflict, "not_collected", "cycle %s has no frozen inputs yet", id).Fix("Run the cycle first")
+}
+
+// Asked writes down who asked for a replay.
+func (r *Replays) Asked(ctx context.Context, note audit.Entry) error {
+	return wrap(r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return auditLog{tx}.Append(ctx, note) }))
 }
 
 // SaveReplay keeps a report and writes it down.

@@ -150,6 +150,13 @@ func requireReplay(t *testing.T, s *scheduler.Scheduler, c *pipelinetest.Company
 	var meta sdkpb.WorkflowMetadata
 	require.NoError(t, value.Get(&meta))
 	require.Contains(t, meta.GetCurrentDetails(), "| now | equal |")
+	begun, err := s.BeginReplay(t.Context(), account.Live, wire.ReplayInput{AccountID: c.ID, Period: pipelinetest.Month, By: "user:ada"})
+	require.NoError(t, err)
+	require.Equal(t, wire.StartCycleResult{WorkflowID: id}, begun)
+	require.NoError(t, s.Client().GetWorkflow(t.Context(), id, "").Get(t.Context(), nil))
+	state, err := s.LookReplay(t.Context(), account.Live, c.ID, pipelinetest.Month)
+	require.NoError(t, err)
+	require.Equal(t, billing.RunCompleted, state)
 	if os.Getenv("RECORD") != "" {
 		record(t, s, id, "billingreplay/testdata/history/equal.json")
 	}

@@ -59,3 +59,11 @@ func (s *Scheduler) StartReplay(ctx context.Context, env account.Environment, in
 	}
 	return out, nil
 }
+
+// BeginReplay starts the replay of a month, or finds the one that runs, and does not wait.
+func (s *Scheduler) BeginReplay(ctx context.Context, env account.Environment, in wire.ReplayInput) (wire.StartCycleResult, error) {
+	return s.start(ctx, run{
+		id: wire.ReplayWorkflowID(env, in.AccountID, in.Period), summary: "Replay " + in.AccountID + " " + in.Period, workflow: wire.WorkflowBillingReplay, in: in,
+		attributes: []temporal.SearchAttributeUpdate{keyword(wire.AttrMode, env.String()), keyword(wire.AttrAccount, in.AccountID), keyword(wire.AttrPeriod, in.Period)},
+	})
+}

@@ -14,7 +14,16 @@ import (
 
 // Look is what Temporal says of the newest run of a bill.
 func (s *Scheduler) Look(ctx context.Context, env account.Environment, accountID, period string) (billing.RunState, error) {
-	res, err := s.client.DescribeWorkflowExecution(ctx, wire.BillWorkflowID(env, accountID, period), "")
+	return s.look(ctx, wire.BillWorkflowID(env, accountID, period))
+}
+
+// LookReplay is what Temporal says of the newest replay of a month that was started by hand.
+func (s *Scheduler) LookReplay(ctx context.Context, env account.Environment, accountID, period string) (billing.RunState, error) {
+	return s.look(ctx, wire.ReplayWorkflowID(env, accountID, period))
+}
+
+func (s *Scheduler) look(ctx context.Context, id string) (billing.RunState, error) {
+	res, err := s.client.DescribeWorkflowExecution(ctx, id, "")
 	var gone *serviceerror.NotFound
 	switch {
 	case errors.As(err, &gone):

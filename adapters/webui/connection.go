@@ -46,6 +46,10 @@ type connectionView struct {
 	SyncLag   string
 	Fetched   string // until when Stripe's events were read without a hole
 	Accounts  []goLiveRow
+	// Key is nil while Stripe was never asked what the key may do.
+	Key *keyView
+	// CheckKeyURL explains how Stripe is asked.
+	CheckKeyURL string
 }
 
 type failureRow struct {
@@ -153,6 +157,10 @@ func (s *Server) connectionPage(c echo.Context) error {
 		return err
 	}
 	v := connectionView{healthRow: healthOf(pulse.Health, s.clock.Now())}
+	v.CheckKeyURL = "/docs/api#checkKey"
+	if v.Key, err = s.keyOf(ctx, id); err != nil {
+		return err
+	}
 	v.Plot = lagPlotOf(pulse.Hours, v.LogURL)
 	for _, f := range pulse.Failures {
 		v.Failures = append(v.Failures, failureRow{f, query("/events", "connection", id, "status", f.Status, "type", f.Type)})

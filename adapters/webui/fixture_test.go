@@ -234,7 +234,7 @@ func newEcho(l *ledger) *echo.Echo {
 func servicesOf(l *ledger, d *door) webui.Services {
 	return webui.Services{
 		Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l,
-		WhatIf: l, Sources: flows{l}, GoLive: switches{l},
+		WhatIf: l, Sources: flows{l}, GoLive: switches{l}, Keys: scopes{l}, Replaying: again{l},
 	}
 }
 
@@ -383,6 +383,13 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 		})
 	}
 	l.weights = []reconcile.WeightCount{{Holdout: true, Weight: 2, Units: 2_900}, {Holdout: true, Weight: 2.5, Units: 94}, {Weight: 2, Units: 2_910}, {Weight: 1.67, Units: 96}}
+	for i, w := range l.weights {
+		each := int64(858)
+		if !w.Holdout {
+			each = 1_545
+		}
+		l.weights[i].SumMinor, l.weights[i].Inverse, l.weights[i].WeightedMinor = each*w.Units, w.Weight*float64(w.Units), w.Weight*float64(each*w.Units)
+	}
 	l.replays = someReplays()
 }
 

@@ -57,6 +57,8 @@ type list struct {
 	Accrue *accrualForm
 	// Ship ships a snapshot; nil where the caller may not, or on another list.
 	Ship *shipForm
+	// Run is the newest run behind the list; nil where none is of interest.
+	Run *runNote
 	// Links lead to other files of the same selection.
 	Links []crumb
 	// Version is that of the report: it grows when the columns change; 0 is 1.

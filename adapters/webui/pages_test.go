@@ -200,7 +200,7 @@ func TestReadoutPage(t *testing.T) {
 	p := open(t, newEcho(fixture()), "/readouts/"+caseGood)
 	require.Contains(t, p.text, "Billed: the lift is proven")
 	require.Contains(t, p.text, "On the invoice 4,120.50 USD")
-	require.Equal(t, []string{"Policy", "3,006", "50.1 %", "–"}, p.row(t, "Policy"))
+	require.Equal(t, []string{"Policy", "3,006", "50.1 %", "–", "15.45 USD"}, p.row(t, "Policy"))
 	require.Equal(t, "20,602.50 USD", p.row(t, "Measured lift")[1])
 	require.Equal(t, "51,540.50 USD", p.row(t, "Expected without the policy")[1], "with the lift it sums to what was observed")
 	require.Contains(t, p.row(t, "V_0")[1], "used")

@@ -29,9 +29,13 @@ type readoutView struct {
 	FeeLabel, ManifestURL, EventsURL string
 	LineURL                          string
 	Trend                            *Trend
-	Weights                          []armWeights
-	MaxWeighed                       int
-	MaxWeighed64                     int64
+	// Figures are those of the manifest; nil where it cannot be read.
+	Figures *figuresView
+	// Again is the replay of the month; nil where there is none.
+	Again        *againView
+	Weights      []armWeights
+	MaxWeighed   int
+	MaxWeighed64 int64
 }
 
 type varianceRow struct {
@@ -50,6 +54,11 @@ func (s *Server) readout(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	return s.showReadout(c, http.StatusOK, r, "")
+}
+
+// showReadout shows a readout; problem is why it is not derived again.
+func (s *Server) showReadout(c echo.Context, status int, r reconcile.Readout, problem string) (err error) {
 	v := readoutView{
 		Readout: r, Test: r.Environment == account.Test, Passed: r.Verdict == "passed",
 		LiftText: estimate(r.Lift, r.Currency), LowText: estimate(r.IntervalLow, r.Currency), HighText: estimate(r.IntervalHigh, r.Currency),
@@ -75,6 +84,7 @@ func (s *Server) readout(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	v.Figures = measuredOf(r, weights)
 	v.Weights, v.MaxWeighed, v.MaxWeighed64 = weightsOf(weights), reconcile.MaxWeighed, reconcile.MaxWeighed
 	for _, check := range r.Checks {
 		v.Checks = append(v.Checks, checkRow{Check: check, State: stateOf(check.Status)})
@@ -87,7 +97,10 @@ func (s *Server) readout(c echo.Context) error {
 			v.NotEvaluatedN++
 		}
 	}
-	return s.render(c, http.StatusOK, "readout", frame{
+	if v.Again, err = s.againOf(c, r, problem); err != nil {
+		return err
+	}
+	return s.render(c, status, "readout", frame{
 		Title: r.SnapshotName + ", " + month(r.Period), Active: "cycles", Environment: string(r.Environment), Page: v,
 	})
 }

@@ -5,7 +5,24 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/lift"
 )
+
+// goodManifest holds the figures of goodReadout.
+func goodManifest() string {
+	unmapped, net, none := int64(72_143), int64(7_214_300), 0
+	raw, err := lift.Canonical(lift.Manifest{
+		Schema:   lift.ManifestSchema,
+		Inputs:   lift.Inputs{Watermark: now.Add(-9 * time.Hour), Decisions: 8_412, Revenue: lift.Tally{Events: 7_001, SumMinor: 7_300_000}, Buckets: []lift.BucketSum{{Bucket: lift.BucketUnmapped, Tally: lift.Tally{Events: 31, SumMinor: 72_143}}}},
+		Evidence: lift.Evidence{DecisionsWithoutPropensity: &none, UnmappedMinor: &unmapped, NetMinor: &net, Balance: &lift.Balance{MeanProbability: 0.499}},
+		Result:   &lift.Figures{Units: 6_000, Holdout: 2_994, HoldoutPayers: 912, ObservedMinor: 7_214_300, T: 2_060_250.73, R: -3.5, W: 5_988, ESS: 2_994, WeightDominance: 0.000334, CalibrationZ: -0.15, SRMZ: -1.96, MinP: 0.4},
+		Uncapped: &lift.Figures{T: 2_100_000}, Placebo: &lift.Figures{T: -1_200},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
 
 func goodReadout() reconcile.Readout {
 	return reconcile.Readout{
@@ -22,7 +39,7 @@ func goodReadout() reconcile.Readout {
 			{Code: "LCB_NOT_POSITIVE", Status: "passed", Value: "11,240.13", Threshold: "0.00", Explain: "The lower bound is above zero."},
 		},
 		PlanHash: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Estimator: "aipw-hajek-ridge/1", InputDigest: "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9",
-		Watermark: now.Add(-9 * time.Hour), Manifest: "{}", Billed: true, BaseMinor: 2_060_250, FeeMinor: 412_050,
+		Watermark: now.Add(-9 * time.Hour), Manifest: goodManifest(), Build: map[string]string{"go": "go1.24.4", "vcs.revision": "5a1e9c0"}, Billed: true, BaseMinor: 2_060_250, FeeMinor: 412_050,
 	}
 }
 

@@ -29,7 +29,7 @@ func (s *Server) replayList(c echo.Context) (list, replay.Filter, []reconcile.Ov
 	}
 	periods, err := s.reconcile.Periods(ctx, scope)
 	return list{
-		Name: "replays", Heading: "Replays", Lead: "Can I prove it? Months that were derived again from the stored events, and compared digest by digest with what the ledger has. Run one with: liftbill cycle replay.", Path: "/replays", Active: "replays", Version: 2,
+		Name: "replays", Heading: "Replays", Lead: "Can I prove it? Months that were derived again from the stored events, and compared digest by digest with what the ledger has. Run one from a readout, or with: liftbill cycle replay.", Path: "/replays", Active: "replays", Version: 2,
 		Filters: []field{
 			{Name: "result", Label: "Result", Value: f.Result, Choices: choices("Every result", f.Result, []string{replay.Equal, replay.Different}, words)},
 			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
@@ -82,6 +82,7 @@ func (s *Server) replayPage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	l.Run = s.replayRun(c, f, accounts)
 	for _, r := range page.Items {
 		l.Rows = append(l.Rows, s.replayRow(accounts)(r))
 	}

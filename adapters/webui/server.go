@@ -86,6 +86,9 @@ type Services struct {
 	Shipping    Shipping
 	Sources     Sources
 	GoLive      GoLive
+	Keys        Keys
+	// Replaying has months derived again.
+	Replaying Replaying
 }
 
 // Options of the pages. The zero value works.
@@ -125,6 +128,8 @@ type Server struct {
 	simulate   WhatIf
 	sources    Sources
 	golive     GoLive
+	keys       Keys
+	replaying  Replaying
 	options    Options
 	clock      clock.Clock
 	log        *slog.Logger
@@ -164,7 +169,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, keys: services.Keys, replaying: services.Replaying, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
 	for _, name := range []string{"overview", "list", "invoice", "customer", "snapshot", "cycles", "cycle", "accountmonth", "line", "readout", "accounts", "events", "event", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {
@@ -202,6 +207,7 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/cycles/:id/lines/:line/export.:format", s.lineExport)
 	e.GET("/readouts/:case", s.readout)
 	e.GET("/readouts/:case/export.:format", s.readoutExport)
+	e.POST("/readouts/:case/recompute", s.recompute)
 	e.GET("/invoices", s.invoices)
 	e.GET("/invoices.:format", s.invoicesExport)
 	e.GET("/invoices/:id", s.invoice)
@@ -217,6 +223,7 @@ func (s *Server) Register(root *echo.Echo) {
 	e.GET("/connections", s.connections)
 	e.GET("/connections.:format", s.connectionsExport)
 	e.GET("/connections/:id", s.connectionPage)
+	e.GET("/connections/:id/doctor.:format", s.doctorExport)
 	e.GET("/events", s.eventLog)
 	e.GET("/events.:format", s.eventLogExport)
 	e.GET("/accruals", s.accruals)

@@ -107,7 +107,7 @@ func (s *Server) readoutExport(c echo.Context) error {
 		return err
 	}
 	r := report{
-		Name: "readout-" + t.CaseID, Title: "Readout of " + t.SnapshotName + ", " + t.AccountName + ", " + month(t.Period), Version: 1,
+		Name: "readout-" + t.CaseID, Title: "Readout of " + t.SnapshotName + ", " + t.AccountName + ", " + month(t.Period), Version: 2,
 		Parameters: []parameter{
 			{"case", t.CaseID}, {"cycle", t.CycleID}, {"revision", strconv.Itoa(t.Revision)}, {"snapshot", t.SnapshotID}, {"environment", string(t.Environment)}, {"verdict", strings.TrimSpace(t.Verdict + " " + t.HeadlineCode)}, {"says", t.Explanation},
 			{"plan_hash", t.PlanHash}, {"estimator", t.Estimator}, {"input_digest", t.InputDigest},
@@ -137,6 +137,19 @@ func (s *Server) readoutExport(c echo.Context) error {
 	estimated("interval, high", t.IntervalHigh, "two-sided 95 %, for display")
 	number("effective sample", plain(t.ESS), "of the holdout")
 	r.Rows = append(r.Rows, []any{"figure", "base of this cycle", cashOf(t.BaseMinor, t.Currency), "", "", "", ""}, []any{"figure", "fee of this cycle", cashOf(t.FeeMinor, t.Currency), "", "", "", ""})
+	weights, err := s.reconcile.Weights(c.Request().Context(), t)
+	if err != nil {
+		return err
+	}
+	if f := measuredOf(t, weights); f != nil {
+		for _, x := range f.Estimates {
+			estimated("lift, "+x.Name, x.Exact, x.Says)
+		}
+		for _, x := range f.Diagnostics {
+			number(x.Name, x.Value, x.Says)
+		}
+		number("error of the bound", f.Alpha, "one-sided, at its z")
+	}
 	for _, k := range t.Checks {
 		r.Rows = append(r.Rows, []any{"check", k.Code, nil, k.Value, k.Threshold, words(k.Status), k.Explain})
 	}

@@ -246,10 +246,12 @@ func (s *Service) CheckKey(ctx context.Context, by access.Principal, id string) 
 // KeyReport returns the report of the last check.
 func (s *Service) KeyReport(ctx context.Context, id string) (r KeyReport, err error) {
 	err = s.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-		if _, err := st.Connections.Connection(ctx, id); err != nil {
+		c, err := st.Connections.Connection(ctx, id)
+		if err != nil {
 			return err
 		}
 		r, err = st.Connections.Report(ctx, id)
+		r.Replaced = r.KeyMask != c.KeyMask
 		return err
 	})
 	return r, err

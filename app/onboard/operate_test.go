@@ -147,9 +147,44 @@ func TestCheckKey(t *testing.T) {
 	conn, err := w.svc.ReplaceKey(w.ctx, named("anna"), "acme", "sk_live_setup_of_the_test")
 	require.NoError(t, err)
 	require.Equal(t, "sk_live_…test", conn.KeyMask)
+	kept, err = w.svc.KeyReport(w.ctx, "acme")
+	require.NoError(t, err)
+	require.True(t, kept.Replaced, "what is known is of the key before")
 	r, err = w.svc.CheckKey(w.ctx, named("anna"), "acme")
 	require.NoError(t, err)
 	require.True(t, r.OK())
 	require.Equal(t, account.Broad, r.Findings[0].Severity)
 	require.Contains(t, r.Findings[0].Message, "everything")
+}
+
+// Diagnose: what was stored is said without asking Stripe; a pause, a missing permission and a
+// key that Stripe refuses are checks that fail, and a connection that is not there is an error.
+func TestDiagnose(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ready(t)
+	found := func(ask bool) map[string]onboard.Check {
+		checks, err := w.svc.Diagnose(w.ctx, by, "acme", ask)
+		require.NoError(t, err)
+		out := map[string]onboard.Check{}
+		for _, c := range checks {
+			out[c.Name] = c
+		}
+		return out
+	}
+	got := found(false)
+	require.Len(t, got, 2)
+	require.True(t, got["key acme"].OK)
+	require.Contains(t, got["key acme"].Detail, "not checked yet")
+	require.Contains(t, found(true)["key acme"].Detail, "checked "+now.UTC().Format("2006-01-02 15:04"))
+	require.Contains(t, found(false)["key acme"].Detail, "checked "+now.UTC().Format("2006-01-02 15:04"), "the answer was kept")
+	require.NoError(t, w.fake.RevokeKey(liveKey))
+	require.False(t, found(true)["key acme"].OK)
+	_, err := w.svc.Pause(w.ctx, named("anna"), "acme", "migration of the shop")
+	require.NoError(t, err)
+	got = found(true)
+	require.False(t, got["connection acme"].OK)
+	require.Contains(t, got["connection acme"].Detail, "anna")
+	_, err = w.svc.Diagnose(w.ctx, by, "nobody", false)
+	require.Equal(t, "connection_not_found", fault.CodeOf(err))
 }

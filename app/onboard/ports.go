@@ -134,6 +134,8 @@ type KeyReport struct {
 	CheckedBy    string
 	CheckedAt    time.Time
 	Findings     []account.Finding
+	// Replaced: the connection has another key by now, of which this says nothing.
+	Replaced bool
 }
 
 // OK reports whether nothing is missing.

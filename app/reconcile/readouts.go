@@ -58,10 +58,13 @@ type Readout struct {
 	Estimator      string
 	InputDigest    string
 	Watermark      time.Time
-	Manifest       string // canonical JSON whose hash is the case ID
-	Billed         bool
-	BaseMinor      int64
-	FeeMinor       int64
+	// Build names compiler, commit and module of the program that estimated; nil where it was
+	// not kept.
+	Build     map[string]string
+	Manifest  string // canonical JSON whose hash is the case ID
+	Billed    bool
+	BaseMinor int64
+	FeeMinor  int64
 }
 
 // ReadoutTrueUp is where a readout of a settled year with what came since belongs.

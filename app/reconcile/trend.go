@@ -26,6 +26,10 @@ type WeightCount struct {
 	// Weight is one over the probability of the arm that the user is in, to two decimals.
 	Weight float64
 	Units  int64
+	// SumMinor is what they paid, uncapped; Inverse sums their exact weights, WeightedMinor
+	// what they paid times its exact weight.
+	SumMinor               int64
+	Inverse, WeightedMinor float64
 }
 
 // MaxWeighed bounds the users whose weights are counted for a page: counting reads each.

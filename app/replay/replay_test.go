@@ -57,6 +57,24 @@ func earlier(t *testing.T, d *pipelinetest.Deployment, accountID string) {
 	require.True(t, fresh)
 }
 
+// requireReplayable: a frozen month has its environment and takes a note of who asked; one that
+// is not there, or not frozen, says so.
+func requireReplayable(t *testing.T, d *pipelinetest.Deployment, accountID, refusal string) {
+	t.Helper()
+	ledger, id := d.DB.NewReplays(), accountID+"."+pipelinetest.Month
+	env, err := ledger.Replayable(t.Context(), id)
+	if refusal != "" {
+		require.Equal(t, refusal, fault.CodeOf(err))
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, account.Test, env)
+	require.NoError(t, ledger.Asked(t.Context(), audit.New(anna, d.Clock.Now(), audit.ReplayAsked, "cycle", id).In(accountID, env)))
+	var noted int
+	require.NoError(t, d.SQL.QueryRow(t.Context(), `SELECT count(*) FROM audit_log WHERE action = 'cycle.replay_asked'`).Scan(&noted))
+	require.Equal(t, 1, noted)
+}
+
 // rows is the whole content of the tables that a classifier writes, as a digest.
 func rows(t *testing.T, d *pipelinetest.Deployment) string {
 	t.Helper()
@@ -85,10 +103,17 @@ func TestAMonthReplaysToTheSameHashes(t *testing.T) {
 	companies = companies[1:] // a live one and the test account
 	require.NoError(t, d.DrainAll(t.Context(), ""))
 	earlier(t, d, companies[1].ID)
+	test := companies[1].ID
+	requireReplayable(t, d, test, "cycle_not_found")
+	m, err := period.Parse(pipelinetest.Month)
+	require.NoError(t, err)
+	_, err = d.Measure().Open(t.Context(), test, m, "wf")
+	require.NoError(t, err)
+	requireReplayable(t, d, test, "not_collected")
 	for _, c := range companies {
 		freeze(t, d, c.ID)
 	}
-	test := companies[1].ID
+	requireReplayable(t, d, test, "")
 	// What comes later than the freeze: another link, another event, an event read again.
 	d.Post(t, "/v1/connections/"+test+"-stripe/links", httpapi.LinkCreate{CustomerID: "cus_later", UserID: "u-later", Reason: "a test"}, nil)
 	d.Post(t, "/v1/connections/"+test+"-stripe/reprocess", httpapi.ReprocessRequest{Type: "invoice.paid", Reason: "a test"}, nil)

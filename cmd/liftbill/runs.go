@@ -8,6 +8,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/scheduler"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/replay"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/internal/assembly"
@@ -48,6 +49,30 @@ func (r *runs) Start(ctx context.Context, env account.Environment, accountID, pe
 	return invoicing.Started{WorkflowID: res.WorkflowID, Already: res.Already}, err
 }
 
+// StartReplay starts the replay of a month, and does not wait for what it finds.
+func (r *runs) StartReplay(ctx context.Context, env account.Environment, accountID, period, by string) (replay.Started, error) {
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	s, err := r.connect(ctx)
+	if err != nil {
+		return replay.Started{}, err
+	}
+	res, err := s.BeginReplay(ctx, env, wire.ReplayInput{AccountID: accountID, Period: period, By: by})
+	return replay.Started{WorkflowID: res.WorkflowID, Already: res.Already}, err
+}
+
+// LookReplay asks for the newest replay of a month.
+func (r *runs) LookReplay(ctx context.Context, env account.Environment, accountID, period string) (replay.Run, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	s, err := r.connect(ctx)
+	if err != nil {
+		return replay.Run{}, err
+	}
+	state, err := s.LookReplay(ctx, env, accountID, period)
+	return replay.Run{WorkflowID: wire.ReplayWorkflowID(env, accountID, period), State: state}, err
+}
+
 // lookTime bounds how long a page waits for what Temporal says of a run.
 const lookTime = 2 * time.Second
 
@@ -86,6 +111,11 @@ func (r *runs) connect(ctx context.Context) (*scheduler.Scheduler, error) {
 		r.s = s
 	}
 	return s, err
+}
+
+// replaying has the workers replay months.
+func (a *app) replaying() *replay.Starts {
+	return &replay.Starts{Desk: a.db.NewReplays(), Clock: a.clock, Runs: &runs{a: a}}
 }
 
 // deciding takes decisions about cycles and tells their runs.

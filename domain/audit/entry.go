@@ -46,6 +46,7 @@ const (
 	BodiesErased        Action = "events.bodies_erased"
 	ProjectionsRebuilt  Action = "projections.rebuilt"
 	MonthReplayed       Action = "cycle.replayed"
+	ReplayAsked         Action = "cycle.replay_asked"
 	AccountCreated      Action = "account.created"
 	AccountFilled       Action = "account.filled"
 	PayerNamed          Action = "account.payer_named"
