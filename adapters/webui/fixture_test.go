@@ -392,10 +392,3 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 	}
 	l.replays = someReplays()
 }
-
-func againReadout() reconcile.Readout {
-	r := goodReadout()
-	r.CaseID, r.PreviousCaseID, r.Billed, r.BaseMinor, r.FeeMinor, r.Lift = caseAgain, caseGood, false, 0, 0, r.Lift-6_310
-	r.TrueUp = &reconcile.ReadoutTrueUp{SettlementCycle: "acme.2026-10", SettledCase: caseGood, BookedBy: "acme.2026-10", Look: 2, At: now}
-	return r
-}

@@ -62,3 +62,10 @@ func harmReadout() reconcile.Readout {
 	r.Explanation = "The policy earned 1,204.00 USD less than the baseline would have."
 	return r
 }
+
+func againReadout() reconcile.Readout {
+	r := goodReadout()
+	r.CaseID, r.PreviousCaseID, r.Billed, r.BaseMinor, r.FeeMinor, r.Lift = caseAgain, caseGood, false, 0, 0, r.Lift-6_310
+	r.TrueUp = &reconcile.ReadoutTrueUp{SettlementCycle: "acme.2026-10", SettledCase: caseGood, BookedBy: "acme.2026-10", Look: 2, At: now}
+	return r
+}

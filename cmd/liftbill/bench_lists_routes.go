@@ -52,7 +52,6 @@ var notLists = map[string]string{
 	"GET /cycles/{id}":                                    "one object",
 	"GET /invoices/{id}":                                  "one object",
 	"GET /breaks/{id}":                                    "one object",
-	"GET /v1/accounts/{account}/reward-events/{event}":    "one object",
 	"GET /accounts/{id}/whatif":                           calculation,
 	"GET /connections/{id}/compare":                       "a form",
 	"GET /connections/{id}":                               "one object",
@@ -124,7 +123,7 @@ var listValues = map[string][]string{
 	"GET /accounts q": {"acct-01", "nothing-has-this"}, "GET /v1/accounts q": {"acct-01", "nothing-has-this"}, "GET /v1/snapshots q": {"snap-3", "nothing-has-this"},
 	"GET /v1/cycles state": {"invoiced", "needs_human"}, "GET /v1/breaks type": {"amount_differs"}, "GET /v1/audit object": {"cycle"},
 	"GET /v1/events from": {"2025-06-01T00:00:00Z"}, "GET /v1/events to": {"2025-06-30T00:00:00Z"}, "GET /v1/audit from": {"2025-06-01T00:00:00Z"}, "GET /v1/audit to": {"2025-06-30T00:00:00Z"},
-	"amount_from": {"70"}, "amount_to": {"31"}, "joined": {"yes", "no"}, "expand": {"joined"}, "result": {"different"}, "GET /v1/invoices from": {"2025-06-01T00:00:00Z"}, "GET /v1/invoices to": {"2025-06-30T00:00:00Z"}, "due_before": {"2025-06-30T00:00:00Z"},
+	"GET /v1/invoices from": {"2025-06-01T00:00:00Z"}, "GET /v1/invoices to": {"2025-06-30T00:00:00Z"}, "due_before": {"2025-06-30T00:00:00Z"},
 	"GET /v1/invoices q": {"in_own_500", "nothing-has-this"}, "GET /invoices q": {"in_own_500", "nothing-has-this"}, "GET /invoices from": {"700"}, "GET /invoices to": {"310"}, "GET /breaks from": {"700"}, "GET /breaks to": {"310"}, "GET /cycles from": {"700"}, "GET /cycles to": {"310"},
 	"GET /events q": {"evt_0_100", "cus_0_5", "in_0_100", "nothing-has-this"}, "GET /snapshots q": {"snap-3", "nothing-has-this"}, "GET /audit object": {"cycle"},
 }
