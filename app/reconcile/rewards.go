@@ -165,6 +165,8 @@ type Placer interface {
 const (
 	tellersLooked = 300
 	placesLooked  = 100
+	// maxRounds bounds how often one page reads on.
+	maxRounds = 20
 )
 
 // RewardEvents lists booked facts of an account, newest first.
@@ -182,7 +184,7 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 	if f.Joined != "" {
 		budget = placesLooked
 	}
-	for {
+	for round := 1; ; round++ {
 		page, err := s.Reader.RewardEvents(ctx, f)
 		if err != nil {
 			return Page[RewardEvent]{}, err
@@ -197,7 +199,7 @@ func (s *Service) RewardEvents(ctx context.Context, f RewardEventsFilter) (Page[
 		}
 		out.NextCursor = page.NextCursor
 		budget -= f.Limit
-		if page.NextCursor == "" || len(out.Items) >= (want+1)/2 || budget <= 0 {
+		if page.NextCursor == "" || len(out.Items) >= (want+1)/2 || budget <= 0 || round == maxRounds {
 			return out, nil
 		}
 		f.Cursor, f.Limit = page.NextCursor, want-len(out.Items)

@@ -51,16 +51,23 @@ func otherUser(t *testing.T, key string) (cmd *exec.Cmd, url string) {
 	return cmd, url
 }
 
-// requireGone waits until the cluster is stopped and its data deleted.
-func requireGone(t *testing.T, key, url string) {
+// requireNoSupervisor waits until the supervisor has ended: one that was killed lives until
+// the kernel gets to it.
+func requireNoSupervisor(t *testing.T, dir string) {
 	t.Helper()
-	dir, err := sharedDir(key)
-	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		l, err := localstack.TakeLock(t.Context(), filepath.Join(dir, supervisorLock), true, 0)
 		l.Release()
 		return err == nil
 	}, time.Minute, 20*time.Millisecond, "the supervisor still lives")
+}
+
+// requireGone waits until the cluster is stopped and its data deleted.
+func requireGone(t *testing.T, key, url string) {
+	t.Helper()
+	dir, err := sharedDir(key)
+	require.NoError(t, err)
+	requireNoSupervisor(t, dir)
 	_, err = pgx.Connect(t.Context(), url)
 	require.Error(t, err)
 	for _, name := range []string{"data", stateFile} {
@@ -114,6 +121,7 @@ func TestKilledSupervisorIsReplaced(t *testing.T) {
 	pid, err := strconv.Atoi(string(b))
 	require.NoError(t, err)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	requireNoSupervisor(t, dir)
 
 	second, err := Ensure(t.Context(), Options{Key: key})
 	require.NoError(t, err)
