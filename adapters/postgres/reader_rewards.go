@@ -37,8 +37,20 @@ func rewardEvents(rows []rewardRow) []reconcile.RewardEvent {
 // movesMoney holds for facts e that a readout may count.
 var movesMoney = "(e.kind IN ('" + strings.Join(moneyKinds(), "', '") + "') AND coalesce(e.amount_minor, 0) <> 0)"
 
-// factState is the state of a fact e with its columns f, as reconcile.RewardStates names it.
-var factState = `CASE WHEN f.own_invoice THEN 'own_invoice' WHEN e.historic THEN 'historic' WHEN ` + movesMoney + ` THEN 'money' WHEN e.is_reward THEN 'signal' ELSE 'state_only' END`
+// storedState is the state of a fact e, as reconcile.RewardStates names it, by its own columns.
+// factState also knows, by its columns f, which facts are of our own invoices.
+var (
+	storedState = `CASE WHEN e.historic THEN 'historic' WHEN ` + movesMoney + ` THEN 'money' WHEN e.is_reward THEN 'signal' ELSE 'state_only' END`
+	factState   = `CASE WHEN f.own_invoice THEN 'own_invoice' ELSE ` + storedState + ` END`
+)
+
+// rewardColumns are those of a rewardRow, of a fact e and whose it is: rewardOwners.
+var (
+	rewardColumns = `e.connection_id, e.fact_key, e.kind, e.is_reward, f.customer_id, ` + ownerUser + ` AS user_id, ` + ownerSource + ` AS mapped_by, ` + ownerState + ` AS link_state,
+			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice,
+			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred, ` + factState + ` AS state`
+	rewardOwners = ` CROSS JOIN LATERAL (SELECT ` + factColumns + ` FROM (SELECT e.*) r` + factJoins + `) f` + ownerJoins
+)
 
 // days adds the filters on the day.
 func (r *Reader) days(ctx context.Context, q *where, f reconcile.RewardEventsFilter) error {
@@ -132,10 +144,8 @@ func (r *Reader) rewardEvents(ctx context.Context, q where, f reconcile.RewardEv
 	ownerConditions(&q, f)
 	var found []rewardRow
 	err = r.db.gorm.WithContext(ctx).Raw(with+`
-		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, f.customer_id, `+ownerUser+` AS user_id, `+ownerSource+` AS mapped_by, `+ownerState+` AS link_state,
-			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice,
-			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred, `+factState+` AS state
-		FROM `+source+` CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+
+		SELECT `+rewardColumns+`
+		FROM `+source+rewardOwners+
 		q.sql()+` ORDER BY `+order+` LIMIT ?`, slices.Concat(args, q.args, []any{f.Limit + 1})...).Scan(&found).Error
 	if err != nil {
 		return page, wrap(err)
@@ -153,15 +163,8 @@ func ofOwners(f reconcile.RewardEventsFilter) bool { return f.Mapped != "" || f.
 // columnConditions are those that a fact's own columns answer.
 func columnConditions(q *where, f reconcile.RewardEventsFilter) {
 	q.eq("e.kind", f.Kind)
-	switch f.State { // whether it is our own invoice is looked up for what is left
-	case reconcile.StateHistoric:
-		q.add("e.historic")
-	case reconcile.StateMoney:
-		q.add("NOT e.historic AND " + movesMoney)
-	case reconcile.StateSignal:
-		q.add("NOT e.historic AND e.is_reward AND NOT " + movesMoney)
-	case reconcile.StateFact:
-		q.add("NOT e.historic AND NOT e.is_reward AND NOT " + movesMoney)
+	if f.State != reconcile.StateOwnInvoice { // which are our own is looked up for what is left
+		q.eq(storedState, f.State)
 	}
 	if f.MoneyOnly {
 		q.add(movesMoney)
@@ -264,11 +267,9 @@ func (r *Reader) RewardEvent(ctx context.Context, accountID string, at time.Time
 		RecordedAt                 time.Time
 	}
 	err := r.db.gorm.WithContext(ctx).Raw(`
-		SELECT e.connection_id, e.fact_key, e.kind, e.is_reward, f.customer_id, `+ownerUser+` AS user_id, `+ownerSource+` AS mapped_by, `+ownerState+` AS link_state,
-			e.subscription_id, e.invoice_id, e.charge_id, e.amount_minor, e.currency, e.effective_at, e.event_id, f.own_invoice,
-			e.historic, coalesce((e.detail -> 'flags' ->> 'inferred')::boolean, false) AS inferred, `+factState+` AS state,
+		SELECT `+rewardColumns+`,
 			e.object_id, e.recorded_at, e.detail::text AS detail, coalesce(k.cycle_id, '') AS frozen_by
-		FROM reward_events e CROSS JOIN LATERAL (SELECT `+factColumns+` FROM (SELECT e.*) r`+factJoins+`) f`+ownerJoins+`
+		FROM reward_events e`+rewardOwners+`
 		WHERE e.connection_id = (SELECT source_connection FROM accounts WHERE id = ?) AND e.effective_at = ? AND e.fact_key = ?`, accountID, at, factKey).Scan(&row).Error
 	if err == nil && row.Row.FactKey == "" {
 		err = fault.New(fault.NotFound, "reward_event_not_found", "the source of account %q has no fact %q of %s", accountID, factKey, at.Format(time.RFC3339Nano))

@@ -155,6 +155,10 @@ type correctionView struct {
 	Proposed  bool
 }
 
+func correctionViewOf(x invoicing.Correction) correctionView {
+	return correctionView{x, adjustmentState(string(x.State)), x.Kind.Effect(), x.Kind == billing.CorrectVoid, x.State == invoicing.CorrectionProposed}
+}
+
 func (s *Server) corrections(c echo.Context) error { return s.showCorrections(c, http.StatusOK, "") }
 
 func (s *Server) showCorrections(c echo.Context, status int, problem string) error {
@@ -173,7 +177,7 @@ func (s *Server) showCorrections(c echo.Context, status int, problem string) err
 		MayPropose: caller.Can(access.RunCycle) && t.StripeInvoiceID != "", MayApprove: caller.Can(access.ApproveCycle),
 	}
 	for _, x := range all {
-		v.Rows = append(v.Rows, correctionView{x, adjustmentState(string(x.State)), x.Kind.Effect(), x.Kind == billing.CorrectVoid, x.State == invoicing.CorrectionProposed})
+		v.Rows = append(v.Rows, correctionViewOf(x))
 	}
 	for _, l := range t.Lines {
 		if l.BilledMinor > 0 {

@@ -2,6 +2,7 @@ package webui
 
 import (
 	"context"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -219,7 +220,7 @@ func customerURL(accountID, id string) string {
 	if id == "" {
 		return ""
 	}
-	return "/accounts/" + accountID + "/customers/" + id
+	return "/accounts/" + accountID + "/customers/" + url.PathEscape(id)
 }
 
 func (s *Server) breakPage(c echo.Context) error { return s.showBreaks(c, 200, "", "") }

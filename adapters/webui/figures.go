@@ -73,12 +73,6 @@ func armOf(all []reconcile.WeightCount, holdout bool) armFigures {
 	return a
 }
 
-// tails are the probabilities that a standard normal is beyond z: on one side, and on either.
-func tails(z float64) (one, both float64) {
-	both = math.Erfc(math.Abs(z) / math.Sqrt2)
-	return math.Erfc(z/math.Sqrt2) / 2, both
-}
-
 // probability writes a small number so that its size can be read.
 func probability(p float64) string {
 	if math.IsNaN(p) {
@@ -109,8 +103,7 @@ func measuredOf(r reconcile.Readout, weights []reconcile.WeightCount) *figuresVi
 		v.Seed = "no random number is drawn; the salt of the arms is " + m.Inputs.SaltHex
 	}
 	if z, err := strconv.ParseFloat(r.Z, 64); err == nil {
-		one, _ := tails(z)
-		v.Alpha = probability(one)
+		v.Alpha = probability(lift.UpperTail(z))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Build)) {
 		v.Build = append(v.Build, parameter{name, r.Build[name]})
@@ -152,9 +145,8 @@ func (v figuresView) diagnostics(m lift.Manifest) []figureRow {
 		out = append(out, figureRow{Name: name, Value: value, Says: says})
 	}
 	if f := m.Result; f != nil {
-		_, p := tails(float64(f.SRMZ))
 		add("Sample ratio, z", plain(float64(f.SRMZ)), "Holdout users less the sum of their probabilities, in standard deviations")
-		add("Sample ratio, p", probability(p), "How likely chance alone is that far off, on either side")
+		add("Sample ratio, p", probability(2*lift.UpperTail(math.Abs(float64(f.SRMZ)))), "How likely chance alone is that far off, on either side")
 		add("Calibration, z", plain(float64(f.CalibrationZ)), "The weights must average one")
 		add("Sum of weights", plain(float64(f.W)), "Of the holdout; to be "+count(f.Units)+" on average")
 		add("Effective sample", plain(float64(f.ESS)), "Kish: the square of the sum of weights over the sum of their squares")

@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,7 +10,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	app "github.com/liftbill/liftbill/app/access"
-	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -91,13 +91,13 @@ func (s *Server) invoice(c echo.Context) error {
 		v.Disputes = append(v.Disputes, disputeView{x, paymentState(x.Status)})
 	}
 	for _, x := range corrections {
-		v.Notes = append(v.Notes, correctionView{x, adjustmentState(string(x.State)), x.Kind.Effect(), x.Kind == billing.CorrectVoid, x.State == invoicing.CorrectionProposed})
+		v.Notes = append(v.Notes, correctionViewOf(x))
 	}
 	if d.InvoiceID != "" && app.From(ctx).Can(access.RunSync) {
 		v.CompareURL = compareURL(d.Issuer, d.InvoiceID, invoiceURL(d.CycleID))
 	}
 	return s.render(c, http.StatusOK, "invoice", frame{
-		Title: "Invoice " + nonEmpty(d.Number, d.CycleID), Active: "invoices", Environment: string(d.Environment), Page: v,
+		Title: "Invoice " + cmp.Or(d.Number, d.CycleID), Active: "invoices", Environment: string(d.Environment), Page: v,
 	})
 }
 
@@ -166,13 +166,6 @@ func overdueBy(i reconcile.InvoiceRow, now time.Time) string {
 	return plural(int(now.Sub(*i.Payment.DueAt).Hours()/24), "day")
 }
 
-func nonEmpty(first, second string) string {
-	if first != "" {
-		return first
-	}
-	return second
-}
-
 // invoiceExport has one row per line of the invoice, as it was written.
 func (s *Server) invoiceExport(c echo.Context) error {
 	if err := checkFormat(c); err != nil {
@@ -183,7 +176,7 @@ func (s *Server) invoiceExport(c echo.Context) error {
 		return err
 	}
 	r := report{
-		Name: "invoice-" + d.CycleID, Title: "Lines of invoice " + nonEmpty(d.Number, d.CycleID), Version: 1,
+		Name: "invoice-" + d.CycleID, Title: "Lines of invoice " + cmp.Or(d.Number, d.CycleID), Version: 1,
 		Parameters: []parameter{
 			{"cycle", d.CycleID}, {"invoice_id", d.InvoiceID}, {"number", d.Number}, {"account", d.AccountID}, {"payer", d.Payer}, {"period", d.Period}, {"status", d.StripeStatus},
 			{"po_number", d.Plan.PONumber}, {"plan_hash", d.PlanHash}, {"evidence_digest", d.EvidenceDigest}, {"input_digest", d.InputDigest}, {"contract_hash", d.ContractHash}, {"environment", string(d.Environment)},

@@ -105,9 +105,7 @@ func (s *Server) eventPage(c echo.Context) (eventView, reconcile.Overview, error
 	for _, p := range d.Places {
 		v.Places = append(v.Places, placeDetailOf(p, o.ID))
 	}
-	if d.CustomerID != "" {
-		v.CustomerURL = "/accounts/" + o.ID + "/customers/" + url.PathEscape(d.CustomerID)
-	}
+	v.CustomerURL = customerURL(o.ID, d.CustomerID)
 	if d.FrozenBy != "" {
 		v.FrozenURL = "/cycles/" + d.FrozenBy
 	}
@@ -178,7 +176,7 @@ func placeDetailOf(p lift.Placement, accountID string) placeDetail {
 	v.Hidden = len(p.Decisions) - len(shown)
 	for _, i := range shown {
 		e := p.Decisions[i]
-		d := decisionView{Exposure: e, Chosen: chosen(e), SnapshotURL: "/accounts/" + accountID + "/snapshots/" + url.PathEscape(e.SnapshotID)}
+		d := decisionView{Exposure: e, Chosen: chosen(e), SnapshotURL: snapshotURL(accountID, e.SnapshotID)}
 		switch {
 		case i == p.Latest && i == p.First:
 			d.Role = "the latest before the event, and the first for its snapshot"

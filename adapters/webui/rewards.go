@@ -180,7 +180,7 @@ func eventURL(accountID, id string) string {
 
 // localTime is empty where the zone is UTC, which is shown anyway.
 func localTime(t time.Time, zone *time.Location) string {
-	if zone == time.UTC || zone.String() == "UTC" {
+	if zone.String() == "UTC" {
 		return ""
 	}
 	return t.In(zone).Format("2006-01-02 15:04:05 MST")
@@ -280,15 +280,10 @@ func (s *Server) rewardsExport(c echo.Context) error {
 		},
 	}
 	for _, e := range all {
-		place, decisions := placeView{}, any(nil)
-		frozen := ""
+		place, decisions, frozen, outcome := placeView{}, any(nil), "", ""
 		if len(e.Places) > 0 {
 			place = placeOf(e.Places[0])
-			decisions, frozen = int64(len(place.Decisions)), strconv.FormatBool(place.Frozen)
-		}
-		outcome := ""
-		if frozen != "" {
-			outcome = place.Outcome()
+			decisions, frozen, outcome = int64(len(place.Decisions)), strconv.FormatBool(place.Frozen), place.Outcome()
 		}
 		r.Rows = append(r.Rows, []any{
 			e.EffectiveAt, e.EffectiveAt.In(zone).Format(time.RFC3339), e.Kind, e.State, e.Currency, cash{e.AmountMinor, e.Currency}, e.UserID, e.CustomerID,

@@ -132,7 +132,7 @@ func (b ErrorBudget) Validate() error {
 			return err
 		}
 		alphas[i] = a
-		implied := 0.5 * math.Erfc(z.InexactFloat64()/math.Sqrt2)
+		implied := UpperTail(z.InexactFloat64())
 		if math.Abs(implied/a.InexactFloat64()-1) > 1e-4 {
 			return fault.InvalidField("error_budget.z_"+r.field, "error_budget_z", "z = %s spends %.6f, not the %s that the plan says", r.z, implied, r.alpha)
 		}

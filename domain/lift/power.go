@@ -83,7 +83,10 @@ func (p Power) LeastHoldout(power float64) float64 {
 	return 2 * k * k / (1 + math.Sqrt(1-4*k*k))
 }
 
-func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+// UpperTail is the probability that a standard normal lies above z.
+func UpperTail(z float64) float64 { return 0.5 * math.Erfc(z/math.Sqrt2) }
+
+func normalCDF(x float64) float64 { return UpperTail(-x) }
 
 func normalQuantile(p float64) float64 { return -math.Sqrt2 * math.Erfcinv(2*p) }
 
