@@ -123,6 +123,10 @@ func FuzzUnitTable(f *testing.F) {
 	f.Add([]byte{8, 200, 1, 2, 3, 200, 4, 5, 6, 7}, uint8(2))
 	f.Add([]byte(strings.Repeat("\x01\x02\xff\x80liftbill", 40)), uint8(3))
 	f.Add([]byte{0, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0}, uint8(0))
+	// y and its shift, then any float as the first feature: not-a-number and both infinities.
+	for _, bits := range []uint64{0x7ff8000000000001, 0x7ff0000000000000, 0xfff0000000000000} {
+		f.Add(binary.BigEndian.AppendUint64([]byte{1, 1, 0}, bits), uint8(1))
+	}
 	s := sealed(f)
 	f.Fuzz(func(t *testing.T, raw []byte, seed uint8) {
 		src := source(raw)

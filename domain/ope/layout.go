@@ -63,11 +63,11 @@ func (l Layout) check() error {
 	case l.Cap < 0 || l.Cap > MaxOutcome || l.Level > MaxOutcome || l.Level < -MaxOutcome:
 		return refuse(RefusedOptions, "the cap %d and the level %d are not within 2^53 minor units", l.Cap, l.Level)
 	case l.P != 0 && !(l.P > 0 && l.P < 1): // the negation also catches NaN
-		return refuse(RefusedOverlap, "the probability of the baseline is %v, not between 0 and 1", l.P)
+		return refuse(RefusedOverlap, "the probability of the baseline is %s, not between 0 and 1", inWords(l.P))
 	}
 	for j, v := range l.Centre {
 		if math.IsNaN(v) || math.Abs(v) > MaxFeature {
-			return refuse(RefusedFeature, "the centre of feature %d is %v, not a finite number within ±%g", j+1, v, float64(MaxFeature))
+			return refuse(RefusedFeature, "the centre of feature %d is %s, not a finite number within ±%g", j+1, inWords(v), float64(MaxFeature))
 		}
 	}
 	return nil

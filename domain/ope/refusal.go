@@ -1,6 +1,10 @@
 package ope
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
 
 // Refusal says why an input cannot be estimated. It is the only error type of
 // the package; a refused input is never a panic and never a NaN.
@@ -28,6 +32,20 @@ func (r *Refusal) Error() string {
 // refuse makes a refusal that concerns the whole input.
 func refuse(code, format string, args ...any) *Refusal {
 	return &Refusal{Code: code, Row: -1, Reason: fmt.Sprintf(format, args...)}
+}
+
+// inWords is a number as a refusal names it. A refusal stands in the readout that finance
+// reads, so what is no number is named in words there, as it is nowhere shown as one.
+func inWords(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "not-a-number"
+	case math.IsInf(v, 1):
+		return "infinity"
+	case math.IsInf(v, -1):
+		return "minus infinity"
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
 // The codes of refusals.

@@ -57,6 +57,25 @@ func arms(u []ope.Unit, held int) []ope.Unit {
 	return u
 }
 
+// TestWhatIsNoNumberIsNamedInWords: a refusal stands in a readout, where no NaN and no Inf
+// is ever shown.
+func TestWhatIsNoNumberIsNamedInWords(t *testing.T) {
+	t.Parallel()
+	for want, v := range map[string]float64{
+		"not-a-number is not a finite number within ±1e+15":   math.NaN(),
+		"infinity is not a finite number within ±1e+15":       math.Inf(1),
+		"minus infinity is not a finite number within ±1e+15": math.Inf(-1),
+		"1e+16 is not a finite number within ±1e+15":          1e16,
+	} {
+		units := world{n: 60, d: 2, h: 0.4, payers: 0.5, seed: 1}.units()
+		units[3].X[1] = v
+		_, err := ope.Estimate(units, 2, 5, ope.Options{Lambda: lambda})
+		var r *ope.Refusal
+		require.ErrorAs(t, err, &r)
+		require.Equal(t, want, r.Reason)
+	}
+}
+
 func TestOptionsAndFoldsAreRefused(t *testing.T) {
 	t.Parallel()
 	units := world{n: 60, d: 2, h: 0.4, payers: 0.5, seed: 1}.units()

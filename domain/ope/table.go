@@ -151,11 +151,11 @@ func checkUnit(u *Unit, row, d int) error {
 	case u.Y > MaxOutcome || u.Y < -MaxOutcome:
 		return bad(RefusedOutcome, "y_minor", "%d minor units are beyond 2^53", u.Y)
 	case !(u.P > 0 && u.P < 1): // the negation also catches NaN
-		return bad(RefusedOverlap, "probability", "the probability of the baseline is %v, not between 0 and 1", u.P)
+		return bad(RefusedOverlap, "probability", "the probability of the baseline is %s, not between 0 and 1", inWords(u.P))
 	}
 	for j, v := range u.X {
 		if math.IsNaN(v) || math.Abs(v) > MaxFeature {
-			return bad(RefusedFeature, fmt.Sprintf("x_%d", j+1), "%v is not a finite number within ±%g", v, float64(MaxFeature))
+			return bad(RefusedFeature, fmt.Sprintf("x_%d", j+1), "%s is not a finite number within ±%g", inWords(v), float64(MaxFeature))
 		}
 	}
 	return nil
