@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
@@ -146,11 +147,20 @@ func (c *company) liveWith(s *scheduler.Scheduler, connectionID string) {
 	c.tick(s, connectionID)
 }
 
-// tick lets the Schedule fire and waits until the connection was read.
+// tick lets the Schedule fire and waits until the connection was read and the read is
+// over: the mark moves with the last page, and what is due next is noted behind it, by a
+// clock that must not have gone on to the next day by then.
 func (c *company) tick(s *scheduler.Scheduler, connectionID string) {
 	c.t.Helper()
 	require.NoError(c.t, s.TriggerSources(c.t.Context(), account.Live))
-	require.Eventually(c.t, func() bool { return !c.status(connectionID).HighWater.Before(c.Clock.Now().Add(-time.Minute)) }, patience, 20*time.Millisecond)
+	now, st := c.Clock.Now(), httpapi.SourceSync{}
+	over := func() bool {
+		st = c.status(connectionID)
+		return !st.HighWater.Before(now.Add(-time.Minute)) && st.NextAt.After(now)
+	}
+	if !assert.Eventually(c.t, over, patience, 20*time.Millisecond) {
+		require.Failf(c.t, "the connection was not read", "at %s it was %+v", now, st)
+	}
 }
 
 // TestAReadOnlyKeyOnTheRealServer: a company lives a month. One connection gets its
