@@ -1,6 +1,7 @@
 package lift_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,4 +44,21 @@ func TestThresholdsAreExactAtTheBoundary(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestASourceLagNeverOverflows: 3,000,000 hours are more than a time.Duration holds and
+// would be due in 1783, when every source was in time. The longest lag that a plan may
+// have still holds a source back.
+func TestASourceLagNeverOverflows(t *testing.T) {
+	t.Parallel()
+	p := plan(t)
+	for _, hours := range []int{1_000_001, 3_000_000, math.MaxInt, -1} {
+		p.Thresholds.SourceLagHours = hours
+		_, err := p.Seal(sealedAt)
+		require.ErrorContains(t, err, "thresholds.source_lag_hours")
+	}
+	p.Thresholds.SourceLagHours = 1_000_000
+	s, err := p.Seal(sealedAt)
+	require.NoError(t, err)
+	require.Equal(t, lift.CodeSourceStale, lift.Judge(healthy("snap-a", 1_000_000, 100_000), evidence(lift.LookMonth), s).Headline)
 }
