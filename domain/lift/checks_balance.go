@@ -60,7 +60,7 @@ func (j *judge) crossover() {
 		what = "were seen in both arms or met another unit only after its first exposure"
 	}
 	value := share(float64(*n), float64(j.e.Units))
-	j.is(CodeCrossover, float64(*n) <= limit(j.t.CrossoverShare)*float64(j.e.Units), value, threshold,
+	j.is(CodeCrossover, atMostShare(*n, j.e.Units, j.t.CrossoverShare), value, threshold,
 		"%d of %d units (%s) %s.", *n, j.e.Units, value, what)
 }
 

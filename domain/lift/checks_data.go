@@ -20,6 +20,13 @@ func limit(s string) float64 {
 	return d.InexactFloat64()
 }
 
+// atMostShare reports whether part is at most a share of whole, in decimals: as floats
+// 27 of 3,000 exceed a share of 0.009.
+func atMostShare(part, whole int, most string) bool {
+	cut, err := decimal.NewFromString(most)
+	return err == nil && decimal.NewFromInt(int64(part)).LessThanOrEqual(cut.Mul(decimal.NewFromInt(int64(whole))))
+}
+
 // share writes a ratio of counts as a percentage.
 func share(part, whole float64) string {
 	if whole == 0 {
@@ -85,7 +92,7 @@ func (j *judge) missingPropensity() {
 		value = fmt.Sprintf("%d units", *units)
 	}
 	if missing != nil && all != nil {
-		ok = ok && float64(*missing) <= limit(j.t.PropensityMissingShare)*float64(*all)
+		ok = ok && atMostShare(*missing, *all, j.t.PropensityMissingShare)
 		if value != "" {
 			value += ", "
 		}

@@ -19,13 +19,14 @@ func (j *judge) sizeChecks() {
 		j.is(CodeMinUnits, small >= j.t.MinUnits, strconv.Itoa(small), ">= "+minUnits, "The smaller arm has %d units, at least %s are required.", small, minUnits)
 		j.is(CodeMinBaselinePayers, r.HoldoutPayers >= j.t.MinBaselinePayers, strconv.Itoa(r.HoldoutPayers), ">= "+minPayers,
 			"%d units of the holdout have revenue, at least %s are required.", r.HoldoutPayers, minPayers)
-		// Kish's ratio of equal weights may miss the whole number by rounding.
+		// Kish's ratio of equal weights may miss the whole number by rounding, and so may
+		// the part that one of them is of all.
 		const slack = 1 - 1e-12
 		j.is(CodeESSTooSmall, r.ESS >= limit(j.t.MinESS)*slack, number(r.ESS), ">= "+j.t.MinESS,
 			"The effective sample size of the holdout is %s, at least %s is required.", number(r.ESS), j.t.MinESS)
 		j.is(CodeESSRatioLow, r.ESSRatio() >= limit(j.t.MinESSRatio)*slack, number(r.ESSRatio()), ">= "+j.t.MinESSRatio,
 			"The effective sample size is %s of the units, at least %s is required.", number(r.ESSRatio()), j.t.MinESSRatio)
-		j.is(CodeWeightDominance, r.WeightDominance <= limit(j.t.MaxWeightDominance), number(r.WeightDominance), "<= "+j.t.MaxWeightDominance,
+		j.is(CodeWeightDominance, r.WeightDominance*slack <= limit(j.t.MaxWeightDominance), number(r.WeightDominance), "<= "+j.t.MaxWeightDominance,
 			"One unit carries %s of the squared weight, at most %s is allowed.", number(r.WeightDominance), j.t.MaxWeightDominance)
 	}
 	j.holdoutShare()

@@ -152,6 +152,10 @@ func (b ErrorBudget) Validate() error {
 	return nil
 }
 
+// maxSourceLagHours keeps the lag inside a time.Duration: one that overflows would lie
+// before the period, and every source would be in time.
+const maxSourceLagHours = 1_000_000
+
 // Validate checks that every threshold is a number in its range.
 func (t Thresholds) Validate() error {
 	rows := []struct{ field, value, hi string }{
@@ -170,8 +174,17 @@ func (t Thresholds) Validate() error {
 			return err
 		}
 	}
-	if t.SourceLagHours < 0 || t.MinUnits < 0 || t.MinBaselinePayers < 0 {
-		return fault.InvalidField("thresholds", "threshold_negative", "a threshold is negative")
+	for _, r := range []struct {
+		field string
+		value int
+	}{{"source_lag_hours", t.SourceLagHours}, {"min_units", t.MinUnits}, {"min_baseline_payers", t.MinBaselinePayers}} {
+		if r.value < 0 {
+			return fault.InvalidField("thresholds."+r.field, "threshold_negative", "%d is negative", r.value)
+		}
+	}
+	if t.SourceLagHours > maxSourceLagHours {
+		return fault.InvalidField("thresholds.source_lag_hours", "threshold_range", "%d hours are more than %d", t.SourceLagHours, maxSourceLagHours).
+			Fix("A period waits this long after its end; 72 hours are the default")
 	}
 	return nil
 }
