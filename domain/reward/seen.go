@@ -318,34 +318,17 @@ func productStateOf(n node) ProductState {
 
 // discountsOf lists the discounts of a subscription and of its items.
 func discountsOf(holder node, items []node) []Discount {
-	out := appendDiscounts(nil, holder)
-	for _, i := range items {
-		out = appendDiscounts(out, i)
-	}
-	return out
-}
-
-func appendDiscounts(out []Discount, holder node) []Discount {
-	if d := holder.obj("discount"); len(d) > 0 {
-		return append(out, discountOf(d))
-	}
-	list := holder.list("discounts")
-	bare := holder["discounts"].begins('[')
-	for k, d := range list {
-		one := discountOf(d)
-		if bare && len(d) == 0 {
-			one.ID, _ = holder["discounts"].in.list[k].string() // only named
+	var out []Discount
+	for _, on := range append([]node{holder}, items...) {
+		for _, d := range discountsOn(on) {
+			out = append(out, discountOf(d))
 		}
-		out = append(out, one)
 	}
 	return out
 }
 
 func discountOf(d node) Discount {
-	coupon := d.obj("coupon")
-	if len(coupon) == 0 {
-		coupon = d.obj("source", "coupon")
-	}
+	coupon := couponOf(d)
 	out := Discount{
 		ID: d.str("id"), Coupon: firstText(coupon.str("id"), d.str("coupon"), d.obj("source").str("coupon")), Duration: coupon.str("duration"),
 		AmountOff: coupon.numPtr("amount_off"), Currency: coupon.str("currency"), EndsAt: d.when("end"),
