@@ -18,12 +18,18 @@ func customerCreated(b *builder, obj, _ node) {
 // changed and set back is three statements, so these keys carry the change and its time.
 func customerUpdated(b *builder, obj, prev node) {
 	user, was := b.userID(obj), b.userID(prev)
-	moved := prev.obj("metadata").has(b.userIDKey())
-	if !moved || user == was {
+	if !b.userMoved(prev) || user == was {
 		b.ignore(ignoredNoMapping)
 		return
 	}
 	b.mapped(obj, user, was, KeyOf(CustomerMapping, obj.str("id"), was+">"+user+"@"+unix(b.at)))
+}
+
+// userMoved reports whether previous attributes name the key, or say that there were no
+// metadata at all.
+func (b *builder) userMoved(prev node) bool {
+	was := prev.obj("metadata")
+	return was.has(b.userIDKey()) || prev.has("metadata") && len(was) == 0
 }
 
 func (b *builder) userID(n node) string {

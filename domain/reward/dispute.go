@@ -52,7 +52,8 @@ func disputeChanged(shown show) handler {
 		}
 		for _, kind := range kinds {
 			b.fact(disputeFact(kind, id, currency, amount, obj))
-			if (shown == showHold && kind == Dispute) || (shown == showOutcome && kind != Dispute) {
+			decided := kind != Dispute && obj.str("status") != "charge_refunded" // nobody won what was given back
+			if (shown == showHold && kind == Dispute) || (shown == showOutcome && decided) {
 				b.signal(Signal{Kind: kind, Amount: ptr(amount), Currency: currency})
 			}
 		}

@@ -77,12 +77,26 @@ func (i *invoice) readCash(n node) {
 		return
 	}
 	off, _ := n.num("amount_paid_off_stripe")
+	if !n.isSet("amount_paid_off_stripe") {
+		off = recorded(n.list("payments"))
+	}
 	i.outOfBand = min(max(off, 0), max(paid, 0))
 	i.cash = paid - i.outOfBand
 	if !stated && i.paid && i.Charge != "" {
 		// Before amount_paid existed a paid invoice with a charge had paid what was due.
 		i.cash, i.cashKnown = i.amountDue, true
 	}
+}
+
+// recorded is what an invoice's payments report that Stripe did not collect.
+func recorded(payments []node) int64 {
+	var sum int64
+	for _, p := range payments {
+		if amount, ok := p.num("amount_paid"); ok && p.obj("payment").str("type") == "payment_record" {
+			sum += max(amount, 0)
+		}
+	}
+	return sum
 }
 
 // net is the tax-free share of an amount of this invoice; gross reports that the

@@ -143,6 +143,20 @@ func (n node) obj(path ...string) node {
 // list reads an array of objects, bare or wrapped in a Stripe list; elements that
 // are not objects (ids of unexpanded objects) are empty nodes, so that the length stays true.
 func (n node) list(key string) []node {
+	elements := n.elements(key)
+	if elements == nil {
+		return nil
+	}
+	out := make([]node, len(elements))
+	for i := range elements {
+		elements[i] = elements[i].open()
+		out[i] = elements[i].node()
+	}
+	return out
+}
+
+// elements are those of an array, bare or wrapped in a Stripe list; nil is no array.
+func (n node) elements(key string) []value {
 	v := n.opened(key)
 	if v.begins('{') {
 		v = v.node().opened("data")
@@ -150,13 +164,7 @@ func (n node) list(key string) []node {
 	if !v.begins('[') {
 		return nil
 	}
-	elements := v.in.list
-	out := make([]node, len(elements))
-	for i := range elements {
-		elements[i] = elements[i].open()
-		out[i] = elements[i].node()
-	}
-	return out
+	return v.in.list
 }
 
 // numPtr is num as an optional value.

@@ -45,6 +45,14 @@ func (b *builder) start(obj node) change {
 func previousOf(obj, prev node) node {
 	before := obj.overlay(prev)
 	items := obj.list("items")
+	if former := prev.list("items"); former != nil {
+		list := node{"data": arrayOf(wholeItems(former, items)...)}
+		if more, stated := before.obj("items")["has_more"]; stated {
+			list["has_more"] = more
+		}
+		before["items"] = objectOf(list)
+		return before
+	}
 	if prev.isSet("items") || len(items) != 1 || (!prev.isSet("plan") && !prev.has("quantity")) {
 		return before
 	}
@@ -58,6 +66,51 @@ func previousOf(obj, prev node) node {
 	}
 	before["items"] = arrayOf(objectOf(item))
 	return before
+}
+
+// wholeItems completes former items from the present ones. Before 2017-04-06 previous
+// attributes held of an array only what had changed in it.
+func wholeItems(former, present []node) []value {
+	out := make([]value, len(former))
+	for k, was := range former {
+		if !isWholeItem(was) {
+			if is := counterpart(was, k, former, present); is != nil {
+				now := is.overlay(was)
+				if was.isSet("plan") && !was.isSet("price") {
+					delete(now, "price") // the present one
+				}
+				was = now
+			}
+		}
+		out[k] = objectOf(was)
+	}
+	return out
+}
+
+// isWholeItem reports whether an item says what it costs and how often.
+func isWholeItem(item node) bool {
+	if price := item.obj("price"); len(price) > 0 {
+		return price.isSet("id") && (price.has("recurring") || price.has("type"))
+	}
+	plan := item.obj("plan")
+	return plan.isSet("id") && plan.isSet("interval")
+}
+
+// counterpart is the present item of a former one: the same ID, or the same place when
+// the former one does not name itself.
+func counterpart(was node, place int, former, present []node) node {
+	if id := was.str("id"); id != "" {
+		for _, is := range present {
+			if is.str("id") == id {
+				return is
+			}
+		}
+		return nil
+	}
+	if len(former) != len(present) {
+		return nil
+	}
+	return present[place]
 }
 
 func subscriptionCreated(b *builder, obj, _ node) {
