@@ -78,8 +78,8 @@ func mrrOf(s SubscriptionState, sub node, items []node) MRR {
 	contract := new(big.Rat)
 	var net parts
 	for k, i := range s.Items {
-		if i.Interval == "" && (i.PriceID == "" || !items[k].isSet("price")) {
-			m.Known = false // an item that the payload only names, or a plan that it tells in part
+		if i.Interval == "" && !isWholeItem(items[k]) {
+			m.Known = false // an item that the payload only names, or tells in part
 		}
 		if !i.isRecurring() {
 			continue

@@ -182,6 +182,10 @@ func TestPartialPreviousPlan(t *testing.T) {
 	got := updated(t, subPlan(5000, nil), obj{"plan": obj{"id": "price_a", "amount": 2000}})
 	require.Equal(t, []string{"upgrade"}, kinds(got))
 	require.Equal(t, ptr(2000), got.Signals[0].FromAmount)
+	exact := subPlan(5000, obj{"plan": with(planOf(5000), obj{"amount_decimal": "5000"})})
+	got = updated(t, exact, obj{"plan": obj{"id": "price_a", "amount": 2000}})
+	require.Equal(t, []string{"upgrade"}, kinds(got))
+	require.Equal(t, ptr(2000), got.Signals[0].FromAmount)
 }
 
 // TestPartialPreviousItems: before 2017-04-06 previous attributes held of an array only
@@ -207,6 +211,11 @@ func TestPartialPreviousItems(t *testing.T) {
 		{"part of a dearer plan", []any{planItem(2000, nil)}, []any{obj{"plan": obj{"id": "price_b", "amount": 5000}}}, "downgrade", 15000, 6000},
 		{"part of a plan beside a price", []any{priced(5000, 1)}, []any{obj{"plan": obj{"id": "price_a", "amount": 2000}}}, "upgrade", 2000, 5000},
 		{"part of a price", []any{item(price("price_b", 5000), 1)}, []any{obj{"price": obj{"id": "price_a", "unit_amount": 2000}}}, "upgrade", 2000, 5000},
+		{"an amount", []any{item(price("price_b", 5000), 1)}, []any{obj{"price": obj{"unit_amount": 2000, "unit_amount_decimal": "2000"}}}, "upgrade", 2000, 5000},
+		{"an amount beside an exact one", []any{item(with(price("price_b", 5000), obj{"unit_amount_decimal": "5000"}), 1)}, []any{obj{"price": obj{"unit_amount": 2000}}}, "upgrade", 2000, 5000},
+		{"a whole price without its quantity", []any{item(price("price_b", 5000), 3)}, []any{obj{"id": "si_1", "price": price("price_a", 2000)}}, "upgrade", 6000, 15000},
+		{"a price's name", []any{item(price("price_b", 5000), 1)}, []any{obj{"price": obj{"id": "price_a"}}}, "plan_change_unknown", 0, 0},
+		{"a plan's name", []any{planItem(2000, nil)}, []any{obj{"id": "si_1", "plan": obj{"id": "price_b"}}}, "plan_change_unknown", 0, 0},
 		{"an item that stayed", []any{second, planItem(5000, nil)}, []any{nil, obj{"quantity": 1}}, "upgrade", 7000, 17000},
 		{"a plan of another item", []any{planItem(5000, nil)}, []any{obj{"id": "si_9", "plan": obj{"id": "price_a", "amount": 2000}}}, "plan_change_unknown", 0, 0},
 	} {

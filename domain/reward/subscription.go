@@ -43,7 +43,7 @@ func (b *builder) start(obj node) change {
 // only at the top, so that a single item has to be rewritten from there; its price
 // goes, because it is the new one.
 func previousOf(obj, prev node) node {
-	before := obj.overlay(prev)
+	before := overlayPrices(obj, prev)
 	items := obj.list("items")
 	if former := prev.list("items"); former != nil {
 		list := node{"data": arrayOf(wholeItems(former, items)...)}
@@ -68,23 +68,54 @@ func previousOf(obj, prev node) node {
 	return before
 }
 
+// overlayPrices is overlay, and of the two ways to write an amount only those stay that
+// the patch tells: the other one is the present amount.
+func overlayPrices(n, patch node) node {
+	out := n.overlay(patch)
+	for _, holder := range []string{"price", "plan"} {
+		told := patch.obj(holder)
+		for _, amount := range []string{"unit_amount", "amount"} {
+			exact := amount + "_decimal"
+			switch price := out.obj(holder); {
+			case told.has(amount) && !told.has(exact):
+				delete(price, exact)
+			case told.has(exact) && !told.has(amount):
+				delete(price, amount)
+			}
+		}
+	}
+	return out
+}
+
 // wholeItems completes former items from the present ones. Before 2017-04-06 previous
 // attributes held of an array only what had changed in it.
 func wholeItems(former, present []node) []value {
 	out := make([]value, len(former))
 	for k, was := range former {
-		if !isWholeItem(was) {
-			if is := counterpart(was, k, former, present); is != nil {
-				now := is.overlay(was)
-				if was.isSet("plan") && !was.isSet("price") {
-					delete(now, "price") // the present one
-				}
-				was = now
-			}
+		if is := counterpart(was, k, former, present); is != nil {
+			was = completed(was, is)
 		}
 		out[k] = objectOf(was)
 	}
 	return out
+}
+
+// completed is a former item with what it does not tell taken from the present one.
+func completed(was, is node) node {
+	if isWholeItem(was) {
+		if was.has("quantity") || !is.has("quantity") {
+			return was
+		}
+		return was.overlay(node{"quantity": is["quantity"]})
+	}
+	if isRenamed(was, is) {
+		return was
+	}
+	now := overlayPrices(is, was)
+	if was.isSet("plan") && !was.isSet("price") {
+		delete(now, "price") // the present one
+	}
+	return now
 }
 
 // isWholeItem reports whether an item says what it costs and how often.
@@ -94,6 +125,21 @@ func isWholeItem(item node) bool {
 	}
 	plan := item.obj("plan")
 	return plan.isSet("id") && plan.isSet("interval")
+}
+
+// isRenamed reports whether a former item had another price and does not tell its amount,
+// which may be any.
+func isRenamed(was, is node) bool {
+	price, now := was.obj("price"), is.obj("price")
+	if len(price) == 0 {
+		price, now = was.obj("plan"), is.obj("plan")
+	}
+	for _, amount := range []string{"unit_amount", "unit_amount_decimal", "amount", "amount_decimal"} {
+		if price.has(amount) {
+			return false
+		}
+	}
+	return price.isSet("id") && price.str("id") != now.str("id")
 }
 
 // counterpart is the present item of a former one: the same ID, or the same place when
