@@ -32,6 +32,9 @@ func disputeChanged(shown show) handler {
 		if strings.HasPrefix(obj.str("status"), "warning_") {
 			kinds, known = nil, true // an inquiry holds no money
 		}
+		if len(kinds) == 1 && b.isReinstated(obj) {
+			kinds = disputeFacts["won"] // the money is back before the status says so
+		}
 		id := obj.str("id")
 		if !known {
 			b.anomaly(anomalyStatus, "dispute", id)
@@ -59,6 +62,22 @@ func disputeChanged(shown show) handler {
 		}
 		b.read("charge", obj.id("charge"), "invoice_of_dispute")
 	}
+}
+
+// isReinstated reports whether the money of a dispute that is still under way came back:
+// all of what had been withdrawn, as the balance says, or, where the payload shows no
+// balance, as the event does.
+func (b *builder) isReinstated(obj node) bool {
+	moves := obj.list("balance_transactions")
+	if len(moves) == 0 {
+		return b.out.Envelope.Type == "charge.dispute.funds_reinstated"
+	}
+	var net int64
+	for _, t := range moves {
+		amount, _ := t.num("amount")
+		net += amount
+	}
+	return net >= 0 && !balanceTime(obj, 1).IsZero()
 }
 
 func disputeFact(kind Kind, id, currency string, amount int64, obj node) Fact {

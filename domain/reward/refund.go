@@ -42,6 +42,10 @@ func refundChanged(b *builder, obj, prev node) {
 		b.anomaly(anomalyAmount, "refund", id)
 		return
 	}
+	if obj.has("charge") && !obj.isSet("charge") && !obj.isSet("payment_intent") {
+		b.ignore(ignoredNoEffect) // out of a customer's cash balance, which no charge brought in
+		return
+	}
 	f := Fact{
 		Kind: Refund, Key: KeyOf(Refund, id), ObjectID: id, Charge: obj.id("charge"), Currency: currency,
 		Amount: ptr(-amount), EffectiveAt: obj.when("created"), Flags: Flags{Gross: true},

@@ -129,6 +129,15 @@ func TestRefunds(t *testing.T) {
 			require.Empty(t, got.Signals, "the charge's event has shown it")
 		})
 	}
+	t.Run("a refund of a customer's cash balance is nobody's revenue", func(t *testing.T) {
+		t.Parallel()
+		got := classify(t, event("refund.created", refundObj("succeeded", obj{"charge": nil, "payment_intent": nil}), nil))
+		require.Empty(t, got.Facts)
+		require.Equal(t, "no_money_effect", got.Ignored)
+		for _, known := range []obj{{"charge": nil, "payment_intent": "pi_1"}, {"payment_intent": nil}} {
+			require.Len(t, classify(t, event("refund.created", refundObj("succeeded", known), nil)).Facts, 1)
+		}
+	})
 	t.Run("a refund's fact asks for the invoice behind its charge", func(t *testing.T) {
 		t.Parallel()
 		got := classify(t, event("refund.created", refundObj("succeeded", nil), nil))
@@ -148,9 +157,13 @@ func sum(facts []reward.Fact) int64 {
 }
 
 func disputeObj(status string) obj {
-	return obj{"id": "dp_1", "object": "dispute", "charge": "ch_1", "amount": 2000, "currency": "usd", "status": status, "created": t0, "balance_transactions": []obj{
-		{"amount": -2000, "created": t0 + 60}, {"amount": 2000, "created": t0 + 9*day},
-	}}
+	moved := []obj{{"amount": -2000, "created": t0 + 60}}
+	if status == "won" {
+		moved = append(moved, obj{"amount": 2000, "created": t0 + 9*day})
+	}
+	return obj{
+		"id": "dp_1", "object": "dispute", "charge": "ch_1", "amount": 2000, "currency": "usd", "status": status, "created": t0, "balance_transactions": moved,
+	}
 }
 
 func TestDisputes(t *testing.T) {
@@ -184,6 +197,26 @@ func TestDisputes(t *testing.T) {
 	won := classify(t, event("charge.dispute.closed", disputeObj("won"), nil))
 	require.Equal(t, at(t0+60), fact(t, won, "dispute").EffectiveAt)
 	require.Equal(t, at(t0+9*day), fact(t, won, "dispute_won").EffectiveAt)
+	t.Run("the money is back before the dispute is won", func(t *testing.T) {
+		t.Parallel()
+		moved := func(amounts ...int) obj {
+			var list []obj
+			for k, a := range amounts {
+				list = append(list, obj{"amount": a, "created": t0 + 60 + k*day})
+			}
+			return with(disputeObj("under_review"), obj{"balance_transactions": list})
+		}
+		won := classify(t, event("charge.dispute.funds_reinstated", moved(-2000, 2000), nil))
+		require.Equal(t, []string{"dispute:dp_1", "dispute_won:dp_1"}, keys(won))
+		require.Equal(t, at(t0+60+day), won.Facts[1].EffectiveAt)
+		require.Empty(t, won.Signals)
+		read, err := reward.ClassifyObject(must(moved(-2000, 2000)), at(t0+9*day), reward.Config{})
+		require.NoError(t, err)
+		require.Equal(t, keys(won), keys(read), "whoever reads the dispute sees the same")
+		require.Equal(t, []string{"dispute", "dispute_won"}, kinds(classify(t, event("charge.dispute.funds_reinstated", moved(), nil))))
+		require.Equal(t, []string{"dispute"}, kinds(classify(t, event("charge.dispute.funds_reinstated", moved(-2000, 500), nil))), "a part is back")
+		require.Equal(t, []string{"dispute"}, kinds(classify(t, event("charge.dispute.updated", moved(-2000), nil))))
+	})
 	odd := classify(t, event("charge.dispute.updated", disputeObj("pondering"), nil))
 	require.Equal(t, "status_unknown", odd.Anomaly)
 }
