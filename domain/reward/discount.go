@@ -15,6 +15,9 @@ type part struct {
 
 type parts []*part
 
+// maxStacked is more discounts than Stripe stacks. It bounds the work that a body can ask for.
+const maxStacked = 50
+
 func (p parts) total() *big.Rat {
 	sum := new(big.Rat)
 	for _, one := range p {
@@ -32,8 +35,12 @@ func (p parts) multiply(by *big.Rat) {
 // discount takes the lasting discounts of an item or of a subscription off. It reports
 // whether the payload tells what all of them come to.
 func (p parts) discount(holder node, currency string) bool {
+	list := discountsOn(holder)
+	if len(list) > maxStacked {
+		return false
+	}
 	known := true
-	for _, d := range discountsOn(holder) {
+	for _, d := range list {
 		known = p.reduce(couponOf(d), currency) && known
 	}
 	return known

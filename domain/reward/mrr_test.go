@@ -3,6 +3,7 @@ package reward_test
 import (
 	"encoding/json"
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,6 +64,7 @@ func TestMRR(t *testing.T) {
 		{"amount off over two intervals is unknown", "active", items(item(p(2000, nil), 1), item(p(24000, rec("year", 1)), 1)), off(obj{"amount_off": 500}), "4000", ""},
 		{"stacked, and only one is told", "active", plain, with(off(obj{"percent_off": 50}), obj{"discounts": []string{"di_1", "di_2"}}), "2000", ""},
 		{"named beside the one that is told", "active", plain, with(off(obj{"percent_off": 50}), obj{"discounts": []string{"di_1"}}), "2000", "1000"},
+		{"more than can be stacked", "active", plain, obj{"discounts": slices.Repeat([]obj{{"coupon": obj{"percent_off": 1, "duration": "forever"}}}, 51)}, "2000", ""},
 		{"once is ignored", "active", plain, off(obj{"percent_off": 50, "duration": "once"}), "2000", "2000"},
 		{"never below zero", "active", plain, off(obj{"amount_off": 99999}), "2000", "0"},
 		{"a discount by id", "active", plain, obj{"discounts": []string{"di_1"}}, "2000", ""},
