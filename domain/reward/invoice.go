@@ -161,12 +161,14 @@ func invoicePaid(b *builder, obj, _ node) {
 	}
 }
 
+// revenue books what was paid without its tax, and shows what was paid, as the signals of
+// refunds, disputes and failures show Stripe's own figures.
 func (i invoice) revenue(kind, keyKind Kind, amount int64, currency string) (Fact, Signal) {
 	f := i.fact(kind, KeyOf(keyKind, i.ID))
 	net, gross := i.net(amount)
 	f.Amount, f.Currency, f.EffectiveAt = ptr(net), currency, i.paidAt
 	f.Flags.Gross, f.Flags.InvoiceNet = gross, i.netTotal
-	return f, Signal{Amount: ptr(net), Currency: currency}
+	return f, Signal{Amount: ptr(amount), Currency: currency}
 }
 
 // invoicePaymentFailed shows what was due in the signal only.

@@ -67,6 +67,17 @@ func TestConfirmedRevenue(t *testing.T) {
 	}
 }
 
+// TestSignalsShowStripesFigures: a refund of all that was paid shows as much as its payment,
+// though only the part without tax was revenue.
+func TestSignalsShowStripesFigures(t *testing.T) {
+	t.Parallel()
+	paid := classify(t, event("invoice.paid", invoiceObj(obj{"amount_paid": 2400, "amount_due": 2400, "total": 2400}), nil))
+	require.Equal(t, ptr(2000), paid.Facts[0].Amount)
+	require.Equal(t, ptr(2400), paid.Signals[0].Amount)
+	back := classify(t, event("charge.refunded", obj{"id": "ch_1", "object": "charge", "currency": "usd", "amount_refunded": 2400}, nil))
+	require.Equal(t, paid.Signals[0].Amount, back.Signals[0].Amount)
+}
+
 func TestInvoiceStatesAndParts(t *testing.T) {
 	t.Parallel()
 	t.Run("partly out of band", func(t *testing.T) {
