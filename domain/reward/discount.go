@@ -138,7 +138,7 @@ func discountsOn(holder node) []node {
 	for k, named := range holder.elements("discounts") {
 		id, isName := named.string()
 		switch {
-		case isName && id != "" && id == full.str("id"):
+		case isName && id != "" && id == full.own():
 			list[k] = full
 		case isName:
 			list[k] = node{"id": named}

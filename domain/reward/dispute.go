@@ -35,7 +35,7 @@ func disputeChanged(shown show) handler {
 		if len(kinds) == 1 && b.isReinstated(obj) {
 			kinds = disputeFacts["won"] // the money is back before the status says so
 		}
-		id := obj.str("id")
+		id := obj.own()
 		if !known {
 			b.anomaly(anomalyStatus, "dispute", id)
 			return

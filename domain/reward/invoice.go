@@ -24,7 +24,7 @@ type invoice struct {
 func invoiceOf(n node) invoice {
 	details := n.obj("parent", "subscription_details")
 	i := invoice{
-		ID: n.str("id"), Customer: n.id("customer"), Charge: n.id("charge"), Currency: n.str("currency"),
+		ID: n.own(), Customer: n.id("customer"), Charge: n.id("charge"), Currency: n.str("currency"),
 		Subscription: firstText(n.id("subscription"), details.id("subscription")),
 		own:          n.obj("metadata").str(ownKey) != "",
 		paidKnown:    n.isSet("status") || n.isSet("paid"),

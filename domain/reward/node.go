@@ -53,10 +53,23 @@ func (v value) str() string {
 // id reads a reference, which is a string or, when expanded, an object with an id.
 func (v value) id() string {
 	if n := v.node(); n != nil {
-		return n.str("id")
+		return n.own()
 	}
-	return v.str()
+	return idOf(v.str())
 }
+
+// maxID is what Stripe allows an ID. A longer one is none: no index could hold it.
+const maxID = 255
+
+func idOf(s string) string {
+	if len(s) > maxID {
+		return ""
+	}
+	return s
+}
+
+// own is the object's ID.
+func (n node) own() string { return idOf(n.str("id")) }
 
 // truth reads a boolean; stated means that the value is one.
 func (v value) truth() (is, stated bool) {

@@ -139,15 +139,15 @@ func isRenamed(was, is node) bool {
 			return false
 		}
 	}
-	return price.isSet("id") && price.str("id") != now.str("id")
+	return price.isSet("id") && price.own() != now.own()
 }
 
 // counterpart is the present item of a former one: the same ID, or the same place when
 // the former one does not name itself.
 func counterpart(was node, place int, former, present []node) node {
-	if id := was.str("id"); id != "" {
+	if id := was.own(); id != "" {
 		for _, is := range present {
-			if is.str("id") == id {
+			if is.own() == id {
 				return is
 			}
 		}
