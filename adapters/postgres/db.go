@@ -22,6 +22,7 @@ import (
 	"gorm.io/gorm"
 	gormlog "gorm.io/gorm/logger"
 
+	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/migrations"
 )
@@ -176,6 +177,11 @@ func wrap(err error) error {
 			return fault.New(fault.Conflict, "constraint", "rule %s of table %s refused the row", pg.ConstraintName, pg.TableName)
 		case "08", "53", "57", "40":
 			return fault.Wrap(err, fault.Unavailable, "database_unavailable", "the database cannot answer now")
+		case "22":
+			return fault.Wrap(err, fault.Internal, ingest.CodeValueRefused, "the database cannot store a value")
+		}
+		if pg.Code == "54000" { // longer than an index holds
+			return fault.Wrap(err, fault.Internal, ingest.CodeValueRefused, "the database cannot store a value")
 		}
 		return fault.Wrap(err, fault.Internal, "database_error", "the database refused a statement")
 	}

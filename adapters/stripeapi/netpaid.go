@@ -67,6 +67,9 @@ func (r *SourceReader) returned(ctx context.Context, connectionID string, in per
 	}
 	out := map[string]map[string]int64{}
 	add := func(charge, currency string, minor int64) {
+		if charge == "" {
+			return // out of a customer's cash balance, which no charge brought in
+		}
 		if out[charge] == nil {
 			out[charge] = map[string]int64{}
 		}
@@ -79,7 +82,7 @@ func (r *SourceReader) returned(ctx context.Context, connectionID string, in per
 	}
 	for _, d := range disputes {
 		switch d.Status {
-		case "won", "warning_needs_response", "warning_under_review", "warning_closed", "prevented":
+		case "won", "charge_refunded", "warning_needs_response", "warning_under_review", "warning_closed", "prevented":
 			continue // nothing was taken, or it was given back
 		}
 		add(d.Charge, d.Currency, d.AmountMinor)

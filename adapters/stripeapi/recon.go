@@ -142,6 +142,7 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 		Livemode *bool           `json:"livemode"`
 		Balance  json.RawMessage `json:"balance_transaction"`
 		Failure  json.RawMessage `json:"failure_balance_transaction"`
+		Intent   ref             `json:"payment_intent"`
 		Moves    []struct {
 			Amount  int64 `json:"amount"`
 			Created int64 `json:"created"`
@@ -158,6 +159,8 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 		out.Livemode = *o.Livemode
 	}
 	switch {
+	case kind == recon.Refund && m.Charge == "" && o.Intent == "":
+		return out, false, nil // out of a customer's cash balance, which no charge brought in
 	case kind == recon.Refund:
 		set := func(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 		switch m.Status {
@@ -173,7 +176,13 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 	case strings.HasPrefix(m.Status, "warning_") || m.Status == "prevented":
 		return out, false, nil
 	default:
-		out.TakenBack = m.Status == "won" || m.Status == "charge_refunded"
+		var back bool
+		var net int64
+		for _, t := range o.Moves {
+			back, net = back || t.Amount > 0, net+t.Amount
+		}
+		// The money may be back before the status says so.
+		out.TakenBack = m.Status == "won" || m.Status == "charge_refunded" || m.Status != "lost" && back && net >= 0
 		for _, t := range slices.Backward(o.Moves) {
 			switch at := time.Unix(t.Created, 0).UTC(); {
 			case t.Amount < 0:

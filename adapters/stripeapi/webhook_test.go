@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,14 @@ func TestVerify(t *testing.T) {
 		{"two signatures", header(at, sign(body, old, at), good), []string{secret}, ""},
 		{"unreadable one beside", header(at, "zz", good), []string{secret}, ""},
 		{"v0 beside", header(at, good) + ",v0=00", []string{secret}, ""},
+		{"space after the comma", strings.ReplaceAll(header(at, good), ",", ", "), []string{secret}, ""},
+		{"upper case", header(at, strings.ToUpper(good)), []string{secret}, ""},
+		{"a thousand others before", header(at, append(slices.Repeat([]string{sign(body, old, at)}, 1000), good)...), []string{secret}, ""},
+		{"a secret without its prefix", header(at, sign(body, "bare", at)), []string{"bare"}, ""},
+		{"space before the signature", header(at, " "+good), []string{secret}, "signature_mismatch"},
+		{"space before the time", fmt.Sprintf("t= %d,v1=%s", at, good), []string{secret}, "signature_malformed"},
+		{"the same time twice", fmt.Sprintf("t=%d,t=%d,v1=%s", at, at, good), []string{secret}, "signature_malformed"},
+		{"comma at the end", header(at, good) + ",", []string{secret}, "signature_malformed"},
 		{"empty secret beside", header(at, good), []string{"", secret}, ""},
 		{"oldest", header(at-300, sign(body, secret, at-300)), []string{secret}, ""},
 		{"newest", header(at+300, sign(body, secret, at+300)), []string{secret}, ""},

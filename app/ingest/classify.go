@@ -36,28 +36,64 @@ func (c *Classifier) until(ctx context.Context, enough int) (Booked, error) {
 	var total Booked
 	for {
 		b, err := c.Step(ctx)
-		total.Events += b.Events
-		total.Facts += b.Facts
-		total.Duplicates += b.Duplicates
-		total.Links += b.Links
-		total.Beyond += b.Beyond
+		total.add(b)
 		if err != nil || b.Events < enough {
 			return total, err
 		}
 	}
 }
 
-// Step classifies one batch in one transaction.
+// CodeValueRefused is the code of an error that the database gives for a value and not for
+// its own state: trying again cannot help.
+const CodeValueRefused = "value_refused"
+
+// Step classifies one batch in one transaction. When the database refuses a value of it, its
+// events are booked one by one until the one is found: it is set aside and stops nobody.
 func (c *Classifier) Step(ctx context.Context) (Booked, error) {
+	booked, err := c.book(ctx, batchEvents, c.classify)
+	if fault.CodeOf(err) == CodeValueRefused {
+		return c.apart(ctx)
+	}
+	return booked, err
+}
+
+// apart books the oldest events one by one, up to the one that is refused.
+func (c *Classifier) apart(ctx context.Context) (total Booked, err error) {
+	for range batchEvents {
+		var tried int64
+		b, err := c.book(ctx, 1, func(e PendingEvent) Outcome {
+			tried = e.Seq
+			return c.classify(e)
+		})
+		if fault.CodeOf(err) == CodeValueRefused {
+			b, err = c.book(ctx, 1, func(e PendingEvent) Outcome {
+				if e.Seq != tried { // another classifier was faster
+					return c.classify(e)
+				}
+				return Outcome{Event: e, Status: Dead, Reason: CodeValueRefused}
+			})
+			total.add(b)
+			return total, err
+		}
+		total.add(b)
+		if err != nil || b.Events == 0 {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// book classifies up to limit events in one transaction.
+func (c *Classifier) book(ctx context.Context, limit int, classify func(PendingEvent) Outcome) (Booked, error) {
 	var booked Booked
 	err := c.Work.Do(ctx, func(ctx context.Context, st Stores) error {
-		events, err := st.Queue.Take(ctx, batchEvents)
+		events, err := st.Queue.Take(ctx, limit)
 		if err != nil || len(events) == 0 {
 			return err
 		}
 		outcomes := make([]Outcome, len(events))
 		for i, e := range events {
-			outcomes[i] = c.classify(e)
+			outcomes[i] = classify(e)
 		}
 		booked, err = st.Queue.Book(ctx, outcomes, c.Clock.Now())
 		return err

@@ -1,12 +1,14 @@
 package ingest_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/ingest"
+	"github.com/liftbill/liftbill/domain/fault"
 )
 
 func (w *world) classifier() *ingest.Classifier {
@@ -75,4 +77,50 @@ func TestDrainEmptiesTheQueue(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ingest.Booked{Events: n, Duplicates: n}, b)
 	require.Equal(t, 1, w.count("e.event_id = 'evt_0'"))
+}
+
+// What the database will not store is found in its batch and set aside; everything before and
+// behind it is booked, and a database that fails otherwise sets nothing aside.
+func TestAValueThatIsRefusedStopsNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	refuse := func(code string) {
+		_, err := w.sql.Exec(w.ctx, `CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN IF NEW.customer_id IN ('cus_3', 'cus_5') THEN RAISE EXCEPTION 'no' USING ERRCODE = '`+code+`'; END IF; RETURN NEW; END $$`)
+		require.NoError(t, err)
+	}
+	refuse("42P01")
+	_, err := w.sql.Exec(w.ctx, `CREATE TRIGGER refuse BEFORE INSERT ON reward_events FOR EACH ROW EXECUTE FUNCTION refuse()`)
+	require.NoError(t, err)
+	for n := range 8 {
+		id := fmt.Sprintf("evt_%d", n)
+		body := fmt.Appendf(nil, `{"id":%q,"object":"event","type":"customer.created","created":1790000000,"livemode":true,"data":{"object":{"id":"cus_%d","object":"customer","created":1,"metadata":{"user_id":"u"}}}}`, id, n)
+		_, err := w.receive(body, current, now)
+		require.NoError(t, err)
+	}
+	_, err = w.classifier().Drain(w.ctx)
+	require.Equal(t, "database_error", fault.CodeOf(err))
+	require.Equal(t, 8, w.count("p.status = 'pending'"), "a fault of ours is no fault of an event's")
+	for _, code := range []string{"22003", "54000"} {
+		refuse(code)
+		_, err = w.sql.Exec(w.ctx, "UPDATE event_processing SET status = 'pending', reason = ''")
+		require.NoError(t, err)
+		b, err := w.classifier().Drain(w.ctx)
+		require.NoError(t, err)
+		require.Equal(t, 8, b.Events, code)
+		for n := range 8 {
+			want := "processed"
+			if n == 3 || n == 5 {
+				want = "dead value_refused"
+			}
+			require.Equal(t, want, w.status(fmt.Sprintf("evt_%d", n)), code)
+		}
+	}
+	_, err = w.sql.Exec(w.ctx, "DROP TRIGGER refuse ON reward_events")
+	require.NoError(t, err)
+	_, err = w.sql.Exec(w.ctx, "UPDATE event_processing SET status = 'pending' WHERE status = 'dead'")
+	require.NoError(t, err)
+	b, err := w.classifier().Drain(w.ctx)
+	require.NoError(t, err)
+	require.Equal(t, 2, b.Facts, "nothing is lost")
 }

@@ -121,6 +121,14 @@ type Booked struct {
 	Beyond int
 }
 
+func (b *Booked) add(more Booked) {
+	b.Events += more.Events
+	b.Facts += more.Facts
+	b.Duplicates += more.Duplicates
+	b.Links += more.Links
+	b.Beyond += more.Beyond
+}
+
 // SourceReader reads a source account. It cannot write.
 type SourceReader interface {
 	// Object reads one object as Stripe's JSON, in the pinned version; a charge comes with

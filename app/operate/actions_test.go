@@ -16,7 +16,7 @@ import (
 
 // everyReason is each reason with which the code sets an event aside.
 func everyReason() []string {
-	out := append(reward.Anomalies(), ingest.ReasonModeMismatch, ingest.ReasonAccountMismatch, ingest.ReasonNotJSON, ingest.ReasonThin, "body_unreadable")
+	out := append(reward.Anomalies(), ingest.ReasonModeMismatch, ingest.ReasonAccountMismatch, ingest.ReasonNotJSON, ingest.ReasonThin, "body_unreadable", ingest.CodeValueRefused)
 	for _, body := range []string{"", "[1]", "{}"} {
 		_, err := reward.Classify([]byte(body), reward.Config{})
 		out = append(out, fault.CodeOf(err))

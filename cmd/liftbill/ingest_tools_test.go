@@ -61,6 +61,9 @@ func TestWebhookVerifyJudgesAsTheEndpoint(t *testing.T) {
 		"changed":      {body + " ", stripefake.Sign([]byte(body), now, secret), false},
 		"no header":    {body, " ", false},
 		"no JSON":      {"hello", stripefake.Sign([]byte("hello"), now, secret), false},
+		"marked bytes": {"\ufeff" + body, stripefake.Sign([]byte("\ufeff"+body), now, secret), false},
+		"CRLF":         {strings.ReplaceAll(body, "\n", "\r\n"), stripefake.Sign([]byte(strings.ReplaceAll(body, "\n", "\r\n")), now, secret), true},
+		"CRLF changed": {strings.ReplaceAll(body, "\n", "\r\n"), stripefake.Sign([]byte(body), now, secret), false},
 		"no event":     {"[]", stripefake.Sign([]byte("[]"), now, secret), false},
 	} {
 		_, err := execute(t, c.body, "webhook", "verify", "--secret", secret, "--header", c.header, "--now", fmt.Sprint(now), "-")
@@ -169,7 +172,7 @@ func TestEventsClassify(t *testing.T) {
 		return out.String(), err
 	}
 	const want = "evt_1  invoice.paid  revenue_confirmation 980 jpy\nevt_2  customer.subscription.updated  anomaly: status_unknown\n"
-	for name, input := range map[string]string{"lines": paid + "\n" + odd + "\n", "an array": "[" + paid + "," + odd + "]"} {
+	for name, input := range map[string]string{"lines": paid + "\n" + odd + "\n", "an array": "[" + paid + "," + odd + "]", "a byte order mark": "\ufeff" + paid + odd} {
 		out, err := run(input, "-")
 		require.NoError(t, err, name)
 		require.Equal(t, want, out, name)

@@ -91,7 +91,8 @@ func newEvents() *cobra.Command {
 
 // classifyAll takes one event, an array of events, or one event per line.
 func classifyAll(raw []byte, cfg reward.Config) ([]classified, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
+	// Editors may begin a file with a byte order mark. A delivery is judged as it came.
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\ufeff"))))
 	var docs []json.RawMessage
 	for {
 		var doc json.RawMessage

@@ -34,7 +34,9 @@ var exponents = map[Currency]int32{
 	"nzd": 2, "pab": 2, "pen": 2, "pgk": 2, "php": 2, "pkr": 2, "pln": 2, "qar": 2, "ron": 2, "rsd": 2,
 	"sar": 2, "sbd": 2, "scr": 2, "sek": 2, "sgd": 2, "shp": 2, "sle": 2, "sos": 2, "srd": 2, "std": 2,
 	"szl": 2, "thb": 2, "tjs": 2, "top": 2, "try": 2, "ttd": 2, "twd": 2, "tzs": 2, "uah": 2, "ugx": 2,
-	"usd": 2, "uyu": 2, "uzs": 2, "wst": 2, "xcd": 2, "yer": 2, "zar": 2, "zmw": 2,
+	"usd": 2, "uyu": 2, "uzs": 2, "wst": 2, "xcd": 2, "xcg": 2, "yer": 2, "zar": 2, "zmw": 2,
+	// Billed in once, so that the histories of accounts hold them.
+	"eek": 2, "hrk": 2, "ltl": 2, "lvl": 2, "mro": 2, "rub": 2, "sll": 2, "svc": 2, "vef": 2,
 }
 
 // ParseCurrency accepts an ISO 4217 code in any case and refuses unknown ones.

@@ -152,7 +152,7 @@ func TestCurrencyTable(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[money.Currency]int32{
 		"usd": 2, "eur": 2, "jpy": 0, "krw": 0, "clp": 0, "vnd": 0, "xpf": 0, "kwd": 3, "bhd": 3, "jod": 3, "omr": 3, "tnd": 3,
-		"isk": 2, "ugx": 2, "huf": 2, "twd": 2,
+		"isk": 2, "ugx": 2, "huf": 2, "twd": 2, "hrk": 2, "rub": 2, "xcg": 2,
 	} {
 		got, ok := code.Exponent()
 		require.True(t, ok, code)

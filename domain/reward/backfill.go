@@ -53,7 +53,7 @@ func ClassifyObject(raw []byte, seenAt time.Time, cfg Config) (Classification, e
 		return Classification{}, fault.Wrap(err, fault.Invalid, "object_"+fault.CodeOf(err), "the body is no Stripe object")
 	}
 	env := Envelope{
-		Object: "object", ObjectID: obj.str("id"), ObjectType: obj.str("object"), Created: seenAt.UTC(),
+		Object: "object", ObjectID: obj.own(), ObjectType: obj.str("object"), Created: seenAt.UTC(),
 		Livemode: obj.truth("livemode"), Customer: obj.id("customer"), Data: raw,
 	}
 	b := &builder{cfg: cfg, at: seenAt.UTC(), seen: true, born: obj.when("created"), out: Classification{Envelope: env, Signals: []Signal{}, Facts: []Fact{}}}
@@ -140,7 +140,7 @@ func invoiceSeen(b *builder, obj node) {
 // chargeSeen says whose money a charge was. Whether the invoice is one of ours can be
 // told only when the invoice came with it.
 func chargeSeen(b *builder, obj node) {
-	o := Owner{Charge: obj.str("id"), Customer: obj.id("customer"), Invoice: obj.id("invoice")}
+	o := Owner{Charge: obj.own(), Customer: obj.id("customer"), Invoice: obj.id("invoice")}
 	if o.Invoice != "" && !obj.obj("invoice").isSet("id") {
 		b.read("charge", o.Charge, "owner")
 		return

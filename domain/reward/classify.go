@@ -183,7 +183,7 @@ func (b *builder) anomaly(code, object, id string) {
 func (b *builder) currency(n node, object string) (string, bool) {
 	c, err := money.ParseCurrency(n.str("currency"))
 	if err != nil {
-		b.anomaly(anomalyCurrency, object, n.str("id"))
+		b.anomaly(anomalyCurrency, object, n.own())
 		return "", false
 	}
 	return string(c), true

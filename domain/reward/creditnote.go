@@ -13,7 +13,7 @@ func creditNoteChanged(b *builder, obj, _ node) {
 	if !ok {
 		return
 	}
-	id := obj.str("id")
+	id := obj.own()
 	f := Fact{
 		Kind: Refund, Key: KeyOf(Refund, id), ObjectID: id, Invoice: obj.id("invoice"), Customer: obj.id("customer"),
 		Currency: currency, Amount: ptr(-amount), EffectiveAt: obj.when("created"),

@@ -32,7 +32,10 @@ func disputeChanged(shown show) handler {
 		if strings.HasPrefix(obj.str("status"), "warning_") {
 			kinds, known = nil, true // an inquiry holds no money
 		}
-		id := obj.str("id")
+		if len(kinds) == 1 && b.isReinstated(obj) {
+			kinds = disputeFacts["won"] // the money is back before the status says so
+		}
+		id := obj.own()
 		if !known {
 			b.anomaly(anomalyStatus, "dispute", id)
 			return
@@ -52,12 +55,29 @@ func disputeChanged(shown show) handler {
 		}
 		for _, kind := range kinds {
 			b.fact(disputeFact(kind, id, currency, amount, obj))
-			if (shown == showHold && kind == Dispute) || (shown == showOutcome && kind != Dispute) {
+			decided := kind != Dispute && obj.str("status") != "charge_refunded" // nobody won what was given back
+			if (shown == showHold && kind == Dispute) || (shown == showOutcome && decided) {
 				b.signal(Signal{Kind: kind, Amount: ptr(amount), Currency: currency})
 			}
 		}
 		b.read("charge", obj.id("charge"), "invoice_of_dispute")
 	}
+}
+
+// isReinstated reports whether the money of a dispute that is still under way came back:
+// all of what had been withdrawn, as the balance says, or, where the payload shows no
+// balance, as the event does.
+func (b *builder) isReinstated(obj node) bool {
+	moves := obj.list("balance_transactions")
+	if len(moves) == 0 {
+		return b.out.Envelope.Type == "charge.dispute.funds_reinstated"
+	}
+	var net int64
+	for _, t := range moves {
+		amount, _ := t.num("amount")
+		net += amount
+	}
+	return net >= 0 && !balanceTime(obj, 1).IsZero()
 }
 
 func disputeFact(kind Kind, id, currency string, amount int64, obj node) Fact {

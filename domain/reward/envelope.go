@@ -43,12 +43,12 @@ func parseEnvelope(raw []byte, room []member) (env Envelope, all payload, err er
 	}
 	if env.Thin {
 		related := h.related.node()
-		env.ObjectID, env.ObjectType = related.str("id"), related.str("type")
+		env.ObjectID, env.ObjectType = related.own(), related.str("type")
 		return env, all, nil
 	}
 	env.Data, env.Previous = p.object.of(raw), p.previous.of(raw)
 	o := &p.inside
-	env.ObjectID, env.ObjectType, env.Customer = o.id.str(), o.object.str(), o.customer.id()
+	env.ObjectID, env.ObjectType, env.Customer = idOf(o.id.str()), o.object.str(), o.customer.id()
 	if mode, stated := o.livemode.truth(); stated {
 		env.ObjectLivemode = &mode
 	}

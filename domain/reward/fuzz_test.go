@@ -20,6 +20,8 @@ func FuzzClassify(f *testing.F) {
 		f.Add(event("customer.subscription.updated", s.sub(2000, nil), s.renewal))
 		f.Add(event("invoice.paid", s.invoice(true), nil))
 	}
+	f.Add([]byte(`{"id":"e","type":"customer.subscription.updated","data":{"object":{"id":"s","status":"active","items":[{"id":"i","plan":{"id":"a","amount":1}},null,{}],
+		"discounts":["d",{"coupon":{"amount_off":1,"applies_to":{"products":[1,null,{"id":"p"}]}}}]},"previous_attributes":{"items":{"data":[null,{"plan":1},{"id":"i","price":null}]},"metadata":null}}}`))
 	f.Add(event("customer.subscription.deleted", trialSub("canceled", nil), nil))
 	f.Add(event("customer.subscription.paused", trialSub("paused", nil), nil))
 	f.Add(event("charge.refunded", obj{"id": "ch_1", "currency": "usd", "amount_refunded": 5}, obj{"amount_refunded": 1}))

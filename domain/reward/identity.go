@@ -51,12 +51,12 @@ func (b *builder) identifyCustomer(obj node) {
 			return
 		}
 	}
-	b.holds(Holding{Subject: obj.str("id"), User: b.userID(obj), At: b.at})
+	b.holds(Holding{Subject: obj.own(), User: b.userID(obj), At: b.at})
 }
 
 func (b *builder) identifySubscription(obj, prev node) {
-	o := Holding{Subject: obj.str("id"), User: b.userID(obj), At: b.at}
-	if was := b.userID(prev); prev.obj("metadata").has(b.userIDKey()) && was != o.User {
+	o := Holding{Subject: obj.own(), User: b.userID(obj), At: b.at}
+	if was := b.userID(prev); b.userMoved(prev) && was != o.User {
 		o.Previous, o.Changed = was, true
 	}
 	if b.out.Envelope.Type == "customer.subscription.created" {

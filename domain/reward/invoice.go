@@ -24,7 +24,7 @@ type invoice struct {
 func invoiceOf(n node) invoice {
 	details := n.obj("parent", "subscription_details")
 	i := invoice{
-		ID: n.str("id"), Customer: n.id("customer"), Charge: n.id("charge"), Currency: n.str("currency"),
+		ID: n.own(), Customer: n.id("customer"), Charge: n.id("charge"), Currency: n.str("currency"),
 		Subscription: firstText(n.id("subscription"), details.id("subscription")),
 		own:          n.obj("metadata").str(ownKey) != "",
 		paidKnown:    n.isSet("status") || n.isSet("paid"),
@@ -77,12 +77,26 @@ func (i *invoice) readCash(n node) {
 		return
 	}
 	off, _ := n.num("amount_paid_off_stripe")
+	if !n.isSet("amount_paid_off_stripe") {
+		off = recorded(n.list("payments"))
+	}
 	i.outOfBand = min(max(off, 0), max(paid, 0))
 	i.cash = paid - i.outOfBand
 	if !stated && i.paid && i.Charge != "" {
 		// Before amount_paid existed a paid invoice with a charge had paid what was due.
 		i.cash, i.cashKnown = i.amountDue, true
 	}
+}
+
+// recorded is what an invoice's payments report that Stripe did not collect.
+func recorded(payments []node) int64 {
+	var sum int64
+	for _, p := range payments {
+		if amount, ok := p.num("amount_paid"); ok && p.obj("payment").str("type") == "payment_record" {
+			sum += max(amount, 0)
+		}
+	}
+	return sum
 }
 
 // net is the tax-free share of an amount of this invoice; gross reports that the
@@ -147,12 +161,14 @@ func invoicePaid(b *builder, obj, _ node) {
 	}
 }
 
+// revenue books what was paid without its tax, and shows what was paid, as the signals of
+// refunds, disputes and failures show Stripe's own figures.
 func (i invoice) revenue(kind, keyKind Kind, amount int64, currency string) (Fact, Signal) {
 	f := i.fact(kind, KeyOf(keyKind, i.ID))
 	net, gross := i.net(amount)
 	f.Amount, f.Currency, f.EffectiveAt = ptr(net), currency, i.paidAt
 	f.Flags.Gross, f.Flags.InvoiceNet = gross, i.netTotal
-	return f, Signal{Amount: ptr(net), Currency: currency}
+	return f, Signal{Amount: ptr(amount), Currency: currency}
 }
 
 // invoicePaymentFailed shows what was due in the signal only.

@@ -75,11 +75,11 @@ func (i Item) perInterval() (decimal.Decimal, bool) {
 
 func mrrOf(s SubscriptionState, sub node, items []node) MRR {
 	m := MRR{Currency: s.Currency, Known: !s.ItemsPartial && len(s.Items) > 0, NetKnown: true}
-	contract, net := new(big.Rat), new(big.Rat)
-	var interval *big.Rat
+	contract := new(big.Rat)
+	var net parts
 	for k, i := range s.Items {
-		if i.PriceID == "" && i.Interval == "" {
-			m.Known = false // an item that the payload only names
+		if i.Interval == "" && !isWholeItem(items[k]) {
+			m.Known = false // an item that the payload only names, or tells in part
 		}
 		if !i.isRecurring() {
 			continue
@@ -92,54 +92,14 @@ func mrrOf(s SubscriptionState, sub node, items []node) MRR {
 			m.Known = false
 			continue
 		}
-		if interval == nil {
-			interval = f
-		}
-		each := new(big.Rat).Mul(amount.Rat(), f)
-		contract.Add(contract, each)
-		after, ok := discounted(each, f, items[k])
-		net.Add(net, after)
-		m.NetKnown = m.NetKnown && ok
+		each := &part{monthly: new(big.Rat).Mul(amount.Rat(), f), every: f, product: i.ProductID}
+		contract.Add(contract, each.monthly)
+		m.NetKnown = parts{each}.discount(items[k], s.Currency) && m.NetKnown
+		net = append(net, each)
 	}
-	net, ok := discounted(net, interval, sub)
-	m.NetKnown = m.NetKnown && ok && m.Known
-	m.Contract, m.Net = decimalOf(contract), decimalOf(net)
+	m.NetKnown = net.discount(sub, s.Currency) && m.NetKnown && m.Known
+	m.Contract, m.Net = decimalOf(contract), decimalOf(net.total())
 	return m
-}
-
-// discounted applies the lasting discounts of an item or a subscription to a monthly
-// amount; amounts off are per billing interval. ok is false when one is only named.
-func discounted(monthly, interval *big.Rat, holder node) (*big.Rat, bool) {
-	list := holder.list("discounts")
-	if d := holder.obj("discount"); len(d) > 0 {
-		list = []node{d}
-	}
-	left, known := new(big.Rat).Set(monthly), true
-	for _, d := range list {
-		coupon := d.obj("coupon")
-		if len(coupon) == 0 {
-			coupon = d.obj("source", "coupon")
-		}
-		if len(coupon) == 0 {
-			known = false
-			continue
-		}
-		if coupon.str("duration") == "once" {
-			continue
-		}
-		if p, ok := coupon.dec("percent_off"); ok {
-			share := new(big.Rat).Sub(big.NewRat(100, 1), p.Rat())
-			left.Mul(left, share.Quo(share, big.NewRat(100, 1)))
-		} else if a, ok := coupon.dec("amount_off"); ok && interval != nil {
-			left.Sub(left, new(big.Rat).Mul(a.Rat(), interval))
-		} else {
-			known = false
-		}
-	}
-	if left.Sign() < 0 {
-		left.SetInt64(0)
-	}
-	return left, known
 }
 
 // signature identifies what is subscribed: the sorted price × quantity pairs.

@@ -3,6 +3,7 @@ package reward_test
 import (
 	"encoding/json"
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,7 @@ func TestMRR(t *testing.T) {
 		return obj{"discount": obj{"coupon": with(obj{"duration": "forever"}, fields)}}
 	}
 	plain := items(item(p(2000, nil), 1))
+	two := items(item(p(2000, nil), 1), item(p(3000, obj{"product": "prod_2"}), 1))
 	for _, c := range []struct {
 		name          string
 		status        string
@@ -53,6 +55,16 @@ func TestMRR(t *testing.T) {
 		{"paused collection keeps it", "active", plain, obj{"pause_collection": obj{"behavior": "void"}}, "2000", "2000"},
 		{"percent off", "active", plain, off(obj{"percent_off": "12.5"}), "2000", "1750"},
 		{"amount off per interval", "active", items(item(p(24000, rec("year", 1)), 1)), off(obj{"amount_off": 12000}), "2000", "1000"},
+		{"amount off in another currency is unknown", "active", plain, off(obj{"amount_off": 500, "currency": "eur"}), "2000", ""},
+		{"amount off has an option in this currency", "active", plain, off(obj{"amount_off": 500, "currency": "eur", "currency_options": obj{"usd": obj{"amount_off": 600}}}), "2000", "1400"},
+		{"off one product", "active", two, off(obj{"percent_off": 50, "applies_to": obj{"products": []string{"prod_2"}}}), "5000", "3500"},
+		{"amount off one product", "active", two, off(obj{"amount_off": 9900, "applies_to": obj{"products": []string{"prod_2"}}}), "5000", "2000"},
+		{"off a product that is not subscribed", "active", two, off(obj{"percent_off": 50, "applies_to": obj{"products": []string{"prod_3"}}}), "5000", "5000"},
+		{"off a product, which an item does not name", "active", items(item(p(2000, obj{"product": nil}), 1)), off(obj{"percent_off": 50, "applies_to": obj{"products": []string{"prod_2"}}}), "2000", ""},
+		{"amount off over two intervals is unknown", "active", items(item(p(2000, nil), 1), item(p(24000, rec("year", 1)), 1)), off(obj{"amount_off": 500}), "4000", ""},
+		{"stacked, and only one is told", "active", plain, with(off(obj{"percent_off": 50}), obj{"discounts": []string{"di_1", "di_2"}}), "2000", ""},
+		{"named beside the one that is told", "active", plain, with(off(obj{"percent_off": 50}), obj{"discounts": []string{"di_1"}}), "2000", "1000"},
+		{"more than can be stacked", "active", plain, obj{"discounts": slices.Repeat([]obj{{"coupon": obj{"percent_off": 1, "duration": "forever"}}}, 51)}, "2000", ""},
 		{"once is ignored", "active", plain, off(obj{"percent_off": 50, "duration": "once"}), "2000", "2000"},
 		{"never below zero", "active", plain, off(obj{"amount_off": 99999}), "2000", "0"},
 		{"a discount by id", "active", plain, obj{"discounts": []string{"di_1"}}, "2000", ""},

@@ -53,10 +53,23 @@ func (v value) str() string {
 // id reads a reference, which is a string or, when expanded, an object with an id.
 func (v value) id() string {
 	if n := v.node(); n != nil {
-		return n.str("id")
+		return n.own()
 	}
-	return v.str()
+	return idOf(v.str())
 }
+
+// maxID is what Stripe allows an ID. A longer one is none: no index could hold it.
+const maxID = 255
+
+func idOf(s string) string {
+	if len(s) > maxID {
+		return ""
+	}
+	return s
+}
+
+// own is the object's ID.
+func (n node) own() string { return idOf(n.str("id")) }
 
 // truth reads a boolean; stated means that the value is one.
 func (v value) truth() (is, stated bool) {
@@ -143,6 +156,20 @@ func (n node) obj(path ...string) node {
 // list reads an array of objects, bare or wrapped in a Stripe list; elements that
 // are not objects (ids of unexpanded objects) are empty nodes, so that the length stays true.
 func (n node) list(key string) []node {
+	elements := n.elements(key)
+	if elements == nil {
+		return nil
+	}
+	out := make([]node, len(elements))
+	for i := range elements {
+		elements[i] = elements[i].open()
+		out[i] = elements[i].node()
+	}
+	return out
+}
+
+// elements are those of an array, bare or wrapped in a Stripe list; nil is no array.
+func (n node) elements(key string) []value {
 	v := n.opened(key)
 	if v.begins('{') {
 		v = v.node().opened("data")
@@ -150,13 +177,7 @@ func (n node) list(key string) []node {
 	if !v.begins('[') {
 		return nil
 	}
-	elements := v.in.list
-	out := make([]node, len(elements))
-	for i := range elements {
-		elements[i] = elements[i].open()
-		out[i] = elements[i].node()
-	}
-	return out
+	return v.in.list
 }
 
 // numPtr is num as an optional value.

@@ -55,7 +55,7 @@ func BilledPlanOf(raw []byte, all ...[]byte) (plan BilledPlan, ok bool) {
 			continue
 		}
 		it := itemOf(l)
-		state.Items, nodes = append(state.Items, it), append(nodes, node{})
+		state.Items, nodes = append(state.Items, it), append(nodes, node{"price": l["price"]})
 		if from := l.obj("period").when("start"); from.After(plan.From) {
 			plan.From = from
 		}

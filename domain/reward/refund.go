@@ -5,7 +5,7 @@ import "time"
 // chargeRefunded shows the delta and books nothing: amount_refunded is cumulative,
 // so only the refund objects can be counted once each.
 func chargeRefunded(b *builder, obj, prev node) {
-	b.read("charge", obj.str("id"), "refunds")
+	b.read("charge", obj.own(), "refunds")
 	currency, ok := b.currency(obj, "charge")
 	if !ok {
 		return
@@ -13,7 +13,7 @@ func chargeRefunded(b *builder, obj, prev node) {
 	total, stated := obj.num("amount_refunded")
 	before, _ := prev.num("amount_refunded")
 	if !stated {
-		b.anomaly(anomalyAmount, "charge", obj.str("id"))
+		b.anomaly(anomalyAmount, "charge", obj.own())
 		return
 	}
 	if total <= before {
@@ -29,10 +29,10 @@ func chargeRefunded(b *builder, obj, prev node) {
 func refundChanged(b *builder, obj, prev node) {
 	if obj.str("object") == "charge" {
 		// Early versions sent the charge with charge.refund.updated.
-		b.read("charge", obj.str("id"), "refunds")
+		b.read("charge", obj.own(), "refunds")
 		return
 	}
-	id, status := obj.str("id"), obj.str("status")
+	id, status := obj.own(), obj.str("status")
 	currency, ok := b.currency(obj, "refund")
 	if !ok {
 		return
@@ -40,6 +40,10 @@ func refundChanged(b *builder, obj, prev node) {
 	amount, ok := obj.num("amount")
 	if !ok || amount < 0 {
 		b.anomaly(anomalyAmount, "refund", id)
+		return
+	}
+	if obj.has("charge") && !obj.isSet("charge") && !obj.isSet("payment_intent") {
+		b.ignore(ignoredNoEffect) // out of a customer's cash balance, which no charge brought in
 		return
 	}
 	f := Fact{

@@ -35,6 +35,12 @@ func TestConfirmedRevenue(t *testing.T) {
 		{"subscriptions only", subOnly, obj{"subscription": nil}, "", 0, "invoice_without_subscription", ""},
 		{"out of band by flag", none, obj{"paid_out_of_band": true, "amount_paid": 0}, oob, 2000, "", ""},
 		{"out of band since basil", none, obj{"amount_paid_off_stripe": 2000}, oob, 2000, "", ""},
+		{"out of band among the payments", none, obj{"payments": items(
+			obj{"amount_paid": nil, "status": "open", "payment": obj{"type": "payment_intent"}},
+			obj{"amount_paid": 2000, "status": "paid", "payment": obj{"type": "payment_record", "payment_record": "pr_1"}},
+		)}, oob, 2000, "", ""},
+		{"collected, as the payments say", none, obj{"payments": items(obj{"amount_paid": 2000, "status": "paid", "payment": obj{"type": "payment_intent"}})}, paid, 2000, "", ""},
+		{"a currency of once", none, obj{"currency": "hrk"}, paid, 2000, "", ""},
 		{"out of band wanted", withOOB, obj{"paid_out_of_band": true, "amount_paid": 0}, paid, 2000, "", ""},
 		{"amount missing", none, obj{"amount_paid": nil, "charge": nil}, "", 0, "no_cash", "amount_missing"},
 		{"shape unknown", none, obj{"status": nil}, "", 0, "no_reward_change", "shape_unknown"},
@@ -59,6 +65,17 @@ func TestConfirmedRevenue(t *testing.T) {
 			require.Equal(t, f.Kind.IsReward(), len(got.Signals) == 1)
 		})
 	}
+}
+
+// TestSignalsShowStripesFigures: a refund of all that was paid shows as much as its payment,
+// though only the part without tax was revenue.
+func TestSignalsShowStripesFigures(t *testing.T) {
+	t.Parallel()
+	paid := classify(t, event("invoice.paid", invoiceObj(obj{"amount_paid": 2400, "amount_due": 2400, "total": 2400}), nil))
+	require.Equal(t, ptr(2000), paid.Facts[0].Amount)
+	require.Equal(t, ptr(2400), paid.Signals[0].Amount)
+	back := classify(t, event("charge.refunded", obj{"id": "ch_1", "object": "charge", "currency": "usd", "amount_refunded": 2400}, nil))
+	require.Equal(t, paid.Signals[0].Amount, back.Signals[0].Amount)
 }
 
 func TestInvoiceStatesAndParts(t *testing.T) {
@@ -123,6 +140,15 @@ func TestRefunds(t *testing.T) {
 			require.Empty(t, got.Signals, "the charge's event has shown it")
 		})
 	}
+	t.Run("a refund of a customer's cash balance is nobody's revenue", func(t *testing.T) {
+		t.Parallel()
+		got := classify(t, event("refund.created", refundObj("succeeded", obj{"charge": nil, "payment_intent": nil}), nil))
+		require.Empty(t, got.Facts)
+		require.Equal(t, "no_money_effect", got.Ignored)
+		for _, known := range []obj{{"charge": nil, "payment_intent": "pi_1"}, {"payment_intent": nil}} {
+			require.Len(t, classify(t, event("refund.created", refundObj("succeeded", known), nil)).Facts, 1)
+		}
+	})
 	t.Run("a refund's fact asks for the invoice behind its charge", func(t *testing.T) {
 		t.Parallel()
 		got := classify(t, event("refund.created", refundObj("succeeded", nil), nil))
@@ -142,9 +168,13 @@ func sum(facts []reward.Fact) int64 {
 }
 
 func disputeObj(status string) obj {
-	return obj{"id": "dp_1", "object": "dispute", "charge": "ch_1", "amount": 2000, "currency": "usd", "status": status, "created": t0, "balance_transactions": []obj{
-		{"amount": -2000, "created": t0 + 60}, {"amount": 2000, "created": t0 + 9*day},
-	}}
+	moved := []obj{{"amount": -2000, "created": t0 + 60}}
+	if status == "won" {
+		moved = append(moved, obj{"amount": 2000, "created": t0 + 9*day})
+	}
+	return obj{
+		"id": "dp_1", "object": "dispute", "charge": "ch_1", "amount": 2000, "currency": "usd", "status": status, "created": t0, "balance_transactions": moved,
+	}
 }
 
 func TestDisputes(t *testing.T) {
@@ -165,7 +195,7 @@ func TestDisputes(t *testing.T) {
 		{"closed", "won", []string{"dispute", "dispute_won"}, []string{"dispute_won"}, 0},
 		{"closed", "warning_closed", []string{}, []string{}, 0},
 		{"funds_reinstated", "won", []string{"dispute", "dispute_won"}, []string{}, 0},
-		{"closed", "charge_refunded", []string{"dispute", "dispute_won"}, []string{"dispute_won"}, 0},
+		{"closed", "charge_refunded", []string{"dispute", "dispute_won"}, []string{}, 0},
 	} {
 		t.Run(c.event+" "+c.status, func(t *testing.T) {
 			t.Parallel()
@@ -178,6 +208,26 @@ func TestDisputes(t *testing.T) {
 	won := classify(t, event("charge.dispute.closed", disputeObj("won"), nil))
 	require.Equal(t, at(t0+60), fact(t, won, "dispute").EffectiveAt)
 	require.Equal(t, at(t0+9*day), fact(t, won, "dispute_won").EffectiveAt)
+	t.Run("the money is back before the dispute is won", func(t *testing.T) {
+		t.Parallel()
+		moved := func(amounts ...int) obj {
+			var list []obj
+			for k, a := range amounts {
+				list = append(list, obj{"amount": a, "created": t0 + 60 + k*day})
+			}
+			return with(disputeObj("under_review"), obj{"balance_transactions": list})
+		}
+		won := classify(t, event("charge.dispute.funds_reinstated", moved(-2000, 2000), nil))
+		require.Equal(t, []string{"dispute:dp_1", "dispute_won:dp_1"}, keys(won))
+		require.Equal(t, at(t0+60+day), won.Facts[1].EffectiveAt)
+		require.Empty(t, won.Signals)
+		read, err := reward.ClassifyObject(must(moved(-2000, 2000)), at(t0+9*day), reward.Config{})
+		require.NoError(t, err)
+		require.Equal(t, keys(won), keys(read), "whoever reads the dispute sees the same")
+		require.Equal(t, []string{"dispute", "dispute_won"}, kinds(classify(t, event("charge.dispute.funds_reinstated", moved(), nil))))
+		require.Equal(t, []string{"dispute"}, kinds(classify(t, event("charge.dispute.funds_reinstated", moved(-2000, 500), nil))), "a part is back")
+		require.Equal(t, []string{"dispute"}, kinds(classify(t, event("charge.dispute.updated", moved(-2000), nil))))
+	})
 	odd := classify(t, event("charge.dispute.updated", disputeObj("pondering"), nil))
 	require.Equal(t, "status_unknown", odd.Anomaly)
 }

@@ -216,7 +216,7 @@ func paymentCharge(payments []node) string {
 
 func chargeStateOf(n node) ChargeState {
 	s := ChargeState{
-		ID: n.str("id"), Customer: n.id("customer"), Status: n.str("status"), Invoice: n.id("invoice"), InvoiceKnown: n.has("invoice"),
+		ID: n.own(), Customer: n.id("customer"), Status: n.str("status"), Invoice: n.id("invoice"), InvoiceKnown: n.has("invoice"),
 		Currency: n.str("currency"), Description: n.str("description"), FailureCode: n.str("failure_code"),
 		PaymentMethod: n.obj("payment_method_details").str("type"), Created: n.when("created"),
 		Amount: n.numPtr("amount"), AmountRefunded: n.numPtr("amount_refunded"),
@@ -240,14 +240,14 @@ func chargeStateOf(n node) ChargeState {
 
 func disputeStateOf(n node) DisputeState {
 	return DisputeState{
-		ID: n.str("id"), Charge: n.id("charge"), Status: n.str("status"), Reason: n.str("reason"), Currency: n.str("currency"),
+		ID: n.own(), Charge: n.id("charge"), Status: n.str("status"), Reason: n.str("reason"), Currency: n.str("currency"),
 		Created: n.when("created"), EvidenceDueAt: n.obj("evidence_details").when("due_by"), Amount: n.numPtr("amount"),
 	}
 }
 
 func customerStateOf(n node) CustomerState {
 	s := CustomerState{
-		ID: n.str("id"), Currency: n.str("currency"), Country: CountryCode(n.obj("address").str("country")), Created: n.when("created"),
+		ID: n.own(), Currency: n.str("currency"), Country: CountryCode(n.obj("address").str("country")), Created: n.when("created"),
 		Balance: n.numPtr("balance"), Delinquent: n.truth("delinquent"),
 	}
 	if s.Balance == nil {
@@ -313,41 +313,24 @@ func cashOf(n node) (string, bool) {
 }
 
 func productStateOf(n node) ProductState {
-	return ProductState{ID: n.str("id"), Name: n.str("name"), Active: n.truth("active")}
+	return ProductState{ID: n.own(), Name: n.str("name"), Active: n.truth("active")}
 }
 
 // discountsOf lists the discounts of a subscription and of its items.
 func discountsOf(holder node, items []node) []Discount {
-	out := appendDiscounts(nil, holder)
-	for _, i := range items {
-		out = appendDiscounts(out, i)
-	}
-	return out
-}
-
-func appendDiscounts(out []Discount, holder node) []Discount {
-	if d := holder.obj("discount"); len(d) > 0 {
-		return append(out, discountOf(d))
-	}
-	list := holder.list("discounts")
-	bare := holder["discounts"].begins('[')
-	for k, d := range list {
-		one := discountOf(d)
-		if bare && len(d) == 0 {
-			one.ID, _ = holder["discounts"].in.list[k].string() // only named
+	var out []Discount
+	for _, on := range append([]node{holder}, items...) {
+		for _, d := range discountsOn(on) {
+			out = append(out, discountOf(d))
 		}
-		out = append(out, one)
 	}
 	return out
 }
 
 func discountOf(d node) Discount {
-	coupon := d.obj("coupon")
-	if len(coupon) == 0 {
-		coupon = d.obj("source", "coupon")
-	}
+	coupon := couponOf(d)
 	out := Discount{
-		ID: d.str("id"), Coupon: firstText(coupon.str("id"), d.str("coupon"), d.obj("source").str("coupon")), Duration: coupon.str("duration"),
+		ID: d.own(), Coupon: firstText(coupon.own(), d.str("coupon"), d.obj("source").str("coupon")), Duration: coupon.str("duration"),
 		AmountOff: coupon.numPtr("amount_off"), Currency: coupon.str("currency"), EndsAt: d.when("end"),
 	}
 	if p, ok := coupon.dec("percent_off"); ok && !p.Equal(decimal.Zero) {

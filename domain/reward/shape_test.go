@@ -182,6 +182,69 @@ func TestPartialPreviousPlan(t *testing.T) {
 	got := updated(t, subPlan(5000, nil), obj{"plan": obj{"id": "price_a", "amount": 2000}})
 	require.Equal(t, []string{"upgrade"}, kinds(got))
 	require.Equal(t, ptr(2000), got.Signals[0].FromAmount)
+	exact := subPlan(5000, obj{"plan": with(planOf(5000), obj{"amount_decimal": "5000"})})
+	got = updated(t, exact, obj{"plan": obj{"id": "price_a", "amount": 2000}})
+	require.Equal(t, []string{"upgrade"}, kinds(got))
+	require.Equal(t, ptr(2000), got.Signals[0].FromAmount)
+}
+
+// TestPartialPreviousItems: before 2017-04-06 previous attributes held of an array only
+// what had changed in it.
+func TestPartialPreviousItems(t *testing.T) {
+	t.Parallel()
+	planItem := func(amount int64, fields obj) obj {
+		return with(obj{"id": "si_1", "object": "subscription_item", "plan": planOf(amount), "quantity": 3}, fields)
+	}
+	second := obj{"id": "si_2", "object": "subscription_item", "plan": planOf(2000), "quantity": 1}
+	priced := func(amount int64, quantity int) obj {
+		return with(item(price(planID(amount), amount), quantity), obj{"plan": planOf(amount)})
+	}
+	for _, c := range []struct {
+		name     string
+		now, was []any
+		kind     string
+		from, to int64
+	}{
+		{"a quantity", []any{planItem(2000, nil)}, []any{obj{"quantity": 1}}, "upgrade", 2000, 6000},
+		{"a quantity by its item", []any{second, priced(2000, 2)}, []any{obj{"id": "si_1", "quantity": 4}, second}, "downgrade", 10000, 6000},
+		{"part of a plan", []any{planItem(5000, nil)}, []any{obj{"plan": obj{"id": "price_a", "amount": 2000}}}, "upgrade", 6000, 15000},
+		{"part of a dearer plan", []any{planItem(2000, nil)}, []any{obj{"plan": obj{"id": "price_b", "amount": 5000}}}, "downgrade", 15000, 6000},
+		{"part of a plan beside a price", []any{priced(5000, 1)}, []any{obj{"plan": obj{"id": "price_a", "amount": 2000}}}, "upgrade", 2000, 5000},
+		{"part of a price", []any{item(price("price_b", 5000), 1)}, []any{obj{"price": obj{"id": "price_a", "unit_amount": 2000}}}, "upgrade", 2000, 5000},
+		{"an amount", []any{item(price("price_b", 5000), 1)}, []any{obj{"price": obj{"unit_amount": 2000, "unit_amount_decimal": "2000"}}}, "upgrade", 2000, 5000},
+		{"an amount beside an exact one", []any{item(with(price("price_b", 5000), obj{"unit_amount_decimal": "5000"}), 1)}, []any{obj{"price": obj{"unit_amount": 2000}}}, "upgrade", 2000, 5000},
+		{"a whole price without its quantity", []any{item(price("price_b", 5000), 3)}, []any{obj{"id": "si_1", "price": price("price_a", 2000)}}, "upgrade", 6000, 15000},
+		{"a price's name", []any{item(price("price_b", 5000), 1)}, []any{obj{"price": obj{"id": "price_a"}}}, "plan_change_unknown", 0, 0},
+		{"a plan's name", []any{planItem(2000, nil)}, []any{obj{"id": "si_1", "plan": obj{"id": "price_b"}}}, "plan_change_unknown", 0, 0},
+		{"an item that stayed", []any{second, planItem(5000, nil)}, []any{nil, obj{"quantity": 1}}, "upgrade", 7000, 17000},
+		{"a plan of another item", []any{planItem(5000, nil)}, []any{obj{"id": "si_9", "plan": obj{"id": "price_a", "amount": 2000}}}, "plan_change_unknown", 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			now := sub("active", obj{"items": obj{"object": "list", "has_more": false, "data": c.now}})
+			got := updated(t, now, obj{"items": obj{"data": c.was}})
+			require.Equal(t, []string{c.kind}, kinds(got))
+			if c.kind == "plan_change_unknown" {
+				require.Empty(t, got.Signals)
+				return
+			}
+			require.Equal(t, []*int64{ptr(c.from), ptr(c.to)}, []*int64{got.Signals[0].FromAmount, got.Signals[0].ToAmount})
+		})
+	}
+	more := updated(t, sub("active", obj{"items": obj{"has_more": true, "data": []obj{planItem(5000, nil)}}}), obj{"items": obj{"data": []obj{{"quantity": 1}}}})
+	require.Equal(t, []string{"plan_change_unknown"}, kinds(more), "the second page may have changed too")
+}
+
+func TestStackedDiscountsAreAllListed(t *testing.T) {
+	t.Parallel()
+	s, err := reward.SubscriptionOf(must(sub("active", obj{
+		"discount":  obj{"id": "di_2", "coupon": obj{"id": "half", "percent_off": 50, "duration": "forever"}},
+		"discounts": []string{"di_1", "di_2"},
+	})))
+	require.NoError(t, err)
+	require.Len(t, s.Discounts, 2)
+	require.Equal(t, reward.Discount{ID: "di_1"}, s.Discounts[0])
+	require.Equal(t, []string{"di_2", "half", "50"}, []string{s.Discounts[1].ID, s.Discounts[1].Coupon, s.Discounts[1].PercentOff})
 }
 
 func TestSubscriptionState(t *testing.T) {

@@ -108,7 +108,7 @@ func SubscriptionOf(raw []byte) (SubscriptionState, error) {
 
 func subscriptionOf(n node) SubscriptionState {
 	s := SubscriptionState{
-		ID: n.str("id"), Customer: n.id("customer"), Status: Status(n.str("status")),
+		ID: n.own(), Customer: n.id("customer"), Status: Status(n.str("status")),
 		Created: n.when("created"), TrialStart: n.when("trial_start"), TrialEnd: n.when("trial_end"),
 		StartDate:   firstTime(n.when("start_date"), n.when("created"), n.when("start")),
 		PeriodStart: n.when("current_period_start"), PeriodEnd: n.when("current_period_end"),
@@ -170,7 +170,7 @@ func itemOf(n node) Item {
 		unitKeys = []string{"amount_decimal", "amount"}
 	}
 	i := Item{
-		ID: n.str("id"), PriceID: price.str("id"), ProductID: price.id("product"),
+		ID: n.own(), PriceID: price.own(), ProductID: price.id("product"),
 		ProductName: firstText(price.obj("product").str("name"), price.str("name")),
 		Name:        firstText(price.str("nickname"), price.obj("product").str("name"), price.str("name")),
 		Currency:    price.str("currency"), Interval: recurring.str("interval"),

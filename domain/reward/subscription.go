@@ -43,8 +43,16 @@ func (b *builder) start(obj node) change {
 // only at the top, so that a single item has to be rewritten from there; its price
 // goes, because it is the new one.
 func previousOf(obj, prev node) node {
-	before := obj.overlay(prev)
+	before := overlayPrices(obj, prev)
 	items := obj.list("items")
+	if former := prev.list("items"); former != nil {
+		list := node{"data": arrayOf(wholeItems(former, items)...)}
+		if more, stated := before.obj("items")["has_more"]; stated {
+			list["has_more"] = more
+		}
+		before["items"] = objectOf(list)
+		return before
+	}
 	if prev.isSet("items") || len(items) != 1 || (!prev.isSet("plan") && !prev.has("quantity")) {
 		return before
 	}
@@ -58,6 +66,97 @@ func previousOf(obj, prev node) node {
 	}
 	before["items"] = arrayOf(objectOf(item))
 	return before
+}
+
+// overlayPrices is overlay, and of the two ways to write an amount only those stay that
+// the patch tells: the other one is the present amount.
+func overlayPrices(n, patch node) node {
+	out := n.overlay(patch)
+	for _, holder := range []string{"price", "plan"} {
+		told := patch.obj(holder)
+		for _, amount := range []string{"unit_amount", "amount"} {
+			exact := amount + "_decimal"
+			switch price := out.obj(holder); {
+			case told.has(amount) && !told.has(exact):
+				delete(price, exact)
+			case told.has(exact) && !told.has(amount):
+				delete(price, amount)
+			}
+		}
+	}
+	return out
+}
+
+// wholeItems completes former items from the present ones. Before 2017-04-06 previous
+// attributes held of an array only what had changed in it.
+func wholeItems(former, present []node) []value {
+	out := make([]value, len(former))
+	for k, was := range former {
+		if is := counterpart(was, k, former, present); is != nil {
+			was = completed(was, is)
+		}
+		out[k] = objectOf(was)
+	}
+	return out
+}
+
+// completed is a former item with what it does not tell taken from the present one.
+func completed(was, is node) node {
+	if isWholeItem(was) {
+		if was.has("quantity") || !is.has("quantity") {
+			return was
+		}
+		return was.overlay(node{"quantity": is["quantity"]})
+	}
+	if isRenamed(was, is) {
+		return was
+	}
+	now := overlayPrices(is, was)
+	if was.isSet("plan") && !was.isSet("price") {
+		delete(now, "price") // the present one
+	}
+	return now
+}
+
+// isWholeItem reports whether an item says what it costs and how often.
+func isWholeItem(item node) bool {
+	if price := item.obj("price"); len(price) > 0 {
+		return price.isSet("id") && (price.has("recurring") || price.has("type"))
+	}
+	plan := item.obj("plan")
+	return plan.isSet("id") && plan.isSet("interval")
+}
+
+// isRenamed reports whether a former item had another price and does not tell its amount,
+// which may be any.
+func isRenamed(was, is node) bool {
+	price, now := was.obj("price"), is.obj("price")
+	if len(price) == 0 {
+		price, now = was.obj("plan"), is.obj("plan")
+	}
+	for _, amount := range []string{"unit_amount", "unit_amount_decimal", "amount", "amount_decimal"} {
+		if price.has(amount) {
+			return false
+		}
+	}
+	return price.isSet("id") && price.own() != now.own()
+}
+
+// counterpart is the present item of a former one: the same ID, or the same place when
+// the former one does not name itself.
+func counterpart(was node, place int, former, present []node) node {
+	if id := was.own(); id != "" {
+		for _, is := range present {
+			if is.own() == id {
+				return is
+			}
+		}
+		return nil
+	}
+	if len(former) != len(present) {
+		return nil
+	}
+	return present[place]
 }
 
 func subscriptionCreated(b *builder, obj, _ node) {

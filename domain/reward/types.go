@@ -59,7 +59,7 @@ type Classification struct {
 	Seen Seen `json:"-"`
 }
 
-// Signal is one reward event as the command line shows it: amounts in positive
+// Signal is one reward event as the command line shows it: amounts as Stripe states them, in positive
 // minor units, lower-case currency, reward-event kinds only.
 type Signal struct {
 	Kind         Kind   `json:"kind"`
