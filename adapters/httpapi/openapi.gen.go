@@ -1941,7 +1941,7 @@ type Customer struct {
 	// PriceIds Prices of subscriptions that were trialing, active or past_due at `as_of`.
 	PriceIds []string `json:"price_ids"`
 
-	// Seen False when only other objects name the customer.
+	// Seen False when only other objects or facts name the customer.
 	Seen bool `json:"seen"`
 
 	// Status The most telling status of the subscriptions at `as_of`: active, trialing, past_due, unpaid, paused, incomplete, canceled, incomplete_expired.
