@@ -4490,7 +4490,7 @@ type WebhookView struct {
 	Endpoint WebhookEndpoint `json:"endpoint,omitempty,omitzero"`
 	Gaps     []WebhookGap    `json:"gaps"`
 
-	// Received Stored events of the last 35 days by type.
+	// Received Events that webhooks brought in the last 35 days, by type.
 	Received map[string]int64 `json:"received"`
 
 	// URL The address to enter in the Stripe Dashboard.

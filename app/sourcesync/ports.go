@@ -10,6 +10,7 @@ package sourcesync
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/account"
@@ -76,13 +77,21 @@ type Source interface {
 type Connection struct {
 	account.Connection
 	source.State
-	// WebhookSince is when the endpoint was made; zero without one.
+	// WebhookSince is when the endpoint was made; zero without one. WebhookTypes are the types
+	// that it is sent, "*" for all: those that Stripe named, or, where the key may not ask, those
+	// that came lately. Nil is not known.
 	WebhookSince time.Time
+	WebhookTypes []string
 	Horizon      source.Horizon
 	// SyncStart divides history from what is rewarded; zero when nobody has asked for history.
 	SyncStart time.Time
 	// ReadEmail: the connection maps by an address.
 	ReadEmail bool
+}
+
+// sent reports whether the endpoint should bring events of a type.
+func (c Connection) sent(eventType string) bool {
+	return c.Webhook && (c.WebhookTypes == nil || slices.Contains(c.WebhookTypes, "*") || slices.Contains(c.WebhookTypes, eventType))
 }
 
 // Due is what a source needs now.

@@ -277,7 +277,7 @@ func (f *fetch) store(ctx context.Context, events [][]byte, end time.Time, last 
 		return err
 	}
 	for i := range fresh {
-		if fresh[i].Missed = f.missed(fresh[i].Created); fresh[i].Missed {
+		if fresh[i].Missed = f.missed(fresh[i]); fresh[i].Missed {
 			f.run.Missed++
 		}
 	}
@@ -292,12 +292,12 @@ func (f *fetch) store(ctx context.Context, events [][]byte, end time.Time, last 
 
 // missed reports whether an event that is not here should have been: by its webhook, or
 // by the fetches that have read its time already.
-func (f *fetch) missed(created time.Time) bool {
-	old := created.Before(f.run.Started.Add(-source.Grace))
-	if f.c.Webhook {
-		return old && created.After(f.c.WebhookSince)
+func (f *fetch) missed(e StoredEvent) bool {
+	old := e.Created.Before(f.run.Started.Add(-source.Grace))
+	if f.c.sent(e.Type) {
+		return old && e.Created.After(f.c.WebhookSince)
 	}
-	return old && created.Before(f.c.HighWater.Add(-source.Overlap))
+	return old && e.Created.Before(f.c.HighWater.Add(-source.Overlap))
 }
 
 // finish stores what the run came to. What Stripe refused stands on the source.
