@@ -89,6 +89,9 @@ func TestCurrenciesNeverMeet(t *testing.T) {
 	var api httpapi.TieOut
 	d.Get(t, "/v1/cycles/"+opened.CycleID, &api)
 	require.Equal(t, []string{"7.50 EUR", "500 JPY"}, []string{api.OtherCurrencies[0].Sum.Formatted, api.OtherCurrencies[1].Sum.Formatted})
+	var events httpapi.RewardEventList
+	d.Get(t, "/v1/accounts/"+acme.ID+"/reward-events?currency=eur&joined=other_currency", &events)
+	require.Len(t, events.Items, 2, "what the page leads to")
 	page := d.Page(t, d.Person(t, "finn@example.com", "Finn", "finance"), "/cycles/"+opened.CycleID)
 	before, after, found := strings.Cut(page, "Revenue in other currencies")
 	require.True(t, found)

@@ -218,9 +218,10 @@ type Ledger interface {
 	AppendBatch(ctx context.Context, c Connection, from Origin, events []StoredEvent, mark time.Time, at time.Time) (int, error)
 	// SaveRun stores the state after a run, and what it did; a nil run did nothing.
 	SaveRun(ctx context.Context, connectionID string, s source.State, run *Run, at time.Time) error
-	// LoseEvents records a gap, moves the high-water mark behind it and makes the backfill
-	// that closes it.
-	LoseEvents(ctx context.Context, c Connection, g source.Gap, at time.Time) error
+	// LoseEvents records gaps that follow each other, moves the high-water mark behind them and
+	// makes the backfill that closes them. A gap in which webhooks came was delivered, whatever
+	// became of their endpoint.
+	LoseEvents(ctx context.Context, c Connection, gaps []source.Gap, at time.Time) error
 
 	// Backfill returns a backfill.
 	Backfill(ctx context.Context, id string) (Backfill, error)

@@ -164,13 +164,13 @@ func (s *Service) run(ctx context.Context, c Connection, task source.Task) (Outc
 		out.Skipped = source.Reason{Code: reasonOff, Message: "synchronisation is switched off", Action: "Switch it on: PATCH /v1/connections/" + c.ID + "/sync", At: now}
 		return out, nil
 	}
-	if gap, lost := c.Lost(now); lost {
-		if err := s.Ledger.LoseEvents(ctx, c, gap, now); err != nil {
+	if gaps := c.Lost(now, c.WebhookSince); len(gaps) > 0 {
+		if err := s.Ledger.LoseEvents(ctx, c, gaps, now); err != nil {
 			return out, err
 		}
+		c.HighWater = gaps[len(gaps)-1].To
 		s.Log.WarnContext(ctx, "events lost: Stripe keeps them for 30 days, and nobody looked; lists are read instead", slog.String("connection", c.ID),
-			slog.Time("from", gap.From), slog.Time("to", gap.To), slog.Bool("webhook", gap.Delivered))
-		c.HighWater = gap.To
+			slog.Time("from", gaps[0].From), slog.Time("to", c.HighWater), slog.Bool("webhook", c.Webhook))
 	}
 	budget, err := s.Ledger.Budget(ctx, c.ID, now)
 	if err != nil {
