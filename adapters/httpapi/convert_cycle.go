@@ -60,8 +60,11 @@ func toTieOut(t reconcile.TieOut, run billing.RunState) TieOut {
 		Cycle: toCycle(t.CycleSummary), ContractID: t.ContractID, ContractHash: t.ContractHash, Share: t.Share, Terms: append([]string{}, t.Terms...), Phase: t.Phase,
 		PlanID: t.PlanID, PlanHash: t.PlanHash, Watermark: t.Watermark, InputDigest: t.InputDigest,
 		PaidRevenue: toMoney(t.PaidRevenueMinor, t.Currency), StripeNet: toOptional(t.StripeNetMinor, t.Currency),
-		Buckets: convertAll(t.Buckets, func(b reconcile.BucketSum) Bucket {
-			return Bucket{Bucket: b.Bucket, SnapshotID: b.SnapshotID, Amount: toMoney(b.AmountMinor, b.Currency), Events: b.Events}
+		Buckets: convertAll(t.Buckets, toBucket), OtherCurrencies: convertAll(t.Others, func(o reconcile.OtherRevenue) OtherCurrency {
+			return OtherCurrency{
+				Currency: o.Currency, Sum: toMoney(o.SumMinor(), o.Currency), Buckets: convertAll(o.Buckets, toBucket),
+				PaidRevenue: toOptional(o.PaidMinor, o.Currency), StripeNet: toOptional(o.StripeMinor, o.Currency),
+			}
 		}),
 		Lines: convertAll(t.Lines, func(l reconcile.Line) Line { return toLine(l, t.Currency) }),
 		Charges: convertAll(t.Charges, func(c reconcile.Charge) Charge {
@@ -101,6 +104,10 @@ func toTieOut(t reconcile.TieOut, run billing.RunState) TieOut {
 		out.WaitingUntil = *t.WaitingUntil
 	}
 	return out
+}
+
+func toBucket(b reconcile.BucketSum) Bucket {
+	return Bucket{Bucket: b.Bucket, SnapshotID: b.SnapshotID, Amount: toMoney(b.AmountMinor, b.Currency), Events: b.Events}
 }
 
 func decisionsAmong(steps []billing.NextStep) []string {

@@ -28,7 +28,9 @@ func (r *CustomerReader) Customer(ctx context.Context, accountID, customerID str
 		return customers.Detail{}, wrap(err)
 	}
 	if row.ID == "" {
-		return customers.Detail{}, unknownCustomer(customerID)
+		if row, err = r.named(ctx, args); err != nil {
+			return customers.Detail{}, err
+		}
 	}
 	out := customers.Detail{}
 	if out.Summary, err = row.view(); err != nil {
@@ -57,6 +59,23 @@ func (r *CustomerReader) Customer(ctx context.Context, accountID, customerID str
 	disputes, err := r.disputes(ctx, connectionID, customerID, first)
 	out.Invoices, out.Charges, out.Disputes = invoices.Items, charges.Items, disputes.Items
 	return out, err
+}
+
+// namedElsewhere: no object of the customer @id was ever joined, and yet a fact names it, a charge
+// that was read, or a person who said whose it is.
+const namedElsewhere = `(EXISTS (SELECT 1 FROM reward_events WHERE connection_id = @connection AND customer_id = @id)
+	OR EXISTS (SELECT 1 FROM charge_owners WHERE connection_id = @connection AND customer_id = @id)
+	OR EXISTS (SELECT 1 FROM mapping_spans WHERE connection_id = @connection AND subject_id = @id))`
+
+// named is what is known of a customer without a projection: that it is there, and whose.
+func (r *CustomerReader) named(ctx context.Context, args map[string]any) (customerListRow, error) {
+	var row customerListRow
+	err := r.db.gorm.WithContext(ctx).Raw("SELECT c.id, coalesce(l.user_id, '') AS user_id, '[]' AS worth FROM (SELECT CAST(@connection AS text) AS connection_id, CAST(@id AS text) AS id) c"+
+		userOf+" WHERE "+namedElsewhere, args).Scan(&row).Error
+	if err == nil && row.ID == "" {
+		err = unknownCustomer(args["id"].(string))
+	}
+	return row, wrap(err)
 }
 
 func unknownCustomer(id string) error {
@@ -171,7 +190,8 @@ func (r *CustomerReader) known(ctx context.Context, accountID, customerID string
 		return "", err
 	}
 	var found bool
-	err = r.db.gorm.WithContext(ctx).Raw("SELECT EXISTS (SELECT 1 FROM stripe_customers WHERE connection_id = ? AND id = ?)", connectionID, customerID).Scan(&found).Error
+	err = r.db.gorm.WithContext(ctx).Raw("SELECT EXISTS (SELECT 1 FROM stripe_customers WHERE connection_id = @connection AND id = @id) OR "+namedElsewhere,
+		map[string]any{"connection": connectionID, "id": customerID}).Scan(&found).Error
 	if err == nil && !found {
 		return "", unknownCustomer(customerID)
 	}

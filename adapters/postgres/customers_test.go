@@ -360,3 +360,34 @@ func TestTimelineInSQLAndInGo(t *testing.T) {
 	require.NoError(t, rows.Err())
 	require.Greater(t, compared, 2000)
 }
+
+// TestACustomerThatOnlyFactsName: its page shows what is known of it, from wherever a reward event
+// or a mapping links to it; a typo is still not found.
+func TestACustomerThatOnlyFactsName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deliver("evt_1", "invoice.paid", noon.Add(-aDay), w.invoice("in_1", "cus_told", 1200, noon.Add(-aDay)), nil)
+	w.deliver("evt_2", "customer.created", noon.Add(-aDay), w.customer("cus_told", "u-told", noon.Add(-aDay)), nil)
+	w.drain()
+	for _, projections := range []string{"stripe_customers", "stripe_invoices"} {
+		require.NoError(t, w.exec("DELETE FROM "+projections))
+	}
+	require.NoError(t, w.exec(`INSERT INTO charge_owners (connection_id, charge_id, customer_id, invoice_id, own_invoice) VALUES ('acme', 'ch_1', 'cus_charged', 'in_2', false)`))
+	_, ok := w.link("cus_said", "u-said", noon.Add(-aDay))
+	require.True(t, ok)
+	for id, user := range map[string]string{"cus_told": "u-told", "cus_charged": "", "cus_said": "u-said"} {
+		got, err := w.customers().Customer(w.ctx, "acme", id, time.Time{})
+		require.NoError(t, err, id)
+		require.Equal(t, customers.Summary{ID: id, UserID: user}, got.Summary)
+		invoices, err := w.customers().Invoices(w.ctx, "acme", id, customers.ListFilter{})
+		require.NoError(t, err)
+		require.Empty(t, invoices.Items)
+	}
+	got, err := w.customers().Customer(w.ctx, "acme", "cus_told", time.Time{})
+	require.NoError(t, err)
+	require.Equal(t, []customers.Revenue{{Currency: "usd", ConfirmedMinor: 1200, Facts: 1}}, got.Revenue)
+	for _, account := range []string{"acme", "trial"} {
+		_, err := w.customers().Customer(w.ctx, account, map[string]string{"acme": "cus_typo", "trial": "cus_told"}[account], time.Time{})
+		require.Equal(t, "customer_not_found", fault.CodeOf(err))
+	}
+}

@@ -134,13 +134,13 @@ func (s connections) Report(ctx context.Context, connectionID string) (onboard.K
 	return r, json.Unmarshal([]byte(row.Report), &r.Findings)
 }
 
-// EventTypes counts stored events by type.
+// EventTypes counts the events that webhooks brought, by type: what was fetched says nothing of them.
 func (s connections) EventTypes(ctx context.Context, connectionID string, since time.Time) (map[string]int64, error) {
 	var rows []struct {
 		Type string
 		N    int64
 	}
-	err := s.tx.WithContext(ctx).Raw(`SELECT type, count(*) AS n FROM stripe_events WHERE connection_id = ? AND created >= ? GROUP BY type`, connectionID, since).Scan(&rows).Error
+	err := s.tx.WithContext(ctx).Raw(`SELECT type, count(*) AS n FROM stripe_events WHERE connection_id = ? AND created >= ? AND source IN ('webhook', 'resend') GROUP BY type`, connectionID, since).Scan(&rows).Error
 	out := make(map[string]int64, len(rows))
 	for _, r := range rows {
 		out[r.Type] = r.N

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -228,21 +229,32 @@ func (l *EventLog) facts(ctx context.Context, cond string, args ...any) ([]opera
 
 // Count counts what could be classified again and what could not.
 func (l *EventLog) Count(ctx context.Context, s operate.Selection) (again, not int64, err error) {
-	q := selectionOf(s)
+	q, err := l.chosen(ctx, s)
+	if err != nil {
+		return 0, 0, err
+	}
 	q.add("p.status <> 'pending'")
+	found, rows, args := q.from()
+	found = strings.TrimSuffix(found, ", ")
+	if found != "" {
+		found = "WITH " + found
+	}
+	args = append(append(args, setAside()), q.args...)
 	var out struct{ Again, Not int64 }
-	err = l.db.gorm.WithContext(ctx).Raw(`
+	err = l.db.gorm.WithContext(ctx).Raw(found+`
 		SELECT count(*) FILTER (WHERE good) AS again, count(*) FILTER (WHERE NOT good) AS not FROM (
 			SELECT p.reason NOT IN ? AND e.livemode = (c.environment = 'live') AND length(e.sealed_body) > 0 AS good
-			FROM event_processing p
-			JOIN stripe_events e ON e.connection_id = p.connection_id AND e.event_id = p.event_id AND e.created = p.created
-			JOIN connections c ON c.id = p.connection_id`+q.sql()+`) s`, append([]any{setAside()}, q.args...)...).Scan(&out).Error
+			FROM `+rows+q.sql()+`) s`, args...).Scan(&out).Error
 	return out.Again, out.Not, wrap(err)
 }
 
 // Again puts a batch back into the queue.
 func (l *EventLog) Again(ctx context.Context, s operate.Selection, after int64, limit int) (n, last int64, err error) {
-	return selectionOf(s).again(ctx, l.db.gorm, after, limit)
+	q, err := l.chosen(ctx, s)
+	if err != nil {
+		return 0, 0, err
+	}
+	return q.again(ctx, l.db.gorm, after, limit)
 }
 
 // LogRequest keeps who had what classified again, and writes it down.

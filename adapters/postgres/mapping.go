@@ -82,6 +82,9 @@ func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string
 		if events, err = q.allAgain(ctx, m.tx); err != nil {
 			return 0, err
 		}
+		if err := historyAgain(m.tx, s, at); err != nil {
+			return 0, wrap(err)
+		}
 	}
 	before, err := json.Marshal(settingsDocOf(was))
 	if err != nil {

@@ -244,11 +244,30 @@ func tieOutHead(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 }
 
 func tieOutRows(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
-	err := tx.WithContext(ctx).Raw(`SELECT bucket, snapshot_id, currency, amount_minor, events FROM cycle_buckets WHERE cycle_id = ? ORDER BY bucket <> 'snapshot', bucket, snapshot_id, currency`, t.ID).Scan(&t.Buckets).Error
+	var all []reconcile.BucketSum
+	err := tx.WithContext(ctx).Raw(`SELECT bucket, snapshot_id, currency, amount_minor, events FROM cycle_buckets WHERE cycle_id = ? ORDER BY bucket <> 'snapshot', bucket, snapshot_id, currency`, t.ID).Scan(&all).Error
 	if err != nil {
 		return err
 	}
+	books, err := tieOutBooks(ctx, tx, t.ID)
+	if err != nil {
+		return err
+	}
+	t.Buckets, t.Others = reconcile.PartBuckets(all, t.Currency, books)
 	return tx.WithContext(ctx).Raw(`SELECT number, name, snapshot_id, formula, inputs, result FROM cycle_steps WHERE cycle_id = ? ORDER BY number`, t.ID).Scan(&t.Steps).Error
+}
+
+// tieOutBooks is what a cycle was compared in with Stripe's lists when it was frozen, by
+// currency: every unit table's evidence says the same of it.
+func tieOutBooks(ctx context.Context, tx *gorm.DB, cycleID string) ([]lift.Books, error) {
+	var evidence string
+	err := tx.WithContext(ctx).Raw(`SELECT evidence FROM cycle_inputs WHERE cycle_id = ? AND snapshot_id = ?`, cycleID, lift.SnapshotPooled).Scan(&evidence).Error
+	if err != nil || evidence == "" {
+		return nil, err
+	}
+	var e lift.Evidence
+	err = json.Unmarshal([]byte(evidence), &e)
+	return e.Books, err
 }
 
 // tieOutLines lists one line per snapshot readout, priced when the cycle has come

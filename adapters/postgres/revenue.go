@@ -12,7 +12,8 @@ import (
 )
 
 // factColumns and factJoins select facts r with their charge's owner o and, of money that
-// goes back, the payment p that it goes back from: it belongs to whoever that belonged to.
+// goes back, the payment p that it goes back from: it belongs to whoever that belonged to. Of
+// several payments of an invoice it is the first, as in paidOnce.
 const (
 	factColumns = `r.connection_id, r.fact_key, coalesce(nullif(r.customer_id, ''), o.customer_id, '') AS customer_id,
 			coalesce(nullif(r.subscription_id, ''), p.subscription_id, '') AS subscription_id, coalesce(p.effective_at, r.effective_at) AS link_at,
@@ -23,7 +24,8 @@ const (
 				SELECT paid.fact_key, paid.effective_at, paid.subscription_id FROM reward_events paid
 				WHERE r.kind <> 'revenue_confirmation' AND r.amount_minor IS NOT NULL AND paid.connection_id = r.connection_id
 					AND paid.customer_id = coalesce(nullif(r.customer_id, ''), o.customer_id) AND paid.invoice_id <> ''
-					AND paid.invoice_id = coalesce(nullif(r.invoice_id, ''), o.invoice_id) AND paid.kind = 'revenue_confirmation' LIMIT 1) p ON true`
+					AND paid.invoice_id = coalesce(nullif(r.invoice_id, ''), o.invoice_id) AND paid.kind = 'revenue_confirmation'
+				ORDER BY paid.effective_at, paid.fact_key LIMIT 1) p ON true`
 )
 
 // ownOnly, paidOnce and factJoinsOnce do as factJoins does for a whole connection: what is

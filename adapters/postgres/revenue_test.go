@@ -136,3 +136,31 @@ func (w *world) decisionsOf(accountID string, rows []decision.Decision) (int, er
 	require.NotEqual(w.t, account.Account{}, a)
 	return w.appendDecisions(a, rows)
 }
+
+// TestARefundGoesBackFromTheFirstPayment: where an invoice has several payments, every statement
+// takes the same one, in whichever order they lie in the table.
+func TestARefundGoesBackFromTheFirstPayment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deliver("evt_1", "customer.created", day(1), w.customer("cus_1", "user-a", day(1)), nil)
+	w.deliver("evt_2", "customer.updated", day(10), w.customer("cus_1", "user-b", day(1)), obj{"metadata": obj{"user_id": "user-a"}})
+	w.drain()
+	book := func(key, kind, invoice string, amount int64, at time.Time) {
+		require.NoError(t, w.exec(`INSERT INTO reward_events (connection_id, environment, fact_key, kind, is_reward, object_id, customer_id, invoice_id, amount_minor, currency, effective_at, event_id, recorded_at)
+			VALUES ('acme', 'live', $1, $2, true, $1, 'cus_1', $3, $4, 'usd', $5, 'evt', $5)`, key, kind, invoice, amount, at))
+	}
+	for i, order := range [][]int{{5, 15}, {15, 5}} {
+		invoice := id("in_%d", i)
+		for _, n := range order {
+			book(id("paid:%s:%d", invoice, n), "revenue_confirmation", invoice, 1000, day(n))
+		}
+		book("refund:"+invoice, "refund", invoice, -300, day(20))
+	}
+	// Without the indexes that happen to put them in order, it is the statement that does.
+	require.NoError(t, w.exec("DROP INDEX reward_events_customer; ALTER TABLE reward_events DROP CONSTRAINT reward_events_pkey"))
+	got := w.revenue()
+	for _, invoice := range []string{"in_0", "in_1"} {
+		require.Equal(t, "user:user-a -300 false", got["refund:"+invoice])
+		require.Equal(t, "user:user-b 1000 false", got["paid:"+invoice+":15"])
+	}
+}

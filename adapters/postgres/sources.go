@@ -129,6 +129,30 @@ func webhookSince(ctx context.Context, tx *gorm.DB, connectionID string) (time.T
 	return at[0].UTC(), nil
 }
 
+// endpointSample is how many of an endpoint's newest events tell what it is sent.
+const endpointSample = 2000
+
+// webhookTypes are the types that the connection's endpoint is sent, as Stripe named them, or
+// else those of the newest events that it brought.
+func webhookTypes(ctx context.Context, tx *gorm.DB, connectionID string) ([]string, error) {
+	var named []string
+	err := tx.WithContext(ctx).Raw(`SELECT enabled_events::text FROM webhook_endpoints WHERE connection_id = ? AND status NOT IN ('disabled', 'missing') AND enabled_events IS NOT NULL
+		ORDER BY created_at LIMIT 1`, connectionID).Scan(&named).Error
+	if err != nil {
+		return nil, wrap(err)
+	}
+	var out []string
+	if len(named) > 0 {
+		return out, json.Unmarshal([]byte(named[0]), &out)
+	}
+	err = tx.WithContext(ctx).Raw(`SELECT DISTINCT type FROM (SELECT type, source FROM stripe_events WHERE connection_id = ? ORDER BY created DESC LIMIT ?) s
+		WHERE source IN ('webhook', 'resend')`, connectionID, endpointSample).Scan(&out).Error
+	if len(out) == 0 {
+		out = nil
+	}
+	return out, wrap(err)
+}
+
 // Due lists the sources that need something.
 func (s *Sources) Due(ctx context.Context, env account.Environment, after string, at time.Time, limit int) ([]sourcesync.Due, error) {
 	if err := s.begin(ctx, env, at); err != nil {
@@ -229,10 +253,16 @@ func (s *Sources) load(ctx context.Context, tx *gorm.DB, connectionID string) (s
 	if err != nil {
 		return sourcesync.Connection{}, r, err
 	}
+	var types []string
+	if st.Webhook {
+		if types, err = webhookTypes(ctx, tx, connectionID); err != nil {
+			return sourcesync.Connection{}, r, err
+		}
+	}
 	h := source.Horizon{Start: r.EventsHorizon.UTC(), Listed: r.Listed}
 	h.Gaps, err = gapsOf(ctx, tx, connectionID)
 	return sourcesync.Connection{
-		Connection: conn.domain().Connection, State: st, WebhookSince: since, Horizon: h, SyncStart: instant(r.SyncStart),
+		Connection: conn.domain().Connection, State: st, WebhookSince: since, WebhookTypes: types, Horizon: h, SyncStart: instant(r.SyncStart),
 		ReadEmail: conn.MapByEmail || conn.MapByDomain,
 	}, r, err
 }

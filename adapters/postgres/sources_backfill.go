@@ -8,7 +8,9 @@ import (
 	"github.com/shopspring/decimal"
 	"gorm.io/gorm"
 
+	"github.com/liftbill/liftbill/app/mapping"
 	"github.com/liftbill/liftbill/app/sourcesync"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/reward"
 	"github.com/liftbill/liftbill/domain/source"
@@ -116,6 +118,28 @@ func openBackfill(tx *gorm.DB, c sourcesync.Connection, b sourcesync.Backfill, a
 	}
 	out, err := open.domain()
 	return out, false, err
+}
+
+// historyAgain has the history of a connection read once more, where it was read before: objects
+// that only lists told have no event that could be. One that is being read begins again.
+func historyAgain(tx *gorm.DB, of mapping.Settings, at time.Time) error {
+	var read struct {
+		Starts *time.Time
+		Open   bool
+	}
+	err := tx.Raw(`SELECT min(starts) AS starts, coalesce(bool_or(state <> 'done'), false) AS open FROM backfills WHERE connection_id = ?`, of.ConnectionID).Scan(&read).Error
+	if err != nil || read.Starts == nil {
+		return err
+	}
+	c := sourcesync.Connection{Connection: account.Connection{ID: of.ConnectionID, Environment: of.Environment}}
+	b := sourcesync.Backfill{
+		ConnectionID: c.ID, Kind: sourcesync.Requested, State: sourcesync.BackfillRunning, Start: read.Starts.UTC(), Until: at.Truncate(time.Second), Resource: sourcesync.Events,
+	}
+	if read.Open {
+		b.Kind = sourcesync.ForGap // whatever it was for, from the beginning
+	}
+	_, _, err = openBackfill(tx, c, b, at)
+	return err
 }
 
 type windowRow struct {

@@ -114,18 +114,23 @@ func appendEvents(tx *gorm.DB, c sourcesync.Connection, from sourcesync.Origin, 
 }
 
 // LoseEvents records a gap and makes sure that lists are read for it.
-func (s *Sources) LoseEvents(ctx context.Context, c sourcesync.Connection, g source.Gap, at time.Time) error {
+func (s *Sources) LoseEvents(ctx context.Context, c sourcesync.Connection, gaps []source.Gap, at time.Time) error {
+	from, to := gaps[0].From, gaps[len(gaps)-1].To
 	err := s.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		res := tx.Exec(`UPDATE source_syncs SET high_water = ?, updated_at = ? WHERE connection_id = ? AND high_water < ?`, g.To, at, c.ID, g.To)
+		res := tx.Exec(`UPDATE source_syncs SET high_water = ?, updated_at = ? WHERE connection_id = ? AND high_water < ?`, to, at, c.ID, to)
 		if res.Error != nil || res.RowsAffected == 0 {
 			return res.Error // somebody else has found it
 		}
-		if err := tx.Exec(`INSERT INTO source_gaps (connection_id, starts, ends, delivered, found_at) VALUES (?, ?, ?, ?, ?)`,
-			c.ID, g.From, g.To, g.Delivered, at).Error; err != nil {
-			return err
+		for _, g := range gaps {
+			err := tx.Exec(`INSERT INTO source_gaps (connection_id, starts, ends, delivered, found_at) SELECT @id, @from, @to,
+				@delivered OR EXISTS (SELECT 1 FROM stripe_events WHERE connection_id = @id AND created >= @from AND created < @to AND source IN ('webhook', 'resend')), @at`,
+				map[string]any{"id": c.ID, "from": g.From, "to": g.To, "delivered": g.Delivered, "at": at}).Error
+			if err != nil {
+				return err
+			}
 		}
 		_, _, err := openBackfill(tx, c, sourcesync.Backfill{
-			ConnectionID: c.ID, Kind: sourcesync.ForGap, State: sourcesync.BackfillRunning, Start: g.From, Until: at.Truncate(time.Second), Resource: sourcesync.Events,
+			ConnectionID: c.ID, Kind: sourcesync.ForGap, State: sourcesync.BackfillRunning, Start: from, Until: at.Truncate(time.Second), Resource: sourcesync.Events,
 		}, at)
 		return err
 	})

@@ -31,6 +31,7 @@ type cycleView struct {
 	BucketTotal  int64
 	BucketEvents int
 	BucketGap    int64
+	Others       []otherView
 	StripeGap    *int64
 	EngineGap    int64
 	WorkflowURL  string
@@ -142,6 +143,7 @@ func (s *Server) showCycle(c echo.Context, status int, id string, at looked) err
 	for _, c := range t.Charges {
 		v.Charges = append(v.Charges, chargeRow{Charge: c, Name: chargeName(c.Kind), Difference: gap(c.BilledMinor, c.StripeMinor)})
 	}
+	v.Others = othersOf(t)
 	for _, b := range t.Buckets {
 		row := bucketRow{Name: bucketName(b.Bucket), Snapshot: b.SnapshotID, AmountMinor: b.AmountMinor, Events: b.Events, URL: bucketURL(t.AccountID, b.Bucket), Currency: b.Currency}
 		if b.Bucket == "snapshot" {

@@ -18,6 +18,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/liftbill/liftbill/adapters/webui"
+	"github.com/liftbill/liftbill/app/customers"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 )
@@ -329,6 +330,12 @@ func TestCustomerPage(t *testing.T) {
 	require.Equal(t, "now", p.row(t, "a change in between is not known")[2])
 	require.Contains(t, p.links, "/accounts/acme/events?q=cus_RkA1b2C3d4E5f6")
 	require.Equal(t, http.StatusNotFound, open(t, newEcho(fixture()), "/accounts/acme/customers/nobody").status)
+	require.NotContains(t, p.text, "Never shown itself")
+	l := fixture()
+	l.clients[0] = customers.Summary{ID: "cus_RkA1b2C3d4E5f6"}
+	p = open(t, newEcho(l), "/accounts/acme/customers/cus_RkA1b2C3d4E5f6")
+	require.Contains(t, p.text, "Never shown itself. Other objects and facts name this customer")
+	require.Contains(t, p.text, "no user is known")
 }
 
 func TestReadoutShowsTheYearAndTheWeights(t *testing.T) {

@@ -19,8 +19,11 @@ func acmeTieOut(c reconcile.CycleSummary) reconcile.TieOut {
 			{Bucket: "unmapped", Currency: "usd", AmountMinor: 98_000, Events: 20},
 			{Bucket: "no_decision", Currency: "usd", AmountMinor: 515_000, Events: 102},
 			{Bucket: "before_exposure", Currency: "usd", AmountMinor: 300_000, Events: 61},
-			{Bucket: "other_currency", Currency: "eur", AmountMinor: 77_700, Events: 3}, // shown, and part of no sum
 		},
+		Others: []reconcile.OtherRevenue{{
+			Currency: "eur", PaidMinor: ptr[int64](77_700), StripeMinor: ptr[int64](77_800),
+			Buckets: []reconcile.BucketSum{{Bucket: "other_currency", Currency: "eur", AmountMinor: 77_700, Events: 3}, {Bucket: "own_invoice", Currency: "eur", AmountMinor: 5_000, Events: 1}},
+		}},
 		Lines: []reconcile.Line{
 			{SnapshotID: "trial-nudge-7", SnapshotName: "Trial nudge, version 7", CaseID: caseGood, Billed: true, Verdict: "passed", Explanation: "The policy added 20,602.50 USD over 6,000 users; with the scheduled error budget at least 11,240.13 USD of it is certain.", Units: 6_000, HoldoutUnits: 2_994, ObservedMinor: 7_214_300, MeasuredMinor: 2_060_250, BoundMinor: 1_124_013, HighWaterTo: 2_060_250, BaseMinor: 2_060_250, FeeMinor: 412_050, BilledMinor: 412_050, StripeLineID: "ii_1QHk2wG9RKHgCVdKz", StripeMinor: ptr[int64](412_050)},
 			{SnapshotID: "copy-test-2", SnapshotName: "Copy test 2", CaseID: caseNull, Verdict: "withheld", HeadlineCode: "LCB_NOT_POSITIVE", Explanation: "The policy may have had no effect: the lower bound is -8,120.44 USD. 312.10 USD stay deferred within the year.", Units: 2_400, HoldoutUnits: 1_207, ObservedMinor: 1_402_000, MeasuredMinor: 31_210, BoundMinor: -812_044, DeferredMinor: 31_210},

@@ -373,7 +373,7 @@ func (l *ledger) fill(acme, northwind reconcile.CycleSummary) {
 		{ConnectionID: "acme-stripe", Environment: account.Live, EventID: "evt_1QHk3aG9RKHgCVdK2dea", Type: "customer.subscription.updated", ObjectID: "sub_1QHdddG9RKHgCVdK", Source: "pull", Created: now.Add(-2 * time.Hour), ReceivedAt: now.Add(-time.Hour), Status: "dead", Reason: "status_unknown", Attempts: 3, BodySHA256: "0a11"},
 	}
 	l.clients = []customers.Summary{
-		{ID: "cus_RkA1b2C3d4E5f6", UserID: "user-10422", Currency: "usd", Country: "DE", Status: "past_due", PriceIDs: []string{"price_monthly"}, Subscriptions: 1, PaymentMethod: "card", CreatedAt: ptr(now.AddDate(0, -3, 0)), BalanceMinor: ptr[int64](-500), Worth: []customers.Worth{{Currency: "usd", MRR: decimal.RequireFromString("8250.5"), NetMRR: decimal.RequireFromString("8000")}}},
+		{ID: "cus_RkA1b2C3d4E5f6", Seen: true, UserID: "user-10422", Currency: "usd", Country: "DE", Status: "past_due", PriceIDs: []string{"price_monthly"}, Subscriptions: 1, PaymentMethod: "card", CreatedAt: ptr(now.AddDate(0, -3, 0)), BalanceMinor: ptr[int64](-500), Worth: []customers.Worth{{Currency: "usd", MRR: decimal.RequireFromString("8250.5"), NetMRR: decimal.RequireFromString("8000")}}},
 		{ID: "cus_RkA1b2C3d4E5f8"},
 	}
 	for i, v := range []float64{120_000, 310_000, 290_000, 640_000, 980_000, 1_100_000, 1_420_000, 1_390_000, 1_710_000, 2_060_250.73} {

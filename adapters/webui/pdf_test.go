@@ -139,6 +139,8 @@ func TestStatementHasTheCyclesFigures(t *testing.T) {
 	}
 	require.Contains(t, text, tie.ContractHash)
 	require.Contains(t, text, tie.InputDigest)
+	require.Contains(t, text, squeezed("Out of scope: the contract measures and bills USD only"))
+	require.Contains(t, text, squeezed("EUR Sum of the buckets 3 777.00 EUR"))
 }
 
 // TestPDFKeepsNames: names of any script that the font has are in the file as they are; what

@@ -47,7 +47,7 @@ func statement(t reconcile.TieOut) []section {
 			out = append(out, s)
 		}
 	}
-	out = append(out, statementLines(t)...)
+	out = append(append(out, statementLines(t)...), statementOthers(t)...)
 	if len(t.Decisions) > 0 {
 		s := section{Heading: "Decisions", Columns: []column{{Name: "time", Kind: columnTime}, {Name: "decision"}, {Name: "by"}, {Name: "reason"}, {Name: "amount", Kind: columnMoney}}, Labels: []string{"Time", "Decision", "By", "Reason", "Amount"}}
 		for _, d := range t.Decisions {

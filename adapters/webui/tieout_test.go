@@ -25,6 +25,17 @@ func TestTieOut(t *testing.T) {
 	require.Equal(t, "✓ equal", p.row(t, "read from Stripe's lists")[2])
 	require.Contains(t, p.row(t, "finalize"), "req_9XhDyQh3yYc1aC")
 	require.Contains(t, p.links, "/accounts/acme/events?mapped=no", "a bucket leads to its rows")
+
+	// Another currency stands in a table of its own, with sums and checks of its own.
+	require.Contains(t, p.text, "Out of scope: the contract measures and bills USD only.")
+	require.Equal(t, []string{"3", "", "777.00 EUR"}, p.row(t, "In another currency than the contract's")[1:])
+	require.Contains(t, p.links, "/accounts/acme/events?currency=eur&joined=other_currency")
+	require.Equal(t, []string{"3", "", "777.00 EUR"}, p.row(t, "Sum of the buckets in EUR")[1:], "our own invoices are nobody's revenue")
+	require.Equal(t, []string{"", "✓ equal", "777.00 EUR"}, p.row(t, "Paid revenue in our ledger in EUR")[1:])
+	require.Equal(t, []string{"", "✕ -1.00 EUR", "778.00 EUR"}, p.row(t, "Stripe's own lists in EUR")[1:])
+	require.NotContains(t, strings.Split(strings.Split(p.text, "Where the paid revenue went")[1], "Sum of the buckets")[0], "EUR", "no row of the contract's table is of another currency")
+	before, _, _ := strings.Cut(p.text, "Revenue in other currencies")
+	require.NotContains(t, before, "EUR", "nor a waterfall or a total")
 }
 
 func TestTieOutOfATestAccount(t *testing.T) {

@@ -84,7 +84,7 @@ var bucketNames = map[string]string{
 	"next_year":       "Paid after a decision of the next contract year",
 	"out_of_window":   "Paid after the attribution window",
 	"no_subscription": "Without a subscription, outside the plan",
-	"other_currency":  "In another currency, outside the contract",
+	"other_currency":  "In another currency than the contract's, out of scope",
 }
 
 func bucketName(b string) string {

@@ -80,7 +80,7 @@ const SortOldest = "created_asc"
 type Summary struct {
 	ID     string
 	UserID string // empty when the customer is not mapped
-	// Seen is false for a customer whom other objects name and who was never shown itself.
+	// Seen is false for a customer whom other objects or facts name and who was never shown itself.
 	Seen             bool
 	CreatedAt        *time.Time
 	DeletedAt        *time.Time

@@ -17,7 +17,7 @@ type Webhook struct {
 	URL string
 	// Endpoint has no ID when there is none.
 	Endpoint Endpoint
-	// Received counts the stored events of the last 35 days by type.
+	// Received counts the events that it brought in the last 35 days, by type.
 	Received map[string]int64
 	Gaps     []Gap
 }

@@ -232,7 +232,7 @@ type Connections interface {
 	SaveReport(ctx context.Context, r KeyReport) error
 	// Report returns NotFound when the key was never checked.
 	Report(ctx context.Context, connectionID string) (KeyReport, error)
-	// EventTypes counts the stored events of a connection since a time, by type.
+	// EventTypes counts the events that webhooks brought to a connection since a time, by type.
 	EventTypes(ctx context.Context, connectionID string, since time.Time) (map[string]int64, error)
 	AppendLog(ctx context.Context, connectionID string, e LogEntry) error
 	Log(ctx context.Context, connectionID string, limit int) ([]LogEntry, error)

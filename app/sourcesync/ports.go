@@ -10,6 +10,7 @@ package sourcesync
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/liftbill/liftbill/domain/account"
@@ -76,13 +77,21 @@ type Source interface {
 type Connection struct {
 	account.Connection
 	source.State
-	// WebhookSince is when the endpoint was made; zero without one.
+	// WebhookSince is when the endpoint was made; zero without one. WebhookTypes are the types
+	// that it is sent, "*" for all: those that Stripe named, or, where the key may not ask, those
+	// that came lately. Nil is not known.
 	WebhookSince time.Time
+	WebhookTypes []string
 	Horizon      source.Horizon
 	// SyncStart divides history from what is rewarded; zero when nobody has asked for history.
 	SyncStart time.Time
 	// ReadEmail: the connection maps by an address.
 	ReadEmail bool
+}
+
+// sent reports whether the endpoint should bring events of a type.
+func (c Connection) sent(eventType string) bool {
+	return c.Webhook && (c.WebhookTypes == nil || slices.Contains(c.WebhookTypes, "*") || slices.Contains(c.WebhookTypes, eventType))
 }
 
 // Due is what a source needs now.
@@ -209,9 +218,10 @@ type Ledger interface {
 	AppendBatch(ctx context.Context, c Connection, from Origin, events []StoredEvent, mark time.Time, at time.Time) (int, error)
 	// SaveRun stores the state after a run, and what it did; a nil run did nothing.
 	SaveRun(ctx context.Context, connectionID string, s source.State, run *Run, at time.Time) error
-	// LoseEvents records a gap, moves the high-water mark behind it and makes the backfill
-	// that closes it.
-	LoseEvents(ctx context.Context, c Connection, g source.Gap, at time.Time) error
+	// LoseEvents records gaps that follow each other, moves the high-water mark behind them and
+	// makes the backfill that closes them. A gap in which webhooks came was delivered, whatever
+	// became of their endpoint.
+	LoseEvents(ctx context.Context, c Connection, gaps []source.Gap, at time.Time) error
 
 	// Backfill returns a backfill.
 	Backfill(ctx context.Context, id string) (Backfill, error)

@@ -164,13 +164,13 @@ func (s *Service) run(ctx context.Context, c Connection, task source.Task) (Outc
 		out.Skipped = source.Reason{Code: reasonOff, Message: "synchronisation is switched off", Action: "Switch it on: PATCH /v1/connections/" + c.ID + "/sync", At: now}
 		return out, nil
 	}
-	if gap, lost := c.Lost(now); lost {
-		if err := s.Ledger.LoseEvents(ctx, c, gap, now); err != nil {
+	if gaps := c.Lost(now, c.WebhookSince); len(gaps) > 0 {
+		if err := s.Ledger.LoseEvents(ctx, c, gaps, now); err != nil {
 			return out, err
 		}
+		c.HighWater = gaps[len(gaps)-1].To
 		s.Log.WarnContext(ctx, "events lost: Stripe keeps them for 30 days, and nobody looked; lists are read instead", slog.String("connection", c.ID),
-			slog.Time("from", gap.From), slog.Time("to", gap.To), slog.Bool("webhook", gap.Delivered))
-		c.HighWater = gap.To
+			slog.Time("from", gaps[0].From), slog.Time("to", c.HighWater), slog.Bool("webhook", c.Webhook))
 	}
 	budget, err := s.Ledger.Budget(ctx, c.ID, now)
 	if err != nil {
@@ -277,7 +277,7 @@ func (f *fetch) store(ctx context.Context, events [][]byte, end time.Time, last 
 		return err
 	}
 	for i := range fresh {
-		if fresh[i].Missed = f.missed(fresh[i].Created); fresh[i].Missed {
+		if fresh[i].Missed = f.missed(fresh[i]); fresh[i].Missed {
 			f.run.Missed++
 		}
 	}
@@ -292,12 +292,12 @@ func (f *fetch) store(ctx context.Context, events [][]byte, end time.Time, last 
 
 // missed reports whether an event that is not here should have been: by its webhook, or
 // by the fetches that have read its time already.
-func (f *fetch) missed(created time.Time) bool {
-	old := created.Before(f.run.Started.Add(-source.Grace))
-	if f.c.Webhook {
-		return old && created.After(f.c.WebhookSince)
+func (f *fetch) missed(e StoredEvent) bool {
+	old := e.Created.Before(f.run.Started.Add(-source.Grace))
+	if f.c.sent(e.Type) {
+		return old && e.Created.After(f.c.WebhookSince)
 	}
-	return old && created.Before(f.c.HighWater.Add(-source.Overlap))
+	return old && e.Created.Before(f.c.HighWater.Add(-source.Overlap))
 }
 
 // finish stores what the run came to. What Stripe refused stands on the source.

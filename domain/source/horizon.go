@@ -26,7 +26,7 @@ type Gap struct {
 	From, To time.Time
 	// Listed is set once lists were read for it.
 	Listed bool
-	// Delivered: a webhook endpoint was there all along. Then events may have come that
+	// Delivered: a webhook endpoint was there all along, or webhooks came in it. Then events may have come that
 	// nobody can compare with Stripe's any more, and nothing is inferred beside them.
 	Delivered bool
 }

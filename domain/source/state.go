@@ -152,14 +152,20 @@ func (s State) Window(t Task, now time.Time) Window {
 	return Window{From: from.Truncate(time.Second), To: to}
 }
 
-// Lost is the stretch that Stripe no longer tells, because the source was not looked at
-// for too long.
-func (s State) Lost(now time.Time) (Gap, bool) {
+// Lost is the stretch that Stripe no longer tells, because the source was not looked at for too
+// long: nothing, one gap, or two where the endpoint was made in between. since is when it was
+// made; zero without one.
+func (s State) Lost(now, since time.Time) []Gap {
 	kept := now.Add(-Reach).Truncate(time.Second)
-	if !s.HighWater.Before(kept) {
-		return Gap{}, false
+	switch {
+	case !s.HighWater.Before(kept):
+		return nil
+	case since.IsZero() || !since.Before(kept):
+		return []Gap{{From: s.HighWater, To: kept}}
+	case !since.After(s.HighWater):
+		return []Gap{{From: s.HighWater, To: kept, Delivered: true}}
 	}
-	return Gap{From: s.HighWater, To: kept, Delivered: s.Webhook}, true
+	return []Gap{{From: s.HighWater, To: since}, {From: since, To: kept, Delivered: true}}
 }
 
 // Late reports that events are about to be lost.

@@ -93,7 +93,7 @@ func (c changes) Since(ctx context.Context, by access.Principal, accountID, mont
 
 // storedPreview is a cycle as it stands, in the form of a preview.
 func storedPreview(t reconcile.TieOut) preview.Preview {
-	out := stored(t.ID, t.Lines, t.Buckets)
+	out := stored(t.ID, t.Lines, t.EveryBucket())
 	out.InputDigest, out.InvoiceHash, out.Currency, out.TotalMinor, out.State, out.AsOf = t.InputDigest, t.InvoiceHash, t.Currency, t.EngineMinor, t.State, t.Watermark
 	return out
 }
