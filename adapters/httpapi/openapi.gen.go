@@ -2393,6 +2393,98 @@ type Invoice struct {
 	WritebackState string `json:"writeback_state,omitempty,omitzero"`
 }
 
+// InvoiceCharge defines model for InvoiceCharge.
+type InvoiceCharge struct {
+	// Amount An exact amount of one currency.
+	Amount      Money     `json:"amount,omitempty,omitzero"`
+	CreatedAt   time.Time `json:"created_at,omitempty,omitzero"`
+	FailureCode string    `json:"failure_code,omitempty,omitzero"`
+	ID          string    `json:"id"`
+
+	// PaymentMethod Its type, for example `card`.
+	PaymentMethod string `json:"payment_method,omitempty,omitzero"`
+
+	// Refunded An exact amount of one currency.
+	Refunded Money `json:"refunded,omitempty,omitzero"`
+
+	// Status `succeeded`, `pending` or `failed`.
+	Status string `json:"status"`
+}
+
+// InvoiceDetail One invoice of ours. `revision`, `input_digest` and `contract_hash` say which computation of the month it bills.
+//
+// Example: {"attempts":[{"at":"2026-11-04T08:59:58Z","operation":"create","outcome":"ok","request_id":"req_1"},{"at":"2026-11-04T09:00:00Z","operation":"finalize","outcome":"ok","request_id":"req_2"}],"charges":[{"amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"created_at":"2026-11-05T09:00:00Z","failure_code":"card_declined","id":"ch_1","payment_method":"card","status":"failed"}],"contract_hash":"b41d…","contract_id":"acme-2026","corrections":[],"disputes":[],"environment":"live","input_digest":"0c7e…","invoice":{"account_id":"acme","attempts":2,"cycle_id":"acme.2026-10","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"engine_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"evidence_digest":"9d31…","finalized_at":"2026-11-04T09:00:00Z","issuer_connection":"acme-stripe","lines":1,"number":"ACME-0001","payer":"cus_Payer1","period":"2026-10","plan_hash":"5f0c…","state":"invoiced","stripe_invoice_id":"in_1QHGwX2eZvKYlo2C","stripe_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"writeback_state":"released"},"lines":[{"amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"case_id":"k7q2mzv5w3x4b6n5d2ahpqr7st","description":"Measured incremental revenue, checkout-copy-7","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"kind":"lift","line":"checkout-copy-7","readout_sha256":"53e1…","snapshot_id":"checkout-copy-7","stripe_amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"stripe_line_id":"ii_1QHGwX2eZvKYlo2C"}],"metadata":{"lb_cycle":"2026-10","lb_readouts_1":"k7q2mzv5w3x4b6n5d2ahpqr7st"},"po_number":"PO-4711","revision":1,"writeback_id":"7c0d9a52-1d2b-5c57-9a3e-2f6a8f0f5e11"}
+type InvoiceDetail struct {
+	// Attempts The requests of the write-back, oldest first.
+	Attempts []Attempt `json:"attempts"`
+
+	// Charges The payer's attempts to pay, oldest first.
+	Charges      []InvoiceCharge `json:"charges"`
+	ContractHash string          `json:"contract_hash"`
+	ContractID   string          `json:"contract_id"`
+
+	// Corrections What was found wrong with it, with credit notes, in their order.
+	Corrections []Correction     `json:"corrections"`
+	Disputes    []InvoiceDispute `json:"disputes"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment   `json:"environment"`
+	InputDigest string        `json:"input_digest"`
+	Invoice     Invoice       `json:"invoice"`
+	Lines       []InvoiceLine `json:"lines"`
+
+	// Metadata The entries as they were written to Stripe.
+	Metadata map[string]string `json:"metadata"`
+
+	// PoNumber The buyer's own number that is printed on it.
+	PoNumber string `json:"po_number,omitempty,omitzero"`
+	Revision int    `json:"revision"`
+
+	// WritebackID That of the write-back; in the metadata as `lb_key`.
+	WritebackID string `json:"writeback_id"`
+}
+
+// InvoiceDispute defines model for InvoiceDispute.
+type InvoiceDispute struct {
+	// Amount An exact amount of one currency.
+	Amount        Money     `json:"amount,omitempty,omitzero"`
+	ChargeID      string    `json:"charge_id"`
+	CreatedAt     time.Time `json:"created_at,omitempty,omitzero"`
+	EvidenceDueAt time.Time `json:"evidence_due_at,omitempty,omitzero"`
+	ID            string    `json:"id"`
+	Reason        string    `json:"reason,omitempty,omitzero"`
+	Status        string    `json:"status"`
+}
+
+// InvoiceLine defines model for InvoiceLine.
+type InvoiceLine struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount"`
+
+	// CaseID The readout that it bills, at `/v1/readouts/{caseID}`.
+	CaseID      string `json:"case_id,omitempty,omitzero"`
+	Description string `json:"description"`
+
+	// Difference An exact amount of one currency.
+	Difference Money  `json:"difference,omitempty,omitzero"`
+	Kind       string `json:"kind"`
+
+	// Line In the metadata of the item at Stripe as `lb_line`.
+	Line string `json:"line"`
+
+	// ReadoutSha256 The SHA-256 of the manifest of that readout, at `/v1/readouts/{caseID}/manifest`.
+	ReadoutSha256 string `json:"readout_sha256,omitempty,omitzero"`
+
+	// SnapshotID Absent for a fee.
+	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+
+	// StripeAmount An exact amount of one currency.
+	StripeAmount Money `json:"stripe_amount,omitempty,omitzero"`
+
+	// StripeLineID The invoice item; absent before it was written.
+	StripeLineID string `json:"stripe_line_id,omitempty,omitzero"`
+}
+
 // InvoiceList defines model for InvoiceList.
 type InvoiceList struct {
 	Items      []Invoice `json:"items"`
@@ -3385,6 +3477,34 @@ type ReplayDigests struct {
 type ReplayList struct {
 	Items      []Replay `json:"items"`
 	NextCursor string   `json:"next_cursor,omitempty,omitzero"`
+}
+
+// ReplayStanding Example: {"current":true,"cycle_id":"acme.2026-10","environment":"live","report":{"account_id":"acme","checks":[{"equal":true,"name":"reward facts","replayed":"5863","stored":"5863"}],"cycle_id":"acme.2026-10","environment":"live","equal":true,"events":17358,"facts_equal":5863,"facts_taken":0,"finished_at":"2026-11-20T09:00:41Z","id":12,"inputs":{"ledger":"5f4c…","replay":"5f4c…"},"outputs":{"ledger":"0c1f…","replay":"0c1f…"},"period":"2026-10","run_at":"2026-11-20T09:00:00Z","run_by":"liftbill, for user:ada","watermark":"2026-11-04T06:00:00Z","workflow_id":"billing-replay/live/acme/2026-10","workflow_run_id":"0192b3b8-7f0e-7c1a-9d53-6f2b1f0c4a77"},"run":"completed","workflow_id":"billing-replay/live/acme/2026-10","workflow_run_id":"0192b3b8-7f0e-7c1a-9d53-6f2b1f0c4a77"}
+type ReplayStanding struct {
+	// Current The report is that of this run.
+	Current bool   `json:"current"`
+	CycleID string `json:"cycle_id"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	Report      Replay      `json:"report,omitempty,omitzero"`
+
+	// Run `running`, `completed`, `failed`, `terminated`, `canceled`, `timed_out` or `none`; absent when Temporal does not answer.
+	Run string `json:"run,omitempty,omitzero"`
+
+	// WorkflowID Absent where there is no run.
+	WorkflowID    string `json:"workflow_id,omitempty,omitzero"`
+	WorkflowRunID string `json:"workflow_run_id,omitempty,omitzero"`
+}
+
+// ReplayStarted defines model for ReplayStarted.
+type ReplayStarted struct {
+	// Already It was running before.
+	Already bool   `json:"already"`
+	CycleID string `json:"cycle_id"`
+
+	// WorkflowID The run in the Temporal console.
+	WorkflowID string `json:"workflow_id"`
 }
 
 // ReprocessRequest Example: {"dry_run":true,"from":"2026-10-01T00:00:00Z","reason":"upgraded to a version that knows the status","status":"quarantined","to":"2026-11-01T00:00:00Z","type":"customer.subscription.updated"}
@@ -4755,6 +4875,12 @@ type RunReconciliationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// StartReplayParams defines parameters for StartReplay.
+type StartReplayParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListRewardEventsParams defines parameters for ListRewardEvents.
 type ListRewardEventsParams struct {
 	// Kind Only this kind, for example `revenue_confirmation`.
@@ -5570,6 +5696,9 @@ type SealPlanJSONRequestBody = PlanCreate
 // PreviewCycleJSONRequestBody defines body for PreviewCycle for application/json ContentType.
 type PreviewCycleJSONRequestBody = CyclePeriod
 
+// StartReplayJSONRequestBody defines body for StartReplay for application/json ContentType.
+type StartReplayJSONRequestBody = CyclePeriod
+
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
@@ -5758,6 +5887,12 @@ type ServerInterface interface {
 	// ExportTieOut Export the tie-out of a month
 	// (GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv)
 	ExportTieOut(ctx echo.Context, account AccountPath, period PeriodPath) error
+	// StartReplay Derive an account's frozen month once more, and compare
+	// (POST /v1/accounts/{account}/replays)
+	StartReplay(ctx echo.Context, account AccountPath, params StartReplayParams) error
+	// GetReplay How the replay of a month stands, and what it found
+	// (GET /v1/accounts/{account}/replays/{period})
+	GetReplay(ctx echo.Context, account AccountPath, period string) error
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx echo.Context, account AccountPath, params ListRewardEventsParams) error
@@ -5968,6 +6103,9 @@ type ServerInterface interface {
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx echo.Context, params ListInvoicesParams) error
+	// GetInvoice Read one invoice with all that became of it
+	// (GET /v1/invoices/{id})
+	GetInvoice(ctx echo.Context, id string) error
 	// GetMe Who the caller is and what it may do
 	// (GET /v1/me)
 	GetMe(ctx echo.Context) error
@@ -7061,6 +7199,66 @@ func (w *ServerInterfaceWrapper) ExportTieOut(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ExportTieOut(ctx, account, period)
+	return err
+}
+
+// StartReplay converts echo context to params.
+func (w *ServerInterfaceWrapper) StartReplay(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartReplayParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartReplay(ctx, account, params)
+	return err
+}
+
+// GetReplay converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReplay(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "period" -------------
+	var period string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "period", ctx.Param("period"), &period, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReplay(ctx, account, period)
 	return err
 }
 
@@ -9816,6 +10014,22 @@ func (w *ServerInterfaceWrapper) ListInvoices(ctx echo.Context) error {
 	return err
 }
 
+// GetInvoice converts echo context to params.
+func (w *ServerInterfaceWrapper) GetInvoice(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetInvoice(ctx, id)
+	return err
+}
+
 // GetMe converts echo context to params.
 func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 	var err error
@@ -10263,6 +10477,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/resume", wrapper.ResumeCycle, options.OperationMiddlewares["resumeCycle"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/cycles", wrapper.RunCycle, options.OperationMiddlewares["runCycle"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/replays", wrapper.StartReplay, options.OperationMiddlewares["startReplay"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/replays/:period", wrapper.GetReplay, options.OperationMiddlewares["getReplay"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/previews", wrapper.PreviewCycle, options.OperationMiddlewares["previewCycle"]...)
 	router.GET(options.BaseURL+"/v1/accruals", wrapper.ListAccruals, options.OperationMiddlewares["listAccruals"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/accruals", wrapper.ComputeAccrual, options.OperationMiddlewares["computeAccrual"]...)
@@ -10274,6 +10490,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/withdraw", wrapper.WithdrawCorrection, options.OperationMiddlewares["withdrawCorrection"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/retry", wrapper.RetryCorrection, options.OperationMiddlewares["retryCorrection"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
+	router.GET(options.BaseURL+"/v1/invoices/:id", wrapper.GetInvoice, options.OperationMiddlewares["getInvoice"]...)
 	router.GET(options.BaseURL+"/v1/adjustments", wrapper.ListAdjustments, options.OperationMiddlewares["listAdjustments"]...)
 	router.GET(options.BaseURL+"/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
@@ -11635,6 +11852,87 @@ type ExportTieOutdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ExportTieOutdefaultApplicationProblemPlusJSONResponse) VisitExportTieOutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartReplayRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  StartReplayParams
+	Body    *StartReplayJSONRequestBody
+}
+
+type StartReplayResponseObject interface {
+	VisitStartReplayResponse(w http.ResponseWriter) error
+}
+
+type StartReplay200JSONResponse ReplayStarted
+
+func (response StartReplay200JSONResponse) VisitStartReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartReplaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response StartReplaydefaultApplicationProblemPlusJSONResponse) VisitStartReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplayRequestObject struct {
+	Account AccountPath `json:"account"`
+	Period  string      `json:"period"`
+}
+
+type GetReplayResponseObject interface {
+	VisitGetReplayResponse(w http.ResponseWriter) error
+}
+
+type GetReplay200JSONResponse ReplayStanding
+
+func (response GetReplay200JSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReplaydefaultApplicationProblemPlusJSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14546,6 +14844,45 @@ func (response ListInvoicesdefaultApplicationProblemPlusJSONResponse) VisitListI
 	return err
 }
 
+type GetInvoiceRequestObject struct {
+	ID string `json:"id"`
+}
+
+type GetInvoiceResponseObject interface {
+	VisitGetInvoiceResponse(w http.ResponseWriter) error
+}
+
+type GetInvoice200JSONResponse InvoiceDetail
+
+func (response GetInvoice200JSONResponse) VisitGetInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInvoicedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetInvoicedefaultApplicationProblemPlusJSONResponse) VisitGetInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMeRequestObject struct {
 }
 
@@ -15089,6 +15426,12 @@ type StrictServerInterface interface {
 	// ExportTieOut Export the tie-out of a month
 	// (GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv)
 	ExportTieOut(ctx context.Context, request ExportTieOutRequestObject) (ExportTieOutResponseObject, error)
+	// StartReplay Derive an account's frozen month once more, and compare
+	// (POST /v1/accounts/{account}/replays)
+	StartReplay(ctx context.Context, request StartReplayRequestObject) (StartReplayResponseObject, error)
+	// GetReplay How the replay of a month stands, and what it found
+	// (GET /v1/accounts/{account}/replays/{period})
+	GetReplay(ctx context.Context, request GetReplayRequestObject) (GetReplayResponseObject, error)
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx context.Context, request ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error)
@@ -15299,6 +15642,9 @@ type StrictServerInterface interface {
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx context.Context, request ListInvoicesRequestObject) (ListInvoicesResponseObject, error)
+	// GetInvoice Read one invoice with all that became of it
+	// (GET /v1/invoices/{id})
+	GetInvoice(ctx context.Context, request GetInvoiceRequestObject) (GetInvoiceResponseObject, error)
 	// GetMe Who the caller is and what it may do
 	// (GET /v1/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
@@ -16397,6 +16743,81 @@ func (sh *strictHandler) ExportTieOut(ctx echo.Context, account AccountPath, per
 		return err
 	} else if validResponse, ok := response.(ExportTieOutResponseObject); ok {
 		return validResponse.VisitExportTieOutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// StartReplay operation middleware
+func (sh *strictHandler) StartReplay(ctx echo.Context, account AccountPath, params StartReplayParams) error {
+	var request StartReplayRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body StartReplayJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StartReplay(ctx.Request().Context(), request.(StartReplayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartReplay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StartReplayResponseObject); ok {
+		return validResponse.VisitStartReplayResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetReplay operation middleware
+func (sh *strictHandler) GetReplay(ctx echo.Context, account AccountPath, period string) error {
+	var request GetReplayRequestObject
+
+	request.Account = account
+	request.Period = period
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReplay(ctx.Request().Context(), request.(GetReplayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReplay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetReplayResponseObject); ok {
+		return validResponse.VisitGetReplayResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -18886,6 +19307,31 @@ func (sh *strictHandler) ListInvoices(ctx echo.Context, params ListInvoicesParam
 		return err
 	} else if validResponse, ok := response.(ListInvoicesResponseObject); ok {
 		return validResponse.VisitListInvoicesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetInvoice operation middleware
+func (sh *strictHandler) GetInvoice(ctx echo.Context, id string) error {
+	var request GetInvoiceRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetInvoice(ctx.Request().Context(), request.(GetInvoiceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetInvoice")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetInvoiceResponseObject); ok {
+		return validResponse.VisitGetInvoiceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

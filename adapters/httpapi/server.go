@@ -102,6 +102,7 @@ type Reconcile interface {
 	Account(ctx context.Context, scope access.Scope, id string) (reconcile.AccountDetail, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
 	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
+	Invoice(ctx context.Context, cycleID string) (reconcile.InvoiceDetail, error)
 	Adjustments(ctx context.Context, f reconcile.AdjustmentsFilter) (reconcile.Page[reconcile.Adjustment], error)
 	Approvals(ctx context.Context, f reconcile.ApprovalsFilter) (reconcile.Page[reconcile.Approval], error)
 	SnapshotDetail(ctx context.Context, accountID, id string) (reconcile.SnapshotDetail, error)
@@ -142,6 +143,7 @@ type Services struct {
 	Mapping     Mapping
 	Operate     Operate
 	Replays     Replays
+	Replaying   Replaying
 	Customers   Customers
 	Notices     Notices
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).

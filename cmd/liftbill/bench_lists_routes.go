@@ -48,6 +48,8 @@ var notLists = map[string]string{
 	"GET /v1/readouts/{caseID}":                           "one object",
 	"GET /v1/readouts/{caseID}/manifest":                  "one object",
 	"GET /v1/cycles/{id}":                                 "one object",
+	"GET /v1/invoices/{id}":                               "one object",
+	"GET /v1/accounts/{account}/replays/{period}":         "one object",
 	"GET /v1/breaks/{break}":                              "one object",
 	"GET /cycles/{id}":                                    "one object",
 	"GET /invoices/{id}":                                  "one object",

@@ -203,15 +203,17 @@ var rules = withExports(map[string]Rule{
 
 	// Events, and how they flow.
 	"GET /v1/events": need(ReadLedger, Filtered),
-	"GET /v1/connections/{id}/events/{event}": need(ReadLedger, Connection).named("id"),
-	"GET /v1/dead-letters":                    need(ReadLedger, Filtered),
-	"POST /v1/connections/{id}/reprocess":     need(RunSync, Connection).named("id"),
-	"POST /v1/connections/{id}/reads":         need(RunSync, Connection).named("id"),
-	"GET /v1/ingest/health":                   need(ReadLedger, Filtered),
-	"GET /v1/connections/{id}/flow":           need(ReadLedger, Connection).named("id"),
-	"GET /v1/replays":                         need(ReadLedger, Filtered),
-	"GET /v1/notifications":                   need(ReadLedger, Filtered),
-	"GET /metrics":                            need(ReadLedger, Filtered),
+	"GET /v1/connections/{id}/events/{event}":     need(ReadLedger, Connection).named("id"),
+	"GET /v1/dead-letters":                        need(ReadLedger, Filtered),
+	"POST /v1/connections/{id}/reprocess":         need(RunSync, Connection).named("id"),
+	"POST /v1/connections/{id}/reads":             need(RunSync, Connection).named("id"),
+	"GET /v1/ingest/health":                       need(ReadLedger, Filtered),
+	"GET /v1/connections/{id}/flow":               need(ReadLedger, Connection).named("id"),
+	"GET /v1/replays":                             need(ReadLedger, Filtered),
+	"POST /v1/accounts/{account}/replays":         need(RunCycle, Account).named("account"),
+	"GET /v1/accounts/{account}/replays/{period}": need(ReadLedger, Account).named("account"),
+	"GET /v1/notifications":                       need(ReadLedger, Filtered),
+	"GET /metrics":                                need(ReadLedger, Filtered),
 
 	// Measurement and billing.
 	"GET /v1/accounts/{account}/reward-events":         need(ReadLedger, Account).named("account"),
@@ -222,6 +224,7 @@ var rules = withExports(map[string]Rule{
 	"GET /v1/cycles":                                   need(ReadLedger, Filtered),
 	"GET /v1/cycles/{id}":                              need(ReadLedger, Cycle).named("id"),
 	"GET /v1/invoices":                                 need(ReadLedger, Filtered),
+	"GET /v1/invoices/{id}":                            need(ReadLedger, Cycle).named("id"),
 	"GET /v1/adjustments":                              need(ReadLedger, Filtered),
 	"GET /v1/approvals":                                need(ReadLedger, Filtered),
 
@@ -320,6 +323,7 @@ var rules = withExports(map[string]Rule{
 	"POST /cycles/{id}/reconcile":                     need(RunSync, Cycle).named("id").page(),
 	"GET /accounts/{id}/months/{period}":              need(ReadLedger, Account).named("id").page(),
 	"POST /accounts/{id}/months/{period}/reconcile":   need(RunSync, Account).named("id").page(),
+	"POST /accounts/{id}/months/{period}/replay":      need(RunCycle, Account).named("id").page(),
 	"POST /breaks":                                    need(ResolveBreak, Filtered).page(),
 	"GET /breaks/{id}":                                need(ReadLedger, Break).named("id").page(),
 	"POST /breaks/{id}/assign":                        need(ResolveBreak, Break).named("id").page(),
