@@ -5006,6 +5006,68 @@ type TrueUp struct {
 	LimitMonths int `json:"limit_months,omitempty,omitzero"`
 }
 
+// TrueUpCredit defines model for TrueUpCredit.
+type TrueUpCredit struct {
+	// Amount An exact amount of one currency.
+	Amount       Money  `json:"amount"`
+	CorrectionID string `json:"correction_id"`
+	CycleID      string `json:"cycle_id"`
+	Kind         string `json:"kind"`
+	Line         string `json:"line"`
+}
+
+// TrueUpCreditList Example: {"account_id":"acme","items":[{"amount":{"currency":"usd","formatted":"12.00 USD","minor":1200},"correction_id":"3d0f6f7e-54a7-5d0f-9f4e-6a1e9f2b7c11","cycle_id":"acme.2026-12","kind":"credit_after_payment","line":"checkout-copy-7"}]}
+type TrueUpCreditList struct {
+	AccountID string         `json:"account_id"`
+	Items     []TrueUpCredit `json:"items"`
+}
+
+// TrueUpLine What came of one month, line and cause.
+type TrueUpLine struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount"`
+
+	// Cause `refund`, `dispute` or `late_event`.
+	Cause  string `json:"cause"`
+	Events int    `json:"events"`
+
+	// Origin The month of the payments.
+	Origin string `json:"origin"`
+
+	// Revenue An exact amount of one currency.
+	Revenue    Money  `json:"revenue"`
+	SnapshotID string `json:"snapshot_id"`
+}
+
+// TrueUps Example: {"account_id":"acme","account_name":"Acme Inc.","due":{"currency":"usd","formatted":"-12.00 USD","minor":-1200},"environment":"live","lines":[{"amount":{"currency":"usd","formatted":"-12.00 USD","minor":-1200},"cause":"refund","events":1,"origin":"2026-06","revenue":{"currency":"usd","formatted":"-50.00 USD","minor":-5000},"snapshot_id":"checkout-copy-7"}],"next_action":"Propose the credits: POST /v1/accounts/acme/true-ups, or liftbill cycle trueup --account acme","open":true,"settlement_cycle":"acme.2026-12-settlement","state":"booked","until":"2028-04-01T00:00:00Z"}
+type TrueUps struct {
+	AccountID   string `json:"account_id"`
+	AccountName string `json:"account_name"`
+
+	// Due An exact amount of one currency.
+	Due Money `json:"due"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment  `json:"environment"`
+	Lines       []TrueUpLine `json:"lines"`
+
+	// NextAction Absent when nothing waits for a person.
+	NextAction string `json:"next_action,omitempty,omitzero"`
+
+	// Open The contract's terms still true the year up.
+	Open   bool   `json:"open"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// SettlementCycle The settlement of the last contract year.
+	SettlementCycle string `json:"settlement_cycle"`
+
+	// State `booked` when something came, `nothing_new`, or `not_measured` with the reason; empty when it is not open.
+	State string `json:"state"`
+
+	// Until Until when they do.
+	Until time.Time `json:"until"`
+}
+
 // TypeCount defines model for TypeCount.
 type TypeCount struct {
 	Events int64            `json:"events"`
@@ -5528,6 +5590,12 @@ type RetireSnapshotParams struct {
 
 // StateToleranceParams defines parameters for StateTolerance.
 type StateToleranceParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ProposeTrueUpsParams defines parameters for ProposeTrueUps.
+type ProposeTrueUpsParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -6681,6 +6749,9 @@ type RetireSnapshotJSONRequestBody = SnapshotRetire
 // StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
 type StateToleranceJSONRequestBody = ToleranceRequest
 
+// ProposeTrueUpsJSONRequestBody defines body for ProposeTrueUps for application/json ContentType.
+type ProposeTrueUpsJSONRequestBody = CorrectionReason
+
 // AssignBreakJSONRequestBody defines body for AssignBreak for application/json ContentType.
 type AssignBreakJSONRequestBody = BreakAssign
 
@@ -7360,6 +7431,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 	StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTrueUps What came after the last settlement of a contract that has ended
+	//
+	// Looks again at the last settled contract year with the refunds, disputes and late events
+	// that came since, and stores nothing; it costs what the look of a cycle costs. A negative
+	// `due` is owed to the payer and waits for a person, who has it proposed as credits (`POST`
+	// here, or `liftbill cycle trueup`). What speaks for the vendor has no invoice any more and
+	// is left. Refused with `cycles_follow` while the account's cycles look by themselves, and
+	// with `year_not_settled` before any year is settled.
+	//
+	// Corresponds with GET /v1/accounts/{account}/true-ups (the `GetTrueUps` operationId).
+	GetTrueUps(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTrueUpsWithBody Propose credits for what came after the last settlement of a contract that has ended
+	//
+	// Proposes what is due as corrections of the year's released invoices, newest first, each
+	// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+	ProposeTrueUpsWithBody(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTrueUps Propose credits for what came after the last settlement of a contract that has ended
+	//
+	// Proposes what is due as corrections of the year's released invoices, newest first, each
+	// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+	ProposeTrueUps(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAccruals List what open months were expected to come to, newest first
 	//
@@ -9410,6 +9513,68 @@ func (c *Client) StateToleranceWithBody(ctx context.Context, account AccountPath
 // Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 func (c *Client) StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStateToleranceRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTrueUps What came after the last settlement of a contract that has ended
+//
+// Looks again at the last settled contract year with the refunds, disputes and late events
+// that came since, and stores nothing; it costs what the look of a cycle costs. A negative
+// `due` is owed to the payer and waits for a person, who has it proposed as credits (`POST`
+// here, or `liftbill cycle trueup`). What speaks for the vendor has no invoice any more and
+// is left. Refused with `cycles_follow` while the account's cycles look by themselves, and
+// with `year_not_settled` before any year is settled.
+//
+// Corresponds with GET /v1/accounts/{account}/true-ups (the `GetTrueUps` operationId).
+func (c *Client) GetTrueUps(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTrueUpsRequest(c.Server, account)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTrueUpsWithBody Propose credits for what came after the last settlement of a contract that has ended
+//
+// Proposes what is due as corrections of the year's released invoices, newest first, each
+// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+func (c *Client) ProposeTrueUpsWithBody(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTrueUpsRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTrueUps Propose credits for what came after the last settlement of a contract that has ended
+//
+// Proposes what is due as corrections of the year's released invoices, newest first, each
+// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+func (c *Client) ProposeTrueUps(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTrueUpsRequest(c.Server, account, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -14048,6 +14213,100 @@ func NewStateToleranceRequestWithBody(server string, account AccountPath, params
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/tolerance", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetTrueUpsRequest constructs an http.Request for the GetTrueUps method
+func NewGetTrueUpsRequest(server string, account AccountPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/true-ups", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeTrueUpsRequest calls the generic ProposeTrueUps builder with application/json body
+func NewProposeTrueUpsRequest(server string, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeTrueUpsRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewProposeTrueUpsRequestWithBody constructs an http.Request for the ProposeTrueUps method, with any body, and a specified content type
+func NewProposeTrueUpsRequestWithBody(server string, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/true-ups", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -21157,6 +21416,40 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 	StateToleranceWithResponse(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*StateToleranceResponse, error)
 
+	// GetTrueUpsWithResponse What came after the last settlement of a contract that has ended
+	//
+	// Looks again at the last settled contract year with the refunds, disputes and late events
+	// that came since, and stores nothing; it costs what the look of a cycle costs. A negative
+	// `due` is owed to the payer and waits for a person, who has it proposed as credits (`POST`
+	// here, or `liftbill cycle trueup`). What speaks for the vendor has no invoice any more and
+	// is left. Refused with `cycles_follow` while the account's cycles look by themselves, and
+	// with `year_not_settled` before any year is settled.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/true-ups (the `GetTrueUps` operationId).
+	GetTrueUpsWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetTrueUpsResponse, error)
+
+	// ProposeTrueUpsWithBodyWithResponse Propose credits for what came after the last settlement of a contract that has ended
+	//
+	// Proposes what is due as corrections of the year's released invoices, newest first, each
+	// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+	ProposeTrueUpsWithBodyWithResponse(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTrueUpsResponse, error)
+
+	// ProposeTrueUpsWithResponse Propose credits for what came after the last settlement of a contract that has ended
+	//
+	// Proposes what is due as corrections of the year's released invoices, newest first, each
+	// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+	ProposeTrueUpsWithResponse(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTrueUpsResponse, error)
+
 	// ListAccrualsWithResponse List what open months were expected to come to, newest first
 	//
 	// Figures of months before they are closed: `low` (the constrained estimate: the
@@ -24267,6 +24560,102 @@ func (r StateToleranceResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StateToleranceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTrueUpsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TrueUps
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTrueUpsResponse) GetJSON200() *TrueUps {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTrueUpsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTrueUpsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTrueUpsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTrueUpsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTrueUpsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeTrueUpsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TrueUpCreditList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProposeTrueUpsResponse) GetJSON200() *TrueUpCreditList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProposeTrueUpsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeTrueUpsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeTrueUpsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeTrueUpsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeTrueUpsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -29817,6 +30206,58 @@ func (c *ClientWithResponses) StateToleranceWithResponse(ctx context.Context, ac
 	return ParseStateToleranceResponse(rsp)
 }
 
+// GetTrueUpsWithResponse What came after the last settlement of a contract that has ended
+//
+// Looks again at the last settled contract year with the refunds, disputes and late events
+// that came since, and stores nothing; it costs what the look of a cycle costs. A negative
+// `due` is owed to the payer and waits for a person, who has it proposed as credits (`POST`
+// here, or `liftbill cycle trueup`). What speaks for the vendor has no invoice any more and
+// is left. Refused with `cycles_follow` while the account's cycles look by themselves, and
+// with `year_not_settled` before any year is settled.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/true-ups (the `GetTrueUps` operationId).
+func (c *ClientWithResponses) GetTrueUpsWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetTrueUpsResponse, error) {
+	rsp, err := c.GetTrueUps(ctx, account, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTrueUpsResponse(rsp)
+}
+
+// ProposeTrueUpsWithBodyWithResponse Propose credits for what came after the last settlement of a contract that has ended
+//
+// Proposes what is due as corrections of the year's released invoices, newest first, each
+// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+func (c *ClientWithResponses) ProposeTrueUpsWithBodyWithResponse(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTrueUpsResponse, error) {
+	rsp, err := c.ProposeTrueUpsWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTrueUpsResponse(rsp)
+}
+
+// ProposeTrueUpsWithResponse Propose credits for what came after the last settlement of a contract that has ended
+//
+// Proposes what is due as corrections of the year's released invoices, newest first, each
+// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+func (c *ClientWithResponses) ProposeTrueUpsWithResponse(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTrueUpsResponse, error) {
+	rsp, err := c.ProposeTrueUps(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTrueUpsResponse(rsp)
+}
+
 // ListAccrualsWithResponse List what open months were expected to come to, newest first
 //
 // Figures of months before they are closed: `low` (the constrained estimate: the
@@ -33044,6 +33485,72 @@ func ParseStateToleranceResponse(rsp *http.Response) (*StateToleranceResponse, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Tolerance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTrueUpsResponse parses an HTTP response from a GetTrueUpsWithResponse call
+func ParseGetTrueUpsResponse(rsp *http.Response) (*GetTrueUpsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTrueUpsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TrueUps
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeTrueUpsResponse parses an HTTP response from a ProposeTrueUpsWithResponse call
+func ParseProposeTrueUpsResponse(rsp *http.Response) (*ProposeTrueUpsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeTrueUpsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TrueUpCreditList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -64,6 +64,7 @@ type fakes struct {
 	operate     httpapi.Operate
 	replays     []replay.Report
 	replaying   httpapi.Replaying
+	closings    httpapi.Closings
 	invoice     func(cycleID string) (reconcile.InvoiceDetail, error)
 	corrections httpapi.Corrections
 	notices     func(notify.Filter) (notify.Page, error)
@@ -218,7 +219,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	httpapi.New(httpapi.Services{
 		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Invoicing: f, Connecting: f.connecting,
 		Deciding: f.deciding, Previews: f.previews, Accruals: f.accruals,
-		Mapping: f.mapping, Operate: f.operate, Replays: f, Replaying: f.replaying, Corrections: f.corrections, Notices: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
+		Mapping: f.mapping, Operate: f.operate, Replays: f, Replaying: f.replaying, TrueUps: f.closings, Corrections: f.corrections, Notices: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e
 }

@@ -4453,6 +4453,68 @@ type TrueUp struct {
 	LimitMonths int `json:"limit_months,omitempty,omitzero"`
 }
 
+// TrueUpCredit defines model for TrueUpCredit.
+type TrueUpCredit struct {
+	// Amount An exact amount of one currency.
+	Amount       Money  `json:"amount"`
+	CorrectionID string `json:"correction_id"`
+	CycleID      string `json:"cycle_id"`
+	Kind         string `json:"kind"`
+	Line         string `json:"line"`
+}
+
+// TrueUpCreditList Example: {"account_id":"acme","items":[{"amount":{"currency":"usd","formatted":"12.00 USD","minor":1200},"correction_id":"3d0f6f7e-54a7-5d0f-9f4e-6a1e9f2b7c11","cycle_id":"acme.2026-12","kind":"credit_after_payment","line":"checkout-copy-7"}]}
+type TrueUpCreditList struct {
+	AccountID string         `json:"account_id"`
+	Items     []TrueUpCredit `json:"items"`
+}
+
+// TrueUpLine What came of one month, line and cause.
+type TrueUpLine struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount"`
+
+	// Cause `refund`, `dispute` or `late_event`.
+	Cause  string `json:"cause"`
+	Events int    `json:"events"`
+
+	// Origin The month of the payments.
+	Origin string `json:"origin"`
+
+	// Revenue An exact amount of one currency.
+	Revenue    Money  `json:"revenue"`
+	SnapshotID string `json:"snapshot_id"`
+}
+
+// TrueUps Example: {"account_id":"acme","account_name":"Acme Inc.","due":{"currency":"usd","formatted":"-12.00 USD","minor":-1200},"environment":"live","lines":[{"amount":{"currency":"usd","formatted":"-12.00 USD","minor":-1200},"cause":"refund","events":1,"origin":"2026-06","revenue":{"currency":"usd","formatted":"-50.00 USD","minor":-5000},"snapshot_id":"checkout-copy-7"}],"next_action":"Propose the credits: POST /v1/accounts/acme/true-ups, or liftbill cycle trueup --account acme","open":true,"settlement_cycle":"acme.2026-12-settlement","state":"booked","until":"2028-04-01T00:00:00Z"}
+type TrueUps struct {
+	AccountID   string `json:"account_id"`
+	AccountName string `json:"account_name"`
+
+	// Due An exact amount of one currency.
+	Due Money `json:"due"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment  `json:"environment"`
+	Lines       []TrueUpLine `json:"lines"`
+
+	// NextAction Absent when nothing waits for a person.
+	NextAction string `json:"next_action,omitempty,omitzero"`
+
+	// Open The contract's terms still true the year up.
+	Open   bool   `json:"open"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// SettlementCycle The settlement of the last contract year.
+	SettlementCycle string `json:"settlement_cycle"`
+
+	// State `booked` when something came, `nothing_new`, or `not_measured` with the reason; empty when it is not open.
+	State string `json:"state"`
+
+	// Until Until when they do.
+	Until time.Time `json:"until"`
+}
+
 // TypeCount defines model for TypeCount.
 type TypeCount struct {
 	Events int64            `json:"events"`
@@ -4972,6 +5034,12 @@ type RetireSnapshotParams struct {
 
 // StateToleranceParams defines parameters for StateTolerance.
 type StateToleranceParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ProposeTrueUpsParams defines parameters for ProposeTrueUps.
+type ProposeTrueUpsParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -5708,6 +5776,9 @@ type RetireSnapshotJSONRequestBody = SnapshotRetire
 // StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
 type StateToleranceJSONRequestBody = ToleranceRequest
 
+// ProposeTrueUpsJSONRequestBody defines body for ProposeTrueUps for application/json ContentType.
+type ProposeTrueUpsJSONRequestBody = CorrectionReason
+
 // AssignBreakJSONRequestBody defines body for AssignBreak for application/json ContentType.
 type AssignBreakJSONRequestBody = BreakAssign
 
@@ -5917,6 +5988,12 @@ type ServerInterface interface {
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx echo.Context, account AccountPath, params StateToleranceParams) error
+	// GetTrueUps What came after the last settlement of a contract that has ended
+	// (GET /v1/accounts/{account}/true-ups)
+	GetTrueUps(ctx echo.Context, account AccountPath) error
+	// ProposeTrueUps Propose credits for what came after the last settlement of a contract that has ended
+	// (POST /v1/accounts/{account}/true-ups)
+	ProposeTrueUps(ctx echo.Context, account AccountPath, params ProposeTrueUpsParams) error
 	// ListAccruals List what open months were expected to come to, newest first
 	// (GET /v1/accruals)
 	ListAccruals(ctx echo.Context, params ListAccrualsParams) error
@@ -7601,6 +7678,58 @@ func (w *ServerInterfaceWrapper) StateTolerance(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.StateTolerance(ctx, account, params)
+	return err
+}
+
+// GetTrueUps converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTrueUps(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTrueUps(ctx, account)
+	return err
+}
+
+// ProposeTrueUps converts echo context to params.
+func (w *ServerInterfaceWrapper) ProposeTrueUps(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProposeTrueUpsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProposeTrueUps(ctx, account, params)
 	return err
 }
 
@@ -10479,6 +10608,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/accounts/:account/cycles", wrapper.RunCycle, options.OperationMiddlewares["runCycle"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/replays", wrapper.StartReplay, options.OperationMiddlewares["startReplay"]...)
 	router.GET(options.BaseURL+"/v1/accounts/:account/replays/:period", wrapper.GetReplay, options.OperationMiddlewares["getReplay"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/true-ups", wrapper.GetTrueUps, options.OperationMiddlewares["getTrueUps"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/true-ups", wrapper.ProposeTrueUps, options.OperationMiddlewares["proposeTrueUps"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/previews", wrapper.PreviewCycle, options.OperationMiddlewares["previewCycle"]...)
 	router.GET(options.BaseURL+"/v1/accruals", wrapper.ListAccruals, options.OperationMiddlewares["listAccruals"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/accruals", wrapper.ComputeAccrual, options.OperationMiddlewares["computeAccrual"]...)
@@ -12284,6 +12415,86 @@ type StateTolerancedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StateTolerancedefaultApplicationProblemPlusJSONResponse) VisitStateToleranceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrueUpsRequestObject struct {
+	Account AccountPath `json:"account"`
+}
+
+type GetTrueUpsResponseObject interface {
+	VisitGetTrueUpsResponse(w http.ResponseWriter) error
+}
+
+type GetTrueUps200JSONResponse TrueUps
+
+func (response GetTrueUps200JSONResponse) VisitGetTrueUpsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrueUpsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTrueUpsdefaultApplicationProblemPlusJSONResponse) VisitGetTrueUpsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTrueUpsRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  ProposeTrueUpsParams
+	Body    *ProposeTrueUpsJSONRequestBody
+}
+
+type ProposeTrueUpsResponseObject interface {
+	VisitProposeTrueUpsResponse(w http.ResponseWriter) error
+}
+
+type ProposeTrueUps200JSONResponse TrueUpCreditList
+
+func (response ProposeTrueUps200JSONResponse) VisitProposeTrueUpsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTrueUpsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ProposeTrueUpsdefaultApplicationProblemPlusJSONResponse) VisitProposeTrueUpsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -15456,6 +15667,12 @@ type StrictServerInterface interface {
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx context.Context, request StateToleranceRequestObject) (StateToleranceResponseObject, error)
+	// GetTrueUps What came after the last settlement of a contract that has ended
+	// (GET /v1/accounts/{account}/true-ups)
+	GetTrueUps(ctx context.Context, request GetTrueUpsRequestObject) (GetTrueUpsResponseObject, error)
+	// ProposeTrueUps Propose credits for what came after the last settlement of a contract that has ended
+	// (POST /v1/accounts/{account}/true-ups)
+	ProposeTrueUps(ctx context.Context, request ProposeTrueUpsRequestObject) (ProposeTrueUpsResponseObject, error)
 	// ListAccruals List what open months were expected to come to, newest first
 	// (GET /v1/accruals)
 	ListAccruals(ctx context.Context, request ListAccrualsRequestObject) (ListAccrualsResponseObject, error)
@@ -17095,6 +17312,80 @@ func (sh *strictHandler) StateTolerance(ctx echo.Context, account AccountPath, p
 		return err
 	} else if validResponse, ok := response.(StateToleranceResponseObject); ok {
 		return validResponse.VisitStateToleranceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTrueUps operation middleware
+func (sh *strictHandler) GetTrueUps(ctx echo.Context, account AccountPath) error {
+	var request GetTrueUpsRequestObject
+
+	request.Account = account
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTrueUps(ctx.Request().Context(), request.(GetTrueUpsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTrueUps")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTrueUpsResponseObject); ok {
+		return validResponse.VisitGetTrueUpsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProposeTrueUps operation middleware
+func (sh *strictHandler) ProposeTrueUps(ctx echo.Context, account AccountPath, params ProposeTrueUpsParams) error {
+	var request ProposeTrueUpsRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body ProposeTrueUpsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeTrueUps(ctx.Request().Context(), request.(ProposeTrueUpsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeTrueUps")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProposeTrueUpsResponseObject); ok {
+		return validResponse.VisitProposeTrueUpsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -142,6 +142,7 @@ type Services struct {
 	Connecting  Connecting
 	Mapping     Mapping
 	Operate     Operate
+	TrueUps     Closings
 	Replays     Replays
 	Replaying   Replaying
 	Customers   Customers

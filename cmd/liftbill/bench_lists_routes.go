@@ -54,6 +54,7 @@ var notLists = map[string]string{
 	"GET /cycles/{id}":                                    "one object",
 	"GET /invoices/{id}":                                  "one object",
 	"GET /breaks/{id}":                                    "one object",
+	"GET /v1/accounts/{account}/true-ups":                 calculation,
 	"GET /accounts/{id}/whatif":                           calculation,
 	"GET /connections/{id}/compare":                       "a form",
 	"GET /connections/{id}":                               "one object",

@@ -225,6 +225,8 @@ var rules = withExports(map[string]Rule{
 	"GET /v1/cycles/{id}":                              need(ReadLedger, Cycle).named("id"),
 	"GET /v1/invoices":                                 need(ReadLedger, Filtered),
 	"GET /v1/invoices/{id}":                            need(ReadLedger, Cycle).named("id"),
+	"GET /v1/accounts/{account}/true-ups":              need(ReadLedger, Account).named("account"),
+	"POST /v1/accounts/{account}/true-ups":             need(RunCycle, Account).named("account"),
 	"GET /v1/adjustments":                              need(ReadLedger, Filtered),
 	"GET /v1/approvals":                                need(ReadLedger, Filtered),
 
@@ -323,6 +325,7 @@ var rules = withExports(map[string]Rule{
 	"POST /cycles/{id}/reconcile":                     need(RunSync, Cycle).named("id").page(),
 	"GET /accounts/{id}/months/{period}":              need(ReadLedger, Account).named("id").page(),
 	"POST /accounts/{id}/months/{period}/reconcile":   need(RunSync, Account).named("id").page(),
+	"POST /accounts/{id}/true-ups":                    need(RunCycle, Account).named("id").page(),
 	"POST /accounts/{id}/months/{period}/replay":      need(RunCycle, Account).named("id").page(),
 	"POST /breaks":                                    need(ResolveBreak, Filtered).page(),
 	"GET /breaks/{id}":                                need(ReadLedger, Break).named("id").page(),
