@@ -99,7 +99,7 @@ func takenBack(kinds []stripefake.FaultKind) []campaign.Schedule {
 			for i, kind := range kinds {
 				n := len(out) + 1
 				out = append(out, campaign.Schedule{
-					Number: n, Seed: uint64(n), Class: campaign.Operator, Lines: 2, Currency: "usd", Workers: 1, Act: &campaign.Act{What: what, At: at}, //nolint:gosec // a number is positive
+					Number: n, Seed: uint64(n), Class: campaign.Operator, Lines: 2, Currency: "usd", Workers: 1, Act: &campaign.Act{What: what, At: at},
 					Faults: []campaign.Fault{{Kind: kind, At: at + (i+at)%8}},
 				})
 			}

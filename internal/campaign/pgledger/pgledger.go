@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/liftbill/liftbill/adapters/postgres"
-	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
@@ -139,10 +138,16 @@ func (l *Ledger) TakeBack(ctx context.Context, cycleID string, a billing.Decisio
 // decided takes a decision as somebody.
 func (l *Ledger) decided(ctx context.Context, cycleID, who string, role access.Role, a billing.DecisionAction, hash string, at time.Time) error {
 	by := access.Principal{Kind: access.User, ID: who, Name: who, Person: who, Roles: access.Roles{role}, Scope: access.Everything()}
-	s := &invoicing.Decisions{Work: l.desk, Clock: clock.Fixed(at), Changes: somethingChanged{}}
+	s := &invoicing.Decisions{Work: l.desk, Clock: moment(at), Changes: somethingChanged{}}
 	_, err := s.Decide(ctx, by, invoicing.Wish{CycleID: cycleID, Action: a, PlanHash: hash, Reason: "the campaign wants it"})
 	return err
 }
+
+// moment is a clock that stands still.
+type moment time.Time
+
+// Now implements clock.Clock.
+func (m moment) Now() time.Time { return time.Time(m) }
 
 // somethingChanged has every month come to something else.
 type somethingChanged struct{}
