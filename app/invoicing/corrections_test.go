@@ -295,6 +295,9 @@ func TestAnInvoiceThatWasVoidedByHand(t *testing.T) {
 	}
 	require.Equal(t, billing.Invoiced, facts().State)
 	require.Contains(t, billing.NextActionOf(facts()), "voided by hand at Stripe")
+	listed, err := (&reconcile.Service{Reader: b.Ledger.DB.NewReader()}).Cycles(t.Context(), reconcile.CyclesFilter{Scope: access.Everything(), AccountID: b.Plan.AccountID})
+	require.NoError(t, err)
+	require.Contains(t, listed.Items[0].NextAction, "voided by hand at Stripe", "the list says so too")
 	require.Contains(t, billing.NextSteps(facts()), billing.StepCorrect)
 
 	c, err := b.NewProcess(t).ProposeCorrection(t.Context(), finance, invoicing.Wanted{CycleID: b.Plan.CycleID, Reason: "voided in the Dashboard", Void: true})
