@@ -29,8 +29,8 @@ type endedView struct {
 	// Due is the chosen one's, and CreditMinor what of it is owed to the payer, not negative.
 	Due         *trueups.Outstanding
 	CreditMinor int64
-	PostURL string // empty where nothing is due, or the caller may not
-	Problem string
+	PostURL     string // empty where nothing is due, or the caller may not
+	Problem     string
 }
 
 // endedOf looks at the chosen account when its contract has ended, and otherwise names those
