@@ -2946,6 +2946,98 @@ type Invoice struct {
 	WritebackState string `json:"writeback_state,omitempty,omitzero"`
 }
 
+// InvoiceCharge defines model for InvoiceCharge.
+type InvoiceCharge struct {
+	// Amount An exact amount of one currency.
+	Amount      Money     `json:"amount,omitempty,omitzero"`
+	CreatedAt   time.Time `json:"created_at,omitempty,omitzero"`
+	FailureCode string    `json:"failure_code,omitempty,omitzero"`
+	ID          string    `json:"id"`
+
+	// PaymentMethod Its type, for example `card`.
+	PaymentMethod string `json:"payment_method,omitempty,omitzero"`
+
+	// Refunded An exact amount of one currency.
+	Refunded Money `json:"refunded,omitempty,omitzero"`
+
+	// Status `succeeded`, `pending` or `failed`.
+	Status string `json:"status"`
+}
+
+// InvoiceDetail One invoice of ours. `revision`, `input_digest` and `contract_hash` say which computation of the month it bills.
+//
+// Example: {"attempts":[{"at":"2026-11-04T08:59:58Z","operation":"invoice.create","outcome":"ok","request_id":"req_1"},{"at":"2026-11-04T09:00:00Z","operation":"invoice.finalize","outcome":"ok","request_id":"req_2"}],"charges":[{"amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"created_at":"2026-11-05T09:00:00Z","failure_code":"card_declined","id":"ch_1","payment_method":"card","status":"failed"}],"contract_hash":"b41d…","contract_id":"acme-2026","corrections":[],"disputes":[],"environment":"live","input_digest":"0c7e…","invoice":{"account_id":"acme","attempts":2,"cycle_id":"acme.2026-10","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"engine_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"evidence_digest":"9d31…","finalized_at":"2026-11-04T09:00:00Z","issuer_connection":"acme-stripe","lines":1,"number":"ACME-0001","payer":"cus_Payer1","period":"2026-10","plan_hash":"5f0c…","state":"invoiced","stripe_invoice_id":"in_1QHGwX2eZvKYlo2C","stripe_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"writeback_state":"released"},"lines":[{"amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"case_id":"k7q2mzv5w3x4b6n5d2ahpqr7st","description":"Measured incremental revenue, checkout-copy-7","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"kind":"lift","line":"checkout-copy-7","readout_sha256":"53e1…","snapshot_id":"checkout-copy-7","stripe_amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"stripe_line_id":"ii_1QHGwX2eZvKYlo2C"}],"metadata":{"lb_cycle":"2026-10","lb_readouts_1":"k7q2mzv5w3x4b6n5d2ahpqr7st"},"po_number":"PO-4711","revision":1,"writeback_id":"7c0d9a52-1d2b-5c57-9a3e-2f6a8f0f5e11"}
+type InvoiceDetail struct {
+	// Attempts The requests of the write-back, oldest first.
+	Attempts []Attempt `json:"attempts"`
+
+	// Charges The payer's attempts to pay, oldest first.
+	Charges      []InvoiceCharge `json:"charges"`
+	ContractHash string          `json:"contract_hash"`
+	ContractID   string          `json:"contract_id"`
+
+	// Corrections What was found wrong with it, with credit notes, in their order.
+	Corrections []Correction     `json:"corrections"`
+	Disputes    []InvoiceDispute `json:"disputes"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment   `json:"environment"`
+	InputDigest string        `json:"input_digest"`
+	Invoice     Invoice       `json:"invoice"`
+	Lines       []InvoiceLine `json:"lines"`
+
+	// Metadata The entries as they were written to Stripe.
+	Metadata map[string]string `json:"metadata"`
+
+	// PoNumber The buyer's own number that is printed on it.
+	PoNumber string `json:"po_number,omitempty,omitzero"`
+	Revision int    `json:"revision"`
+
+	// WritebackID That of the write-back; in the metadata as `lb_key`.
+	WritebackID string `json:"writeback_id"`
+}
+
+// InvoiceDispute defines model for InvoiceDispute.
+type InvoiceDispute struct {
+	// Amount An exact amount of one currency.
+	Amount        Money     `json:"amount,omitempty,omitzero"`
+	ChargeID      string    `json:"charge_id"`
+	CreatedAt     time.Time `json:"created_at,omitempty,omitzero"`
+	EvidenceDueAt time.Time `json:"evidence_due_at,omitempty,omitzero"`
+	ID            string    `json:"id"`
+	Reason        string    `json:"reason,omitempty,omitzero"`
+	Status        string    `json:"status"`
+}
+
+// InvoiceLine defines model for InvoiceLine.
+type InvoiceLine struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount"`
+
+	// CaseID The readout that it bills, at `/v1/readouts/{caseID}`.
+	CaseID      string `json:"case_id,omitempty,omitzero"`
+	Description string `json:"description"`
+
+	// Difference An exact amount of one currency.
+	Difference Money  `json:"difference,omitempty,omitzero"`
+	Kind       string `json:"kind"`
+
+	// Line In the metadata of the item at Stripe as `lb_line`.
+	Line string `json:"line"`
+
+	// ReadoutSha256 The SHA-256 of the manifest of that readout, at `/v1/readouts/{caseID}/manifest`.
+	ReadoutSha256 string `json:"readout_sha256,omitempty,omitzero"`
+
+	// SnapshotID Absent for a fee.
+	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+
+	// StripeAmount An exact amount of one currency.
+	StripeAmount Money `json:"stripe_amount,omitempty,omitzero"`
+
+	// StripeLineID The invoice item; absent before it was written.
+	StripeLineID string `json:"stripe_line_id,omitempty,omitzero"`
+}
+
 // InvoiceList defines model for InvoiceList.
 type InvoiceList struct {
 	Items      []Invoice `json:"items"`
@@ -3956,6 +4048,34 @@ type ReplayList struct {
 	NextCursor string   `json:"next_cursor,omitempty,omitzero"`
 }
 
+// ReplayStanding Example: {"current":true,"cycle_id":"acme.2026-10","environment":"live","report":{"account_id":"acme","checks":[{"equal":true,"name":"reward facts","replayed":"5863","stored":"5863"}],"cycle_id":"acme.2026-10","environment":"live","equal":true,"events":17358,"facts_equal":5863,"facts_taken":0,"finished_at":"2026-11-20T09:00:41Z","id":12,"inputs":{"ledger":"5f4c…","replay":"5f4c…"},"outputs":{"ledger":"0c1f…","replay":"0c1f…"},"period":"2026-10","run_at":"2026-11-20T09:00:00Z","run_by":"liftbill, for user:ada","watermark":"2026-11-04T06:00:00Z","workflow_id":"billing-replay/live/acme/2026-10","workflow_run_id":"0192b3b8-7f0e-7c1a-9d53-6f2b1f0c4a77"},"run":"completed","workflow_id":"billing-replay/live/acme/2026-10","workflow_run_id":"0192b3b8-7f0e-7c1a-9d53-6f2b1f0c4a77"}
+type ReplayStanding struct {
+	// Current The report is that of this run.
+	Current bool   `json:"current"`
+	CycleID string `json:"cycle_id"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	Report      Replay      `json:"report,omitempty,omitzero"`
+
+	// Run `running`, `completed`, `failed`, `terminated`, `canceled`, `timed_out` or `none`; absent when Temporal does not answer.
+	Run string `json:"run,omitempty,omitzero"`
+
+	// WorkflowID Absent where there is no run.
+	WorkflowID    string `json:"workflow_id,omitempty,omitzero"`
+	WorkflowRunID string `json:"workflow_run_id,omitempty,omitzero"`
+}
+
+// ReplayStarted defines model for ReplayStarted.
+type ReplayStarted struct {
+	// Already It was running before.
+	Already bool   `json:"already"`
+	CycleID string `json:"cycle_id"`
+
+	// WorkflowID The run in the Temporal console.
+	WorkflowID string `json:"workflow_id"`
+}
+
 // ReprocessRequest Example: {"dry_run":true,"from":"2026-10-01T00:00:00Z","reason":"upgraded to a version that knows the status","status":"quarantined","to":"2026-11-01T00:00:00Z","type":"customer.subscription.updated"}
 type ReprocessRequest struct {
 	CustomerID string    `json:"customer_id,omitempty,omitzero"`
@@ -4905,6 +5025,68 @@ type TrueUp struct {
 	LimitMonths int `json:"limit_months,omitempty,omitzero"`
 }
 
+// TrueUpCredit defines model for TrueUpCredit.
+type TrueUpCredit struct {
+	// Amount An exact amount of one currency.
+	Amount       Money  `json:"amount"`
+	CorrectionID string `json:"correction_id"`
+	CycleID      string `json:"cycle_id"`
+	Kind         string `json:"kind"`
+	Line         string `json:"line"`
+}
+
+// TrueUpCreditList Example: {"account_id":"acme","items":[{"amount":{"currency":"usd","formatted":"12.00 USD","minor":1200},"correction_id":"3d0f6f7e-54a7-5d0f-9f4e-6a1e9f2b7c11","cycle_id":"acme.2026-12","kind":"credit_after_payment","line":"checkout-copy-7"}]}
+type TrueUpCreditList struct {
+	AccountID string         `json:"account_id"`
+	Items     []TrueUpCredit `json:"items"`
+}
+
+// TrueUpLine What came of one month, line and cause.
+type TrueUpLine struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount"`
+
+	// Cause `refund`, `dispute` or `late_event`.
+	Cause  string `json:"cause"`
+	Events int    `json:"events"`
+
+	// Origin The month of the payments.
+	Origin string `json:"origin"`
+
+	// Revenue An exact amount of one currency.
+	Revenue    Money  `json:"revenue"`
+	SnapshotID string `json:"snapshot_id"`
+}
+
+// TrueUps Example: {"account_id":"acme","account_name":"Acme Inc.","due":{"currency":"usd","formatted":"-12.00 USD","minor":-1200},"environment":"live","lines":[{"amount":{"currency":"usd","formatted":"-12.00 USD","minor":-1200},"cause":"refund","events":1,"origin":"2026-06","revenue":{"currency":"usd","formatted":"-50.00 USD","minor":-5000},"snapshot_id":"checkout-copy-7"}],"next_action":"Propose the credits: POST /v1/accounts/acme/true-ups, or liftbill cycle trueup --account acme","open":true,"settlement_cycle":"acme.2026-12-settlement","state":"booked","until":"2028-04-01T00:00:00Z"}
+type TrueUps struct {
+	AccountID   string `json:"account_id"`
+	AccountName string `json:"account_name"`
+
+	// Due An exact amount of one currency.
+	Due Money `json:"due"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment  `json:"environment"`
+	Lines       []TrueUpLine `json:"lines"`
+
+	// NextAction Absent when nothing waits for a person.
+	NextAction string `json:"next_action,omitempty,omitzero"`
+
+	// Open The contract's terms still true the year up.
+	Open   bool   `json:"open"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// SettlementCycle The settlement of the last contract year.
+	SettlementCycle string `json:"settlement_cycle"`
+
+	// State `booked` when something came, `nothing_new`, or `not_measured` with the reason; empty when it is not open.
+	State string `json:"state"`
+
+	// Until Until when they do.
+	Until time.Time `json:"until"`
+}
+
 // TypeCount defines model for TypeCount.
 type TypeCount struct {
 	Events int64            `json:"events"`
@@ -5330,6 +5512,12 @@ type RunReconciliationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// StartReplayParams defines parameters for StartReplay.
+type StartReplayParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListRewardEventsParams defines parameters for ListRewardEvents.
 type ListRewardEventsParams struct {
 	// Kind Only this kind, for example `revenue_confirmation`.
@@ -5421,6 +5609,12 @@ type RetireSnapshotParams struct {
 
 // StateToleranceParams defines parameters for StateTolerance.
 type StateToleranceParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ProposeTrueUpsParams defines parameters for ProposeTrueUps.
+type ProposeTrueUpsParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -6562,6 +6756,9 @@ type SealPlanJSONRequestBody = PlanCreate
 // PreviewCycleJSONRequestBody defines body for PreviewCycle for application/json ContentType.
 type PreviewCycleJSONRequestBody = CyclePeriod
 
+// StartReplayJSONRequestBody defines body for StartReplay for application/json ContentType.
+type StartReplayJSONRequestBody = CyclePeriod
+
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
@@ -6570,6 +6767,9 @@ type RetireSnapshotJSONRequestBody = SnapshotRetire
 
 // StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
 type StateToleranceJSONRequestBody = ToleranceRequest
+
+// ProposeTrueUpsJSONRequestBody defines body for ProposeTrueUps for application/json ContentType.
+type ProposeTrueUpsJSONRequestBody = CorrectionReason
 
 // AssignBreakJSONRequestBody defines body for AssignBreak for application/json ContentType.
 type AssignBreakJSONRequestBody = BreakAssign
@@ -7125,6 +7325,42 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv (the `ExportTieOut` operationId).
 	ExportTieOut(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// StartReplayWithBody Derive an account's frozen month once more, and compare
+	//
+	// Starts the replay of the month on a worker, or finds the one that is open, and does not
+	// wait: the raw events are classified again in tables of their own, the month is measured
+	// again, and every digest is compared with what the ledger has. Nothing is billed and
+	// nothing is sent. `GET /v1/accounts/{account}/replays/{period}` says how it stands and
+	// what it found. A month whose inputs are not frozen is refused with `not_collected`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/replays (the `StartReplay` operationId).
+	StartReplayWithBody(ctx context.Context, account AccountPath, params *StartReplayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartReplay Derive an account's frozen month once more, and compare
+	//
+	// Starts the replay of the month on a worker, or finds the one that is open, and does not
+	// wait: the raw events are classified again in tables of their own, the month is measured
+	// again, and every digest is compared with what the ledger has. Nothing is billed and
+	// nothing is sent. `GET /v1/accounts/{account}/replays/{period}` says how it stands and
+	// what it found. A month whose inputs are not frozen is refused with `not_collected`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/replays (the `StartReplay` operationId).
+	StartReplay(ctx context.Context, account AccountPath, params *StartReplayParams, body StartReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReplay How the replay of a month stands, and what it found
+	//
+	// `run` is the newest run that was started here, by a command or on a page; `report` is the
+	// newest report of the month. When `current` is true the report is that run's: `equal` and
+	// the digests, or the first `difference`. A run that was started under another workflow ID
+	// in Temporal's own console leaves its report here too.
+	//
+	// Corresponds with GET /v1/accounts/{account}/replays/{period} (the `GetReplay` operationId).
+	GetReplay(ctx context.Context, account AccountPath, period string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRewardEvents List the reward events of an account, newest first
 	//
 	// Corresponds with GET /v1/accounts/{account}/reward-events (the `ListRewardEvents` operationId).
@@ -7214,6 +7450,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 	StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTrueUps What came after the last settlement of a contract that has ended
+	//
+	// Looks again at the last settled contract year with the refunds, disputes and late events
+	// that came since, and stores nothing; it costs what the look of a cycle costs. A negative
+	// `due` is owed to the payer and waits for a person, who has it proposed as credits (`POST`
+	// here, or `liftbill cycle trueup`). What speaks for the vendor has no invoice any more and
+	// is left. Refused with `cycles_follow` while the account's cycles look by themselves, and
+	// with `year_not_settled` before any year is settled.
+	//
+	// Corresponds with GET /v1/accounts/{account}/true-ups (the `GetTrueUps` operationId).
+	GetTrueUps(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTrueUpsWithBody Propose credits for what came after the last settlement of a contract that has ended
+	//
+	// Proposes what is due as corrections of the year's released invoices, newest first, each
+	// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+	ProposeTrueUpsWithBody(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTrueUps Propose credits for what came after the last settlement of a contract that has ended
+	//
+	// Proposes what is due as corrections of the year's released invoices, newest first, each
+	// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+	ProposeTrueUps(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAccruals List what open months were expected to come to, newest first
 	//
@@ -8101,6 +8369,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/invoices (the `ListInvoices` operationId).
 	ListInvoices(ctx context.Context, params *ListInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetInvoice Read one invoice with all that became of it
+	//
+	// The lines as they were planned and as they stand at Stripe, the case IDs and manifests that
+	// they are recomputed from, every request of the write-back, the payer's attempts to pay,
+	// disputes, and corrections with their credit notes. A cycle has one invoice at most, so it
+	// is named by its cycle.
+	//
+	// Corresponds with GET /v1/invoices/{id} (the `GetInvoice` operationId).
+	GetInvoice(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetMe Who the caller is and what it may do
 	//
@@ -8998,6 +9276,72 @@ func (c *Client) ExportTieOut(ctx context.Context, account AccountPath, period P
 	return c.Client.Do(req)
 }
 
+// StartReplayWithBody Derive an account's frozen month once more, and compare
+//
+// Starts the replay of the month on a worker, or finds the one that is open, and does not
+// wait: the raw events are classified again in tables of their own, the month is measured
+// again, and every digest is compared with what the ledger has. Nothing is billed and
+// nothing is sent. `GET /v1/accounts/{account}/replays/{period}` says how it stands and
+// what it found. A month whose inputs are not frozen is refused with `not_collected`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/replays (the `StartReplay` operationId).
+func (c *Client) StartReplayWithBody(ctx context.Context, account AccountPath, params *StartReplayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartReplayRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartReplay Derive an account's frozen month once more, and compare
+//
+// Starts the replay of the month on a worker, or finds the one that is open, and does not
+// wait: the raw events are classified again in tables of their own, the month is measured
+// again, and every digest is compared with what the ledger has. Nothing is billed and
+// nothing is sent. `GET /v1/accounts/{account}/replays/{period}` says how it stands and
+// what it found. A month whose inputs are not frozen is refused with `not_collected`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/replays (the `StartReplay` operationId).
+func (c *Client) StartReplay(ctx context.Context, account AccountPath, params *StartReplayParams, body StartReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartReplayRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReplay How the replay of a month stands, and what it found
+//
+// `run` is the newest run that was started here, by a command or on a page; `report` is the
+// newest report of the month. When `current` is true the report is that run's: `equal` and
+// the digests, or the first `difference`. A run that was started under another workflow ID
+// in Temporal's own console leaves its report here too.
+//
+// Corresponds with GET /v1/accounts/{account}/replays/{period} (the `GetReplay` operationId).
+func (c *Client) GetReplay(ctx context.Context, account AccountPath, period string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReplayRequest(c.Server, account, period)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRewardEvents List the reward events of an account, newest first
 //
 // Corresponds with GET /v1/accounts/{account}/reward-events (the `ListRewardEvents` operationId).
@@ -9188,6 +9532,68 @@ func (c *Client) StateToleranceWithBody(ctx context.Context, account AccountPath
 // Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 func (c *Client) StateTolerance(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStateToleranceRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTrueUps What came after the last settlement of a contract that has ended
+//
+// Looks again at the last settled contract year with the refunds, disputes and late events
+// that came since, and stores nothing; it costs what the look of a cycle costs. A negative
+// `due` is owed to the payer and waits for a person, who has it proposed as credits (`POST`
+// here, or `liftbill cycle trueup`). What speaks for the vendor has no invoice any more and
+// is left. Refused with `cycles_follow` while the account's cycles look by themselves, and
+// with `year_not_settled` before any year is settled.
+//
+// Corresponds with GET /v1/accounts/{account}/true-ups (the `GetTrueUps` operationId).
+func (c *Client) GetTrueUps(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTrueUpsRequest(c.Server, account)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTrueUpsWithBody Propose credits for what came after the last settlement of a contract that has ended
+//
+// Proposes what is due as corrections of the year's released invoices, newest first, each
+// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+func (c *Client) ProposeTrueUpsWithBody(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTrueUpsRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTrueUps Propose credits for what came after the last settlement of a contract that has ended
+//
+// Proposes what is due as corrections of the year's released invoices, newest first, each
+// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+func (c *Client) ProposeTrueUps(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTrueUpsRequest(c.Server, account, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11195,6 +11601,26 @@ func (c *Client) ListInvoices(ctx context.Context, params *ListInvoicesParams, r
 	return c.Client.Do(req)
 }
 
+// GetInvoice Read one invoice with all that became of it
+//
+// The lines as they were planned and as they stand at Stripe, the case IDs and manifests that
+// they are recomputed from, every request of the write-back, the payer's attempts to pay,
+// disputes, and corrections with their credit notes. A cycle has one invoice at most, so it
+// is named by its cycle.
+//
+// Corresponds with GET /v1/invoices/{id} (the `GetInvoice` operationId).
+func (c *Client) GetInvoice(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetInvoiceRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetMe Who the caller is and what it may do
 //
 // Corresponds with GET /v1/me (the `GetMe` operationId).
@@ -13192,6 +13618,107 @@ func NewExportTieOutRequest(server string, account AccountPath, period PeriodPat
 	return req, nil
 }
 
+// NewStartReplayRequest calls the generic StartReplay builder with application/json body
+func NewStartReplayRequest(server string, account AccountPath, params *StartReplayParams, body StartReplayJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStartReplayRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewStartReplayRequestWithBody constructs an http.Request for the StartReplay method, with any body, and a specified content type
+func NewStartReplayRequestWithBody(server string, account AccountPath, params *StartReplayParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/replays", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetReplayRequest constructs an http.Request for the GetReplay method
+func NewGetReplayRequest(server string, account AccountPath, period string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "period", period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/replays/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListRewardEventsRequest constructs an http.Request for the ListRewardEvents method
 func NewListRewardEventsRequest(server string, account AccountPath, params *ListRewardEventsParams) (*http.Request, error) {
 	var err error
@@ -13705,6 +14232,100 @@ func NewStateToleranceRequestWithBody(server string, account AccountPath, params
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/tolerance", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetTrueUpsRequest constructs an http.Request for the GetTrueUps method
+func NewGetTrueUpsRequest(server string, account AccountPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/true-ups", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeTrueUpsRequest calls the generic ProposeTrueUps builder with application/json body
+func NewProposeTrueUpsRequest(server string, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeTrueUpsRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewProposeTrueUpsRequestWithBody constructs an http.Request for the ProposeTrueUps method, with any body, and a specified content type
+func NewProposeTrueUpsRequestWithBody(server string, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/true-ups", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -19539,6 +20160,40 @@ func NewListInvoicesRequest(server string, params *ListInvoicesParams) (*http.Re
 	return req, nil
 }
 
+// NewGetInvoiceRequest constructs an http.Request for the GetInvoice method
+func NewGetInvoiceRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/invoices/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetMeRequest constructs an http.Request for the GetMe method
 func NewGetMeRequest(server string) (*http.Request, error) {
 	var err error
@@ -20642,6 +21297,44 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv (the `ExportTieOut` operationId).
 	ExportTieOutWithResponse(ctx context.Context, account AccountPath, period PeriodPath, reqEditors ...RequestEditorFn) (*ExportTieOutResponse, error)
 
+	// StartReplayWithBodyWithResponse Derive an account's frozen month once more, and compare
+	//
+	// Starts the replay of the month on a worker, or finds the one that is open, and does not
+	// wait: the raw events are classified again in tables of their own, the month is measured
+	// again, and every digest is compared with what the ledger has. Nothing is billed and
+	// nothing is sent. `GET /v1/accounts/{account}/replays/{period}` says how it stands and
+	// what it found. A month whose inputs are not frozen is refused with `not_collected`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/replays (the `StartReplay` operationId).
+	StartReplayWithBodyWithResponse(ctx context.Context, account AccountPath, params *StartReplayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartReplayResponse, error)
+
+	// StartReplayWithResponse Derive an account's frozen month once more, and compare
+	//
+	// Starts the replay of the month on a worker, or finds the one that is open, and does not
+	// wait: the raw events are classified again in tables of their own, the month is measured
+	// again, and every digest is compared with what the ledger has. Nothing is billed and
+	// nothing is sent. `GET /v1/accounts/{account}/replays/{period}` says how it stands and
+	// what it found. A month whose inputs are not frozen is refused with `not_collected`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/replays (the `StartReplay` operationId).
+	StartReplayWithResponse(ctx context.Context, account AccountPath, params *StartReplayParams, body StartReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*StartReplayResponse, error)
+
+	// GetReplayWithResponse How the replay of a month stands, and what it found
+	//
+	// `run` is the newest run that was started here, by a command or on a page; `report` is the
+	// newest report of the month. When `current` is true the report is that run's: `equal` and
+	// the digests, or the first `difference`. A run that was started under another workflow ID
+	// in Temporal's own console leaves its report here too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/replays/{period} (the `GetReplay` operationId).
+	GetReplayWithResponse(ctx context.Context, account AccountPath, period string, reqEditors ...RequestEditorFn) (*GetReplayResponse, error)
+
 	// ListRewardEventsWithResponse List the reward events of an account, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -20741,6 +21434,40 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account}/tolerance (the `StateTolerance` operationId).
 	StateToleranceWithResponse(ctx context.Context, account AccountPath, params *StateToleranceParams, body StateToleranceJSONRequestBody, reqEditors ...RequestEditorFn) (*StateToleranceResponse, error)
+
+	// GetTrueUpsWithResponse What came after the last settlement of a contract that has ended
+	//
+	// Looks again at the last settled contract year with the refunds, disputes and late events
+	// that came since, and stores nothing; it costs what the look of a cycle costs. A negative
+	// `due` is owed to the payer and waits for a person, who has it proposed as credits (`POST`
+	// here, or `liftbill cycle trueup`). What speaks for the vendor has no invoice any more and
+	// is left. Refused with `cycles_follow` while the account's cycles look by themselves, and
+	// with `year_not_settled` before any year is settled.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account}/true-ups (the `GetTrueUps` operationId).
+	GetTrueUpsWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetTrueUpsResponse, error)
+
+	// ProposeTrueUpsWithBodyWithResponse Propose credits for what came after the last settlement of a contract that has ended
+	//
+	// Proposes what is due as corrections of the year's released invoices, newest first, each
+	// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+	ProposeTrueUpsWithBodyWithResponse(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTrueUpsResponse, error)
+
+	// ProposeTrueUpsWithResponse Propose credits for what came after the last settlement of a contract that has ended
+	//
+	// Proposes what is due as corrections of the year's released invoices, newest first, each
+	// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+	ProposeTrueUpsWithResponse(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTrueUpsResponse, error)
 
 	// ListAccrualsWithResponse List what open months were expected to come to, newest first
 	//
@@ -21742,6 +22469,18 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/invoices (the `ListInvoices` operationId).
 	ListInvoicesWithResponse(ctx context.Context, params *ListInvoicesParams, reqEditors ...RequestEditorFn) (*ListInvoicesResponse, error)
+
+	// GetInvoiceWithResponse Read one invoice with all that became of it
+	//
+	// The lines as they were planned and as they stand at Stripe, the case IDs and manifests that
+	// they are recomputed from, every request of the write-back, the payer's attempts to pay,
+	// disputes, and corrections with their credit notes. A cycle has one invoice at most, so it
+	// is named by its cycle.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/invoices/{id} (the `GetInvoice` operationId).
+	GetInvoiceWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetInvoiceResponse, error)
 
 	// GetMeWithResponse Who the caller is and what it may do
 	//
@@ -23352,6 +24091,102 @@ func (r ExportTieOutResponse) ContentType() string {
 	return ""
 }
 
+type StartReplayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReplayStarted
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StartReplayResponse) GetJSON200() *ReplayStarted {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r StartReplayResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r StartReplayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartReplayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartReplayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartReplayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReplayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReplayStanding
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReplayResponse) GetJSON200() *ReplayStanding {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReplayResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReplayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReplayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReplayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReplayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRewardEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -23744,6 +24579,102 @@ func (r StateToleranceResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StateToleranceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTrueUpsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TrueUps
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTrueUpsResponse) GetJSON200() *TrueUps {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTrueUpsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTrueUpsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTrueUpsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTrueUpsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTrueUpsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeTrueUpsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TrueUpCreditList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProposeTrueUpsResponse) GetJSON200() *TrueUpCreditList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProposeTrueUpsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeTrueUpsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeTrueUpsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeTrueUpsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeTrueUpsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -27803,6 +28734,54 @@ func (r ListInvoicesResponse) ContentType() string {
 	return ""
 }
 
+type GetInvoiceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InvoiceDetail
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetInvoiceResponse) GetJSON200() *InvoiceDetail {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetInvoiceResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetInvoiceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetInvoiceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetInvoiceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetInvoiceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetMeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -29024,6 +30003,62 @@ func (c *ClientWithResponses) ExportTieOutWithResponse(ctx context.Context, acco
 	return ParseExportTieOutResponse(rsp)
 }
 
+// StartReplayWithBodyWithResponse Derive an account's frozen month once more, and compare
+//
+// Starts the replay of the month on a worker, or finds the one that is open, and does not
+// wait: the raw events are classified again in tables of their own, the month is measured
+// again, and every digest is compared with what the ledger has. Nothing is billed and
+// nothing is sent. `GET /v1/accounts/{account}/replays/{period}` says how it stands and
+// what it found. A month whose inputs are not frozen is refused with `not_collected`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/replays (the `StartReplay` operationId).
+func (c *ClientWithResponses) StartReplayWithBodyWithResponse(ctx context.Context, account AccountPath, params *StartReplayParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartReplayResponse, error) {
+	rsp, err := c.StartReplayWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartReplayResponse(rsp)
+}
+
+// StartReplayWithResponse Derive an account's frozen month once more, and compare
+//
+// Starts the replay of the month on a worker, or finds the one that is open, and does not
+// wait: the raw events are classified again in tables of their own, the month is measured
+// again, and every digest is compared with what the ledger has. Nothing is billed and
+// nothing is sent. `GET /v1/accounts/{account}/replays/{period}` says how it stands and
+// what it found. A month whose inputs are not frozen is refused with `not_collected`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/replays (the `StartReplay` operationId).
+func (c *ClientWithResponses) StartReplayWithResponse(ctx context.Context, account AccountPath, params *StartReplayParams, body StartReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*StartReplayResponse, error) {
+	rsp, err := c.StartReplay(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartReplayResponse(rsp)
+}
+
+// GetReplayWithResponse How the replay of a month stands, and what it found
+//
+// `run` is the newest run that was started here, by a command or on a page; `report` is the
+// newest report of the month. When `current` is true the report is that run's: `equal` and
+// the digests, or the first `difference`. A run that was started under another workflow ID
+// in Temporal's own console leaves its report here too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/replays/{period} (the `GetReplay` operationId).
+func (c *ClientWithResponses) GetReplayWithResponse(ctx context.Context, account AccountPath, period string, reqEditors ...RequestEditorFn) (*GetReplayResponse, error) {
+	rsp, err := c.GetReplay(ctx, account, period, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReplayResponse(rsp)
+}
+
 // ListRewardEventsWithResponse List the reward events of an account, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -29188,6 +30223,58 @@ func (c *ClientWithResponses) StateToleranceWithResponse(ctx context.Context, ac
 		return nil, err
 	}
 	return ParseStateToleranceResponse(rsp)
+}
+
+// GetTrueUpsWithResponse What came after the last settlement of a contract that has ended
+//
+// Looks again at the last settled contract year with the refunds, disputes and late events
+// that came since, and stores nothing; it costs what the look of a cycle costs. A negative
+// `due` is owed to the payer and waits for a person, who has it proposed as credits (`POST`
+// here, or `liftbill cycle trueup`). What speaks for the vendor has no invoice any more and
+// is left. Refused with `cycles_follow` while the account's cycles look by themselves, and
+// with `year_not_settled` before any year is settled.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account}/true-ups (the `GetTrueUps` operationId).
+func (c *ClientWithResponses) GetTrueUpsWithResponse(ctx context.Context, account AccountPath, reqEditors ...RequestEditorFn) (*GetTrueUpsResponse, error) {
+	rsp, err := c.GetTrueUps(ctx, account, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTrueUpsResponse(rsp)
+}
+
+// ProposeTrueUpsWithBodyWithResponse Propose credits for what came after the last settlement of a contract that has ended
+//
+// Proposes what is due as corrections of the year's released invoices, newest first, each
+// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+func (c *ClientWithResponses) ProposeTrueUpsWithBodyWithResponse(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTrueUpsResponse, error) {
+	rsp, err := c.ProposeTrueUpsWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTrueUpsResponse(rsp)
+}
+
+// ProposeTrueUpsWithResponse Propose credits for what came after the last settlement of a contract that has ended
+//
+// Proposes what is due as corrections of the year's released invoices, newest first, each
+// within what is left of its line. Somebody else approves them. Nothing is proposed twice.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account}/true-ups (the `ProposeTrueUps` operationId).
+func (c *ClientWithResponses) ProposeTrueUpsWithResponse(ctx context.Context, account AccountPath, params *ProposeTrueUpsParams, body ProposeTrueUpsJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTrueUpsResponse, error) {
+	rsp, err := c.ProposeTrueUps(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTrueUpsResponse(rsp)
 }
 
 // ListAccrualsWithResponse List what open months were expected to come to, newest first
@@ -30857,6 +31944,24 @@ func (c *ClientWithResponses) ListInvoicesWithResponse(ctx context.Context, para
 	return ParseListInvoicesResponse(rsp)
 }
 
+// GetInvoiceWithResponse Read one invoice with all that became of it
+//
+// The lines as they were planned and as they stand at Stripe, the case IDs and manifests that
+// they are recomputed from, every request of the write-back, the payer's attempts to pay,
+// disputes, and corrections with their credit notes. A cycle has one invoice at most, so it
+// is named by its cycle.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/invoices/{id} (the `GetInvoice` operationId).
+func (c *ClientWithResponses) GetInvoiceWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetInvoiceResponse, error) {
+	rsp, err := c.GetInvoice(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetInvoiceResponse(rsp)
+}
+
 // GetMeWithResponse Who the caller is and what it may do
 //
 // Returns a wrapper object for the known response body format(s).
@@ -32072,6 +33177,72 @@ func ParseExportTieOutResponse(rsp *http.Response) (*ExportTieOutResponse, error
 	return response, nil
 }
 
+// ParseStartReplayResponse parses an HTTP response from a StartReplayWithResponse call
+func ParseStartReplayResponse(rsp *http.Response) (*StartReplayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartReplayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReplayStarted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReplayResponse parses an HTTP response from a GetReplayWithResponse call
+func ParseGetReplayResponse(rsp *http.Response) (*GetReplayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReplayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReplayStanding
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRewardEventsResponse parses an HTTP response from a ListRewardEventsWithResponse call
 func ParseListRewardEventsResponse(rsp *http.Response) (*ListRewardEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -32333,6 +33504,72 @@ func ParseStateToleranceResponse(rsp *http.Response) (*StateToleranceResponse, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Tolerance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTrueUpsResponse parses an HTTP response from a GetTrueUpsWithResponse call
+func ParseGetTrueUpsResponse(rsp *http.Response) (*GetTrueUpsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTrueUpsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TrueUps
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeTrueUpsResponse parses an HTTP response from a ProposeTrueUpsWithResponse call
+func ParseProposeTrueUpsResponse(rsp *http.Response) (*ProposeTrueUpsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeTrueUpsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TrueUpCreditList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -35258,6 +36495,39 @@ func ParseListInvoicesResponse(rsp *http.Response) (*ListInvoicesResponse, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest InvoiceList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetInvoiceResponse parses an HTTP response from a GetInvoiceWithResponse call
+func ParseGetInvoiceResponse(rsp *http.Response) (*GetInvoiceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetInvoiceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InvoiceDetail
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

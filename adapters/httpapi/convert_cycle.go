@@ -79,9 +79,7 @@ func toTieOut(t reconcile.TieOut, run billing.RunState) TieOut {
 		Warnings: convertAll(t.Warnings, func(w reconcile.Warning) Warning {
 			return Warning{Code: w.Code, Message: w.Message, Count: w.Count}
 		}),
-		Attempts: convertAll(t.Attempts, func(a reconcile.Attempt) Attempt {
-			return Attempt{At: a.At, Operation: a.Operation, Outcome: a.Outcome, RequestID: a.RequestID}
-		}),
+		Attempts:    convertAll(t.Attempts, toAttempt),
 		InvoiceHash: t.InvoiceHash, Reminders: t.Reminders,
 		Decisions: convertAll(t.Decisions, func(d reconcile.Decision) CycleDecision {
 			return CycleDecision{ID: d.ID, Action: d.Action, InvoiceHash: d.InvoiceHash, Amount: toMoney(d.AmountMinor, t.Currency), Actor: d.Actor, Reason: d.Reason, At: d.At}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/operate"
-	"github.com/liftbill/liftbill/app/replay"
 	domain "github.com/liftbill/liftbill/domain/access"
 )
 
@@ -18,11 +17,6 @@ type Operate interface {
 	Reread(ctx context.Context, by domain.Principal, connectionID, objectID, reason string) error
 	Health(ctx context.Context, scope domain.Scope, connectionID string) ([]operate.Health, error)
 	Flow(ctx context.Context, scope domain.Scope, connectionID string) (operate.Flow, error)
-}
-
-// Replays lists what was derived once more; *replay.Reports is it.
-type Replays interface {
-	Replays(ctx context.Context, f replay.Filter) (replay.Page, error)
 }
 
 func toEvent(e operate.Event) Event {
@@ -132,25 +126,4 @@ func (s *Server) GetFlow(ctx context.Context, r GetFlowRequestObject) (GetFlowRe
 	return GetFlow200JSONResponse{Health: s.toHealth(f.Health), Totals: f.Totals, Types: convertAll(f.Types, func(t operate.TypeCount) TypeCount {
 		return TypeCount{Type: t.Type, Events: t.Events, Facts: t.Facts}
 	})}, nil
-}
-
-// ListReplays lists replays.
-func (s *Server) ListReplays(ctx context.Context, r ListReplaysRequestObject) (ListReplaysResponseObject, error) {
-	p := r.Params
-	page, err := s.Replays.Replays(ctx, replay.Filter{Scope: access.From(ctx).Scope, AccountID: p.Account, Period: p.Period, Result: string(p.Result), Cursor: p.Cursor, Limit: p.Limit})
-	if err != nil {
-		return nil, err
-	}
-	return ListReplays200JSONResponse{Items: convertAll(page.Items, toReplay), NextCursor: page.NextCursor}, nil
-}
-
-func toReplay(r replay.Report) Replay {
-	return Replay{
-		ID: r.ID, AccountID: r.AccountID, Environment: Environment(r.Environment), Period: r.Period, CycleID: r.CycleID, Watermark: r.Watermark, Events: r.Events,
-		FactsTaken: r.Taken, FactsEqual: r.Facts, Equal: r.Equal, Difference: r.Difference, Inputs: ReplayDigests(r.Inputs), Outputs: ReplayDigests(r.Outputs),
-		RunBy: r.RunBy, RunAt: r.RunAt, FinishedAt: r.FinishedAt, WorkflowID: r.WorkflowID, WorkflowRunID: r.WorkflowRunID,
-		Checks: convertAll(r.Checks, func(c replay.Check) ReplayCheck {
-			return ReplayCheck{Name: c.Name, Equal: c.Equal, Stored: c.Stored, Replayed: c.Replayed}
-		}),
-	}
 }

@@ -63,6 +63,10 @@ type fakes struct {
 	mapping     httpapi.Mapping
 	operate     httpapi.Operate
 	replays     []replay.Report
+	replaying   httpapi.Replaying
+	closings    httpapi.Closings
+	invoice     func(cycleID string) (reconcile.InvoiceDetail, error)
+	corrections httpapi.Corrections
 	notices     func(notify.Filter) (notify.Page, error)
 	customers   httpapi.Customers
 	deciding    httpapi.Deciding
@@ -166,6 +170,9 @@ func (f *fakes) RewardEvents(_ context.Context, q reconcile.RewardEventsFilter) 
 func (f *fakes) Invoices(_ context.Context, q reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error) {
 	return f.invoices(q)
 }
+func (f *fakes) Invoice(_ context.Context, id string) (reconcile.InvoiceDetail, error) {
+	return f.invoice(id)
+}
 func (f *fakes) AccountList(_ context.Context, q reconcile.AccountsFilter) (reconcile.Page[reconcile.Overview], error) {
 	f.accountsAsked = q
 	return reconcile.Page[reconcile.Overview]{Items: f.accounts, NextCursor: "n3"}, nil
@@ -212,7 +219,7 @@ func newServer(t *testing.T, f *fakes) *echo.Echo {
 	httpapi.New(httpapi.Services{
 		Access: newGate(), Audit: gateAudit{}, Onboard: f, Connections: f, Ingest: f, Decisions: f, Reconcile: f, Customers: f.customers, Sources: f, Invoicing: f, Connecting: f.connecting,
 		Deciding: f.deciding, Previews: f.previews, Accruals: f.accruals,
-		Mapping: f.mapping, Operate: f.operate, Replays: f, Notices: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
+		Mapping: f.mapping, Operate: f.operate, Replays: f, Replaying: f.replaying, TrueUps: f.closings, Corrections: f.corrections, Notices: f, ParseDecisions: lines, Idempotency: newKeys(), Ready: func(context.Context) error { return f.ready },
 	}, slog.New(slog.DiscardHandler)).Register(e)
 	return e
 }

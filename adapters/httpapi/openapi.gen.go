@@ -2393,6 +2393,98 @@ type Invoice struct {
 	WritebackState string `json:"writeback_state,omitempty,omitzero"`
 }
 
+// InvoiceCharge defines model for InvoiceCharge.
+type InvoiceCharge struct {
+	// Amount An exact amount of one currency.
+	Amount      Money     `json:"amount,omitempty,omitzero"`
+	CreatedAt   time.Time `json:"created_at,omitempty,omitzero"`
+	FailureCode string    `json:"failure_code,omitempty,omitzero"`
+	ID          string    `json:"id"`
+
+	// PaymentMethod Its type, for example `card`.
+	PaymentMethod string `json:"payment_method,omitempty,omitzero"`
+
+	// Refunded An exact amount of one currency.
+	Refunded Money `json:"refunded,omitempty,omitzero"`
+
+	// Status `succeeded`, `pending` or `failed`.
+	Status string `json:"status"`
+}
+
+// InvoiceDetail One invoice of ours. `revision`, `input_digest` and `contract_hash` say which computation of the month it bills.
+//
+// Example: {"attempts":[{"at":"2026-11-04T08:59:58Z","operation":"invoice.create","outcome":"ok","request_id":"req_1"},{"at":"2026-11-04T09:00:00Z","operation":"invoice.finalize","outcome":"ok","request_id":"req_2"}],"charges":[{"amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"created_at":"2026-11-05T09:00:00Z","failure_code":"card_declined","id":"ch_1","payment_method":"card","status":"failed"}],"contract_hash":"b41d…","contract_id":"acme-2026","corrections":[],"disputes":[],"environment":"live","input_digest":"0c7e…","invoice":{"account_id":"acme","attempts":2,"cycle_id":"acme.2026-10","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"engine_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"evidence_digest":"9d31…","finalized_at":"2026-11-04T09:00:00Z","issuer_connection":"acme-stripe","lines":1,"number":"ACME-0001","payer":"cus_Payer1","period":"2026-10","plan_hash":"5f0c…","state":"invoiced","stripe_invoice_id":"in_1QHGwX2eZvKYlo2C","stripe_total":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"writeback_state":"released"},"lines":[{"amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"case_id":"k7q2mzv5w3x4b6n5d2ahpqr7st","description":"Measured incremental revenue, checkout-copy-7","difference":{"currency":"usd","formatted":"0.00 USD","minor":0},"kind":"lift","line":"checkout-copy-7","readout_sha256":"53e1…","snapshot_id":"checkout-copy-7","stripe_amount":{"currency":"usd","formatted":"4,120.50 USD","minor":412050},"stripe_line_id":"ii_1QHGwX2eZvKYlo2C"}],"metadata":{"lb_cycle":"2026-10","lb_readouts_1":"k7q2mzv5w3x4b6n5d2ahpqr7st"},"po_number":"PO-4711","revision":1,"writeback_id":"7c0d9a52-1d2b-5c57-9a3e-2f6a8f0f5e11"}
+type InvoiceDetail struct {
+	// Attempts The requests of the write-back, oldest first.
+	Attempts []Attempt `json:"attempts"`
+
+	// Charges The payer's attempts to pay, oldest first.
+	Charges      []InvoiceCharge `json:"charges"`
+	ContractHash string          `json:"contract_hash"`
+	ContractID   string          `json:"contract_id"`
+
+	// Corrections What was found wrong with it, with credit notes, in their order.
+	Corrections []Correction     `json:"corrections"`
+	Disputes    []InvoiceDispute `json:"disputes"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment   `json:"environment"`
+	InputDigest string        `json:"input_digest"`
+	Invoice     Invoice       `json:"invoice"`
+	Lines       []InvoiceLine `json:"lines"`
+
+	// Metadata The entries as they were written to Stripe.
+	Metadata map[string]string `json:"metadata"`
+
+	// PoNumber The buyer's own number that is printed on it.
+	PoNumber string `json:"po_number,omitempty,omitzero"`
+	Revision int    `json:"revision"`
+
+	// WritebackID That of the write-back; in the metadata as `lb_key`.
+	WritebackID string `json:"writeback_id"`
+}
+
+// InvoiceDispute defines model for InvoiceDispute.
+type InvoiceDispute struct {
+	// Amount An exact amount of one currency.
+	Amount        Money     `json:"amount,omitempty,omitzero"`
+	ChargeID      string    `json:"charge_id"`
+	CreatedAt     time.Time `json:"created_at,omitempty,omitzero"`
+	EvidenceDueAt time.Time `json:"evidence_due_at,omitempty,omitzero"`
+	ID            string    `json:"id"`
+	Reason        string    `json:"reason,omitempty,omitzero"`
+	Status        string    `json:"status"`
+}
+
+// InvoiceLine defines model for InvoiceLine.
+type InvoiceLine struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount"`
+
+	// CaseID The readout that it bills, at `/v1/readouts/{caseID}`.
+	CaseID      string `json:"case_id,omitempty,omitzero"`
+	Description string `json:"description"`
+
+	// Difference An exact amount of one currency.
+	Difference Money  `json:"difference,omitempty,omitzero"`
+	Kind       string `json:"kind"`
+
+	// Line In the metadata of the item at Stripe as `lb_line`.
+	Line string `json:"line"`
+
+	// ReadoutSha256 The SHA-256 of the manifest of that readout, at `/v1/readouts/{caseID}/manifest`.
+	ReadoutSha256 string `json:"readout_sha256,omitempty,omitzero"`
+
+	// SnapshotID Absent for a fee.
+	SnapshotID string `json:"snapshot_id,omitempty,omitzero"`
+
+	// StripeAmount An exact amount of one currency.
+	StripeAmount Money `json:"stripe_amount,omitempty,omitzero"`
+
+	// StripeLineID The invoice item; absent before it was written.
+	StripeLineID string `json:"stripe_line_id,omitempty,omitzero"`
+}
+
 // InvoiceList defines model for InvoiceList.
 type InvoiceList struct {
 	Items      []Invoice `json:"items"`
@@ -3403,6 +3495,34 @@ type ReplayList struct {
 	NextCursor string   `json:"next_cursor,omitempty,omitzero"`
 }
 
+// ReplayStanding Example: {"current":true,"cycle_id":"acme.2026-10","environment":"live","report":{"account_id":"acme","checks":[{"equal":true,"name":"reward facts","replayed":"5863","stored":"5863"}],"cycle_id":"acme.2026-10","environment":"live","equal":true,"events":17358,"facts_equal":5863,"facts_taken":0,"finished_at":"2026-11-20T09:00:41Z","id":12,"inputs":{"ledger":"5f4c…","replay":"5f4c…"},"outputs":{"ledger":"0c1f…","replay":"0c1f…"},"period":"2026-10","run_at":"2026-11-20T09:00:00Z","run_by":"liftbill, for user:ada","watermark":"2026-11-04T06:00:00Z","workflow_id":"billing-replay/live/acme/2026-10","workflow_run_id":"0192b3b8-7f0e-7c1a-9d53-6f2b1f0c4a77"},"run":"completed","workflow_id":"billing-replay/live/acme/2026-10","workflow_run_id":"0192b3b8-7f0e-7c1a-9d53-6f2b1f0c4a77"}
+type ReplayStanding struct {
+	// Current The report is that of this run.
+	Current bool   `json:"current"`
+	CycleID string `json:"cycle_id"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment `json:"environment"`
+	Report      Replay      `json:"report,omitempty,omitzero"`
+
+	// Run `running`, `completed`, `failed`, `terminated`, `canceled`, `timed_out` or `none`; absent when Temporal does not answer.
+	Run string `json:"run,omitempty,omitzero"`
+
+	// WorkflowID Absent where there is no run.
+	WorkflowID    string `json:"workflow_id,omitempty,omitzero"`
+	WorkflowRunID string `json:"workflow_run_id,omitempty,omitzero"`
+}
+
+// ReplayStarted defines model for ReplayStarted.
+type ReplayStarted struct {
+	// Already It was running before.
+	Already bool   `json:"already"`
+	CycleID string `json:"cycle_id"`
+
+	// WorkflowID The run in the Temporal console.
+	WorkflowID string `json:"workflow_id"`
+}
+
 // ReprocessRequest Example: {"dry_run":true,"from":"2026-10-01T00:00:00Z","reason":"upgraded to a version that knows the status","status":"quarantined","to":"2026-11-01T00:00:00Z","type":"customer.subscription.updated"}
 type ReprocessRequest struct {
 	CustomerID string    `json:"customer_id,omitempty,omitzero"`
@@ -4352,6 +4472,68 @@ type TrueUp struct {
 	LimitMonths int `json:"limit_months,omitempty,omitzero"`
 }
 
+// TrueUpCredit defines model for TrueUpCredit.
+type TrueUpCredit struct {
+	// Amount An exact amount of one currency.
+	Amount       Money  `json:"amount"`
+	CorrectionID string `json:"correction_id"`
+	CycleID      string `json:"cycle_id"`
+	Kind         string `json:"kind"`
+	Line         string `json:"line"`
+}
+
+// TrueUpCreditList Example: {"account_id":"acme","items":[{"amount":{"currency":"usd","formatted":"12.00 USD","minor":1200},"correction_id":"3d0f6f7e-54a7-5d0f-9f4e-6a1e9f2b7c11","cycle_id":"acme.2026-12","kind":"credit_after_payment","line":"checkout-copy-7"}]}
+type TrueUpCreditList struct {
+	AccountID string         `json:"account_id"`
+	Items     []TrueUpCredit `json:"items"`
+}
+
+// TrueUpLine What came of one month, line and cause.
+type TrueUpLine struct {
+	// Amount An exact amount of one currency.
+	Amount Money `json:"amount"`
+
+	// Cause `refund`, `dispute` or `late_event`.
+	Cause  string `json:"cause"`
+	Events int    `json:"events"`
+
+	// Origin The month of the payments.
+	Origin string `json:"origin"`
+
+	// Revenue An exact amount of one currency.
+	Revenue    Money  `json:"revenue"`
+	SnapshotID string `json:"snapshot_id"`
+}
+
+// TrueUps Example: {"account_id":"acme","account_name":"Acme Inc.","due":{"currency":"usd","formatted":"-12.00 USD","minor":-1200},"environment":"live","lines":[{"amount":{"currency":"usd","formatted":"-12.00 USD","minor":-1200},"cause":"refund","events":1,"origin":"2026-06","revenue":{"currency":"usd","formatted":"-50.00 USD","minor":-5000},"snapshot_id":"checkout-copy-7"}],"next_action":"Propose the credits: POST /v1/accounts/acme/true-ups, or liftbill cycle trueup --account acme","open":true,"settlement_cycle":"acme.2026-12-settlement","state":"booked","until":"2028-04-01T00:00:00Z"}
+type TrueUps struct {
+	AccountID   string `json:"account_id"`
+	AccountName string `json:"account_name"`
+
+	// Due An exact amount of one currency.
+	Due Money `json:"due"`
+
+	// Environment Every object belongs to one; nothing crosses.
+	Environment Environment  `json:"environment"`
+	Lines       []TrueUpLine `json:"lines"`
+
+	// NextAction Absent when nothing waits for a person.
+	NextAction string `json:"next_action,omitempty,omitzero"`
+
+	// Open The contract's terms still true the year up.
+	Open   bool   `json:"open"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// SettlementCycle The settlement of the last contract year.
+	SettlementCycle string `json:"settlement_cycle"`
+
+	// State `booked` when something came, `nothing_new`, or `not_measured` with the reason; empty when it is not open.
+	State string `json:"state"`
+
+	// Until Until when they do.
+	Until time.Time `json:"until"`
+}
+
 // TypeCount defines model for TypeCount.
 type TypeCount struct {
 	Events int64            `json:"events"`
@@ -4774,6 +4956,12 @@ type RunReconciliationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// StartReplayParams defines parameters for StartReplay.
+type StartReplayParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListRewardEventsParams defines parameters for ListRewardEvents.
 type ListRewardEventsParams struct {
 	// Kind Only this kind, for example `revenue_confirmation`.
@@ -4865,6 +5053,12 @@ type RetireSnapshotParams struct {
 
 // StateToleranceParams defines parameters for StateTolerance.
 type StateToleranceParams struct {
+	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ProposeTrueUpsParams defines parameters for ProposeTrueUps.
+type ProposeTrueUpsParams struct {
 	// IdempotencyKey Any text of 1 to 255 visible characters; the same key with the same body gets the same answer for a day.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -5589,6 +5783,9 @@ type SealPlanJSONRequestBody = PlanCreate
 // PreviewCycleJSONRequestBody defines body for PreviewCycle for application/json ContentType.
 type PreviewCycleJSONRequestBody = CyclePeriod
 
+// StartReplayJSONRequestBody defines body for StartReplay for application/json ContentType.
+type StartReplayJSONRequestBody = CyclePeriod
+
 // ShipSnapshotJSONRequestBody defines body for ShipSnapshot for application/json ContentType.
 type ShipSnapshotJSONRequestBody = SnapshotCreate
 
@@ -5597,6 +5794,9 @@ type RetireSnapshotJSONRequestBody = SnapshotRetire
 
 // StateToleranceJSONRequestBody defines body for StateTolerance for application/json ContentType.
 type StateToleranceJSONRequestBody = ToleranceRequest
+
+// ProposeTrueUpsJSONRequestBody defines body for ProposeTrueUps for application/json ContentType.
+type ProposeTrueUpsJSONRequestBody = CorrectionReason
 
 // AssignBreakJSONRequestBody defines body for AssignBreak for application/json ContentType.
 type AssignBreakJSONRequestBody = BreakAssign
@@ -5777,6 +5977,12 @@ type ServerInterface interface {
 	// ExportTieOut Export the tie-out of a month
 	// (GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv)
 	ExportTieOut(ctx echo.Context, account AccountPath, period PeriodPath) error
+	// StartReplay Derive an account's frozen month once more, and compare
+	// (POST /v1/accounts/{account}/replays)
+	StartReplay(ctx echo.Context, account AccountPath, params StartReplayParams) error
+	// GetReplay How the replay of a month stands, and what it found
+	// (GET /v1/accounts/{account}/replays/{period})
+	GetReplay(ctx echo.Context, account AccountPath, period string) error
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx echo.Context, account AccountPath, params ListRewardEventsParams) error
@@ -5801,6 +6007,12 @@ type ServerInterface interface {
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx echo.Context, account AccountPath, params StateToleranceParams) error
+	// GetTrueUps What came after the last settlement of a contract that has ended
+	// (GET /v1/accounts/{account}/true-ups)
+	GetTrueUps(ctx echo.Context, account AccountPath) error
+	// ProposeTrueUps Propose credits for what came after the last settlement of a contract that has ended
+	// (POST /v1/accounts/{account}/true-ups)
+	ProposeTrueUps(ctx echo.Context, account AccountPath, params ProposeTrueUpsParams) error
 	// ListAccruals List what open months were expected to come to, newest first
 	// (GET /v1/accruals)
 	ListAccruals(ctx echo.Context, params ListAccrualsParams) error
@@ -5987,6 +6199,9 @@ type ServerInterface interface {
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx echo.Context, params ListInvoicesParams) error
+	// GetInvoice Read one invoice with all that became of it
+	// (GET /v1/invoices/{id})
+	GetInvoice(ctx echo.Context, id string) error
 	// GetMe Who the caller is and what it may do
 	// (GET /v1/me)
 	GetMe(ctx echo.Context) error
@@ -7083,6 +7298,66 @@ func (w *ServerInterfaceWrapper) ExportTieOut(ctx echo.Context) error {
 	return err
 }
 
+// StartReplay converts echo context to params.
+func (w *ServerInterfaceWrapper) StartReplay(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartReplayParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartReplay(ctx, account, params)
+	return err
+}
+
+// GetReplay converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReplay(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Path parameter "period" -------------
+	var period string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "period", ctx.Param("period"), &period, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter period: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReplay(ctx, account, period)
+	return err
+}
+
 // ListRewardEvents converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRewardEvents(ctx echo.Context) error {
 	var err error
@@ -7422,6 +7697,58 @@ func (w *ServerInterfaceWrapper) StateTolerance(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.StateTolerance(ctx, account, params)
+	return err
+}
+
+// GetTrueUps converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTrueUps(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTrueUps(ctx, account)
+	return err
+}
+
+// ProposeTrueUps converts echo context to params.
+func (w *ServerInterfaceWrapper) ProposeTrueUps(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "account" -------------
+	var account AccountPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", ctx.Param("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProposeTrueUpsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProposeTrueUps(ctx, account, params)
 	return err
 }
 
@@ -9835,6 +10162,22 @@ func (w *ServerInterfaceWrapper) ListInvoices(ctx echo.Context) error {
 	return err
 }
 
+// GetInvoice converts echo context to params.
+func (w *ServerInterfaceWrapper) GetInvoice(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetInvoice(ctx, id)
+	return err
+}
+
 // GetMe converts echo context to params.
 func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 	var err error
@@ -10282,6 +10625,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/cycles/:id", wrapper.GetCycle, options.OperationMiddlewares["getCycle"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/resume", wrapper.ResumeCycle, options.OperationMiddlewares["resumeCycle"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/cycles", wrapper.RunCycle, options.OperationMiddlewares["runCycle"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/replays", wrapper.StartReplay, options.OperationMiddlewares["startReplay"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/replays/:period", wrapper.GetReplay, options.OperationMiddlewares["getReplay"]...)
+	router.GET(options.BaseURL+"/v1/accounts/:account/true-ups", wrapper.GetTrueUps, options.OperationMiddlewares["getTrueUps"]...)
+	router.POST(options.BaseURL+"/v1/accounts/:account/true-ups", wrapper.ProposeTrueUps, options.OperationMiddlewares["proposeTrueUps"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/previews", wrapper.PreviewCycle, options.OperationMiddlewares["previewCycle"]...)
 	router.GET(options.BaseURL+"/v1/accruals", wrapper.ListAccruals, options.OperationMiddlewares["listAccruals"]...)
 	router.POST(options.BaseURL+"/v1/accounts/:account/accruals", wrapper.ComputeAccrual, options.OperationMiddlewares["computeAccrual"]...)
@@ -10293,6 +10640,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/withdraw", wrapper.WithdrawCorrection, options.OperationMiddlewares["withdrawCorrection"]...)
 	router.POST(options.BaseURL+"/v1/cycles/:id/corrections/:number/retry", wrapper.RetryCorrection, options.OperationMiddlewares["retryCorrection"]...)
 	router.GET(options.BaseURL+"/v1/invoices", wrapper.ListInvoices, options.OperationMiddlewares["listInvoices"]...)
+	router.GET(options.BaseURL+"/v1/invoices/:id", wrapper.GetInvoice, options.OperationMiddlewares["getInvoice"]...)
 	router.GET(options.BaseURL+"/v1/adjustments", wrapper.ListAdjustments, options.OperationMiddlewares["listAdjustments"]...)
 	router.GET(options.BaseURL+"/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
 	router.POST(options.BaseURL+"/v1/connections/:id/webhook-endpoint/secret", wrapper.SetWebhookSecret, options.OperationMiddlewares["setWebhookSecret"]...)
@@ -11665,6 +12013,87 @@ func (response ExportTieOutdefaultApplicationProblemPlusJSONResponse) VisitExpor
 	return err
 }
 
+type StartReplayRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  StartReplayParams
+	Body    *StartReplayJSONRequestBody
+}
+
+type StartReplayResponseObject interface {
+	VisitStartReplayResponse(w http.ResponseWriter) error
+}
+
+type StartReplay200JSONResponse ReplayStarted
+
+func (response StartReplay200JSONResponse) VisitStartReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartReplaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response StartReplaydefaultApplicationProblemPlusJSONResponse) VisitStartReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplayRequestObject struct {
+	Account AccountPath `json:"account"`
+	Period  string      `json:"period"`
+}
+
+type GetReplayResponseObject interface {
+	VisitGetReplayResponse(w http.ResponseWriter) error
+}
+
+type GetReplay200JSONResponse ReplayStanding
+
+func (response GetReplay200JSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReplaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReplaydefaultApplicationProblemPlusJSONResponse) VisitGetReplayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRewardEventsRequestObject struct {
 	Account AccountPath `json:"account"`
 	Params  ListRewardEventsParams
@@ -12005,6 +12434,86 @@ type StateTolerancedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StateTolerancedefaultApplicationProblemPlusJSONResponse) VisitStateToleranceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrueUpsRequestObject struct {
+	Account AccountPath `json:"account"`
+}
+
+type GetTrueUpsResponseObject interface {
+	VisitGetTrueUpsResponse(w http.ResponseWriter) error
+}
+
+type GetTrueUps200JSONResponse TrueUps
+
+func (response GetTrueUps200JSONResponse) VisitGetTrueUpsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrueUpsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTrueUpsdefaultApplicationProblemPlusJSONResponse) VisitGetTrueUpsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTrueUpsRequestObject struct {
+	Account AccountPath `json:"account"`
+	Params  ProposeTrueUpsParams
+	Body    *ProposeTrueUpsJSONRequestBody
+}
+
+type ProposeTrueUpsResponseObject interface {
+	VisitProposeTrueUpsResponse(w http.ResponseWriter) error
+}
+
+type ProposeTrueUps200JSONResponse TrueUpCreditList
+
+func (response ProposeTrueUps200JSONResponse) VisitProposeTrueUpsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTrueUpsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ProposeTrueUpsdefaultApplicationProblemPlusJSONResponse) VisitProposeTrueUpsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14565,6 +15074,45 @@ func (response ListInvoicesdefaultApplicationProblemPlusJSONResponse) VisitListI
 	return err
 }
 
+type GetInvoiceRequestObject struct {
+	ID string `json:"id"`
+}
+
+type GetInvoiceResponseObject interface {
+	VisitGetInvoiceResponse(w http.ResponseWriter) error
+}
+
+type GetInvoice200JSONResponse InvoiceDetail
+
+func (response GetInvoice200JSONResponse) VisitGetInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInvoicedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetInvoicedefaultApplicationProblemPlusJSONResponse) VisitGetInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMeRequestObject struct {
 }
 
@@ -15108,6 +15656,12 @@ type StrictServerInterface interface {
 	// ExportTieOut Export the tie-out of a month
 	// (GET /v1/accounts/{account}/reconciliations/{period}/tie-out.csv)
 	ExportTieOut(ctx context.Context, request ExportTieOutRequestObject) (ExportTieOutResponseObject, error)
+	// StartReplay Derive an account's frozen month once more, and compare
+	// (POST /v1/accounts/{account}/replays)
+	StartReplay(ctx context.Context, request StartReplayRequestObject) (StartReplayResponseObject, error)
+	// GetReplay How the replay of a month stands, and what it found
+	// (GET /v1/accounts/{account}/replays/{period})
+	GetReplay(ctx context.Context, request GetReplayRequestObject) (GetReplayResponseObject, error)
 	// ListRewardEvents List the reward events of an account, newest first
 	// (GET /v1/accounts/{account}/reward-events)
 	ListRewardEvents(ctx context.Context, request ListRewardEventsRequestObject) (ListRewardEventsResponseObject, error)
@@ -15132,6 +15686,12 @@ type StrictServerInterface interface {
 	// StateTolerance State what may differ between the ledger and Stripe
 	// (POST /v1/accounts/{account}/tolerance)
 	StateTolerance(ctx context.Context, request StateToleranceRequestObject) (StateToleranceResponseObject, error)
+	// GetTrueUps What came after the last settlement of a contract that has ended
+	// (GET /v1/accounts/{account}/true-ups)
+	GetTrueUps(ctx context.Context, request GetTrueUpsRequestObject) (GetTrueUpsResponseObject, error)
+	// ProposeTrueUps Propose credits for what came after the last settlement of a contract that has ended
+	// (POST /v1/accounts/{account}/true-ups)
+	ProposeTrueUps(ctx context.Context, request ProposeTrueUpsRequestObject) (ProposeTrueUpsResponseObject, error)
 	// ListAccruals List what open months were expected to come to, newest first
 	// (GET /v1/accruals)
 	ListAccruals(ctx context.Context, request ListAccrualsRequestObject) (ListAccrualsResponseObject, error)
@@ -15318,6 +15878,9 @@ type StrictServerInterface interface {
 	// ListInvoices List the invoices that exist at Stripe, newest period first
 	// (GET /v1/invoices)
 	ListInvoices(ctx context.Context, request ListInvoicesRequestObject) (ListInvoicesResponseObject, error)
+	// GetInvoice Read one invoice with all that became of it
+	// (GET /v1/invoices/{id})
+	GetInvoice(ctx context.Context, request GetInvoiceRequestObject) (GetInvoiceResponseObject, error)
 	// GetMe Who the caller is and what it may do
 	// (GET /v1/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
@@ -16422,6 +16985,81 @@ func (sh *strictHandler) ExportTieOut(ctx echo.Context, account AccountPath, per
 	return nil
 }
 
+// StartReplay operation middleware
+func (sh *strictHandler) StartReplay(ctx echo.Context, account AccountPath, params StartReplayParams) error {
+	var request StartReplayRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body StartReplayJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StartReplay(ctx.Request().Context(), request.(StartReplayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartReplay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StartReplayResponseObject); ok {
+		return validResponse.VisitStartReplayResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetReplay operation middleware
+func (sh *strictHandler) GetReplay(ctx echo.Context, account AccountPath, period string) error {
+	var request GetReplayRequestObject
+
+	request.Account = account
+	request.Period = period
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReplay(ctx.Request().Context(), request.(GetReplayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReplay")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetReplayResponseObject); ok {
+		return validResponse.VisitGetReplayResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListRewardEvents operation middleware
 func (sh *strictHandler) ListRewardEvents(ctx echo.Context, account AccountPath, params ListRewardEventsParams) error {
 	var request ListRewardEventsRequestObject
@@ -16693,6 +17331,80 @@ func (sh *strictHandler) StateTolerance(ctx echo.Context, account AccountPath, p
 		return err
 	} else if validResponse, ok := response.(StateToleranceResponseObject); ok {
 		return validResponse.VisitStateToleranceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTrueUps operation middleware
+func (sh *strictHandler) GetTrueUps(ctx echo.Context, account AccountPath) error {
+	var request GetTrueUpsRequestObject
+
+	request.Account = account
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTrueUps(ctx.Request().Context(), request.(GetTrueUpsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTrueUps")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTrueUpsResponseObject); ok {
+		return validResponse.VisitGetTrueUpsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProposeTrueUps operation middleware
+func (sh *strictHandler) ProposeTrueUps(ctx echo.Context, account AccountPath, params ProposeTrueUpsParams) error {
+	var request ProposeTrueUpsRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body ProposeTrueUpsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeTrueUps(ctx.Request().Context(), request.(ProposeTrueUpsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeTrueUps")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProposeTrueUpsResponseObject); ok {
+		return validResponse.VisitProposeTrueUpsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -18905,6 +19617,31 @@ func (sh *strictHandler) ListInvoices(ctx echo.Context, params ListInvoicesParam
 		return err
 	} else if validResponse, ok := response.(ListInvoicesResponseObject); ok {
 		return validResponse.VisitListInvoicesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetInvoice operation middleware
+func (sh *strictHandler) GetInvoice(ctx echo.Context, id string) error {
+	var request GetInvoiceRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetInvoice(ctx.Request().Context(), request.(GetInvoiceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetInvoice")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetInvoiceResponseObject); ok {
+		return validResponse.VisitGetInvoiceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

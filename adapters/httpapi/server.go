@@ -102,6 +102,7 @@ type Reconcile interface {
 	Account(ctx context.Context, scope access.Scope, id string) (reconcile.AccountDetail, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
 	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
+	Invoice(ctx context.Context, cycleID string) (reconcile.InvoiceDetail, error)
 	Adjustments(ctx context.Context, f reconcile.AdjustmentsFilter) (reconcile.Page[reconcile.Adjustment], error)
 	Approvals(ctx context.Context, f reconcile.ApprovalsFilter) (reconcile.Page[reconcile.Approval], error)
 	SnapshotDetail(ctx context.Context, accountID, id string) (reconcile.SnapshotDetail, error)
@@ -141,7 +142,9 @@ type Services struct {
 	Connecting  Connecting
 	Mapping     Mapping
 	Operate     Operate
+	TrueUps     Closings
 	Replays     Replays
+	Replaying   Replaying
 	Customers   Customers
 	Notices     Notices
 	// ParseDecisions reads NDJSON rows as they arrive (decisionlog.Parse).

@@ -98,7 +98,7 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 	}
 	v.Environment = environmentOf(r.Environment)
 	v.Payment = r.Paid.payment()
-	v.NextAction = billing.NextAction(v.State, v.Reason)
+	v.NextAction = billing.NextActionOf(billing.CycleFacts{State: v.State, Reason: v.Reason, Voided: v.Payment != nil && v.Payment.Status == "void"})
 	if r.StripeMinor != nil {
 		d := r.EngineMinor - *r.StripeMinor
 		v.DifferenceMinor = &d

@@ -8,6 +8,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/trueups"
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -86,7 +87,7 @@ func insertTrueUpLine(tx *gorm.DB, l trueups.Look, line trueups.Line, env accoun
 }
 
 // Closing is the booking of an account that no cycle follows any more.
-func (u *TrueUps) Closing(ctx context.Context, accountID string, at time.Time) (trueups.Booking, error) {
+func (u *TrueUps) Closing(ctx context.Context, accountID string, at time.Time, freeze bool) (trueups.Booking, error) {
 	acc, err := u.db.Account(ctx, accountID)
 	if err != nil {
 		return trueups.Booking{}, err
@@ -105,8 +106,24 @@ func (u *TrueUps) Closing(ctx context.Context, accountID string, at time.Time) (
 	case r.Follows:
 		return trueups.Booking{}, fault.New(fault.Conflict, "cycles_follow", "account %s has cycles after its settlement %s", accountID, r.Period).Fix("The next one takes up what came since")
 	}
-	watermark, err := (&Cycles{u.db}).Freeze(ctx, acc, at)
-	return trueups.Booking{CycleID: r.ID, Environment: acc.Environment, End: at, Watermark: watermark, Settlements: []string{r.ID}, Closing: true}, err
+	b := trueups.Booking{CycleID: r.ID, Environment: acc.Environment, End: at, Watermark: at, Settlements: []string{r.ID}, Closing: true}
+	if freeze {
+		b.Watermark, err = (&Cycles{u.db}).Freeze(ctx, acc, at)
+	}
+	return b, err
+}
+
+// Ended lists the accounts whose last settled year no sealed plan follows.
+func (u *TrueUps) Ended(ctx context.Context, scope access.Scope, accountID string, limit int) ([]trueups.Ended, error) {
+	var q where
+	q.scoped(scope, "a.environment", "a.id")
+	q.eq("a.id", accountID)
+	q.add(`c.period LIKE '%-settlement' AND ` + consumed)
+	q.add("NOT EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = c.account_id AND p.first_period > left(c.period, 7))")
+	var out []trueups.Ended
+	err := u.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT ON (a.id) a.id AS account_id, a.name AS account_name, c.id AS settlement_cycle
+		FROM cycles c JOIN accounts a ON a.id = c.account_id`+q.sql()+` ORDER BY a.id, c.period DESC LIMIT ?`, append(q.args, limit)...).Scan(&out).Error
+	return out, wrap(err)
 }
 
 // SaveClosing stores a look with its corrections in one transaction.
@@ -168,7 +185,7 @@ func creditYear(ctx context.Context, tx *gorm.DB, l trueups.Look, line trueups.L
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, trueups.Credit{CorrectionID: made.ID, CycleID: id, Line: line.SnapshotID, Kind: kind, AmountMinor: part})
+		out = append(out, trueups.Credit{CorrectionID: made.ID, CycleID: id, Line: line.SnapshotID, Kind: kind, AmountMinor: part, Currency: made.Currency})
 		if rest -= part; rest == 0 {
 			break
 		}

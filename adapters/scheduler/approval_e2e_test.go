@@ -154,8 +154,9 @@ func requireReplay(t *testing.T, s *scheduler.Scheduler, c *pipelinetest.Company
 	require.NoError(t, err)
 	require.Equal(t, wire.StartCycleResult{WorkflowID: id}, begun)
 	require.NoError(t, s.Client().GetWorkflow(t.Context(), id, "").Get(t.Context(), nil))
-	state, err := s.LookReplay(t.Context(), account.Live, c.ID, pipelinetest.Month)
+	state, runID, err := s.LookReplay(t.Context(), account.Live, c.ID, pipelinetest.Month)
 	require.NoError(t, err)
+	require.NotEmpty(t, runID)
 	require.Equal(t, billing.RunCompleted, state)
 	if os.Getenv("RECORD") != "" {
 		record(t, s, id, "billingreplay/testdata/history/equal.json")

@@ -14,24 +14,27 @@ import (
 
 // Look is what Temporal says of the newest run of a bill.
 func (s *Scheduler) Look(ctx context.Context, env account.Environment, accountID, period string) (billing.RunState, error) {
-	return s.look(ctx, wire.BillWorkflowID(env, accountID, period))
+	state, _, err := s.look(ctx, wire.BillWorkflowID(env, accountID, period))
+	return state, err
 }
 
-// LookReplay is what Temporal says of the newest replay of a month that was started by hand.
-func (s *Scheduler) LookReplay(ctx context.Context, env account.Environment, accountID, period string) (billing.RunState, error) {
+// LookReplay is what Temporal says of the newest replay of a month that was started by hand,
+// and the ID of that run; empty where there is none.
+func (s *Scheduler) LookReplay(ctx context.Context, env account.Environment, accountID, period string) (billing.RunState, string, error) {
 	return s.look(ctx, wire.ReplayWorkflowID(env, accountID, period))
 }
 
-func (s *Scheduler) look(ctx context.Context, id string) (billing.RunState, error) {
+func (s *Scheduler) look(ctx context.Context, id string) (state billing.RunState, runID string, err error) {
 	res, err := s.client.DescribeWorkflowExecution(ctx, id, "")
 	var gone *serviceerror.NotFound
 	switch {
 	case errors.As(err, &gone):
-		return billing.RunNone, nil
+		return billing.RunNone, "", nil
 	case err != nil:
-		return billing.RunUnknown, unavailable(err)
+		return billing.RunUnknown, "", unavailable(err)
 	}
-	return runState(res.GetWorkflowExecutionInfo().GetStatus()), nil
+	info := res.GetWorkflowExecutionInfo()
+	return runState(info.GetStatus()), info.GetExecution().GetRunId(), nil
 }
 
 func runState(status enumspb.WorkflowExecutionStatus) billing.RunState {

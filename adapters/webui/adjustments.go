@@ -26,6 +26,7 @@ type Corrections interface {
 func (s *Server) registerAdjustments(e exporting) {
 	e.GET("/adjustments", s.adjustments)
 	e.GET("/adjustments.:format", s.adjustmentsExport)
+	e.POST("/accounts/:id/true-ups", s.proposeTrueUps)
 	e.GET("/cycles/:id/corrections", s.corrections)
 	e.POST("/cycles/:id/corrections", s.propose)
 	e.POST("/cycles/:id/corrections/:number/approve", s.approveCorrection)
@@ -48,15 +49,18 @@ func adjustmentState(name string) StateView {
 	return v
 }
 
-func (s *Server) adjustmentList(c echo.Context) (list, reconcile.AdjustmentsFilter, error) {
+func adjustmentFilter(c echo.Context) reconcile.AdjustmentsFilter {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
-	ctx, scope := c.Request().Context(), scopeOf(c)
-	f := reconcile.AdjustmentsFilter{Scope: scope, AccountID: p("account"), Environment: p("environment"), OriginPeriod: p("period"), AppliedPeriod: p("applied"), Cause: p("cause"), State: p("state"), Cursor: p("cursor"), Limit: listLimit}
-	periods, err := s.reconcile.Periods(ctx, scope)
+	return reconcile.AdjustmentsFilter{Scope: scopeOf(c), AccountID: p("account"), Environment: p("environment"), OriginPeriod: p("period"), AppliedPeriod: p("applied"), Cause: p("cause"), State: p("state"), Cursor: p("cursor"), Limit: listLimit}
+}
+
+func (s *Server) adjustmentList(c echo.Context, f reconcile.AdjustmentsFilter) (list, error) {
+	ctx := c.Request().Context()
+	periods, err := s.reconcile.Periods(ctx, f.Scope)
 	if err != nil {
-		return list{}, f, err
+		return list{}, err
 	}
-	accounts, err := s.reconcile.Accounts(ctx, scope)
+	accounts, err := s.reconcile.Accounts(ctx, f.Scope)
 	return list{
 		Name: "adjustments", Heading: "Adjustments", Lead: "What changed later? True-ups of invoiced months, and corrections of their invoices.", Path: "/adjustments", Active: "adjustments", Version: 2,
 		Filters: []field{
@@ -73,7 +77,7 @@ func (s *Server) adjustmentList(c echo.Context) (list, reconcile.AdjustmentsFilt
 		},
 		Labels: []string{"Origin", "Account", "Line", "Cause", "What is done", "State", "Currency", "Δ revenue", "Δ lift", "Δ amount", "Applied on", "Carry balance", "By", "Time", "Reason", "Settled with", "Measured again", "ID"},
 		Empty:  "Nothing was adjusted", EmptyHint: "Refunds and disputes inside an open contract year need no adjustment: the next month measures the year net of them. A correction begins on the page of its cycle.",
-	}, f, err
+	}, err
 }
 
 func adjustmentRow(a reconcile.Adjustment) row {
@@ -108,9 +112,18 @@ func readoutCell(caseID string) cell {
 }
 
 func (s *Server) adjustments(c echo.Context) error {
-	l, f, err := s.adjustmentList(c)
+	return s.showAdjustments(c, http.StatusOK, adjustmentFilter(c), "")
+}
+
+func (s *Server) showAdjustments(c echo.Context, status int, f reconcile.AdjustmentsFilter, problem string) error {
+	l, err := s.adjustmentList(c, f)
 	if err != nil {
 		return err
+	}
+	if f.Cursor == "" {
+		if l.Ended, err = s.endedOf(c, f, problem); err != nil {
+			return err
+		}
 	}
 	page, err := s.reconcile.Adjustments(c.Request().Context(), f)
 	if err != nil {
@@ -119,14 +132,15 @@ func (s *Server) adjustments(c echo.Context) error {
 	for _, a := range page.Items {
 		l.Rows = append(l.Rows, adjustmentRow(a))
 	}
-	return s.show(c, l, f.Cursor, page.NextCursor)
+	return s.showWith(c, status, l, f.Cursor, page.NextCursor)
 }
 
 func (s *Server) adjustmentsExport(c echo.Context) error {
 	if err := checkFormat(c); err != nil {
 		return err
 	}
-	l, f, err := s.adjustmentList(c)
+	f := adjustmentFilter(c)
+	l, err := s.adjustmentList(c, f)
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ func (s *Server) registerBreaks(e exporting) {
 	e.POST("/cycles/:id/reconcile", s.runMonth)
 	e.GET("/accounts/:id/months/:period", s.accountMonth)
 	e.POST("/accounts/:id/months/:period/reconcile", s.runAccountMonth)
+	e.POST("/accounts/:id/months/:period/replay", s.replayMonth)
 	e.GET("/connections/:id/compare", s.comparePage)
 	e.POST("/connections/:id/compare", s.compare)
 }

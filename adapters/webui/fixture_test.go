@@ -20,6 +20,7 @@ import (
 	"github.com/liftbill/liftbill/app/preview"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -67,6 +68,7 @@ type ledger struct {
 	shipped       []string
 	wish          invoicing.Wish
 	started       string
+	due           *trueups.Outstanding
 	run           billing.RunState
 	changed       *preview.Comparison
 	history       []preview.Revision
@@ -234,7 +236,7 @@ func newEcho(l *ledger) *echo.Echo {
 func servicesOf(l *ledger, d *door) webui.Services {
 	return webui.Services{
 		Reconcile: l, Access: d, Audit: d, Operate: l, Customers: people{l}, Replays: l, Deciding: l, Notices: l, Previews: looks{l}, Breaks: differences{l}, Mapping: joins{l}, Accruals: l, Shipping: l, Corrections: l, Agreements: l,
-		WhatIf: l, Sources: flows{l}, GoLive: switches{l}, Keys: scopes{l}, Replaying: again{l},
+		WhatIf: l, Sources: flows{l}, GoLive: switches{l}, Keys: scopes{l}, Replaying: again{l}, TrueUps: closings{l},
 	}
 }
 

@@ -57,6 +57,10 @@ type list struct {
 	Accrue *accrualForm
 	// Ship ships a snapshot; nil where the caller may not, or on another list.
 	Ship *shipForm
+	// Ended are contracts that have ended; nil on other lists.
+	Ended *endedView
+	// Replay starts a replay; nil where the caller may not, or on another list.
+	Replay *replayForm
 	// Run is the newest run behind the list; nil where none is of interest.
 	Run *runNote
 	// Links lead to other files of the same selection.

@@ -81,6 +81,32 @@ func TestRecomputeNow(t *testing.T) {
 	require.Equal(t, access.Rule{Permission: access.RunCycle, Target: access.Readout, Param: "case", Page: true}, rule)
 }
 
+// TestTheListStartsAReplay: with an account and a month chosen, whoever may run cycles starts the
+// replay from the list itself; a refusal says why there.
+func TestTheListStartsAReplay(t *testing.T) {
+	t.Parallel()
+	l, d := fixture(), &door{caller: signedIn()}
+	e := newDoor(l, d, webui.Options{})
+	const list, form = "/replays?account=acme&period=2026-10", "/accounts/acme/months/2026-10/replay"
+	for role, may := range map[access.Role]bool{access.Viewer: false, access.Approver: false, access.Finance: true} {
+		d.caller.Roles = access.Roles{role}
+		require.Equal(t, may, slices.Contains(open(t, e, list).links, form), role)
+	}
+	d.caller.Roles = access.Roles{access.Finance}
+	require.Contains(t, open(t, e, list).text, "Replay Acme Inc., October 2026")
+	require.NotContains(t, open(t, e, "/replays?account=acme").links, form)
+	w := send(t, e, "POST", form, url.Values{})
+	require.Equal(t, 303, w.Code)
+	require.Equal(t, list, w.Header().Get("Location"))
+	require.Equal(t, d.caller.ID+"|acme|2026-10", l.started)
+	l.refusal = fault.New(fault.Conflict, "not_collected", "cycle acme.2026-10 has no frozen inputs yet").Fix("Run the cycle first")
+	w = send(t, e, "POST", form, url.Values{})
+	require.Equal(t, 422, w.Code)
+	require.Contains(t, w.Body.String(), "has no frozen inputs yet")
+	l.refusal = fault.New(fault.Internal, "broken", "broken")
+	require.Equal(t, 500, send(t, e, "POST", form, url.Values{}).Code)
+}
+
 // TestAReplayThatRunsIsShown: the list of one month says that a replay runs, or why the newest
 // one left no report; where Temporal says nothing, nothing is claimed.
 func TestAReplayThatRunsIsShown(t *testing.T) {

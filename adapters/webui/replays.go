@@ -2,13 +2,17 @@ package webui
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
+	app "github.com/liftbill/liftbill/app/access"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/replay"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/fault"
 )
 
 // Replays lists the reports of months that were derived again; *replay.Reports is it.
@@ -19,17 +23,20 @@ type Replays interface {
 // resultState is how the result of a replay looks.
 var resultState = map[bool]StateView{true: {replay.Equal, "✓", "good"}, false: {replay.Different, "✕", "bad"}}
 
-func (s *Server) replayList(c echo.Context) (list, replay.Filter, []reconcile.Overview, error) {
+func replayFilter(c echo.Context) replay.Filter {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
-	ctx, scope := c.Request().Context(), scopeOf(c)
-	f := replay.Filter{Scope: scope, AccountID: p("account"), Period: p("period"), Result: p("result"), Cursor: p("cursor"), Limit: listLimit}
-	accounts, err := s.reconcile.Accounts(ctx, scope)
+	return replay.Filter{Scope: scopeOf(c), AccountID: p("account"), Period: p("period"), Result: p("result"), Cursor: p("cursor"), Limit: listLimit}
+}
+
+func (s *Server) replayList(c echo.Context, f replay.Filter) (list, []reconcile.Overview, error) {
+	ctx := c.Request().Context()
+	accounts, err := s.reconcile.Accounts(ctx, f.Scope)
 	if err != nil {
-		return list{}, f, nil, err
+		return list{}, nil, err
 	}
-	periods, err := s.reconcile.Periods(ctx, scope)
+	periods, err := s.reconcile.Periods(ctx, f.Scope)
 	return list{
-		Name: "replays", Heading: "Replays", Lead: "Can I prove it? Months that were derived again from the stored events, and compared digest by digest with what the ledger has. Run one from a readout, or with: liftbill cycle replay.", Path: "/replays", Active: "replays", Version: 2,
+		Name: "replays", Heading: "Replays", Lead: "Can I prove it? Months that were derived again from the stored events, and compared digest by digest with what the ledger has. Choose an account and a month to run one, or use liftbill cycle replay, or POST /v1/accounts/{account}/replays.", Path: "/replays", Active: "replays", Version: 2,
 		Filters: []field{
 			{Name: "result", Label: "Result", Value: f.Result, Choices: choices("Every result", f.Result, []string{replay.Equal, replay.Different}, words)},
 			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
@@ -46,7 +53,7 @@ func (s *Server) replayList(c echo.Context) (list, replay.Filter, []reconcile.Ov
 			"Run at", "Duration, ms", "Run by", "In Temporal", "Events", "Facts equal", "Facts taken as stored", "Cycle", "Environment",
 		},
 		Empty: "No replay yet", EmptyHint: "A replay derives a frozen month again and compares every digest.",
-	}, f, accounts, err
+	}, accounts, err
 }
 
 // replayRow marks a digest that differs, so that nobody has to read 64 digits twice.
@@ -74,7 +81,11 @@ func (s *Server) replayRow(accounts []reconcile.Overview) func(replay.Report) ro
 }
 
 func (s *Server) replayPage(c echo.Context) error {
-	l, f, accounts, err := s.replayList(c)
+	return s.showReplays(c, http.StatusOK, replayFilter(c), "")
+}
+
+func (s *Server) showReplays(c echo.Context, status int, f replay.Filter, problem string) error {
+	l, accounts, err := s.replayList(c, f)
 	if err != nil {
 		return err
 	}
@@ -82,18 +93,39 @@ func (s *Server) replayPage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	l.Run = s.replayRun(c, f, accounts)
+	l.Run, l.Problem = s.replayRun(c, f, accounts), problem
+	if caller := app.From(c.Request().Context()); f.AccountID != "" && f.Period != "" && caller.Kind == access.User && caller.Can(access.RunCycle) {
+		l.Replay = &replayForm{PostURL: monthURL(f.AccountID, f.Period) + "/replay", Of: nameOf(accounts, f.AccountID) + ", " + month(f.Period)}
+	}
 	for _, r := range page.Items {
 		l.Rows = append(l.Rows, s.replayRow(accounts)(r))
 	}
-	return s.show(c, l, f.Cursor, page.NextCursor)
+	return s.showWith(c, status, l, f.Cursor, page.NextCursor)
+}
+
+// replayForm starts the replay of the chosen month.
+type replayForm struct{ PostURL, Of string }
+
+// replayMonth starts the replay of a month, or finds the one that runs, and leads to the list.
+// A refusal is shown there.
+func (s *Server) replayMonth(c echo.Context) error {
+	ctx, id, month := c.Request().Context(), c.Param("id"), c.Param("period")
+	_, err := s.replaying.Start(ctx, app.From(ctx).Principal, id, month)
+	if text, ok := refusal(err, fault.Unavailable); ok { // Temporal does not answer
+		return s.showReplays(c, http.StatusUnprocessableEntity, replay.Filter{Scope: scopeOf(c), AccountID: id, Period: month, Limit: listLimit}, text)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, replaysURL(id, month))
 }
 
 func (s *Server) replayExport(c echo.Context) error {
 	if err := checkFormat(c); err != nil {
 		return err
 	}
-	l, f, accounts, err := s.replayList(c)
+	f := replayFilter(c)
+	l, accounts, err := s.replayList(c, f)
 	if err != nil {
 		return err
 	}

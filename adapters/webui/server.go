@@ -89,6 +89,8 @@ type Services struct {
 	Keys        Keys
 	// Replaying has months derived again.
 	Replaying Replaying
+	// TrueUps looks at contracts that have ended.
+	TrueUps TrueUps
 }
 
 // Options of the pages. The zero value works.
@@ -130,6 +132,7 @@ type Server struct {
 	golive     GoLive
 	keys       Keys
 	replaying  Replaying
+	trueups    TrueUps
 	options    Options
 	clock      clock.Clock
 	log        *slog.Logger
@@ -169,7 +172,7 @@ func New(services Services, options Options, clk clock.Clock, logger *slog.Logge
 	}
 	s := &Server{
 		reconcile: services.Reconcile, access: services.Access, audit: services.Audit,
-		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, keys: services.Keys, replaying: services.Replaying, options: options, clock: clk, log: logger,
+		operate: services.Operate, customer: services.Customers, replays: services.Replays, deciding: services.Deciding, notices: services.Notices, previews: services.Previews, accrued: services.Accruals, shipping: services.Shipping, breaks: services.Breaks, mapping: services.Mapping, correct: services.Corrections, agreements: services.Agreements, simulate: services.WhatIf, sources: services.Sources, golive: services.GoLive, keys: services.Keys, replaying: services.Replaying, trueups: services.TrueUps, options: options, clock: clk, log: logger,
 		pages: map[string]*template.Template{}, styleURL: versioned("/static/style.css", styleSheet), scriptURL: versioned("/static/keys.js", keyScript),
 	}
 	for _, name := range []string{"overview", "list", "invoice", "customer", "snapshot", "cycles", "cycle", "accountmonth", "line", "readout", "accounts", "events", "event", "error", "signin", "signinlink", "you", "access", "audit", "break", "compare", "coverage", "corrections", "whatif", "connection"} {

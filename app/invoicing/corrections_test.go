@@ -12,6 +12,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/invoicing"
+	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -277,6 +278,44 @@ func TestAVoidedInvoiceMayBeLeftAtThat(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, in, billed.InvoiceID)
 	next.RequireBilled(t)
+}
+
+// TestAnInvoiceThatWasVoidedByHand: what somebody voided at Stripe after it was released is no
+// dead end. The cycle says so and what to do; taken back here too, by two people, it waits for
+// a person, who issues it again or leaves it at that. Nothing is sent to void it once more.
+func TestAnInvoiceThatWasVoidedByHand(t *testing.T) {
+	t.Parallel()
+	b, in := released(t, pipelinetest.NewLedger(t))
+	b.Operator(t, http.MethodPost, "/v1/invoices/"+in+"/void", nil)
+	hear(t, b, told(t, b))
+	facts := func() billing.CycleFacts {
+		tie, err := (&reconcile.Service{Reader: b.Ledger.DB.NewReader()}).TieOut(t.Context(), b.Plan.CycleID)
+		require.NoError(t, err)
+		return tie.Facts(billing.RunCompleted)
+	}
+	require.Equal(t, billing.Invoiced, facts().State)
+	require.Contains(t, billing.NextActionOf(facts()), "voided by hand at Stripe")
+	listed, err := (&reconcile.Service{Reader: b.Ledger.DB.NewReader()}).Cycles(t.Context(), reconcile.CyclesFilter{Scope: access.Everything(), AccountID: b.Plan.AccountID})
+	require.NoError(t, err)
+	require.Contains(t, listed.Items[0].NextAction, "voided by hand at Stripe", "the list says so too")
+	require.Contains(t, billing.NextSteps(facts()), billing.StepCorrect)
+
+	c, err := b.NewProcess(t).ProposeCorrection(t.Context(), finance, invoicing.Wanted{CycleID: b.Plan.CycleID, Reason: "voided in the Dashboard", Void: true})
+	require.NoError(t, err)
+	approve(t, b, c.ID)
+	b.Fake.ResetRequests()
+	_, err = b.NewProcess(t).CarryCorrections(t.Context())
+	require.NoError(t, err)
+	for _, r := range b.Requests() {
+		require.NotEqual(t, http.MethodPost, r.Method)
+	}
+	require.Equal(t, billing.NeedsHuman, facts().State)
+	require.Contains(t, billing.NextSteps(facts()), billing.NextStep(billing.ActSkip))
+	require.Contains(t, billing.NextSteps(facts()), billing.StepReissue)
+	desk := &invoicing.Decisions{Work: b.Ledger.DB.Deciding(), Clock: b.Clock}
+	out, err := desk.Decide(t.Context(), finance, invoicing.Wish{CycleID: b.Plan.CycleID, Action: billing.ActSkip, Reason: "agreed with the payer"})
+	require.NoError(t, err)
+	require.Equal(t, billing.Skipped, out.State)
 }
 
 // TestCreditNotesWithTax: what is too much on a line goes back with its tax, before payment

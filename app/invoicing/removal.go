@@ -247,6 +247,9 @@ func (s *session) retireOthers(ctx context.Context) error {
 		return err
 	}
 	for _, intent := range old {
+		if intent.ID == s.intent.ID {
+			return MovedOn(intent.ID) // it was taken back since it was loaded: nothing more is made of it
+		}
 		if err := s.retire(ctx, intent); err != nil {
 			return err
 		}

@@ -90,6 +90,9 @@ func (s *Service) step(ctx context.Context, cycleID string, prove proving, do fu
 		err = ses.escalate(ctx, billing.HumanTaxBlocked, "Stripe refused to compute the tax of invoice %s", ses.seen)
 	}
 	err = ses.close(ctx, err)
+	if fault.Is(err, fault.Conflict) && fault.CodeOf(err) != "needs_human" && ses.takenBack(ctx) {
+		return s.overtaken(ctx, cycleID, err)
+	}
 	out := ses.outcome()
 	if reason, ok := unmetBy(err); ok {
 		out.State, out.Reason = billing.Blocked, reason
@@ -113,6 +116,13 @@ func (s *Service) overtaken(ctx context.Context, cycleID string, cause error) (O
 		return Outcome{}, cause // nobody took it back: what is written has an intent, and what is not is not written
 	}
 	return Outcome{CycleID: cycleID, State: state, Reason: reason}, nil
+}
+
+// takenBack reports whether no intent of the cycle counts any more: a person took it back while
+// a step was under way.
+func (s *session) takenBack(ctx context.Context) bool {
+	_, err := s.Ledger.Intent(ctx, s.cycleID)
+	return fault.CodeOf(err) == codeNoIntent
 }
 
 // close writes the attempt log; it never hides the step's own error.

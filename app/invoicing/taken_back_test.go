@@ -149,6 +149,57 @@ func TestAWorkerThatWasOvertakenSendsNothing(t *testing.T) {
 	require.NoError(t, decide(t, b, somebody("fin", access.Finance), billing.ActSkip), "nothing is left, so the month can be skipped")
 }
 
+// decides has a person decide just before a call to the ledger.
+type decides struct {
+	invoicing.Ledger
+	beforePin, beforeSuperseded func()
+}
+
+// Pin implements invoicing.Ledger.
+func (d decides) Pin(ctx context.Context, intentID, invoiceID string, at time.Time) error {
+	d.beforePin()
+	return d.Ledger.Pin(ctx, intentID, invoiceID, at)
+}
+
+// Superseded implements invoicing.Ledger.
+func (d decides) Superseded(ctx context.Context, cycleID string) ([]invoicing.StoredIntent, error) {
+	d.beforeSuperseded()
+	return d.Ledger.Superseded(ctx, cycleID)
+}
+
+// TestAWorkerThatIsOvertakenWithinAStep: a draft that it made since is deleted by itself, one
+// that it has not made yet it does not make, and its run ends where the decision put the cycle
+// and does not fail.
+func TestAWorkerThatIsOvertakenWithinAStep(t *testing.T) {
+	t.Parallel()
+	l := pipelinetest.NewLedger(t)
+	t.Run("after the create", func(t *testing.T) {
+		t.Parallel()
+		b := pipelinetest.NewBill(t, l)
+		s := b.NewProcess(t)
+		s.Ledger = decides{s.Ledger, func() { require.NoError(t, decide(t, b, somebody("fin", access.Finance), billing.ActVoidDraft)) }, func() {}}
+		out, err := s.EnsureDraft(t.Context(), b.Plan.CycleID)
+		require.NoError(t, err)
+		require.Equal(t, billing.Returned, out.State)
+		requireNothingOfOurs(t, b)
+	})
+	t.Run("before the create", func(t *testing.T) {
+		t.Parallel()
+		b := pipelinetest.NewBill(t, l)
+		s := b.NewProcess(t)
+		s.Ledger = decides{s.Ledger, func() {}, func() { require.NoError(t, decide(t, b, somebody("fin", access.Finance), billing.ActVoidDraft)) }}
+		_, err := s.EnsureDraft(t.Context(), b.Plan.CycleID)
+		require.Equal(t, "moved_on", fault.CodeOf(err), "it is tried again")
+		out, err := b.NewProcess(t).EnsureDraft(t.Context(), b.Plan.CycleID)
+		require.NoError(t, err)
+		require.Equal(t, billing.Returned, out.State)
+		for _, r := range b.Requests() {
+			require.NotEqual(t, http.MethodPost, r.Method)
+		}
+		requireNothingOfOurs(t, b)
+	})
+}
+
 // TestWhatMayBeFinalizedIsNotTakenBack: not while a worker may be finalizing it. When its answer
 // was lost and its claim is over, the invoice that came of it is voided: nobody was charged
 // or mailed. What the ledger knows as final is corrected instead.

@@ -1,6 +1,7 @@
 package invoicing
 
 import (
+	"cmp"
 	"context"
 	"sort"
 	"time"
@@ -60,6 +61,9 @@ func (s *session) ensureDraft(ctx context.Context) (redo bool, err error) {
 		found = inv.ID
 	}
 	if err := s.Ledger.Pin(ctx, s.intent.ID, found, s.Clock.Now()); err != nil {
+		if s.takenBack(ctx) { // what is left of it may have been cleared away before this draft was made
+			err = cmp.Or(s.remove(ctx, found), err)
+		}
 		return false, err
 	}
 	s.intent.InvoiceID, s.seen = found, found

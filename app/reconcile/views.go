@@ -278,7 +278,7 @@ type AtStripe struct {
 func (t TieOut) Facts(run billing.RunState) billing.CycleFacts {
 	return billing.CycleFacts{
 		State: t.State, Reason: t.Reason, Run: run, Priced: t.InvoiceHash != "", Begun: t.AtStripe.Begun, Final: t.AtStripe.Final,
-		Leftover: t.AtStripe.Leftover, Later: t.AtStripe.Later,
+		Leftover: t.AtStripe.Leftover, Later: t.AtStripe.Later, Voided: t.StripeStatus == "void",
 	}
 }
 

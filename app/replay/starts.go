@@ -14,7 +14,7 @@ import (
 
 // Started is a replay that was asked for.
 type Started struct {
-	WorkflowID string
+	CycleID, WorkflowID string
 	// Already: it was running before.
 	Already bool
 }
@@ -22,7 +22,16 @@ type Started struct {
 // Run is the newest run of a month's replay.
 type Run struct {
 	WorkflowID string
-	State      billing.RunState
+	// RunID tells it from earlier ones of the same workflow; empty where Temporal knows of none.
+	RunID string
+	State billing.RunState
+}
+
+// Standing is how the replays of a month stand.
+type Standing struct {
+	CycleID     string
+	Environment account.Environment
+	Run         Run
 }
 
 // Desk knows which months can be replayed, and writes down who asked.
@@ -72,7 +81,24 @@ func (s *Starts) Start(ctx context.Context, by access.Principal, accountID, mont
 	if err := s.Desk.Asked(ctx, audit.New(by, s.Clock.Now(), audit.ReplayAsked, "cycle", id).In(accountID, env)); err != nil {
 		return Started{}, err
 	}
-	return s.Runs.StartReplay(ctx, env, accountID, m.String(), by.Label())
+	out, err := s.Runs.StartReplay(ctx, env, accountID, m.String(), by.Label())
+	out.CycleID = id
+	return out, err
+}
+
+// Standing is how the newest replay of an account's month stands: NotFound without a cycle,
+// Conflict when its inputs are not frozen. What a run found is in the reports.
+func (s *Starts) Standing(ctx context.Context, accountID, month string) (Standing, error) {
+	m, err := period.Parse(month)
+	if err != nil {
+		return Standing{}, err
+	}
+	id := billing.CycleID(accountID, m)
+	env, err := s.Desk.Replayable(ctx, id)
+	if err != nil {
+		return Standing{}, err
+	}
+	return Standing{CycleID: id, Environment: env, Run: s.RunOf(ctx, env, accountID, m.String())}, nil
 }
 
 // RunOf is what Temporal says of the newest replay of a month; its state is unknown where it

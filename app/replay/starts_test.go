@@ -82,7 +82,7 @@ func TestStartingAReplay(t *testing.T) {
 
 	got, err := s.Start(t.Context(), anna, "acme", "2026-10")
 	require.NoError(t, err)
-	require.Equal(t, replay.Started{WorkflowID: "live/acme/2026-10"}, got)
+	require.Equal(t, replay.Started{CycleID: "acme.2026-10", WorkflowID: "live/acme/2026-10"}, got)
 	got, err = s.Start(t.Context(), anna, "acme", "2026-10")
 	require.NoError(t, err)
 	require.True(t, got.Already)
@@ -90,6 +90,14 @@ func TestStartingAReplay(t *testing.T) {
 	require.Len(t, d.asked, 2)
 	require.Equal(t, audit.ReplayAsked, d.asked[0].Action)
 	require.Equal(t, []string{"acme.2026-10", "acme"}, []string{d.asked[0].ObjectID, d.asked[0].AccountID})
+
+	standing, err := s.Standing(t.Context(), "acme", "2026-10")
+	require.NoError(t, err)
+	require.Equal(t, replay.Standing{CycleID: "acme.2026-10", Environment: account.Live, Run: replay.Run{WorkflowID: "w", State: billing.RunRunning}}, standing)
+	_, err = s.Standing(t.Context(), "acme", "October")
+	require.Equal(t, "period_malformed", fault.CodeOf(err))
+	_, err = s.Standing(t.Context(), "nobody", "2026-10")
+	require.Equal(t, "cycle_not_found", fault.CodeOf(err))
 
 	require.Equal(t, replay.Run{WorkflowID: "w", State: billing.RunRunning}, s.RunOf(t.Context(), account.Live, "acme", "2026-10"))
 	d.silent = errors.New("no answer")

@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -118,7 +119,11 @@ type Credit struct {
 	Line         string
 	Kind         billing.CorrectionKind
 	AmountMinor  int64
+	Currency     string
 }
+
+// Ended is an account whose contract has ended, by its last settlement.
+type Ended struct{ AccountID, AccountName, SettlementCycle string }
 
 // Look is one look at a settled year.
 type Look struct {
@@ -144,8 +149,10 @@ type Ledger interface {
 	Planned(ctx context.Context, accountID string, m period.Month, asOf time.Time) (Booking, error)
 	// Closing is the booking of an account whose last settled year no other one with a sealed
 	// plan follows, up to now: what is recorded from here on is for the next one. Conflict
-	// while cycles follow, or when no year is settled.
-	Closing(ctx context.Context, accountID string, at time.Time) (Booking, error)
+	// while cycles follow, or when no year is settled. Whoever only looks freezes nothing.
+	Closing(ctx context.Context, accountID string, at time.Time, freeze bool) (Booking, error)
+	// Ended lists accounts of a scope that Closing takes, or the one that is named, by ID.
+	Ended(ctx context.Context, scope access.Scope, accountID string, limit int) ([]Ended, error)
 	// Year loads a settled year.
 	Year(ctx context.Context, settlementCycle string) (Year, error)
 	// Late lists the events of the source connection, recorded up to the watermark, of

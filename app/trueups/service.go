@@ -101,14 +101,7 @@ func (s *Service) Close(ctx context.Context, by access.Principal, accountID, rea
 	if err := access.RequirePermission(by, access.RunCycle); err != nil {
 		return nil, err
 	}
-	b, err := s.Ledger.Closing(ctx, accountID, s.Clock.Now())
-	if err != nil {
-		return nil, err
-	}
-	if err := access.Require(by, access.RunCycle, accountID, b.Environment); err != nil {
-		return nil, err
-	}
-	l, open, err := s.look(ctx, b, b.Settlements[0])
+	l, open, err := s.last(ctx, by, access.RunCycle, accountID, true)
 	switch {
 	case err != nil:
 		return nil, err
@@ -123,8 +116,78 @@ func (s *Service) Close(ctx context.Context, by access.Principal, accountID, rea
 	for i := range l.Lines {
 		l.Lines[i].AdjustmentID = ""
 	}
-	return s.Ledger.SaveClosing(ctx, l, audit.New(by, s.Clock.Now(), audit.CorrectionProposed, "correction", "").In(accountID, b.Environment).Because(reason))
+	return s.Ledger.SaveClosing(ctx, l, audit.New(by, s.Clock.Now(), audit.CorrectionProposed, "correction", "").In(accountID, l.Year.Account.Environment).Because(reason))
 }
+
+// last looks at the last settled year of an account whose contract has no further cycle.
+func (s *Service) last(ctx context.Context, by access.Principal, p access.Permission, accountID string, freeze bool) (l Look, open bool, err error) {
+	b, err := s.Ledger.Closing(ctx, accountID, s.Clock.Now(), freeze)
+	if err != nil {
+		return l, false, err
+	}
+	if err := access.Require(by, p, accountID, b.Environment); err != nil {
+		return l, false, err
+	}
+	return s.look(ctx, b, b.Settlements[0])
+}
+
+// Outstanding is what Close would find now.
+type Outstanding struct {
+	AccountID, AccountName, SettlementCycle, Currency string
+	Environment                                       account.Environment
+	// Open is false when the contract trues its last year up no more; Until is the last moment.
+	Open  bool
+	Until time.Time
+	State State
+	// Reason is why nothing was measured.
+	Reason string
+	// DueMinor is negative where the payer is owed a credit. What speaks for the vendor has no
+	// invoice any more.
+	DueMinor int64
+	Lines    []Line
+}
+
+// NextAction is what a person can do; empty when nothing waits for one.
+func (o Outstanding) NextAction() string {
+	switch {
+	case o.State == NotMeasured:
+		return "Agree with the payer, and credit by hand: with what came since the sealed plan gives no estimate"
+	case o.DueMinor < 0:
+		return "Propose the credits: POST /v1/accounts/" + o.AccountID + "/true-ups, or liftbill cycle trueup --account " + o.AccountID
+	default:
+		return ""
+	}
+}
+
+// Outstanding looks at what came after the last settlement of a contract that has ended, and
+// stores nothing. It costs what the look of a cycle costs.
+func (s *Service) Outstanding(ctx context.Context, by access.Principal, accountID string) (Outstanding, error) {
+	l, open, err := s.last(ctx, by, access.ReadLedger, accountID, false)
+	if err != nil {
+		return Outstanding{}, err
+	}
+	y := l.Year
+	out := Outstanding{
+		AccountID: accountID, AccountName: y.Account.Name, SettlementCycle: y.SettlementCycle, Currency: string(y.Contract.Terms.Currency), Environment: y.Account.Environment, Open: open,
+		Until: lastLook(y), State: l.State, Reason: l.Reason, DueMinor: l.DueMinor, Lines: l.Lines,
+	}
+	return out, nil
+}
+
+// lastLook is until when the contract trues a settled year up.
+func lastLook(y Year) time.Time {
+	return y.Interval.End.AddDate(0, y.Contract.Terms.AfterSettlement().LimitMonths, 0)
+}
+
+// Ended lists the accounts of a scope whose last settled year no other one with a sealed plan
+// follows: their true-ups wait for a person. With an account it is that one or none, without
+// one the first few by ID.
+func (s *Service) Ended(ctx context.Context, scope access.Scope, accountID string) ([]Ended, error) {
+	return s.Ledger.Ended(ctx, scope, accountID, fewEnded)
+}
+
+// fewEnded bounds how many accounts are named at once.
+const fewEnded = 20
 
 // maxReason bounds what a person writes down.
 const maxReason = 500
@@ -136,7 +199,8 @@ func (s *Service) look(ctx context.Context, b Booking, settlementCycle string) (
 	if err != nil {
 		return l, false, err
 	}
-	if (y.BookedBy[b.CycleID] && !b.Closing) || b.End.After(y.Interval.End.AddDate(0, y.Contract.Terms.AfterSettlement().LimitMonths, 0)) {
+	if (y.BookedBy[b.CycleID] && !b.Closing) || b.End.After(lastLook(y)) {
+		l.Year = y
 		return l, false, nil
 	}
 	l = Look{ID: billing.TrueUpID(y.SettlementCycle, b.CycleID), Year: y, CycleID: b.CycleID, Number: y.Looks + 1, Watermark: b.Watermark, State: NothingNew}

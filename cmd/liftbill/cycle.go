@@ -18,7 +18,7 @@ import (
 
 func newCycle() *cobra.Command {
 	group := &cobra.Command{Use: "cycle", Short: "One account's billing of one period"}
-	group.AddCommand(cycleStatus(), cyclePreview(), cycleRun(), cycleWhatIf(), cycleReplay(), cycleResume(), cycleSweep(), cycleRevisions(), cycleTrueUp())
+	group.AddCommand(cycleStatus(), cyclePreview(), cycleRun(), cycleWhatIf(), cycleReplay(), cycleResume(), cycleSweep(), cycleRevisions(), cycleTrueUp(), cycleCorrect())
 	group.AddCommand(decisionCommands()...)
 	return group
 }

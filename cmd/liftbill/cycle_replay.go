@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/liftbill/liftbill/domain/audit"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/period"
 	"github.com/liftbill/liftbill/workflows/wire"
 )
@@ -22,7 +24,8 @@ func cycleReplay() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				env, err := a.environmentOf(ctx, f.account)
+				id := billing.CycleID(f.account, m)
+				env, err := a.db.NewReplays().Replayable(ctx, id)
 				if err != nil {
 					return err
 				}
@@ -31,6 +34,9 @@ func cycleReplay() *cobra.Command {
 					return err
 				}
 				defer s.Close()
+				if err := a.append(ctx, a.did(audit.ReplayAsked, "cycle", id).In(f.account, env)); err != nil {
+					return err
+				}
 				r, err := s.StartReplay(ctx, env, wire.ReplayInput{AccountID: f.account, Period: m.String(), By: operator().ID})
 				if err != nil {
 					return err

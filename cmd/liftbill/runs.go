@@ -69,8 +69,8 @@ func (r *runs) LookReplay(ctx context.Context, env account.Environment, accountI
 	if err != nil {
 		return replay.Run{}, err
 	}
-	state, err := s.LookReplay(ctx, env, accountID, period)
-	return replay.Run{WorkflowID: wire.ReplayWorkflowID(env, accountID, period), State: state}, err
+	state, runID, err := s.LookReplay(ctx, env, accountID, period)
+	return replay.Run{WorkflowID: wire.ReplayWorkflowID(env, accountID, period), RunID: runID, State: state}, err
 }
 
 // lookTime bounds how long a page waits for what Temporal says of a run.

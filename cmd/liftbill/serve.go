@@ -56,7 +56,7 @@ func (a *app) handler() (*echo.Echo, error) {
 	pages, err := webui.New(webui.Services{
 		Reconcile: a.reconcile(), Access: gate, Audit: a.audit(), Operate: a.operate(),
 		Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock}, Replays: &replay.Reports{Archive: a.db.NewReplays()}, Deciding: a.deciding(), Accruals: a.accruals(), Shipping: a.onboard(), Notices: a.notices(), Previews: a.previews(),
-		Breaks: a.reconciler(), Mapping: a.mapping(), Corrections: a.invoicing(), Agreements: a.onboard(), WhatIf: a.whatif(), Sources: a.sources(), GoLive: a.goLive(), Keys: a.onboard(), Replaying: a.replaying(),
+		Breaks: a.reconciler(), Mapping: a.mapping(), Corrections: a.invoicing(), Agreements: a.onboard(), WhatIf: a.whatif(), Sources: a.sources(), GoLive: a.goLive(), Keys: a.onboard(), Replaying: a.replaying(), TrueUps: a.trueUps(),
 	}, options, a.clock, a.log)
 	if err != nil {
 		return nil, err

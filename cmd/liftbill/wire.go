@@ -147,6 +147,7 @@ func (a *app) services(gate *access.Service) httpapi.Services {
 		Reconcile: a.reconcile(), Breaks: a.reconciler(), Customers: &customers.Service{Reader: a.db.NewCustomerReader(), Clock: a.clock},
 		Sources: a.sources(), Invoicing: a.invoicing(), Deciding: a.deciding(), Previews: a.previews(), Accruals: a.accruals(), ParseDecisions: decisionlog.Parse, Ready: a.db.Ping,
 		Connecting: a.onboard(), Mapping: a.mapping(), Operate: a.operate(), GoLive: a.goLive(), Corrections: a.invoicing(), Replays: &replay.Reports{Archive: a.db.NewReplays()},
+		Replaying: a.replaying(), TrueUps: a.trueUps(),
 		Notices: a.notices(),
 	}
 }

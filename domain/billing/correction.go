@@ -86,8 +86,11 @@ func decideVoid(s Standing) (CorrectionKind, error) {
 	switch {
 	case s.Status == "open" && s.PaidMinor == 0 && s.CreditedMinor == 0:
 		return CorrectVoid, nil
+	case s.Status == "void" && s.CreditedMinor == 0: // by hand at Stripe: the cycle still has to learn of it
+		return CorrectVoid, nil
 	case s.Status == "void":
-		return "", fault.New(fault.Conflict, "invoice_voided", "the invoice is void already")
+		return "", fault.New(fault.Conflict, "invoice_voided", "the invoice is void already, and %d minor units of it were credited before", s.CreditedMinor).
+			Fix("Make up for what is still owed with the next cycle")
 	default:
 		return "", fault.New(fault.Conflict, "invoice_not_voidable", "the invoice is %s, %d minor units of it are paid and %d credited: it is not voided any more", s.Status, s.PaidMinor, s.CreditedMinor).
 			Fix("Credit its lines instead")

@@ -51,6 +51,8 @@ type CycleFacts struct {
 	// Priced: an invoice was proposed. Begun: it is being carried out at Stripe. Final: it was
 	// finalized there. Leftover: something of one that was taken back may still be there.
 	Priced, Begun, Final, Leftover bool
+	// Voided: the invoice of an invoiced cycle is void at Stripe, by hand.
+	Voided bool
 	// Later: a later cycle was measured from this one, or its year was settled.
 	Later bool
 }
@@ -129,6 +131,8 @@ func NextActionOf(f CycleFacts) string {
 		return "No run takes it further: run the cycle again (liftbill cycle run)"
 	case f.State.Moving() && f.Run.Stopped():
 		return "Its run ended (" + strings.ReplaceAll(string(f.Run), "_", " ") + ") before it was done: run the cycle again (liftbill cycle run)"
+	case f.State == Invoiced && f.Voided:
+		return "The invoice was voided by hand at Stripe: propose to void it here too (liftbill cycle correct --void); once approved, the cycle waits for a person who issues it again or skips it"
 	case f.State == Returned && f.Leftover:
 		return "The draft is not deleted at Stripe yet; the cycle's run does that: if it stopped, run the cycle again. " + NextAction(f.State, f.Reason)
 	}

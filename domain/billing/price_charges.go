@@ -357,7 +357,7 @@ func (p *pricer) close() error {
 		return p.fee(LineCarryOut, -p.gross, "Credit that this month's fees do not use up, carried to the next month", "−(total below 0)", minorText(p.gross))
 	case p.gross > 0 && BelowMinimumCharge(amount):
 		p.belowMinimum, p.held = true, HeldBelowMinimum
-		return p.fee(LineCarryOut, -p.gross, "Below Stripe's minimum charge, carried to the next month", fmt.Sprintf("−(total below the minimum charge of %d)", minimumCharge[p.t.Currency]), minorText(p.gross))
+		return p.fee(LineCarryOut, -p.gross, "Below Stripe's minimum charge, carried to the next month", fmt.Sprintf("−(total below the minimum charge of %d)", minimumOf(p.t.Currency)), minorText(p.gross))
 	}
 	if p.deferring > 0 && p.gross == 0 {
 		p.held = HeldBelowMinimum

@@ -44,7 +44,7 @@ func (p *pricer) settledRows() error {
 	}
 	p.steps.cap(p.Settled)
 	if p.deferring > 0 {
-		p.steps.add("defer", "", fmt.Sprintf("total below Stripe's minimum charge of %d: the lift is billed later", minimumCharge[p.t.Currency]), minorText(p.deferring), "0")
+		p.steps.add("defer", "", fmt.Sprintf("total below Stripe's minimum charge of %d: the lift is billed later", minimumOf(p.t.Currency)), minorText(p.deferring), "0")
 	}
 	return nil
 }
@@ -197,7 +197,7 @@ func (p *pricer) wholeTiers(sum int64) error {
 	if err := p.eachRow(one, now.share, "base × share", now.text, "share "+now.text); err != nil {
 		return err
 	}
-	if before == 0 || now.share.Equal(old.share) {
+	if before == 0 || now.share.Equal(old.share) || p.phase.Kind == PhaseFree { // a free month's base reaches no tier: no later month counts it
 		return nil
 	}
 	minor, err := p.round(decimal.NewFromInt(before).Mul(now.share.Sub(old.share)).Mul(p.kept), one)

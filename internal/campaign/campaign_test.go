@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/internal/campaign"
 	"github.com/liftbill/liftbill/internal/campaign/pgledger"
 	"github.com/liftbill/liftbill/internal/pipelinetest"
@@ -87,6 +88,43 @@ func TestWriteBackSchedulesOnPostgres(t *testing.T) {
 		}
 	}
 	carryOut(t, some, func(campaign.Schedule) campaign.Ledger { return pgledger.New(l.DB, l.SQL) })
+}
+
+// takenBack has somebody take the invoice back before each request, for the month to be written
+// as it was, or as another revision, or not at all, and breaks a request of what follows.
+func takenBack(kinds []stripefake.FaultKind) []campaign.Schedule {
+	var out []campaign.Schedule
+	for _, what := range []string{"has the draft taken back", "has the draft taken back for good", "has the month computed again"} {
+		for at := range 12 {
+			for i, kind := range kinds {
+				n := len(out) + 1
+				out = append(out, campaign.Schedule{
+					Number: n, Seed: uint64(n), Class: campaign.Operator, Lines: 2, Currency: "usd", Workers: 1, Act: &campaign.Act{What: what, At: at},
+					Faults: []campaign.Fault{{Kind: kind, At: at + (i+at)%8}},
+				})
+			}
+		}
+	}
+	return out
+}
+
+// TestInvoicesThatAreTakenBack: nothing of them is left, nothing is billed twice, and what is
+// computed again is billed as it came out.
+func TestInvoicesThatAreTakenBack(t *testing.T) {
+	t.Parallel()
+	tally := carryOut(t, takenBack(campaign.Kinds()), nil)
+	require.Positive(t, tally.Ends[campaign.Dropped])
+	require.Positive(t, tally.Ends[campaign.Billed])
+}
+
+// TestInvoicesThatAreTakenBackOnPostgres has the product's own desk take them back.
+func TestInvoicesThatAreTakenBackOnPostgres(t *testing.T) {
+	t.Parallel()
+	l := pipelinetest.NewLedger(t)
+	all := takenBack([]stripefake.FaultKind{stripefake.FaultDropAfter})
+	tally := carryOut(t, all, func(campaign.Schedule) campaign.Ledger { return pgledger.New(l.DB, l.SQL) })
+	inMemory := carryOut(t, all, nil)
+	require.Equal(t, inMemory.Ends, tally.Ends, "both ledgers take back the same")
 }
 
 // TestTestAccountOnPostgres: the database does not even take the cycle at its write-back.

@@ -45,17 +45,8 @@ func (d Driver) Drive(ctx context.Context, cycleID string) (invoicing.Outcome, e
 	for range maxRedo {
 		for _, step := range steps {
 			var err error
-			out, err = step()
-			for n, pause := 1, firstPause; err != nil; n, pause = n+1, min(2*pause, longest) {
-				if !wferr.Retried(err) {
-					return out, err
-				}
-				if n == maxAttempts {
-					return out, fmt.Errorf("%w: %w", ErrStuck, err)
-				}
-				d.Pause(pause)
-				s = d.Process()
-				out, err = step()
+			if out, err = d.retried(step, func() { s = d.Process() }); err != nil {
+				return out, err
 			}
 			if out.State == billing.Blocked {
 				return out, nil
@@ -69,4 +60,28 @@ func (d Driver) Drive(ctx context.Context, cycleID string) (invoicing.Outcome, e
 		}
 	}
 	return out, fmt.Errorf("%w: the draft was given up %d times", ErrStuck, maxRedo)
+}
+
+// Discard deletes what is left of invoices that were taken back.
+func (d Driver) Discard(ctx context.Context, cycleID string) error {
+	s := d.Process()
+	_, err := d.retried(func() (invoicing.Outcome, error) { return s.Discard(ctx, cycleID) }, func() { s = d.Process() })
+	return err
+}
+
+// retried repeats a step by a new process while its error is one that Temporal retries.
+func (d Driver) retried(step func() (invoicing.Outcome, error), restart func()) (invoicing.Outcome, error) {
+	out, err := step()
+	for n, pause := 1, firstPause; err != nil; n, pause = n+1, min(2*pause, longest) {
+		if !wferr.Retried(err) {
+			return out, err
+		}
+		if n == maxAttempts {
+			return out, fmt.Errorf("%w: %w", ErrStuck, err)
+		}
+		d.Pause(pause)
+		restart()
+		out, err = step()
+	}
+	return out, nil
 }

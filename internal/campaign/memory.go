@@ -21,6 +21,13 @@ type Ledger interface {
 	// Readdress names another payer for a cycle, as its next proposal does when the
 	// cycle is blocked.
 	Readdress(ctx context.Context, plan billing.InvoicePlan, at time.Time) error
+	// TakeBack takes a person's decision to take the draft back, or to have the month computed
+	// again. It is false where the desk refuses it: the invoice is final, or may be finalized
+	// this very moment.
+	TakeBack(ctx context.Context, cycleID string, a billing.DecisionAction, at time.Time) (taken bool, err error)
+	// Propose lets a cycle that was taken back be written with the plan, as it was or revised,
+	// approved anew.
+	Propose(ctx context.Context, plan billing.InvoicePlan, at time.Time) error
 	// Stands is the state of a cycle with its reason.
 	Stands(ctx context.Context, cycleID string) (billing.CycleState, string, error)
 }

@@ -20,6 +20,7 @@ type Mutant struct {
 	intents func(invoicing.Intents) invoicing.Intents
 	writer  func(w *world, intents invoicing.Intents, x invoicing.Writer) invoicing.Writer
 	request func(w *world, req *http.Request)
+	ledger  func(Ledger) Ledger
 }
 
 // Mutants are all of them; the campaign must object to each.
@@ -55,6 +56,8 @@ func Mutants() []Mutant {
 		writer("no status check before finalize", func(_ *world, _ invoicing.Intents, x invoicing.Writer) invoicing.Writer { return sightless{x} }),
 		intents("given-up invoices are forgotten", func(x invoicing.Intents) invoicing.Intents { return amnesiac{x} }),
 		writer("other people's items are deleted", func(w *world, _ invoicing.Intents, x invoicing.Writer) invoicing.Writer { return greedy{x, w} }),
+		intents("what was taken back is left at Stripe", func(x invoicing.Intents) invoicing.Intents { return heedless{x} }),
+		{Name: "a finalized invoice is taken back", ledger: func(x Ledger) Ledger { return rash{x.(*Memory)} }},
 		intents("a person is never asked", func(x invoicing.Intents) invoicing.Intents { return proud{x} }),
 		request("the payer's coupon is inherited", form("/v1/invoices", func(f url.Values) { f.Del("discounts") })),
 		request("pending items are taken in", form("/v1/invoices", func(f url.Values) { f.Set("pending_invoice_items_behavior", "include") })),
@@ -334,6 +337,29 @@ type proud struct{ invoicing.Intents }
 
 // Escalate implements invoicing.Intents.
 func (proud) Escalate(context.Context, string, string, string, time.Time) error { return nil }
+
+// heedless forgets what has to be cleared away.
+type heedless struct{ invoicing.Intents }
+
+// Superseded implements invoicing.Intents.
+func (heedless) Superseded(context.Context, string) ([]invoicing.StoredIntent, error) {
+	return nil, nil
+}
+
+// rash takes back what is final or may be finalized this very moment.
+type rash struct{ *Memory }
+
+// TakeBack implements Ledger.
+func (r rash) TakeBack(ctx context.Context, cycleID string, a billing.DecisionAction, at time.Time) (bool, error) {
+	err := r.change(r.cycles[cycleID].active, func(in *memoryIntent) error {
+		in.final, in.verified = false, time.Time{}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	return r.Memory.TakeBack(ctx, cycleID, a, at)
+}
 
 // Caught is how a campaign found a mutant out.
 type Caught struct {

@@ -29,6 +29,8 @@ var hints = map[string]string{
 	"no status check before finalize":        "drop_after at request 8",
 	"given-up invoices are forgotten":        "metadata cleared between attempts",
 	"other people's items are deleted":       "operator: adds an item",
+	"what was taken back is left at Stripe":  "operator: has the draft taken back for good",
+	"a finalized invoice is taken back":      "operator: has the",
 	"a person is never asked":                "clears an item's metadata",
 	"the payer's coupon is inherited":        "coupon",
 	"pending items are taken in":             "one fault",

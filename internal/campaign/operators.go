@@ -18,6 +18,10 @@ type act struct {
 	// mend is what a person does then; reissue is how they resume. ok is false when
 	// nothing at Stripe can undo what the operator did.
 	mend func(w *world) (reissue, ok bool)
+	// decision is what a person decides at our own desk instead, which may refuse it; then is
+	// what becomes of the month afterwards.
+	decision billing.DecisionAction
+	then     afterwards
 	// leavesDraft: an empty draft that nobody recognises any more may stay.
 	leavesDraft bool
 }
@@ -199,6 +203,9 @@ var acts = []act{
 			return false, true
 		},
 	},
+	{what: "has the draft taken back", decision: billing.ActVoidDraft, then: written},
+	{what: "has the draft taken back for good", decision: billing.ActVoidDraft, then: leftOut},
+	{what: "has the month computed again", decision: billing.ActRecompute, then: revised},
 }
 
 // unlabel is somebody who clears the metadata of our invoices between two attempts.

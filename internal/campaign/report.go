@@ -87,10 +87,10 @@ func (t *Tally) Add(r Result) {
 func (t *Tally) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	head := func(what string) {
-		fmt.Fprintf(w, "\n%s\tschedules\tfaults struck\tbilled\tmended\twaits\trefused\twrong\t\n", what)
+		fmt.Fprintf(w, "\n%s\tschedules\tfaults struck\tbilled\tmended\twaits\tdropped\trefused\twrong\t\n", what)
 	}
 	row := func(name string, l *line) {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, l.schedules, l.struck, l.ends[Billed], l.ends[Mended], l.ends[Waits], l.ends[Refused], l.wrong)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, l.schedules, l.struck, l.ends[Billed], l.ends[Mended], l.ends[Waits], l.ends[Dropped], l.ends[Refused], l.wrong)
 	}
 	head("class")
 	for _, c := range Classes() {

@@ -25,6 +25,7 @@ const (
 	Billed  End = "billed"  // by itself
 	Mended  End = "mended"  // a person had to do something first, then it was billed
 	Waits   End = "waits"   // for a person, who cannot undo at Stripe what was done there
+	Dropped End = "dropped" // a person took it back, and nothing of it is left
 	Refused End = "refused" // nothing was written, because something is not live
 	Stuck   End = "stuck"   // none of these
 )
@@ -93,6 +94,11 @@ func (w *world) refuse(ctx context.Context, out *Result) error {
 func (w *world) bill(ctx context.Context, out *Result, dead *deaths) error {
 	if err := w.driveAll(ctx, dead); err != nil {
 		return err
+	}
+	if w.taken {
+		if over, err := w.goOn(ctx, out, dead); err != nil || over {
+			return err
+		}
 	}
 	state, reason, err := w.settle(ctx)
 	if err != nil {
@@ -239,6 +245,9 @@ func (w *world) judge(out *Result, by func(audit.Order, audit.Evidence) []audit.
 	for _, f := range by(w.order, ev) {
 		if f.Kind == audit.DraftLeft && (w.s.Unlabel || (w.s.Act != nil && actOf(w.s.Act.What).leavesDraft)) && w.unknown() {
 			continue // nobody can tell that it is ours; it is empty and is never sent
+		}
+		if f.Kind == audit.DraftLeft && out.End == Dropped && w.late() {
+			continue
 		}
 		if f.Kind == audit.Missing && w.voidedAfterwards(ev) {
 			continue

@@ -47,6 +47,7 @@ type world struct {
 	rng    *rand.Rand
 	skew   *time.Duration
 	quiet  bool
+	taken  bool // a person has taken the invoice back
 	tap    Tap
 	mutant *Mutant
 
@@ -57,6 +58,9 @@ type world struct {
 func (w *world) Now() time.Time { return w.fake.Clock.Now().UTC().Add(*w.skew) }
 
 func newWorld(ctx context.Context, s Schedule, ledger Ledger, mutant *Mutant) (*world, error) {
+	if mutant != nil && mutant.ledger != nil {
+		ledger = mutant.ledger(ledger)
+	}
 	w := &world{s: s, ledger: ledger, rng: rand.New(rand.NewPCG(s.Seed, 7)), mutant: mutant, skew: new(time.Duration)} //nolint:gosec // a schedule is drawn from a seed on purpose
 	w.fake = stripefake.New(stripefake.Options{
 		Seed: s.Seed, Start: start, HoldWebhooks: true, RequestLogLimit: 5_000,
@@ -79,7 +83,7 @@ func newWorld(ctx context.Context, s Schedule, ledger Ledger, mutant *Mutant) (*
 		return nil, err
 	}
 	w.fake.ResetRequests()
-	if err := w.arm(); err != nil {
+	if err := w.arm(ctx); err != nil {
 		return nil, err
 	}
 	return w, nil
@@ -153,7 +157,7 @@ func (w *world) furnish(customer string) {
 }
 
 // arm sets the faults, the operator and what is not live.
-func (w *world) arm() error {
+func (w *world) arm(ctx context.Context) error {
 	for i, f := range w.s.Faults {
 		// A request that an earlier rule has taken is not counted by the later ones.
 		earlier := 0
@@ -176,8 +180,13 @@ func (w *world) arm() error {
 	}
 	if w.s.Act != nil {
 		w.wire.before = func(n int) {
-			if n == w.s.Act.At {
-				actOf(w.s.Act.What).do(w)
+			a := actOf(w.s.Act.What)
+			switch {
+			case n != w.s.Act.At:
+			case a.decision != "":
+				w.decide(ctx, a.decision)
+			default:
+				a.do(w)
 				w.recordForeign()
 			}
 		}

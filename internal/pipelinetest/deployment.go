@@ -85,6 +85,7 @@ func (d *Deployment) services() httpapi.Services {
 		Audit:       &audit.Service{Reader: d.DB.AuditReader()},
 		Idempotency: &idempotency.Service{Store: d.DB.IdempotencyKeys(), Box: d.Box, Clock: d.Clock},
 		Onboard:     setUp, Connecting: setUp, Replays: &replay.Reports{Archive: d.DB.NewReplays()},
+		Replaying: &replay.Starts{Desk: d.DB.NewReplays(), Clock: d.Clock}, TrueUps: d.TrueUps(),
 		Mapping:     &mapping.Service{Work: d.DB.Mapping(), Reader: d.DB.NewMappingReader(), Clock: d.Clock},
 		Operate:     &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
 		Connections: d.DB, Decisions: &decisions.Service{Work: d.DB.Decisions(), Clock: d.Clock},

@@ -41,7 +41,7 @@ func (d *Deployment) PageServices() webui.Services {
 		Reconcile: d.Reconcile(), Access: d.gate(), Audit: &audit.Service{Reader: d.DB.AuditReader()},
 		Operate:   &operate.Service{Log: log, Queue: log, Figures: log, Box: d.Box, Clock: d.Clock, BodyContext: ingest.BodyContext},
 		Customers: &customers.Service{Reader: d.DB.NewCustomerReader(), Clock: d.Clock}, Replays: &replay.Reports{Archive: d.DB.NewReplays()}, Deciding: d.Deciding(), Breaks: d.Reconciler(), Notices: d.Notices(), Previews: d.Previews(), Accruals: d.Accruals(), Shipping: d.Onboard(),
-		Corrections: d.Invoicing(), Agreements: d.Onboard(), Sources: d.Sources(), GoLive: d.GoLive(), Keys: d.Onboard(), Replaying: &replay.Starts{Desk: d.DB.NewReplays(), Clock: d.Clock}, WhatIf: &whatif.Service{Ledger: d.DB.NewWhatIf()},
+		Corrections: d.Invoicing(), Agreements: d.Onboard(), Sources: d.Sources(), GoLive: d.GoLive(), Keys: d.Onboard(), Replaying: &replay.Starts{Desk: d.DB.NewReplays(), Clock: d.Clock}, TrueUps: d.TrueUps(), WhatIf: &whatif.Service{Ledger: d.DB.NewWhatIf()},
 		Mapping: &mapping.Service{Work: d.DB.Mapping(), Reader: d.DB.NewMappingReader(), Clock: d.Clock},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -340,9 +341,23 @@ func TestTrueUpsOfAnEndedContract(t *testing.T) {
 	require.NoError(t, y.d.DrainAll(t.Context(), y.c.ID+"-stripe"))
 	_, err := y.d.TrueUps().Close(t.Context(), operator, y.c.ID, " ")
 	require.Equal(t, "reason_missing", fault.CodeOf(err))
+	before := y.stored()
+	due, err := y.d.TrueUps().Outstanding(t.Context(), person("vic", access.Viewer), y.c.ID)
+	require.NoError(t, err)
+	require.True(t, due.Open)
+	require.Negative(t, due.DueMinor)
+	require.Equal(t, 3, due.Lines[0].Facts)
+	require.Equal(t, before, y.stored(), "who looks stores nothing")
+	ended, err := y.d.TrueUps().Ended(t.Context(), access.Everything(), "")
+	require.NoError(t, err)
+	require.Equal(t, []trueups.Ended{{AccountID: y.c.ID, AccountName: due.AccountName, SettlementCycle: y.settlement}}, ended)
+	ended, err = y.d.TrueUps().Ended(t.Context(), access.Scope{}, y.c.ID)
+	require.NoError(t, err)
+	require.Empty(t, ended)
 	credits, err := y.d.TrueUps().Close(t.Context(), operator, y.c.ID, "the contract ended")
 	require.NoError(t, err)
 	require.Len(t, credits, 1)
+	require.Equal(t, -due.DueMinor, credits[0].AmountMinor, "what was shown is what is proposed")
 	require.Equal(t, y.settlement, credits[0].CycleID)
 	require.Equal(t, pipelinetest.Positive, credits[0].Line)
 	require.Equal(t, billing.CorrectBefore, credits[0].Kind)
@@ -353,6 +368,9 @@ func TestTrueUpsOfAnEndedContract(t *testing.T) {
 	again, err := y.d.TrueUps().Close(t.Context(), operator, y.c.ID, "once more")
 	require.NoError(t, err)
 	require.Empty(t, again)
+	due, err = y.d.TrueUps().Outstanding(t.Context(), operator, y.c.ID)
+	require.NoError(t, err)
+	require.Zero(t, due.DueMinor, "it is proposed")
 
 	approver := person("ada", access.Approver)
 	_, err = y.d.Invoicing().ApproveCorrection(t.Context(), approver, credits[0].CorrectionID)

@@ -1,0 +1,75 @@
+package webui_test
+
+import (
+	"context"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/liftbill/liftbill/adapters/webui"
+	"github.com/liftbill/liftbill/app/trueups"
+	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/fault"
+)
+
+// closings are the contracts that have ended.
+type closings struct{ l *ledger }
+
+func (c closings) Ended(_ context.Context, _ access.Scope, accountID string) ([]trueups.Ended, error) {
+	if c.l.due == nil || accountID != "" && accountID != "acme" {
+		return nil, nil
+	}
+	return []trueups.Ended{{AccountID: "acme", AccountName: "Acme Inc.", SettlementCycle: "acme.2026-12-settlement"}}, nil
+}
+
+func (c closings) Outstanding(context.Context, access.Principal, string) (trueups.Outstanding, error) {
+	return *c.l.due, nil
+}
+
+func (c closings) Close(_ context.Context, by access.Principal, accountID, reason string) ([]trueups.Credit, error) {
+	c.l.started = by.ID + "|" + accountID + "|" + reason
+	return nil, c.l.refusal
+}
+
+// TestTrueUpsOfEndedContractsAreSeen: the adjustments name the contracts that have ended; for a
+// chosen one they say what is owed to the payer and what settles it, and whoever may has it
+// proposed there.
+func TestTrueUpsOfEndedContractsAreSeen(t *testing.T) {
+	t.Parallel()
+	l, d := fixture(), &door{caller: signedIn()}
+	e := newDoor(l, d, webui.Options{})
+	const chosen, form = "/adjustments?account=acme", "/accounts/acme/true-ups"
+	require.NotContains(t, open(t, e, "/adjustments").text, "Contracts that have ended")
+	l.due = &trueups.Outstanding{AccountID: "acme", AccountName: "Acme Inc.", SettlementCycle: "acme.2026-12-settlement", Currency: "usd", Open: true, State: trueups.Booked, DueMinor: -1_234}
+	require.Contains(t, open(t, e, "/adjustments").links, chosen)
+	for role, may := range map[access.Role]bool{access.Viewer: false, access.Approver: false, access.Finance: true} {
+		d.caller.Roles = access.Roles{role}
+		p := open(t, e, chosen)
+		require.Contains(t, p.text, "12.34 USD is owed to the payer")
+		require.Contains(t, p.text, "liftbill cycle trueup --account acme")
+		if may {
+			require.Contains(t, p.links, form)
+		} else {
+			require.NotContains(t, p.links, form, role)
+		}
+	}
+	d.caller.Roles = access.Roles{access.Finance}
+	w := send(t, e, "POST", form, url.Values{"reason": {"it ended"}})
+	require.Equal(t, 303, w.Code)
+	require.Equal(t, "/adjustments?account=acme&state=proposed", w.Header().Get("Location"))
+	require.Equal(t, d.caller.ID+"|acme|it ended", l.started)
+	l.refusal = fault.New(fault.Conflict, "cycles_follow", "account acme has cycles after its settlement")
+	w = send(t, e, "POST", form, url.Values{"reason": {"it ended"}})
+	require.Equal(t, 422, w.Code)
+	require.Contains(t, w.Body.String(), "has cycles after its settlement")
+
+	l.due.DueMinor, l.due.State = 0, trueups.NothingNew
+	p := open(t, e, chosen)
+	require.Contains(t, p.text, "Nothing is owed to the payer.")
+	require.NotContains(t, p.links, form)
+	l.due.State, l.due.Reason = trueups.NotMeasured, "the holdout has no payer left"
+	require.Contains(t, open(t, e, chosen).text, "The holdout has no payer left. Agree with the payer")
+	l.due.Open, l.due.Reason = false, ""
+	require.Contains(t, open(t, e, chosen).text, "true the year up no more")
+}
