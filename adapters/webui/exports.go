@@ -30,8 +30,8 @@ func (s *Server) cyclesExport(c echo.Context) error {
 		return err
 	}
 	r := report{
-		Name: "cycles", Title: "Close board", Version: 3,
-		Parameters: []parameter{{"period", c.QueryParam("period")}, {"state", q.State}, {"account", q.AccountID}, {"environment", q.Environment}, {"breaks", q.Breaks}, {"currency", q.Currency}, {"from", c.QueryParam("from")}, {"to", c.QueryParam("to")}},
+		Name: "cycles", Title: "Close board", Version: 4,
+		Parameters: []parameter{{"period", c.QueryParam("period")}, {"state", q.State}, {"account", q.AccountID}, {"environment", q.Environment}, {"mode", q.Mode}, {"breaks", q.Breaks}, {"currency", q.Currency}, {"from", c.QueryParam("from")}, {"to", c.QueryParam("to")}, {"sort", q.Sort}},
 		Columns: []column{
 			{Name: "cycle"}, {Name: "account"}, {Name: "account_name"}, {Name: "environment"}, {Name: "period"}, {Name: "period_start", Kind: columnTime}, {Name: "period_end", Kind: columnTime}, {Name: "time_zone"},
 			{Name: "state"}, {Name: "reason"}, {Name: "next_action"}, {Name: "basis"}, {Name: "currency"}, {Name: "lift_billed", Kind: columnMoney, Sum: true}, {Name: "lines", Kind: columnCount, Sum: true},
@@ -39,7 +39,7 @@ func (s *Server) cyclesExport(c echo.Context) error {
 			{Name: "invoice_id"}, {Name: "invoice_number"}, {Name: "updated_at", Kind: columnTime},
 			{Name: "open_breaks", Kind: columnCount, Sum: true}, {Name: "blocking_breaks", Kind: columnCount, Sum: true}, {Name: "breaks_at_stake", Kind: columnMoney, Sum: true},
 			{Name: "approver"}, {Name: "due_at", Kind: columnTime}, {Name: "closed_at", Kind: columnTime}, {Name: "closed_by"},
-			{Name: "contract"}, {Name: "contract_version", Kind: columnCount}, {Name: "revision", Kind: columnCount}, {Name: "withheld_lift", Kind: columnMoney, Sum: true}, {Name: "true_ups", Kind: columnMoney, Sum: true}, {Name: "found_later", Kind: columnMoney, Sum: true},
+			{Name: "contract"}, {Name: "contract_version", Kind: columnCount}, {Name: "revision", Kind: columnCount}, {Name: "withheld_lift", Kind: columnMoney, Sum: true}, {Name: "true_ups", Kind: columnMoney, Sum: true}, {Name: "found_later", Kind: columnMoney, Sum: true}, {Name: modeColumn},
 		},
 	}
 	for _, i := range all {
@@ -48,7 +48,7 @@ func (s *Server) cyclesExport(c echo.Context) error {
 			cashOf(i.LiftMinor, i.Currency), int64(i.Lines), int64(i.WithheldLines), cashOf(i.EngineMinor, i.Currency), cash{i.StripeMinor, i.Currency}, cash{i.DifferenceMinor, i.Currency},
 			i.StripeInvoiceID, i.InvoiceNumber, i.UpdatedAt,
 			int64(i.OpenBreaks), int64(i.BlockingBreaks), cashOf(i.BreaksMinor, i.Currency), i.Approver, dueOf(i), timeOf(i.ClosedAt), i.ClosedBy,
-			i.ContractID, int64(i.ContractVersion), int64(i.Revision), cashOf(i.WithheldMinor, i.Currency), cashOf(i.TrueUpMinor, i.Currency), cashOf(i.LaterMinor, i.Currency),
+			i.ContractID, int64(i.ContractVersion), int64(i.Revision), cashOf(i.WithheldMinor, i.Currency), cashOf(i.TrueUpMinor, i.Currency), cashOf(i.LaterMinor, i.Currency), i.Mode(),
 		})
 	}
 	return s.send(c, r)

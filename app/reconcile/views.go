@@ -68,6 +68,30 @@ type CycleSummary struct {
 	ClosedAt *time.Time
 	// InvoiceHash is the digest of the proposed invoice, which an approval names.
 	InvoiceHash string
+	// Shadow: it was priced and is never invoiced, whatever its environment.
+	Shadow bool
+}
+
+// The modes of a cycle: what becomes of what it comes to.
+const (
+	ModeLive   = "live"
+	ModeTest   = "test"
+	ModeShadow = "shadow"
+)
+
+// Modes are what the close board can be filtered by.
+func Modes() []string { return []string{ModeLive, ModeTest, ModeShadow} }
+
+// Mode is what becomes of the cycle's amount: it is invoiced, nothing is ever written in its
+// environment, or it is priced and shown only. A test account's shadow month is of test mode.
+func (c CycleSummary) Mode() string {
+	switch {
+	case c.Environment == account.Test:
+		return ModeTest
+	case c.Shadow:
+		return ModeShadow
+	}
+	return ModeLive
 }
 
 // CyclesFilter selects cycles. Empty fields select all; an empty scope selects nothing.
@@ -77,6 +101,8 @@ type CyclesFilter struct {
 	State       string
 	AccountID   string
 	Environment string
+	// Mode is "" or one of Modes.
+	Mode string
 	// Breaks is "", "open" for months with pending breaks, or "blocking".
 	Breaks string
 	// Currency is the contract's; Min and Max bound the engine's total in its major units,
