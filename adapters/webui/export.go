@@ -319,7 +319,7 @@ func sendAll[T any](s *Server, c echo.Context, l list, rowOf func(T) row, page f
 	for _, item := range all {
 		l.Rows = append(l.Rows, rowOf(item))
 	}
-	return s.send(c, l.report(l.parameters()))
+	return s.sendList(c, l)
 }
 
 // everything reads all pages of a list.

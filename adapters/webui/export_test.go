@@ -267,6 +267,7 @@ func TestLinePage(t *testing.T) {
 func TestOverviewPage(t *testing.T) {
 	t.Parallel()
 	p := open(t, newEcho(fixture()), "/")
+	require.Contains(t, p.text, "1 at Stripe , 4,120.50 USD ; open 3,020.50 USD", "open is what remains, as in the list of invoices")
 	require.Contains(t, p.text, "Payment success 95.2 % 1,204 paid, 61 attempts failed")
 	require.Contains(t, p.text, "91.6 % of the paid revenue belongs to a snapshot")
 	require.Contains(t, p.row(t, "Northwind Traders")[2], "Compare the invoice at Stripe")
@@ -308,6 +309,12 @@ func TestListFilters(t *testing.T) {
 	open(t, e, "/accounts/acme/customers?segment=failed_payment&mapped=no&q=cus_1")
 	require.Equal(t, []string{"failed_payment", "no", "cus_1"}, []string{string(l.clientsAsked.Segment), l.clientsAsked.Mapped, l.clientsAsked.Search})
 	require.Equal(t, http.StatusBadRequest, open(t, e, "/events?from=yesterday").status)
+	for _, wrong := range []string{"/invoices?overdue=never", "/invoices.csv?overdue=never", "/invoices/lines.csv?overdue=never", "/events?attention=maybe", "/events.csv?attention=maybe", "/breaks?show=some", "/breaks.csv?show=some", "/connections?environment=prod", "/connections.csv?environment=prod", "/coverage?reason=none", "/coverage.csv?reason=none", "/accruals?history=some", "/accruals.csv?history=some", "/accounts/acme/customers?mapped=perhaps"} {
+		p := open(t, e, wrong)
+		require.Equal(t, http.StatusBadRequest, p.status, wrong)
+		require.Regexp(t, `is (not a|no) `, p.text, wrong)
+	}
+	require.Contains(t, open(t, e, "/invoices?period=2024-02").html, `value="2024-02" selected`, "a month without an invoice is still the one that is chosen")
 }
 
 // Our identifiers and Stripe's stand beside each other.

@@ -162,7 +162,7 @@ func (s *Server) connections(c echo.Context) error {
 		}})
 	}
 	if c.Param("format") != "" {
-		return s.send(c, l.report(l.parameters()))
+		return s.sendList(c, l)
 	}
 	return s.show(c, l, "", "")
 }

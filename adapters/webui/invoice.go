@@ -212,6 +212,9 @@ func (s *Server) invoiceLinesExport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.checked(); err != nil {
+		return err
+	}
 	all, err := everything(func(cursor string, n int) ([]invoiceLine, string, error) {
 		f.Cursor, f.Limit = cursor, n
 		return s.linesOf(c.Request().Context(), f)
