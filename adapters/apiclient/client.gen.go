@@ -6149,6 +6149,9 @@ type ExportAdjustmentsParams struct {
 	// Account As on the page: the filter or the order of the same name.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
 
+	// Environment As on the page: the filter or the order of the same name.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
 	// Period Only what stems from this month (YYYY-MM).
 	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
 
@@ -18318,6 +18321,14 @@ func NewExportAdjustmentsRequest(server string, format ExportAdjustmentsParamsFo
 		var rawQueryFragments []string
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {

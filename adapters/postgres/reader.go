@@ -274,7 +274,7 @@ func tieOutRows(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 	err := tx.WithContext(ctx).Raw(`
 		SELECT r.snapshot_id, s.name AS snapshot_name, r.case_id, coalesce(l.fee_minor > 0 AND i.phase <> 'shadow', false) AS billed, r.verdict, r.headline AS headline_code,
-			r.explanation, r.units, r.holdout_units, r.observed_minor, coalesce(l.measured_minor, floor(r.lift)::bigint) AS measured_minor,
+			r.explanation, r.units, r.holdout_units, r.observed_minor, r.interval_low, r.interval_high, r.ess, coalesce(l.measured_minor, floor(r.lift)::bigint) AS measured_minor,
 			coalesce(l.bound_minor, floor(r.bound)::bigint) AS bound_minor, coalesce(l.high_water_from, 0) AS high_water_from,
 			coalesce(l.high_water_to, 0) AS high_water_to, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.deferred_minor, 0) AS deferred_minor,
 			coalesce(l.waived_minor, 0) AS waived_minor, coalesce(l.fee_minor, 0) AS fee_minor, coalesce(l.billed_minor, 0) AS billed_minor, coalesce(wl.stripe_id, '') AS stripe_line_id, wl.amount_minor AS stripe_minor

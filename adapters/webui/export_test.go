@@ -328,6 +328,8 @@ func TestInvoiceExportNamesBothSides(t *testing.T) {
 	lines := download(t, e, "/cycles/acme.2026-10/export.csv")
 	require.Equal(t, "trial-nudge-7", lines.column(t, "line")[0])
 	require.Equal(t, "ii_1QHk2wG9RKHgCVdKz", lines.column(t, "stripe_line")[0])
+	require.Equal(t, []string{"15100.08", "26104.91", "1282"}, []string{lines.column(t, "interval_low")[0], lines.column(t, "interval_high")[0], lines.column(t, "effective_sample")[0]})
+	require.Contains(t, open(t, e, "/cycles/acme.2026-10").text, "Effective sample 1,282, 95 % interval 15,100.08 USD to 26,104.91 USD · Case")
 }
 
 func TestCustomerPage(t *testing.T) {

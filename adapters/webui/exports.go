@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -73,13 +74,14 @@ func (s *Server) cycleExport(c echo.Context) error {
 		return err
 	}
 	r := report{
-		Name: "lines-" + t.ID, Title: "Lines of " + t.AccountName + ", " + month(t.Period), Version: 1,
-		Parameters: []parameter{{"cycle", t.ID}, {"revision", strconv.Itoa(t.Revision)}, {"contract_hash", t.ContractHash}, {"plan_hash", t.PlanHash}, {"input_digest", t.InputDigest}, {"state", string(t.State)}, {"environment", string(t.Environment)}},
+		Name: "lines-" + t.ID, Title: "Lines of " + t.AccountName + ", " + month(t.Period), Version: 2,
+		Parameters: []parameter{{"cycle", t.ID}, {"revision", strconv.Itoa(t.Revision)}, {"contract_hash", t.ContractHash}, {"share", t.Share}, {"plan_hash", t.PlanHash}, {"input_digest", t.InputDigest}, {"state", string(t.State)}, {"environment", string(t.Environment)}},
 		Columns: []column{
 			{Name: "line"}, {Name: "kind"}, {Name: "name"}, {Name: "verdict"}, {Name: "reason"}, {Name: "explanation"}, {Name: "users", Kind: columnCount, Sum: true}, {Name: "holdout", Kind: columnCount, Sum: true},
 			{Name: "observed", Kind: columnMoney, Sum: true}, {Name: "measured_lift", Kind: columnMoney, Sum: true}, {Name: "lower_bound", Kind: columnMoney}, {Name: "billed_before", Kind: columnMoney, Sum: true},
 			{Name: "base", Kind: columnMoney, Sum: true}, {Name: "deferred", Kind: columnMoney, Sum: true}, {Name: "waived", Kind: columnMoney, Sum: true}, {Name: "amount", Kind: columnMoney, Sum: true},
 			{Name: "invoiced", Kind: columnMoney, Sum: true}, {Name: "stripe", Kind: columnMoney, Sum: true}, {Name: "case_id"}, {Name: "stripe_line"},
+			{Name: "interval_low", Kind: columnMoney}, {Name: "interval_high", Kind: columnMoney}, {Name: "effective_sample", Kind: columnCount},
 		},
 	}
 	cur := t.Currency
@@ -87,14 +89,24 @@ func (s *Server) cycleExport(c echo.Context) error {
 		r.Rows = append(r.Rows, []any{
 			l.SnapshotID, "lift", l.SnapshotName, l.Verdict, l.HeadlineCode, l.Explanation, l.Units, l.HoldoutUnits, cashOf(l.ObservedMinor, cur), cashOf(l.MeasuredMinor, cur), cashOf(l.BoundMinor, cur),
 			cashOf(l.HighWaterFrom, cur), cashOf(l.BaseMinor, cur), cashOf(l.DeferredMinor, cur), cashOf(l.WaivedMinor, cur), cashOf(l.FeeMinor, cur), cashOf(l.BilledMinor, cur), cash{l.StripeMinor, cur}, l.CaseID, l.StripeLineID,
+			estimated(l.ESS > 0, l.IntervalLow, cur), estimated(l.ESS > 0, l.IntervalHigh, cur), known(l.ESS > 0, int64(l.ESS)),
 		})
 	}
 	for _, f := range t.Charges {
 		r.Rows = append(r.Rows, []any{
-			f.Line, f.Kind, f.Description, "", "", "", nil, nil, nil, nil, nil, nil, nil, nil, nil, cashOf(f.AmountMinor, cur), cashOf(f.BilledMinor, cur), cash{f.StripeMinor, cur}, "", f.StripeLineID,
+			f.Line, f.Kind, f.Description, "", "", "", nil, nil, nil, nil, nil, nil, nil, nil, nil, cashOf(f.AmountMinor, cur), cashOf(f.BilledMinor, cur), cash{f.StripeMinor, cur}, "", f.StripeLineID, nil, nil, nil,
 		})
 	}
 	return s.send(c, r, statement(t)...)
+}
+
+// estimated is an estimate in minor units, rounded down as the ledger does; nothing where there
+// is none.
+func estimated(is bool, v float64, currency string) any {
+	if !is || math.IsNaN(v) || math.Abs(v) > 1e15 {
+		return nil
+	}
+	return cashOf(int64(math.Floor(v)), currency)
 }
 
 // lineExport has the figures of the explanation in their order.

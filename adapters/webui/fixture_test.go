@@ -71,6 +71,7 @@ type ledger struct {
 	changed       *preview.Comparison
 	history       []preview.Revision
 	refusal       error
+	alsoTest      bool // an adjustment of a test account is there
 	invoicesAsked reconcile.InvoicesFilter
 	logAsked      operate.EventsFilter
 	clientsAsked  customers.Filter

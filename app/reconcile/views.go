@@ -143,6 +143,9 @@ type Line struct {
 	ObservedMinor int64 // year-to-date revenue of the exposed units
 	MeasuredMinor int64 // year-to-date point estimate, floored
 	BoundMinor    int64 // year-to-date lower bound at the scheduled error, floored
+	// IntervalLow and IntervalHigh hold the measured lift with 95 %, in minor units; ESS is the
+	// effective sample that it rests on.
+	IntervalLow, IntervalHigh, ESS float64
 	HighWaterFrom int64 // billed base of the contract year before this cycle
 	HighWaterTo   int64 // and after it
 	BaseMinor     int64 // billed base of this cycle
