@@ -59,7 +59,7 @@ func TestFiguresOfAccounts(t *testing.T) {
 func TestHealthOfAccounts(t *testing.T) {
 	t.Parallel()
 	p := open(t, newEcho(fixture()), "/accounts")
-	for _, want := range []string{"95.5 %", "effective sample 410 → 1450", "to 30 days 4,120.50 USD", "over 90 days 99.00 USD"} {
+	for _, want := range []string{"95.5 %", "effective sample 410 → 1,450", "to 30 days 4,120.50 USD", "over 90 days 99.00 USD"} {
 		require.Contains(t, p.text, want)
 	}
 	require.NotContains(t, p.text, "31–60 days", "an empty bucket is not shown")

@@ -176,7 +176,7 @@ func (s *Server) showCycles(c echo.Context, status int, done, problem string) er
 	for _, item := range page.Items {
 		v.Rows = append(v.Rows, s.cycleRow(item))
 	}
-	v.Open, err = s.everyAccrual(c, accrual.Filter{Scope: q.Scope, AccountID: q.AccountID, Environment: q.Environment, Closed: "open"})
+	v.Open, err = s.everyAccrual(c, accrual.Filter{Scope: q.Scope, AccountID: q.AccountID, Environment: environmentOfMode(q), Closed: "open"})
 	if err != nil {
 		return err
 	}

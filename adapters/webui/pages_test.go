@@ -192,6 +192,7 @@ func TestCloseBoardFilters(t *testing.T) {
 		require.Contains(t, p.html, chosen)
 	}
 	p = open(t, newEcho(l), "/cycles?period=all&mode=shadow&sort=state&from=1")
+	require.Equal(t, "live", l.accrualsAsked.Environment, "open months are of the same accounts")
 	require.Equal(t, []string{"shadow", "state"}, []string{l.cyclesAsked.Mode, l.cyclesAsked.Sort})
 	require.Contains(t, p.text, "SHADOW Priced and shown as it would be invoiced.")
 	for _, link := range []string{"/cycles?cursor=c2&from=1&mode=shadow&period=all&sort=state", "/cycles?from=1&mode=shadow&period=all&sort=account_asc", "/cycles?from=1&mode=shadow&period=all&sort=state_asc"} {

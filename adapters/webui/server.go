@@ -20,6 +20,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"time"
@@ -295,6 +296,18 @@ type frame struct {
 	// May lists what the navigation may show.
 	May  may
 	Page any
+	// sent is a form that was refused, at the address sentTo.
+	sent   url.Values
+	sentTo string
+}
+
+// Kept is what somebody typed into the form of an action that was refused, so that it need not
+// be typed again; empty for every other form. An action is the end of an address.
+func (f frame) Kept(action, name string) string {
+	if f.sent == nil || !strings.HasSuffix(f.sentTo, action) {
+		return ""
+	}
+	return f.sent.Get(name)
 }
 
 // may says which entries of the navigation lead somewhere.
@@ -307,6 +320,9 @@ func (s *Server) render(c echo.Context, status int, page string, f frame) error 
 	if caller := app.From(c.Request().Context()); caller.Kind == access.User {
 		f.Who, f.CSRF = caller.Name, caller.CSRF()
 		f.May = may{Audit: caller.Can(access.ReadAudit), Access: caller.Can(access.ManageAccess), Export: caller.Can(access.Export)}
+	}
+	if c.Request().Method == http.MethodPost && status >= http.StatusBadRequest {
+		f.sent, f.sentTo = posted(c), c.Request().URL.Path
 	}
 	f.StyleURL, f.ScriptURL, f.TemporalUI = s.styleURL, s.scriptURL, s.options.TemporalUI
 	var out bytes.Buffer
