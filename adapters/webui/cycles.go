@@ -37,7 +37,9 @@ type cyclesView struct {
 	Breaks                      []Choice
 	Currency, From, To          string
 	Sort                        string
-	Heads                       map[string]headView
+	// Selected are the filters that select something, for the page on paper.
+	Selected []string
+	Heads    map[string]headView
 	// MayPick: rows can be marked, to be approved or closed together.
 	MayPick, MayApprove bool
 	SelfURL             string
@@ -163,6 +165,16 @@ func (s *Server) showCycles(c echo.Context, status int, done, problem string) er
 		States:   choices("Every state", q.State, stateNames(), words),
 		Modes:    choices("Every mode", cmp.Or(q.Mode, q.Environment), reconcile.Modes(), words),
 		Accounts: choices("Every account", q.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) }),
+	}
+	for _, all := range [][]Choice{v.States, v.Accounts, v.Modes, v.Breaks} {
+		if i := slices.IndexFunc(all, func(c Choice) bool { return c.Selected && c.Value != "" }); i >= 0 {
+			v.Selected = append(v.Selected, all[i].Label)
+		}
+	}
+	for _, bound := range [][2]string{{"engine total from", v.From}, {"to", v.To}, {"in", strings.ToUpper(v.Currency)}} {
+		if bound[1] != "" {
+			v.Selected = append(v.Selected, bound[0]+" "+bound[1])
+		}
 	}
 	if chosen == "" {
 		v.PeriodName = "Cycles"

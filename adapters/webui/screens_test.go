@@ -97,6 +97,20 @@ func TestPrint(t *testing.T) {
 	for _, want := range []string{"4,120.50 USD", "Measured lift", "Lower bound", "0.20", "On the invoice"} {
 		require.Contains(t, text, want)
 	}
+	// The widest tables have no column beside the sheet: A4 across, without its margins.
+	require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(1032, 720)))
+	for _, path := range []string{"/cycles?mode=live&state=invoiced", "/breaks?show=all", "/invoices?status=open&q=in_1", "/accounts", "/accruals", "/adjustments", "/contracts", "/events", "/audit", "/replays", "/accounts/acme/events", "/cycles/acme.2026-10", "/cycles/fees.2026-10"} {
+		require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+path)))
+		width, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
+		require.NoError(t, err)
+		require.LessOrEqual(t, width, 1033, "%s loses columns on paper", path)
+	}
+	for path, want := range map[string]string{"/cycles?mode=live&state=invoiced": "Selected: invoiced; live", "/invoices?status=open&q=in_1": "Selected: Status at Stripe open; Invoice, number or payer in_1"} {
+		require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+path)))
+		said, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("main .paper").innerText`))
+		require.NoError(t, err)
+		require.Equal(t, want, said, "the sheet says what was selected")
+	}
 }
 
 // TestKeys follows the keyboard: rows, the open row in the address, help, and jumps.
