@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
-	"github.com/shopspring/decimal"
 
 	"github.com/liftbill/liftbill/app/reconcile"
 )
@@ -119,7 +118,7 @@ func (l accountLine) cells() []any {
 	}
 	lift, sample := any(nil), any(nil)
 	if n := len(h.Trend); n > 0 && measured {
-		lift, sample = floorMinor(decimal.NewFromFloat(h.Trend[n-1].Lift), l.Currency), int64(h.Trend[n-1].ESS)
+		lift, sample = estimated(true, h.Trend[n-1].Lift, l.Currency), int64(h.Trend[n-1].ESS)
 	}
 	row := []any{
 		l.Name, l.ID, string(l.Environment), strings.Join(missing(l.Overview), ", "), f.Period, strings.ToUpper(l.Currency),
