@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ func (s *Server) cyclesExport(c echo.Context) error {
 	}
 	r := report{
 		Name: "cycles", Title: "Close board", Version: 4,
-		Parameters: []parameter{{"period", c.QueryParam("period")}, {"state", q.State}, {"account", q.AccountID}, {"environment", q.Environment}, {"mode", q.Mode}, {"breaks", q.Breaks}, {"currency", q.Currency}, {"from", c.QueryParam("from")}, {"to", c.QueryParam("to")}, {"sort", q.Sort}},
+		Parameters: []parameter{{"period", cmp.Or(c.QueryParam("period"), everyPeriod)}, {"state", q.State}, {"account", q.AccountID}, {"environment", q.Environment}, {"mode", q.Mode}, {"breaks", q.Breaks}, {"currency", q.Currency}, {"from", c.QueryParam("from")}, {"to", c.QueryParam("to")}, {"sort", q.Sort}},
 		Columns: []column{
 			{Name: "cycle"}, {Name: "account"}, {Name: "account_name"}, {Name: "environment"}, {Name: "period"}, {Name: "period_start", Kind: columnTime}, {Name: "period_end", Kind: columnTime}, {Name: "time_zone"},
 			{Name: "state"}, {Name: "reason"}, {Name: "next_action"}, {Name: "basis"}, {Name: "currency"}, {Name: "lift_billed", Kind: columnMoney, Sum: true}, {Name: "lines", Kind: columnCount, Sum: true},

@@ -113,6 +113,39 @@ func TestPrint(t *testing.T) {
 	}
 }
 
+// TestLongNames: a name without a space does not push a page over its edge, on a screen nor on
+// a phone.
+func TestLongNames(t *testing.T) {
+	l := fixture()
+	name := strings.Repeat("Donaudampfschifffahrtsgesellschaft", 4)
+	for i := range l.cycles {
+		l.cycles[i].AccountName = name
+	}
+	for i := range l.accounts {
+		l.accounts[i].Name = name
+	}
+	for i := range l.invoices {
+		l.invoices[i].AccountName = name
+	}
+	for id, tie := range l.tieOuts {
+		tie.AccountName = name
+		l.tieOuts[id] = tie
+	}
+	server := httptest.NewServer(newDoor(l, &door{caller: signedIn()}, webui.Options{}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(chromium(t), 4*time.Minute)
+	defer cancel()
+	for _, width := range []int64{1400, 390} {
+		require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)))
+		for _, path := range []string{"/", "/cycles", "/cycles/acme.2026-10", "/cycles/acme.2026-10/lines/trial-nudge-7", "/cycles/acme.2026-10/corrections", "/invoices", "/invoices/acme.2026-10", "/accounts", "/accounts/acme/events", "/accounts/acme/customers", "/accounts/acme/whatif", "/accounts/acme/months/2026-11", "/breaks/" + breakAmount} {
+			require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+path)))
+			wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))
+			require.NoError(t, err)
+			require.LessOrEqual(t, wide, width+1, "%s at %d", path, width)
+		}
+	}
+}
+
 // TestKeys follows the keyboard: rows, the open row in the address, help, and jumps.
 func TestKeys(t *testing.T) {
 	server := httptest.NewServer(newDoor(fixture(), &door{caller: worker()}, webui.Options{}))
