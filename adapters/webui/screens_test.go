@@ -142,6 +142,12 @@ func TestLongNames(t *testing.T) {
 			wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))
 			require.NoError(t, err)
 			require.LessOrEqual(t, wide, width+1, "%s at %d", path, width)
+			first, err := chromedp.Run(ctx, chromedp.Evaluate[float64](`Math.max(0, ...[...document.querySelectorAll(".wide tbody th:first-child, .wide tbody th:first-child a")].map((e) => e.getBoundingClientRect().width))`))
+			require.NoError(t, err)
+			require.LessOrEqual(t, first, 400.0, "%s at %d: the column that stays leaves room for the others", path, width)
+			inside, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`[...document.querySelectorAll(".wide tbody th:first-child")].every((e) => e.scrollWidth <= e.clientWidth + 1)`))
+			require.NoError(t, err)
+			require.True(t, inside, "%s at %d: a name lies over the next column", path, width)
 		}
 	}
 }
