@@ -193,7 +193,7 @@ func TestKeys(t *testing.T) {
 	_, err = chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => { const box = document.querySelector("input[type=search]"), data = new DataTransfer(); data.setData("text", "in_1QHaaaG9RKHgCVdKaaa"); return box.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })); })()`))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		at, err := chromedp.Run(ctx, chromedp.Location())
+		at, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.readyState === "complete" ? location.href : ""`)) // the keys listen by then
 		return err == nil && strings.Contains(at, "q=in_1QHaaaG9RKHgCVdKaaa")
 	}, time.Minute, 100*time.Millisecond, "an ID that is pasted into the search is searched")
 	_, err = chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => { const data = new DataTransfer(); data.setData("text", "in_1QHk2vG9RKHgCVdKx01"); return document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true })); })()`))
