@@ -146,15 +146,15 @@ type Line struct {
 	// IntervalLow and IntervalHigh hold the measured lift with 95 %, in minor units; ESS is the
 	// effective sample that it rests on.
 	IntervalLow, IntervalHigh, ESS float64
-	HighWaterFrom int64 // billed base of the contract year before this cycle
-	HighWaterTo   int64 // and after it
-	BaseMinor     int64 // billed base of this cycle
-	DeferredMinor int64 // measured and not billed, kept for later periods of the year
-	WaivedMinor   int64 // measured and never billed
-	FeeMinor      int64 // the line of the ledger
-	BilledMinor   int64 // what of it stands on the invoice after the reductions
-	StripeLineID  string
-	StripeMinor   *int64
+	HighWaterFrom                  int64 // billed base of the contract year before this cycle
+	HighWaterTo                    int64 // and after it
+	BaseMinor                      int64 // billed base of this cycle
+	DeferredMinor                  int64 // measured and not billed, kept for later periods of the year
+	WaivedMinor                    int64 // measured and never billed
+	FeeMinor                       int64 // the line of the ledger
+	BilledMinor                    int64 // what of it stands on the invoice after the reductions
+	StripeLineID                   string
+	StripeMinor                    *int64
 }
 
 // Charge is a line of the ledger that is no lift: a fee, a reduction or a balance.
