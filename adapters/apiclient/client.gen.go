@@ -696,6 +696,30 @@ func (e ListEventsParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for ExportAccountsParamsFormat.
+const (
+	ExportAccountsParamsFormatCsv    ExportAccountsParamsFormat = "csv"
+	ExportAccountsParamsFormatNdjson ExportAccountsParamsFormat = "ndjson"
+	ExportAccountsParamsFormatPdf    ExportAccountsParamsFormat = "pdf"
+	ExportAccountsParamsFormatXlsx   ExportAccountsParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportAccountsParamsFormat enum.
+func (e ExportAccountsParamsFormat) Valid() bool {
+	switch e {
+	case ExportAccountsParamsFormatCsv:
+		return true
+	case ExportAccountsParamsFormatNdjson:
+		return true
+	case ExportAccountsParamsFormatPdf:
+		return true
+	case ExportAccountsParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExportCustomersParamsFormat.
 const (
 	ExportCustomersParamsFormatCsv    ExportCustomersParamsFormat = "csv"
@@ -1122,6 +1146,30 @@ func (e ExportInvoicesParamsFormat) Valid() bool {
 	case ExportInvoicesParamsFormatPdf:
 		return true
 	case ExportInvoicesParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportLinesOfInvoicesParamsFormat.
+const (
+	ExportLinesOfInvoicesParamsFormatCsv    ExportLinesOfInvoicesParamsFormat = "csv"
+	ExportLinesOfInvoicesParamsFormatNdjson ExportLinesOfInvoicesParamsFormat = "ndjson"
+	ExportLinesOfInvoicesParamsFormatPdf    ExportLinesOfInvoicesParamsFormat = "pdf"
+	ExportLinesOfInvoicesParamsFormatXlsx   ExportLinesOfInvoicesParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportLinesOfInvoicesParamsFormat enum.
+func (e ExportLinesOfInvoicesParamsFormat) Valid() bool {
+	switch e {
+	case ExportLinesOfInvoicesParamsFormatCsv:
+		return true
+	case ExportLinesOfInvoicesParamsFormatNdjson:
+		return true
+	case ExportLinesOfInvoicesParamsFormatPdf:
+		return true
+	case ExportLinesOfInvoicesParamsFormatXlsx:
 		return true
 	default:
 		return false
@@ -2650,8 +2698,11 @@ type Cycle struct {
 	InvoiceNumber string      `json:"invoice_number,omitempty,omitzero"`
 
 	// Lift An exact amount of one currency.
-	Lift       Money  `json:"lift"`
-	Lines      int    `json:"lines"`
+	Lift  Money `json:"lift"`
+	Lines int   `json:"lines"`
+
+	// Mode `live`, `test`, or `shadow`: a month of a live account that is priced and never invoiced.
+	Mode       string `json:"mode,omitempty,omitzero"`
 	NextAction string `json:"next_action,omitempty,omitzero"`
 
 	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
@@ -6050,6 +6101,9 @@ type ListCyclesParams struct {
 	// Environment Only `live` or `test`.
 	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
 
+	// Mode Only what is invoiced (`live`), what never is (`test`), or months of live accounts that are priced and shown only (`shadow`).
+	Mode string `form:"mode,omitempty" json:"mode,omitempty,omitzero"`
+
 	// Sort Another order, the greatest first, or with `_asc` the smallest.
 	Sort ListCyclesParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
 
@@ -6146,6 +6200,21 @@ type ListEventsParams struct {
 
 // ListEventsParamsSort defines parameters for ListEvents.
 type ListEventsParamsSort string
+
+// ExportAccountsParams defines parameters for ExportAccounts.
+type ExportAccountsParams struct {
+	// Environment As on the page: the filter or the order of the same name.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Q As on the page: the filter or the order of the same name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+}
+
+// ExportAccountsParamsFormat defines parameters for ExportAccounts.
+type ExportAccountsParamsFormat string
 
 // ExportCustomersParams defines parameters for ExportCustomers.
 type ExportCustomersParams struct {
@@ -6293,6 +6362,9 @@ type ExportAdjustmentsParams struct {
 	// Account As on the page: the filter or the order of the same name.
 	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
 
+	// Environment As on the page: the filter or the order of the same name.
+	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
 	// Period Only what stems from this month (YYYY-MM).
 	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
 
@@ -6436,6 +6508,24 @@ type ExportCyclesParams struct {
 
 	// Environment As on the page: the filter or the order of the same name.
 	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Mode As on the page: the filter or the order of the same name.
+	Mode string `form:"mode,omitempty" json:"mode,omitempty,omitzero"`
+
+	// Breaks As on the page: the filter or the order of the same name.
+	Breaks string `form:"breaks,omitempty" json:"breaks,omitempty,omitzero"`
+
+	// Currency As on the page: the filter or the order of the same name.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// From As on the page: the filter or the order of the same name.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To As on the page: the filter or the order of the same name.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
 }
 
 // ExportCyclesParamsFormat defines parameters for ExportCycles.
@@ -6530,6 +6620,54 @@ type ExportInvoicesParams struct {
 
 // ExportInvoicesParamsFormat defines parameters for ExportInvoices.
 type ExportInvoicesParamsFormat string
+
+// ExportLinesOfInvoicesParams defines parameters for ExportLinesOfInvoices.
+type ExportLinesOfInvoicesParams struct {
+	// Period As on the page: the filter or the order of the same name.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Status As on the page: the filter or the order of the same name.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency As on the page: the filter or the order of the same name.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// From As on the page: the filter or the order of the same name.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To As on the page: the filter or the order of the same name.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Overdue As on the page: the filter or the order of the same name.
+	Overdue string `form:"overdue,omitempty" json:"overdue,omitempty,omitzero"`
+
+	// Since As on the page: the filter or the order of the same name.
+	Since string `form:"since,omitempty" json:"since,omitempty,omitzero"`
+
+	// Until As on the page: the filter or the order of the same name.
+	Until string `form:"until,omitempty" json:"until,omitempty,omitzero"`
+
+	// Dispute As on the page: the filter or the order of the same name.
+	Dispute string `form:"dispute,omitempty" json:"dispute,omitempty,omitzero"`
+
+	// Metadata As on the page: the filter or the order of the same name.
+	Metadata string `form:"metadata,omitempty" json:"metadata,omitempty,omitzero"`
+
+	// PoNumber As on the page: the filter or the order of the same name.
+	PoNumber string `form:"po_number,omitempty" json:"po_number,omitempty,omitzero"`
+
+	// Q As on the page: the filter or the order of the same name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+}
+
+// ExportLinesOfInvoicesParamsFormat defines parameters for ExportLinesOfInvoices.
+type ExportLinesOfInvoicesParamsFormat string
 
 // ExportInvoiceLinesParamsFormat defines parameters for ExportInvoiceLines.
 type ExportInvoiceLinesParamsFormat string
@@ -8231,6 +8369,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExportAccounts Export how the accounts are doing, a row for each account and currency
+	//
+	// Corresponds with GET /v1/exports/accounts.{format} (the `ExportAccounts` operationId).
+	ExportAccounts(ctx context.Context, format ExportAccountsParamsFormat, params *ExportAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ExportCustomers Export the customers of an account
 	//
 	// Corresponds with GET /v1/exports/accounts/{id}/customers.{format} (the `ExportCustomers` operationId).
@@ -8337,6 +8480,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 	ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportLinesOfInvoices Export the lines of the invoices that the filters select
+	//
+	// Corresponds with GET /v1/exports/invoices/lines.{format} (the `ExportLinesOfInvoices` operationId).
+	ExportLinesOfInvoices(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportInvoiceLines Export the lines of an invoice
 	//
@@ -11222,6 +11370,21 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 	return c.Client.Do(req)
 }
 
+// ExportAccounts Export how the accounts are doing, a row for each account and currency
+//
+// Corresponds with GET /v1/exports/accounts.{format} (the `ExportAccounts` operationId).
+func (c *Client) ExportAccounts(ctx context.Context, format ExportAccountsParamsFormat, params *ExportAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportAccountsRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ExportCustomers Export the customers of an account
 //
 // Corresponds with GET /v1/exports/accounts/{id}/customers.{format} (the `ExportCustomers` operationId).
@@ -11499,6 +11662,21 @@ func (c *Client) ExportEvents(ctx context.Context, format ExportEventsParamsForm
 // Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 func (c *Client) ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExportInvoicesRequest(c.Server, format, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportLinesOfInvoices Export the lines of the invoices that the filters select
+//
+// Corresponds with GET /v1/exports/invoices/lines.{format} (the `ExportLinesOfInvoices` operationId).
+func (c *Client) ExportLinesOfInvoices(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportLinesOfInvoicesRequest(c.Server, format, params)
 	if err != nil {
 		return nil, err
 	}
@@ -17408,6 +17586,14 @@ func NewListCyclesRequest(server string, params *ListCyclesParams) (*http.Reques
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "mode", params.Mode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
@@ -18104,6 +18290,79 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 	return req, nil
 }
 
+// NewExportAccountsRequest constructs an http.Request for the ExportAccounts method
+func NewExportAccountsRequest(server string, format ExportAccountsParamsFormat, params *ExportAccountsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/accounts.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewExportCustomersRequest constructs an http.Request for the ExportCustomers method
 func NewExportCustomersRequest(server string, id string, format ExportCustomersParamsFormat, params *ExportCustomersParams) (*http.Request, error) {
 	var err error
@@ -18702,6 +18961,14 @@ func NewExportAdjustmentsRequest(server string, format ExportAdjustmentsParamsFo
 		var rawQueryFragments []string
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -19317,6 +19584,54 @@ func NewExportCyclesRequest(server string, format ExportCyclesParamsFormat, para
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "mode", params.Mode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "breaks", params.Breaks, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "currency", params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -19599,6 +19914,167 @@ func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, 
 	}
 
 	operationPath := fmt.Sprintf("/v1/exports/invoices.%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period", params.Period, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "currency", params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "overdue", params.Overdue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dispute", params.Dispute, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "po_number", params.PoNumber, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportLinesOfInvoicesRequest constructs an http.Request for the ExportLinesOfInvoices method
+func NewExportLinesOfInvoicesRequest(server string, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "format", format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/exports/invoices/lines.%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -22283,6 +22759,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
 
+	// ExportAccountsWithResponse Export how the accounts are doing, a row for each account and currency
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/accounts.{format} (the `ExportAccounts` operationId).
+	ExportAccountsWithResponse(ctx context.Context, format ExportAccountsParamsFormat, params *ExportAccountsParams, reqEditors ...RequestEditorFn) (*ExportAccountsResponse, error)
+
 	// ExportCustomersWithResponse Export the customers of an account
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -22425,6 +22908,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 	ExportInvoicesWithResponse(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*ExportInvoicesResponse, error)
+
+	// ExportLinesOfInvoicesWithResponse Export the lines of the invoices that the filters select
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/invoices/lines.{format} (the `ExportLinesOfInvoices` operationId).
+	ExportLinesOfInvoicesWithResponse(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*ExportLinesOfInvoicesResponse, error)
 
 	// ExportInvoiceLinesWithResponse Export the lines of an invoice
 	//
@@ -27582,6 +28072,54 @@ func (r ListEventsResponse) ContentType() string {
 	return ""
 }
 
+// ExportAccountsResponse200Headers the declared response headers of an HTTP 200 response for ExportAccounts
+type ExportAccountsResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportAccountsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportAccountsResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportAccountsResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportAccountsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportAccountsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportAccountsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ExportCustomersResponse200Headers the declared response headers of an HTTP 200 response for ExportCustomers
 type ExportCustomersResponse200Headers struct {
 	ReportDigest string
@@ -28440,6 +28978,54 @@ func (r ExportInvoicesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ExportInvoicesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportLinesOfInvoicesResponse200Headers the declared response headers of an HTTP 200 response for ExportLinesOfInvoices
+type ExportLinesOfInvoicesResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportLinesOfInvoicesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportLinesOfInvoicesResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportLinesOfInvoicesResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportLinesOfInvoicesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportLinesOfInvoicesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportLinesOfInvoicesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportLinesOfInvoicesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -31613,6 +32199,19 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 	return ParseListEventsResponse(rsp)
 }
 
+// ExportAccountsWithResponse Export how the accounts are doing, a row for each account and currency
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/accounts.{format} (the `ExportAccounts` operationId).
+func (c *ClientWithResponses) ExportAccountsWithResponse(ctx context.Context, format ExportAccountsParamsFormat, params *ExportAccountsParams, reqEditors ...RequestEditorFn) (*ExportAccountsResponse, error) {
+	rsp, err := c.ExportAccounts(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportAccountsResponse(rsp)
+}
+
 // ExportCustomersWithResponse Export the customers of an account
 //
 // Returns a wrapper object for the known response body format(s).
@@ -31862,6 +32461,19 @@ func (c *ClientWithResponses) ExportInvoicesWithResponse(ctx context.Context, fo
 		return nil, err
 	}
 	return ParseExportInvoicesResponse(rsp)
+}
+
+// ExportLinesOfInvoicesWithResponse Export the lines of the invoices that the filters select
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/invoices/lines.{format} (the `ExportLinesOfInvoices` operationId).
+func (c *ClientWithResponses) ExportLinesOfInvoicesWithResponse(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*ExportLinesOfInvoicesResponse, error) {
+	rsp, err := c.ExportLinesOfInvoices(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportLinesOfInvoicesResponse(rsp)
 }
 
 // ExportInvoiceLinesWithResponse Export the lines of an invoice
@@ -35588,6 +36200,45 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	return response, nil
 }
 
+// ParseExportAccountsResponse parses an HTTP response from a ExportAccountsWithResponse call
+func ParseExportAccountsResponse(rsp *http.Response) (*ExportAccountsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportAccountsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportAccountsResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseExportCustomersResponse parses an HTTP response from a ExportCustomersWithResponse call
 func ParseExportCustomersResponse(rsp *http.Response) (*ExportCustomersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -36277,6 +36928,45 @@ func ParseExportInvoicesResponse(rsp *http.Response) (*ExportInvoicesResponse, e
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ExportInvoicesResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportLinesOfInvoicesResponse parses an HTTP response from a ExportLinesOfInvoicesWithResponse call
+func ParseExportLinesOfInvoicesResponse(rsp *http.Response) (*ExportLinesOfInvoicesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportLinesOfInvoicesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportLinesOfInvoicesResponse200Headers
 		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -32,6 +32,9 @@ type Access interface {
 // SignInPath is where a browser without a session is sent.
 const SignInPath = "/sign-in"
 
+// signOutPath ends a session; one that has ended already is signed out.
+const signOutPath = "/sign-out"
+
 var echoParameter = regexp.MustCompile(`:(\w+)`)
 
 // routeOf names the route of a request as the API description and the permission table
@@ -93,8 +96,16 @@ func cut(query string) string {
 
 // toSignIn sends a browser to the sign-in, and from there back to what it asked for.
 func toSignIn(c echo.Context) error {
-	address := SignInPath
-	if r := c.Request(); safe(r.Method) && r.URL.Path != "/" {
+	r, address := c.Request(), SignInPath
+	switch {
+	case r.URL.Path == signOutPath: // it is done
+	case !safe(r.Method): // back to the page of the form, and said that nothing came of it
+		q := url.Values{"ended": {"form"}}
+		if from, err := url.Parse(r.Referer()); err == nil && from.Host == r.Host {
+			q.Set("next", from.RequestURI())
+		}
+		address += "?" + q.Encode()
+	case r.URL.Path != "/":
 		address += "?" + url.Values{"next": {r.URL.RequestURI()}}.Encode()
 	}
 	return c.Redirect(http.StatusSeeOther, address)
@@ -179,6 +190,9 @@ func checkForm(c echo.Context, rule domain.Rule, caller access.Caller) error {
 	}
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	if err := readableValues(r.PostForm); err != nil {
 		return err
 	}
 	if rule.Public {

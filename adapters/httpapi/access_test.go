@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ func newEdge(t *testing.T, edge httpapi.Edge) *echo.Echo {
 	e.GET("/cycles", said)
 	e.POST("/sign-out", said)
 	e.POST("/sign-in", said)
+	e.POST("/you/password", said)
 	e.GET("/forgotten", said)
 	e.GET("/v1/forgotten", said)
 	httpapi.New(httpapi.Services{
@@ -121,6 +123,25 @@ func TestPagesSendToTheSignIn(t *testing.T) {
 	require.Equal(t, 200, w.Code)
 	w, _ = serve(t, e, form("/sign-out", nil))
 	require.Equal(t, "/sign-in", w.Header().Get("Location"))
+
+	// A form that comes after the session has ended leads back to its page, and is told of.
+	r = form("/you/password", nil)
+	r.Header.Set("Referer", "http://"+r.Host+"/you?tab=1")
+	w, _ = serve(t, e, r)
+	require.Equal(t, "/sign-in?ended=form&next=%2Fyou%3Ftab%3D1", w.Header().Get("Location"))
+	r.Header.Set("Referer", "http://evil.example/you")
+	w, _ = serve(t, e, r)
+	require.Equal(t, "/sign-in?ended=form", w.Header().Get("Location"), "another site's page is no way back")
+}
+
+// A text that no column takes is refused in a form as well, and named.
+func TestFormsHoldText(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, httpapi.Edge{})
+	var refused error
+	e.HTTPErrorHandler = func(err error, _ echo.Context) { refused = err }
+	e.ServeHTTP(httptest.NewRecorder(), form("/sign-in", url.Values{"email": {"a\x00b@example.com"}}))
+	require.ErrorContains(t, refused, "email: the value holds a zero byte")
 }
 
 // A form must come from a page of this server and of this session.

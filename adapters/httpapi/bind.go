@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,13 +20,20 @@ type strictBinder struct{}
 
 // Bind implements echo.Binder for the generated handlers, which bind bodies only.
 func (strictBinder) Bind(into any, c echo.Context) error {
-	dec := json.NewDecoder(c.Request().Body)
+	raw, err := io.ReadAll(c.Request().Body) // its size is limited
+	if err != nil {
+		return bodyError(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return bodyError(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return fault.New(fault.Invalid, "json_trailing", "there is more after the JSON object").Fix("Send exactly one JSON object")
+	}
+	if zeroEscaped(raw) {
+		return fault.New(fault.Invalid, "text_unreadable", "a text of the body holds a zero byte").Fix("Leave \\u0000 out")
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 func toCycle(c reconcile.CycleSummary) Cycle {
 	return Cycle{
-		ID: c.ID, AccountID: c.AccountID, AccountName: c.AccountName, Environment: Environment(c.Environment),
+		ID: c.ID, AccountID: c.AccountID, AccountName: c.AccountName, Environment: Environment(c.Environment), Mode: c.Mode(),
 		Period: c.Period, PeriodStart: c.PeriodStart, PeriodEnd: c.PeriodEnd, TimeZone: c.TimeZone, Basis: c.Basis,
 		State: string(c.State), Reason: c.Reason, NextAction: c.NextAction, Currency: c.Currency,
 		Lift: toMoney(c.LiftMinor, c.Currency), Lines: c.Lines, WithheldLines: c.WithheldLines,

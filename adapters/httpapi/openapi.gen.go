@@ -2097,8 +2097,11 @@ type Cycle struct {
 	InvoiceNumber string      `json:"invoice_number,omitempty,omitzero"`
 
 	// Lift An exact amount of one currency.
-	Lift       Money  `json:"lift"`
-	Lines      int    `json:"lines"`
+	Lift  Money `json:"lift"`
+	Lines int   `json:"lines"`
+
+	// Mode `live`, `test`, or `shadow`: a month of a live account that is priced and never invoiced.
+	Mode       string `json:"mode,omitempty,omitzero"`
 	NextAction string `json:"next_action,omitempty,omitzero"`
 
 	// Payment What has become of a finalized invoice, as Stripe told it last. Amounts hold tax.
@@ -5493,6 +5496,9 @@ type ListCyclesParams struct {
 
 	// Environment Only `live` or `test`.
 	Environment string `form:"environment,omitempty" json:"environment,omitempty,omitzero"`
+
+	// Mode Only what is invoiced (`live`), what never is (`test`), or months of live accounts that are priced and shown only (`shadow`).
+	Mode string `form:"mode,omitempty" json:"mode,omitempty,omitzero"`
 
 	// Sort Another order, the greatest first, or with `_asc` the smallest.
 	Sort ListCyclesParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
@@ -9601,6 +9607,13 @@ func (w *ServerInterfaceWrapper) ListCycles(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
+	// ------------- Optional query parameter "mode" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "mode", ctx.QueryParams(), &params.Mode, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter mode: %s", err))
 	}
 
 	// ------------- Optional query parameter "sort" -------------

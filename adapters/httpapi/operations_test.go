@@ -199,7 +199,7 @@ func TestListsPassTheirFiltersOn(t *testing.T) {
 			cycles = f
 			return reconcile.Page[reconcile.CycleSummary]{NextCursor: "n", Items: []reconcile.CycleSummary{
 				{ID: "a.2026-10", Currency: "usd", State: billing.Invoiced, EngineMinor: 500, StripeMinor: &total, DifferenceMinor: &zero, StripeInvoiceID: "in_1"},
-				{ID: "b.2026-10", Currency: "usd", State: billing.Withheld},
+				{ID: "b.2026-10", Currency: "usd", State: billing.Withheld, Shadow: true},
 			}}, nil
 		},
 		invoices: func(f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error) {
@@ -211,11 +211,12 @@ func TestListsPassTheirFiltersOn(t *testing.T) {
 			return reconcile.Page[reconcile.RewardEvent]{Items: []reconcile.RewardEvent{{Kind: "refund", AmountMinor: &amount, Currency: "usd"}, {Kind: "churn"}}}, nil
 		},
 	})
-	_, body := serve(t, e, request(http.MethodGet, "/v1/cycles?period=2026-10&state=invoiced&account=acme&environment=live&limit=7&cursor=c", ""))
-	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{Scope: access.Everything(), Period: "2026-10", State: "invoiced", AccountID: "acme", Environment: "live", Limit: 7, Cursor: "c"}, cycles))
+	_, body := serve(t, e, request(http.MethodGet, "/v1/cycles?period=2026-10&state=invoiced&account=acme&environment=live&mode=shadow&limit=7&cursor=c", ""))
+	require.Empty(t, cmp.Diff(reconcile.CyclesFilter{Scope: access.Everything(), Period: "2026-10", State: "invoiced", AccountID: "acme", Environment: "live", Mode: "shadow", Limit: 7, Cursor: "c"}, cycles))
 	items := body["items"].([]any)
 	require.Equal(t, "0.00 USD", items[0].(map[string]any)["difference"].(map[string]any)["formatted"])
 	require.NotContains(t, items[1], "stripe_total", "empty and zero are different")
+	require.Equal(t, []any{"live", "shadow"}, []any{items[0].(map[string]any)["mode"], items[1].(map[string]any)["mode"]})
 	require.Equal(t, "n", body["next_cursor"])
 
 	_, body = serve(t, e, request(http.MethodGet, "/v1/invoices?period=2026-10&account=acme&status=open&currency=jpy&min_minor=5&sort=amount&q=in_1&limit=7&cursor=c&from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z&due_before=2026-11-20T00:00:00Z&dispute=lost&metadata=lb_revision%3D2&po_number=PO-1", ""))

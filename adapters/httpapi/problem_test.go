@@ -81,6 +81,13 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		"route":            {"GET", "/v1/nothing", "", 404, "route_unknown", ""},
 		"method":           {"DELETE", "/v1/connections", "", 405, "method_not_allowed", ""},
 		"cursor":           {"GET", "/v1/connections?cursor=%25%25", "", 400, "cursor_malformed", "cursor"},
+		"zero byte":        {"GET", "/v1/cycles?account=a%00b", "", 400, "text_unreadable", "account"},
+		"no UTF-8":         {"GET", "/v1/cycles?account=%FF", "", 400, "text_unreadable", "account"},
+		"no UTF-8 in name": {"GET", "/v1/cycles?%FF=1", "", 400, "text_unreadable", ""},
+		"bad escape":       {"GET", "/v1/cycles?account=%zz", "", 400, "query_malformed", ""},
+		"semicolon":        {"GET", "/v1/cycles?account=a;state=b", "", 400, "query_malformed", ""},
+		"zero in path":     {"GET", "/v1/cycles/a%00b", "", 400, "address_unreadable", ""},
+		"zero in body":     {"POST", "/v1/connections", `{"id":"a\\\u0000b"}`, 400, "text_unreadable", ""},
 		"limit":            {"GET", "/v1/connections?limit=501", "", 400, "limit_range", "limit"},
 		"plan's snapshots": {"POST", "/v1/accounts/a/plans", `{"id":"p","snapshots":-1}`, 400, "snapshot_limit", "error_budget.snapshots"},
 	} {

@@ -67,7 +67,7 @@ func (m manifestBytes) VisitGetManifestResponse(w http.ResponseWriter) error {
 func (s *Server) ListCycles(ctx context.Context, r ListCyclesRequestObject) (ListCyclesResponseObject, error) {
 	page, err := s.Reconcile.Cycles(ctx, reconcile.CyclesFilter{
 		Scope: access.From(ctx).Scope, Period: r.Params.Period, State: r.Params.State, AccountID: r.Params.Account, Environment: r.Params.Environment,
-		Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
+		Mode: r.Params.Mode, Sort: string(r.Params.Sort), Cursor: r.Params.Cursor, Limit: r.Params.Limit,
 	})
 	if err != nil {
 		return nil, err

@@ -183,7 +183,7 @@ func (s *Server) Register(e *echo.Echo) {
 	}
 	e.Binder = strictBinder{}
 	e.Pre(s.webhooksApart)
-	e.Use(requestID, s.safeHeaders, recovered, Guard(s.Edge), s.permitted)
+	e.Use(requestID, s.safeHeaders, recovered, Guard(s.Edge), readable, s.permitted)
 	RegisterHandlers(limitedRoutes{e, s}, NewStrictHandler(s, nil))
 	s.registerReference(e)
 }

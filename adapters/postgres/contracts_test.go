@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/app/onboard"
+	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -223,6 +224,14 @@ func TestShadowMonthsAreNeverWritten(t *testing.T) {
 	got, err := w.db.NewReader().TieOut(w.ctx, cy.ID)
 	require.NoError(t, err)
 	require.Equal(t, []any{"shadow_phase", "shadow", int64(0), int64(20_000)}, []any{got.Reason, got.Phase, got.EngineMinor, got.Lines[0].FeeMinor})
+	for mode, want := range map[string]int{reconcile.ModeShadow: 1, reconcile.ModeLive: 0, reconcile.ModeTest: 0} {
+		page, err := w.db.NewReader().Cycles(w.ctx, reconcile.CyclesFilter{Scope: access.Everything(), Mode: mode, Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, page.Items, want, mode)
+	}
+	require.Equal(t, reconcile.ModeShadow, got.Mode())
+	stored := one[[]float64](w, "SELECT ARRAY[interval_low, interval_high, ess] FROM readouts WHERE case_id = $1", got.Lines[0].CaseID)
+	require.Equal(t, stored, []float64{got.Lines[0].IntervalLow, got.Lines[0].IntervalHigh, got.Lines[0].ESS})
 	require.False(t, got.Lines[0].Billed)
 	require.Equal(t, int64(5_000), got.Lines[1].WaivedMinor, "withheld, and never billed later")
 	require.Equal(t, "shadow", got.Charges[0].Kind)
@@ -241,6 +250,9 @@ func TestShadowMonthsAreNeverWritten(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int64{100_000, 50_000, 10_000}, []int64{got.Lines[0].HighWaterFrom, got.Lines[0].BaseMinor, got.EngineMinor})
 	require.Equal(t, int64(5_000), got.Lines[1].HighWaterFrom)
+	page, err := w.db.NewReader().Cycles(w.ctx, reconcile.CyclesFilter{Scope: access.Everything(), Mode: reconcile.ModeLive, Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, []string{next.ID}, []string{page.Items[0].ID})
 }
 
 // An amount that Stripe cannot take is for a person, and nothing is sent.

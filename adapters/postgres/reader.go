@@ -13,6 +13,7 @@ import (
 
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/lift"
@@ -38,6 +39,7 @@ type summaryRow struct {
 	StripeMinor                                                                       *int64
 	StripeInvoiceID, InvoiceNumber                                                    string
 	Planned                                                                           *int64
+	Shadow                                                                            bool
 	OpenBreaks, BlockingBreaks                                                        int
 	BreaksMinor                                                                       int64
 	Approver, ClosedBy, InvoiceHash                                                   string
@@ -49,7 +51,7 @@ const summarySelect = `
 	SELECT c.id, c.account_id, a.name AS account_name, c.environment, c.period, c.period_start, c.period_end, c.state, c.reason, c.workflow_id,
 		c.updated_at, k.terms, coalesce(l.lift, 0) AS lift_minor, coalesce(l.withheld, 0) AS withheld_lines, coalesce(l.billed, 0) AS lines,
 		coalesce(i.total_minor, 0) AS engine_minor, w.stripe_total AS stripe_minor, coalesce(w.invoice_id, '') AS stripe_invoice_id,
-		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned, coalesce(i.plan_hash, '') AS invoice_hash,
+		coalesce(w.number, '') AS invoice_number, w.total_minor AS planned, coalesce(i.plan_hash, '') AS invoice_hash, coalesce(i.phase = 'shadow', false) AS shadow,
 		br.open AS open_breaks, br.blocking AS blocking_breaks, br.stake AS breaks_minor, coalesce(ap.name, '') AS approver, coalesce(mc.actor, '') AS closed_by, mc.at AS closed_at, ` + paymentColumns + `
 	FROM `
 
@@ -74,7 +76,7 @@ const (
 	breakPending = `b.state IN ('open', 'assigned', 'waiting', 'force_requested')`
 	// cycleInvoice is what the present revision of a cycle c comes to.
 	cycleInvoice = `
-	LEFT JOIN LATERAL (SELECT total_minor, plan_hash FROM all_invoices x WHERE x.cycle_id = c.id AND x.revision = c.revision OFFSET 0) i ON true`
+	LEFT JOIN LATERAL (SELECT total_minor, plan_hash, phase FROM all_invoices x WHERE x.cycle_id = c.id AND x.revision = c.revision OFFSET 0) i ON true`
 )
 
 // cycleCurrency is that of a cycle's contract.
@@ -90,7 +92,7 @@ func (r summaryRow) view() (reconcile.CycleSummary, error) {
 		TimeZone: t.TimeZone, Basis: string(t.Basis), State: billing.CycleState(r.State), Reason: r.Reason, Currency: string(t.Currency),
 		LiftMinor: r.LiftMinor, WithheldLines: r.WithheldLines, Lines: r.Lines, EngineMinor: r.EngineMinor, StripeMinor: r.StripeMinor,
 		StripeInvoiceID: r.StripeInvoiceID, InvoiceNumber: r.InvoiceNumber, WorkflowID: r.WorkflowID, UpdatedAt: r.UpdatedAt.UTC(),
-		OpenBreaks: r.OpenBreaks, BlockingBreaks: r.BlockingBreaks, BreaksMinor: r.BreaksMinor, Approver: r.Approver, ClosedBy: r.ClosedBy, InvoiceHash: r.InvoiceHash,
+		OpenBreaks: r.OpenBreaks, BlockingBreaks: r.BlockingBreaks, BreaksMinor: r.BreaksMinor, Approver: r.Approver, ClosedBy: r.ClosedBy, InvoiceHash: r.InvoiceHash, Shadow: r.Shadow,
 	}
 	if r.ClosedAt != nil {
 		at := r.ClosedAt.UTC()
@@ -124,6 +126,7 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 	q.eq("c.state", f.State)
 	q.eq("c.account_id", f.AccountID)
 	q.eq("c.environment", f.Environment)
+	q.mode(f.Mode)
 	if f.Currency != "" {
 		q.add("c.contract_id IN (SELECT k.id FROM contracts k WHERE "+cycleCurrency+" = ?)", f.Currency)
 	}
@@ -159,6 +162,21 @@ func (r *Reader) Cycles(ctx context.Context, f reconcile.CyclesFilter) (reconcil
 		return page, err
 	}
 	return page, boardFigures(ctx, r.db.gorm, page.Items)
+}
+
+// mode selects cycles c by what becomes of their amount, as CycleSummary.Mode tells it.
+func (q *where) mode(mode string) {
+	const shadow = "EXISTS (SELECT 1 FROM all_invoices x WHERE x.cycle_id = c.id AND x.revision = c.revision AND x.phase = 'shadow')"
+	switch mode {
+	case reconcile.ModeTest:
+		q.eq("c.environment", string(account.Test))
+	case reconcile.ModeLive:
+		q.eq("c.environment", string(account.Live))
+		q.add("NOT " + shadow)
+	case reconcile.ModeShadow:
+		q.eq("c.environment", string(account.Live))
+		q.add(shadow)
+	}
 }
 
 // pageOf turns rows, of which one more than the limit was asked for, into a page.
@@ -275,7 +293,7 @@ func tieOutBooks(ctx context.Context, tx *gorm.DB, cycleID string) ([]lift.Books
 func tieOutLines(ctx context.Context, tx *gorm.DB, t *reconcile.TieOut) error {
 	err := tx.WithContext(ctx).Raw(`
 		SELECT r.snapshot_id, s.name AS snapshot_name, r.case_id, coalesce(l.fee_minor > 0 AND i.phase <> 'shadow', false) AS billed, r.verdict, r.headline AS headline_code,
-			r.explanation, r.units, r.holdout_units, r.observed_minor, coalesce(l.measured_minor, floor(r.lift)::bigint) AS measured_minor,
+			r.explanation, r.units, r.holdout_units, r.observed_minor, r.interval_low, r.interval_high, r.ess, coalesce(l.measured_minor, floor(r.lift)::bigint) AS measured_minor,
 			coalesce(l.bound_minor, floor(r.bound)::bigint) AS bound_minor, coalesce(l.high_water_from, 0) AS high_water_from,
 			coalesce(l.high_water_to, 0) AS high_water_to, coalesce(l.base_minor, 0) AS base_minor, coalesce(l.deferred_minor, 0) AS deferred_minor,
 			coalesce(l.waived_minor, 0) AS waived_minor, coalesce(l.fee_minor, 0) AS fee_minor, coalesce(l.billed_minor, 0) AS billed_minor, coalesce(wl.stripe_id, '') AS stripe_line_id, wl.amount_minor AS stripe_minor

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -197,40 +198,72 @@ func invoiceHead(tx *gorm.DB, d *reconcile.InvoiceDetail) error {
 // invoiceLines are the plan's lines with what they became at Stripe, and the digests of their
 // readouts.
 func invoiceLines(tx *gorm.DB, d *reconcile.InvoiceDetail) error {
-	var items []struct {
-		Line, StripeID string
-		AmountMinor    int64
-	}
-	if err := tx.Raw(`SELECT line, stripe_id, amount_minor FROM writeback_lines WHERE intent_id = ?`, d.ID).Scan(&items).Error; err != nil {
-		return err
-	}
-	var readouts []struct{ CaseID, Digest string }
-	err := tx.Raw(`SELECT case_id, encode(sha256(convert_to(manifest, 'UTF8')), 'hex') AS digest FROM all_readouts WHERE cycle_id = ? AND revision = ?`, d.CycleID, d.Revision).Scan(&readouts).Error
+	lines, err := linesOfInvoices(tx, []string{d.CycleID})
+	d.Lines = lines[d.CycleID]
+	return err
+}
+
+// InvoiceLines implements reconcile.Reader.
+func (r *Reader) InvoiceLines(ctx context.Context, cycleIDs []string) (map[string][]reconcile.InvoiceLine, error) {
+	lines, err := linesOfInvoices(r.db.gorm.WithContext(ctx), cycleIDs)
+	return lines, wrap(err)
+}
+
+func linesOfInvoices(tx *gorm.DB, cycleIDs []string) (map[string][]reconcile.InvoiceLine, error) {
+	var plans []struct{ CycleID, Plan string }
+	err := tx.Raw(`SELECT w.cycle_id, v.plan FROM writeback_intents w JOIN cycles c ON c.id = w.cycle_id JOIN all_invoices v ON v.cycle_id = c.id AND v.revision = c.revision
+		WHERE w.cycle_id IN ? AND w.state <> 'superseded'`, cycleIDs).Scan(&plans).Error
 	if err != nil {
-		return err
+		return nil, err
 	}
-	digests := map[string]string{}
+	type key struct{ cycle, line string }
+	var items []struct {
+		CycleID, Line, StripeID string
+		AmountMinor             int64
+	}
+	err = tx.Raw(`SELECT w.cycle_id, x.line, x.stripe_id, x.amount_minor FROM writeback_intents w JOIN writeback_lines x ON x.intent_id = w.id
+		WHERE w.cycle_id IN ? AND w.state <> 'superseded'`, cycleIDs).Scan(&items).Error
+	if err != nil {
+		return nil, err
+	}
+	written := map[key]int{}
+	for i, x := range items {
+		written[key{x.CycleID, x.Line}] = i
+	}
+	digests, err := readoutDigests(tx, cycleIDs)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]reconcile.InvoiceLine{}
+	for _, p := range plans {
+		var plan billing.InvoicePlan
+		if err := json.Unmarshal([]byte(p.Plan), &plan); err != nil {
+			return nil, fault.Wrap(err, fault.Internal, "plan_unreadable", "the plan of the invoice of %s cannot be read", p.CycleID)
+		}
+		for _, l := range plan.Lines {
+			line := reconcile.InvoiceLine{
+				Line: l.Line, Kind: cmp.Or(string(l.Kind), string(billing.LineLift)), Description: l.Description, Snapshot: l.Metadata["lb_snapshot"],
+				CaseID: l.Metadata["lb_readout"], AmountMinor: l.AmountMinor, ReadoutDigest: digests[l.Metadata["lb_readout"]],
+			}
+			if i, ok := written[key{p.CycleID, l.Line}]; ok {
+				line.StripeID, line.StripeMinor = items[i].StripeID, &items[i].AmountMinor
+			}
+			out[p.CycleID] = append(out[p.CycleID], line)
+		}
+	}
+	return out, nil
+}
+
+// readoutDigests are the SHA-256 of the manifests of the present revisions, by case ID.
+func readoutDigests(tx *gorm.DB, cycleIDs []string) (map[string]string, error) {
+	var readouts []struct{ CaseID, Digest string }
+	err := tx.Raw(`SELECT o.case_id, encode(sha256(convert_to(o.manifest, 'UTF8')), 'hex') AS digest FROM cycles c JOIN all_readouts o ON o.cycle_id = c.id AND o.revision = c.revision
+		WHERE c.id IN ?`, cycleIDs).Scan(&readouts).Error
+	out := make(map[string]string, len(readouts))
 	for _, o := range readouts {
-		digests[o.CaseID] = o.Digest
+		out[o.CaseID] = o.Digest
 	}
-	at := map[string]int{}
-	for i, l := range d.Plan.Lines {
-		kind := string(l.Kind)
-		if kind == "" {
-			kind = string(billing.LineLift)
-		}
-		at[l.Line] = i
-		caseID := l.Metadata["lb_readout"]
-		d.Lines = append(d.Lines, reconcile.InvoiceLine{
-			Line: l.Line, Kind: kind, Description: l.Description, Snapshot: l.Metadata["lb_snapshot"], CaseID: caseID, AmountMinor: l.AmountMinor, ReadoutDigest: digests[caseID],
-		})
-	}
-	for _, item := range items {
-		if i, ok := at[item.Line]; ok {
-			d.Lines[i].StripeID, d.Lines[i].StripeMinor = item.StripeID, &item.AmountMinor
-		}
-	}
-	return nil
+	return out, err
 }
 
 // invoiceEvents are what was sent and what the payer did.

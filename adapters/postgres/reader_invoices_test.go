@@ -119,6 +119,16 @@ func TestInvoiceDetail(t *testing.T) {
 	entries := d.Metadata()
 	require.Len(t, entries, len(in.Plan.Metadata))
 	require.IsIncreasing(t, []string{entries[0].Key, entries[1].Key, entries[2].Key})
+	w.propose("acme", "2026-02", 80_000)
+	second := w.finish("acme.2026-02")
+	lines, err := svc.InvoiceLines(w.ctx, []string{"acme.2026-01", "acme.2026-02", "acme.1999-01"})
+	require.NoError(t, err)
+	require.Len(t, lines, 2, "what has no invoice has no lines")
+	require.Equal(t, d.Lines, lines["acme.2026-01"], "as on the invoice's own page")
+	require.Len(t, lines["acme.2026-02"], len(second.Plan.Lines))
+	for _, l := range lines["acme.2026-02"] {
+		require.Equal(t, l.AmountMinor, *l.StripeMinor, "the same line of another month is not this one")
+	}
 	_, err = svc.Invoice(w.ctx, "acme.1999-01")
 	require.True(t, fault.Is(err, fault.NotFound))
 }

@@ -18,7 +18,7 @@ func (r *Reader) Standings(ctx context.Context, scope access.Scope, period strin
 	err := r.db.gorm.WithContext(ctx).Raw(`
 		WITH months AS MATERIALIZED (
 			SELECT c.id, c.revision, c.environment, k.terms::jsonb ->> 'currency' AS currency, coalesce(c.paid_minor, 0) AS paid, coalesce(i.total_minor, 0) AS engine,
-				w.stripe_total, `+paymentStatus+` AS stripe_status
+				w.stripe_total, `+paymentStatus+` AS stripe_status, p.amount_remaining_minor AS remaining
 			FROM cycles c JOIN contracts k ON k.id = c.contract_id`+cycleInvoice+`
 			LEFT JOIN writeback_intents w ON w.cycle_id = c.id AND w.state <> 'superseded'`+paymentJoin+q.sql()+`),
 		places AS MATERIALIZED (
@@ -28,7 +28,8 @@ func (r *Reader) Standings(ctx context.Context, scope access.Scope, period strin
 		SELECT m.environment, m.currency, count(*) AS cycles, sum(m.paid)::bigint AS paid_minor, coalesce(sum(p.attributed), 0)::bigint AS attributed_minor,
 			coalesce(sum(p.unmapped), 0)::bigint AS unmapped_minor, coalesce(sum(p.undecided), 0)::bigint AS undecided_minor, sum(m.engine)::bigint AS engine_minor,
 			count(m.stripe_total) AS invoices, coalesce(sum(m.stripe_total), 0)::bigint AS invoiced_minor,
-			count(*) FILTER (WHERE m.stripe_status = 'paid') AS settled, coalesce(sum(m.stripe_total) FILTER (WHERE m.stripe_status = 'paid'), 0)::bigint AS settled_minor
+			count(*) FILTER (WHERE m.stripe_status = 'paid') AS settled, coalesce(sum(m.stripe_total) FILTER (WHERE m.stripe_status = 'paid'), 0)::bigint AS settled_minor,
+			coalesce(sum(coalesce(m.remaining, m.stripe_total)) FILTER (WHERE m.stripe_status = 'open'), 0)::bigint AS open_minor
 		FROM months m LEFT JOIN places p ON p.id = m.id GROUP BY m.environment, m.currency ORDER BY m.environment, m.currency`, q.args...).Scan(&out).Error
 	return out, wrap(err)
 }

@@ -18,20 +18,25 @@ import (
 type accountsView struct {
 	Rows                         []accountRow
 	Environments                 []Choice
-	Search                       string
-	Snapshots                    int
-	Pending, Dead                int64
-	LiveN, TestN, Incomplete     int
+	Search, Sort                 string
 	Filtered                     bool
 	MoreURL, FirstURL, IDSortURL string
+	CSVURL, XLSXURL, PDFURL      string
 	Descending                   bool
-	Decisions, Invoices          int64
-	// Revenue and MRR are the sums of the page by currency.
+	Totals                       []*accountTotal
+	// Risks are those of the rules that the contracts have.
+	Risks []lift.Risk
+}
+
+// accountTotal sums the accounts of one environment: live and test never meet.
+type accountTotal struct {
+	Environment                        account.Environment
+	Accounts, Incomplete, Snapshots    int
+	Pending, Dead, Decisions, Invoices int64
+	// Revenue and MRR are by currency.
 	Revenue, MRR []Amount
 	revenue      map[string]int64
 	mrr          map[string]decimal.Decimal
-	// Risks are those of the rules that the contracts have.
-	Risks []lift.Risk
 }
 
 type accountRow struct {
@@ -43,19 +48,26 @@ type accountRow struct {
 	InvoicesURL string
 }
 
-func (s *Server) accounts(c echo.Context) error {
+// accountsFilter reads the filters of the address.
+func (s *Server) accountsFilter(c echo.Context) reconcile.AccountsFilter {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
-	f := reconcile.AccountsFilter{Scope: scopeOf(c), Environment: p("environment"), Search: p("q"), Sort: p("sort"), Now: s.clock.Now(), Cursor: p("cursor"), Limit: listLimit}
+	return reconcile.AccountsFilter{Scope: scopeOf(c), Environment: p("environment"), Search: p("q"), Sort: p("sort"), Now: s.clock.Now(), Cursor: p("cursor"), Limit: listLimit}
+}
+
+func (s *Server) accounts(c echo.Context) error {
+	f := s.accountsFilter(c)
 	page, err := s.reconcile.AccountList(c.Request().Context(), f)
 	if err != nil {
 		return err
 	}
 	env := f.Environment
-	at := func(sort, cursor string) string {
-		return query("/accounts", "environment", env, "q", f.Search, "sort", sort, "cursor", cursor)
+	list := func(path, sort, cursor string) string {
+		return query(path, "environment", env, "q", f.Search, "sort", sort, "cursor", cursor)
 	}
+	at := func(sort, cursor string) string { return list("/accounts", sort, cursor) }
 	v := accountsView{
-		Environments: choices("Live and test", env, []string{"live", "test"}, words), Search: f.Search, Descending: f.Sort != "",
+		Environments: choices("Live and test", env, []string{"live", "test"}, words), Search: f.Search, Sort: f.Sort, Descending: f.Sort != "",
+		CSVURL: list("/accounts.csv", f.Sort, ""), XLSXURL: list("/accounts.xlsx", f.Sort, ""), PDFURL: list("/accounts.pdf", f.Sort, ""),
 		Filtered: env != "" || f.Search != "" || f.Cursor != "", IDSortURL: at("id_desc", ""),
 	}
 	if v.Descending {
@@ -80,7 +92,6 @@ func (s *Server) accounts(c echo.Context) error {
 		for _, w := range o.Figures.Worth {
 			row.MRR = append(row.MRR, worthView{MRR: wholeMRR(w.MRR, w.Currency), Unknown: w.Unknown})
 		}
-		v.sum(o.Figures)
 		if o.ContractID != "" {
 			risk, err := lift.KnownRisk(o.Rule())
 			if err != nil {
@@ -92,44 +103,46 @@ func (s *Server) accounts(c echo.Context) error {
 			}
 		}
 		v.Rows = append(v.Rows, row)
-		v.Snapshots += o.Snapshots
-		v.Pending += o.PendingEvents
-		v.Dead += o.DeadEvents
-		if o.Environment == account.Live {
-			v.LiveN++
-		} else {
-			v.TestN++
-		}
-		if len(row.Missing) > 0 {
-			v.Incomplete++
-		}
+		v.sum(row)
 	}
-	v.totals()
+	for _, t := range v.Totals {
+		t.amounts()
+	}
 	return s.render(c, http.StatusOK, "accounts", frame{Title: "Accounts", Active: "accounts", Environment: env, Page: v})
 }
 
-// sum adds an account's figures to the totals of the page. Amounts of two currencies never meet.
-func (v *accountsView) sum(f reconcile.AccountFigures) {
-	v.Decisions += f.Decisions
-	v.Invoices += f.Invoices
-	if v.revenue == nil {
-		v.revenue, v.mrr = map[string]int64{}, map[string]decimal.Decimal{}
+// sum adds an account to the total of its environment. Amounts of two currencies never meet.
+func (v *accountsView) sum(r accountRow) {
+	i := slices.IndexFunc(v.Totals, func(t *accountTotal) bool { return t.Environment == r.Environment })
+	if i < 0 {
+		i = len(v.Totals)
+		v.Totals = append(v.Totals, &accountTotal{Environment: r.Environment, revenue: map[string]int64{}, mrr: map[string]decimal.Decimal{}})
+	}
+	t, f := v.Totals[i], r.Figures
+	t.Accounts++
+	t.Snapshots += r.Snapshots
+	t.Pending += r.PendingEvents
+	t.Dead += r.DeadEvents
+	t.Decisions += f.Decisions
+	t.Invoices += f.Invoices
+	if len(r.Missing) > 0 {
+		t.Incomplete++
 	}
 	if f.Period != "" {
-		v.revenue[f.Currency] += f.RevenueMinor
+		t.revenue[f.Currency] += f.RevenueMinor
 	}
 	for _, w := range f.Worth {
-		v.mrr[w.Currency] = v.mrr[w.Currency].Add(w.MRR)
+		t.mrr[w.Currency] = t.mrr[w.Currency].Add(w.MRR)
 	}
 }
 
-// totals shows what was summed, by currency.
-func (v *accountsView) totals() {
-	for _, currency := range slices.Sorted(maps.Keys(v.revenue)) {
-		v.Revenue = append(v.Revenue, amount(v.revenue[currency], currency))
+// amounts shows what was summed, by currency.
+func (t *accountTotal) amounts() {
+	for _, currency := range slices.Sorted(maps.Keys(t.revenue)) {
+		t.Revenue = append(t.Revenue, amount(t.revenue[currency], currency))
 	}
-	for _, currency := range slices.Sorted(maps.Keys(v.mrr)) {
-		v.MRR = append(v.MRR, *wholeMRR(v.mrr[currency], currency))
+	for _, currency := range slices.Sorted(maps.Keys(t.mrr)) {
+		t.MRR = append(t.MRR, *wholeMRR(t.mrr[currency], currency))
 	}
 }
 

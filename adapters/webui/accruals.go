@@ -14,6 +14,7 @@ import (
 	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
 )
@@ -75,10 +76,25 @@ func (s *Server) accrualList(c echo.Context) (list, accrual.Filter, error) {
 			l.Accrue.Period = period.Of(s.clock.Now(), time.UTC).String()
 		}
 	}
-	if f.Period != "" && caller.Can(access.Export) {
-		l.Links = append(l.Links, crumb{"Journal, constrained", l.at("/accruals/journal.csv", "figure", "low")}, crumb{"Journal, expected", l.at("/accruals/journal.csv", "figure", "expected")})
-	}
 	return l, f, nil
+}
+
+// journals lead to the bookings of a month, each where something would be booked.
+func journals(l list, shown []accrual.Accrual) []crumb {
+	var out []crumb
+	for _, j := range []struct {
+		label  string
+		figure accrual.Figure
+		of     func(accrual.Accrual) int64
+	}{
+		{"Journal, constrained", accrual.FigureLow, func(a accrual.Accrual) int64 { return a.Low.TotalMinor() }},
+		{"Journal, expected", accrual.FigureExpected, func(a accrual.Accrual) int64 { return a.Expected.TotalMinor() }},
+	} {
+		if slices.ContainsFunc(shown, func(a accrual.Accrual) bool { return a.Environment == account.Live && j.of(a) != 0 }) {
+			out = append(out, crumb{j.label, l.at("/accruals/journal.csv", "figure", string(j.figure))})
+		}
+	}
+	return out
 }
 
 // figuresOf says whether a month was over when it was looked at.
@@ -130,6 +146,9 @@ func (s *Server) showAccruals(c echo.Context, status int, problem string) error 
 	for _, a := range page.Items {
 		l.Rows = append(l.Rows, accrualRow(a))
 	}
+	if f.Period != "" {
+		l.Links = journals(l, page.Items)
+	}
 	if l.Accrue != nil {
 		l.Accrue.Problem = problem
 	}
@@ -172,7 +191,7 @@ func (s *Server) accrualsExport(c echo.Context) error {
 	for _, a := range all {
 		l.Rows = append(l.Rows, accrualRow(a))
 	}
-	return s.send(c, l.report(l.parameters()))
+	return s.sendList(c, l)
 }
 
 // accrualJournal books the newest accrual of every account in a month, and takes it back

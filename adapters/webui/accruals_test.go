@@ -3,6 +3,7 @@ package webui_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/webui"
 	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/domain/access"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -27,6 +29,15 @@ func TestAccrualsPage(t *testing.T) {
 	asked := l.accrualsAsked
 	asked.Scope = access.Scope{}
 	require.Equal(t, accrual.Filter{AccountID: "acme", Period: "2026-10", Environment: "live", Closed: "closed", History: true, Limit: asked.Limit}, asked)
+	journals := open(t, e, "/accruals?period=2026-10").links
+	require.Contains(t, journals, "/accruals/journal.csv?figure=low&period=2026-10")
+	require.Contains(t, journals, "/accruals/journal.csv?figure=expected&period=2026-10")
+	before := slices.Clone(l.accruals)
+	for i := range l.accruals {
+		l.accruals[i].Environment = account.Test
+	}
+	require.NotContains(t, open(t, e, "/accruals?period=2026-10").html, "/accruals/journal.csv", "nothing of a test account is booked, so no link leads there")
+	copy(l.accruals, before)
 	l.accruals[2].RealisedMinor = ptr[int64](600_000)
 	require.Contains(t, open(t, e, "/accruals").text, "outside")
 

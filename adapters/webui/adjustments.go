@@ -62,9 +62,10 @@ func (s *Server) adjustmentList(c echo.Context, f reconcile.AdjustmentsFilter) (
 	}
 	accounts, err := s.reconcile.Accounts(ctx, f.Scope)
 	return list{
-		Name: "adjustments", Heading: "Adjustments", Lead: "What changed later? True-ups of invoiced months, and corrections of their invoices.", Path: "/adjustments", Active: "adjustments", Version: 2,
+		Name: "adjustments", Heading: "Adjustments", Lead: "What changed later? True-ups of invoiced months, and corrections of their invoices.", Path: "/adjustments", Active: "adjustments", Version: 3, Environment: f.Environment,
 		Filters: []field{
 			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
+			{Name: "environment", Label: "Environment", Value: f.Environment, Choices: choices("Live and test", f.Environment, []string{"live", "test"}, words)},
 			{Name: "period", Label: "Origin", Value: f.OriginPeriod, Choices: choices("Every period", f.OriginPeriod, withChosen(periods, f.OriginPeriod), month)},
 			{Name: "applied", Label: "Applied in", Value: f.AppliedPeriod, Choices: choices("Every period", f.AppliedPeriod, withChosen(periods, f.AppliedPeriod), month)},
 			{Name: "cause", Label: "Cause", Value: f.Cause, Choices: choices("Every cause", f.Cause, reconcile.AdjustmentCauses(), words)},
@@ -73,9 +74,9 @@ func (s *Server) adjustmentList(c echo.Context, f reconcile.AdjustmentsFilter) (
 		Columns: []column{
 			{Name: "origin"}, {Name: "account"}, {Name: "line"}, {Name: "cause"}, {Name: "kind"}, {Name: "state"}, {Name: "currency"},
 			{Name: "delta_revenue", Kind: columnMoney, Sum: true}, {Name: "delta_lift", Kind: columnMoney, Sum: true}, {Name: "delta_amount", Kind: columnMoney, Sum: true},
-			{Name: "applied_on"}, {Name: "carry_balance", Kind: columnMoney}, {Name: "proposed_by"}, {Name: "at", Kind: columnTime}, {Name: "reason"}, {Name: "settled_case"}, {Name: "remeasured_case"}, {Name: "adjustment"},
+			{Name: "applied_on"}, {Name: "carry_balance", Kind: columnMoney}, {Name: "proposed_by"}, {Name: "at", Kind: columnTime}, {Name: "reason"}, {Name: "settled_case"}, {Name: "remeasured_case"}, {Name: "adjustment"}, {Name: environmentColumn},
 		},
-		Labels: []string{"Origin", "Account", "Line", "Cause", "What is done", "State", "Currency", "Δ revenue", "Δ lift", "Δ amount", "Applied on", "Carry balance", "By", "Time", "Reason", "Settled with", "Measured again", "ID"},
+		Labels: []string{"Origin", "Account", "Line", "Cause", "What is done", "State", "Currency", "Δ revenue", "Δ lift", "Δ amount", "Applied on", "Carry balance", "By", "Time", "Reason", "Settled with", "Measured again", "ID", "Environment"},
 		Empty:  "Nothing was adjusted", EmptyHint: "Refunds and disputes inside an open contract year need no adjustment: the next month measures the year net of them. A correction begins on the page of its cycle.",
 	}, err
 }
@@ -94,7 +95,7 @@ func adjustmentRow(a reconcile.Adjustment) row {
 	cells := []cell{
 		{Value: a.OriginPeriod, URL: "/cycles/" + a.OriginCycle, Sub: month(a.OriginPeriod)}, {Value: a.AccountName, Sub: a.AccountID, Env: a.Environment.String()}, {Value: a.Line, Mono: true}, {Value: words(a.Cause)}, {Value: words(a.Kind)},
 		{Value: string(a.State), State: &state}, {Value: strings.ToUpper(a.Currency)}, {Value: cash{a.RevenueMinor, a.Currency}}, {Value: cash{a.LiftMinor, a.Currency}, URL: readoutCell(a.RemeasuredCase).URL}, {Value: cash{&a.AmountMinor, a.Currency}, URL: about},
-		on, {Value: cash{carry, a.Currency}}, {Value: a.By}, {Value: a.RecordedAt}, {Value: a.Reason}, readoutCell(a.SettledCase), readoutCell(a.RemeasuredCase), {Value: a.Key, Mono: true},
+		on, {Value: cash{carry, a.Currency}}, {Value: a.By}, {Value: a.RecordedAt}, {Value: a.Reason}, readoutCell(a.SettledCase), readoutCell(a.RemeasuredCase), {Value: a.Key, Mono: true}, {Value: a.Environment.String()},
 	}
 	if a.Line != "" {
 		cells[2].URL = lineURL(a.OriginCycle, a.Line)

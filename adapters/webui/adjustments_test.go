@@ -22,10 +22,14 @@ func (l *ledger) Adjustments(_ context.Context, f reconcile.AdjustmentsFilter) (
 	if l.accounts == nil {
 		return reconcile.Page[reconcile.Adjustment]{}, l.err
 	}
-	return reconcile.Page[reconcile.Adjustment]{NextCursor: l.more(f.Cursor), Items: []reconcile.Adjustment{
+	page := reconcile.Page[reconcile.Adjustment]{NextCursor: l.more(f.Cursor), Items: []reconcile.Adjustment{
 		{Key: "acme.2026-10.c1", AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, OriginCycle: "acme.2026-10", OriginPeriod: "2026-10", Line: "trial-nudge-7", Cause: "correction", Kind: "credit_before_payment", Reason: "a pilot was free", State: "proposed", Currency: "usd", AmountMinor: -10_000, By: "Finn", RecordedAt: now},
 		{Key: "acme.2026-09.c1", AccountID: "acme", AccountName: "Acme Inc.", Environment: account.Live, OriginCycle: "acme.2026-10", OriginPeriod: "2026-09", Line: "trial-nudge-7", Cause: "refund", Kind: "true_up", State: "applied", Currency: "usd", AmountMinor: -2_000, RevenueMinor: ptr[int64](-9_900), LiftMinor: ptr[int64](-10_000), BookedBy: "acme.2026-10", SettlementCycle: "acme.2026-10", SettledCase: caseGood, RemeasuredCase: caseAgain, AppliedCycle: "acme.2026-10", AppliedPeriod: "2026-10", RecordedAt: now.Add(-time.Hour)},
-	}}, l.err
+	}}
+	if l.alsoTest {
+		page.Items = append(page.Items, reconcile.Adjustment{Key: "sandbox.2026-09.c1", AccountID: "sandbox", AccountName: "Acme sandbox", Environment: account.Test, OriginCycle: "sandbox.2026-09", OriginPeriod: "2026-09", Cause: "refund", Kind: "true_up", State: "due", Currency: "usd", AmountMinor: -700, RecordedAt: now})
+	}
+	return page, l.err
 }
 
 func (l *ledger) CorrectionsOf(context.Context, string) ([]invoicing.Correction, error) {
@@ -66,6 +70,13 @@ func TestAdjustments(t *testing.T) {
 	for _, link := range []string{"/readouts/" + caseGood, "/adjustments?account=acme", "/cycles/acme.2026-10", "/v1/readouts/" + caseAgain + "/manifest"} {
 		require.Contains(t, again.links, link)
 	}
+	p = open(t, e, "/adjustments?environment=live&state=due")
+	require.Equal(t, "live", l.adjustedAsked.Environment)
+	require.Contains(t, p.links, "/adjustments.csv?environment=live&state=due", "the filter is passed on")
+	require.Contains(t, p.text, "Real money")
+	l.alsoTest = true
+	p = open(t, e, "/adjustments")
+	require.Equal(t, []string{"-120.00 USD", "-7.00 USD"}, []string{p.row(t, "Total USD LIVE")[9], p.row(t, "Total USD TEST")[9]}, "live and test never meet")
 	l.accounts = nil
 	require.Contains(t, open(t, e, "/adjustments").text, "Nothing was adjusted")
 }

@@ -148,6 +148,15 @@ var syncTones = map[sourcesync.Verdict]StateView{
 	sourcesync.Failing: {"failing", "✕", "bad"}, sourcesync.Paused: {"paused", "–", "calm"}, sourcesync.Off: {"off", "–", "calm"},
 }
 
+// sourceOf tells how a connection is fetched, if it is a source: from an issuer nothing is.
+func (s *Server) sourceOf(ctx context.Context, id string) (_ sourcesync.Status, isSource bool, _ error) {
+	status, err := s.sources.Status(ctx, id)
+	if fault.Is(err, fault.NotFound) || fault.CodeOf(err) == "role_missing" {
+		return status, false, nil
+	}
+	return status, err == nil, err
+}
+
 // connectionPage shows one connection: lag, what is set aside, how it is fetched, and whether
 // its accounts may go live.
 func (s *Server) connectionPage(c echo.Context) error {
@@ -165,12 +174,12 @@ func (s *Server) connectionPage(c echo.Context) error {
 	for _, f := range pulse.Failures {
 		v.Failures = append(v.Failures, failureRow{f, query("/events", "connection", id, "status", f.Status, "type", f.Type)})
 	}
-	status, err := s.sources.Status(ctx, id)
-	switch {
-	case err == nil:
-		v.Sync, v.SyncState, v.SyncLag, v.Fetched = &status, syncTones[status.Verdict], lag(&status.Lag), stamp(status.HighWater)
-	case !fault.Is(err, fault.NotFound):
+	status, isSource, err := s.sourceOf(ctx, id)
+	if err != nil {
 		return err
+	}
+	if isSource {
+		v.Sync, v.SyncState, v.SyncLag, v.Fetched = &status, syncTones[status.Verdict], lag(&status.Lag), stamp(status.HighWater)
 	}
 	if v.First, err = s.firstEvent(c, pulse.Health, v.Sync != nil); err != nil {
 		return err

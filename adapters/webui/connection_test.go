@@ -42,7 +42,7 @@ type flows struct{ l *ledger }
 
 func (f flows) Status(_ context.Context, id string) (sourcesync.Status, error) {
 	if id != "acme-stripe" {
-		return sourcesync.Status{}, fault.New(fault.NotFound, "source_not_found", "there is no source %q", id)
+		return sourcesync.Status{}, fault.New(fault.Conflict, "role_missing", "connection %s does not hold the source role", id) // as the ledger says of an issuer
 	}
 	out := sourcesync.Status{Verdict: sourcesync.Warning, Why: source.Reason{Message: "events older than 30 days were not fetched in time", Action: "Nothing: lists are being read instead"}, Lag: 4 * time.Minute}
 	out.HighWater, out.MissedDay = now.Add(-4*time.Minute), 2

@@ -221,7 +221,7 @@ func (s *Server) contractsExport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.send(c, l.report(l.parameters()))
+	return s.sendList(c, l)
 }
 
 // whatIfView is months beside what they would have come to.

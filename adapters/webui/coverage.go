@@ -199,6 +199,9 @@ func (s *Server) showCoverage(c echo.Context, status int, done, problem string) 
 		return err
 	}
 	v.listView = l.view()
+	if err := l.checked(); err != nil {
+		return err
+	}
 	v.CSVURL, v.XLSX, v.PDF, v.Done, v.Problem = l.at("/coverage.csv"), l.at("/coverage.xlsx"), l.at("/coverage.pdf"), done, problem
 	return s.render(c, status, "coverage", frame{Title: l.Heading, Active: l.Active, Environment: l.Environment, Page: v})
 }
@@ -211,7 +214,7 @@ func (s *Server) coverageExport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.send(c, l.report(l.parameters()))
+	return s.sendList(c, l)
 }
 
 // suggestion accepts or rejects who a customer is said to be.

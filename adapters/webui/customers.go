@@ -142,7 +142,7 @@ func (s *Server) customersExport(c echo.Context) error {
 	for _, item := range all {
 		l.Rows = append(l.Rows, customerRows(c.Param("id"), item)...)
 	}
-	return s.send(c, l.report(l.parameters()))
+	return s.sendList(c, l)
 }
 
 // customerView is one customer.

@@ -57,6 +57,10 @@ type lineRow struct {
 	State      StateView
 	Difference *int64
 	FirstHeld  bool
+	// Sample is the effective sample, Low and High are the interval; empty and nil where
+	// nothing could be estimated.
+	Sample    string
+	Low, High *Amount
 }
 
 // lineSums is the totals row of the lines.
@@ -139,7 +143,7 @@ func (s *Server) showCycle(c echo.Context, status int, id string, at looked) err
 	if total.withheldLines > 0 {
 		v.Held = count(total.withheldLines) + " withheld"
 	}
-	v.Lines = lineRows(t.Lines, &v.Sums, v.Shadow)
+	v.Lines = lineRows(t.Lines, &v.Sums, v.Shadow, t.Currency)
 	for _, c := range t.Charges {
 		v.Charges = append(v.Charges, chargeRow{Charge: c, Name: chargeName(c.Kind), Difference: gap(c.BilledMinor, c.StripeMinor)})
 	}
@@ -215,10 +219,13 @@ func gap(ours int64, stripe *int64) *int64 {
 }
 
 // lineRows puts what is priced before what is withheld and sums the units.
-func lineRows(lines []reconcile.Line, sums *lineSums, shadow bool) []lineRow {
+func lineRows(lines []reconcile.Line, sums *lineSums, shadow bool, currency string) []lineRow {
 	var billed, held []lineRow
 	for _, l := range lines {
 		row := lineRow{Line: l, State: stateOf("withheld"), Difference: gap(l.BilledMinor, l.StripeMinor)}
+		if l.ESS > 0 {
+			row.Sample, row.Low, row.High = count64(int64(l.ESS)), estimate(l.IntervalLow, currency), estimate(l.IntervalHigh, currency)
+		}
 		sums.Units += l.Units
 		sums.Holdout += l.HoldoutUnits
 		if l.Billed || l.BaseMinor > 0 {

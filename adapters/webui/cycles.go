@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ type cyclesView struct {
 	Period, PeriodName          string
 	PreviousURL, NextURL        string
 	Periods, States             []Choice
-	Accounts, Environments      []Choice
+	Accounts, Modes             []Choice
 	Filtered                    bool
 	Rows                        []cycleRow
 	Totals                      []cycleTotal
@@ -35,6 +36,10 @@ type cyclesView struct {
 	CSVURL, XLSXURL, PDFURL     string
 	Breaks                      []Choice
 	Currency, From, To          string
+	Sort                        string
+	// Selected are the filters that select something, for the page on paper.
+	Selected []string
+	Heads    map[string]headView
 	// MayPick: rows can be marked, to be approved or closed together.
 	MayPick, MayApprove bool
 	SelfURL             string
@@ -61,10 +66,9 @@ type cycleRow struct {
 // ClosedTime is when the month was closed.
 func (r cycleRow) ClosedTime() time.Time { return timeOf(r.ClosedAt) }
 
-// cycleTotal sums the rows of one environment and currency.
+// cycleTotal sums the rows of one mode and currency.
 type cycleTotal struct {
-	Environment                           account.Environment
-	Currency                              string
+	Mode, Currency                        string
 	Cycles, Lines, Withheld               int
 	Lift, Engine, Stripe, Difference      int64
 	WithheldMinor, TrueUps, Later         int64
@@ -79,8 +83,8 @@ func (s *Server) cycles(c echo.Context) error { return s.showCycles(c, http.Stat
 func cyclesFilter(c echo.Context) (reconcile.CyclesFilter, error) {
 	p := func(name string) string { return strings.TrimSpace(c.QueryParam(name)) }
 	q := reconcile.CyclesFilter{
-		Scope: scopeOf(c), Period: p("period"), State: p("state"), AccountID: p("account"), Environment: p("environment"), Breaks: p("breaks"), Currency: strings.ToLower(p("currency")),
-		Cursor: p("cursor"), Limit: boardLimit,
+		Scope: scopeOf(c), Period: p("period"), State: p("state"), AccountID: p("account"), Environment: p("environment"), Mode: p("mode"), Breaks: p("breaks"), Currency: strings.ToLower(p("currency")),
+		Sort: p("sort"), Cursor: p("cursor"), Limit: boardLimit,
 	}
 	var err error
 	if q.Min, err = parseMajor("from", p("from"), q.Currency); err != nil {
@@ -92,11 +96,21 @@ func cyclesFilter(c echo.Context) (reconcile.CyclesFilter, error) {
 
 // leads says where the list goes from here: to its files, to other periods and pages.
 func (v *cyclesView) leads(c echo.Context, q reconcile.CyclesFilter, next string, periods []string) {
-	list := func(path, p, cursor string) string {
-		return query(path, "period", p, "state", q.State, "account", q.AccountID, "environment", q.Environment, "breaks", q.Breaks, "currency", q.Currency, "from", v.From, "to", v.To, "cursor", cursor)
+	list := func(path, p, sort, cursor string) string {
+		return query(path, "period", p, "state", q.State, "account", q.AccountID, "environment", q.Environment, "mode", q.Mode, "breaks", q.Breaks, "currency", q.Currency, "from", v.From, "to", v.To, "sort", sort, "cursor", cursor)
 	}
-	at := func(p, cursor string) string { return list("/cycles", p, cursor) }
-	export := func(format string) string { return list("/cycles."+format, v.Period, "") }
+	at := func(p, cursor string) string { return list("/cycles", p, q.Sort, cursor) }
+	export := func(format string) string { return list("/cycles."+format, v.Period, q.Sort, "") }
+	v.Sort, v.Heads = q.Sort, map[string]headView{}
+	for name, label := range map[string]string{"account": "Account", "state": "State", "updated": "Updated"} {
+		link := sortLink{Active: q.Sort == name || q.Sort == name+"_asc", Ascending: q.Sort == name+"_asc"}
+		next := name + "_asc"
+		if link.Ascending {
+			next = name
+		}
+		link.URL = list("/cycles", v.Period, next, "")
+		v.Heads[name] = headView{Label: label, Sort: &link}
+	}
 	caller := app.From(c.Request().Context())
 	v.MayPick, v.MayApprove, v.SelfURL = caller.Can(access.DecideCycle), caller.Can(access.ApproveCycle), at(v.Period, q.Cursor)
 	v.CSVURL, v.XLSXURL, v.PDFURL = export("csv"), export("xlsx"), export("pdf")
@@ -143,14 +157,24 @@ func (s *Server) showCycles(c echo.Context, status int, done, problem string) er
 	}
 	v := cyclesView{
 		Period: chosen, PeriodName: month(chosen), Totals: totalsOf(page.Items), ResetURL: "/cycles",
-		Filtered: q.State != "" || q.AccountID != "" || q.Environment != "" || q.Cursor != "" || q.Breaks != "" || q.Currency != "" || q.Min != nil || q.Max != nil,
+		Filtered: q.State != "" || q.AccountID != "" || q.Environment != "" || q.Mode != "" || q.Cursor != "" || q.Breaks != "" || q.Currency != "" || q.Min != nil || q.Max != nil,
 		Breaks: choices("With and without", q.Breaks, []string{"open", "blocking"}, func(v string) string {
 			return map[string]string{"open": "With open breaks", "blocking": "With blocking breaks"}[v]
 		}),
 		Currency: q.Currency, From: c.QueryParam("from"), To: c.QueryParam("to"), Done: done, Problem: problem,
-		States:       choices("Every state", q.State, stateNames(), words),
-		Environments: choices("Live and test", q.Environment, []string{"live", "test"}, words),
-		Accounts:     choices("Every account", q.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) }),
+		States:   choices("Every state", q.State, stateNames(), words),
+		Modes:    choices("Every mode", cmp.Or(q.Mode, q.Environment), reconcile.Modes(), words),
+		Accounts: choices("Every account", q.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) }),
+	}
+	for _, all := range [][]Choice{v.States, v.Accounts, v.Modes, v.Breaks} {
+		if i := slices.IndexFunc(all, func(c Choice) bool { return c.Selected && c.Value != "" }); i >= 0 {
+			v.Selected = append(v.Selected, all[i].Label)
+		}
+	}
+	for _, bound := range [][2]string{{"engine total from", v.From}, {"to", v.To}, {"in", strings.ToUpper(v.Currency)}} {
+		if bound[1] != "" {
+			v.Selected = append(v.Selected, bound[0]+" "+bound[1])
+		}
 	}
 	if chosen == "" {
 		v.PeriodName = "Cycles"
@@ -164,11 +188,19 @@ func (s *Server) showCycles(c echo.Context, status int, done, problem string) er
 	for _, item := range page.Items {
 		v.Rows = append(v.Rows, s.cycleRow(item))
 	}
-	v.Open, err = s.everyAccrual(c, accrual.Filter{Scope: q.Scope, AccountID: q.AccountID, Environment: q.Environment, Closed: "open"})
+	v.Open, err = s.everyAccrual(c, accrual.Filter{Scope: q.Scope, AccountID: q.AccountID, Environment: environmentOfMode(q), Closed: "open"})
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, "cycles", frame{Title: v.PeriodName, Active: "cycles", Environment: q.Environment, Page: v})
+	return s.render(c, status, "cycles", frame{Title: v.PeriodName, Active: "cycles", Environment: environmentOfMode(q), Shadow: q.Mode == reconcile.ModeShadow, Page: v})
+}
+
+// environmentOfMode is the environment of all rows that are selected; empty where both may be.
+func environmentOfMode(q reconcile.CyclesFilter) string {
+	if q.Mode == reconcile.ModeShadow {
+		return string(account.Live)
+	}
+	return cmp.Or(q.Mode, q.Environment)
 }
 
 func (s *Server) cycleRow(item reconcile.CycleSummary) cycleRow {
@@ -185,14 +217,14 @@ func (s *Server) cycleRow(item reconcile.CycleSummary) cycleRow {
 }
 
 // totalsOf sums the shown rows. Amounts of two currencies never meet, and neither
-// do those of live and test.
+// do those of live, test and shadow months.
 func totalsOf(rows []reconcile.CycleSummary) []cycleTotal {
 	var out []cycleTotal
 	for _, r := range rows {
-		i := slices.IndexFunc(out, func(t cycleTotal) bool { return t.Currency == r.Currency && t.Environment == r.Environment })
+		i := slices.IndexFunc(out, func(t cycleTotal) bool { return t.Currency == r.Currency && t.Mode == r.Mode() })
 		if i < 0 {
 			i = len(out)
-			out = append(out, cycleTotal{Environment: r.Environment, Currency: r.Currency})
+			out = append(out, cycleTotal{Mode: r.Mode(), Currency: r.Currency})
 		}
 		t := &out[i]
 		t.Cycles++

@@ -113,11 +113,8 @@ func (s *Server) doctorExport(c echo.Context) error {
 // fetchedRows adds how the source of a connection is fetched, and its gaps; nothing for one
 // that is no source.
 func (s *Server) fetchedRows(ctx context.Context, id string, add func(part, check, outcome, detail, remedy string, n any, at time.Time)) error {
-	status, err := s.sources.Status(ctx, id)
-	if fault.Is(err, fault.NotFound) {
-		return nil
-	}
-	if err != nil {
+	status, isSource, err := s.sourceOf(ctx, id)
+	if err != nil || !isSource {
 		return err
 	}
 	add("fetching", "events read without a hole until", syncTones[status.Verdict].Name, status.Why.Message, status.Why.Action, nil, status.HighWater)

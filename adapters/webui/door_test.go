@@ -161,7 +161,9 @@ func TestSignIn(t *testing.T) {
 	t.Parallel()
 	d := &door{caller: app.Caller{Client: "203.0.113.9"}}
 	e := newDoor(fixture(), d, webui.Options{TLS: true})
+	require.Contains(t, open(t, e, "/sign-in?ended=form&next=/breaks").text, "Your session had ended: what you sent was not done.")
 	p := open(t, e, "/sign-in?next=/cycles%3Fperiod=2026-10")
+	require.NotContains(t, p.text, "session had ended")
 	require.Equal(t, 200, p.status)
 	require.Contains(t, p.html, `name="next" value="/cycles?period=2026-10"`)
 	require.NotContains(t, p.text, "Sign out")
@@ -353,4 +355,14 @@ func TestVerifyTheChains(t *testing.T) {
 	part := signedIn()
 	part.Scope = access.Scope{Accounts: []string{"acme"}, Environments: []account.Environment{account.Live}}
 	require.NotContains(t, open(t, newDoor(fixture(), &door{caller: part}, webui.Options{}), "/audit").text, "Verify the chains")
+}
+
+// Whoever asks too often is told so, not that something is broken.
+func TestTooManyRequestsOfAPage(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	l.err = fault.New(fault.RateLimited, "rate_limited", "this caller sends more requests than one may").Fix("Wait a moment")
+	p := open(t, newEcho(l), "/cycles")
+	require.Equal(t, http.StatusTooManyRequests, p.status)
+	require.Contains(t, p.text, "Too many requests This caller sends more requests than one may. Wait a moment.")
 }

@@ -24,6 +24,9 @@ type errorView struct {
 // request ID, by which the log finds it.
 func (s *Server) errorPage(err error, c echo.Context) {
 	v := viewOf(err)
+	if v.Status == http.StatusBadRequest && c.Request().Method == http.MethodPost {
+		v.Heading = "The form cannot be taken"
+	}
 	v.RequestID = c.Response().Header().Get(echo.HeaderXRequestID)
 	ctx := c.Request().Context()
 	if v.Status >= http.StatusInternalServerError && ctx.Err() == nil {
@@ -71,7 +74,9 @@ func viewOf(err error) errorView {
 		v.Status, v.Heading = http.StatusUnauthorized, "Not signed in"
 	case fault.Forbidden:
 		v.Status, v.Heading = http.StatusForbidden, "Not allowed"
-	case fault.Unavailable, fault.Indeterminate, fault.RateLimited:
+	case fault.RateLimited:
+		v.Status, v.Heading = http.StatusTooManyRequests, "Too many requests"
+	case fault.Unavailable, fault.Indeterminate:
 		v.Status, v.Heading = http.StatusServiceUnavailable, "Temporarily unavailable"
 	default:
 		return internal

@@ -68,20 +68,33 @@ type report struct {
 	Rows   [][]any
 }
 
-// control is the total of a column over all rows of an environment; Environment is empty in
-// a report that does not tell them apart.
+// control is the total of a column over all rows of an environment, or of a mode where the report
+// tells those apart; Environment is empty in a report that tells neither.
 type control struct {
 	Column, Currency, Environment string
 	Value                         int64
 }
 
-// environmentColumn is the column by which totals are kept apart.
-const environmentColumn = "environment"
+// environmentColumn is the column by which totals are kept apart, modeColumn the one that also
+// knows shadow months.
+const (
+	environmentColumn = "environment"
+	modeColumn        = "mode"
+)
 
-// environmentOf is the environment of a row, empty where the report has no such column.
+// apart is the column by which the totals of the report are kept apart.
+func (r report) apart() string {
+	if slices.ContainsFunc(r.Columns, func(c column) bool { return c.Name == modeColumn }) {
+		return modeColumn
+	}
+	return environmentColumn
+}
+
+// environmentOf is the environment of a row, or its mode; empty where the report tells neither.
 func (r report) environmentOf(row []any) string {
+	name := r.apart()
 	for i, c := range r.Columns {
-		if c.Name == environmentColumn {
+		if c.Name == name {
 			env, _ := row[i].(string)
 			return env
 		}
@@ -89,8 +102,8 @@ func (r report) environmentOf(row []any) string {
 	return ""
 }
 
-// controls sum what can be summed; amounts of two currencies never meet, and those of live
-// and test neither.
+// controls sum what can be summed; amounts of two currencies never meet, and those of live,
+// test and shadow months neither.
 func (r report) controls() []control {
 	var out []control
 	add := func(name, currency, env string, v int64) {
@@ -306,7 +319,7 @@ func sendAll[T any](s *Server, c echo.Context, l list, rowOf func(T) row, page f
 	for _, item := range all {
 		l.Rows = append(l.Rows, rowOf(item))
 	}
-	return s.send(c, l.report(l.parameters()))
+	return s.sendList(c, l)
 }
 
 // everything reads all pages of a list.

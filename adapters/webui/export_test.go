@@ -26,7 +26,7 @@ import (
 // everyExport is each address that gives away a file.
 var everyExport = []string{
 	"/cycles.%s?period=2026-10", "/cycles/acme.2026-10/export.%s", "/cycles/fees.2026-10/export.%s", "/cycles/acme.2026-10/lines/trial-nudge-7/export.%s", "/cycles/fees.2026-10/lines/fee:cap/export.%s",
-	"/invoices.%s", "/invoices/acme.2026-10/export.%s", "/invoices/fees.2026-10/export.%s", "/accounts/acme/events.%s", "/accounts/acme/customers.%s", "/connections.%s", "/connections/acme-stripe/doctor.%s", "/events.%s", "/replays.%s", "/snapshots.%s", "/audit.%s?action=contract.created", "/cycles/acme.2026-10/journal.%s", "/breaks.%s?show=all", "/coverage.%s?account=acme", "/adjustments.%s", "/contracts.%s", "/accounts/acme/whatif.%s?share=0.15",
+	"/invoices.%s", "/invoices/lines.%s", "/accounts.%s", "/invoices/acme.2026-10/export.%s", "/invoices/fees.2026-10/export.%s", "/accounts/acme/events.%s", "/accounts/acme/customers.%s", "/connections.%s", "/connections/acme-stripe/doctor.%s", "/events.%s", "/replays.%s", "/snapshots.%s", "/audit.%s?action=contract.created", "/cycles/acme.2026-10/journal.%s", "/breaks.%s?show=all", "/coverage.%s?account=acme", "/adjustments.%s", "/contracts.%s", "/accounts/acme/whatif.%s?share=0.15",
 	"/readouts/" + caseGood + "/export.%s", "/readouts/" + caseHarm + "/export.%s", "/accruals.%s", "/accruals.%s?history=all", "/accruals/journal.%s?period=2026-10", "/accruals/journal.%s?period=2026-11&figure=expected",
 }
 
@@ -93,14 +93,18 @@ func TestEveryExportCanBeChecked(t *testing.T) {
 			if len(total) > 4 {
 				env = total[4]
 			}
-			require.Equal(t, slices.Contains(f.header, "environment"), env != "", "%s: live and test are summed apart", path)
+			apart := "environment"
+			if slices.Contains(f.header, "mode") {
+				apart = "mode"
+			}
+			require.Equal(t, slices.Contains(f.header, apart), env != "", "%s: live and test are summed apart", path)
 			values, want := f.column(t, name), total[1]
 			if currency != "" {
 				values, want = f.column(t, name+"_minor"), total[3]
 			}
 			var sum int64
 			for i, v := range values {
-				if v == "" || (currency != "" && !strings.EqualFold(f.cell("currency", i, currency), currency)) || f.cell("environment", i, "") != env {
+				if v == "" || (currency != "" && !strings.EqualFold(f.cell("currency", i, currency), currency)) || f.cell(apart, i, "") != env {
 					continue
 				}
 				n, err := strconv.ParseInt(v, 10, 64)
@@ -264,6 +268,7 @@ func TestLinePage(t *testing.T) {
 func TestOverviewPage(t *testing.T) {
 	t.Parallel()
 	p := open(t, newEcho(fixture()), "/")
+	require.Contains(t, p.text, "1 at Stripe , 4,120.50 USD ; open 3,020.50 USD", "open is what remains, as in the list of invoices")
 	require.Contains(t, p.text, "Payment success 95.2 % 1,204 paid, 61 attempts failed")
 	require.Contains(t, p.text, "91.6 % of the paid revenue belongs to a snapshot")
 	require.Contains(t, p.row(t, "Northwind Traders")[2], "Compare the invoice at Stripe")
@@ -305,6 +310,12 @@ func TestListFilters(t *testing.T) {
 	open(t, e, "/accounts/acme/customers?segment=failed_payment&mapped=no&q=cus_1")
 	require.Equal(t, []string{"failed_payment", "no", "cus_1"}, []string{string(l.clientsAsked.Segment), l.clientsAsked.Mapped, l.clientsAsked.Search})
 	require.Equal(t, http.StatusBadRequest, open(t, e, "/events?from=yesterday").status)
+	for _, wrong := range []string{"/invoices?overdue=never", "/invoices.csv?overdue=never", "/invoices/lines.csv?overdue=never", "/events?attention=maybe", "/events.csv?attention=maybe", "/breaks?show=some", "/breaks.csv?show=some", "/connections?environment=prod", "/connections.csv?environment=prod", "/coverage?reason=none", "/coverage.csv?reason=none", "/accruals?history=some", "/accruals.csv?history=some", "/accounts/acme/customers?mapped=perhaps"} {
+		p := open(t, e, wrong)
+		require.Equal(t, http.StatusBadRequest, p.status, wrong)
+		require.Regexp(t, `is (not a|no) `, p.text, wrong)
+	}
+	require.Contains(t, open(t, e, "/invoices?period=2024-02").html, `value="2024-02" selected`, "a month without an invoice is still the one that is chosen")
 }
 
 // Our identifiers and Stripe's stand beside each other.
@@ -318,6 +329,8 @@ func TestInvoiceExportNamesBothSides(t *testing.T) {
 	lines := download(t, e, "/cycles/acme.2026-10/export.csv")
 	require.Equal(t, "trial-nudge-7", lines.column(t, "line")[0])
 	require.Equal(t, "ii_1QHk2wG9RKHgCVdKz", lines.column(t, "stripe_line")[0])
+	require.Equal(t, []string{"15100.08", "26104.91", "1282"}, []string{lines.column(t, "interval_low")[0], lines.column(t, "interval_high")[0], lines.column(t, "effective_sample")[0]})
+	require.Contains(t, open(t, e, "/cycles/acme.2026-10").text, "Effective sample 1,282, 95 % interval 15,100.08 USD to 26,104.91 USD · Case")
 }
 
 func TestCustomerPage(t *testing.T) {

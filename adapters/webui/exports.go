@@ -1,6 +1,8 @@
 package webui
 
 import (
+	"cmp"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -30,8 +32,8 @@ func (s *Server) cyclesExport(c echo.Context) error {
 		return err
 	}
 	r := report{
-		Name: "cycles", Title: "Close board", Version: 3,
-		Parameters: []parameter{{"period", c.QueryParam("period")}, {"state", q.State}, {"account", q.AccountID}, {"environment", q.Environment}, {"breaks", q.Breaks}, {"currency", q.Currency}, {"from", c.QueryParam("from")}, {"to", c.QueryParam("to")}},
+		Name: "cycles", Title: "Close board", Version: 4,
+		Parameters: []parameter{{"period", cmp.Or(c.QueryParam("period"), everyPeriod)}, {"state", q.State}, {"account", q.AccountID}, {"environment", q.Environment}, {"mode", q.Mode}, {"breaks", q.Breaks}, {"currency", q.Currency}, {"from", c.QueryParam("from")}, {"to", c.QueryParam("to")}, {"sort", q.Sort}},
 		Columns: []column{
 			{Name: "cycle"}, {Name: "account"}, {Name: "account_name"}, {Name: "environment"}, {Name: "period"}, {Name: "period_start", Kind: columnTime}, {Name: "period_end", Kind: columnTime}, {Name: "time_zone"},
 			{Name: "state"}, {Name: "reason"}, {Name: "next_action"}, {Name: "basis"}, {Name: "currency"}, {Name: "lift_billed", Kind: columnMoney, Sum: true}, {Name: "lines", Kind: columnCount, Sum: true},
@@ -39,7 +41,7 @@ func (s *Server) cyclesExport(c echo.Context) error {
 			{Name: "invoice_id"}, {Name: "invoice_number"}, {Name: "updated_at", Kind: columnTime},
 			{Name: "open_breaks", Kind: columnCount, Sum: true}, {Name: "blocking_breaks", Kind: columnCount, Sum: true}, {Name: "breaks_at_stake", Kind: columnMoney, Sum: true},
 			{Name: "approver"}, {Name: "due_at", Kind: columnTime}, {Name: "closed_at", Kind: columnTime}, {Name: "closed_by"},
-			{Name: "contract"}, {Name: "contract_version", Kind: columnCount}, {Name: "revision", Kind: columnCount}, {Name: "withheld_lift", Kind: columnMoney, Sum: true}, {Name: "true_ups", Kind: columnMoney, Sum: true}, {Name: "found_later", Kind: columnMoney, Sum: true},
+			{Name: "contract"}, {Name: "contract_version", Kind: columnCount}, {Name: "revision", Kind: columnCount}, {Name: "withheld_lift", Kind: columnMoney, Sum: true}, {Name: "true_ups", Kind: columnMoney, Sum: true}, {Name: "found_later", Kind: columnMoney, Sum: true}, {Name: modeColumn},
 		},
 	}
 	for _, i := range all {
@@ -48,7 +50,7 @@ func (s *Server) cyclesExport(c echo.Context) error {
 			cashOf(i.LiftMinor, i.Currency), int64(i.Lines), int64(i.WithheldLines), cashOf(i.EngineMinor, i.Currency), cash{i.StripeMinor, i.Currency}, cash{i.DifferenceMinor, i.Currency},
 			i.StripeInvoiceID, i.InvoiceNumber, i.UpdatedAt,
 			int64(i.OpenBreaks), int64(i.BlockingBreaks), cashOf(i.BreaksMinor, i.Currency), i.Approver, dueOf(i), timeOf(i.ClosedAt), i.ClosedBy,
-			i.ContractID, int64(i.ContractVersion), int64(i.Revision), cashOf(i.WithheldMinor, i.Currency), cashOf(i.TrueUpMinor, i.Currency), cashOf(i.LaterMinor, i.Currency),
+			i.ContractID, int64(i.ContractVersion), int64(i.Revision), cashOf(i.WithheldMinor, i.Currency), cashOf(i.TrueUpMinor, i.Currency), cashOf(i.LaterMinor, i.Currency), i.Mode(),
 		})
 	}
 	return s.send(c, r)
@@ -73,13 +75,14 @@ func (s *Server) cycleExport(c echo.Context) error {
 		return err
 	}
 	r := report{
-		Name: "lines-" + t.ID, Title: "Lines of " + t.AccountName + ", " + month(t.Period), Version: 1,
-		Parameters: []parameter{{"cycle", t.ID}, {"revision", strconv.Itoa(t.Revision)}, {"contract_hash", t.ContractHash}, {"plan_hash", t.PlanHash}, {"input_digest", t.InputDigest}, {"state", string(t.State)}, {"environment", string(t.Environment)}},
+		Name: "lines-" + t.ID, Title: "Lines of " + t.AccountName + ", " + month(t.Period), Version: 2,
+		Parameters: []parameter{{"cycle", t.ID}, {"revision", strconv.Itoa(t.Revision)}, {"contract_hash", t.ContractHash}, {"share", t.Share}, {"plan_hash", t.PlanHash}, {"input_digest", t.InputDigest}, {"state", string(t.State)}, {"environment", string(t.Environment)}},
 		Columns: []column{
 			{Name: "line"}, {Name: "kind"}, {Name: "name"}, {Name: "verdict"}, {Name: "reason"}, {Name: "explanation"}, {Name: "users", Kind: columnCount, Sum: true}, {Name: "holdout", Kind: columnCount, Sum: true},
 			{Name: "observed", Kind: columnMoney, Sum: true}, {Name: "measured_lift", Kind: columnMoney, Sum: true}, {Name: "lower_bound", Kind: columnMoney}, {Name: "billed_before", Kind: columnMoney, Sum: true},
 			{Name: "base", Kind: columnMoney, Sum: true}, {Name: "deferred", Kind: columnMoney, Sum: true}, {Name: "waived", Kind: columnMoney, Sum: true}, {Name: "amount", Kind: columnMoney, Sum: true},
 			{Name: "invoiced", Kind: columnMoney, Sum: true}, {Name: "stripe", Kind: columnMoney, Sum: true}, {Name: "case_id"}, {Name: "stripe_line"},
+			{Name: "interval_low", Kind: columnMoney}, {Name: "interval_high", Kind: columnMoney}, {Name: "effective_sample", Kind: columnCount},
 		},
 	}
 	cur := t.Currency
@@ -87,14 +90,24 @@ func (s *Server) cycleExport(c echo.Context) error {
 		r.Rows = append(r.Rows, []any{
 			l.SnapshotID, "lift", l.SnapshotName, l.Verdict, l.HeadlineCode, l.Explanation, l.Units, l.HoldoutUnits, cashOf(l.ObservedMinor, cur), cashOf(l.MeasuredMinor, cur), cashOf(l.BoundMinor, cur),
 			cashOf(l.HighWaterFrom, cur), cashOf(l.BaseMinor, cur), cashOf(l.DeferredMinor, cur), cashOf(l.WaivedMinor, cur), cashOf(l.FeeMinor, cur), cashOf(l.BilledMinor, cur), cash{l.StripeMinor, cur}, l.CaseID, l.StripeLineID,
+			estimated(l.ESS > 0, l.IntervalLow, cur), estimated(l.ESS > 0, l.IntervalHigh, cur), known(l.ESS > 0, int64(l.ESS)),
 		})
 	}
 	for _, f := range t.Charges {
 		r.Rows = append(r.Rows, []any{
-			f.Line, f.Kind, f.Description, "", "", "", nil, nil, nil, nil, nil, nil, nil, nil, nil, cashOf(f.AmountMinor, cur), cashOf(f.BilledMinor, cur), cash{f.StripeMinor, cur}, "", f.StripeLineID,
+			f.Line, f.Kind, f.Description, "", "", "", nil, nil, nil, nil, nil, nil, nil, nil, nil, cashOf(f.AmountMinor, cur), cashOf(f.BilledMinor, cur), cash{f.StripeMinor, cur}, "", f.StripeLineID, nil, nil, nil,
 		})
 	}
 	return s.send(c, r, statement(t)...)
+}
+
+// estimated is an estimate in minor units, rounded down as the ledger does; nothing where there
+// is none.
+func estimated(is bool, v float64, currency string) any {
+	if !is || math.IsNaN(v) || math.Abs(v) > 1e15 {
+		return nil
+	}
+	return cashOf(int64(math.Floor(v)), currency)
 }
 
 // lineExport has the figures of the explanation in their order.
@@ -162,7 +175,7 @@ func (s *Server) connections(c echo.Context) error {
 		}})
 	}
 	if c.Param("format") != "" {
-		return s.send(c, l.report(l.parameters()))
+		return s.sendList(c, l)
 	}
 	return s.show(c, l, "", "")
 }

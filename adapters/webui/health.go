@@ -49,7 +49,7 @@ func sparkOf(months []reconcile.HealthMonth, currency string) *spark {
 		points = append(points, s.X+","+s.Y)
 	}
 	first, last := months[0], months[len(months)-1]
-	s.Points, s.ESS = strings.Join(points, " "), fmt.Sprintf("%.0f → %.0f", first.ESS, last.ESS)
+	s.Points, s.ESS = strings.Join(points, " "), count64(int64(first.ESS))+" → "+count64(int64(last.ESS))
 	s.Summary = fmt.Sprintf("Measured lift of the contract year to date, summed over the snapshots, from %s to %s: %s, then %s.",
 		month(first.Period), month(last.Period), spoken(first.Lift, currency), spoken(last.Lift, currency))
 	return s

@@ -2,6 +2,7 @@ package webui
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -193,4 +194,69 @@ func (s *Server) invoiceExport(c echo.Context) error {
 		})
 	}
 	return s.send(c, r)
+}
+
+// invoiceLine is a line with the invoice that it stands on.
+type invoiceLine struct {
+	reconcile.InvoiceRow
+	reconcile.InvoiceLine
+}
+
+// invoiceLinesExport has one row per line of all invoices that the list's filters select, in the
+// list's order and each invoice's own.
+func (s *Server) invoiceLinesExport(c echo.Context) error {
+	if err := checkFormat(c); err != nil {
+		return err
+	}
+	l, f, err := s.invoiceList(c)
+	if err != nil {
+		return err
+	}
+	if err := l.checked(); err != nil {
+		return err
+	}
+	all, err := everything(func(cursor string, n int) ([]invoiceLine, string, error) {
+		f.Cursor, f.Limit = cursor, n
+		return s.linesOf(c.Request().Context(), f)
+	})
+	if err != nil {
+		return err
+	}
+	r := report{
+		Name: "invoice-lines", Title: "Lines of invoices", Version: 1, Parameters: l.parameters(),
+		Columns: []column{
+			{Name: "account"}, {Name: "account_id"}, {Name: "period"}, {Name: "cycle"}, {Name: "invoice_id"}, {Name: "number"}, {Name: "stripe_status"}, {Name: "payer"}, {Name: "currency"},
+			{Name: "line"}, {Name: "kind"}, {Name: "description"}, {Name: "snapshot"}, {Name: "case_id"}, {Name: "readout_sha256"},
+			{Name: "amount", Kind: columnMoney, Sum: true}, {Name: "stripe", Kind: columnMoney, Sum: true}, {Name: "difference", Kind: columnMoney, Sum: true}, {Name: "stripe_line"},
+		},
+	}
+	for _, x := range all {
+		i, line, cur := x.InvoiceRow, x.InvoiceLine, x.Currency
+		r.Rows = append(r.Rows, []any{
+			i.AccountName, i.AccountID, i.Period, i.CycleID, i.InvoiceID, i.Number, i.StripeStatus, i.Payer, strings.ToUpper(cur),
+			line.Line, line.Kind, line.Description, line.Snapshot, line.CaseID, line.ReadoutDigest,
+			cashOf(line.AmountMinor, cur), cash{line.StripeMinor, cur}, cash{gap(line.AmountMinor, line.StripeMinor), cur}, line.StripeID,
+		})
+	}
+	return s.send(c, r)
+}
+
+// linesOf are the lines of a page of invoices.
+func (s *Server) linesOf(ctx context.Context, f reconcile.InvoicesFilter) ([]invoiceLine, string, error) {
+	page, err := s.reconcile.Invoices(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	ids := make([]string, len(page.Items))
+	for n, i := range page.Items {
+		ids[n] = i.CycleID
+	}
+	lines, err := s.reconcile.InvoiceLines(ctx, ids)
+	var out []invoiceLine
+	for _, i := range page.Items {
+		for _, line := range lines[i.CycleID] {
+			out = append(out, invoiceLine{i, line})
+		}
+	}
+	return out, page.NextCursor, err
 }

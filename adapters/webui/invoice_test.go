@@ -1,6 +1,7 @@
 package webui_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -11,12 +12,26 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/billing"
+	"github.com/liftbill/liftbill/domain/fault"
 )
 
 const (
 	evidence      = "5b7f1c2a9be0e2f0a1c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f6071829"
 	readoutDigest = "c0ffee2a9be0e2f0a1c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f6071829"
 )
+
+// InvoiceLines are those of the invoices' own pages.
+func (l *ledger) InvoiceLines(ctx context.Context, cycleIDs []string) (map[string][]reconcile.InvoiceLine, error) {
+	out := map[string][]reconcile.InvoiceLine{}
+	for _, id := range cycleIDs {
+		d, err := l.Invoice(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		out[id] = d.Lines
+	}
+	return out, nil
+}
 
 // detailOf is the invoice of a row: a lift and a fee, a charge that failed and one that is
 // disputed. Only the first row was written to its end.
@@ -91,4 +106,21 @@ func TestInvoicesByWhatTheyCarry(t *testing.T) {
 	require.Equal(t, []string{"lost", "lb_revision=2", "PO-4711"}, []string{l.invoicesAsked.Dispute, l.invoicesAsked.Metadata, l.invoicesAsked.PONumber})
 	require.Contains(t, p.links, "/invoices?cursor=c2&dispute=lost&metadata=lb_revision%3D2&po_number=PO-4711")
 	require.Contains(t, p.links, "/invoices/acme.2026-10")
+}
+
+// The lines of all invoices that the list's filters select are one file, on which each line says
+// which invoice it stands on; the sums are those of the invoices.
+func TestLinesOfTheShownInvoices(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	e := newDoor(l, &door{caller: signedIn()}, webui.Options{})
+	require.Contains(t, open(t, e, "/invoices?period=2026-10&status=open&sort=amount").links, "/invoices/lines.csv?period=2026-10&sort=amount&status=open")
+	f := download(t, e, "/invoices/lines.csv?period=2026-10&status=open&sort=amount&po_number=PO-4711")
+	require.Equal(t, []any{"2026-10", "open", "amount", "PO-4711", 500}, []any{l.invoicesAsked.Period, l.invoicesAsked.Status, l.invoicesAsked.Sort, l.invoicesAsked.PONumber, l.invoicesAsked.Limit})
+	require.Contains(t, f.head["#parameter"], append([]string{"po_number", "PO-4711"}, make([]string, len(f.header)-3)...))
+	require.Equal(t, "acme.2026-10", f.column(t, "cycle")[0])
+	require.Equal(t, "in_1QHk2vG9RKHgCVdKx01", f.column(t, "invoice_id")[0])
+	require.Equal(t, []string{"trial-nudge-7", caseGood, readoutDigest, "4120.50", "4120.50", "0.00", "ii_1"}, []string{f.column(t, "line")[0], f.column(t, "case_id")[0], f.column(t, "readout_sha256")[0], f.column(t, "amount")[0], f.column(t, "stripe")[0], f.column(t, "difference")[0], f.column(t, "stripe_line")[0]})
+	l.err = fault.New(fault.Unavailable, "database_unavailable", "the database cannot answer now")
+	require.Equal(t, http.StatusServiceUnavailable, open(t, e, "/invoices/lines.csv").status, "half of a file is none")
 }

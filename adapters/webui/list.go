@@ -317,6 +317,9 @@ func (s *Server) show(c echo.Context, l list, cursor, next string) error {
 
 // showWith is show with another status.
 func (s *Server) showWith(c echo.Context, status int, l list, cursor, next string) error {
+	if err := l.checked(); err != nil {
+		return err
+	}
 	if next != "" {
 		l.MoreURL = l.at(l.Path, "cursor", next)
 	}

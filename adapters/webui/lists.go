@@ -63,7 +63,7 @@ func (s *Server) invoiceList(c echo.Context) (list, reconcile.InvoicesFilter, er
 	l := list{
 		Name: "invoices", Version: 3, Heading: "Invoices", Lead: "What was written to Stripe, or is being written: one row per payer and period.", Path: "/invoices", Active: "invoices", Environment: "live",
 		Filters: []field{
-			{Name: "period", Label: "Period", Value: f.Period, Choices: choices("Every period", f.Period, periods, month)},
+			{Name: "period", Label: "Period", Value: f.Period, Choices: choices("Every period", f.Period, withChosen(periods, f.Period), month)},
 			{Name: "account", Label: "Account", Value: f.AccountID, Choices: choices("Every account", f.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) })},
 			{Name: "status", Label: "Status at Stripe", Value: f.Status, Choices: choices("Every status", f.Status, reconcile.InvoiceStatuses(), words)},
 			{Name: "currency", Label: "Currency", Value: f.Currency, Hint: "usd"},
@@ -144,6 +144,7 @@ func (s *Server) invoices(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	l.Links = []crumb{{"CSV of lines", l.at("/invoices/lines.csv")}, {"XLSX of lines", l.at("/invoices/lines.xlsx")}}
 	for _, i := range page.Items {
 		l.Rows = append(l.Rows, invoiceRow(i, s.clock.Now()))
 	}

@@ -56,7 +56,6 @@ type standingView struct {
 	OtherMinor            int64
 	Success               string
 	Payments              *reconcile.Payments
-	OutstandingMinor      int64
 	Coverages, Successful bool
 }
 
@@ -131,7 +130,7 @@ func standingsOf(b reconcile.Board) []standingView {
 	for _, s := range all {
 		env := string(s.Environment)
 		v := standingView{
-			Standing: s, Coverage: percent(s.AttributedMinor, s.PaidMinor), Coverages: s.PaidMinor > 0, OutstandingMinor: s.InvoicedMinor - s.SettledMinor,
+			Standing: s, Coverage: percent(s.AttributedMinor, s.PaidMinor), Coverages: s.PaidMinor > 0,
 			OtherMinor:  s.PaidMinor - s.AttributedMinor - s.UnmappedMinor - s.UndecidedMinor,
 			CyclesURL:   query("/cycles", "period", b.Period, "environment", env),
 			InvoicesURL: query("/invoices", "period", b.Period), AccountsURL: query("/accounts", "environment", env),

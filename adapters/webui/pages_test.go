@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,9 +191,36 @@ func TestCloseBoardFilters(t *testing.T) {
 	for _, chosen := range []string{`value="all" selected`, `value="invoiced" selected`, `value="acme" selected`, `value="live" selected`} {
 		require.Contains(t, p.html, chosen)
 	}
+	p = open(t, newEcho(l), "/cycles?period=all&mode=shadow&sort=state&from=1")
+	require.Equal(t, "live", l.accrualsAsked.Environment, "open months are of the same accounts")
+	require.Equal(t, []string{"shadow", "state"}, []string{l.cyclesAsked.Mode, l.cyclesAsked.Sort})
+	require.Contains(t, p.text, "SHADOW Priced and shown as it would be invoiced.")
+	for _, link := range []string{"/cycles?cursor=c2&from=1&mode=shadow&period=all&sort=state", "/cycles?from=1&mode=shadow&period=all&sort=account_asc", "/cycles?from=1&mode=shadow&period=all&sort=state_asc"} {
+		require.Contains(t, p.links, link)
+	}
+	require.Contains(t, p.html, `value="shadow" selected`)
+	require.Contains(t, p.html, `<input type="hidden" name="sort" value="state">`, "the form keeps the order")
 	l.cycles, l.next = nil, ""
 	require.Contains(t, open(t, newEcho(l), "/cycles?state=blocked").text, "No cycle matches")
 	require.Contains(t, open(t, newEcho(&ledger{}), "/cycles").text, "No cycles yet")
+}
+
+// A shadow month says so in its row and is in no total of what is invoiced, on the page and in
+// the file alike.
+func TestShadowMonthsOnTheBoard(t *testing.T) {
+	t.Parallel()
+	l := fixture()
+	l.cycles = slices.Clone(l.cycles)
+	before := l.cycles[0]
+	l.cycles[0].Shadow, l.cycles[0].EngineMinor, l.cycles[0].StripeMinor, l.cycles[0].DifferenceMinor = true, 0, nil, nil
+	e := newDoor(l, &door{caller: signedIn()}, webui.Options{})
+	p := open(t, e, "/cycles")
+	require.Contains(t, p.row(t, before.AccountName)[0], "SHADOW")
+	require.Equal(t, "20,602.50 USD", p.row(t, "Total USD SHADOW")[2])
+	require.Equal(t, "0.00 USD", p.row(t, "Total USD LIVE")[2], "nothing else that is live and in dollars was billed")
+	f := download(t, e, "/cycles.csv?period=2026-10")
+	require.Equal(t, "shadow", f.column(t, "mode")[0])
+	require.Equal(t, []string{"lift_billed", "20602.50", "USD", "2060250", "shadow"}, f.head["#control total"][0][:5])
 }
 
 func TestReadoutPage(t *testing.T) {
@@ -221,7 +249,7 @@ func TestAccountsAndEvents(t *testing.T) {
 	e := newEcho(l)
 	p := open(t, e, "/accounts")
 	require.Contains(t, p.row(t, "Acme sandbox")[1], "missing: issuer, payer, contract")
-	require.Equal(t, "12", p.row(t, "Total 3 live, 1 test")[15])
+	require.Equal(t, "12", p.row(t, "Total LIVE 3 accounts")[15])
 	require.Contains(t, p.row(t, "Acme Inc.")[14:15], "arriving")
 	require.Contains(t, p.row(t, "Northwind")[12], "proven, proven_then_point")
 	require.Contains(t, p.text, "Known overbilling risk of the contracts")

@@ -97,6 +97,59 @@ func TestPrint(t *testing.T) {
 	for _, want := range []string{"4,120.50 USD", "Measured lift", "Lower bound", "0.20", "On the invoice"} {
 		require.Contains(t, text, want)
 	}
+	// The widest tables have no column beside the sheet: A4 across, without its margins.
+	require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(1032, 720)))
+	for _, path := range []string{"/cycles?mode=live&state=invoiced", "/breaks?show=all", "/invoices?status=open&q=in_1", "/accounts", "/accruals", "/adjustments", "/contracts", "/events", "/audit", "/replays", "/accounts/acme/events", "/cycles/acme.2026-10", "/cycles/fees.2026-10"} {
+		require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+path)))
+		width, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
+		require.NoError(t, err)
+		require.LessOrEqual(t, width, 1033, "%s loses columns on paper", path)
+	}
+	for path, want := range map[string]string{"/cycles?mode=live&state=invoiced": "Selected: invoiced; live", "/invoices?status=open&q=in_1": "Selected: Status at Stripe open; Invoice, number or payer in_1"} {
+		require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+path)))
+		said, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("main .paper").innerText`))
+		require.NoError(t, err)
+		require.Equal(t, want, said, "the sheet says what was selected")
+	}
+}
+
+// TestLongNames: a name without a space does not push a page over its edge, on a screen nor on
+// a phone.
+func TestLongNames(t *testing.T) {
+	l := fixture()
+	name := strings.Repeat("Donaudampfschifffahrtsgesellschaft", 4)
+	for i := range l.cycles {
+		l.cycles[i].AccountName = name
+	}
+	for i := range l.accounts {
+		l.accounts[i].Name = name
+	}
+	for i := range l.invoices {
+		l.invoices[i].AccountName = name
+	}
+	for id, tie := range l.tieOuts {
+		tie.AccountName = name
+		l.tieOuts[id] = tie
+	}
+	server := httptest.NewServer(newDoor(l, &door{caller: signedIn()}, webui.Options{}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(chromium(t), 4*time.Minute)
+	defer cancel()
+	for _, width := range []int64{1400, 390} {
+		require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)))
+		for _, path := range []string{"/", "/cycles", "/cycles/acme.2026-10", "/cycles/acme.2026-10/lines/trial-nudge-7", "/cycles/acme.2026-10/corrections", "/invoices", "/invoices/acme.2026-10", "/accounts", "/accounts/acme/events", "/accounts/acme/customers", "/accounts/acme/whatif", "/accounts/acme/months/2026-11", "/breaks/" + breakAmount} {
+			require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+path)))
+			wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))
+			require.NoError(t, err)
+			require.LessOrEqual(t, wide, width+1, "%s at %d", path, width)
+			first, err := chromedp.Run(ctx, chromedp.Evaluate[float64](`Math.max(0, ...[...document.querySelectorAll(".wide tbody th:first-child, .wide tbody th:first-child a")].map((e) => e.getBoundingClientRect().width))`))
+			require.NoError(t, err)
+			require.LessOrEqual(t, first, 400.0, "%s at %d: the column that stays leaves room for the others", path, width)
+			inside, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`[...document.querySelectorAll(".wide tbody th:first-child")].every((e) => e.scrollWidth <= e.clientWidth + 1)`))
+			require.NoError(t, err)
+			require.True(t, inside, "%s at %d: a name lies over the next column", path, width)
+		}
+	}
 }
 
 // TestKeys follows the keyboard: rows, the open row in the address, help, and jumps.
@@ -140,7 +193,7 @@ func TestKeys(t *testing.T) {
 	_, err = chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => { const box = document.querySelector("input[type=search]"), data = new DataTransfer(); data.setData("text", "in_1QHaaaG9RKHgCVdKaaa"); return box.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })); })()`))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		at, err := chromedp.Run(ctx, chromedp.Location())
+		at, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.readyState === "complete" ? location.href : ""`)) // the keys listen by then
 		return err == nil && strings.Contains(at, "q=in_1QHaaaG9RKHgCVdKaaa")
 	}, time.Minute, 100*time.Millisecond, "an ID that is pasted into the search is searched")
 	_, err = chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => { const data = new DataTransfer(); data.setData("text", "in_1QHk2vG9RKHgCVdKx01"); return document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true })); })()`))

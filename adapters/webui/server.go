@@ -20,6 +20,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"time"
@@ -57,6 +58,7 @@ type Reconcile interface {
 	Overview(ctx context.Context, scope access.Scope, now time.Time) (reconcile.Board, error)
 	Invoices(ctx context.Context, f reconcile.InvoicesFilter) (reconcile.Page[reconcile.InvoiceRow], error)
 	Invoice(ctx context.Context, cycleID string) (reconcile.InvoiceDetail, error)
+	InvoiceLines(ctx context.Context, cycleIDs []string) (map[string][]reconcile.InvoiceLine, error)
 	Trend(ctx context.Context, r reconcile.Readout) ([]reconcile.TrendPoint, error)
 	Weights(ctx context.Context, r reconcile.Readout) ([]reconcile.WeightCount, error)
 	Snapshots(ctx context.Context, f reconcile.SnapshotsFilter) (reconcile.Page[reconcile.Snapshot], error)
@@ -213,9 +215,11 @@ func (s *Server) Register(root *echo.Echo) {
 	e.POST("/readouts/:case/recompute", s.recompute)
 	e.GET("/invoices", s.invoices)
 	e.GET("/invoices.:format", s.invoicesExport)
+	e.GET("/invoices/lines.:format", s.invoiceLinesExport)
 	e.GET("/invoices/:id", s.invoice)
 	e.GET("/invoices/:id/export.:format", s.invoiceExport)
 	e.GET("/accounts", s.accounts)
+	e.GET("/accounts.:format", s.accountsExport)
 	e.GET("/accounts/:id/events", s.events)
 	e.GET("/accounts/:id/events.:format", s.rewardsExport)
 	e.GET("/accounts/:id/events/:event", s.event)
@@ -295,6 +299,18 @@ type frame struct {
 	// May lists what the navigation may show.
 	May  may
 	Page any
+	// sent is a form that was refused, at the address sentTo.
+	sent   url.Values
+	sentTo string
+}
+
+// Kept is what somebody typed into the form of an action that was refused, so that it need not
+// be typed again; empty for every other form. An action is the end of an address.
+func (f frame) Kept(action, name string) string {
+	if f.sent == nil || !strings.HasSuffix(f.sentTo, action) {
+		return ""
+	}
+	return f.sent.Get(name)
 }
 
 // may says which entries of the navigation lead somewhere.
@@ -307,6 +323,9 @@ func (s *Server) render(c echo.Context, status int, page string, f frame) error 
 	if caller := app.From(c.Request().Context()); caller.Kind == access.User {
 		f.Who, f.CSRF = caller.Name, caller.CSRF()
 		f.May = may{Audit: caller.Can(access.ReadAudit), Access: caller.Can(access.ManageAccess), Export: caller.Can(access.Export)}
+	}
+	if c.Request().Method == http.MethodPost && status >= http.StatusBadRequest {
+		f.sent, f.sentTo = posted(c), c.Request().URL.Path
 	}
 	f.StyleURL, f.ScriptURL, f.TemporalUI = s.styleURL, s.scriptURL, s.options.TemporalUI
 	var out bytes.Buffer

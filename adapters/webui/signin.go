@@ -68,11 +68,13 @@ type signInView struct {
 	Provider    string
 	ProviderURL string
 	NoAdmin     bool
-	Link        string
+	// Ended: a form came after the session had ended.
+	Ended bool
+	Link  string
 }
 
 func (s *Server) signInPage(c echo.Context) error {
-	return s.showSignIn(c, http.StatusOK, signInView{Next: local(c.QueryParam("next"))})
+	return s.showSignIn(c, http.StatusOK, signInView{Next: local(c.QueryParam("next")), Ended: c.QueryParam("ended") == "form"})
 }
 
 func (s *Server) showSignIn(c echo.Context, status int, v signInView) error {

@@ -203,7 +203,7 @@ func currenciesOf(places []control, env string) (n int) {
 
 // sums writes the formulas of one line of totals, over the rows above the line last.
 func (r report) sums(f *excelize.File, last, line int, p control, places, controls []control) error {
-	byEnvironment, byCurrency := r.among(environmentColumn, p.Environment, last), r.among("currency", p.Currency, last)
+	byEnvironment, byCurrency := r.among(r.apart(), p.Environment, last), r.among("currency", p.Currency, last)
 	several, at := currenciesOf(places, p.Environment) > 1, 0
 	for _, c := range r.Columns {
 		from := at

@@ -104,6 +104,10 @@ func requireListed(t *testing.T, b *pipelinetest.Bill, status string) {
 	require.Equal(t, status == "open", len(board.Unpaid) == 1, "what is paid waits for nobody")
 	for _, s := range board.Standings {
 		require.Equal(t, status == "paid", s.Settled == 1 && s.SettledMinor == s.InvoicedMinor, status)
+		require.Equal(t, status == "open", s.OpenMinor > 0 && s.OpenMinor <= s.InvoicedMinor, "%s: %d of %d are open", status, s.OpenMinor, s.InvoicedMinor)
+		if status != "open" {
+			require.Zero(t, s.OpenMinor, status)
+		}
 	}
 }
 

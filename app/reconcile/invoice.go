@@ -78,6 +78,14 @@ func (s *Service) Invoice(ctx context.Context, cycleID string) (InvoiceDetail, e
 	return s.Reader.Invoice(ctx, cycleID)
 }
 
+// InvoiceLines are the lines of several invoices, by cycle, each as they were written.
+func (s *Service) InvoiceLines(ctx context.Context, cycleIDs []string) (map[string][]InvoiceLine, error) {
+	if len(cycleIDs) == 0 {
+		return nil, nil
+	}
+	return s.Reader.InvoiceLines(ctx, cycleIDs)
+}
+
 // InvoiceDisputes are the states of disputes that invoices can be filtered by.
 func InvoiceDisputes() []string { return []string{"lost", "won", "open"} }
 

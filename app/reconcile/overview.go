@@ -32,6 +32,9 @@ type Standing struct {
 	InvoicedMinor int64
 	Settled       int
 	SettledMinor  int64
+	// OpenMinor is what remains to be paid of those that are open: what Stripe said last, or the
+	// whole of an invoice of which it said nothing since. What is void or given up is not open.
+	OpenMinor int64
 }
 
 // Payments are the payments of a vendor's customers within PaymentWindow, as their events

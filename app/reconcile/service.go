@@ -47,6 +47,8 @@ type Reader interface {
 	Invoices(ctx context.Context, f InvoicesFilter) (Page[InvoiceRow], error)
 	// Invoice is that of a cycle; NotFound where there is none.
 	Invoice(ctx context.Context, cycleID string) (InvoiceDetail, error)
+	// InvoiceLines are the lines of the invoices of cycles, by cycle.
+	InvoiceLines(ctx context.Context, cycleIDs []string) (map[string][]InvoiceLine, error)
 	// Trend lists a snapshot's readouts of a contract year up to a cycle, oldest first.
 	Trend(ctx context.Context, cycleID, snapshotID string) ([]TrendPoint, error)
 	// Weights counts the frozen users of a cycle's snapshot by arm and weight.
@@ -168,6 +170,9 @@ func checkChoices(f CyclesFilter) error {
 		if _, err := account.ParseEnvironment(f.Environment); err != nil {
 			return err
 		}
+	}
+	if f.Mode != "" && !slices.Contains(Modes(), f.Mode) {
+		return fault.InvalidField("mode", "filter_unknown", "%q is not a mode", f.Mode).Fix("Use live, test or shadow, or leave it out")
 	}
 	if f.Breaks != "" && f.Breaks != "open" && f.Breaks != "blocking" {
 		return fault.InvalidField("breaks", "filter_unknown", "%q is not a choice", f.Breaks).Fix("Use open or blocking, or leave it out")

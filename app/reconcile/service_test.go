@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/app/reconcile"
+	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -62,4 +63,18 @@ func TestListsCheckTheirInput(t *testing.T) {
 		require.NoError(t, list("", reconcile.MaxLimit))
 		require.Equal(t, []int{reconcile.DefaultLimit, reconcile.MaxLimit}, r.limits, name)
 	}
+}
+
+// A filter that can select nothing is a mistake, and is named.
+func TestModeOfCycles(t *testing.T) {
+	t.Parallel()
+	svc := &reconcile.Service{Reader: &reader{}}
+	for _, mode := range append(reconcile.Modes(), "") {
+		_, err := svc.Cycles(context.Background(), reconcile.CyclesFilter{Mode: mode})
+		require.NoError(t, err)
+	}
+	_, err := svc.Cycles(context.Background(), reconcile.CyclesFilter{Mode: "sandbox"})
+	require.ErrorContains(t, err, `mode: "sandbox" is not a mode`)
+	test := reconcile.CycleSummary{Environment: account.Test, Shadow: true}
+	require.Equal(t, reconcile.ModeTest, test.Mode(), "nothing of a test account is ever written")
 }

@@ -70,6 +70,30 @@ type CycleSummary struct {
 	ClosedAt *time.Time
 	// InvoiceHash is the digest of the proposed invoice, which an approval names.
 	InvoiceHash string
+	// Shadow: it was priced and is never invoiced, whatever its environment.
+	Shadow bool
+}
+
+// The modes of a cycle: what becomes of what it comes to.
+const (
+	ModeLive   = "live"
+	ModeTest   = "test"
+	ModeShadow = "shadow"
+)
+
+// Modes are what the close board can be filtered by.
+func Modes() []string { return []string{ModeLive, ModeTest, ModeShadow} }
+
+// Mode is what becomes of the cycle's amount: it is invoiced, nothing is ever written in its
+// environment, or it is priced and shown only. A test account's shadow month is of test mode.
+func (c CycleSummary) Mode() string {
+	switch {
+	case c.Environment == account.Test:
+		return ModeTest
+	case c.Shadow:
+		return ModeShadow
+	}
+	return ModeLive
 }
 
 // CyclesFilter selects cycles. Empty fields select all; an empty scope selects nothing.
@@ -79,6 +103,8 @@ type CyclesFilter struct {
 	State       string
 	AccountID   string
 	Environment string
+	// Mode is "" or one of Modes.
+	Mode string
 	// Breaks is "", "open" for months with pending breaks, or "blocking".
 	Breaks string
 	// Currency is the contract's; Min and Max bound the engine's total in its major units,
@@ -171,15 +197,18 @@ type Line struct {
 	ObservedMinor int64 // year-to-date revenue of the exposed units
 	MeasuredMinor int64 // year-to-date point estimate, floored
 	BoundMinor    int64 // year-to-date lower bound at the scheduled error, floored
-	HighWaterFrom int64 // billed base of the contract year before this cycle
-	HighWaterTo   int64 // and after it
-	BaseMinor     int64 // billed base of this cycle
-	DeferredMinor int64 // measured and not billed, kept for later periods of the year
-	WaivedMinor   int64 // measured and never billed
-	FeeMinor      int64 // the line of the ledger
-	BilledMinor   int64 // what of it stands on the invoice after the reductions
-	StripeLineID  string
-	StripeMinor   *int64
+	// IntervalLow and IntervalHigh hold the measured lift with 95 %, in minor units; ESS is the
+	// effective sample that it rests on.
+	IntervalLow, IntervalHigh, ESS float64
+	HighWaterFrom                  int64 // billed base of the contract year before this cycle
+	HighWaterTo                    int64 // and after it
+	BaseMinor                      int64 // billed base of this cycle
+	DeferredMinor                  int64 // measured and not billed, kept for later periods of the year
+	WaivedMinor                    int64 // measured and never billed
+	FeeMinor                       int64 // the line of the ledger
+	BilledMinor                    int64 // what of it stands on the invoice after the reductions
+	StripeLineID                   string
+	StripeMinor                    *int64
 }
 
 // Charge is a line of the ledger that is no lift: a fee, a reduction or a balance.

@@ -24,6 +24,9 @@ const settlementSuffix = "-settlement"
 
 var monthRE = regexp.MustCompile(`^(\d{4})-(0[1-9]|1[0-2])(` + settlementSuffix + `)?$`)
 
+// lastYear is the last one whose months end within four digits, as times are written.
+const lastYear = 9998
+
 // Parse reads "2026-10" or "2026-12-settlement".
 func Parse(s string) (Month, error) {
 	m := monthRE.FindStringSubmatch(s)
@@ -33,7 +36,7 @@ func Parse(s string) (Month, error) {
 	}
 	y, errY := strconv.Atoi(m[1])
 	mo, errM := strconv.Atoi(m[2])
-	if errY != nil || errM != nil || y < 1970 {
+	if errY != nil || errM != nil || y < 1970 || y > lastYear {
 		return Month{}, fault.InvalidField("period", "period_malformed", "%q is not a month", s).Fix("Write it as YYYY-MM, for example 2026-10")
 	}
 	return Month{year: y, month: time.Month(mo), settlement: m[3] != ""}, nil

@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 	require.Equal(t, "October 2026", m.Name())
 	require.False(t, m.IsZero())
 	require.True(t, period.Month{}.IsZero())
-	for _, bad := range []string{"", "2026", "2026-1", "2026-00", "2026-13", "2026-10-01", " 2026-10", "2026-10\n", "26-10", "0000-01", "1969-12", "２０２６-10", "2026/10"} {
+	for _, bad := range []string{"", "2026", "2026-1", "2026-00", "2026-13", "2026-10-01", " 2026-10", "2026-10\n", "26-10", "0000-01", "1969-12", "9999-12", "２０２６-10", "2026/10"} {
 		_, err := period.Parse(bad)
 		require.Equal(t, "period_malformed", fault.CodeOf(err), bad)
 		require.ErrorContains(t, err, "YYYY-MM")
