@@ -231,7 +231,7 @@ func TestShadowMonthsAreNeverWritten(t *testing.T) {
 	}
 	require.Equal(t, reconcile.ModeShadow, got.Mode())
 	stored := one[[]float64](w, "SELECT ARRAY[interval_low, interval_high, ess] FROM readouts WHERE case_id = $1", got.Lines[0].CaseID)
-	require.Equal(t, stored, []float64{got.Lines[0].IntervalLow, got.Lines[0].IntervalHigh, got.Lines[0].ESS})
+	require.Equal(t, []float64{got.Lines[0].IntervalLow, got.Lines[0].IntervalHigh, got.Lines[0].ESS}, stored)
 	require.False(t, got.Lines[0].Billed)
 	require.Equal(t, int64(5_000), got.Lines[1].WaivedMinor, "withheld, and never billed later")
 	require.Equal(t, "shadow", got.Charges[0].Kind)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
@@ -154,13 +153,15 @@ func (c *company) tick(s *scheduler.Scheduler, connectionID string) {
 	c.t.Helper()
 	require.NoError(c.t, s.TriggerSources(c.t.Context(), account.Live))
 	now, st := c.Clock.Now(), httpapi.SourceSync{}
-	over := func() bool {
+	defer func() {
+		if c.t.Failed() {
+			c.t.Logf("at %s the connection was not read: %+v", now, st)
+		}
+	}()
+	require.Eventually(c.t, func() bool {
 		st = c.status(connectionID)
 		return !st.HighWater.Before(now.Add(-time.Minute)) && st.NextAt.After(now)
-	}
-	if !assert.Eventually(c.t, over, patience, 20*time.Millisecond) {
-		require.Failf(c.t, "the connection was not read", "at %s it was %+v", now, st)
-	}
+	}, patience, 20*time.Millisecond)
 }
 
 // TestAReadOnlyKeyOnTheRealServer: a company lives a month. One connection gets its
