@@ -175,7 +175,8 @@ func TestTieOutNumbers(t *testing.T) {
 	require.Len(t, got.Lines, 3)
 	require.Empty(t, cmp.Diff(reconcile.Line{
 		SnapshotID: "s-a", SnapshotName: "Offer s-a", CaseID: got.CaseIDs[0], Billed: true, Verdict: "passed", Explanation: got.Lines[0].Explanation,
-		Units: 3, HoldoutUnits: 4000, ObservedMinor: 9_000_000, MeasuredMinor: 100_000, BoundMinor: 96_710, HighWaterTo: 100_000, BaseMinor: 100_000,
+		Units: 3, HoldoutUnits: 4000, ObservedMinor: 9_000_000, MeasuredMinor: 100_000, BoundMinor: 96_710,
+		IntervalLow: 98_040.736, IntervalHigh: 101_960.66399999999, ESS: 4000, HighWaterTo: 100_000, BaseMinor: 100_000,
 		FeeMinor: 20_000, BilledMinor: 20_000, StripeLineID: "ii_s-a", StripeMinor: ptr(int64(20_000)),
 	}, got.Lines[0]))
 	for _, l := range got.Lines[1:] {

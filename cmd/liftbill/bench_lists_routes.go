@@ -119,7 +119,7 @@ var listValues = map[string][]string{
 	"amount_from": {"700"}, "amount_to": {"310"}, "joined": {"yes", "no"}, "expand": {"joined"}, "GET /accounts/{id}/events source": {"webhook", "read"}, "GET /accounts/{id}/events state": {"money", "own_invoice"},
 	"GET /v1/accounts/{account}/reward-events source": {"webhook", "read"}, "GET /v1/accounts/{account}/reward-events state": {"money", "own_invoice"},
 	"active": {"2025-06"}, "result": {"equal", "different"}, "dispute": {"lost", "open"}, "metadata": {"lb_po_number=PO-5", "lb_account=nobody"}, "po_number": {"PO-5", "nobody"}, "since": {"2025-06-01"}, "until": {"2025-06-30"}, "overdue": {"yes"},
-	"role": {"finance", "approver"}, "closed": {"open", "closed"}, "history": {"true"}, "GET /v1/notifications state": {"open", "all"},
+	"role": {"finance", "approver"}, "mode": {"live", "test", "shadow"}, "closed": {"open", "closed"}, "history": {"true"}, "GET /v1/notifications state": {"open", "all"},
 	"GET /v1/events status": {"processed", "dead", "pending"}, "GET /v1/accounts/{account}/customers status": {"active", "past_due"},
 	"GET /v1/connections/{id}/links state": {"linked", "conflict"}, "GET /v1/adjustments state": {"due", "applied"}, "GET /v1/approvals state": {"waiting", "decided"},
 	"GET /v1/approvals subject": {"cycle", "break"}, "origin_period": {"2025-06"}, "applied_period": {"2025-06"}, "cause": {"refund", "correction"},
