@@ -24,7 +24,7 @@ func everyWrite(ctx context.Context, out invoicing.Writer, p billing.InvoicePlan
 	add(err)
 	_, err = out.AddItem(ctx, "in_1", p.Lines[0])
 	add(err)
-	_, err = out.Finalize(ctx, "in_1", 0)
+	_, err = out.Finalize(ctx, "in_1", 0, start)
 	add(err)
 	_, err = out.Label(ctx, "in_1", 0)
 	add(err)

@@ -87,6 +87,8 @@ type request struct {
 	params any
 	// key is the idempotency key; every write has one.
 	key string
+	// last may refuse the request when it is about to be sent; nil never does.
+	last func(now time.Time) error
 }
 
 // answer keeps Stripe's JSON as it came.
@@ -105,6 +107,11 @@ func (a *answer) UnmarshalJSON(b []byte) error {
 func (s *session) call(ctx context.Context, r request) (json.RawMessage, error) {
 	if err := s.limit.wait(ctx); err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, codeTransient, "%s was not sent: the request limit was not free in time", r.op)
+	}
+	if r.last != nil {
+		if err := r.last(s.now()); err != nil {
+			return nil, err
+		}
 	}
 	x := &exchange{}
 	// Never nil: with nil parameters the SDK drops the context and the idempotency key.

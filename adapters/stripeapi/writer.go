@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stripe/stripe-go/v76"
 
@@ -207,9 +208,22 @@ func (w *writer) Invoice(ctx context.Context, invoiceID string) (invoicing.Strip
 }
 
 // Finalize finalizes a draft with auto_advance off, so that nobody is charged or
-// mailed before the second look.
-func (w *writer) Finalize(ctx context.Context, invoiceID string, attempt int) (invoicing.StripeInvoice, error) {
-	return w.act(ctx, invoiceID, "finalize", "/finalize", "finalize:"+strconv.Itoa(attempt), &stripe.InvoiceFinalizeInvoiceParams{AutoAdvance: stripe.Bool(false)})
+// mailed before the second look. It looks at the clock after it waited for the request limit.
+func (w *writer) Finalize(ctx context.Context, invoiceID string, attempt int, claimed time.Time) (invoicing.StripeInvoice, error) {
+	path, err := objectPath(invoicesPath, invoiceID)
+	if err != nil {
+		return invoicing.StripeInvoice{}, err
+	}
+	return w.invoiceCall(ctx, request{
+		op: "invoice.finalize", method: http.MethodPost, path: path + "/finalize", params: &stripe.InvoiceFinalizeInvoiceParams{AutoAdvance: stripe.Bool(false)},
+		key: w.key + ":" + invoiceID + ":finalize:" + strconv.Itoa(attempt),
+		last: func(now time.Time) error {
+			if !invoicing.InTime(claimed, now) {
+				return invoicing.ClaimOver(invoiceID)
+			}
+			return nil
+		},
+	})
 }
 
 // Label writes the plan's metadata to an invoice.

@@ -81,12 +81,7 @@ func (s *session) commit(ctx context.Context, inv StripeInvoice, items []StripeI
 	if err := s.Ledger.SaveItems(ctx, s.intent.ID, inv.ID, items, claimed); err != nil {
 		return false, err
 	}
-	if s.Clock.Now().Sub(claimed).Abs() >= ClaimFor/2 {
-		// Stored late, by a process that was paused meanwhile: the claim is about to end or has
-		// ended, and another worker may be emptying the draft.
-		return false, MovedOn(s.intent.ID)
-	}
-	_, err = s.w.Finalize(ctx, inv.ID, s.intent.FinalizeN)
+	_, err = s.w.Finalize(ctx, inv.ID, s.intent.FinalizeN, claimed)
 	switch {
 	case fault.CodeOf(err) == CodeStateConflict:
 		return false, nil // somebody, perhaps our lost request, finalized it: the status decides

@@ -167,6 +167,16 @@ type Intents interface {
 // that finalizes it would become an empty invoice.
 const ClaimFor = 2 * time.Minute
 
+// InTime reports whether a draft that was claimed may still be finalized: later the claim is
+// about to end or has ended, and another worker may be emptying the draft. A process does not
+// know that it was paused; whoever sends the request looks at the clock last.
+func InTime(claimed, now time.Time) bool { return now.Sub(claimed).Abs() < ClaimFor/2 }
+
+// ClaimOver is the error of a finalize that was not sent: the next attempt looks again.
+func ClaimOver(invoiceID string) error {
+	return fault.New(fault.Unavailable, "moved_on", "too long ago to finalize it now: draft %s was verified more than %s before", invoiceID, ClaimFor/2)
+}
+
 // MovedOn is the error of a step that was overtaken: the next attempt looks again.
 func MovedOn(intentID string) error {
 	return fault.New(fault.Unavailable, "moved_on", "another worker has taken intent %s further", intentID)

@@ -97,8 +97,9 @@ type Writer interface {
 	Items(ctx context.Context, invoiceID string) ([]StripeItem, error)
 	AddItem(ctx context.Context, invoiceID string, line billing.PlanLine) (StripeItem, error)
 	Invoice(ctx context.Context, invoiceID string) (StripeInvoice, error)
-	// Finalize finalizes with auto_advance off.
-	Finalize(ctx context.Context, invoiceID string, attempt int) (StripeInvoice, error)
+	// Finalize finalizes with auto_advance off what was claimed at a moment (see InTime), which
+	// is looked at when the request is about to leave. Later it is ClaimOver, and nothing is sent.
+	Finalize(ctx context.Context, invoiceID string, attempt int, claimed time.Time) (StripeInvoice, error)
 	// Label writes the plan's metadata to an invoice, also to a finalized one.
 	Label(ctx context.Context, invoiceID string, attempt int) (StripeInvoice, error)
 	// Release turns auto_advance on.

@@ -148,9 +148,10 @@ func TestSchedulesThatFoundADefect(t *testing.T) {
 		seed   uint64
 		number int
 	}{
-		{20261125, 2540}, // a claim that was stored a day after the clock was read for it
+		{20261125, 2540},  // a claim that was stored a day after the clock was read for it
+		{20261126, 17277}, // a finalize that was sent 40 days after the claim for it
 	} {
-		plan := campaign.Plan(c.seed, c.number+1)
+		plan := campaign.Plan(c.seed, max(c.number+1, 30_000))
 		i := slices.IndexFunc(plan, func(s campaign.Schedule) bool { return s.Number == c.number })
 		require.Contains(t, plan[i].String(), "stands still")
 		carryOut(t, plan[i:i+1], nil)

@@ -39,7 +39,11 @@ func Mutants() []Mutant {
 		writer("lines added without a look", func(_ *world, _ invoicing.Intents, x invoicing.Writer) invoicing.Writer { return careless{x} }),
 		intents("no pin", func(x invoicing.Intents) invoicing.Intents { return forgetful{x} }),
 		intents("the last pin wins", func(x invoicing.Intents) invoicing.Intents { return pushy{x.(*Memory)} }), // mutants run in memory
-		intents("a draft is finalized without a claim", func(x invoicing.Intents) invoicing.Intents { return unclaimed{x.(*Memory)} }),
+		{
+			Name:    "a draft is finalized without a claim",
+			intents: func(x invoicing.Intents) invoicing.Intents { return unclaimed{x.(*Memory)} },
+			writer:  func(w *world, _ invoicing.Intents, x invoicing.Writer) invoicing.Writer { return timeless{x, w} },
+		},
 		intents("what is out of date escalates", func(x invoicing.Intents) invoicing.Intents { return nervous{x.(*Memory)} }),
 		intents("a cached key is used again", func(x invoicing.Intents) invoicing.Intents { return stubborn{x} }),
 		request("the key depends on the attempt", freshKey),
@@ -195,8 +199,8 @@ func (c *credulous) Invoice(ctx context.Context, id string) (invoicing.StripeInv
 }
 
 // Finalize implements invoicing.Writer.
-func (c *credulous) Finalize(ctx context.Context, id string, n int) (invoicing.StripeInvoice, error) {
-	inv, err := c.Writer.Finalize(ctx, id, n)
+func (c *credulous) Finalize(ctx context.Context, id string, n int, claimed time.Time) (invoicing.StripeInvoice, error) {
+	inv, err := c.Writer.Finalize(ctx, id, n, claimed)
 	if c.last = inv.Status; err == nil {
 		return c.believe(inv), nil
 	}
@@ -215,11 +219,22 @@ func (c *credulous) OurInvoices(ctx context.Context) ([]invoicing.StripeInvoice,
 	return all, err
 }
 
+// timeless does not ask when the draft was claimed.
+type timeless struct {
+	invoicing.Writer
+	w *world
+}
+
+// Finalize implements invoicing.Writer.
+func (t timeless) Finalize(ctx context.Context, id string, n int, _ time.Time) (invoicing.StripeInvoice, error) {
+	return t.Writer.Finalize(ctx, id, n, t.w.Now())
+}
+
 type hasty struct{ invoicing.Writer }
 
 // Finalize implements invoicing.Writer.
-func (h hasty) Finalize(ctx context.Context, id string, n int) (invoicing.StripeInvoice, error) {
-	inv, err := h.Writer.Finalize(ctx, id, n)
+func (h hasty) Finalize(ctx context.Context, id string, n int, claimed time.Time) (invoicing.StripeInvoice, error) {
+	inv, err := h.Writer.Finalize(ctx, id, n, claimed)
 	if err != nil {
 		return inv, err
 	}
@@ -268,8 +283,8 @@ type burner struct {
 }
 
 // Finalize implements invoicing.Writer.
-func (b burner) Finalize(ctx context.Context, id string, n int) (invoicing.StripeInvoice, error) {
-	inv, err := b.Writer.Finalize(ctx, id, n)
+func (b burner) Finalize(ctx context.Context, id string, n int, claimed time.Time) (invoicing.StripeInvoice, error) {
+	inv, err := b.Writer.Finalize(ctx, id, n, claimed)
 	if !fault.Is(err, fault.Indeterminate) {
 		return inv, err
 	}

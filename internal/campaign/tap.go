@@ -251,8 +251,8 @@ func (w tappedWriter) Invoice(ctx context.Context, id string) (invoicing.StripeI
 }
 
 // Finalize implements invoicing.Writer.
-func (w tappedWriter) Finalize(ctx context.Context, id string, attempt int) (invoicing.StripeInvoice, error) {
-	return through(w.tap, "Finalize", func() (invoicing.StripeInvoice, error) { return w.Writer.Finalize(ctx, id, attempt) })
+func (w tappedWriter) Finalize(ctx context.Context, id string, attempt int, claimed time.Time) (invoicing.StripeInvoice, error) {
+	return through(w.tap, "Finalize", func() (invoicing.StripeInvoice, error) { return w.Writer.Finalize(ctx, id, attempt, claimed) })
 }
 
 // Release implements invoicing.Writer.
