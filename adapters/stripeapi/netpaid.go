@@ -7,6 +7,7 @@ import (
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // watchedEvents are the types whose newest event tells whether all was received.
@@ -81,11 +82,9 @@ func (r *SourceReader) returned(ctx context.Context, connectionID string, in per
 		}
 	}
 	for _, d := range disputes {
-		switch d.Status {
-		case "won", "charge_refunded", "warning_needs_response", "warning_under_review", "warning_closed", "prevented":
-			continue // nothing was taken, or it was given back
+		if taken, back := reward.DisputeMoney(d.Status); taken && !back {
+			add(d.Charge, d.Currency, d.AmountMinor)
 		}
-		add(d.Charge, d.Currency, d.AmountMinor)
 	}
 	return out, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/recon"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 var _ reconcile.Stripe = (*SourceReader)(nil)
@@ -158,6 +159,7 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 	if o.Livemode != nil {
 		out.Livemode = *o.Livemode
 	}
+	taken, back := reward.DisputeMoney(m.Status)
 	switch {
 	case kind == recon.Refund && m.Charge == "" && o.Intent == "":
 		return out, false, nil // out of a customer's cash balance, which no charge brought in
@@ -173,16 +175,10 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 		default:
 			return out, false, nil
 		}
-	case strings.HasPrefix(m.Status, "warning_") || m.Status == "prevented":
+	case !taken:
 		return out, false, nil
 	default:
-		var back bool
-		var net int64
-		for _, t := range o.Moves {
-			back, net = back || t.Amount > 0, net+t.Amount
-		}
-		// The money may be back before the status says so.
-		out.TakenBack = m.Status == "won" || m.Status == "charge_refunded" || m.Status != "lost" && back && net >= 0
+		out.TakenBack = back // the balance may show the money back before the status says so
 		for _, t := range slices.Backward(o.Moves) {
 			switch at := time.Unix(t.Created, 0).UTC(); {
 			case t.Amount < 0:

@@ -1,6 +1,7 @@
 package reward
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,6 +36,15 @@ func kindsOfDispute(status string) (kinds []Kind, known bool) {
 	}
 	kinds, known = disputeFacts[status]
 	return kinds, known
+}
+
+// DisputeMoney reports whether a dispute of this status took its amount off the account, and
+// whether it gave the amount back for good. It is the rule of the facts, for whoever reads
+// disputes from a list. A status that is not known has taken the money: the facts of it wait,
+// and a difference shows.
+func DisputeMoney(status string) (taken, back bool) {
+	kinds, known := kindsOfDispute(status)
+	return !known || slices.Contains(kinds, Dispute), slices.Contains(kinds, DisputeWon)
 }
 
 func disputeChanged(shown show) handler {
