@@ -43,7 +43,10 @@ func (r *SourceReader) NetPaid(ctx context.Context, connectionID string, in peri
 		return nil, err
 	}
 	for charge, amounts := range returned {
-		c, err := r.Charge(ctx, connectionID, charge)
+		var c reward.Owner
+		if charge != "" { // whose it is tells the charge alone, to the ledger too
+			c, err = r.Charge(ctx, connectionID, charge)
+		}
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, err
 		}
@@ -68,16 +71,13 @@ func (r *SourceReader) returned(ctx context.Context, connectionID string, in per
 	}
 	out := map[string]map[string]int64{}
 	add := func(charge, currency string, minor int64) {
-		if charge == "" {
-			return // out of a customer's cash balance, which no charge brought in
-		}
 		if out[charge] == nil {
 			out[charge] = map[string]int64{}
 		}
 		out[charge][currency] += minor
 	}
 	for _, x := range refunds {
-		if x.Status == "succeeded" {
+		if x.Status == "succeeded" && !x.FromCashBalance {
 			add(x.Charge, x.Currency, x.AmountMinor)
 		}
 	}

@@ -143,7 +143,6 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 		Livemode *bool           `json:"livemode"`
 		Balance  json.RawMessage `json:"balance_transaction"`
 		Failure  json.RawMessage `json:"failure_balance_transaction"`
-		Intent   ref             `json:"payment_intent"`
 		Moves    []struct {
 			Amount  int64 `json:"amount"`
 			Created int64 `json:"created"`
@@ -161,8 +160,8 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 	}
 	taken, back := reward.DisputeMoney(m.Status)
 	switch {
-	case kind == recon.Refund && m.Charge == "" && o.Intent == "":
-		return out, false, nil // out of a customer's cash balance, which no charge brought in
+	case kind == recon.Refund && m.ofNoPayment():
+		return out, false, nil
 	case kind == recon.Refund:
 		set := func(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 		switch m.Status {

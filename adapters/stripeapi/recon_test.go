@@ -63,12 +63,13 @@ func requireAgree(t *testing.T, kind recon.Kind, raw string, want int64) {
 // its balance shows meanwhile, for every reader alike.
 func TestReconDisputeMoney(t *testing.T) {
 	t.Parallel()
-	const shape = `{"id":"dp_1","object":"dispute","livemode":true,"status":%q,"amount":2000,"currency":"usd","charge":"ch_1","created":%d,"balance_transactions":[%s]}`
+	const shape = `{"id":"dp_1","object":"dispute","livemode":true,"status":%q,"amount":2000,"currency":"usd","charge":%s,"created":%d,"balance_transactions":[%s]}`
 	const out, back, half = `{"amount":-2000,"created":60}`, `{"amount":2000,"created":120}`, `{"amount":450,"created":120}`
 	for _, c := range []struct {
 		status, moves string
 		gone          bool
 	}{
+		{"needs_response", "", true},
 		{"under_review", out, true},
 		{"under_review", out + "," + half, true},
 		{"under_review", out + "," + back, true},
@@ -78,24 +79,35 @@ func TestReconDisputeMoney(t *testing.T) {
 		{"won", out, false},
 		{"won", out + "," + back, false},
 		{"charge_refunded", out, false},
+		{"prevented", "", false},
+		{"warning_needs_response", "", false},
+		{"warning_under_review", "", false},
+		{"warning_closed", "", false},
 	} {
 		var want int64
 		if c.gone {
 			want = -2000
 		}
-		requireAgree(t, recon.Dispute, fmt.Sprintf(shape, c.status, start.Unix(), c.moves), want)
+		for _, charge := range []string{`"ch_1"`, "null"} {
+			requireAgree(t, recon.Dispute, fmt.Sprintf(shape, c.status, charge, start.Unix(), c.moves), want)
+		}
 	}
 }
 
 // TestMoneyThatNoChargeBroughtIn: a customer's cash balance can be paid out again. It is in
-// the list of refunds, belongs to no payment and is no revenue that was returned.
+// the list of refunds, belongs to no payment and is no revenue that was returned. A refund
+// that names its payment otherwise than by the charge is.
 func TestMoneyThatNoChargeBroughtIn(t *testing.T) {
 	t.Parallel()
 	const shape = `{"id":"re_1","object":"refund","status":"succeeded","amount":900,"currency":"usd"%s,"created":%d}`
 	for of, want := range map[string]int64{
 		`,"charge":null,"payment_intent":null`:     0,
+		`,"payment_intent":null`:                   0,
+		"":                                         0,
+		`,"charge":null,"payment_intent":"pi_1"`:   -900,
 		`,"charge":"ch_1","payment_intent":null`:   -900,
 		`,"charge":"ch_1","payment_intent":"pi_1"`: -900,
+		`,"charge":null,"payment_intent":{"id":"pi_1","object":"payment_intent"}`: -900,
 	} {
 		requireAgree(t, recon.Refund, fmt.Sprintf(shape, of, start.Unix()), want)
 	}

@@ -145,9 +145,14 @@ func TestRefunds(t *testing.T) {
 	}
 	t.Run("a refund of a customer's cash balance is nobody's revenue", func(t *testing.T) {
 		t.Parallel()
-		got := classify(t, event("refund.created", refundObj("succeeded", obj{"charge": nil, "payment_intent": nil}), nil))
-		require.Empty(t, got.Facts)
-		require.Equal(t, "no_money_effect", got.Ignored)
+		for _, nobodys := range []obj{{"charge": nil, "payment_intent": nil}, {"charge": nil}} {
+			got := classify(t, event("refund.created", refundObj("succeeded", nobodys), nil))
+			require.Empty(t, got.Facts)
+			require.Equal(t, "no_money_effect", got.Ignored)
+		}
+		unnamed := refundObj("succeeded", nil)
+		delete(unnamed, "charge")
+		require.Empty(t, classify(t, event("refund.created", unnamed, nil)).Facts)
 		for _, known := range []obj{{"charge": nil, "payment_intent": "pi_1"}, {"payment_intent": nil}} {
 			require.Len(t, classify(t, event("refund.created", refundObj("succeeded", known), nil)).Facts, 1)
 		}
