@@ -7,6 +7,7 @@ import (
 	"github.com/liftbill/liftbill/app/measure"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/period"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 // watchedEvents are the types whose newest event tells whether all was received.
@@ -42,7 +43,10 @@ func (r *SourceReader) NetPaid(ctx context.Context, connectionID string, in peri
 		return nil, err
 	}
 	for charge, amounts := range returned {
-		c, err := r.Charge(ctx, connectionID, charge)
+		var c reward.Owner
+		if charge != "" { // whose it is tells the charge alone, to the ledger too
+			c, err = r.Charge(ctx, connectionID, charge)
+		}
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, err
 		}
@@ -67,25 +71,20 @@ func (r *SourceReader) returned(ctx context.Context, connectionID string, in per
 	}
 	out := map[string]map[string]int64{}
 	add := func(charge, currency string, minor int64) {
-		if charge == "" {
-			return // out of a customer's cash balance, which no charge brought in
-		}
 		if out[charge] == nil {
 			out[charge] = map[string]int64{}
 		}
 		out[charge][currency] += minor
 	}
 	for _, x := range refunds {
-		if x.Status == "succeeded" {
+		if x.Status == "succeeded" && !x.FromCashBalance {
 			add(x.Charge, x.Currency, x.AmountMinor)
 		}
 	}
 	for _, d := range disputes {
-		switch d.Status {
-		case "won", "charge_refunded", "warning_needs_response", "warning_under_review", "warning_closed", "prevented":
-			continue // nothing was taken, or it was given back
+		if taken, back := reward.DisputeMoney(d.Status); taken && !back {
+			add(d.Charge, d.Currency, d.AmountMinor)
 		}
-		add(d.Charge, d.Currency, d.AmountMinor)
 	}
 	return out, nil
 }

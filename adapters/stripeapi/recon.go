@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/domain/fault"
 	"github.com/liftbill/liftbill/domain/recon"
+	"github.com/liftbill/liftbill/domain/reward"
 )
 
 var _ reconcile.Stripe = (*SourceReader)(nil)
@@ -142,7 +143,6 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 		Livemode *bool           `json:"livemode"`
 		Balance  json.RawMessage `json:"balance_transaction"`
 		Failure  json.RawMessage `json:"failure_balance_transaction"`
-		Intent   ref             `json:"payment_intent"`
 		Moves    []struct {
 			Amount  int64 `json:"amount"`
 			Created int64 `json:"created"`
@@ -158,9 +158,10 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 	if o.Livemode != nil {
 		out.Livemode = *o.Livemode
 	}
+	taken, back := reward.DisputeMoney(m.Status)
 	switch {
-	case kind == recon.Refund && m.Charge == "" && o.Intent == "":
-		return out, false, nil // out of a customer's cash balance, which no charge brought in
+	case kind == recon.Refund && m.ofNoPayment():
+		return out, false, nil
 	case kind == recon.Refund:
 		set := func(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 		switch m.Status {
@@ -173,16 +174,10 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 		default:
 			return out, false, nil
 		}
-	case strings.HasPrefix(m.Status, "warning_") || m.Status == "prevented":
+	case !taken:
 		return out, false, nil
 	default:
-		var back bool
-		var net int64
-		for _, t := range o.Moves {
-			back, net = back || t.Amount > 0, net+t.Amount
-		}
-		// The money may be back before the status says so.
-		out.TakenBack = m.Status == "won" || m.Status == "charge_refunded" || m.Status != "lost" && back && net >= 0
+		out.TakenBack = back // the balance may show the money back before the status says so
 		for _, t := range slices.Backward(o.Moves) {
 			switch at := time.Unix(t.Created, 0).UTC(); {
 			case t.Amount < 0:

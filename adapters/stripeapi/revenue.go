@@ -29,12 +29,15 @@ type PaidInvoice struct {
 
 // Refund is a refund created in a period, whatever became of it.
 type Refund struct {
-	ID          string
-	Charge      string
-	AmountMinor int64
-	Currency    string
-	Status      string
-	Created     time.Time
+	ID string
+	// Charge may be empty: not every payment has one.
+	Charge string
+	// FromCashBalance: it went out of a customer's cash balance and returned no payment.
+	FromCashBalance bool
+	AmountMinor     int64
+	Currency        string
+	Status          string
+	Created         time.Time
 }
 
 // Dispute is a dispute created in a period, whatever became of it.
@@ -139,6 +142,7 @@ func cashNet(cash, total int64, excludingTax, tax *int64) int64 {
 type movement struct {
 	ID       string `json:"id"`
 	Charge   ref    `json:"charge"`
+	Intent   ref    `json:"payment_intent"`
 	Amount   *int64 `json:"amount"`
 	Currency string `json:"currency"`
 	Status   string `json:"status"`
@@ -153,6 +157,10 @@ func decodeMovement(raw json.RawMessage, what string) (movement, error) {
 	return m, nil
 }
 
+// ofNoPayment reports that a refund went out of a customer's cash balance, which no payment
+// brought in: it names neither a charge nor a payment.
+func (m movement) ofNoPayment() bool { return m.Charge == "" && m.Intent == "" }
+
 func (m movement) inside(from, to time.Time) bool {
 	at := time.Unix(m.Created, 0)
 	return !at.Before(from) && at.Before(to)
@@ -163,7 +171,10 @@ func (r *SourceReader) Refunds(ctx context.Context, connectionID string, from, t
 	var out []Refund
 	err := r.movements(ctx, connectionID, "refund", &stripe.RefundListParams{CreatedRange: createdIn(from, to)}, func(m movement) {
 		if m.inside(from, to) {
-			out = append(out, Refund{ID: m.ID, Charge: string(m.Charge), AmountMinor: *m.Amount, Currency: m.Currency, Status: m.Status, Created: time.Unix(m.Created, 0).UTC()})
+			out = append(out, Refund{
+				ID: m.ID, Charge: string(m.Charge), FromCashBalance: m.ofNoPayment(), AmountMinor: *m.Amount, Currency: m.Currency, Status: m.Status,
+				Created: time.Unix(m.Created, 0).UTC(),
+			})
 		}
 	})
 	if err != nil {

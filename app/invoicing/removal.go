@@ -37,6 +37,16 @@ func (s *session) remove(ctx context.Context, invoiceID string) error {
 	return nil
 }
 
+// removeDraft removes an invoice of this intent that is still a draft. One that was finalized
+// is left to Discard, which voids it or asks a person.
+func (s *session) removeDraft(ctx context.Context, invoiceID string) error {
+	inv, err := s.w.Invoice(ctx, invoiceID)
+	if err != nil || inv.Status != "draft" {
+		return absentIsFine(err)
+	}
+	return s.remove(ctx, invoiceID)
+}
+
 // empty deletes a draft that carries a key, with its items. If one of them does not
 // carry the key it touches nothing and returns that item.
 func (s *Service) empty(ctx context.Context, w Writer, invoiceID, key string) (foreign string, err error) {

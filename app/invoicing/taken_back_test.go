@@ -198,6 +198,52 @@ func TestAWorkerThatIsOvertakenWithinAStep(t *testing.T) {
 		}
 		requireNothingOfOurs(t, b)
 	})
+	for name, c := range map[string]struct {
+		before    bool // the invoice is final when the step looks for it
+		autoMoves string
+	}{
+		"with a final invoice that it adopts":             {true, "false"},
+		"with a final invoice that is collected":          {true, "true"},
+		"while somebody finalizes the draft that it made": {false, "false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := pipelinetest.NewBill(t, l)
+			customer, key := []string{b.Plan.Key.Customer}, []string{b.Plan.Key.StripeKey()}
+			finalize := func(id string) {
+				b.Operator(t, http.MethodPost, "/v1/invoiceitems", map[string][]string{"customer": customer, "invoice": {id}, "amount": {"900"}, "currency": {"usd"}, "metadata[lb_key]": key})
+				b.Operator(t, http.MethodPost, "/v1/invoices/"+id+"/finalize", map[string][]string{"auto_advance": {c.autoMoves}})
+			}
+			if c.before {
+				finalize(b.Operator(t, http.MethodPost, "/v1/invoices", map[string][]string{
+					"customer": customer, "currency": {"usd"}, "metadata[lb_key]": key, "pending_invoice_items_behavior": {"exclude"},
+				})["id"].(string))
+			}
+			s := b.NewProcess(t)
+			s.Ledger = decides{s.Ledger, func() {
+				if !c.before {
+					finalize(ourInvoices(t, b, "draft")[0])
+				}
+				require.NoError(t, decide(t, b, somebody("fin", access.Finance), billing.ActVoidDraft))
+				b.Fake.ResetRequests()
+			}, func() {}}
+			out, err := s.EnsureDraft(t.Context(), b.Plan.CycleID)
+			require.NoError(t, err)
+			require.Equal(t, billing.Returned, out.State)
+			for _, r := range b.Requests() {
+				require.Equal(t, http.MethodGet, r.Method, "what is final is not touched")
+			}
+			require.Len(t, ourInvoices(t, b, "open", "paid"), 1)
+			if c.autoMoves == "true" { // it may be collected: what becomes of it is for a person
+				_, err := b.NewProcess(t).Discard(t.Context(), b.Plan.CycleID)
+				require.Equal(t, "needs_human", fault.CodeOf(err), "%v", err)
+				require.Contains(t, where(t, b), billing.HumanOldInvoice)
+				return
+			}
+			discard(t, b)
+			requireNothingOfOurs(t, b)
+		})
+	}
 }
 
 // TestWhatMayBeFinalizedIsNotTakenBack: not while a worker may be finalizing it. When its answer

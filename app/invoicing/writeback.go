@@ -62,7 +62,7 @@ func (s *session) ensureDraft(ctx context.Context) (redo bool, err error) {
 	}
 	if err := s.Ledger.Pin(ctx, s.intent.ID, found, s.Clock.Now()); err != nil {
 		if s.takenBack(ctx) { // what is left of it may have been cleared away before this draft was made
-			err = cmp.Or(s.remove(ctx, found), err)
+			err = cmp.Or(s.removeDraft(ctx, found), err)
 		}
 		return false, err
 	}

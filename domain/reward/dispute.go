@@ -1,6 +1,7 @@
 package reward
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,7 +17,9 @@ const (
 
 // disputeFacts lists, per status, what has become of the disputed money. Every status
 // past the hold repeats the hold, so that a dispute whose created event was lost or
-// late still sums up, and a late win after a loss restores the money.
+// late still sums up, and a late win after a loss restores the money. Money that the
+// balance shows back before the dispute is won stays held: the dispute may be lost after
+// all, and what is booked is not taken away again.
 var disputeFacts = map[string][]Kind{
 	"needs_response":  {Dispute},
 	"under_review":    {Dispute},
@@ -26,15 +29,27 @@ var disputeFacts = map[string][]Kind{
 	"prevented":       {},
 }
 
+// kindsOfDispute lists the facts of a status; known is false when it is none of Stripe's.
+func kindsOfDispute(status string) (kinds []Kind, known bool) {
+	if strings.HasPrefix(status, "warning_") {
+		return nil, true // an inquiry holds no money
+	}
+	kinds, known = disputeFacts[status]
+	return kinds, known
+}
+
+// DisputeMoney reports whether a dispute of this status took its amount off the account, and
+// whether it gave the amount back for good. It is the rule of the facts, for whoever reads
+// disputes from a list. A status that is not known has taken the money: the facts of it wait,
+// and a difference shows.
+func DisputeMoney(status string) (taken, back bool) {
+	kinds, known := kindsOfDispute(status)
+	return !known || slices.Contains(kinds, Dispute), slices.Contains(kinds, DisputeWon)
+}
+
 func disputeChanged(shown show) handler {
 	return func(b *builder, obj, _ node) {
-		kinds, known := disputeFacts[obj.str("status")]
-		if strings.HasPrefix(obj.str("status"), "warning_") {
-			kinds, known = nil, true // an inquiry holds no money
-		}
-		if len(kinds) == 1 && b.isReinstated(obj) {
-			kinds = disputeFacts["won"] // the money is back before the status says so
-		}
+		kinds, known := kindsOfDispute(obj.str("status"))
 		id := obj.own()
 		if !known {
 			b.anomaly(anomalyStatus, "dispute", id)
@@ -62,22 +77,6 @@ func disputeChanged(shown show) handler {
 		}
 		b.read("charge", obj.id("charge"), "invoice_of_dispute")
 	}
-}
-
-// isReinstated reports whether the money of a dispute that is still under way came back:
-// all of what had been withdrawn, as the balance says, or, where the payload shows no
-// balance, as the event does.
-func (b *builder) isReinstated(obj node) bool {
-	moves := obj.list("balance_transactions")
-	if len(moves) == 0 {
-		return b.out.Envelope.Type == "charge.dispute.funds_reinstated"
-	}
-	var net int64
-	for _, t := range moves {
-		amount, _ := t.num("amount")
-		net += amount
-	}
-	return net >= 0 && !balanceTime(obj, 1).IsZero()
 }
 
 func disputeFact(kind Kind, id, currency string, amount int64, obj node) Fact {

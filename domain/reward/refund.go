@@ -42,8 +42,8 @@ func refundChanged(b *builder, obj, prev node) {
 		b.anomaly(anomalyAmount, "refund", id)
 		return
 	}
-	if obj.has("charge") && !obj.isSet("charge") && !obj.isSet("payment_intent") {
-		b.ignore(ignoredNoEffect) // out of a customer's cash balance, which no charge brought in
+	if !obj.isSet("charge") && !obj.isSet("payment_intent") {
+		b.ignore(ignoredNoEffect) // out of a customer's cash balance, which no payment brought in
 		return
 	}
 	f := Fact{

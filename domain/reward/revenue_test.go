@@ -1,8 +1,11 @@
 package reward_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/domain/reward"
@@ -142,9 +145,14 @@ func TestRefunds(t *testing.T) {
 	}
 	t.Run("a refund of a customer's cash balance is nobody's revenue", func(t *testing.T) {
 		t.Parallel()
-		got := classify(t, event("refund.created", refundObj("succeeded", obj{"charge": nil, "payment_intent": nil}), nil))
-		require.Empty(t, got.Facts)
-		require.Equal(t, "no_money_effect", got.Ignored)
+		for _, nobodys := range []obj{{"charge": nil, "payment_intent": nil}, {"charge": nil}} {
+			got := classify(t, event("refund.created", refundObj("succeeded", nobodys), nil))
+			require.Empty(t, got.Facts)
+			require.Equal(t, "no_money_effect", got.Ignored)
+		}
+		unnamed := refundObj("succeeded", nil)
+		delete(unnamed, "charge")
+		require.Empty(t, classify(t, event("refund.created", unnamed, nil)).Facts)
 		for _, known := range []obj{{"charge": nil, "payment_intent": "pi_1"}, {"payment_intent": nil}} {
 			require.Len(t, classify(t, event("refund.created", refundObj("succeeded", known), nil)).Facts, 1)
 		}
@@ -208,28 +216,62 @@ func TestDisputes(t *testing.T) {
 	won := classify(t, event("charge.dispute.closed", disputeObj("won"), nil))
 	require.Equal(t, at(t0+60), fact(t, won, "dispute").EffectiveAt)
 	require.Equal(t, at(t0+9*day), fact(t, won, "dispute_won").EffectiveAt)
-	t.Run("the money is back before the dispute is won", func(t *testing.T) {
-		t.Parallel()
-		moved := func(amounts ...int) obj {
-			var list []obj
-			for k, a := range amounts {
-				list = append(list, obj{"amount": a, "created": t0 + 60 + k*day})
-			}
-			return with(disputeObj("under_review"), obj{"balance_transactions": list})
-		}
-		won := classify(t, event("charge.dispute.funds_reinstated", moved(-2000, 2000), nil))
-		require.Equal(t, []string{"dispute:dp_1", "dispute_won:dp_1"}, keys(won))
-		require.Equal(t, at(t0+60+day), won.Facts[1].EffectiveAt)
-		require.Empty(t, won.Signals)
-		read, err := reward.ClassifyObject(must(moved(-2000, 2000)), at(t0+9*day), reward.Config{})
-		require.NoError(t, err)
-		require.Equal(t, keys(won), keys(read), "whoever reads the dispute sees the same")
-		require.Equal(t, []string{"dispute", "dispute_won"}, kinds(classify(t, event("charge.dispute.funds_reinstated", moved(), nil))))
-		require.Equal(t, []string{"dispute"}, kinds(classify(t, event("charge.dispute.funds_reinstated", moved(-2000, 500), nil))), "a part is back")
-		require.Equal(t, []string{"dispute"}, kinds(classify(t, event("charge.dispute.updated", moved(-2000), nil))))
-	})
 	odd := classify(t, event("charge.dispute.updated", disputeObj("pondering"), nil))
 	require.Equal(t, "status_unknown", odd.Anomaly)
+}
+
+// movedDispute is a dispute whose balance shows the moves, a day apart.
+func movedDispute(status string, moves ...int) obj {
+	list := []obj{}
+	for k, a := range moves {
+		list = append(list, obj{"amount": a, "created": t0 + 60 + k*day})
+	}
+	return with(disputeObj(status), obj{"balance_transactions": list})
+}
+
+// TestADisputeIsDecidedByItsStatus: an open dispute is held though its money is back,
+// because it may be lost after all and what is booked stays. Every order of what is told of
+// it ends the same.
+func TestADisputeIsDecidedByItsStatus(t *testing.T) {
+	t.Parallel()
+	for _, moves := range [][]int{{-2000, 2000}, {2000, -2000}, {}, {-2000, 500}, {-2000}} {
+		raw := movedDispute("under_review", moves...)
+		told := classify(t, event("charge.dispute.funds_reinstated", raw, nil))
+		require.Equal(t, []string{"dispute:dp_1"}, keys(told), moves)
+		require.Empty(t, told.Signals)
+		read, err := reward.ClassifyObject(must(raw), at(t0+9*day), reward.Config{})
+		require.NoError(t, err)
+		require.Equal(t, keys(told), keys(read), "whoever reads the dispute sees the same")
+	}
+	opened := [][]byte{
+		event("charge.dispute.funds_withdrawn", movedDispute("needs_response", -2000), nil),
+		event("charge.dispute.funds_reinstated", movedDispute("under_review", -2000, 2000), nil),
+	}
+	lost := event("charge.dispute.closed", movedDispute("lost", -2000, 2000, -2000), nil)
+	won := event("charge.dispute.updated", movedDispute("won", -2000, 2000), nil)
+	for name, c := range map[string]struct {
+		last [][]byte
+		keys []string
+		sum  int64
+	}{
+		"still open":             {nil, []string{"dispute:dp_1"}, -2000},
+		"won":                    {[][]byte{won}, []string{"dispute:dp_1", "dispute_won:dp_1"}, 0},
+		"lost after all":         {[][]byte{lost}, []string{"dispute:dp_1", "dispute_lost:dp_1"}, -2000},
+		"lost, and won at last":  {[][]byte{lost, won}, []string{"dispute:dp_1", "dispute_lost:dp_1", "dispute_won:dp_1"}, 0},
+		"told of its end by two": {[][]byte{lost, lost}, []string{"dispute:dp_1", "dispute_lost:dp_1"}, -2000},
+	} {
+		var all []reward.Classification
+		for _, e := range append(slices.Clone(opened), c.last...) {
+			all = append(all, classify(t, e))
+		}
+		want := byKey(booked(all...))
+		require.ElementsMatch(t, c.keys, slices.Collect(maps.Keys(want)), name)
+		permute(all, func(order []reward.Classification) {
+			facts := booked(order...)
+			require.Equal(t, c.sum, sum(facts), name)
+			require.Empty(t, cmp.Diff(want, byKey(facts)), name)
+		})
+	}
 }
 
 func TestCreditNotes(t *testing.T) {
