@@ -123,25 +123,43 @@ func openBackfill(tx *gorm.DB, c sourcesync.Connection, b sourcesync.Backfill, a
 }
 
 // historyAgain has the history of a connection read once more, where it was read before: objects
-// that only lists told have no event that could be. One that is being read begins again.
-func historyAgain(tx *gorm.DB, of mapping.Settings, at time.Time) error {
-	var read struct {
-		Starts *time.Time
-		Open   bool
+// that only lists told have no event that could be. It returns the backfill, if there is one. One
+// that is being read, or has stopped, begins at the beginning in the state that it has; otherwise a
+// new one does no more than those before it: the horizon is not this one's to move.
+func historyAgain(tx *gorm.DB, of mapping.Settings, at time.Time) (string, error) {
+	if err := tx.Exec(`SELECT 1 FROM source_syncs WHERE connection_id = ? FOR UPDATE`, of.ConnectionID).Error; err != nil {
+		return "", err
 	}
-	err := tx.Raw(`SELECT min(starts) AS starts, coalesce(bool_or(state <> 'done'), false) AS open FROM backfills WHERE connection_id = ?`, of.ConnectionID).Scan(&read).Error
+	var read struct {
+		Starts    *time.Time
+		Requested bool
+		Open      *string
+	}
+	err := tx.Raw(`SELECT min(starts) AS starts, coalesce(bool_or(kind = 'requested'), false) AS requested, max(id) FILTER (WHERE state <> 'done') AS open
+		FROM backfills WHERE connection_id = ?`, of.ConnectionID).Scan(&read).Error
 	if err != nil || read.Starts == nil {
-		return err
+		return "", err
+	}
+	until := at.Truncate(time.Second)
+	if read.Open != nil {
+		res := tx.Exec(`UPDATE backfills SET starts = ?, until = ?, resource = ?, epoch = epoch + 1, updated_at = ? WHERE id = ? AND state <> 'done'`,
+			read.Starts, until, string(sourcesync.Events), at, *read.Open)
+		if res.Error != nil {
+			return "", res.Error
+		}
+		if res.RowsAffected > 0 {
+			return *read.Open, tx.Exec(`DELETE FROM backfill_windows WHERE backfill_id = ?`, *read.Open).Error
+		} // it ended this very moment, so that another one begins
 	}
 	c := sourcesync.Connection{Connection: account.Connection{ID: of.ConnectionID, Environment: of.Environment}}
 	b := sourcesync.Backfill{
-		ConnectionID: c.ID, Kind: sourcesync.Requested, State: sourcesync.BackfillRunning, Start: read.Starts.UTC(), Until: at.Truncate(time.Second), Resource: sourcesync.Events,
+		ConnectionID: c.ID, Kind: sourcesync.ForGap, State: sourcesync.BackfillRunning, Start: read.Starts.UTC(), Until: until, Resource: sourcesync.Events,
 	}
-	if read.Open {
-		b.Kind = sourcesync.ForGap // whatever it was for, from the beginning
+	if read.Requested {
+		b.Kind = sourcesync.Requested
 	}
-	_, _, err = openBackfill(tx, c, b, at)
-	return err
+	b, _, err = openBackfill(tx, c, b, at)
+	return b.ID, err
 }
 
 type windowRow struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/reward"
+	"github.com/liftbill/liftbill/domain/source"
 )
 
 // concluding calls a function whenever plan changes are about to be concluded.
@@ -90,9 +91,76 @@ func TestHistoryBeginsAgainInTheMiddleOfAStep(t *testing.T) {
 			require.Zero(t, one[int](w, `SELECT count(*) FROM backfill_windows`))
 			w.carryOn(s, b.ID)
 			w.settle("late")
-			require.Equal(t, "u-0 u-1 u-2", one[string](w, `SELECT coalesce(string_agg(DISTINCT user_id, ' ' ORDER BY user_id), '') FROM mapping_spans
-				WHERE connection_id = 'late' AND state = 'linked'`))
+			require.Equal(t, "u-0 u-1 u-2", w.joined())
 			require.Equal(t, 1, one[int](w, `SELECT count(*) FROM backfills`))
 		})
 	}
+}
+
+// joined are the users of the connection's customers.
+func (w *world) joined() string {
+	w.t.Helper()
+	return one[string](w, `SELECT coalesce(string_agg(DISTINCT user_id, ' ' ORDER BY user_id), '') FROM mapping_spans WHERE connection_id = 'late' AND state = 'linked'`)
+}
+
+// reread is the backfill that the newest change of the mapping began, as the audit log has it.
+func (w *world) reread() string {
+	w.t.Helper()
+	return one[string](w, `SELECT coalesce(after::jsonb ->> 'backfill', '') FROM audit_log WHERE action = 'connection.mapping_changed' ORDER BY seq DESC LIMIT 1`)
+}
+
+// TestAStoppedHistoryStaysStopped: a change of the entry is not what a stopped backfill waits for.
+// It stays with its reason; asked for again it begins at the beginning.
+func TestAStoppedHistoryStaysStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.named(3)
+	s := w.service(func(real sourcesync.Source) sourcesync.Source { return &small{Source: real, n: 1} })
+	b, _, err := s.RequestBackfill(t.Context(), by, "late", time.Time{})
+	require.NoError(t, err)
+	_, err = s.Step(t.Context(), b.ID, func(string) {})
+	require.NoError(t, err)
+	require.NoError(t, s.Abandon(t.Context(), b.ID, source.Reason{Code: "stripe_permission", Message: "a permission is missing"}))
+	w.rename("uid")
+	h := w.health("late")
+	require.Equal(t, []any{b.ID, sourcesync.BackfillFailed, sourcesync.Events, "stripe_permission"},
+		[]any{h.Backfill.ID, h.Backfill.State, h.Backfill.Resource, h.Backfill.Reason.Code})
+	require.Zero(t, one[int](w, `SELECT count(*) FROM backfill_windows`))
+	require.Equal(t, b.ID, w.reread())
+	w.backfill(s, "late", time.Time{})
+	w.settle("late")
+	require.Equal(t, "u-0 u-1 u-2", w.joined())
+}
+
+// TestAnotherEntryAsksForNoHistory: where lists were only read for a gap, they are read again for
+// the gap: events go on to tell what they told, and nothing before them was asked for.
+func TestAnotherEntryAsksForNoHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := found(t, w.Fake, "acct_life", diceOf(4))
+	w.connect("late", "acct_life", false)
+	w.rename("account")
+	require.Empty(t, w.reread(), "nothing was read yet")
+	c.subscribe(c.user("u-0"), 1)
+	c.advance(2 * time.Minute)
+	w.fetch("late")
+	c.advance(60 * 24 * time.Hour)
+	w.fetch("late")
+	gap := w.health("late").Backfill
+	require.Equal(t, sourcesync.ForGap, gap.Kind)
+	w.carryOn(w.service(nil), gap.ID)
+	w.settle("late")
+	stands := func() string {
+		return one[string](w, `SELECT events_horizon || ' ' || listed || ' ' || coalesce(sync_start::text, 'nothing') FROM source_syncs WHERE connection_id = 'late'`)
+	}
+	before := stands()
+	require.Empty(t, w.joined())
+	w.rename("user_id")
+	again := w.health("late").Backfill
+	require.Equal(t, []any{"late-backfill-2", sourcesync.BackfillRunning, sourcesync.ForGap, gap.Start}, []any{again.ID, again.State, again.Kind, again.Start})
+	require.Equal(t, again.ID, w.reread())
+	w.carryOn(w.service(nil), again.ID)
+	w.settle("late")
+	require.Equal(t, before, stands())
+	require.Equal(t, "u-0", w.joined())
 }
