@@ -154,7 +154,8 @@ func webhookTypes(ctx context.Context, tx *gorm.DB, connectionID string) ([]stri
 	}
 	var out []string
 	if len(named) > 0 {
-		return out, json.Unmarshal([]byte(named[0]), &out)
+		err = json.Unmarshal([]byte(named[0]), &out)
+		return out, err
 	}
 	var newest []time.Time
 	err = tx.WithContext(ctx).Raw(`SELECT created FROM stripe_events WHERE connection_id = ? ORDER BY created DESC LIMIT 1`, connectionID).Scan(&newest).Error
