@@ -85,7 +85,8 @@ func (r accrualRow) accrual() (accrual.Accrual, error) {
 	if err := json.Unmarshal([]byte(r.Lines), &out.Lines); err != nil {
 		return out, err
 	}
-	return out, json.Unmarshal([]byte(r.WaitsFor), &out.WaitsFor)
+	err := json.Unmarshal([]byte(r.WaitsFor), &out.WaitsFor)
+	return out, err
 }
 
 // OfRun is what a run stored of a month.

@@ -79,7 +79,8 @@ func (d desk) Standing(ctx context.Context, cycleID string) (invoicing.Standing,
 	if err := d.revisable(ctx, &out); err != nil {
 		return out, wrap(err)
 	}
-	return out, wrap(tx.Raw(`SELECT id FROM contracts WHERE account_id = ? ORDER BY version`, r.AccountID).Scan(&out.Contracts).Error)
+	err = wrap(tx.Raw(`SELECT id FROM contracts WHERE account_id = ? ORDER BY version`, r.AccountID).Scan(&out.Contracts).Error)
+	return out, err
 }
 
 // Decide stores a decision and moves the cycle; the intent of one that is skipped is put

@@ -131,7 +131,8 @@ func (s connections) Report(ctx context.Context, connectionID string) (onboard.K
 		return onboard.KeyReport{}, wrap(err)
 	}
 	r := onboard.KeyReport{ConnectionID: connectionID, KeyMask: row.KeyMask, Environment: account.Environment(row.Environment), CheckedBy: row.CheckedBy, CheckedAt: row.CheckedAt.UTC()}
-	return r, json.Unmarshal([]byte(row.Report), &r.Findings)
+	err = json.Unmarshal([]byte(row.Report), &r.Findings)
+	return r, err
 }
 
 // EventTypes counts the events that webhooks brought, by type: what was fetched says nothing of them.

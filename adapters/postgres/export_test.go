@@ -7,6 +7,9 @@ import (
 	"github.com/liftbill/liftbill/app/ingest"
 )
 
+// SentTypes is the statement that finds what an endpoint is sent by what it brought.
+const SentTypes = sentTypes
+
 // GroupCommit is the batcher of the inbox over any store.
 type GroupCommit struct{ groupCommit }
 

@@ -50,52 +50,52 @@ func (m mapper) LockSettings(ctx context.Context, connectionID string) (app.Sett
 	return settingsOf(ctx, m.tx, connectionID, " FOR NO KEY UPDATE")
 }
 
-// SaveSettings stores the settings with who and why, and has the events read again.
-func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string, by app.Decision, at time.Time) (int64, error) {
+// SaveSettings stores the settings with who and why, and has the events, and the history, read again.
+func (m mapper) SaveSettings(ctx context.Context, s app.Settings, again []string, by app.Decision, at time.Time) (app.Reread, error) {
 	tx := m.tx.WithContext(ctx)
 	was, err := settingsOf(ctx, m.tx, s.ConnectionID, "")
 	if err != nil {
-		return 0, err
+		return app.Reread{}, err
 	}
 	if at, err = afterFreeze(ctx, m.tx, at, factsOf(s.ConnectionID)); err != nil {
-		return 0, err
+		return app.Reread{}, err
 	}
 	err = tx.Exec(`UPDATE connections SET user_id_key = ?, map_by_email = ?, map_by_domain = ?, map_by_subscription = ?, leave_out_suggested = ? WHERE id = ?`,
 		s.UserIDKey, s.ByEmail, s.ByDomain, s.BySubscription, s.LeaveOutSuggested, s.ConnectionID).Error
 	if err != nil {
-		return 0, wrap(err)
+		return app.Reread{}, wrap(err)
 	}
 	if err := forgetAids(ctx, m.tx, s); err != nil {
-		return 0, err
+		return app.Reread{}, err
 	}
 	if err := m.spansUnder(ctx, s.ConnectionID, s.UserIDKey); err != nil {
-		return 0, err
+		return app.Reread{}, err
 	}
 	if err := coverageChanged(tx, s.ConnectionID, at); err != nil {
-		return 0, err
+		return app.Reread{}, err
 	}
-	var events int64
+	var read app.Reread
 	if len(again) > 0 {
 		var q selection
 		q.add("p.connection_id = ?", s.ConnectionID)
 		q.add("e.type IN ?", again)
-		if events, err = q.allAgain(ctx, m.tx); err != nil {
-			return 0, err
+		if read.Events, err = q.allAgain(ctx, m.tx); err != nil {
+			return app.Reread{}, err
 		}
-		if err := historyAgain(m.tx, s, at); err != nil {
-			return 0, wrap(err)
+		if read.Backfill, err = historyAgain(tx, s, at); err != nil {
+			return app.Reread{}, wrap(err)
 		}
 	}
 	before, err := json.Marshal(settingsDocOf(was))
 	if err != nil {
-		return 0, err
+		return app.Reread{}, err
 	}
 	after, err := json.Marshal(settingsDocOf(s))
 	if err != nil {
-		return 0, err
+		return app.Reread{}, err
 	}
-	return events, wrap(tx.Exec(`INSERT INTO mapping_changes (connection_id, before, settings, events, decided_by, reason, decided_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		s.ConnectionID, string(before), string(after), events, by.Who(), by.Reason, at).Error)
+	return read, wrap(tx.Exec(`INSERT INTO mapping_changes (connection_id, before, settings, events, decided_by, reason, decided_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		s.ConnectionID, string(before), string(after), read.Events, by.Who(), by.Reason, at).Error)
 }
 
 // settingsDoc is how settings are kept in the list of changes.

@@ -190,7 +190,8 @@ func (r *MappingReader) Quarantine(ctx context.Context, f app.PeriodFilter) (app
 		}
 		out.Reasons = append(out.Reasons, app.Unmapped{Reason: s.Reason, Facts: s.Facts, Amounts: list})
 	}
-	return out, r.quarantined(ctx, f, in, kept != nil, &out)
+	err = r.quarantined(ctx, f, in, kept != nil, &out)
+	return out, err
 }
 
 // quarantined lists the customers, by ID and reason.

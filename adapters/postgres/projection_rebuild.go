@@ -44,7 +44,8 @@ type rebuildStore struct{ db *DB }
 // ConnectionIDs lists all connections.
 func (s *rebuildStore) ConnectionIDs(ctx context.Context) ([]string, error) {
 	var out []string
-	return out, wrap(s.db.gorm.WithContext(ctx).Raw("SELECT id FROM connections ORDER BY id").Scan(&out).Error)
+	err := wrap(s.db.gorm.WithContext(ctx).Raw("SELECT id FROM connections ORDER BY id").Scan(&out).Error)
+	return out, err
 }
 
 // shadow prefixes the tables in which a rebuild collects.

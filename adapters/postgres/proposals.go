@@ -83,7 +83,8 @@ func (v *Invoicing) judged(ctx context.Context, cy measure.Cycle, readouts []lif
 	if err != nil {
 		return j, wrap(err)
 	}
-	return j, wrap(pricedWhen(tx, &j))
+	err = wrap(pricedWhen(tx, &j))
+	return j, err
 }
 
 // pricedWhen loads the account's switch, what the switch was when the cycle was priced, and

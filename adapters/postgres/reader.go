@@ -198,7 +198,8 @@ func (r *Reader) Periods(ctx context.Context, scope access.Scope) ([]string, err
 	q := where{}
 	q.scoped(scope, "environment", "account_id")
 	var out []string
-	return out, wrap(r.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT period FROM cycles`+q.sql()+` ORDER BY period DESC`, q.args...).Scan(&out).Error)
+	err := wrap(r.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT period FROM cycles`+q.sql()+` ORDER BY period DESC`, q.args...).Scan(&out).Error)
+	return out, err
 }
 
 // where collects conditions; column names come from this package only.

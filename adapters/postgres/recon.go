@@ -40,7 +40,8 @@ func contractAt(ctx context.Context, tx *gorm.DB, accountID string, m period.Mon
 			Fix("Choose a month from the contract's first period on")
 	}
 	c := billing.Contract{ID: r.ID, AccountID: r.AccountID, Environment: account.Environment(r.Environment), Version: r.Version}
-	return c, json.Unmarshal([]byte(r.Terms), &c.Terms)
+	err = json.Unmarshal([]byte(r.Terms), &c.Terms)
+	return c, err
 }
 
 // Scope loads what a period of an account is compared with.

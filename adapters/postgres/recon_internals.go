@@ -283,7 +283,8 @@ func (w *inner) frozen(ctx context.Context) error {
 
 func (w *inner) sums(sql string, args ...any) ([]recon.Money, error) {
 	var rows []recon.Money
-	return rows, w.tx.Raw(sql, args...).Scan(&rows).Error
+	err := w.tx.Raw(sql, args...).Scan(&rows).Error
+	return rows, err
 }
 
 // totals writes sums by currency as a text that can be compared.

@@ -113,7 +113,7 @@ func (r *Replays) SaveReplay(ctx context.Context, rep replay.Report, note audit.
 	if err != nil {
 		return 0, err
 	}
-	return id, wrap(r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err = wrap(r.db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		err := tx.Raw(`INSERT INTO event_replays (account_id, period, equal, report, run_by, run_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING seq`,
 			rep.AccountID, rep.Period, rep.Equal, string(doc), rep.RunBy, rep.RunAt).Scan(&id).Error
 		if err != nil {
@@ -121,6 +121,7 @@ func (r *Replays) SaveReplay(ctx context.Context, rep replay.Report, note audit.
 		}
 		return auditLog{tx}.Append(ctx, note)
 	}))
+	return id, err
 }
 
 // Replays lists the reports of a filter, newest first.

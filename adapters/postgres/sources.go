@@ -132,6 +132,17 @@ func webhookSince(ctx context.Context, tx *gorm.DB, connectionID string) (time.T
 // endpointSample is how many of an endpoint's newest events tell what it is sent.
 const endpointSample = 2000
 
+// endpointReach is how far back of the newest event of any source they may lie, so that no whole
+// history is read where hardly any were brought.
+const endpointReach = 35 * 24 * time.Hour
+
+// sentTypes finds the types of the newest events that an endpoint brought. The bound is given and not
+// computed in the statement, because its plan depends on it.
+const sentTypes = `SELECT DISTINCT type FROM (
+		SELECT type FROM stripe_events WHERE connection_id = @connection AND source IN ('webhook', 'resend')
+			AND created >= @since
+		ORDER BY created DESC LIMIT @limit) s`
+
 // webhookTypes are the types that the connection's endpoint is sent, as Stripe named them, or
 // else those of the newest events that it brought.
 func webhookTypes(ctx context.Context, tx *gorm.DB, connectionID string) ([]string, error) {
@@ -143,10 +154,15 @@ func webhookTypes(ctx context.Context, tx *gorm.DB, connectionID string) ([]stri
 	}
 	var out []string
 	if len(named) > 0 {
-		return out, json.Unmarshal([]byte(named[0]), &out)
+		err = json.Unmarshal([]byte(named[0]), &out)
+		return out, err
 	}
-	err = tx.WithContext(ctx).Raw(`SELECT DISTINCT type FROM (SELECT type, source FROM stripe_events WHERE connection_id = ? ORDER BY created DESC LIMIT ?) s
-		WHERE source IN ('webhook', 'resend')`, connectionID, endpointSample).Scan(&out).Error
+	var newest []time.Time
+	err = tx.WithContext(ctx).Raw(`SELECT created FROM stripe_events WHERE connection_id = ? ORDER BY created DESC LIMIT 1`, connectionID).Scan(&newest).Error
+	if err != nil || len(newest) == 0 {
+		return nil, wrap(err)
+	}
+	err = tx.WithContext(ctx).Raw(sentTypes, map[string]any{"connection": connectionID, "since": newest[0].Add(-endpointReach), "limit": endpointSample}).Scan(&out).Error
 	if len(out) == 0 {
 		out = nil
 	}

@@ -27,6 +27,7 @@ type backfillRow struct {
 	Resource     string
 	Reason       *string
 	DoneAt       *time.Time
+	Epoch        int
 }
 
 func (backfillRow) TableName() string { return "backfills" }
@@ -35,7 +36,7 @@ func (r backfillRow) domain() (sourcesync.Backfill, error) {
 	why, err := reasonOf(r.Reason)
 	return sourcesync.Backfill{
 		ID: r.ID, ConnectionID: r.ConnectionID, Kind: sourcesync.Kind(r.Kind), State: sourcesync.BackfillState(r.State),
-		Start: r.Starts.UTC(), Until: r.Until.UTC(), Resource: sourcesync.Resource(r.Resource), Reason: why, DoneAt: instant(r.DoneAt),
+		Start: r.Starts.UTC(), Until: r.Until.UTC(), Resource: sourcesync.Resource(r.Resource), Reason: why, DoneAt: instant(r.DoneAt), Epoch: r.Epoch,
 	}, err
 }
 
@@ -109,10 +110,11 @@ func openBackfill(tx *gorm.DB, c sourcesync.Connection, b sourcesync.Backfill, a
 			open.Kind = string(b.Kind)
 		}
 		open.Until, open.Resource = b.Until, string(b.Resource)
+		open.Epoch++
 	}
 	open.State, open.Reason = string(sourcesync.BackfillRunning), nil
-	err := tx.Exec(`UPDATE backfills SET state = ?, reason = NULL, kind = ?, starts = ?, until = ?, resource = ?, updated_at = ? WHERE id = ?`,
-		open.State, open.Kind, open.Starts, open.Until, open.Resource, at, open.ID).Error
+	err := tx.Exec(`UPDATE backfills SET state = ?, reason = NULL, kind = ?, starts = ?, until = ?, resource = ?, epoch = ?, updated_at = ? WHERE id = ?`,
+		open.State, open.Kind, open.Starts, open.Until, open.Resource, open.Epoch, at, open.ID).Error
 	if err != nil {
 		return b, false, err
 	}
@@ -121,25 +123,43 @@ func openBackfill(tx *gorm.DB, c sourcesync.Connection, b sourcesync.Backfill, a
 }
 
 // historyAgain has the history of a connection read once more, where it was read before: objects
-// that only lists told have no event that could be. One that is being read begins again.
-func historyAgain(tx *gorm.DB, of mapping.Settings, at time.Time) error {
-	var read struct {
-		Starts *time.Time
-		Open   bool
+// that only lists told have no event that could be. It returns the backfill, if there is one. One
+// that is being read, or has stopped, begins at the beginning in the state that it has; otherwise a
+// new one does no more than those before it: the horizon is not this one's to move.
+func historyAgain(tx *gorm.DB, of mapping.Settings, at time.Time) (string, error) {
+	if err := tx.Exec(`SELECT 1 FROM source_syncs WHERE connection_id = ? FOR UPDATE`, of.ConnectionID).Error; err != nil {
+		return "", err
 	}
-	err := tx.Raw(`SELECT min(starts) AS starts, coalesce(bool_or(state <> 'done'), false) AS open FROM backfills WHERE connection_id = ?`, of.ConnectionID).Scan(&read).Error
+	var read struct {
+		Starts    *time.Time
+		Requested bool
+		Open      *string
+	}
+	err := tx.Raw(`SELECT min(starts) AS starts, coalesce(bool_or(kind = 'requested'), false) AS requested, max(id) FILTER (WHERE state <> 'done') AS open
+		FROM backfills WHERE connection_id = ?`, of.ConnectionID).Scan(&read).Error
 	if err != nil || read.Starts == nil {
-		return err
+		return "", err
+	}
+	until := at.Truncate(time.Second)
+	if read.Open != nil {
+		res := tx.Exec(`UPDATE backfills SET starts = ?, until = ?, resource = ?, epoch = epoch + 1, updated_at = ? WHERE id = ? AND state <> 'done'`,
+			read.Starts, until, string(sourcesync.Events), at, *read.Open)
+		if res.Error != nil {
+			return "", res.Error
+		}
+		if res.RowsAffected > 0 {
+			return *read.Open, tx.Exec(`DELETE FROM backfill_windows WHERE backfill_id = ?`, *read.Open).Error
+		} // it ended this very moment, so that another one begins
 	}
 	c := sourcesync.Connection{Connection: account.Connection{ID: of.ConnectionID, Environment: of.Environment}}
 	b := sourcesync.Backfill{
-		ConnectionID: c.ID, Kind: sourcesync.Requested, State: sourcesync.BackfillRunning, Start: read.Starts.UTC(), Until: at.Truncate(time.Second), Resource: sourcesync.Events,
+		ConnectionID: c.ID, Kind: sourcesync.ForGap, State: sourcesync.BackfillRunning, Start: read.Starts.UTC(), Until: until, Resource: sourcesync.Events,
 	}
-	if read.Open {
-		b.Kind = sourcesync.ForGap // whatever it was for, from the beginning
+	if read.Requested {
+		b.Kind = sourcesync.Requested
 	}
-	_, _, err = openBackfill(tx, c, b, at)
-	return err
+	b, _, err = openBackfill(tx, c, b, at)
+	return b.ID, err
 }
 
 type windowRow struct {
@@ -170,13 +190,24 @@ func (s *Sources) SaveWindow(ctx context.Context, b sourcesync.Backfill, w sourc
 	return wrap(saveWindow(s.db.gorm.WithContext(ctx), b, w, 0, at))
 }
 
+// saveWindow is the last statement of its transaction: whoever begins a backfill again locks it
+// behind the rows that a page books, and so does this.
 func saveWindow(tx *gorm.DB, b sourcesync.Backfill, w sourcesync.Window, facts int, at time.Time) error {
-	return tx.Exec(`
+	return unlessBegun(tx.Exec(`
 		INSERT INTO backfill_windows (backfill_id, resource, window_start, window_end, after_id, pages, objects, facts, done, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM backfills WHERE id = ? AND epoch = ? FOR SHARE
 		ON CONFLICT (backfill_id, resource, window_start) DO UPDATE SET window_end = excluded.window_end, after_id = excluded.after_id,
 			pages = excluded.pages, objects = excluded.objects, facts = backfill_windows.facts + excluded.facts, done = excluded.done, updated_at = excluded.updated_at`,
-		b.ID, string(w.Resource), w.From, w.To, w.After, w.Pages, w.Objects, facts, w.Done, at).Error
+		string(w.Resource), w.From, w.To, w.After, w.Pages, w.Objects, facts, w.Done, at, b.ID, b.Epoch))
+}
+
+// unlessBegun makes a write that found no backfill of its epoch the error that the backfill has
+// begun again.
+func unlessBegun(res *gorm.DB) error {
+	if res.Error == nil && res.RowsAffected == 0 {
+		return sourcesync.ErrBegunAgain
+	}
+	return res.Error
 }
 
 // SavePage books a page of a list.
@@ -271,7 +302,7 @@ func (s *Sources) Enter(ctx context.Context, b sourcesync.Backfill, r sourcesync
 				return err
 			}
 		}
-		return tx.Exec(`UPDATE backfills SET resource = ?, updated_at = ? WHERE id = ?`, string(r), at, b.ID).Error
+		return unlessBegun(tx.Exec(`UPDATE backfills SET resource = ?, updated_at = ? WHERE id = ? AND epoch = ?`, string(r), at, b.ID, b.Epoch))
 	})
 	return wrap(err)
 }
@@ -301,6 +332,6 @@ func (s *Sources) CloseBackfill(ctx context.Context, b sourcesync.Backfill, to s
 	if to == sourcesync.BackfillDone {
 		done = &at
 	}
-	return wrap(s.db.gorm.WithContext(ctx).Exec(`UPDATE backfills SET state = ?, reason = ?::jsonb, done_at = ?, updated_at = ? WHERE id = ? AND state = 'running'`,
-		string(to), text, done, at, b.ID).Error)
+	return wrap(unlessBegun(s.db.gorm.WithContext(ctx).Exec(`UPDATE backfills SET state = ?, reason = ?::jsonb, done_at = ?, updated_at = ?
+		WHERE id = ? AND epoch = ? AND state = 'running'`, string(to), text, done, at, b.ID, b.Epoch)))
 }

@@ -3,11 +3,15 @@ package postgres_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liftbill/liftbill/adapters/postgres"
 	"github.com/liftbill/liftbill/app/ingest"
 	"github.com/liftbill/liftbill/app/sourcesync"
 	"github.com/liftbill/liftbill/domain/access"
@@ -163,6 +167,46 @@ func TestSourcesOfTheirEnvironment(t *testing.T) {
 	_, err = s.Backfill(w.ctx, "nothing")
 	require.True(t, fault.Is(err, fault.NotFound))
 	require.Error(t, w.exec(`UPDATE source_syncs SET environment = 'live' WHERE connection_id = 'trial'`), "a source stays in its environment")
+}
+
+// TestTypesThatTheWebhookBrought: what an endpoint is sent, where it cannot be asked, is what it
+// brought lately, however much was fetched past it meanwhile; little is read for that.
+func TestTypesThatTheWebhookBrought(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.exec(`INSERT INTO webhook_endpoints (id, connection_id, environment, url, stripe_id, sealed_secret, created_at, set_up)
+		VALUES ('we', 'acme', 'live', 'https://x.example', 'we_1', '\x00', now(), 'manual')`))
+	types := func() []string {
+		c, err := w.db.NewSources().Connection(w.ctx, "acme")
+		require.NoError(t, err)
+		slices.Sort(c.WebhookTypes)
+		return c.WebhookTypes
+	}
+	require.Nil(t, types(), "nothing came yet")
+	of := "acme"
+	events := func(kind, from string, at time.Time, n int) {
+		require.NoError(t, w.exec(`INSERT INTO stripe_events (connection_id, environment, event_id, created, type, object_id, api_version, livemode, sealed_body, body_sha256, received_at, source)
+			SELECT $5, 'live', $1 || n, $3::timestamptz + n * interval '1 second', $1, 'o', 'v', true, decode(repeat('00', 400), 'hex'), sha256(''), now(), $2 FROM generate_series(1, $4) n`, kind, from, at, n, of))
+	}
+	newest := day(200)
+	events("lost", "pull", newest.AddDate(0, 0, -4), 3000)
+	events("paid", "webhook", newest.AddDate(0, 0, -20), 3)
+	events("sent", "resend", newest.AddDate(0, 0, -21), 3)
+	events("before", "webhook", newest.AddDate(0, 0, -40), 3)
+	require.Equal(t, []string{"paid", "sent"}, types())
+	events("now", "webhook", newest, 1)
+	events("much", "webhook", newest.AddDate(0, 0, -10), 2000)
+	require.Equal(t, []string{"much", "now"}, types(), "the newest that it brought")
+
+	w.connect("beta", account.Live)
+	of = "beta"
+	events("other", "webhook", newest.AddDate(0, 0, -20), 20_000)
+	require.NoError(t, w.exec(`ANALYZE stripe_events`))
+	rows, err := w.sql.Query(w.ctx, "EXPLAIN "+strings.NewReplacer("@connection", "'acme'", "@since", "'"+newest.AddDate(0, 0, -35).Format(time.RFC3339)+"'", "@limit", "2000").Replace(postgres.SentTypes))
+	require.NoError(t, err)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(plan, "\n"), "Seq Scan")
 }
 
 // TestSaveRunKeepsWhatAPersonDecides: settings that change while a run is under way stand.

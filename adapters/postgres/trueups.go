@@ -77,7 +77,8 @@ func (u *TrueUps) Year(ctx context.Context, settlementCycle string) (trueups.Yea
 	if y.Fees, y.Lines, err = yearLines(tx, cy); err != nil {
 		return y, wrap(err)
 	}
-	return y, wrap(looks(tx, &y))
+	err = wrap(looks(tx, &y))
+	return y, err
 }
 
 // settled is what the settlement's price was made of: what was finished when it was made.

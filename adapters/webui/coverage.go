@@ -96,7 +96,8 @@ func (s *Server) coverageOf(c echo.Context) (list, *coverageView, error) {
 		return l, v, nil
 	}
 	l.Environment = accounts[i].Environment.String()
-	return l, v, s.fillCoverage(ctx, &l, v, accounts[i])
+	err = s.fillCoverage(ctx, &l, v, accounts[i])
+	return l, v, err
 }
 
 func coverageList(accounts []reconcile.Overview, periods []string, id, chosen, reason string) list {

@@ -119,7 +119,8 @@ func (s *Service) Replay(a *Attempt, bodySHA256 []byte) (Answer, error) {
 	if err != nil {
 		return out, err
 	}
-	return out, json.Unmarshal(raw, &out)
+	err = json.Unmarshal(raw, &out)
+	return out, err
 }
 
 // context binds a sealed answer to its use.

@@ -41,6 +41,14 @@ type Settings struct {
 	LeaveOutSuggested bool
 }
 
+// Reread is what other settings have read again.
+type Reread struct {
+	// Events counts the stored events.
+	Events int64
+	// Backfill reads the history once more; empty where none was read before.
+	Backfill string
+}
+
 // Link is a span with the decision behind it.
 type Link struct {
 	ConnectionID string
@@ -205,8 +213,9 @@ type Writer interface {
 	// LockSettings returns the settings and keeps others from changing them.
 	LockSettings(ctx context.Context, connectionID string) (Settings, error)
 	// SaveSettings stores settings, forgets the hashes of aids that are off, classifies the
-	// stored events of the types again, and returns how many those are.
-	SaveSettings(ctx context.Context, s Settings, again []string, by Decision, at time.Time) (int64, error)
+	// stored events of the types again, and has a history that was read before read again where
+	// there are such types.
+	SaveSettings(ctx context.Context, s Settings, again []string, by Decision, at time.Time) (Reread, error)
 	// Decide stores a person's statement and returns the link that it made; false when it
 	// was there before.
 	Decide(ctx context.Context, connectionID string, s mapping.Statement, by Decision, at time.Time) (Link, bool, error)

@@ -46,7 +46,8 @@ func (s *Service) Settings(ctx context.Context, connectionID string) (Settings, 
 
 // Change stores other settings. Whatever the new ones would have read from the events
 // that are stored already is read now, so that nothing is lost; the number of those
-// events is returned. Aids that are switched off lose their hashes.
+// events is returned. Aids that are switched off lose their hashes. The audit entry names the
+// backfill that reads the history again.
 func (s *Service) Change(ctx context.Context, to Settings, by Decision) (events int64, changed bool, err error) {
 	if by, err = by.checked(); err != nil {
 		return 0, false, err
@@ -66,10 +67,16 @@ func (s *Service) Change(ctx context.Context, to Settings, by Decision) (events 
 		if changed = from != to; !changed {
 			return nil
 		}
-		if events, err = st.Writer.SaveSettings(ctx, to, readAgain(from, to), by, s.Clock.Now()); err != nil {
+		read, err := st.Writer.SaveSettings(ctx, to, readAgain(from, to), by, s.Clock.Now())
+		if err != nil {
 			return err
 		}
-		return st.Audit.Append(ctx, s.note(by, trail.MappingChanged, "connection", to.ConnectionID, from).Changed(settingsFacts(from), settingsFacts(to)))
+		events = read.Events
+		after := settingsFacts(to)
+		if read.Backfill != "" {
+			after["backfill"] = read.Backfill
+		}
+		return st.Audit.Append(ctx, s.note(by, trail.MappingChanged, "connection", to.ConnectionID, from).Changed(settingsFacts(from), after))
 	})
 	return events, changed, err
 }

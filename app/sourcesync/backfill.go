@@ -2,6 +2,7 @@ package sourcesync
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -76,6 +77,7 @@ func (s *Service) RequestBackfill(ctx context.Context, by access.Principal, conn
 
 // Step carries a backfill on for a number of pages. Every page is booked together with
 // the mark of how far it goes, so that a step that dies is repeated from its last page.
+// One that the backfill has begun again under is over; the next starts from there.
 // beat is called after every page.
 func (s *Service) Step(ctx context.Context, backfillID string, beat func(doing string)) (Progress, error) {
 	b, err := s.Ledger.Backfill(ctx, backfillID)
@@ -103,7 +105,9 @@ func (s *Service) Step(ctx context.Context, backfillID string, beat func(doing s
 		return p, nil
 	}
 	r := &reading{s: s, c: c, p: &p, pages: left, beat: beat}
-	err = r.forward(ctx)
+	if err = r.forward(ctx); errors.Is(err, ErrBegunAgain) {
+		p.Backfill, err = s.Ledger.Backfill(ctx, backfillID)
+	}
 	if countErr := s.Ledger.AddReads(ctx, c.ID, s.Source.TakeReads(c.ID), s.Clock.Now()); err == nil {
 		err = countErr
 	}
@@ -118,7 +122,10 @@ func (s *Service) Abandon(ctx context.Context, backfillID string, why source.Rea
 	}
 	why.At = s.Clock.Now()
 	s.Log.WarnContext(ctx, "backfill stopped", slog.String("connection", b.ConnectionID), slog.String("code", why.Code))
-	return s.Ledger.CloseBackfill(ctx, b, BackfillFailed, why, why.At)
+	if err := s.Ledger.CloseBackfill(ctx, b, BackfillFailed, why, why.At); !errors.Is(err, ErrBegunAgain) {
+		return err
+	}
+	return nil
 }
 
 // reading is one step.
@@ -143,9 +150,12 @@ func (r *reading) forward(ctx context.Context) error {
 		next, more := following(r.p.Resource)
 		if !more {
 			now := r.s.Clock.Now()
+			if err := r.s.Ledger.CloseBackfill(ctx, r.p.Backfill, BackfillDone, source.Reason{}, now); err != nil {
+				return err
+			}
 			r.p.State, r.p.DoneAt = BackfillDone, now
 			r.s.Log.InfoContext(ctx, "backfill done", slog.String("connection", r.c.ID), slog.String("backfill", r.p.ID))
-			return r.s.Ledger.CloseBackfill(ctx, r.p.Backfill, BackfillDone, source.Reason{}, now)
+			return nil
 		}
 		if err := r.s.Ledger.Enter(ctx, r.p.Backfill, next, r.s.Clock.Now()); err != nil {
 			return err

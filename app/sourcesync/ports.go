@@ -10,6 +10,7 @@ package sourcesync
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -178,7 +179,13 @@ type Backfill struct {
 	Reason   source.Reason
 	// DoneAt is zero while it is not finished.
 	DoneAt time.Time
+	// Epoch counts how often it began again.
+	Epoch int
 }
+
+// ErrBegunAgain is the answer to whoever writes about a backfill that has begun again, or has
+// ended, since it was loaded: nothing was stored.
+var ErrBegunAgain = errors.New("the backfill has begun again, or ended, meanwhile")
 
 // Window is a stretch of one resource and how far it was read.
 type Window struct {
@@ -201,7 +208,8 @@ type Page struct {
 // Booked counts what a page did.
 type Booked struct{ Facts, Duplicates, Beyond int }
 
-// Ledger stores where sources stand. Every method is one transaction.
+// Ledger stores where sources stand. Every method is one transaction. What is given the
+// backfill that it writes about answers ErrBegunAgain where that is of another epoch now.
 type Ledger interface {
 	// Due lists the sources of an environment behind a connection that need something at
 	// a time, by ID. It first makes the state of connections that have none.

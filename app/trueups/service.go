@@ -210,7 +210,8 @@ func (s *Service) look(ctx context.Context, b Booking, settlementCycle string) (
 	if l.Facts, err = s.facts(ctx, y, l.Watermark); err != nil || len(l.Facts) == 0 {
 		return l, true, err
 	}
-	return l, true, s.price(ctx, &l)
+	err = s.price(ctx, &l)
+	return l, true, err
 }
 
 // facts are the changes since the look before, by key.
