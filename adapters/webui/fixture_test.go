@@ -62,6 +62,7 @@ type ledger struct {
 	summed       *time.Time // of the coverage
 
 	accruals      []accrual.Accrual
+	accrualsNext  []accrual.Accrual // of the page behind next
 	accrualsAsked accrual.Filter
 	accrueAsked   string
 	retired       bool
