@@ -57,7 +57,7 @@ func (s *Server) endedOf(c echo.Context, f reconcile.AdjustmentsFilter, problem 
 			v.PostURL = "/accounts/" + url.PathEscape(e.AccountID) + "/true-ups"
 		}
 	}
-	if v.Due == nil && len(v.Others) == 0 {
+	if v.Due == nil && len(v.Others) == 0 && problem == "" {
 		return nil, nil //nolint:nilnil // there is nothing to show
 	}
 	return &v, nil

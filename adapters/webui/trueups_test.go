@@ -17,7 +17,7 @@ import (
 type closings struct{ l *ledger }
 
 func (c closings) Ended(_ context.Context, _ access.Scope, accountID string) ([]trueups.Ended, error) {
-	if c.l.due == nil || accountID != "" && accountID != "acme" {
+	if c.l.due == nil || c.l.follows || accountID != "" && accountID != "acme" {
 		return nil, nil
 	}
 	return []trueups.Ended{{AccountID: "acme", AccountName: "Acme Inc.", SettlementCycle: "acme.2026-12-settlement"}}, nil
@@ -63,6 +63,12 @@ func TestTrueUpsOfEndedContractsAreSeen(t *testing.T) {
 	w = send(t, e, "POST", form, url.Values{"reason": {"it ended"}})
 	require.Equal(t, 422, w.Code)
 	require.Contains(t, w.Body.String(), "has cycles after its settlement")
+	l.follows = true
+	w = send(t, e, "POST", form, url.Values{"reason": {"it ended"}})
+	require.Equal(t, 422, w.Code)
+	require.Contains(t, w.Body.String(), "has cycles after its settlement", "also where the account is no ended one any more")
+	require.NotContains(t, open(t, e, "/adjustments").text, "Contracts that have ended")
+	l.follows = false
 
 	l.due.DueMinor, l.due.State = 0, trueups.NothingNew
 	p := open(t, e, chosen)
