@@ -70,6 +70,7 @@ type ledger struct {
 	wish          invoicing.Wish
 	started       string
 	due           *trueups.Outstanding
+	dueErr        error
 	follows       bool // a plan follows the settled year, so that it is no ended one
 	run           billing.RunState
 	changed       *preview.Comparison
