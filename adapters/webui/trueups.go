@@ -18,7 +18,7 @@ import (
 
 // TrueUps looks at contracts that have ended; *trueups.Service is it.
 type TrueUps interface {
-	Ended(ctx context.Context, scope access.Scope, accountID string) ([]trueups.Ended, error)
+	Ended(ctx context.Context, f trueups.EndedFilter) (trueups.EndedPage, error)
 	Outstanding(ctx context.Context, by access.Principal, accountID string) (trueups.Outstanding, error)
 	Close(ctx context.Context, by access.Principal, accountID, reason string) ([]trueups.Credit, error)
 }
@@ -26,8 +26,9 @@ type TrueUps interface {
 // endedView is what finance sees of contracts that have ended, where no cycle takes up what
 // comes after the last settlement.
 type endedView struct {
-	// Others are some that can be chosen; nil when one is.
+	// Others are some that can be chosen; nil when one is. More: there are others than these.
 	Others []crumb
+	More   bool
 	// Chosen is the one. DueURL works out what is due, which costs what the look of a cycle
 	// costs, and so is done for whoever asks; empty where Due says it or DueProblem why not.
 	Chosen     *trueups.Ended
@@ -46,12 +47,12 @@ type endedView struct {
 // whose contracts have; nil where there is nothing to say.
 func (s *Server) endedOf(c echo.Context, l list, f reconcile.AdjustmentsFilter, problem string) (*endedView, error) {
 	ctx := c.Request().Context()
-	ended, err := s.trueups.Ended(ctx, f.Scope, f.AccountID)
+	ended, err := s.trueups.Ended(ctx, trueups.EndedFilter{Scope: f.Scope, AccountID: f.AccountID, Environment: f.Environment})
 	if err != nil {
 		return nil, err
 	}
-	v := endedView{Problem: problem}
-	for _, e := range ended {
+	v := endedView{More: ended.More, Problem: problem}
+	for _, e := range ended.Items {
 		if f.AccountID == "" {
 			v.Others = append(v.Others, crumb{e.AccountName, query("/adjustments", "account", e.AccountID)})
 			continue

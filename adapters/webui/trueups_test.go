@@ -17,11 +17,11 @@ import (
 // closings are the contracts that have ended.
 type closings struct{ l *ledger }
 
-func (c closings) Ended(_ context.Context, _ access.Scope, accountID string) ([]trueups.Ended, error) {
-	if c.l.due == nil || c.l.follows || accountID != "" && accountID != "acme" {
-		return nil, nil
+func (c closings) Ended(_ context.Context, f trueups.EndedFilter) (trueups.EndedPage, error) {
+	if c.l.due == nil || c.l.follows || f.AccountID != "" && f.AccountID != "acme" || f.Environment == "test" {
+		return trueups.EndedPage{}, nil
 	}
-	return []trueups.Ended{{AccountID: "acme", AccountName: "Acme Inc.", SettlementCycle: "acme.2026-12-settlement"}}, nil
+	return trueups.EndedPage{Items: []trueups.Ended{{AccountID: "acme", AccountName: "Acme Inc.", SettlementCycle: "acme.2026-12-settlement"}}, More: c.l.next != ""}, nil
 }
 
 func (c closings) Outstanding(context.Context, access.Principal, string) (trueups.Outstanding, error) {
@@ -47,6 +47,11 @@ func TestTrueUpsOfEndedContractsAreSeen(t *testing.T) {
 	require.NotContains(t, open(t, e, "/adjustments").text, "Contracts that have ended")
 	l.due = &trueups.Outstanding{AccountID: "acme", AccountName: "Acme Inc.", SettlementCycle: "acme.2026-12-settlement", Currency: "usd", Open: true, State: trueups.Booked, DueMinor: -1_234}
 	require.Contains(t, open(t, e, "/adjustments").links, account)
+	require.NotContains(t, open(t, e, "/adjustments").text, "there are more")
+	require.NotContains(t, open(t, e, "/adjustments?environment=test").text, "Contracts that have ended", "it is a live one")
+	l.next = "more"
+	require.Contains(t, open(t, e, "/adjustments").text, "there are more: choose any other account in the filter above")
+	l.next = ""
 	l.dueErr = fault.New(fault.Unavailable, "temporarily_gone", "the database does not answer").Fix("Try again")
 	p := open(t, e, account)
 	require.Contains(t, p.links, chosen, "it is worked out for whoever asks")
