@@ -1128,30 +1128,6 @@ func (e ExportEventsParamsFormat) Valid() bool {
 	}
 }
 
-// Defines values for ExportInvoicesParamsFormat.
-const (
-	ExportInvoicesParamsFormatCsv    ExportInvoicesParamsFormat = "csv"
-	ExportInvoicesParamsFormatNdjson ExportInvoicesParamsFormat = "ndjson"
-	ExportInvoicesParamsFormatPdf    ExportInvoicesParamsFormat = "pdf"
-	ExportInvoicesParamsFormatXlsx   ExportInvoicesParamsFormat = "xlsx"
-)
-
-// Valid indicates whether the value is a known member of the ExportInvoicesParamsFormat enum.
-func (e ExportInvoicesParamsFormat) Valid() bool {
-	switch e {
-	case ExportInvoicesParamsFormatCsv:
-		return true
-	case ExportInvoicesParamsFormatNdjson:
-		return true
-	case ExportInvoicesParamsFormatPdf:
-		return true
-	case ExportInvoicesParamsFormatXlsx:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ExportLinesOfInvoicesParamsFormat.
 const (
 	ExportLinesOfInvoicesParamsFormatCsv    ExportLinesOfInvoicesParamsFormat = "csv"
@@ -1170,6 +1146,30 @@ func (e ExportLinesOfInvoicesParamsFormat) Valid() bool {
 	case ExportLinesOfInvoicesParamsFormatPdf:
 		return true
 	case ExportLinesOfInvoicesParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportInvoicesParamsFormat.
+const (
+	ExportInvoicesParamsFormatCsv    ExportInvoicesParamsFormat = "csv"
+	ExportInvoicesParamsFormatNdjson ExportInvoicesParamsFormat = "ndjson"
+	ExportInvoicesParamsFormatPdf    ExportInvoicesParamsFormat = "pdf"
+	ExportInvoicesParamsFormatXlsx   ExportInvoicesParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportInvoicesParamsFormat enum.
+func (e ExportInvoicesParamsFormat) Valid() bool {
+	switch e {
+	case ExportInvoicesParamsFormatCsv:
+		return true
+	case ExportInvoicesParamsFormatNdjson:
+		return true
+	case ExportInvoicesParamsFormatPdf:
+		return true
+	case ExportInvoicesParamsFormatXlsx:
 		return true
 	default:
 		return false
@@ -6573,54 +6573,6 @@ type ExportEventsParams struct {
 // ExportEventsParamsFormat defines parameters for ExportEvents.
 type ExportEventsParamsFormat string
 
-// ExportInvoicesParams defines parameters for ExportInvoices.
-type ExportInvoicesParams struct {
-	// Period As on the page: the filter or the order of the same name.
-	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
-
-	// Account As on the page: the filter or the order of the same name.
-	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
-
-	// Status As on the page: the filter or the order of the same name.
-	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
-
-	// Currency As on the page: the filter or the order of the same name.
-	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
-
-	// From As on the page: the filter or the order of the same name.
-	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
-
-	// To As on the page: the filter or the order of the same name.
-	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
-
-	// Overdue As on the page: the filter or the order of the same name.
-	Overdue string `form:"overdue,omitempty" json:"overdue,omitempty,omitzero"`
-
-	// Since As on the page: the filter or the order of the same name.
-	Since string `form:"since,omitempty" json:"since,omitempty,omitzero"`
-
-	// Until As on the page: the filter or the order of the same name.
-	Until string `form:"until,omitempty" json:"until,omitempty,omitzero"`
-
-	// Dispute As on the page: the filter or the order of the same name.
-	Dispute string `form:"dispute,omitempty" json:"dispute,omitempty,omitzero"`
-
-	// Metadata As on the page: the filter or the order of the same name.
-	Metadata string `form:"metadata,omitempty" json:"metadata,omitempty,omitzero"`
-
-	// PoNumber As on the page: the filter or the order of the same name.
-	PoNumber string `form:"po_number,omitempty" json:"po_number,omitempty,omitzero"`
-
-	// Q As on the page: the filter or the order of the same name.
-	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
-
-	// Sort As on the page: the filter or the order of the same name.
-	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
-}
-
-// ExportInvoicesParamsFormat defines parameters for ExportInvoices.
-type ExportInvoicesParamsFormat string
-
 // ExportLinesOfInvoicesParams defines parameters for ExportLinesOfInvoices.
 type ExportLinesOfInvoicesParams struct {
 	// Period As on the page: the filter or the order of the same name.
@@ -6668,6 +6620,54 @@ type ExportLinesOfInvoicesParams struct {
 
 // ExportLinesOfInvoicesParamsFormat defines parameters for ExportLinesOfInvoices.
 type ExportLinesOfInvoicesParamsFormat string
+
+// ExportInvoicesParams defines parameters for ExportInvoices.
+type ExportInvoicesParams struct {
+	// Period As on the page: the filter or the order of the same name.
+	Period string `form:"period,omitempty" json:"period,omitempty,omitzero"`
+
+	// Account As on the page: the filter or the order of the same name.
+	Account string `form:"account,omitempty" json:"account,omitempty,omitzero"`
+
+	// Status As on the page: the filter or the order of the same name.
+	Status string `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Currency As on the page: the filter or the order of the same name.
+	Currency string `form:"currency,omitempty" json:"currency,omitempty,omitzero"`
+
+	// From As on the page: the filter or the order of the same name.
+	From string `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// To As on the page: the filter or the order of the same name.
+	To string `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Overdue As on the page: the filter or the order of the same name.
+	Overdue string `form:"overdue,omitempty" json:"overdue,omitempty,omitzero"`
+
+	// Since As on the page: the filter or the order of the same name.
+	Since string `form:"since,omitempty" json:"since,omitempty,omitzero"`
+
+	// Until As on the page: the filter or the order of the same name.
+	Until string `form:"until,omitempty" json:"until,omitempty,omitzero"`
+
+	// Dispute As on the page: the filter or the order of the same name.
+	Dispute string `form:"dispute,omitempty" json:"dispute,omitempty,omitzero"`
+
+	// Metadata As on the page: the filter or the order of the same name.
+	Metadata string `form:"metadata,omitempty" json:"metadata,omitempty,omitzero"`
+
+	// PoNumber As on the page: the filter or the order of the same name.
+	PoNumber string `form:"po_number,omitempty" json:"po_number,omitempty,omitzero"`
+
+	// Q As on the page: the filter or the order of the same name.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
+
+	// Sort As on the page: the filter or the order of the same name.
+	Sort string `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+}
+
+// ExportInvoicesParamsFormat defines parameters for ExportInvoices.
+type ExportInvoicesParamsFormat string
 
 // ExportInvoiceLinesParamsFormat defines parameters for ExportInvoiceLines.
 type ExportInvoiceLinesParamsFormat string
@@ -8476,15 +8476,15 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/exports/events.{format} (the `ExportEvents` operationId).
 	ExportEvents(ctx context.Context, format ExportEventsParamsFormat, params *ExportEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExportLinesOfInvoices Export the lines of the invoices that the filters select
+	//
+	// Corresponds with GET /v1/exports/invoice-lines.{format} (the `ExportLinesOfInvoices` operationId).
+	ExportLinesOfInvoices(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ExportInvoices Export the invoices
 	//
 	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 	ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// ExportLinesOfInvoices Export the lines of the invoices that the filters select
-	//
-	// Corresponds with GET /v1/exports/invoices/lines.{format} (the `ExportLinesOfInvoices` operationId).
-	ExportLinesOfInvoices(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportInvoiceLines Export the lines of an invoice
 	//
@@ -11657,11 +11657,11 @@ func (c *Client) ExportEvents(ctx context.Context, format ExportEventsParamsForm
 	return c.Client.Do(req)
 }
 
-// ExportInvoices Export the invoices
+// ExportLinesOfInvoices Export the lines of the invoices that the filters select
 //
-// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
-func (c *Client) ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewExportInvoicesRequest(c.Server, format, params)
+// Corresponds with GET /v1/exports/invoice-lines.{format} (the `ExportLinesOfInvoices` operationId).
+func (c *Client) ExportLinesOfInvoices(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportLinesOfInvoicesRequest(c.Server, format, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11672,11 +11672,11 @@ func (c *Client) ExportInvoices(ctx context.Context, format ExportInvoicesParams
 	return c.Client.Do(req)
 }
 
-// ExportLinesOfInvoices Export the lines of the invoices that the filters select
+// ExportInvoices Export the invoices
 //
-// Corresponds with GET /v1/exports/invoices/lines.{format} (the `ExportLinesOfInvoices` operationId).
-func (c *Client) ExportLinesOfInvoices(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewExportLinesOfInvoicesRequest(c.Server, format, params)
+// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
+func (c *Client) ExportInvoices(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportInvoicesRequest(c.Server, format, params)
 	if err != nil {
 		return nil, err
 	}
@@ -19897,8 +19897,8 @@ func NewExportEventsRequest(server string, format ExportEventsParamsFormat, para
 	return req, nil
 }
 
-// NewExportInvoicesRequest constructs an http.Request for the ExportInvoices method
-func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, params *ExportInvoicesParams) (*http.Request, error) {
+// NewExportLinesOfInvoicesRequest constructs an http.Request for the ExportLinesOfInvoices method
+func NewExportLinesOfInvoicesRequest(server string, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -19913,7 +19913,7 @@ func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, 
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/v1/exports/invoices.%s", pathParam0)
+	operationPath := fmt.Sprintf("/v1/exports/invoice-lines.%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -20058,8 +20058,8 @@ func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, 
 	return req, nil
 }
 
-// NewExportLinesOfInvoicesRequest constructs an http.Request for the ExportLinesOfInvoices method
-func NewExportLinesOfInvoicesRequest(server string, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams) (*http.Request, error) {
+// NewExportInvoicesRequest constructs an http.Request for the ExportInvoices method
+func NewExportInvoicesRequest(server string, format ExportInvoicesParamsFormat, params *ExportInvoicesParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -20074,7 +20074,7 @@ func NewExportLinesOfInvoicesRequest(server string, format ExportLinesOfInvoices
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/v1/exports/invoices/lines.%s", pathParam0)
+	operationPath := fmt.Sprintf("/v1/exports/invoices.%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -22902,19 +22902,19 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/exports/events.{format} (the `ExportEvents` operationId).
 	ExportEventsWithResponse(ctx context.Context, format ExportEventsParamsFormat, params *ExportEventsParams, reqEditors ...RequestEditorFn) (*ExportEventsResponse, error)
 
+	// ExportLinesOfInvoicesWithResponse Export the lines of the invoices that the filters select
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/exports/invoice-lines.{format} (the `ExportLinesOfInvoices` operationId).
+	ExportLinesOfInvoicesWithResponse(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*ExportLinesOfInvoicesResponse, error)
+
 	// ExportInvoicesWithResponse Export the invoices
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/exports/invoices.{format} (the `ExportInvoices` operationId).
 	ExportInvoicesWithResponse(ctx context.Context, format ExportInvoicesParamsFormat, params *ExportInvoicesParams, reqEditors ...RequestEditorFn) (*ExportInvoicesResponse, error)
-
-	// ExportLinesOfInvoicesWithResponse Export the lines of the invoices that the filters select
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /v1/exports/invoices/lines.{format} (the `ExportLinesOfInvoices` operationId).
-	ExportLinesOfInvoicesWithResponse(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*ExportLinesOfInvoicesResponse, error)
 
 	// ExportInvoiceLinesWithResponse Export the lines of an invoice
 	//
@@ -28936,54 +28936,6 @@ func (r ExportEventsResponse) ContentType() string {
 	return ""
 }
 
-// ExportInvoicesResponse200Headers the declared response headers of an HTTP 200 response for ExportInvoices
-type ExportInvoicesResponse200Headers struct {
-	ReportDigest string
-}
-
-type ExportInvoicesResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *ProblemAnswer
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *ExportInvoicesResponse200Headers
-}
-
-// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ExportInvoicesResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
-	return r.ApplicationProblemJSONDefault
-}
-
-// GetBody returns the raw response body bytes
-func (r ExportInvoicesResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r ExportInvoicesResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r ExportInvoicesResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r ExportInvoicesResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
 // ExportLinesOfInvoicesResponse200Headers the declared response headers of an HTTP 200 response for ExportLinesOfInvoices
 type ExportLinesOfInvoicesResponse200Headers struct {
 	ReportDigest string
@@ -29026,6 +28978,54 @@ func (r ExportLinesOfInvoicesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ExportLinesOfInvoicesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportInvoicesResponse200Headers the declared response headers of an HTTP 200 response for ExportInvoices
+type ExportInvoicesResponse200Headers struct {
+	ReportDigest string
+}
+
+type ExportInvoicesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemAnswer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportInvoicesResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExportInvoicesResponse) GetApplicationProblemJSONDefault() *ProblemAnswer {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportInvoicesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportInvoicesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportInvoicesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportInvoicesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -32450,6 +32450,19 @@ func (c *ClientWithResponses) ExportEventsWithResponse(ctx context.Context, form
 	return ParseExportEventsResponse(rsp)
 }
 
+// ExportLinesOfInvoicesWithResponse Export the lines of the invoices that the filters select
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/exports/invoice-lines.{format} (the `ExportLinesOfInvoices` operationId).
+func (c *ClientWithResponses) ExportLinesOfInvoicesWithResponse(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*ExportLinesOfInvoicesResponse, error) {
+	rsp, err := c.ExportLinesOfInvoices(ctx, format, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportLinesOfInvoicesResponse(rsp)
+}
+
 // ExportInvoicesWithResponse Export the invoices
 //
 // Returns a wrapper object for the known response body format(s).
@@ -32461,19 +32474,6 @@ func (c *ClientWithResponses) ExportInvoicesWithResponse(ctx context.Context, fo
 		return nil, err
 	}
 	return ParseExportInvoicesResponse(rsp)
-}
-
-// ExportLinesOfInvoicesWithResponse Export the lines of the invoices that the filters select
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /v1/exports/invoices/lines.{format} (the `ExportLinesOfInvoices` operationId).
-func (c *ClientWithResponses) ExportLinesOfInvoicesWithResponse(ctx context.Context, format ExportLinesOfInvoicesParamsFormat, params *ExportLinesOfInvoicesParams, reqEditors ...RequestEditorFn) (*ExportLinesOfInvoicesResponse, error) {
-	rsp, err := c.ExportLinesOfInvoices(ctx, format, params, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseExportLinesOfInvoicesResponse(rsp)
 }
 
 // ExportInvoiceLinesWithResponse Export the lines of an invoice
@@ -36902,45 +36902,6 @@ func ParseExportEventsResponse(rsp *http.Response) (*ExportEventsResponse, error
 	return response, nil
 }
 
-// ParseExportInvoicesResponse parses an HTTP response from a ExportInvoicesWithResponse call
-func ParseExportInvoicesResponse(rsp *http.Response) (*ExportInvoicesResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &ExportInvoicesResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest ProblemAnswer
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSONDefault = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 200:
-		var headers ExportInvoicesResponse200Headers
-		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.ReportDigest = value
-		}
-		response.Headers200 = &headers
-	}
-
-	return response, nil
-}
-
 // ParseExportLinesOfInvoicesResponse parses an HTTP response from a ExportLinesOfInvoicesWithResponse call
 func ParseExportLinesOfInvoicesResponse(rsp *http.Response) (*ExportLinesOfInvoicesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -36967,6 +36928,45 @@ func ParseExportLinesOfInvoicesResponse(rsp *http.Response) (*ExportLinesOfInvoi
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ExportLinesOfInvoicesResponse200Headers
+		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReportDigest = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportInvoicesResponse parses an HTTP response from a ExportInvoicesWithResponse call
+func ParseExportInvoicesResponse(rsp *http.Response) (*ExportInvoicesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportInvoicesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportInvoicesResponse200Headers
 		if values := rsp.Header.Values("Report-Digest"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Report-Digest", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

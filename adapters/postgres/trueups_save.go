@@ -8,7 +8,6 @@ import (
 
 	"github.com/liftbill/liftbill/app/invoicing"
 	"github.com/liftbill/liftbill/app/trueups"
-	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
 	"github.com/liftbill/liftbill/domain/audit"
 	"github.com/liftbill/liftbill/domain/billing"
@@ -113,16 +112,25 @@ func (u *TrueUps) Closing(ctx context.Context, accountID string, at time.Time, f
 	return b, err
 }
 
+// lastLook is until when a settled year is trued up, as trueups has it: months after the end of
+// its run-off, where a day that a month does not have runs over into the next one. It takes
+// the months where the terms say none.
+const lastLook = `(date_trunc('month', x.ended) + make_interval(months => coalesce((k.terms::jsonb -> 'true_up' ->> 'limit_months')::int, ?)) + (x.ended - date_trunc('month', x.ended)))`
+
 // Ended lists the accounts whose last settled year no sealed plan follows.
-func (u *TrueUps) Ended(ctx context.Context, scope access.Scope, accountID string, limit int) ([]trueups.Ended, error) {
+func (u *TrueUps) Ended(ctx context.Context, f trueups.EndedFilter, at time.Time, limit int) ([]trueups.Ended, error) {
 	var q where
-	q.scoped(scope, "a.environment", "a.id")
-	q.eq("a.id", accountID)
+	q.scoped(f.Scope, "a.environment", "a.id")
+	q.eq("a.id", f.AccountID)
+	q.eq("a.environment", f.Environment)
 	q.add(`c.period LIKE '%-settlement' AND ` + consumed)
 	q.add("NOT EXISTS (SELECT 1 FROM measurement_plans p WHERE p.account_id = c.account_id AND p.first_period > left(c.period, 7))")
 	var out []trueups.Ended
-	err := u.db.gorm.WithContext(ctx).Raw(`SELECT DISTINCT ON (a.id) a.id AS account_id, a.name AS account_name, c.id AS settlement_cycle
-		FROM cycles c JOIN accounts a ON a.id = c.account_id`+q.sql()+` ORDER BY a.id, c.period DESC LIMIT ?`, append(q.args, limit)...).Scan(&out).Error
+	err := u.db.gorm.WithContext(ctx).Raw(`SELECT x.account_id, x.account_name, x.settlement_cycle FROM (
+			SELECT DISTINCT ON (a.id) a.id AS account_id, a.name AS account_name, c.id AS settlement_cycle, c.contract_id, c.period_end AT TIME ZONE 'UTC' AS ended
+			FROM cycles c JOIN accounts a ON a.id = c.account_id`+q.sql()+` ORDER BY a.id, c.period DESC) x
+		JOIN contracts k ON k.id = x.contract_id WHERE ? OR `+lastLook+` >= ?::timestamptz AT TIME ZONE 'UTC' ORDER BY x.account_id LIMIT ?`,
+		append(q.args, f.AccountID != "", billing.TrueUpMonths, at, limit)...).Scan(&out).Error
 	return out, wrap(err)
 }
 

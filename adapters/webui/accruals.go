@@ -79,22 +79,39 @@ func (s *Server) accrualList(c echo.Context) (list, accrual.Filter, error) {
 	return l, f, nil
 }
 
-// journals lead to the bookings of a month, each where something would be booked.
-func journals(l list, shown []accrual.Accrual) []crumb {
-	var out []crumb
-	for _, j := range []struct {
-		label  string
-		figure accrual.Figure
-		of     func(accrual.Accrual) int64
-	}{
-		{"Journal, constrained", accrual.FigureLow, func(a accrual.Accrual) int64 { return a.Low.TotalMinor() }},
-		{"Journal, expected", accrual.FigureExpected, func(a accrual.Accrual) int64 { return a.Expected.TotalMinor() }},
-	} {
-		if slices.ContainsFunc(shown, func(a accrual.Accrual) bool { return a.Environment == account.Live && j.of(a) != 0 }) {
-			out = append(out, crumb{j.label, l.at("/accruals/journal.csv", "figure", string(j.figure))})
+// journals lead to the bookings of a month, each where something of the selection would be
+// booked. A page that is the whole selection tells; otherwise the live ones are read until
+// both have something.
+func (s *Server) journals(c echo.Context, l list, f accrual.Filter, page accrual.Page) (out []crumb, err error) {
+	if f.Period == "" || f.Environment == string(account.Test) {
+		return nil, nil
+	}
+	var low, expected bool
+	look := func(of []accrual.Accrual) {
+		for _, a := range of {
+			live := a.Environment == account.Live
+			low, expected = low || live && a.Low.TotalMinor() != 0, expected || live && a.Expected.TotalMinor() != 0
 		}
 	}
-	return out
+	if whole := f.Cursor == "" && page.NextCursor == "" && !f.History; whole {
+		look(page.Items)
+	} else {
+		f.Environment, f.History, f.Cursor, f.Limit = string(account.Live), false, "", exportPage
+		for more := true; more && !(low && expected); more = f.Cursor != "" {
+			if page, err = s.accrued.Accruals(c.Request().Context(), f); err != nil {
+				return nil, err
+			}
+			look(page.Items)
+			f.Cursor = page.NextCursor
+		}
+	}
+	if low {
+		out = append(out, crumb{"Journal, constrained", l.at("/accruals/journal.csv", "figure", string(accrual.FigureLow))})
+	}
+	if expected {
+		out = append(out, crumb{"Journal, expected", l.at("/accruals/journal.csv", "figure", string(accrual.FigureExpected))})
+	}
+	return out, nil
 }
 
 // figuresOf says whether a month was over when it was looked at.
@@ -146,8 +163,8 @@ func (s *Server) showAccruals(c echo.Context, status int, problem string) error 
 	for _, a := range page.Items {
 		l.Rows = append(l.Rows, accrualRow(a))
 	}
-	if f.Period != "" {
-		l.Links = journals(l, page.Items)
+	if l.Links, err = s.journals(c, l, f, page); err != nil {
+		return err
 	}
 	if l.Accrue != nil {
 		l.Accrue.Problem = problem

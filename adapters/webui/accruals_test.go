@@ -12,6 +12,7 @@ import (
 	"github.com/liftbill/liftbill/app/accrual"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/account"
+	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
 )
 
@@ -25,10 +26,10 @@ func TestAccrualsPage(t *testing.T) {
 	for _, text := range []string{"to date", "month over", "170.00", "250.00", "330.00", "in range", "120.50", "Total USD", "Total EUR"} {
 		require.Contains(t, p.text, text)
 	}
-	open(t, e, "/accruals?account=acme&period=2026-10&months=closed&environment=live&history=all")
+	open(t, e, "/accruals?account=acme&period=2026-10&months=closed&environment=test&history=all")
 	asked := l.accrualsAsked
 	asked.Scope = access.Scope{}
-	require.Equal(t, accrual.Filter{AccountID: "acme", Period: "2026-10", Environment: "live", Closed: "closed", History: true, Limit: asked.Limit}, asked)
+	require.Equal(t, accrual.Filter{AccountID: "acme", Period: "2026-10", Environment: "test", Closed: "closed", History: true, Limit: asked.Limit}, asked)
 	journals := open(t, e, "/accruals?period=2026-10").links
 	require.Contains(t, journals, "/accruals/journal.csv?figure=low&period=2026-10")
 	require.Contains(t, journals, "/accruals/journal.csv?figure=expected&period=2026-10")
@@ -37,6 +38,18 @@ func TestAccrualsPage(t *testing.T) {
 		l.accruals[i].Environment = account.Test
 	}
 	require.NotContains(t, open(t, e, "/accruals?period=2026-10").html, "/accruals/journal.csv", "nothing of a test account is booked, so no link leads there")
+	l.next, l.accrualsNext = "n", before
+	require.Contains(t, open(t, e, "/accruals?period=2026-10").links, "/accruals/journal.csv?figure=low&period=2026-10", "the journal is of the month, not of a page")
+	require.NotContains(t, open(t, e, "/accruals?period=2026-10&environment=test").html, "/accruals/journal.csv")
+	require.Contains(t, open(t, e, "/accruals?period=2026-10&cursor=n").links, "/accruals/journal.csv?figure=low&period=2026-10")
+	l.accrualsNext = slices.Clone(before)
+	for i := range l.accrualsNext {
+		l.accrualsNext[i].Low = billing.Accrued{}
+	}
+	links := open(t, e, "/accruals?period=2026-10").links
+	require.NotContains(t, links, "/accruals/journal.csv?figure=low&period=2026-10")
+	require.Contains(t, links, "/accruals/journal.csv?figure=expected&period=2026-10")
+	l.next = ""
 	copy(l.accruals, before)
 	l.accruals[2].RealisedMinor = ptr[int64](600_000)
 	require.Contains(t, open(t, e, "/accruals").text, "outside")

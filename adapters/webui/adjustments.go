@@ -122,7 +122,7 @@ func (s *Server) showAdjustments(c echo.Context, status int, f reconcile.Adjustm
 		return err
 	}
 	if f.Cursor == "" {
-		if l.Ended, err = s.endedOf(c, f, problem); err != nil {
+		if l.Ended, err = s.endedOf(c, l, f, problem); err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,7 @@ type cyclesView struct {
 	PreviousURL, NextURL        string
 	Periods, States             []Choice
 	Accounts, Modes             []Choice
+	Environments                []Choice // nil unless the address has one: a mode says more
 	Filtered                    bool
 	Rows                        []cycleRow
 	Totals                      []cycleTotal
@@ -163,10 +164,13 @@ func (s *Server) showCycles(c echo.Context, status int, done, problem string) er
 		}),
 		Currency: q.Currency, From: c.QueryParam("from"), To: c.QueryParam("to"), Done: done, Problem: problem,
 		States:   choices("Every state", q.State, stateNames(), words),
-		Modes:    choices("Every mode", cmp.Or(q.Mode, q.Environment), reconcile.Modes(), words),
+		Modes:    choices("Every mode", q.Mode, reconcile.Modes(), words),
 		Accounts: choices("Every account", q.AccountID, idsOf(accounts), func(id string) string { return nameOf(accounts, id) }),
 	}
-	for _, all := range [][]Choice{v.States, v.Accounts, v.Modes, v.Breaks} {
+	if q.Environment != "" {
+		v.Environments = choices("Live and test", q.Environment, []string{"live", "test"}, words)
+	}
+	for _, all := range [][]Choice{v.States, v.Accounts, v.Environments, v.Modes, v.Breaks} {
 		if i := slices.IndexFunc(all, func(c Choice) bool { return c.Selected && c.Value != "" }); i >= 0 {
 			v.Selected = append(v.Selected, all[i].Label)
 		}

@@ -26,7 +26,7 @@ import (
 // everyExport is each address that gives away a file.
 var everyExport = []string{
 	"/cycles.%s?period=2026-10", "/cycles/acme.2026-10/export.%s", "/cycles/fees.2026-10/export.%s", "/cycles/acme.2026-10/lines/trial-nudge-7/export.%s", "/cycles/fees.2026-10/lines/fee:cap/export.%s",
-	"/invoices.%s", "/invoices/lines.%s", "/accounts.%s", "/invoices/acme.2026-10/export.%s", "/invoices/fees.2026-10/export.%s", "/accounts/acme/events.%s", "/accounts/acme/customers.%s", "/connections.%s", "/connections/acme-stripe/doctor.%s", "/events.%s", "/replays.%s", "/snapshots.%s", "/audit.%s?action=contract.created", "/cycles/acme.2026-10/journal.%s", "/breaks.%s?show=all", "/coverage.%s?account=acme", "/adjustments.%s", "/contracts.%s", "/accounts/acme/whatif.%s?share=0.15",
+	"/invoices.%s", "/invoice-lines.%s", "/accounts.%s", "/invoices/acme.2026-10/export.%s", "/invoices/fees.2026-10/export.%s", "/accounts/acme/events.%s", "/accounts/acme/customers.%s", "/connections.%s", "/connections/acme-stripe/doctor.%s", "/events.%s", "/replays.%s", "/snapshots.%s", "/audit.%s?action=contract.created", "/cycles/acme.2026-10/journal.%s", "/breaks.%s?show=all", "/coverage.%s?account=acme", "/adjustments.%s", "/contracts.%s", "/accounts/acme/whatif.%s?share=0.15",
 	"/readouts/" + caseGood + "/export.%s", "/readouts/" + caseHarm + "/export.%s", "/accruals.%s", "/accruals.%s?history=all", "/accruals/journal.%s?period=2026-10", "/accruals/journal.%s?period=2026-11&figure=expected",
 }
 
@@ -310,7 +310,7 @@ func TestListFilters(t *testing.T) {
 	open(t, e, "/accounts/acme/customers?segment=failed_payment&mapped=no&q=cus_1")
 	require.Equal(t, []string{"failed_payment", "no", "cus_1"}, []string{string(l.clientsAsked.Segment), l.clientsAsked.Mapped, l.clientsAsked.Search})
 	require.Equal(t, http.StatusBadRequest, open(t, e, "/events?from=yesterday").status)
-	for _, wrong := range []string{"/invoices?overdue=never", "/invoices.csv?overdue=never", "/invoices/lines.csv?overdue=never", "/events?attention=maybe", "/events.csv?attention=maybe", "/breaks?show=some", "/breaks.csv?show=some", "/connections?environment=prod", "/connections.csv?environment=prod", "/coverage?reason=none", "/coverage.csv?reason=none", "/accruals?history=some", "/accruals.csv?history=some", "/accounts/acme/customers?mapped=perhaps"} {
+	for _, wrong := range []string{"/invoices?overdue=never", "/invoices.csv?overdue=never", "/invoice-lines.csv?overdue=never", "/events?attention=maybe", "/events.csv?attention=maybe", "/breaks?show=some", "/breaks.csv?show=some", "/connections?environment=prod", "/connections.csv?environment=prod", "/coverage?reason=none", "/coverage.csv?reason=none", "/accruals?history=some", "/accruals.csv?history=some", "/accounts/acme/customers?mapped=perhaps"} {
 		p := open(t, e, wrong)
 		require.Equal(t, http.StatusBadRequest, p.status, wrong)
 		require.Regexp(t, `is (not a|no) `, p.text, wrong)

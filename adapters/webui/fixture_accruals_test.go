@@ -53,9 +53,13 @@ func (l *ledger) RetireSnapshot(_ context.Context, _ access.Principal, accountID
 func (l *ledger) Accruals(_ context.Context, f accrual.Filter) (accrual.Page, error) {
 	l.accrualsAsked = f
 	page := accrual.Page{NextCursor: l.more(f.Cursor)}
-	for _, a := range l.accruals {
+	items := l.accruals
+	if f.Cursor != "" && f.Cursor == l.next {
+		items = l.accrualsNext
+	}
+	for _, a := range items {
 		final := a.State.Terminal()
-		if (f.AccountID == "" || f.AccountID == a.AccountID) && (f.Period == "" || f.Period == a.Period) && (f.Closed == "" || (f.Closed == "closed") == final) {
+		if (f.AccountID == "" || f.AccountID == a.AccountID) && (f.Period == "" || f.Period == a.Period) && (f.Environment == "" || f.Environment == string(a.Environment)) && (f.Closed == "" || (f.Closed == "closed") == final) {
 			page.Items = append(page.Items, a)
 		}
 	}

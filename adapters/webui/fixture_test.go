@@ -62,6 +62,7 @@ type ledger struct {
 	summed       *time.Time // of the coverage
 
 	accruals      []accrual.Accrual
+	accrualsNext  []accrual.Accrual // of the page behind next
 	accrualsAsked accrual.Filter
 	accrueAsked   string
 	retired       bool
@@ -69,6 +70,8 @@ type ledger struct {
 	wish          invoicing.Wish
 	started       string
 	due           *trueups.Outstanding
+	dueErr        error
+	follows       bool // a plan follows the settled year, so that it is no ended one
 	run           billing.RunState
 	changed       *preview.Comparison
 	history       []preview.Revision

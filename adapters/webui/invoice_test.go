@@ -114,13 +114,17 @@ func TestLinesOfTheShownInvoices(t *testing.T) {
 	t.Parallel()
 	l := fixture()
 	e := newDoor(l, &door{caller: signedIn()}, webui.Options{})
-	require.Contains(t, open(t, e, "/invoices?period=2026-10&status=open&sort=amount").links, "/invoices/lines.csv?period=2026-10&sort=amount&status=open")
-	f := download(t, e, "/invoices/lines.csv?period=2026-10&status=open&sort=amount&po_number=PO-4711")
+	require.Contains(t, open(t, e, "/invoices?period=2026-10&status=open&sort=amount").links, "/invoice-lines.csv?period=2026-10&sort=amount&status=open")
+	f := download(t, e, "/invoice-lines.csv?period=2026-10&status=open&sort=amount&po_number=PO-4711")
 	require.Equal(t, []any{"2026-10", "open", "amount", "PO-4711", 500}, []any{l.invoicesAsked.Period, l.invoicesAsked.Status, l.invoicesAsked.Sort, l.invoicesAsked.PONumber, l.invoicesAsked.Limit})
 	require.Contains(t, f.head["#parameter"], append([]string{"po_number", "PO-4711"}, make([]string, len(f.header)-3)...))
 	require.Equal(t, "acme.2026-10", f.column(t, "cycle")[0])
 	require.Equal(t, "in_1QHk2vG9RKHgCVdKx01", f.column(t, "invoice_id")[0])
 	require.Equal(t, []string{"trial-nudge-7", caseGood, readoutDigest, "4120.50", "4120.50", "0.00", "ii_1"}, []string{f.column(t, "line")[0], f.column(t, "case_id")[0], f.column(t, "readout_sha256")[0], f.column(t, "amount")[0], f.column(t, "stripe")[0], f.column(t, "difference")[0], f.column(t, "stripe_line")[0]})
+	lines := l.invoices[0]
+	lines.CycleID, lines.AccountID = "lines.2026-10", "lines"
+	l.invoices = append(l.invoices, lines)
+	require.Equal(t, http.StatusOK, open(t, e, "/invoices/lines.2026-10").status, "an account may be called so")
 	l.err = fault.New(fault.Unavailable, "database_unavailable", "the database cannot answer now")
-	require.Equal(t, http.StatusServiceUnavailable, open(t, e, "/invoices/lines.csv").status, "half of a file is none")
+	require.Equal(t, http.StatusServiceUnavailable, open(t, e, "/invoice-lines.csv").status, "half of a file is none")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liftbill/liftbill/adapters/webui"
+	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/access"
 	"github.com/liftbill/liftbill/domain/billing"
 	"github.com/liftbill/liftbill/domain/fault"
@@ -23,6 +24,7 @@ func TestRefusedFormsKeepWhatWasTyped(t *testing.T) {
 	waiting := l.tieOuts["acme.2026-10"]
 	waiting.State, waiting.InvoiceHash = billing.AwaitingApproval, "9f2c4e"
 	l.tieOuts["acme.2026-10"] = waiting
+	l.due = &trueups.Outstanding{AccountID: "acme", AccountName: "Acme Inc.", SettlementCycle: "acme.2026-12-settlement", Currency: "usd", Open: true, State: trueups.Booked, DueMinor: -1_234}
 	e := newDoor(l, d, webui.Options{})
 	l.refusal = fault.New(fault.Conflict, "changed", "somebody else was faster").Fix("Look again")
 	const typed, shown = `six "eyes" <b>`, `six &#34;eyes&#34; &lt;b&gt;`
@@ -35,7 +37,8 @@ func TestRefusedFormsKeepWhatWasTyped(t *testing.T) {
 		"/cycles/acme.2026-10/corrections":              {"reason": {typed}, "amount": {"12.5"}},
 		"/accounts/acme/snapshots":                      {"snapshot": {typed}, "name": {"n"}},
 		"/accounts/acme/snapshots/trial-nudge-7/retire": {"reason": {typed}},
-		"/breaks": {"pick": {breakAmount}, "action": {"resolve"}, "text": {typed}},
+		"/accounts/acme/true-ups":                       {"reason": {typed}},
+		"/breaks":                                       {"pick": {breakAmount}, "action": {"resolve"}, "text": {typed}},
 	} {
 		w := send(t, e, http.MethodPost, path, f)
 		require.GreaterOrEqual(t, w.Code, 400, path)

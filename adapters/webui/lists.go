@@ -144,7 +144,7 @@ func (s *Server) invoices(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	l.Links = []crumb{{"CSV of lines", l.at("/invoices/lines.csv")}, {"XLSX of lines", l.at("/invoices/lines.xlsx")}}
+	l.Links = []crumb{{"CSV of lines", l.at("/invoice-lines.csv")}, {"XLSX of lines", l.at("/invoice-lines.xlsx")}}
 	for _, i := range page.Items {
 		l.Rows = append(l.Rows, invoiceRow(i, s.clock.Now()))
 	}

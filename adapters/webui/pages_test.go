@@ -191,6 +191,10 @@ func TestCloseBoardFilters(t *testing.T) {
 	for _, chosen := range []string{`value="all" selected`, `value="invoiced" selected`, `value="acme" selected`, `value="live" selected`} {
 		require.Contains(t, p.html, chosen)
 	}
+	require.Contains(t, p.html, `<select name="mode"><option value="" selected>`, "an environment is no mode: its shadow months stay when the form is sent")
+	require.Contains(t, p.html, `<select name="environment"><option value="">Live and test</option><option value="live" selected>`, "and it stays too")
+	require.Contains(t, p.text, "Selected: invoiced; Acme Inc.; live")
+	require.NotContains(t, open(t, newEcho(l), "/cycles?mode=live").html, `name="environment"`, "the mode says it")
 	p = open(t, newEcho(l), "/cycles?period=all&mode=shadow&sort=state&from=1")
 	require.Equal(t, "live", l.accrualsAsked.Environment, "open months are of the same accounts")
 	require.Equal(t, []string{"shadow", "state"}, []string{l.cyclesAsked.Mode, l.cyclesAsked.Sort})

@@ -34,7 +34,6 @@ type eventView struct {
 	Object         string // what kind of object it is about; empty for one that is not read
 	MayRun, Stored bool
 	Done, Problem  string
-	Reason         string
 	CompareURL     string
 	FrozenURL      string
 }
@@ -217,7 +216,7 @@ func (s *Server) eventStep(c echo.Context) error {
 	}
 	var told *fault.Error
 	if errors.As(err, &told) && told.Kind == fault.Invalid {
-		v.Problem, v.Reason = strings.TrimSpace(sentence(told.Msg)+" "+told.Remedy), reason
+		v.Problem = strings.TrimSpace(sentence(told.Msg) + " " + told.Remedy)
 		return s.showEvent(c, http.StatusUnprocessableEntity, v, o)
 	}
 	if err != nil {

@@ -98,7 +98,8 @@ func TestRewardEventPage(t *testing.T) {
 	w := send("refetch", "<b>kept</b>")
 	require.Equal(t, http.StatusUnprocessableEntity, w.Code)
 	require.Contains(t, w.Body.String(), "Say why, in 1 to 1000 characters.")
-	require.Contains(t, w.Body.String(), "&lt;b&gt;kept&lt;/b&gt;", "what was typed is not lost")
+	require.Equal(t, 1, strings.Count(w.Body.String(), "&lt;b&gt;kept&lt;/b&gt;"), "what was typed is not lost, and stands in its own form alone")
+	require.NotRegexp(t, `<input[^>]* value="[^>]* value="`, w.Body.String())
 
 	r := httptest.NewRequest(http.MethodPost, eventPath("paid:in_3", 3)+"/replay", nil)
 	w = httptest.NewRecorder()

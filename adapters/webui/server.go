@@ -215,7 +215,7 @@ func (s *Server) Register(root *echo.Echo) {
 	e.POST("/readouts/:case/recompute", s.recompute)
 	e.GET("/invoices", s.invoices)
 	e.GET("/invoices.:format", s.invoicesExport)
-	e.GET("/invoices/lines.:format", s.invoiceLinesExport)
+	e.GET("/invoice-lines.:format", s.invoiceLinesExport)
 	e.GET("/invoices/:id", s.invoice)
 	e.GET("/invoices/:id/export.:format", s.invoiceExport)
 	e.GET("/accounts", s.accounts)

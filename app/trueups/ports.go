@@ -125,6 +125,20 @@ type Credit struct {
 // Ended is an account whose contract has ended, by its last settlement.
 type Ended struct{ AccountID, AccountName, SettlementCycle string }
 
+// EndedFilter selects accounts whose contracts have ended. Empty fields select all; an empty
+// scope selects nothing.
+type EndedFilter struct {
+	Scope                  access.Scope
+	AccountID, Environment string
+}
+
+// EndedPage is the first few of them.
+type EndedPage struct {
+	Items []Ended
+	// More: others have ended too.
+	More bool
+}
+
 // Look is one look at a settled year.
 type Look struct {
 	ID      string
@@ -151,8 +165,9 @@ type Ledger interface {
 	// plan follows, up to now: what is recorded from here on is for the next one. Conflict
 	// while cycles follow, or when no year is settled. Whoever only looks freezes nothing.
 	Closing(ctx context.Context, accountID string, at time.Time, freeze bool) (Booking, error)
-	// Ended lists accounts of a scope that Closing takes, or the one that is named, by ID.
-	Ended(ctx context.Context, scope access.Scope, accountID string, limit int) ([]Ended, error)
+	// Ended lists accounts that Closing takes, by ID. One whose contract trues its last settled
+	// year up no more at a moment is left out, unless it is named.
+	Ended(ctx context.Context, f EndedFilter, at time.Time, limit int) ([]Ended, error)
 	// Year loads a settled year.
 	Year(ctx context.Context, settlementCycle string) (Year, error)
 	// Late lists the events of the source connection, recorded up to the watermark, of

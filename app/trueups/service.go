@@ -179,11 +179,12 @@ func lastLook(y Year) time.Time {
 	return y.Interval.End.AddDate(0, y.Contract.Terms.AfterSettlement().LimitMonths, 0)
 }
 
-// Ended lists the accounts of a scope whose last settled year no other one with a sealed plan
-// follows: their true-ups wait for a person. With an account it is that one or none, without
-// one the first few by ID.
-func (s *Service) Ended(ctx context.Context, scope access.Scope, accountID string) ([]Ended, error) {
-	return s.Ledger.Ended(ctx, scope, accountID, fewEnded)
+// Ended lists the accounts whose last settled year no other one with a sealed plan follows:
+// their true-ups wait for a person, until the contract trues the year up no more. A named
+// account is told also then; without a name it is the first few by ID.
+func (s *Service) Ended(ctx context.Context, f EndedFilter) (EndedPage, error) {
+	all, err := s.Ledger.Ended(ctx, f, s.Clock.Now(), fewEnded+1)
+	return EndedPage{Items: all[:min(len(all), fewEnded)], More: len(all) > fewEnded}, err
 }
 
 // fewEnded bounds how many accounts are named at once.

@@ -280,7 +280,7 @@ var rules = withExports(map[string]Rule{
 	"GET /invoices":                                   need(ReadLedger, Filtered).page(),
 	"GET /invoices.{format}":                          need(Export, Filtered).page().exported(),
 	"GET /invoices/{id}":                              need(ReadLedger, Cycle).named("id").page(),
-	"GET /invoices/lines.{format}":                    need(Export, Filtered).page().exported(),
+	"GET /invoice-lines.{format}":                     need(Export, Filtered).page().exported(),
 	"GET /invoices/{id}/export.{format}":              need(Export, Cycle).named("id").page().exported(),
 	"GET /accounts/{id}/events.{format}":              need(Export, Account).named("id").page().exported(),
 	"GET /accounts/{id}/customers":                    need(ReadLedger, Account).named("id").page(),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/liftbill/liftbill/adapters/httpapi"
 	"github.com/liftbill/liftbill/adapters/stripeapi/stripefake"
+	"github.com/liftbill/liftbill/app/clock"
 	"github.com/liftbill/liftbill/app/reconcile"
 	"github.com/liftbill/liftbill/app/trueups"
 	"github.com/liftbill/liftbill/domain/access"
@@ -327,6 +328,25 @@ func (y *settledYear) stored() (out string) {
 	return out
 }
 
+// endedUntil: the account is named to whoever may see it until its contract trues the year up
+// no more, to the microsecond, and when asked for by name also then.
+func (y *settledYear) endedUntil(due trueups.Outstanding) {
+	y.Helper()
+	named := func(at time.Time, f trueups.EndedFilter) []trueups.Ended {
+		s := *y.d.TrueUps()
+		s.Clock = clock.Fixed(at)
+		page, err := s.Ended(y.Context(), f)
+		require.NoError(y, err)
+		return page.Items
+	}
+	want, all, past := []trueups.Ended{{AccountID: y.c.ID, AccountName: due.AccountName, SettlementCycle: y.settlement}}, access.Everything(), due.Until.Add(time.Microsecond)
+	require.Equal(y, want, named(due.Until, trueups.EndedFilter{Scope: all, Environment: due.Environment.String()}))
+	require.Empty(y, named(due.Until, trueups.EndedFilter{Scope: all, Environment: "neither"}))
+	require.Empty(y, named(due.Until, trueups.EndedFilter{AccountID: y.c.ID}))
+	require.Empty(y, named(past, trueups.EndedFilter{Scope: all}))
+	require.Equal(y, want, named(past, trueups.EndedFilter{Scope: all, AccountID: y.c.ID}))
+}
+
 // TestTrueUpsOfAnEndedContract: where no cycle follows, what came since is proposed as a credit
 // of the year's invoice, within its line; somebody else approves it, the credit note is made
 // once, and what was proposed is not proposed again.
@@ -348,12 +368,7 @@ func TestTrueUpsOfAnEndedContract(t *testing.T) {
 	require.Negative(t, due.DueMinor)
 	require.Equal(t, 3, due.Lines[0].Facts)
 	require.Equal(t, before, y.stored(), "who looks stores nothing")
-	ended, err := y.d.TrueUps().Ended(t.Context(), access.Everything(), "")
-	require.NoError(t, err)
-	require.Equal(t, []trueups.Ended{{AccountID: y.c.ID, AccountName: due.AccountName, SettlementCycle: y.settlement}}, ended)
-	ended, err = y.d.TrueUps().Ended(t.Context(), access.Scope{}, y.c.ID)
-	require.NoError(t, err)
-	require.Empty(t, ended)
+	y.endedUntil(due)
 	credits, err := y.d.TrueUps().Close(t.Context(), operator, y.c.ID, "the contract ended")
 	require.NoError(t, err)
 	require.Len(t, credits, 1)
