@@ -193,7 +193,7 @@ func ourInvoices(t *testing.T, stripe, account string) []fakeInvoice {
 // TestDemoSurvivesKill9 kills the worker between the lines and the finalizing of
 // the invoices, lets the demo start it again, and bills the month a second time.
 func TestDemoSurvivesKill9(t *testing.T) {
-	bin, data := binaries(t), filepath.Join(t.TempDir(), "demo")
+	bin, data := binaries(t), dataDir(t, "demo")
 	d := startDemo(t, bin, data)
 	s := d.state()
 	fault := `{"kind":"delay","method":"POST","path":"^/v1/invoices/[^/]+/finalize$","count":2,"delay":"3s"}`
@@ -360,7 +360,7 @@ func checkAudit(t *testing.T, s demoState) {
 // TestDemoAfterACrashOfTheParent kills the demo itself while it works; its children
 // must vanish, and the next demo on the same folder must work.
 func TestDemoAfterACrashOfTheParent(t *testing.T) {
-	bin, data := binaries(t), filepath.Join(t.TempDir(), "demo")
+	bin, data := binaries(t), dataDir(t, "demo")
 	first := startDemo(t, bin, data)
 	s := first.state()
 	require.NoError(t, first.cmd.Process.Kill())
