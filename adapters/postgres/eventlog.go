@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -235,16 +234,13 @@ func (l *EventLog) Count(ctx context.Context, s operate.Selection) (again, not i
 	}
 	q.add("p.status <> 'pending'")
 	found, rows, args := q.from()
-	found = strings.TrimSuffix(found, ", ")
-	if found != "" {
-		found = "WITH " + found
-	}
 	args = append(append(args, setAside()), q.args...)
 	var out struct{ Again, Not int64 }
-	err = l.db.gorm.WithContext(ctx).Raw(found+`
-		SELECT count(*) FILTER (WHERE good) AS again, count(*) FILTER (WHERE NOT good) AS not FROM (
+	err = l.db.gorm.WithContext(ctx).Raw(`
+		WITH `+found+`counted AS (
 			SELECT p.reason NOT IN ? AND e.livemode = (c.environment = 'live') AND length(e.sealed_body) > 0 AS good
-			FROM `+rows+q.sql()+`) s`, args...).Scan(&out).Error
+			FROM `+rows+q.sql()+`)
+		SELECT count(*) FILTER (WHERE good) AS again, count(*) FILTER (WHERE NOT good) AS not FROM counted`, args...).Scan(&out).Error
 	return out.Again, out.Not, wrap(err)
 }
 

@@ -158,7 +158,6 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 	if o.Livemode != nil {
 		out.Livemode = *o.Livemode
 	}
-	taken, back := reward.DisputeMoney(m.Status)
 	switch {
 	case kind == recon.Refund && m.ofNoPayment():
 		return out, false, nil
@@ -174,9 +173,11 @@ func decodeReconReturn(raw json.RawMessage, kind recon.Kind) (recon.Object, bool
 		default:
 			return out, false, nil
 		}
-	case !taken:
-		return out, false, nil
 	default:
+		taken, back := reward.DisputeMoney(m.Status)
+		if !taken {
+			return out, false, nil
+		}
 		out.TakenBack = back // the balance may show the money back before the status says so
 		for _, t := range slices.Backward(o.Moves) {
 			switch at := time.Unix(t.Created, 0).UTC(); {
